@@ -1,0 +1,45 @@
+"""anyrank ranks anything with any method of the neural-ranking literature."""
+
+from .core.errors import AnyrankError, InputError, JudgeError, MissingExtra, ModelError
+from .core.fusion import RRF, Borda, Combine, Interleave
+from .core.groupings import AllPairs, Bubble, Heap, MergeSort, Pointwise, Sliding, Tournament
+from .core.rerank import BothOrders, Judge, Rerank
+from .core.stage import Branch, Cut, Each, Fuse, Keep, Stage
+from .core.trace import Step, Usage
+from .core.types import Candidate, Judgement, Query, Ranking
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "RRF",
+    "AllPairs",
+    "AnyrankError",
+    "Borda",
+    "BothOrders",
+    "Branch",
+    "Bubble",
+    "Candidate",
+    "Combine",
+    "Cut",
+    "Each",
+    "Fuse",
+    "Heap",
+    "InputError",
+    "Interleave",
+    "Judge",
+    "JudgeError",
+    "Judgement",
+    "Keep",
+    "MergeSort",
+    "MissingExtra",
+    "ModelError",
+    "Pointwise",
+    "Query",
+    "Ranking",
+    "Rerank",
+    "Sliding",
+    "Stage",
+    "Step",
+    "Tournament",
+    "Usage",
+]  # fmt: skip

@@ -1,0 +1,43 @@
+"""Errors that name what is wrong, where, and how to mend it."""
+
+from __future__ import annotations
+
+from os import PathLike
+
+
+class AnyrankError(Exception):
+    """Root of every error that anyrank raises on purpose."""
+
+
+class InputError(AnyrankError, ValueError):
+    """Bad input, with the file and the line (counted from 1) where these are known.
+
+    >>> str(InputError("expected 6 columns, found 5", path="bm25.trec", line=17))
+    'bm25.trec:17: expected 6 columns, found 5'
+    """
+
+    def __init__(self, message: str, *, path: str | PathLike[str] | None = None, line: int | None = None) -> None:
+        where = "" if path is None else f"{path}: " if line is None else f"{path}:{line}: "
+        super().__init__(where + message)
+        self.path, self.line = path, line
+
+
+class ModelError(AnyrankError):
+    """A model that can't be found, fetched, verified or loaded."""
+
+
+class MissingExtra(AnyrankError, ImportError):
+    """An optional package that the asked-for part needs.
+
+    >>> str(MissingExtra("faiss", extra="ann"))
+    "this needs the package 'faiss', which is not installed: pip install 'anyrank[ann]'"
+    """
+
+    def __init__(self, package: str, extra: str) -> None:
+        super().__init__(f"this needs the package {package!r}, which is not installed: pip install 'anyrank[{extra}]'")
+        self.package, self.extra = package, extra
+
+
+class JudgeError(AnyrankError):
+    """A judge that broke its contract. The driver falls back to the present order and says so,
+    unless it runs with ``strict=True``, which raises this."""

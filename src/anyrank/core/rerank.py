@@ -1,0 +1,242 @@
+"""The one reranker: a grouping decides what is looked at together, a judge looks, the driver runs many queries in
+lockstep and never loses a candidate."""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Protocol
+
+from .errors import AnyrankError, InputError, JudgeError
+from .groupings import Grouping, Groups, Plan, Pointwise, Scores
+from .stage import Stage
+from .trace import Step, Usage
+from .types import Candidate, Judgement, Order, Query, Ranking
+
+log = logging.getLogger(__name__)
+
+Group = tuple[Query, Sequence[Candidate]]
+
+
+class Judge(Protocol):
+    """Scores the members of each group, higher is better: a cross-encoder, a language model, a peptide model.
+
+    Called with any number of groups; returns one Judgement a group, in the same order. NaN marks a member it could not
+    score. An exception makes the driver fall back for that group only (it splits the batch to find it).
+    """
+
+    def __call__(self, groups: Sequence[Group], /) -> Sequence[Judgement]: ...
+
+
+@dataclass(frozen=True)
+class BothOrders:
+    """A judge of pairs asked about (a, b) and (b, a): a consistent winner scores 1 to 0, anything else is a tie.
+
+    Costs two calls a pair. Groups of other sizes are passed on as they are.
+    """
+
+    judge: Judge
+
+    def __call__(self, groups: Sequence[Group]) -> list[Judgement]:
+        asked: list[Group] = []
+        for query, members in groups:
+            asked.append((query, members))
+            if len(members) == 2:
+                asked.append((query, [members[1], members[0]]))
+        said = iter(self.judge(asked))
+        out = []
+        for _, members in groups:
+            one = next(said)
+            if len(members) == 2:
+                two = next(said)
+                (a, b), (b2, a2) = one.scores, two.scores
+                unread = any(map(math.isnan, (a, b, a2, b2)))
+                win = 0 if unread else (a > b and a2 > b2) - (b > a and b2 > a2)
+                usage = one.usage + two.usage
+                usage = usage + Usage(repairs={"unread pair": 1}) if unread else usage
+                one = Judgement([float(win > 0), float(win < 0)], usage)
+            out.append(one)
+        return out
+
+
+@dataclass(slots=True)
+class _Job:
+    """One query on its way through a grouping."""
+
+    ranking: Ranking
+    plan: Plan
+    asked: Groups = ()
+    reply: Scores | None = None
+    order: Order | None = None
+    usage: Usage = field(default_factory=Usage)
+    seconds: float = 0.0
+    spent: str = ""  # the budget that ended it, if one did
+    notes: dict[str, None] = field(default_factory=dict)
+
+    def advance(self) -> bool:
+        """Send the last reply; True while the plan asks for more."""
+        n = len(self.ranking)
+        try:
+            self.asked = next(self.plan) if self.reply is None else self.plan.send(self.reply)
+        except StopIteration as done:
+            self.order = done.value
+            return False
+        for group in self.asked:
+            if not group or len(set(group)) != len(group) or min(group) < 0 or max(group) >= n:
+                raise InputError(
+                    f"the grouping asked for {list(group)} of {n} candidates: expected distinct places 0 to {n - 1}"
+                )
+        return True
+
+
+@dataclass(frozen=True)
+class Rerank(Stage):
+    """A reranker: ``judge`` scores the groups that ``grouping`` asks for, many queries at once, round by round.
+
+    The result is always a permutation of the input. Members that a judge can't score (NaN) go behind the others of
+    their group; a group that it can't score at all keeps its order; both are counted in the trace.
+
+    ``depth``: only the best ``depth`` candidates are reranked, the rest stay below. ``max_calls`` and ``max_tokens`` are
+    budgets a query, ``max_seconds`` a wall-clock budget of the whole batch; a spent budget ends the judging, and what was
+    not judged keeps its order. Tokens and seconds are known only after a call, so they can be overspent by one
+    sub-batch of ``chunk`` groups. ``strict`` raises the judge's own error instead of falling back.
+    """
+
+    judge: Judge
+    grouping: Grouping = Pointwise()
+    depth: int | None = None
+    max_calls: int | None = None
+    max_tokens: int | None = None
+    max_seconds: float | None = None
+    chunk: int = 64
+    strict: bool = False
+    name: str = ""
+
+    def __post_init__(self) -> None:
+        for what in ("depth", "max_calls", "max_tokens", "max_seconds", "chunk"):
+            value = getattr(self, what)
+            if value is not None and not value > 0:
+                raise InputError(f"{what}={value}: must be more than 0, or None for no limit")
+
+    def batch(self, rankings: Sequence[Ranking]) -> list[Ranking]:
+        deadline = math.inf if self.max_seconds is None else time.monotonic() + self.max_seconds
+        heads = [r if self.depth is None else r[: self.depth] for r in rankings]
+        jobs = [_Job(head, self.grouping(len(head))) for head in heads]
+        live = [j for j in jobs if len(j.ranking) and j.advance()]
+        while live:
+            self._round(live, deadline)
+            live = [j for j in live if j.advance()]
+        return [self._result(r, j) for r, j in zip(rankings, jobs)]
+
+    def _round(self, jobs: Sequence[_Job], deadline: float) -> None:
+        """Judge what every job asks for now, in one batch (in sub-batches under a token or time budget)."""
+        work = [(job, k) for job in jobs for k in range(len(job.asked))]
+        for job in jobs:
+            job.reply = [[-math.inf] * len(g) for g in job.asked]
+        timed = self.max_tokens is not None or self.max_seconds is not None
+        size = self.chunk if timed else max(len(work), 1)
+        for at in range(0, len(work), size):
+            self._judge(work[at : at + size], deadline)
+
+    def _judge(self, work: Sequence[tuple[_Job, int]], deadline: float) -> None:
+        todo: list[tuple[_Job, int]] = []
+        planned: dict[int, int] = {}
+        for job, k in work:
+            used = job.usage.calls + planned.get(id(job), 0)
+            if self.max_calls is not None and used >= self.max_calls:
+                job.spent = f"max_calls={self.max_calls}"
+            elif self.max_tokens is not None and job.usage.tokens >= self.max_tokens:
+                job.spent = f"max_tokens={self.max_tokens}"
+            elif time.monotonic() >= deadline:
+                job.spent = f"max_seconds={self.max_seconds}"
+            if job.spent:
+                job.usage += Usage(fallback=1)
+            else:
+                planned[id(job)] = planned.get(id(job), 0) + 1
+                todo.append((job, k))
+        if not todo:
+            return
+        groups = [(j.ranking.query, [j.ranking[i] for i in j.asked[k]]) for j, k in todo]
+        start = time.perf_counter()
+        said = self._ask(groups, _Patience())
+        share = (time.perf_counter() - start) / len(todo)
+        for (job, k), (_, members), answer in zip(todo, groups, said):
+            job.seconds += share
+            scores, usage, note = _read(answer, len(members))
+            job.usage += usage
+            if note:
+                job.notes[note] = None
+            job.reply[k] = scores  # type: ignore[index]
+
+    def _ask(self, groups: Sequence[Group], patience: _Patience) -> list[Judgement | Exception]:
+        """The judge's answers; where it raises, the batch is halved until the groups at fault stand alone."""
+        try:
+            said = list(self.judge(groups))
+            if len(said) != len(groups):
+                raise JudgeError(f"the judge gave {len(said)} judgements for {len(groups)} groups")
+            return list(said)
+        except Exception as error:
+            if self.strict or (isinstance(error, AnyrankError) and not isinstance(error, JudgeError)):
+                raise
+            patience.left -= 1
+            if len(groups) == 1 or patience.left <= 0:
+                log.warning("%s fell back on %d group(s): %s", self.label, len(groups), _say(error))
+                return [error] * len(groups)
+            mid = len(groups) // 2
+            return self._ask(groups[:mid], patience) + self._ask(groups[mid:], patience)
+
+    def _result(self, whole: Ranking, job: _Job) -> Ranking:
+        done = job.ranking if job.order is None else job.ranking.ordered(job.order)
+        rest = whole.candidates[len(done) :]
+        if rest:
+            floor = done[-1].score
+            below = (replace(c, score=floor - 1.0 - i) for i, c in enumerate(rest))
+            done = replace(done, candidates=(*done.candidates, *below))
+        notes = tuple(job.notes) + ((f"budget spent: {job.spent}",) if job.spent else ())
+        return done.with_step(Step(self.label, job.seconds, job.usage, notes))
+
+    @property
+    def label(self) -> str:
+        """The name in traces."""
+        return self.name or f"{type(self.judge).__name__}/{type(self.grouping).__name__}"
+
+
+@dataclass(slots=True)
+class _Patience:
+    """How many more failed calls a sub-batch may cost before its remaining groups fall back together."""
+
+    left: int = 64
+
+
+def _say(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"[:300]
+
+
+def _read(answer: Judgement | Exception, n: int) -> tuple[list[float], Usage, str]:
+    """Scores fit for a grouping (never NaN), what they cost, and a note. Unread members get -inf."""
+    if isinstance(answer, Exception):
+        return [-math.inf] * n, Usage(fallback=1), _say(answer)
+    try:
+        scores = [float(s) for s in answer.scores]
+        usage = answer.usage
+    except (AttributeError, TypeError, ValueError) as error:
+        return [-math.inf] * n, Usage(calls=1, fallback=1), f"unreadable judgement: {_say(error)}"
+    if len(scores) != n:
+        return [-math.inf] * n, usage + Usage(fallback=1), f"{len(scores)} scores for a group of {n}"
+    unread = sum(math.isnan(s) or s == math.inf for s in scores)
+    if unread == n:
+        return [-math.inf] * n, usage + Usage(fallback=1), "no member of a group was scored"
+    if unread:
+        scores = [-math.inf if math.isnan(s) or s == math.inf else s for s in scores]
+        usage = usage + Usage(repairs={"not a number": unread})
+    return scores, usage, ""
+
+
+def each(groups: Sequence[Group]) -> Iterator[tuple[Query, Candidate]]:
+    """All (query, candidate) pairs of some groups, in order: what a pointwise judge scores."""
+    for query, members in groups:
+        for candidate in members:
+            yield query, candidate

@@ -1,0 +1,173 @@
+"""Composition: a Stage maps rankings to as many rankings; ``>>``, ``+``, ``|`` and ``%`` build bigger stages.
+
+``a >> b`` b after a; ``a + b`` both on the same input, fused (z-scores summed); ``a | b`` the union of both;
+``a % k`` the best k of a; ``w * a`` the weight of a in a fusion.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from .errors import InputError
+from .fusion import Combine, Fusion, Interleave
+from .types import Candidate, Query, Ranking
+
+
+class Stage(ABC):
+    """A retriever, reranker, cut-off, rewriter, feedback, fusion: all map a batch of rankings to as many rankings."""
+
+    @abstractmethod
+    def batch(self, rankings: Sequence[Ranking]) -> list[Ranking]:
+        """One ranking out for each ranking in, in the same order, each with its trace extended."""
+
+    def __call__(self, ranking: Ranking | Query | str) -> Ranking:
+        """The batch of one. A query or a text starts an empty ranking."""
+        return self.batch([_ranking(ranking)])[0]
+
+    def run(self, queries: Iterable[Ranking | Query | str]) -> list[Ranking]:
+        """The whole batch from queries or texts; plain texts are numbered q1, q2, …"""
+        return self.batch([_ranking(q, f"q{i}") for i, q in enumerate(queries, 1)])
+
+    def __rshift__(self, after: Stage) -> Stage:
+        return Then(self, after)
+
+    def __add__(self, other: Stage) -> Stage:
+        mine = self.stages if type(self) is Fuse and self.method == Combine() else (self,)
+        theirs = other.stages if type(other) is Fuse and other.method == Combine() else (other,)
+        return Fuse((*mine, *theirs))
+
+    def __or__(self, other: Stage) -> Stage:
+        return Fuse((self, other), Interleave())
+
+    def __mod__(self, k: int) -> Stage:
+        return Then(self, Cut(k))
+
+    def __rmul__(self, weight: float) -> Stage:
+        return Weighted(self, float(weight))
+
+
+def _ranking(x: Ranking | Query | str, id: str = "q") -> Ranking:
+    return x if isinstance(x, Ranking) else Ranking(x if isinstance(x, Query) else Query(id, x))
+
+
+@dataclass(frozen=True)
+class Each(Stage):
+    """A function of one ranking, lifted to a stage."""
+
+    fn: Callable[[Ranking], Ranking]
+
+    def batch(self, rankings: Sequence[Ranking]) -> list[Ranking]:
+        return [self.fn(r) for r in rankings]
+
+
+@dataclass(frozen=True)
+class Then(Stage):
+    """``first`` and then ``second``."""
+
+    first: Stage
+    second: Stage
+
+    def batch(self, rankings: Sequence[Ranking]) -> list[Ranking]:
+        first, second = self.first, self.second
+        if isinstance(second, Cut) and isinstance(first, Limited):
+            first = first.limit(second.k)
+        return second.batch(first.batch(rankings))
+
+
+@dataclass(frozen=True)
+class Cut(Stage):
+    """The best ``k``. It drops candidates on purpose; every other stage but a retriever keeps them all."""
+
+    k: int
+
+    def __post_init__(self) -> None:
+        if self.k < 1:
+            raise InputError(f"a cut-off keeps at least 1 candidate, not {self.k}")
+
+    def batch(self, rankings: Sequence[Ranking]) -> list[Ranking]:
+        return [r[: self.k] for r in rankings]
+
+
+class Limited(Stage):
+    """A stage that can be told how many results are wanted, so that ``stage % k`` need not find more than k."""
+
+    @abstractmethod
+    def limit(self, k: int) -> Stage:
+        """The same stage, asked for k results."""
+
+
+@dataclass(frozen=True)
+class Keep(Stage):
+    """Remember the present score in ``meta[name]``, for prompts and features of later stages."""
+
+    name: str
+
+    def batch(self, rankings: Sequence[Ranking]) -> list[Ranking]:
+        def keep(c: Candidate) -> Candidate:
+            return replace(c, meta={**c.meta, self.name: c.score})
+
+        return [replace(r, candidates=tuple(map(keep, r))) for r in rankings]
+
+
+@dataclass(frozen=True)
+class Weighted(Stage):
+    """A stage with its weight in a fusion; alone it is the stage itself."""
+
+    stage: Stage
+    weight: float
+
+    def batch(self, rankings: Sequence[Ranking]) -> list[Ranking]:
+        return self.stage.batch(rankings)
+
+
+@dataclass(frozen=True)
+class Fuse(Stage):
+    """Several stages on the same input, their results merged by ``method``. A merged ranking's trace holds the
+    steps of every part."""
+
+    stages: tuple[Stage, ...]
+    method: Fusion = Combine()
+
+    def batch(self, rankings: Sequence[Ranking]) -> list[Ranking]:
+        weights = [s.weight if isinstance(s, Weighted) else 1.0 for s in self.stages]
+        runs = [stage.batch(rankings) for stage in self.stages]
+        return [merge(r, parts, self.method, weights) for r, *parts in zip(rankings, *runs)]
+
+
+@dataclass(frozen=True)
+class Branch(Stage):
+    """One query becomes several (sub-questions, one per feedback passage); their results are merged under the
+    original. A query whose ``split`` is empty comes back as it was."""
+
+    split: Callable[[Ranking], Sequence[Ranking]]
+    stage: Stage
+    method: Fusion = Combine(how="max", normalise="none")
+
+    def batch(self, rankings: Sequence[Ranking]) -> list[Ranking]:
+        branches = [list(self.split(r)) for r in rankings]
+        done = iter(self.stage.batch([b for bs in branches for b in bs]))
+        parts = [[next(done) for _ in bs] for bs in branches]
+        return [merge(r, ps, self.method) if ps else r for r, ps in zip(rankings, parts)]
+
+
+def merge(origin: Ranking, parts: Sequence[Ranking], method: Fusion, weights: Sequence[float] | None = None) -> Ranking:
+    """One ranking out of several of the same query; a candidate's content and meta come from all that hold it
+    (the first to name a field wins)."""
+    pool: dict[str, Candidate] = {}
+    for part in parts:
+        for c in part:
+            known = pool.get(c.id)
+            if known is None:
+                pool[c.id] = c
+            elif known.content is None or c.meta.keys() - known.meta.keys():
+                content = c.content if known.content is None else known.content
+                pool[c.id] = replace(known, content=content, meta={**c.meta, **known.meta})
+    fused = method([{c.id: c.score for c in part} for part in parts], weights or [1.0] * len(parts))
+    start = len(origin.trace)
+    steps = tuple(s for p in parts for s in (p.trace[start:] if p.trace[:start] == origin.trace else p.trace))
+    best = sorted(fused.items(), key=lambda kv: -kv[1])
+    query: Any = origin.query
+    return Ranking(query, tuple(replace(pool[i], score=s) for i, s in best), origin.trace + steps)

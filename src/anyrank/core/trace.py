@@ -1,0 +1,92 @@
+"""What a ranking cost and what went wrong on the way: usage, steps, status."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any, Literal
+
+Status = Literal["ok", "repaired", "partial", "fallback"]
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Cost of some judgements. Adding two of them adds every count.
+
+    ``calls`` model calls (one a prompt or pair); ``prompt_tokens``, ``completion_tokens``;
+    ``truncated`` texts cut to fit; ``cached`` answers that cost nothing; ``fallback`` groups that no
+    model judged, so that their members kept their order; ``repairs`` mended answers, counted by kind.
+
+    >>> Usage(calls=1, repairs={"repeat": 2}) + Usage(calls=3, repairs={"repeat": 1, "missing": 4})
+    Usage(calls=4, prompt_tokens=0, completion_tokens=0, truncated=0, cached=0, fallback=0, \
+repairs={'repeat': 3, 'missing': 4})
+    """
+
+    calls: int = 0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    truncated: int = 0
+    cached: int = 0
+    fallback: int = 0
+    repairs: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def tokens(self) -> int:
+        return self.prompt_tokens + self.completion_tokens
+
+    @property
+    def repaired(self) -> int:
+        """Repairs of every kind together."""
+        return sum(self.repairs.values())
+
+    def __add__(self, other: Usage) -> Usage:
+        repairs = dict(self.repairs)
+        for kind, count in other.repairs.items():
+            repairs[kind] = repairs.get(kind, 0) + count
+        counts = (f.name for f in fields(self) if f.name != "repairs")
+        return Usage(**{n: getattr(self, n) + getattr(other, n) for n in counts}, repairs=repairs)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What one stage did to one ranking. ``seconds`` is this query's share of the batch's wall time;
+    ``notes`` say in words what a count can't (a spent budget, the error behind a fallback)."""
+
+    name: str
+    seconds: float = 0.0
+    usage: Usage = field(default_factory=Usage)
+    notes: tuple[str, ...] = ()
+
+    @property
+    def status(self) -> Status:
+        """``ok``; ``repaired`` (answers were mended); ``partial`` (some groups were not judged);
+        ``fallback`` (none was: the stage passed its input through)."""
+        if self.usage.fallback:
+            return "partial" if self.usage.calls + self.usage.cached else "fallback"
+        return "repaired" if self.usage.repaired else "ok"
+
+    def as_dict(self) -> dict[str, Any]:
+        """A flat, JSON-ready form."""
+        return {
+            "name": self.name,
+            "status": self.status,
+            "seconds": round(self.seconds, 6),
+            **asdict(self.usage),
+            "notes": list(self.notes),
+        }
+
+
+_WORST: tuple[Status, ...] = ("ok", "repaired", "partial", "fallback")
+
+
+def worst(steps: Iterable[Step]) -> Status:
+    """The worst status among ``steps``; ``ok`` where there are none."""
+    return max((s.status for s in steps), key=_WORST.index, default="ok")
+
+
+def total(steps: Iterable[Step]) -> Step:
+    """All steps as one: times and counts added, notes joined."""
+    usage, seconds, notes = Usage(), 0.0, ()
+    for s in steps:
+        usage, seconds, notes = usage + s.usage, seconds + s.seconds, notes + s.notes
+    return Step("total", seconds, usage, notes)
