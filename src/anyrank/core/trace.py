@@ -86,7 +86,8 @@ def worst(steps: Iterable[Step]) -> Status:
 
 def total(steps: Iterable[Step]) -> Step:
     """All steps as one: times and counts added, notes joined."""
-    usage, seconds, notes = Usage(), 0.0, ()
+    usage, seconds = Usage(), 0.0
+    notes: tuple[str, ...] = ()
     for s in steps:
         usage, seconds, notes = usage + s.usage, seconds + s.seconds, notes + s.notes
     return Step("total", seconds, usage, notes)

@@ -83,10 +83,10 @@ def dots(query: Vectors, docs: Vectors) -> Dense:
         weight = np.zeros(docs.dim, dtype=np.float32)
         weight[query.indices] = query.values
         sums = np.concatenate([[0.0], np.cumsum(weight[docs.indices] * docs.values, dtype=np.float64)])
-        return (sums[docs.indptr[1:]] - sums[docs.indptr[:-1]]).astype(np.float32)
+        return np.asarray(sums[docs.indptr[1:]] - sums[docs.indptr[:-1]], dtype=np.float32)
     if isinstance(docs, Sparse) or isinstance(query, Sparse):
         raise InputError("a dense query can't be compared with sparse documents, nor the other way round")
-    return docs @ query[0]
+    return np.asarray(docs @ query[0], dtype=np.float32)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
