@@ -73,8 +73,8 @@ class AllPairs:
 class Sliding:
     """A window from the bottom to the top, ``passes`` times.
 
-    ``Sliding(20, 10)`` is RankGPT (arXiv 2304.09542), ``Sliding(2, 1, k)`` PRP-Sliding-k, ``Sliding(n, n)`` full ranking
-    in one prompt.
+    ``Sliding(20, 10)`` is RankGPT (arXiv 2304.09542), ``Sliding(2, 1, k)`` PRP-Sliding-k, ``Sliding(n, n)`` full
+    ranking in one prompt.
     """
 
     size: int = 20

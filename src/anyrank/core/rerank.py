@@ -99,10 +99,11 @@ class Rerank(Stage):
     The result is always a permutation of the input. Members that a judge can't score (NaN) go behind the others of
     their group; a group that it can't score at all keeps its order; both are counted in the trace.
 
-    ``depth``: only the best ``depth`` candidates are reranked, the rest stay below. ``max_calls`` and ``max_tokens`` are
-    budgets a query, ``max_seconds`` a wall-clock budget of the whole batch; a spent budget ends the judging, and what was
-    not judged keeps its order. Tokens and seconds are known only after a call, so they can be overspent by one
-    sub-batch of ``chunk`` groups. ``strict`` raises the judge's own error instead of falling back.
+    ``depth``: only the best ``depth`` candidates are reranked, the rest stay below. ``max_calls`` and ``max_tokens``
+    are budgets a query, ``max_seconds`` a wall-clock budget of the whole batch; a spent budget ends the judging, and
+    what was not judged keeps its order. A group is planned as one call; tokens and seconds are known only after a
+    call, so they can be overspent by one sub-batch of ``chunk`` groups. ``strict`` raises the judge's own error
+    instead of falling back.
     """
 
     judge: Judge
@@ -125,13 +126,14 @@ class Rerank(Stage):
         deadline = math.inf if self.max_seconds is None else time.monotonic() + self.max_seconds
         heads = [r if self.depth is None else r[: self.depth] for r in rankings]
         jobs = [_Job(head, self.grouping(len(head))) for head in heads]
+        patience = _Patience()
         live = [j for j in jobs if len(j.ranking) and j.advance()]
         while live:
-            self._round(live, deadline)
+            self._round(live, deadline, patience)
             live = [j for j in live if j.advance()]
         return [self._result(r, j) for r, j in zip(rankings, jobs)]
 
-    def _round(self, jobs: Sequence[_Job], deadline: float) -> None:
+    def _round(self, jobs: Sequence[_Job], deadline: float, patience: _Patience) -> None:
         """Judge what every job asks for now, in one batch (in sub-batches under a token or time budget)."""
         work = [(job, k) for job in jobs for k in range(len(job.asked))]
         for job in jobs:
@@ -139,9 +141,9 @@ class Rerank(Stage):
         timed = self.max_tokens is not None or self.max_seconds is not None
         size = self.chunk if timed else max(len(work), 1)
         for at in range(0, len(work), size):
-            self._judge(work[at : at + size], deadline)
+            self._judge(work[at : at + size], deadline, patience)
 
-    def _judge(self, work: Sequence[tuple[_Job, int]], deadline: float) -> None:
+    def _judge(self, work: Sequence[tuple[_Job, int]], deadline: float, patience: _Patience) -> None:
         todo: list[tuple[_Job, int]] = []
         planned: dict[int, int] = {}
         for job, k in work:
@@ -161,7 +163,7 @@ class Rerank(Stage):
             return
         groups = [(j.ranking.query, [j.ranking[i] for i in j.asked[k]]) for j, k in todo]
         start = time.perf_counter()
-        said = self._ask(groups, _Patience())
+        said = self._ask(groups, patience)
         share = (time.perf_counter() - start) / len(todo)
         for (job, k), (_, members), answer in zip(todo, groups, said):
             job.seconds += share
@@ -177,13 +179,13 @@ class Rerank(Stage):
             said = list(self.judge(groups))
             if len(said) != len(groups):
                 raise JudgeError(f"the judge gave {len(said)} judgements for {len(groups)} groups")
+            patience.left = _Patience.FULL
             return list(said)
         except Exception as error:
             if self.strict or (isinstance(error, AnyrankError) and not isinstance(error, JudgeError)):
                 raise
             patience.left -= 1
             if len(groups) == 1 or patience.left <= 0:
-                log.warning("%s fell back on %d group(s): %s", self.label, len(groups), _say(error))
                 return [error] * len(groups)
             mid = len(groups) // 2
             return self._ask(groups[:mid], patience) + self._ask(groups[mid:], patience)
@@ -195,6 +197,9 @@ class Rerank(Stage):
             floor = done[-1].score
             below = (replace(c, score=floor - 1.0 - i) for i, c in enumerate(rest))
             done = replace(done, candidates=(*done.candidates, *below))
+        if job.usage.fallback and job.notes:
+            log.warning("%s: %d group(s) of query %s kept their order: %s", self.label, job.usage.fallback,
+                        whole.query.id, next(iter(job.notes)))  # fmt: skip
         notes = tuple(job.notes) + ((f"budget spent: {job.spent}",) if job.spent else ())
         return done.with_step(Step(self.label, job.seconds, job.usage, notes))
 
@@ -204,11 +209,14 @@ class Rerank(Stage):
         return self.name or f"{type(self.judge).__name__}/{type(self.grouping).__name__}"
 
 
-@dataclass(slots=True)
 class _Patience:
-    """How many more failed calls a sub-batch may cost before its remaining groups fall back together."""
+    """How many more calls may fail in a row before the groups of a failed batch fall back together, so that a dead
+    judge isn't asked about every group alone."""
 
-    left: int = 64
+    FULL = 64
+
+    def __init__(self) -> None:
+        self.left = self.FULL
 
 
 def _say(error: Exception) -> str:

@@ -1,0 +1,13 @@
+"""Fakes and contract suites, published for authors of plug-ins.
+
+Fakes: Oracle, Scripted, Hostile (judges), toy rankings. Suites: ``check_grouping``, ``check_judge``, ``check_stage``,
+``check_encoder``, ``check_index``: each takes the component and raises AssertionError with what it broke.
+"""
+
+from .contracts import check_encoder, check_grouping, check_index, check_judge, check_stage
+from .judges import Counting, Hostile, Oracle, Scripted, toy
+
+__all__ = [
+    "Counting", "Hostile", "Oracle", "Scripted", "check_encoder", "check_grouping", "check_index", "check_judge",
+    "check_stage", "toy",
+]  # fmt: skip

@@ -1,0 +1,120 @@
+"""Contract suites: what every grouping, judge, stage, encoder and index must keep."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from ..core.groupings import Grouping
+from ..core.rerank import Group, Judge, Rerank
+from ..core.stage import Stage
+from ..core.types import Ranking
+from ..core.vectors import Encoder, Index, dots, take
+from .judges import Hostile, Oracle, toy
+
+
+def check_grouping(
+    grouping: Grouping, sizes: Sequence[int] = (0, 1, 2, 3, 7, 20, 45), top: int = 0, seeds: int = 3
+) -> None:
+    """A grouping ends, asks only for valid distinct places, returns a permutation under any judge, gives the same
+    ranking in lockstep as alone, and with an oracle has the best ``top`` right."""
+    for seed in range(seeds):
+        made = [toy(n, seed, f"q{i}") for i, n in enumerate(sizes)]
+        rankings = [r for r, _ in made]
+        truth = {k: v for _, t in made for k, v in t.items()}
+        for judge in (Oracle(truth), Hostile(seed)):
+            stage = Rerank(judge, grouping)
+            together = stage.batch(rankings)
+            for before, after in zip(rankings, together):
+                assert sorted(after.ids) == sorted(before.ids), (
+                    f"{grouping} lost or doubled a candidate of {len(before)}"
+                )
+                assert _falling(after.scores), f"{grouping}: scores rise down the list"
+                alone = stage(before)
+                assert alone.ids == after.ids, f"{grouping}: another order alone than in lockstep"
+                if isinstance(judge, Oracle) and top:
+                    ideal = sorted(before.ids, key=lambda i: -truth[i])[:top]
+                    assert after.ids[:top] == ideal, (
+                        f"{grouping}: the best {top} of {len(before)} are wrong with an oracle"
+                    )
+
+
+def check_judge(judge: Judge, groups: Sequence[Group], tolerance: float = 1e-4) -> None:
+    """A judge gives one judgement a group, one finite score a member, and the same scores whatever is beside a group
+    in the batch. ``tolerance`` is relative to the spread of the scores."""
+    whole = judge(groups)
+    assert len(whole) == len(groups), f"{len(whole)} judgements for {len(groups)} groups"
+    assert list(judge([])) == [], "no groups must give no judgements"
+    for (_, members), said in zip(groups, whole):
+        assert len(said.scores) == len(members), f"{len(said.scores)} scores for {len(members)} members"
+        assert all(math.isfinite(s) for s in said.scores), f"a score is not finite: {list(said.scores)}"
+        assert said.usage.calls + said.usage.cached >= 1, "usage counts no call"
+    every = [s for j in whole for s in j.scores]
+    allowed = tolerance * max(max(every) - min(every), 1.0)
+    order = list(range(len(groups)))
+    random.Random(0).shuffle(order)
+    for batch in ([[i] for i in order], [order]):
+        for part in batch:
+            for i, said in zip(part, judge([groups[i] for i in part])):
+                gap = max(abs(a - b) for a, b in zip(said.scores, whole[i].scores))
+                assert gap <= allowed, f"group {i} scores differ by {gap:.3g} > {allowed:.3g} with the batch"
+
+
+def check_stage(stage: Stage, rankings: Sequence[Ranking], permutes: bool = True) -> None:
+    """A stage gives one ranking a ranking, in order, keeps the query, extends the trace, and answers the same alone.
+    With ``permutes`` it neither loses nor adds a candidate (rerankers; not retrievers and cut-offs)."""
+    after = stage.batch(rankings)
+    assert len(after) == len(rankings), f"{len(after)} rankings for {len(rankings)}"
+    assert stage.batch([]) == [], "no rankings must give no rankings"
+    for old, new in zip(rankings, after):
+        assert new.query.id == old.query.id, f"query {old.query.id!r} became {new.query.id!r}"
+        assert _falling(new.scores), "scores rise down the list"
+        assert all(math.isfinite(s) for s in new.scores), "a score is not finite"
+        assert new.trace[: len(old.trace)] == old.trace, "the earlier trace was dropped"
+        if permutes:
+            assert sorted(new.ids) == sorted(old.ids), f"not a permutation of the input for query {old.query.id!r}"
+        assert stage(old).ids == new.ids, f"another order alone than in a batch for query {old.query.id!r}"
+
+
+def check_encoder(encoder: Encoder, contents: Sequence[Any], tolerance: float = 1e-3) -> None:
+    """An encoder gives one row a content (none for none), and the same row at any batch size and order: the cosine
+    between the two is at least 1 - ``tolerance``."""
+    for query in (False, True):
+        whole = encoder.encode(contents, query=query).vectors
+        assert len(whole) == len(contents), f"{len(whole)} rows for {len(contents)} contents"
+        assert len(encoder.encode([], query=query).vectors) == 0, "no contents must give no rows"
+        back = encoder.encode(contents[::-1], query=query).vectors
+        for i in range(len(contents)):
+            row = take(whole, [i])
+            size = float(dots(row, row)[0])
+            assert np.isfinite(size), f"row {i} is not finite"
+            single = encoder.encode([contents[i]], query=query).vectors
+            for other in (single, take(back, [len(contents) - 1 - i])):
+                norm = math.sqrt(size * float(dots(other, other)[0]))
+                cosine = float(dots(row, other)[0]) / norm if norm else 1.0
+                assert cosine >= 1 - tolerance, f"row {i} differs with the batch: cosine {cosine:.6f}"
+
+
+def check_index(index: Index, queries: Any, ids: Sequence[str]) -> None:
+    """An index returns per query distinct known ids with falling finite scores, at most k, and its best k are the
+    beginning of its best k + 5."""
+    for k in (1, 3, len(ids) + 10):
+        found, more = index.search(queries, k), index.search(queries, k + 5)
+        assert len(found) == len(queries), f"{len(found)} results for {len(queries)} queries"
+        for one, longer in zip(found, more):
+            names, scores = [i for i, _ in one], [s for _, s in one]
+            assert len(one) <= k, f"{len(one)} results for k={k}"
+            assert len(set(names)) == len(names), "a repeated id"
+            assert set(names) <= set(ids), "an unknown id"
+            assert _falling(scores), "scores rise"
+            assert all(map(math.isfinite, scores)), "a score is not finite"
+            assert np.allclose(scores, [s for _, s in longer[:k]]), f"the best {k} change with k"
+
+
+def _falling(scores: Sequence[float]) -> bool:
+    return all(a >= b for a, b in pairwise(scores))

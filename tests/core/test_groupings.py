@@ -1,0 +1,130 @@
+"""Groupings: permutations under any judge, the top k with an oracle, call counts."""
+
+import random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from anyrank.core.errors import InputError
+from anyrank.core.groupings import AllPairs, Bubble, Heap, MergeSort, Pointwise, Sliding, Tournament
+from anyrank.core.rerank import BothOrders, Rerank
+from anyrank.core.types import Ranking
+from anyrank.testing import Counting, Hostile, Oracle, check_grouping, toy
+
+EXACT = [
+    Pointwise(), AllPairs(), AllPairs(how="sum"), MergeSort(), Sliding(20, 10), Sliding(100, 100), Sliding(2, 1, 10),
+    Sliding(4, 2, 9), Heap(2, 10), Heap(3, 10), Heap(19, 10), Heap(2, 10, pairs=True), Bubble(1, 10), Bubble(3, 10),
+    Bubble(19, 10),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("grouping", EXACT, ids=repr)
+def test_contract_with_the_top_ten_right(grouping):
+    check_grouping(grouping, top=10)
+
+
+@pytest.mark.parametrize("grouping", [Tournament(20, 10), Tournament(4, 2), Sliding(3, 2), Heap(3, 1)], ids=repr)
+def test_contract_of_the_lossy_ones(grouping):
+    check_grouping(grouping, top=1)
+
+
+groupings = st.one_of(
+    st.sampled_from([Pointwise(), AllPairs(), MergeSort()]),
+    st.builds(lambda w, s, p: Sliding(max(w, s), s, p), st.integers(2, 30), st.integers(1, 30), st.integers(1, 3)),
+    st.builds(Heap, st.integers(2, 20), st.integers(1, 30), st.booleans()),
+    st.builds(Bubble, st.integers(1, 20), st.integers(1, 30)),
+    st.builds(lambda s: Tournament(s, s // 2), st.integers(2, 30)),
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(grouping=groupings, sizes=st.lists(st.integers(0, 40), max_size=5), seed=st.integers(0, 10**6))
+def test_any_grouping_with_a_hostile_judge_returns_a_permutation_and_the_same_alone(grouping, sizes, seed):
+    rankings = [toy(n, seed, f"q{i}")[0] for i, n in enumerate(sizes)]
+    stage = Rerank(Hostile(seed), grouping)
+    for before, after in zip(rankings, stage.batch(rankings), strict=True):
+        assert sorted(after.ids) == sorted(before.ids)
+        alone = stage(before)
+        assert alone.ids == after.ids
+        assert alone.cost.usage == after.cost.usage
+
+
+@settings(max_examples=100, deadline=None)
+@given(grouping=groupings, n=st.integers(0, 40))
+def test_constant_scores_keep_the_order(grouping, n):
+    ranking, truth = toy(n)
+    after = Rerank(Oracle(dict.fromkeys(truth, 0.5)), grouping)(ranking)
+    if not isinstance(grouping, Tournament | Heap | Bubble):  # these three pick a top k, ties may move the rest
+        assert after.ids == ranking.ids
+    assert after.ids[:1] == ranking.ids[:1]
+
+
+def counted(grouping, order, both=False):
+    """(calls, whether the top 10 is right) for 100 candidates that stand in ``order`` (0 is the best)."""
+    judge = Counting(Oracle({str(i): -float(i) for i in range(100)}))
+    ids = [str(i) for i in order]
+    after = Rerank(BothOrders(judge) if both else judge, grouping)(Ranking.of("q", ids, ids))
+    return judge.groups, after.ids[:10] == [str(i) for i in range(10)]
+
+
+BEST = list(range(100))
+SHUFFLED = random.Random(1).sample(BEST, 100)
+
+
+@pytest.mark.parametrize(
+    ("grouping", "best", "worst"), [(Heap(19, 10), 19, 25), (Heap(3, 10), 69, 83), (Heap(2, 10), 102, 147)], ids=str
+)
+def test_heap_sort_costs_what_its_reference_costs(grouping, best, worst):
+    """Reference counts of setwise heap sort for n=100, k=10 on best-first and worst-first inputs."""
+    assert counted(grouping, BEST) == (best, True)
+    assert counted(grouping, BEST[::-1]) == (worst, True)
+
+
+@pytest.mark.parametrize(
+    ("grouping", "calls"),
+    [(AllPairs(), 9900), (Sliding(2, 1, 10), 945), (Sliding(20, 10), 9), (Sliding(100, 100), 1), (Pointwise(), 100)],
+    ids=str,
+)
+def test_fixed_costs(grouping, calls):
+    assert counted(grouping, SHUFFLED) == (calls, True)
+
+
+def test_pairs_asked_in_both_orders_cost_two_calls():
+    assert counted(Sliding(2, 1, 10), SHUFFLED, both=True) == (1890, True)
+    assert counted(Sliding(2, 1, 1), BEST, both=True)[0] == 198
+
+
+def test_lockstep_needs_far_fewer_batches():
+    rankings = [toy(100, query=f"q{i}") for i in range(13)]
+    judge = Counting(Oracle({k: v for _, t in rankings for k, v in t.items()}))
+    Rerank(judge, Heap(19, 10)).batch([r for r, _ in rankings])
+    together = judge.batches
+    judge.batches = 0
+    for ranking, _ in rankings:
+        Rerank(judge, Heap(19, 10))(ranking)
+    assert together * 8 < judge.batches
+
+
+def test_tournament_loses_the_surplus_of_one_group():
+    """Twelve best in one group of twenty, ten go on: the last two fall behind, and nothing else is lost."""
+    best_together = [g + 5 * place for g in range(5) for place in range(20)]  # dealt out by fives
+    ids = [""] * 100
+    for rank, place in enumerate(best_together):
+        ids[place] = str(rank)
+    after = Rerank(Oracle({str(i): -float(i) for i in range(100)}), Tournament(20, 10))(Ranking.of("q", ids, ids))
+    assert after.ids[:10] == [str(i) for i in range(10)]
+    assert after.ids[10:12] != ["10", "11"]
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: Sliding(1), lambda: Sliding(5, 6), lambda: Sliding(5, 0), lambda: Sliding(5, 5, 0), lambda: Heap(1),
+        lambda: Heap(3, 0), lambda: Bubble(0), lambda: Tournament(1), lambda: Tournament(10, 6),
+        lambda: AllPairs(how="most"),
+    ],
+)  # fmt: skip
+def test_impossible_settings_are_refused(make):
+    with pytest.raises(InputError):
+        make()

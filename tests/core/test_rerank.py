@@ -1,0 +1,162 @@
+"""The driver: budgets, fallbacks, what the trace says."""
+
+import math
+import time
+
+import pytest
+
+from anyrank.core.errors import InputError, JudgeError, ModelError
+from anyrank.core.groupings import Heap, Pointwise, Sliding
+from anyrank.core.rerank import BothOrders, Rerank
+from anyrank.core.trace import Usage
+from anyrank.core.types import Candidate, Judgement, Ranking
+from anyrank.testing import Hostile, Oracle, Scripted, check_stage, toy
+
+
+def test_pointwise_scores_become_the_rankings_scores():
+    after = Rerank(Scripted(lambda q, m: [len(c.content) for c in m]))(Ranking.of("q", ["a", "abc", "ab"]))
+    assert list(zip(after.ids, after.scores)) == [("1", 3.0), ("2", 2.0), ("0", 1.0)]
+    assert after.status == "ok"
+    assert after.cost.usage == Usage(calls=3)
+
+
+def test_depth_reranks_the_head_and_keeps_the_tail():
+    ranking, truth = toy(30)
+    after = Rerank(Oracle(truth), depth=10)(ranking)
+    assert after.ids[10:] == ranking.ids[10:]
+    assert after.ids[:10] == sorted(ranking.ids[:10], key=lambda i: -truth[i])
+    assert after.scores == sorted(after.scores, reverse=True)
+    assert after.cost.usage.calls == 10
+
+
+def test_a_call_budget_ends_the_judging_and_says_so():
+    ranking, truth = toy(30)
+    after = Rerank(Oracle(truth), max_calls=12)(ranking)
+    assert after.cost.usage.calls == 12
+    assert after.cost.usage.fallback == 18
+    assert after.status == "partial"
+    assert after.trace[-1].notes == ("budget spent: max_calls=12",)
+    assert after.ids[12:] == ranking.ids[12:]
+    heap = Rerank(Oracle(truth), Heap(3, 10), max_calls=5)(ranking)
+    assert heap.cost.usage.calls == 5
+    assert sorted(heap.ids) == sorted(ranking.ids)
+
+
+def test_a_budget_is_each_querys_own():
+    made = [toy(n, query=f"q{n}") for n in (5, 20)]
+    stage = Rerank(Oracle({k: v for _, t in made for k, v in t.items()}), max_calls=8)
+    short, long = stage.batch([r for r, _ in made])
+    assert (short.status, long.status) == ("ok", "partial")
+    assert (short.cost.usage.calls, long.cost.usage.calls) == (5, 8)
+
+
+def test_a_token_budget_is_overspent_by_at_most_one_sub_batch():
+    ranking, _ = toy(40)
+
+    def judge(groups):
+        return [Judgement([1.0] * len(m), Usage(calls=1, prompt_tokens=10)) for _, m in groups]
+
+    after = Rerank(judge, max_tokens=100, chunk=4)(ranking)
+    assert 100 <= after.cost.usage.tokens < 140
+    assert "max_tokens=100" in after.trace[-1].notes[0]
+
+
+def test_a_time_budget_ends_a_slow_judge():
+    ranking, _ = toy(40)
+
+    def slow(groups):
+        time.sleep(0.02)
+        return [Judgement([1.0] * len(m)) for _, m in groups]
+
+    after = Rerank(slow, max_seconds=0.05, chunk=1)(ranking)
+    assert 1 <= after.cost.usage.calls < 40
+    assert after.ids == ranking.ids
+    assert after.status == "partial"
+
+
+def test_one_poisoned_document_costs_only_itself():
+    ranking, truth = toy(32)
+    bad = ranking.ids[7]
+
+    def judge(groups):
+        if any(c.id == bad for _, m in groups for c in m):
+            raise RuntimeError("cannot read this one")
+        return Oracle(truth)(groups)
+
+    after = Rerank(judge)(ranking)
+    assert after.ids[-1] == bad
+    assert after.ids[:-1] == sorted((i for i in ranking.ids if i != bad), key=lambda i: -truth[i])
+    assert after.cost.usage.fallback == 1
+    assert after.trace[-1].notes == ("RuntimeError: cannot read this one",)
+    with pytest.raises(RuntimeError, match="cannot read"):
+        Rerank(judge, strict=True)(ranking)
+
+
+def test_a_dead_judge_passes_the_input_through_with_bounded_effort():
+    calls = []
+
+    def dead(groups):
+        calls.append(len(groups))
+        raise ConnectionError("refused")
+
+    ranking, _ = toy(1000)
+    after = Rerank(dead)(ranking)
+    assert after.ids == ranking.ids
+    assert after.status == "fallback"
+    assert len(calls) < 200
+
+
+def test_errors_that_no_fallback_can_mend_are_raised():
+    def judge(groups):
+        raise ModelError("no such model")
+
+    with pytest.raises(ModelError):
+        Rerank(judge)(toy(3)[0])
+
+
+def test_wrong_number_of_judgements():
+    ranking, truth = toy(4)
+    after = Rerank(lambda groups: Oracle(truth)(groups)[:-1])(ranking)
+    assert after.ids == ranking.ids
+    assert after.status == "fallback"
+    with pytest.raises(JudgeError, match="3 judgements for 4 groups"):
+        Rerank(lambda groups: Oracle(truth)(groups)[:-1], strict=True)(ranking)
+
+
+def test_unread_members_go_behind_and_are_counted():
+    def judge(groups):
+        return [Judgement([math.nan if c.id == "1" else 1.0 for c in m]) for _, m in groups]
+
+    after = Rerank(judge, Sliding(10, 5))(Ranking.of("q", "abcd"))
+    assert after.ids == ["0", "2", "3", "1"]
+    assert after.status == "repaired"
+    assert after.cost.usage.repairs == {"not a number": 1}
+
+
+def test_a_pair_is_won_only_in_both_orders():
+    def first(query, members):  # prefers whatever stands first
+        return [1.0, 0.0]
+
+    assert BothOrders(Scripted(first))([(None, [Candidate("a"), Candidate("b")])])[0].scores == [0.0, 0.0]
+    wins = BothOrders(Scripted(lambda q, m: [float(c.id == "b") for c in m]))
+    said = wins([(None, [Candidate("a"), Candidate("b")])])[0]
+    assert (said.scores, said.usage.calls) == ([0.0, 1.0], 2)
+
+
+def test_bad_budgets_and_bad_groupings_are_refused():
+    with pytest.raises(InputError, match="max_calls=0"):
+        Rerank(Oracle({}), max_calls=0)
+
+    def doubled(n):
+        yield [[0, 0]]
+        return []
+
+    with pytest.raises(InputError, match="distinct places"):
+        Rerank(Oracle({}), doubled)(toy(3)[0])
+
+
+@pytest.mark.parametrize("budget", [{}, {"max_calls": 7}, {"max_tokens": 3, "chunk": 2}, {"depth": 5}])
+def test_stage_contract_under_hostility(budget):
+    rankings = [toy(n, query=f"q{n}")[0] for n in (0, 1, 2, 30)]
+    for grouping in (Pointwise(), Sliding(5, 2), Heap(3, 4)):
+        check_stage(Rerank(Hostile(3), grouping, **budget), rankings)
