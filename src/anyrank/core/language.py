@@ -1,0 +1,103 @@
+"""What may be asked of a language model. A backend offers the verbs it can; a signal says which it needs.
+
+Every verb takes a batch and answers in order, one answer a prompt. A prompt is either plain text, given to the model as
+it stands, or a conversation, to which the backend applies the model's own chat template; a conversation whose last turn
+is the assistant's is continued from there (so a prefix such as "[" can be put into the model's mouth).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol, runtime_checkable
+
+from .trace import Usage
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One turn of a conversation."""
+
+    role: Literal["system", "user", "assistant"]
+    content: str
+
+
+Prompt = str | tuple[Turn, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """A generated text. ``finish``: "stop" (the model ended), "length" (cut at max_tokens), "error" (no answer was
+    had; ``text`` is empty and ``error`` says why)."""
+
+    text: str
+    usage: Usage = field(default_factory=lambda: Usage(calls=1))
+    finish: Literal["stop", "length", "error"] = "stop"
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class LogProbs:
+    """Natural log-probabilities, one an option (``next_token_logprobs``) or one, the sum over its tokens
+    (``loglikelihood``). NaN: not known; -inf: the model gives it no probability (or it is outside the top it reports).
+    ``tokens`` counts the tokens each value is a sum over."""
+
+    values: tuple[float, ...]
+    usage: Usage = field(default_factory=lambda: Usage(calls=1))
+    tokens: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class TokenWeights:
+    """A weight for every token of a prompt's rendered text, with its character span [start, end) there."""
+
+    spans: tuple[tuple[int, int], ...]
+    weights: tuple[float, ...]
+    usage: Usage = field(default_factory=lambda: Usage(calls=1))
+
+
+@runtime_checkable
+class Generates(Protocol):
+    """``max_tokens`` new tokens at most, ended early by any text of ``stop`` (which is not returned). Temperature 0 is
+    greedy; above it, ``seed`` fixes the draw where the model's server allows it."""
+
+    def generate(
+        self,
+        prompts: Sequence[Prompt],
+        *,
+        max_tokens: int,
+        stop: Sequence[str] = (),
+        temperature: float = 0.0,
+        seed: int = 0,
+    ) -> list[Completion]: ...
+
+
+@runtime_checkable
+class ScoresNext(Protocol):
+    """Log-probability that the text of each option comes next. An option of several tokens counts whole: the sum of
+    its tokens' log-probabilities, each given those before it."""
+
+    def next_token_logprobs(self, prompts: Sequence[Prompt], options: Sequence[Sequence[str]]) -> list[LogProbs]: ...
+
+
+@runtime_checkable
+class ScoresText(Protocol):
+    """Log-likelihood of a continuation given its prompt."""
+
+    def loglikelihood(self, prompts: Sequence[Prompt], continuations: Sequence[str]) -> list[LogProbs]: ...
+
+
+@runtime_checkable
+class Attends(Protocol):
+    """Attention that the tokens after ``mark`` pay to every token of the prompt: softmax over the whole context, mean
+    over those tokens, sum over heads and layers. ``mark`` is a text; the tokens after its last place in the rendered
+    prompt attend (the whole prompt is given)."""
+
+    def attention(self, prompts: Sequence[Prompt], marks: Sequence[str]) -> list[TokenWeights]: ...
+
+
+@runtime_checkable
+class Embeds(Protocol):
+    """Hidden state of the last token at a layer (-1 the last): an array [n, dim] and what it cost."""
+
+    def hidden_states(self, prompts: Sequence[Prompt], *, layer: int = -1) -> tuple[Any, Usage]: ...
