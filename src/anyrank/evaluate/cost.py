@@ -1,0 +1,86 @@
+"""What a run cost, from its traces."""
+
+from __future__ import annotations
+
+import resource
+import sys
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..core.trace import Step, Usage, total
+from ..core.types import Ranking
+
+_NOTES = 5  # different notes kept a step
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """The traces of a run's queries: ``steps`` one a stage, summed over the queries (steps of one name together);
+    ``statuses`` how many queries ended ``ok``, ``repaired``, ``partial``, ``fallback``; ``peak_mb`` the process's
+    largest memory in MB, if whoever ran it took it."""
+
+    queries: int
+    steps: tuple[Step, ...] = ()
+    statuses: Mapping[str, int] = field(default_factory=dict)
+    peak_mb: float | None = None
+
+    @classmethod
+    def of(cls, rankings: Sequence[Ranking], peak_mb: float | None = None) -> Cost:
+        by_name: dict[str, list[Step]] = {}
+        for r in rankings:
+            for step in r.trace:
+                by_name.setdefault(step.name, []).append(step)
+        return cls(
+            len(rankings),
+            tuple(_sum(name, steps) for name, steps in by_name.items()),
+            dict(Counter(r.status for r in rankings)),
+            peak_mb,
+        )
+
+    @property
+    def usage(self) -> Usage:
+        return total(self.steps).usage
+
+    @property
+    def ms(self) -> float:
+        """Milliseconds a query."""
+        return 1000 * sum(s.seconds for s in self.steps) / max(self.queries, 1)
+
+    def as_row(self) -> dict[str, float | int | None]:
+        """The columns shown beside quality: ms, calls and tokens a query; the rest are counts over all queries."""
+        u, n = self.usage, max(self.queries, 1)
+        return {
+            "ms": self.ms,
+            "calls": u.calls / n,
+            "tokens": u.tokens / n,
+            "truncated": u.truncated,
+            "repaired": u.repaired,
+            "fallback": u.fallback,
+            "cached": u.cached,
+            "peak_mb": self.peak_mb,
+        }
+
+    @classmethod
+    def from_dict(cls, d: Mapping[str, Any]) -> Cost:
+        steps = (Step(s["name"], s["seconds"], Usage(**s["usage"]), tuple(s["notes"])) for s in d["steps"])
+        return cls(d["queries"], tuple(steps), d["statuses"], d["peak_mb"])
+
+
+def _sum(name: str, steps: Sequence[Step]) -> Step:
+    usage = Usage()
+    for s in steps:
+        if s.usage != _NOTHING:
+            usage = usage + s.usage
+    notes = dict.fromkeys(n for s in steps for n in s.notes)
+    return Step(name, sum(s.seconds for s in steps), usage, tuple(notes)[:_NOTES])
+
+
+_NOTHING = Usage()
+
+
+def peak_memory_mb() -> float:
+    """The most memory that this process has held so far, in MB (it never falls, so take it after each pipeline)."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (1024 * 1024 if sys.platform == "darwin" else 1024)

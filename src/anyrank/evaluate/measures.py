@@ -1,0 +1,143 @@
+"""Measures by name, as ir_measures computes them, one value a judged query."""
+
+from __future__ import annotations
+
+import ast
+import difflib
+import itertools
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from ..core.errors import InputError, MissingExtra
+from ..core.types import Ranking
+
+Qrels = Mapping[str, Mapping[str, int]]
+"""Grades by query id and document id."""
+Run = Iterable[Ranking] | Mapping[str, Mapping[str, float]]
+"""Rankings, or scores by query id and document id."""
+Lists = dict[str, list[str]]
+"""Document ids by query id, best first."""
+
+
+def lists(run: Run, name: str = "run") -> Lists:
+    """A run as bare lists of ids. Rankings stand as they are; scores are sorted, equal ones in the order given.
+
+    Raises InputError on a score that is not a finite number and on a query that comes twice.
+
+    >>> lists({"q1": {"a": 1.0, "b": 2.0, "c": 1.0}})
+    {'q1': ['b', 'a', 'c']}
+    """
+    if isinstance(run, Mapping):
+        return {str(q): _sorted(docs, q, name) for q, docs in run.items()}
+    out: Lists = {}
+    for r in run:
+        if r.query.id in out:
+            raise InputError(f"query {r.query.id!r} comes twice in the run {name!r}: give each query one id")
+        out[r.query.id] = [c.id for c in r.candidates]
+    return out
+
+
+def _sorted(docs: Mapping[str, float], query: str, name: str) -> list[str]:
+    scores = np.fromiter(docs.values(), dtype=np.float64, count=len(docs))
+    if not np.isfinite(scores).all():
+        doc = next(d for d, s in docs.items() if not math.isfinite(s))
+        raise InputError(f"run {name!r}, query {query!r}: the score of {doc!r} is {docs[doc]}, not a finite number")
+    ids = list(docs)
+    return [ids[i] for i in np.argsort(-scores, kind="stable")]
+
+
+def parse(name: str) -> Any:
+    """The ir_measures measure of a name such as ``nDCG@10``, ``RR(rel=2)@10``, ``AP`` or ``Judged@10``.
+
+    Raises InputError with near matches where there is no such measure.
+
+    >>> parse("RR(rel=2)@10")
+    RR(rel=2)@10
+    """
+    ir = _ir_measures()
+    known = ir.measures.registry
+    try:
+        node = ast.parse(name.strip(), mode="eval").body
+        at = None
+        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.MatMult):
+            at, node = ast.literal_eval(node.right), node.left
+        arguments: dict[str, Any] = {}
+        if isinstance(node, ast.Call) and not node.args:
+            arguments = {str(k.arg): ast.literal_eval(k.value) for k in node.keywords}
+            node = node.func
+        if not isinstance(node, ast.Name):
+            raise SyntaxError("expected a name")
+    except (SyntaxError, ValueError) as error:
+        raise InputError(f"measure {name!r}: write it as nDCG@10, RR(rel=2)@10 or AP") from error
+    if node.id not in known:
+        folded = {k.lower(): k for k in known}
+        near = [folded[m] for m in difflib.get_close_matches(node.id.lower(), folded, 3, 0.5)]
+        raise InputError(
+            f"no measure {node.id!r} (in {name!r}): " + (f"did you mean {' or '.join(near)}?" if near else _KNOWN)
+        )
+    kind = known[node.id]
+    try:
+        measure = kind(**({kind.AT_PARAM: at} if at is not None else {}), **arguments)
+        measure.validate_params()
+    except (AssertionError, TypeError, ValueError) as error:
+        takes = ", ".join(kind.SUPPORTED_PARAMS) or "no parameters"
+        raise InputError(f"measure {name!r}: {error} ({node.id} takes {takes})") from error
+    if not ir.DefaultPipeline.supports(measure):
+        raise InputError(f"measure {name!r}: no installed package computes it, see ir_measures' list of providers")
+    return measure
+
+
+_KNOWN = "there are nDCG, AP, RR, R, P, Rprec, Bpref, Success, Judged and more, see ir-measur.es"
+
+
+class Meter:
+    """Measures bound to judgements; called with a run's lists it gives {measure: values, one a judged query}.
+
+    Only the order counts, so ties can't be broken anew; queries that the run lacks count 0. A measure with a cut-off
+    looks at that many documents only, which is what makes deep runs cheap.
+    """
+
+    def __init__(self, names: Iterable[str], qrels: Qrels) -> None:
+        ir = _ir_measures()
+        self.measures = {str(m): m for m in map(parse, names)}
+        self.queries = tuple(q for q, docs in qrels.items() if docs)
+        by_depth: dict[int | None, list[Any]] = {}
+        for m in self.measures.values():
+            by_depth.setdefault(_depth(m), []).append(m)
+        plain = {q: dict(qrels[q]) for q in self.queries}
+        self._parts = [(depth, ir.evaluator(group, plain)) for depth, group in by_depth.items()]
+        self._place = {q: i for i, q in enumerate(self.queries)}
+
+    def __call__(self, run: Lists) -> dict[str, list[float]]:
+        values = {name: [0.0] * len(self.queries) for name in self.measures}
+        for depth, evaluator in self._parts:
+            for metric in evaluator.iter_calc(dict(self._scored(run, depth))):
+                values[str(metric.measure)][self._place[metric.query_id]] = float(metric.value)
+        return values
+
+    def _scored(self, run: Lists, depth: int | None) -> Iterator[tuple[str, dict[str, float]]]:
+        falling = [float(-i) for i in range(max((len(v) for v in run.values()), default=0))]
+        for q in self.queries:
+            if docs := run.get(q):
+                yield q, dict(zip(itertools.islice(docs, depth), falling))
+
+
+def _depth(measure: Any) -> int | None:
+    """How many documents decide the measure; None where all may."""
+    cut = measure.params.get("cutoff")
+    return None if measure.params.get("judged_only") or not isinstance(cut, int) else cut
+
+
+def means(values: Mapping[str, Sequence[float]]) -> dict[str, float]:
+    return {name: math.fsum(v) / len(v) if v else 0.0 for name, v in values.items()}
+
+
+def _ir_measures() -> Any:
+    try:
+        import ir_measures
+    except ImportError as error:
+        raise MissingExtra("ir-measures", extra="eval") from error
+    return ir_measures

@@ -1,0 +1,221 @@
+"""Tables of an evaluation for terminals, Markdown, LaTeX, CSV and JSON, all from one list of rows."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import statistics
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from ..core.errors import InputError, MissingExtra
+
+if TYPE_CHECKING:
+    from .evaluation import Evaluation
+
+Row = dict[str, Any]
+UP, DOWN = "▲", "▼"
+_COSTS = {
+    "ms": ("ms/query", "{:.1f}"),
+    "calls": ("calls/query", "{:.1f}"),
+    "tokens": ("tokens/query", "{:.0f}"),
+    "truncated": ("truncated", "{:.0f}"),
+    "repaired": ("repaired", "{:.0f}"),
+    "fallback": ("fallback", "{:.0f}"),
+    "cached": ("cached", "{:.0f}"),
+    "peak_mb": ("peak MB", "{:.0f}"),
+}  # fmt: skip
+
+
+def rows(e: Evaluation) -> list[Row]:
+    """One flat row a run: each measure's mean and interval, its comparison with the baseline, judged share and cost."""
+    out = []
+    for run in e.runs:
+        row: Row = {"run": run, "baseline": run == e.baseline}
+        for m in e.measures:
+            s, c = e.summaries[run][m], e.compared(run, m)
+            row |= {m: s.mean, f"{m} low": s.low, f"{m} high": s.high}
+            for name in (
+                "difference",
+                "p",
+                "corrected",
+                "significant",
+                "wins",
+                "ties",
+                "losses",
+                "effect",
+                "detectable",
+            ):
+                if e.comparisons:
+                    row[f"{m} {name}"] = None if c is None else getattr(c, name)
+        row |= {e.judged_name + " (answered)": e.judged[run]}
+        row |= {"queries": len(e.queries), "unanswered": len(e.unanswered[run]), "unjudged": len(e.unjudged[run])}
+        cost = e.costs[run]
+        out.append(row | (dict.fromkeys(_COSTS) if cost is None else cost.as_row()))
+    return out
+
+
+def query_rows(e: Evaluation) -> list[Row]:
+    """One row a query and run: the value of every measure."""
+    return [
+        {"query": q, "run": r, **{m: e.values[r][m][i] for m in e.measures}}
+        for i, q in enumerate(e.queries)
+        for r in e.runs
+    ]
+
+
+def legend(e: Evaluation) -> list[str]:
+    """What a reader needs to know beside the numbers, a sentence or two an item."""
+    level = f"{100 * (1 - e.alpha):g}%"
+    out = [
+        f"{len(e.queries)} queries. {level} intervals: bootstrap "
+        f"({'BCa' if e.interval == 'bca' else e.interval}, {e.samples:,} samples, seed {e.seed})."
+    ]
+    if e.comparisons:
+        test = {"t": "paired t-test", "randomisation": "Fisher's paired randomisation test"}.get(e.test, e.test)
+        k = len(e.runs) - 1
+        fixed = "no correction" if e.correction == "none" else f"{e.correction.capitalize()} correction"
+        out.append(
+            f"{UP} better, {DOWN} worse than {e.baseline}: two-sided {test}, {fixed} over {k} "
+            f"comparison{'s' * (k > 1)} a measure, alpha {e.alpha:g}. p is the corrected one; W/T/L queries won, tied, lost."
+        )
+        small = []
+        for m in e.measures:
+            found = [c.detectable for c in e.comparisons if c.measure == m and c.detectable is not None]
+            small += [f"{m} {statistics.median(found):.4f}"] if found else []
+        if small:
+            out.append(
+                f"Smallest difference that these queries would detect (power 0.8, alpha {e.alpha:g}, uncorrected"
+                f"{', median of the comparisons' * (k > 1)}): {', '.join(small)}."
+            )
+    out.append(
+        f"{e.judged_name}: share of the results looked at that have a judgement; the others count as not relevant."
+    )
+    out += [f"{r}: no results for {_some(q)}; they count 0." for r, q in e.unanswered.items() if q]
+    out += [f"{r}: no judgements for {_some(q)}; left out." for r, q in e.unjudged.items() if q]
+    if any(e.costs.values()) and not any(
+        c and (u := c.usage).truncated + u.repaired + u.fallback for c in e.costs.values()
+    ):
+        out.append("Nothing was truncated, repaired or passed through unjudged.")
+    return out
+
+
+def _some(queries: Sequence[str], most: int = 5) -> str:
+    more = len(queries) - most
+    return f"{len(queries)} quer{'y' if len(queries) == 1 else 'ies'} ({', '.join(queries[:most])}{', …' * (more > 0)})"
+
+
+def render(e: Evaluation, format: str = "text") -> str:
+    """The table in the named format."""
+    if format not in FORMATS:
+        raise InputError(f"no table format {format!r}: {', '.join(FORMATS)}")
+    return FORMATS[format](e)
+
+
+def _cells(e: Evaluation, strong: Callable[[str], str], mark: dict[str, str]) -> tuple[list[str], list[list[str]]]:
+    """Header and shown cells: the first measure with interval and p, the others with their marks, then cost."""
+    table = rows(e)
+    first = e.measures[0]
+    costs = [k for k in _COSTS if any(row[k] for row in table)]
+    extra = [f"{100 * (1 - e.alpha):g}% CI"] + (["diff", "p", "W/T/L"] if e.comparisons else [])
+    header = ["run", first, *extra, *e.measures[1:], e.judged_name, *(_COSTS[k][0] for k in costs)]
+    best = {m: max(f"{row[m]:.4f}" for row in table) for m in e.measures}
+    shown = []
+    for row in table:
+
+        def value(m: str, row: Row = row) -> str:
+            text = f"{row[m]:.4f}"
+            sure = (UP if row[f"{m} difference"] > 0 else DOWN) if row.get(f"{m} significant") else ""
+            return (strong(text) if text == best[m] and len(table) > 1 else text) + mark.get(sure, sure)
+
+        line = [row["run"], value(first), f"{row[first + ' low']:.3f}–{row[first + ' high']:.3f}"]
+        if e.comparisons and row["baseline"]:
+            line += ["baseline", "", ""]
+        elif e.comparisons:
+            p = row[f"{first} corrected"]
+            line += [f"{row[first + ' difference']:+.4f}", "<0.001" if p < 0.001 else f"{p:.3f}"]
+            line.append("/".join(str(row[f"{first} {k}"]) for k in ("wins", "ties", "losses")))
+        line += [value(m) for m in e.measures[1:]] + [f"{row[e.judged_name + ' (answered)']:.3f}"]
+        line += ["–" if row[k] is None else _COSTS[k][1].format(row[k]) for k in costs]
+        shown.append(line)
+    return header, shown
+
+
+def _text(e: Evaluation) -> str:
+    header, shown = _cells(e, str, {"": " "} if e.comparisons else {})
+    return _tabulate(header, shown, "simple") + "\n\n" + "\n".join(legend(e)) + "\n"
+
+
+def _markdown(e: Evaluation) -> str:
+    def safe(text: str) -> str:
+        return text.replace("|", r"\|").replace("\n", " ")
+
+    header, shown = _cells(e, lambda t: f"**{t}**", {})
+    table = _tabulate([safe(h) for h in header], [[safe(c) for c in line] for line in shown], "pipe")
+    return table + "\n\n" + "\n".join(f"- {line}" for line in legend(e)) + "\n"
+
+
+def _tabulate(header: list[str], shown: list[list[str]], style: str) -> str:
+    try:
+        from tabulate import tabulate
+    except ImportError as error:
+        raise MissingExtra("tabulate", extra="eval") from error
+    align = ("left", *["right"] * (len(header) - 1))
+    return str(tabulate(shown, header, tablefmt=style, disable_numparse=True, colalign=align))
+
+
+_TEX = {c: "\\" + c for c in "&%$#_{}"} | {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\^{}"}
+_TEX |= {
+    "–": "--",
+    "…": r"\ldots{}",
+    "<": "$<$",
+    ">": "$>$",
+    "|": r"\textbar{}",
+    UP: r"$\uparrow$",
+    DOWN: r"$\downarrow$",
+}
+
+
+def _tex(text: str) -> str:
+    return "".join(_TEX.get(c, c) for c in text)
+
+
+def _latex(e: Evaluation) -> str:
+    header, shown = _cells(e, lambda t: f"\0{t}\1", {UP: "\2", DOWN: "\3"})
+    special = {"\0": r"\textbf{", "\1": "}", "\2": r"$^{\uparrow}$", "\3": r"$^{\downarrow}$"}
+
+    def line(cells: list[str]) -> str:
+        return " & ".join("".join(special.get(c, _tex(c)) for c in cell) for cell in cells) + r" \\"
+
+    body = [r"\begin{tabular}{l" + "r" * (len(header) - 1) + "}", r"\toprule", line(header), r"\midrule"]
+    body += [
+        *map(line, shown),
+        r"\bottomrule",
+        r"\end{tabular}",
+        "",
+        r"{\footnotesize " + _tex(" ".join(legend(e))) + "}",
+    ]
+    return "\n".join(["% needs \\usepackage{booktabs}", *body]) + "\n"
+
+
+def to_csv(table: Sequence[Row]) -> str:
+    """Rows as CSV with a header; None is an empty field."""
+    out = io.StringIO()
+    writer = csv.DictWriter(out, fieldnames=list(table[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(table)
+    return out.getvalue()
+
+
+def _json(e: Evaluation) -> str:
+    return json.dumps(e.as_dict() | {"table": rows(e)}, ensure_ascii=False, allow_nan=False)
+
+
+FORMATS: dict[str, Callable[[Evaluation], str]] = {
+    "text": _text,
+    "markdown": _markdown,
+    "latex": _latex,
+    "csv": lambda e: to_csv(rows(e)),
+    "json": _json,
+}
