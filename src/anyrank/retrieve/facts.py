@@ -1,0 +1,128 @@
+"""Extra fields as index terms, so that filters on them are plain term lookups: equality and ranges.
+
+A value has one term for equality. A number (or a date in ISO form) has also one term for each of nine precisions, so
+that any range is the union of a few hundred terms at most.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import struct
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from ..core.errors import InputError
+
+Filter = Mapping[str, Any]
+"""Field to wanted value: a string, number or boolean (equal), a list (any of these), or a pair (low, high) as a tuple,
+both ends included and None open. Dots reach into nested fields. A field that holds a list matches by any member."""
+
+_BITS, _STEP = 64, 8
+LONGEST = 256
+
+
+def terms(fields: Mapping[str, Any]) -> list[str]:
+    """Every term of a document's fields, each once. Strings longer than LONGEST characters have none.
+
+    >>> terms({"lang": "en", "tags": ["a"], "by": {"name": "x"}})
+    ['["lang", "en"]', '["tags", "a"]', '["by.name", "x"]']
+    """
+    found: dict[str, None] = {}
+    for key, value in _leaves(fields):
+        if isinstance(value, str) and len(value) > LONGEST:
+            continue
+        found[_equal(key, value)] = None
+        number = _number(value)
+        if number is not None:
+            place = _place(number)
+            found.update((_prefix(key, place >> s, s), None) for s in range(0, _BITS + 1, _STEP))
+    return list(found)
+
+
+def wanted(filter: Filter) -> list[list[str]]:
+    """One list of terms a filtered field: a document passes if it has a term of every list.
+
+    Raises InputError on a value that is no string, number, boolean, list of these or (low, high).
+    """
+    out = []
+    for key, value in filter.items():
+        if isinstance(value, tuple):
+            out.append(_range(key, value))
+        else:
+            out.append([_equal(key, v) for v in (value if isinstance(value, list) else [value])])
+    return out
+
+
+def _leaves(value: Any, key: str = "") -> Iterator[tuple[str, Any]]:
+    if isinstance(value, Mapping):
+        for k, v in value.items():
+            yield from _leaves(v, f"{key}.{k}" if key else str(k))
+    elif isinstance(value, (list, tuple)):
+        for v in value:
+            yield from _leaves(v, key)
+    elif isinstance(value, (str, bool, int, float)):
+        yield key, value
+
+
+def _equal(key: str, value: Any) -> str:
+    if not isinstance(value, (str, bool, int, float)) or (isinstance(value, str) and len(value) > LONGEST):
+        raise InputError(
+            f"the filter on {key!r} wants a string (at most {LONGEST} characters), number, boolean, list of these, "
+            f"or a tuple (low, high); it got {value!r:.60}"
+        )
+    plain = value if isinstance(value, (str, bool)) else _float(value)
+    return json.dumps([key, plain])
+
+
+def _float(value: float) -> float:
+    try:
+        return float(value) + 0.0  # -0.0 and 0.0 are one number
+    except OverflowError:
+        return math.inf if value > 0 else -math.inf
+
+
+def _number(value: Any) -> float | None:
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, str):
+        try:
+            moment = datetime.fromisoformat(value) if len(value) >= 8 else None
+        except ValueError:
+            return None
+        if moment is None:
+            return None
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+    return None if math.isnan(value) else _float(value)
+
+
+def _place(number: float) -> int:
+    """The number's place among all doubles, as an unsigned integer of 64 bits that sorts like the number."""
+    bits: int = struct.unpack(">Q", struct.pack(">d", number))[0]
+    return bits ^ (0xFFFFFFFFFFFFFFFF if bits >> 63 else 1 << 63)
+
+
+def _prefix(key: str, place: int, shift: int) -> str:
+    return f"{json.dumps(key)}{shift}:{place:x}"
+
+
+def _range(key: str, bounds: tuple[Any, ...]) -> list[str]:
+    if len(bounds) != 2:
+        raise InputError(f"the filter on {key!r} wants a pair (low, high), not {len(bounds)} values")
+    ends = [e if b is None else _number(b) for b, e in zip(bounds, (-math.inf, math.inf))]
+    if None in ends:
+        raise InputError(f"the range on {key!r} wants numbers or ISO dates, not {bounds!r:.80}")
+    low, high = (_place(e) for e in ends if e is not None)
+    out, full = [], (1 << _STEP) - 1
+    for shift in range(0, _BITS + 1, _STEP):
+        while low <= high and (shift == _BITS or low & full):
+            out.append(_prefix(key, low, shift))
+            low += 1
+        while low <= high and (high + 1) & full:
+            out.append(_prefix(key, high, shift))
+            high -= 1
+        if low > high:
+            break
+        low, high = low >> _STEP, high >> _STEP
+    return out

@@ -1,0 +1,68 @@
+"""The manifest of a collection's folder: format, options and how far its building came."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from ..core.errors import InputError
+
+NAME, FORMAT, KIND = "manifest.json", 1, "anyrank collection"
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """``documents`` and ``rows`` count what was committed while building, ``last`` is the id of the last document."""
+
+    language: str = "english"
+    stop_words: bool = True
+    complete: bool = False
+    documents: int = 0
+    rows: int = 0
+    last: str = ""
+
+    @classmethod
+    def read(cls, folder: Path) -> Manifest:
+        """Raises InputError on a folder that is absent, foreign, damaged, or of a newer format."""
+        path = folder / NAME
+        if not path.is_file():
+            state = "holds no collection (no manifest.json)" if folder.exists() else "does not exist"
+            raise InputError(f"{state}: build one there with `anyrank index`", path=folder)
+        try:
+            values = json.loads(path.read_text("utf-8"))
+            if values["kind"] != KIND:
+                raise KeyError
+        except (ValueError, KeyError, TypeError) as error:
+            raise InputError("this is no manifest of an anyrank collection", path=path) from error
+        if values["format"] > FORMAT:
+            raise InputError(
+                f"format {values['format']} is newer than this anyrank reads ({FORMAT}): upgrade anyrank", path=path
+            )
+        return cls(**{n: values[n] for n in cls.__slots__})
+
+    def write(self, folder: Path) -> None:
+        """Atomic and durable."""
+        write_json(folder / NAME, {"kind": KIND, "format": FORMAT, **asdict(self)})
+
+
+def write_json(path: Path, value: Any) -> None:
+    """The value as a JSON file that is either the old one or the whole new one, whenever the machine stops."""
+    fresh = path.with_name(f".{path.name}.tmp")
+    with open(fresh, "w", encoding="utf-8") as file:
+        json.dump(value, file, indent=1)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(fresh, path)
+    sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Renames inside the folder made durable."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
