@@ -15,7 +15,7 @@ from ..core.errors import InputError
 from ..core.types import Ranking
 from . import significance as stat
 from .cost import Cost
-from .measures import Lists, Meter, Qrels, Run, lists, parse
+from .measures import Lists, Meter, Qrels, Run, Ties, lists, parse
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,8 @@ class Evaluation:
 
     ``values[run][measure]`` stand in the order of ``queries`` (all that have judgements). ``unanswered`` lists judged
     queries without results in a run (they count 0), ``unjudged`` a run's queries without judgements (left out).
-    ``judged`` is the mean share of judged documents over the answered queries, by the measure ``judged_name``.
+    ``judged`` is the mean share of judged documents over the answered queries, by the measure ``judged_name``;
+    ``tied`` the number of queries whose scores alone would leave the order open.
     """
 
     runs: tuple[str, ...]
@@ -69,6 +70,8 @@ class Evaluation:
     unanswered: Mapping[str, tuple[str, ...]]
     unjudged: Mapping[str, tuple[str, ...]]
     costs: Mapping[str, Cost | None]
+    tied: Mapping[str, int]
+    ties: str
     baseline: str | None
     test: str
     correction: str
@@ -121,11 +124,13 @@ def evaluate(
     alpha: float = 0.05,
     interval: stat.Interval = "bca",
     samples: int = 10_000,
+    ties: Ties = "given",
     memory: Mapping[str, float] | None = None,
 ) -> Evaluation:
     """The evaluation of ``runs`` (rankings, or scores by query and document) by the judgements ``qrels``.
 
-    The first run is the ``baseline`` unless one is named. Rankings are judged in the order they stand in. p-values
+    The first run is the ``baseline`` unless one is named. Rankings are judged in the order they stand in, equal scores
+    in the order given; ``ties="trec_eval"`` agrees with that program on files with rounded scores. p-values
     (``test`` "t" or "randomisation") are corrected over the compared runs of each measure; intervals are bootstrapped
     at 1 - ``alpha``. ``memory`` gives the peak of each run in MB (`peak_memory_mb` after each). Costs come from the
     rankings' traces. Raises InputError on unknown measures and baselines, on a run without any judged query.
@@ -145,10 +150,13 @@ def evaluate(
     if not meter.queries:
         raise InputError("the judgements hold no query")
     values: dict[str, dict[str, tuple[float, ...]]] = {}
-    judged, unanswered, unjudged = {}, {}, {}
+    judged, unanswered, unjudged, tied = {}, {}, {}, {}
     costs: dict[str, Cost | None] = {}
     for run, given in runs.items():
-        found, costs[run] = _read(run, given, (memory or {}).get(run))
+        if not isinstance(given, Mapping):
+            given = list(given)
+        costs[run] = _cost(given, (memory or {}).get(run))
+        found, tied[run] = lists(given, run, ties)
         answered = [bool(found.get(q)) for q in meter.queries]
         if not any(answered):
             raise InputError(_strangers(run, found, meter.queries))
@@ -168,7 +176,7 @@ def evaluate(
             compared += _compare(others, baseline, m, values, test, correction, alpha, interval, samples, seed)
     return Evaluation(
         tuple(runs), names, meter.queries, values, summaries, tuple(compared), judged, judged_name, unanswered,
-        unjudged, costs, baseline, test, correction, alpha, interval, samples, seed,
+        unjudged, costs, tied, ties, baseline, test, correction, alpha, interval, samples, seed,
     )  # fmt: skip
 
 
@@ -181,12 +189,10 @@ def _baseline(runs: Mapping[str, Run], name: str | None) -> str | None:
     raise InputError(f"the baseline {name!r} is no run; there are {', '.join(near)}")
 
 
-def _read(name: str, run: Run, peak_mb: float | None) -> tuple[Lists, Cost | None]:
-    if isinstance(run, Mapping):
-        return lists(run, name), None
-    rankings: list[Ranking] = list(run)
+def _cost(run: Run, peak_mb: float | None) -> Cost | None:
+    rankings: list[Ranking] = [] if isinstance(run, Mapping) else list(run)
     traced = peak_mb is not None or any(r.trace for r in rankings)
-    return lists(rankings, name), Cost.of(rankings, peak_mb) if traced else None
+    return Cost.of(rankings, peak_mb) if traced else None
 
 
 def _strangers(run: str, found: Lists, judged: Sequence[str]) -> str:

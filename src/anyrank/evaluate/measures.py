@@ -6,10 +6,11 @@ import ast
 import difflib
 import itertools
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Literal, get_args
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..core.errors import InputError, MissingExtra
 from ..core.types import Ranking
@@ -18,35 +19,53 @@ Qrels = Mapping[str, Mapping[str, int]]
 """Grades by query id and document id."""
 Run = Iterable[Ranking] | Mapping[str, Mapping[str, float]]
 """Rankings, or scores by query id and document id."""
+Ties = Literal["given", "trec_eval"]
 Lists = dict[str, list[str]]
 """Document ids by query id, best first."""
 
 
-def lists(run: Run, name: str = "run") -> Lists:
-    """A run as bare lists of ids. Rankings stand as they are; scores are sorted, equal ones in the order given.
+def lists(run: Run, name: str = "run", ties: Ties = "given") -> tuple[Lists, int]:
+    """A run as bare lists of ids, and the number of queries whose scores leave the order open.
 
+    Rankings stand as they are and scores are sorted, equal ones in the order given; ``ties="trec_eval"`` sorts both as
+    that program does: by single-precision score, equal ones by id from Z to A.
     Raises InputError on a score that is not a finite number and on a query that comes twice.
 
     >>> lists({"q1": {"a": 1.0, "b": 2.0, "c": 1.0}})
-    {'q1': ['b', 'a', 'c']}
+    ({'q1': ['b', 'a', 'c']}, 1)
+    >>> lists({"q1": {"a": 1.0, "b": 2.0, "c": 1.0}}, ties="trec_eval")
+    ({'q1': ['b', 'c', 'a']}, 1)
     """
-    if isinstance(run, Mapping):
-        return {str(q): _sorted(docs, q, name) for q, docs in run.items()}
+    if ties not in get_args(Ties):
+        raise InputError(f"no way to break ties {ties!r}: given or trec_eval")
     out: Lists = {}
+    tied = 0
+    if isinstance(run, Mapping):
+        for q, docs in run.items():
+            out[str(q)], open_order = _sorted(list(docs), list(docs.values()), ties, f"run {name!r}, query {q!r}")
+            tied += open_order
+        return out, tied
     for r in run:
         if r.query.id in out:
             raise InputError(f"query {r.query.id!r} comes twice in the run {name!r}: give each query one id")
-        out[r.query.id] = [c.id for c in r.candidates]
-    return out
+        out[r.query.id] = ids = [c.id for c in r.candidates]
+        if ties == "trec_eval":
+            out[r.query.id], open_order = _sorted(ids, r.scores, ties, f"run {name!r}, query {r.query.id!r}")
+            tied += open_order
+    return out, tied
 
 
-def _sorted(docs: Mapping[str, float], query: str, name: str) -> list[str]:
-    scores = np.fromiter(docs.values(), dtype=np.float64, count=len(docs))
+def _sorted(ids: list[str], given: list[float], ties: Ties, where: str) -> tuple[list[str], bool]:
+    scores: NDArray[Any] = np.array(given, dtype=np.float64 if ties == "given" else np.float32)
     if not np.isfinite(scores).all():
-        doc = next(d for d, s in docs.items() if not math.isfinite(s))
-        raise InputError(f"run {name!r}, query {query!r}: the score of {doc!r} is {docs[doc]}, not a finite number")
-    ids = list(docs)
-    return [ids[i] for i in np.argsort(-scores, kind="stable")]
+        bad = next(i for i, s in enumerate(scores) if not math.isfinite(s))
+        raise InputError(f"{where}: the score of {ids[bad]!r} is {given[bad]}, not a finite number")
+    order = np.argsort(np.negative(scores), kind="stable")
+    tied = bool((np.diff(scores[order]) == 0).any())
+    if tied and ties == "trec_eval":
+        by_id = np.array(sorted(range(len(ids)), key=ids.__getitem__, reverse=True))
+        order = by_id[np.argsort(np.negative(scores[by_id]), kind="stable")]
+    return [ids[i] for i in order], tied
 
 
 def parse(name: str) -> Any:
@@ -73,7 +92,7 @@ def parse(name: str) -> Any:
     except (SyntaxError, ValueError) as error:
         raise InputError(f"measure {name!r}: write it as nDCG@10, RR(rel=2)@10 or AP") from error
     if node.id not in known:
-        folded = {k.lower(): k for k in known}
+        folded = {k.lower(): kind.NAME for k, kind in known.items()}
         near = [folded[m] for m in difflib.get_close_matches(node.id.lower(), folded, 3, 0.5)]
         raise InputError(
             f"no measure {node.id!r} (in {name!r}): " + (f"did you mean {' or '.join(near)}?" if near else _KNOWN)
@@ -82,6 +101,8 @@ def parse(name: str) -> Any:
     try:
         measure = kind(**({kind.AT_PARAM: at} if at is not None else {}), **arguments)
         measure.validate_params()
+        if at is not None and at < 1:
+            raise ValueError(f"a cut-off is at least 1, not {at}")
     except (AssertionError, TypeError, ValueError) as error:
         takes = ", ".join(kind.SUPPORTED_PARAMS) or "no parameters"
         raise InputError(f"measure {name!r}: {error} ({node.id} takes {takes})") from error
@@ -129,10 +150,6 @@ def _depth(measure: Any) -> int | None:
     """How many documents decide the measure; None where all may."""
     cut = measure.params.get("cutoff")
     return None if measure.params.get("judged_only") or not isinstance(cut, int) else cut
-
-
-def means(values: Mapping[str, Sequence[float]]) -> dict[str, float]:
-    return {name: math.fsum(v) / len(v) if v else 0.0 for name, v in values.items()}
 
 
 def _ir_measures() -> Any:

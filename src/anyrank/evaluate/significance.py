@@ -18,7 +18,7 @@ Floats = NDArray[np.float64]
 
 EXACT = 16
 """Up to so many differing queries the randomisation test looks at every assignment of signs."""
-_BLOCK = 4_000_000  # random numbers held at a time
+_BLOCK = 250_000  # random numbers drawn at a time: they stay in the cache
 
 
 def t_test(a: ArrayLike, b: ArrayLike) -> float:
@@ -138,8 +138,6 @@ def effect_size(a: ArrayLike, b: ArrayLike) -> float | None:
 def detectable(a: ArrayLike, b: ArrayLike, power: float = 0.8, alpha: float = 0.05) -> float | None:
     """The smallest true mean difference that a two-sided paired t-test of so many queries, with differences as spread
     as these, would find with probability ``power``; None for fewer than 2 queries or without spread."""
-    from math import sqrt
-
     d = _differences(a, b)
     n = len(d)
     deviation = float(d.std(ddof=1)) if n > 1 else 0.0
@@ -155,7 +153,7 @@ def detectable(a: ArrayLike, b: ArrayLike, power: float = 0.8, alpha: float = 0.
     for _ in range(60):
         middle = (low + high) / 2
         low, high = (middle, high) if found(middle) < power else (low, middle)
-    return high * deviation / sqrt(n)
+    return high * deviation / math.sqrt(n)
 
 
 def p_value(test: Test, a: ArrayLike, b: ArrayLike, seed: int = 0) -> float:

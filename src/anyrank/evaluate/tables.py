@@ -78,7 +78,8 @@ def legend(e: Evaluation) -> list[str]:
         fixed = "no correction" if e.correction == "none" else f"{e.correction.capitalize()} correction"
         out.append(
             f"{UP} better, {DOWN} worse than {e.baseline}: two-sided {test}, {fixed} over {k} "
-            f"comparison{'s' * (k > 1)} a measure, alpha {e.alpha:g}. p is the corrected one; W/T/L queries won, tied, lost."
+            f"comparison{'s' * (k > 1)} a measure, alpha {e.alpha:g}. "
+            "p is the corrected one; W/T/L: queries won, tied, lost."
         )
         small = []
         for m in e.measures:
@@ -94,6 +95,8 @@ def legend(e: Evaluation) -> list[str]:
     )
     out += [f"{r}: no results for {_some(q)}; they count 0." for r, q in e.unanswered.items() if q]
     out += [f"{r}: no judgements for {_some(q)}; left out." for r, q in e.unjudged.items() if q]
+    how = "by id, as trec_eval does" if e.ties == "trec_eval" else "in the order given (trec_eval: by id)"
+    out += [f"{r}: equal scores in {n} of its queries, ordered {how}." for r, n in e.tied.items() if n]
     if any(e.costs.values()) and not any(
         c and (u := c.usage).truncated + u.repaired + u.fallback for c in e.costs.values()
     ):
