@@ -7,6 +7,7 @@ from .core.rerank import BothOrders, Judge, Rerank
 from .core.stage import Branch, Cut, Each, Fuse, Keep, Stage
 from .core.trace import Step, Usage
 from .core.types import Candidate, Judgement, Query, Ranking
+from .shortcuts import pipeline, rerank
 
 __version__ = "0.1.0"
 
@@ -42,4 +43,6 @@ __all__ = [
     "Step",
     "Tournament",
     "Usage",
+    "pipeline",
+    "rerank",
 ]  # fmt: skip

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from anyrank.core.fusion import RRF
 from anyrank.core.stage import Cut, Each, Fuse, Keep, Stage, Then
 from anyrank.core.types import Ranking
-from anyrank.pipeline import Part, PipelineError, Settings, parse
+from anyrank.expression import Part, PipelineError, Settings, parse
 
 
 def same(r):

@@ -1,0 +1,82 @@
+"""The command line: ``anyrank COMMAND``. Each command is one file."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from importlib import import_module
+
+import click
+
+from .. import __version__
+from ..core.errors import AnyrankError, InputError
+
+COMMANDS = {
+    "demo": "demo",
+    "index": "index",
+    "search": "search",
+    "rerank": "rerank",
+    "eval": "evaluate",
+    "compare": "evaluate",
+    "models": "models",
+    "papers": "papers",
+}
+
+EXIT = """\b
+Exit codes: 0 done; 1 done, but some queries were not (fully) reranked; 2 bad input or usage;
+3 a model or an optional package can't be had; 130 interrupted.
+"""
+
+
+class Commands(click.Group):
+    """A group that imports a command's file only when it is called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return [*COMMANDS, "version"]
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        if name in COMMANDS:
+            found = getattr(import_module(f".{COMMANDS[name]}", __name__), f"{name}_command")
+            assert isinstance(found, click.Command)
+            return found
+        return super().get_command(ctx, name)
+
+
+@click.group(cls=Commands, epilog=EXIT, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("-v", "--verbose", is_flag=True, help="Log what happens, on standard error.")
+def cli(verbose: bool) -> None:
+    """Rank anything: index, search, rerank and judge collections.
+
+    \b
+    anyrank demo                                    the whole of it, on a bundled collection
+    anyrank index corpus.jsonl -o my.index          make a collection searchable
+    anyrank search my.index "what causes lift"      search it
+    """
+    logging.basicConfig(level=logging.INFO if verbose else logging.ERROR, format="%(name)s: %(message)s")
+
+
+@cli.command("version")
+def version_command() -> None:
+    """Print the version."""
+    click.echo(f"anyrank {__version__}")
+
+
+def main() -> None:
+    """The entry point: errors of ours become one line and an exit code."""
+    try:
+        result = cli.main(standalone_mode=False)
+    except click.exceptions.Abort:
+        click.echo("anyrank: interrupted", err=True)
+        sys.exit(130)
+    except click.exceptions.Exit as stop:
+        sys.exit(stop.exit_code)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except AnyrankError as error:
+        click.echo(f"anyrank: {error}", err=True)
+        sys.exit(2 if isinstance(error, InputError) else 3)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(141)
+    sys.exit(result if isinstance(result, int) else 0)

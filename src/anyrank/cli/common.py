@@ -1,0 +1,119 @@
+"""What the commands share: progress, running long jobs in batches, saying what went wrong."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from ..core.errors import InputError
+from ..core.stage import Stage
+from ..core.types import Ranking
+
+Made = TypeVar("Made", bound=Callable[..., Any])
+
+
+@contextmanager
+def progress(what: str, total: int | None, unit: str) -> Iterator[Any]:
+    """A progress bar on standard error, absent when that is not a terminal."""
+    from tqdm import tqdm
+
+    with tqdm(total=total, desc=what, unit=f" {unit}", file=sys.stderr, disable=not sys.stderr.isatty()) as bar:
+        yield bar
+
+
+def batches(stage: Stage, rankings: Sequence[Ranking], what: str, size: int = 16) -> Iterator[Ranking]:
+    """The stage's results, a batch of queries at a time, with progress."""
+    with progress(what, len(rankings), "queries") as bar:
+        for at in range(0, len(rankings), size):
+            part = stage.batch(rankings[at : at + size])
+            bar.update(len(part))
+            yield from part
+
+
+def job(
+    stage: Stage, rankings: Sequence[Ranking], out: Path, settings: Mapping[str, Any], resume: bool, what: str
+) -> int:
+    """Run a long job into a run file, journalled query by query beside it, so that a killed job can be resumed. Returns
+    the exit code."""
+    from ..io.journal import Journal
+
+    queries = [r.query for r in rankings]
+    with Journal.open(f"{out}.journal", settings, resume=resume) as journal:
+        if resume and len(journal):
+            click.echo(f"resuming: {len(journal)} of {len(queries)} queries are done", err=True)
+        for done in batches(stage, [r for r in rankings if r.query.id not in journal], what):
+            journal.append(done)
+        code = report_status(journal.rankings(queries))
+        journal.finish(out, queries)
+    click.echo(f"wrote {out}: {len(queries)} queries", err=True)
+    return code
+
+
+def report_status(rankings: Iterable[Ranking]) -> int:
+    """Say on standard error what was cut, mended or not judged; the exit code: 1 where some was not judged."""
+    cut = mended = unjudged = count = 0
+    why: dict[str, None] = {}
+    for r in rankings:
+        usage = r.cost.usage
+        count += 1
+        cut += usage.truncated
+        mended += usage.repaired
+        unjudged += r.status in ("partial", "fallback")
+        why |= dict.fromkeys(r.cost.notes)
+    if cut:
+        click.echo(f"note: {cut} texts were cut to the model's length (passages(…) reads them whole)", err=True)
+    if mended:
+        click.echo(f"note: {mended} answers were mended", err=True)
+    if unjudged:
+        reasons = "; ".join(list(why)[:3])
+        click.echo(f"warning: {unjudged} of {count} queries were not fully reranked: {reasons}", err=True)
+    return int(unjudged > 0)
+
+
+def as_json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False)
+
+
+def filters(pairs: Sequence[str]) -> dict[str, Any] | None:
+    """Filters from ``field=value`` and ``field=low..high`` (either end may be left out).
+
+    >>> filters(["lang=en", "year=1990..", "draft=false"])
+    {'lang': 'en', 'year': (1990, None), 'draft': False}
+    """
+    found: dict[str, Any] = {}
+    for pair in pairs:
+        name, sign, value = pair.partition("=")
+        if not sign or not name:
+            raise InputError(f"filter {pair!r}: expected field=value or field=low..high")
+        low, dots, high = value.partition("..")
+        found[name] = (_value(low), _value(high)) if dots else _value(value)
+    return found or None
+
+
+def _value(text: str) -> Any:
+    if text == "":
+        return None
+    try:
+        parsed = json.loads(text)
+    except ValueError:
+        return text
+    return parsed if isinstance(parsed, int | float | bool) else text
+
+
+def is_dataset(spec: str) -> bool:
+    """Whether a corpus argument names a whole collection rather than one file."""
+    return spec == "demo" or spec.startswith("irds:") or os.path.isdir(spec)
+
+
+as_json_option = click.option("--json", "json_out", is_flag=True, help="Results for machines: JSON on standard output.")
+
+
+def pipeline_option(default: str, about: str) -> Callable[[Made], Made]:
+    return click.option("-p", "--pipeline", default=default, show_default=True, help=about)

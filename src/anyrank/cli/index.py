@@ -1,0 +1,95 @@
+"""``anyrank index``: make a collection searchable."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+
+from ..core.errors import InputError
+from ..core.types import Candidate
+from .common import as_json, as_json_option, is_dataset, progress
+
+
+@click.command("index")
+@click.argument("corpus")
+@click.option("-o", "--out", required=True, type=click.Path(path_type=Path), help="The folder of the index.")
+@click.option("--language", default="english", show_default=True, help="Stemming and stop words; 'none' for neither.")
+@click.option("--encode", multiple=True, metavar="MODEL", help="Also store this model's vectors (repeat for several).")
+@click.option("--update", is_flag=True, help="Add the documents to an index, replacing those with the same id.")
+@click.option("--delete", is_flag=True, help="CORPUS is a file of ids, one a line: delete these documents.")
+@click.option("--overwrite", is_flag=True, help="Replace an index that is already there.")
+@click.option("--id-field", help="The field or column that holds the id.")
+@click.option("--text-field", help="The field or column that holds the text.")
+@click.option("--title-field", help="The field or column that holds the title.")
+@click.option("--format", "form", type=click.Choice(["jsonl", "csv", "tsv"]), help="Where the name doesn't tell.")
+@as_json_option
+def index_command(
+    corpus: str,
+    out: Path,
+    language: str,
+    encode: tuple[str, ...],
+    update: bool,
+    delete: bool,
+    overwrite: bool,
+    id_field: str | None,
+    text_field: str | None,
+    title_field: str | None,
+    form: str | None,
+    json_out: bool,
+) -> int:
+    """Index CORPUS: a JSONL, CSV or TSV file (.gz too, '-' for standard input), a folder in BEIR's layout, an
+    ir_datasets id (irds:…), or 'demo'. A build that was stopped goes on where it was.
+
+    \b
+    anyrank index corpus.jsonl.gz -o my.index
+    anyrank index scifact/ -o scifact.index --encode minilm --encode splade
+    anyrank index more.csv -o my.index --update --id-field sku --text-field description
+    """
+    from ..io.corpus import DOCUMENT, read_documents
+    from ..io.dataset import Dataset
+    from ..names import SHIPPED, model
+    from ..retrieve.build import build
+    from ..retrieve.collection import Collection
+
+    if update + delete + overwrite > 1:
+        raise InputError("choose one of --update, --delete and --overwrite")
+    with progress("indexing", None, "documents") as bar:
+
+        def documents() -> Iterator[Candidate]:
+            if is_dataset(corpus):
+                return Dataset.open(corpus).documents()
+            return read_documents(corpus, format=form, fields=DOCUMENT.pick(id_field, text_field, title_field))
+
+        def show(done: int) -> None:
+            bar.update(done - bar.n)
+
+        changed = 0
+        if delete:
+            changed = Collection.open(out).delete(Path(corpus).read_text(encoding="utf-8").split())
+        elif update:
+            changed = Collection.open(out).update(documents())
+        elif not _built(out) or overwrite:
+            build(documents(), out, language=language, overwrite=overwrite, on_progress=show)
+        elif not encode:
+            raise InputError("it holds a finished index: use --update, --overwrite or --encode", path=out)
+    collection = Collection.open(out)
+    for name in (SHIPPED.get(n, n) for n in encode):
+        with progress(f"encoding with {name}", len(collection), "documents") as bar:
+            collection.encode(model(name), name, on_progress=lambda done, bar=bar: bar.update(done - bar.n))
+    vectors = sorted(collection.encoded)
+    if json_out:
+        facts = {"documents": len(collection), "changed": changed, "vectors": vectors, "path": str(out)}
+        click.echo(as_json(facts))
+    else:
+        stored = f", vectors of {', '.join(vectors)}" if vectors else ""
+        click.echo(f"{out}: {len(collection):,} documents{stored}")
+    return 0
+
+
+def _built(folder: Path) -> bool:
+    """Whether a finished index lies there."""
+    from ..retrieve.manifest import Manifest
+
+    return folder.is_dir() and any(folder.iterdir()) and Manifest.read(folder).complete

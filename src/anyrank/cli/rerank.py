@@ -1,0 +1,87 @@
+"""``anyrank rerank``: put given candidates in a better order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from pathlib import Path
+
+import click
+
+from ..core.errors import InputError
+from ..core.stage import Stage
+from ..core.types import Ranking
+from .common import as_json, is_dataset, job, pipeline_option, report_status
+
+BATCH = 16
+
+
+@click.command("rerank")
+@click.argument("lists", required=False)
+@click.option("--run", help="A TREC run to rerank, with --queries, --documents and --out.")
+@click.option("--queries", help="The run's queries: JSONL or id<TAB>text.")
+@click.option("--documents", help="The run's documents: a file, a collection's folder, or an index.")
+@click.option("-o", "--out", type=click.Path(path_type=Path), help="The reranked TREC run.")
+@click.option("--resume", is_flag=True, help="Go on with a job that was stopped (same arguments).")
+@pipeline_option("splade + minilm", "What reranks, such as 'splade + minilm + prior' or 'model(\"my/folder\")'.")
+@click.option("-k", "depth", type=click.IntRange(1), help="Rerank only the best K of the run and leave the rest out.")
+@click.option("--texts", is_flag=True, help="Repeat the documents' texts in the JSON lines.")
+def rerank_command(
+    lists: str | None, run: str | None, queries: str | None, documents: str | None, out: Path | None, resume: bool,
+    pipeline: str, depth: int | None, texts: bool,
+) -> int:  # fmt: skip
+    """Rerank candidates: LISTS of JSON lines in, JSON lines out (standard input and output by default), or a TREC run
+    in and out. Every document that goes in comes out, and each line says what it cost and what went wrong.
+
+    \b
+    echo '{"query": "capital of France", "documents": ["Lyon", "Paris"]}' | anyrank rerank
+    anyrank rerank --run bm25.trec --queries q.tsv --documents corpus.jsonl -o better.trec --resume
+    """
+    from ..expression import Settings, parse
+
+    if run is None:
+        if queries or documents or out or resume:
+            raise InputError("--queries, --documents, --out and --resume go with --run")
+        return _pipe(lists or "-", parse(pipeline, Settings(), starts=False), depth, texts)
+    if lists is not None or queries is None or documents is None or out is None:
+        raise InputError("a run needs --queries, --documents and --out, and no LISTS")
+    stage, rankings = _from_run(run, queries, documents, pipeline, depth)
+    settings = {"run": run, "queries": queries, "documents": documents, "pipeline": pipeline, "depth": depth}
+    return job(stage, rankings, out, settings, resume, "reranking")
+
+
+def _pipe(lists: str, stage: Stage, depth: int | None, texts: bool) -> int:
+    from ..io.candidates import ranking_to_dict, read_rankings
+
+    code = 0
+    for before in _chunks(read_rankings(lists)):
+        heads = before if depth is None else [r[:depth] for r in before]
+        after = stage.batch(heads)
+        for origin, r in zip(before, after):
+            click.echo(as_json(ranking_to_dict(r, origin, texts=texts)))
+        code = max(code, report_status(after))
+    return code
+
+
+def _chunks(rankings: Iterable[Ranking]) -> Iterator[list[Ranking]]:
+    source = iter(rankings)
+    while chunk := list(islice(source, BATCH)):
+        yield chunk
+
+
+def _from_run(run: str, queries: str, documents: str, pipeline: str, depth: int | None) -> tuple[Stage, list[Ranking]]:
+    from ..expression import Settings, parse
+    from ..io.corpus import read_documents, read_queries
+    from ..io.dataset import Dataset
+    from ..io.runs import attach, read_run
+    from ..retrieve.collection import Collection
+    from ..retrieve.stages import Attach
+
+    found = {q: docs[:depth] for q, docs in read_run(run).items()}
+    asked = read_queries(queries)
+    if (Path(documents) / "manifest.json").is_file():
+        collection = Collection.open(documents)
+        stage = Attach(collection) >> parse(pipeline, Settings(collection), starts=False)
+        return stage, attach(found, asked, path=run)
+    texts = Dataset.open(documents).documents() if is_dataset(documents) else read_documents(documents)
+    return parse(pipeline, starts=False), attach(found, asked, texts, path=run)

@@ -1,0 +1,83 @@
+"""``anyrank search``: search an index."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from ..core.errors import InputError
+from ..core.types import Query, Ranking
+from .common import as_json, as_json_option, batches, filters, job, pipeline_option, report_status
+
+
+@click.command("search")
+@click.argument("index", type=click.Path(path_type=Path))
+@click.argument("query", required=False)
+@click.option(
+    "--queries", help="A file of queries (JSONL or id<TAB>text) instead of one QUERY; '-' for standard input."
+)
+@pipeline_option("bm25", "The pipeline, such as 'bm25 % 100 >> splade + minilm'.")
+@click.option("-k", default=None, type=click.IntRange(1), help="Results a query.  [default: 10; 1000 with --out]")
+@click.option(
+    "--filter",
+    "pairs",
+    multiple=True,
+    metavar="FIELD=VALUE",
+    help="Only documents with this value, or range low..high.",
+)
+@click.option("-o", "--out", type=click.Path(path_type=Path), help="Write a TREC run.")
+@click.option("--resume", is_flag=True, help="Go on with a job that was stopped (same arguments).")
+@as_json_option
+def search_command(
+    index: Path, query: str | None, queries: str | None, pipeline: str, k: int | None, pairs: tuple[str, ...],
+    out: Path | None, resume: bool, json_out: bool,
+) -> int:  # fmt: skip
+    """Search INDEX (made by 'anyrank index') for one QUERY, or for a file of queries.
+
+    \b
+    anyrank search my.index "boundary layer control"
+    anyrank search my.index "wing flutter" -p "bm25 % 100 >> splade + minilm" --filter year=1950..
+    anyrank search my.index --queries topics.tsv -o run.trec --resume
+    """
+    from ..expression import Settings, parse
+    from ..io.corpus import read_queries
+    from ..retrieve.collection import Collection
+
+    if (query is None) == (queries is None):
+        raise InputError("give one QUERY, or a file of them with --queries")
+    if resume and out is None:
+        raise InputError("--resume goes with --out")
+    asked = [Query("q1", query)] if queries is None else read_queries(queries)
+    depth = k or (10 if out is None else 1000)
+    stage = parse(pipeline, Settings(Collection.open(index), filters(pairs))) % depth
+    rankings = [Ranking(q) for q in asked]
+    if out is not None:
+        settings = {
+            "index": str(index.resolve()),
+            "queries": queries or query,
+            "pipeline": pipeline,
+            "k": depth,
+            "filter": pairs,
+        }
+        return job(stage, rankings, out, settings, resume, "searching")
+    done = []
+    for r in batches(stage, rankings, "searching"):
+        done.append(r)
+        click.echo(_json(r) if json_out else _text(r, titled=queries is not None))
+    return report_status(done)
+
+
+def _json(r: Ranking) -> str:
+    from ..io.candidates import ranking_to_dict
+
+    return as_json(ranking_to_dict(r, texts=True))
+
+
+def _text(r: Ranking, titled: bool, width: int = 160) -> str:
+    lines = [f"{r.query.id}: {r.query.content}"] if titled else []
+    for rank, c in enumerate(r, 1):
+        text = " ".join(str(c.content or "").split())
+        short = text if len(text) <= width else text[: width - 1] + "…"
+        lines.append(f"{rank:3}. {c.score:8.3f}  {c.id}\n     {short}")
+    return "\n".join(lines) if len(r) else "\n".join([*lines, "no results"])

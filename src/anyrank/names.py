@@ -1,0 +1,121 @@
+"""The table of names that a pipeline text may use. A plug-in adds its own by the entry point group ``anyrank.stages``:
+each entry point is a `Part`, or a fusion."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from importlib.metadata import entry_points
+from typing import Any
+
+from .core.errors import InputError
+from .core.fusion import RRF, Borda, Combine, Fusion, Interleave
+from .core.rerank import Rerank
+from .core.stage import Each, Keep, Stage
+from .expression import Part, Settings
+
+SHIPPED = {"splade": "splade-tiny", "minilm": "minilm"}
+"""Names in pipelines of the models that come with the package."""
+
+
+@cache
+def model(name: str) -> Any:
+    """The model of a registry name, hub id or folder, loaded once a process."""
+    from .backends.onnx import load
+
+    return load(name)
+
+
+def _collection(settings: Settings, what: str) -> Any:
+    if settings.collection is None:
+        raise InputError(f"{what} needs an index to search: give one, or rerank given candidates")
+    return settings.collection
+
+
+def _bm25(settings: Settings, k: int = 1000) -> Stage:
+    from .retrieve.stages import BM25
+
+    return BM25(_collection(settings, "bm25").lexical, k, settings.filter)
+
+
+def _search(settings: Settings, name: str, k: int = 1000) -> Stage:
+    from .retrieve.stages import VectorSearch
+
+    collection = _collection(settings, name)
+    known = SHIPPED.get(name, name)
+    return VectorSearch(collection.vectors(known), model(known), collection, k)
+
+
+def _score(
+    settings: Settings,
+    name: str,
+    depth: int | None = None,
+    max_calls: int | None = None,
+    max_seconds: float | None = None,
+) -> Stage:
+    """The candidates scored by a model: an encoder's similarity, or a cross-encoder."""
+    from .retrieve.score import Similarity
+
+    known = SHIPPED.get(name, name)
+    found = model(known)
+    judge = Similarity(found, _stored(settings, known)) if hasattr(found, "encode") else found
+    return Rerank(judge, depth=depth, max_calls=max_calls, max_seconds=max_seconds, name=name)
+
+
+def _stored(settings: Settings, name: str) -> Any:
+    """The stored vectors of a collection, where it has them."""
+    held = settings.collection is not None and name in settings.collection.encoded
+    return settings.collection.vectors(name) if held else None
+
+
+def _passages(
+    settings: Settings, name: str, aggregate: str = "max", words: int = 150, stride: int = 100, top: int = 3
+) -> Stage:
+    """Long candidates split into passages, each scored by a model, and the scores aggregated."""
+    from .retrieve.passages import Passages
+    from .retrieve.score import Similarity
+
+    found = model(SHIPPED.get(name, name))
+    judge = Similarity(found) if hasattr(found, "encode") else found
+    return Rerank(Passages(judge, words=words, stride=stride, aggregate=aggregate, top=top), name=f"passages({name})")
+
+
+def _shipped(name: str, about: str) -> Part:
+    return Part(
+        about,
+        source=lambda settings, **options: _search(settings, name, **options),
+        then=lambda settings, **options: _score(settings, name, **options),
+    )
+
+
+PARTS: dict[str, Part | Fusion] = {
+    "bm25": Part("BM25 search; bm25(k=1000)", source=_bm25, then=_bm25),
+    "splade": _shipped("splade", "learned sparse model (shipped): searches at the start, scores candidates after '>>'"),
+    "minilm": _shipped("minilm", "dense model (shipped): searches at the start, scores candidates after '>>'"),
+    "model": Part('any model by name, hub id or folder: model("path")', source=_search, then=_score),
+    "search": Part("search with a model's stored vectors, also after '>>': search(\"minilm\")", _search, _search),
+    "passages": Part('long texts split, scored and aggregated: passages("splade", aggregate="max")', then=_passages),
+    "keep": Part('remember the scores so far under a name: keep("bm25")', then=lambda settings, name: Keep(name)),
+    "prior": Part("the scores so far, as one part of a fusion: splade + prior", then=lambda settings: Each(_as_it_is)),
+    "rrf": RRF(),
+    "borda": Borda(),
+    "zscore": Combine(),
+    "minmax": Combine(normalise="minmax"),
+    "combsum": Combine(normalise="none", missing="zero"),
+    "combmnz": Combine("mnz", "minmax", "zero"),
+    "union": Interleave(),
+}
+
+
+def _as_it_is(ranking: Any) -> Any:
+    return ranking
+
+
+def names() -> Mapping[str, Part | Fusion]:
+    """All names: ours, then those of plug-ins. A plug-in can't take one of ours."""
+    table = dict(PARTS)
+    for point in entry_points(group="anyrank.stages"):
+        if point.name in PARTS:
+            raise InputError(f"the plug-in {point.value} names its stage {point.name!r}, which anyrank has already")
+        table[point.name] = point.load()
+    return table
