@@ -1,0 +1,113 @@
+"""Test collections: documents, queries and judgements under one name."""
+
+from __future__ import annotations
+
+import os
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..core.errors import InputError
+from ..core.types import Candidate, Query
+from .corpus import read_documents, read_queries
+from .files import File
+from .qrels import Qrels, read_qrels
+
+DATA = Path(__file__).parents[1] / "data"
+
+
+class Dataset(ABC):
+    """A collection to search, its queries, and which documents are relevant to them."""
+
+    name: str
+
+    @staticmethod
+    def open(spec: File) -> Dataset:
+        """The collection ``demo`` (Cranfield, bundled), a BEIR folder, or ``irds:`` and an ir_datasets id.
+
+        Raises InputError where there is no such collection; MissingExtra where ir_datasets isn't installed.
+
+        >>> demo = Dataset.open("demo")
+        >>> next(demo.documents()).meta["author"], demo.queries()[0].id, demo.splits()
+        ('brenckman,m.', '1', ['test'])
+        """
+        name = os.fspath(spec)
+        if name == "demo":
+            return Beir.folder(DATA / "cranfield")
+        if name.startswith("irds:"):
+            from .irds import IrDataset
+
+            return IrDataset(name.removeprefix("irds:"))
+        return Beir.folder(name)
+
+    @abstractmethod
+    def documents(self) -> Iterator[Candidate]:
+        """All documents, streamed: content is title and text, ``meta`` the other fields."""
+
+    @abstractmethod
+    def splits(self) -> list[str]:
+        """The names of the judged parts (``train``, ``dev``, ``test``); none where nothing is judged."""
+
+    @abstractmethod
+    def qrels(self, split: str | None = None) -> Qrels:
+        """The judgements of a part; without a name those of the only part, or of ``test``."""
+
+    @abstractmethod
+    def queries(self, split: str | None = None) -> list[Query]:
+        """All queries, or those that a part judges, in file order."""
+
+    def chosen(self, split: str | None) -> str:
+        """The part that a name, or none, stands for. Raises InputError where there is no such part."""
+        there = self.splits()
+        name = split or (there[0] if len(there) == 1 else "test")
+        if name not in there:
+            raise InputError(f"{self.name} has no judgements {name!r} (there are: {', '.join(there) or 'none'})")
+        return name
+
+
+@dataclass(frozen=True, slots=True)
+class Beir(Dataset):
+    """A collection in BEIR's layout: ``corpus.jsonl``, ``queries.jsonl``, ``qrels/<split>.tsv``, each plain or .gz."""
+
+    name: str
+    corpus: Path
+    topics: Path
+    judged: tuple[tuple[str, Path], ...] = ()
+
+    @classmethod
+    def folder(cls, path: File) -> Beir:
+        """The collection in a folder. Raises InputError where corpus or queries are missing."""
+        folder = Path(path)
+        if not folder.is_dir():
+            what = "no such folder: expected a BEIR folder, 'demo', or 'irds:' and an ir_datasets id"
+            raise InputError(what, path=path)
+        parts: dict[str, Path] = {}
+        for file in sorted(folder.glob("qrels/*.tsv*")):
+            if file.name.endswith((".tsv", ".tsv.gz")):
+                parts.setdefault(file.name.split(".tsv")[0], file)
+        corpus, topics = _plain_or_gz(folder, "corpus"), _plain_or_gz(folder, "queries")
+        return cls(folder.resolve().name, corpus, topics, tuple(parts.items()))
+
+    def documents(self) -> Iterator[Candidate]:
+        return read_documents(self.corpus)
+
+    def splits(self) -> list[str]:
+        return [name for name, _ in self.judged]
+
+    def qrels(self, split: str | None = None) -> Qrels:
+        return read_qrels(dict(self.judged)[self.chosen(split)])
+
+    def queries(self, split: str | None = None) -> list[Query]:
+        queries = read_queries(self.topics)
+        if split is None:
+            return queries
+        judged = self.qrels(split)
+        return [q for q in queries if q.id in judged]
+
+
+def _plain_or_gz(folder: Path, what: str) -> Path:
+    for name in (f"{what}.jsonl", f"{what}.jsonl.gz"):
+        if (folder / name).is_file():
+            return folder / name
+    raise InputError(f"expected {what}.jsonl or {what}.jsonl.gz in this folder", path=folder)

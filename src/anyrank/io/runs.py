@@ -1,0 +1,131 @@
+"""TREC runs: ``query Q0 document rank score tag``, six columns separated by white space."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from ..core.errors import InputError
+from ..core.types import Candidate, Query, Ranking, strict
+from .files import File, atomic, decode, empty, label, lines
+
+Run = dict[str, list[tuple[str, float]]]
+"""{query id: [(document id, score), …]}, best first."""
+
+_COLUMNS = "query Q0 document rank score tag"
+_SINGLE = 3.4e38
+
+
+def iter_run(path: File) -> Iterator[tuple[int, str, str, float]]:
+    """(line, query id, document id, score) for every line of a run, in file order. Ranks and tags are passed over.
+
+    Raises InputError on a wrong column count, or a score that isn't a finite number.
+    """
+    inf = math.inf
+    for n, raw in lines(path):
+        columns = raw.split()
+        if len(columns) != 6:
+            if not columns:
+                continue
+            found = f"expected 6 columns ({_COLUMNS}), found {len(columns)}"
+            raise InputError(found, path=label(path), line=n)
+        try:
+            score = float(columns[4])
+            query, document = columns[0].decode(), columns[2].decode()
+        except UnicodeDecodeError:
+            decode(raw, path, n)
+            raise
+        except ValueError:
+            score = math.nan
+        if not -inf < score < inf or b"_" in columns[4]:
+            found = decode(raw, path, n).split()[4]
+            raise InputError(f"expected a finite number as score, found {found!r}", path=label(path), line=n)
+        yield n, query, document, score
+
+
+def read_run(path: File) -> Run:
+    """A whole run, each query's documents by falling score; of equal scores, the one that stands first in the file.
+
+    The rank column doesn't count, as for programs that evaluate runs. Raises InputError as ``iter_run`` does, on a
+    document that stands twice under one query, and on an empty file.
+    """
+    run: dict[str, dict[str, float]] = {}
+    last, scores = None, {}
+    for n, query, document, score in iter_run(path):
+        if query != last:
+            last, scores = query, run.setdefault(query, {})
+        if document in scores:
+            raise InputError(f"document {document!r} stands twice under query {query!r}", path=label(path), line=n)
+        scores[document] = score
+    if not run:
+        raise empty(path, f"lines of 6 columns ({_COLUMNS})")
+    return {q: sorted(found.items(), key=lambda ds: -ds[1]) for q, found in run.items()}
+
+
+def write_run(path: File, rankings: Iterable[Ranking], tag: str = "anyrank") -> None:
+    """A run file, whole or not at all: ranks from 1, scores strictly falling in single precision.
+
+    Raises InputError on ids or a tag that white-space columns can't hold, on scores that aren't finite, and on a
+    query that comes twice.
+    """
+    _one_word("tag", tag)
+    done: set[str] = set()
+    with atomic(path) as f:
+        for ranking in rankings:
+            query = ranking.query.id
+            _one_word("query id", query)
+            if query in done:
+                raise InputError(f"query {query!r} comes twice")
+            done.add(query)
+            scores = ranking.scores
+            for c in ranking:
+                _one_word("document id", c.id)
+                if not -_SINGLE < c.score < _SINGLE:
+                    what = f"document {c.id!r} of query {query!r} has the score {c.score}"
+                    raise InputError(f"{what}: a run needs finite numbers (single precision)")
+            rows = enumerate(zip(ranking.ids, strict(scores)), 1)
+            f.write("".join(f"{query} Q0 {i} {rank} {score:.9g} {tag}\n" for rank, (i, score) in rows))
+
+
+def attach(
+    run: Mapping[str, Sequence[tuple[str, float]]],
+    queries: Iterable[Query],
+    documents: Iterable[Candidate] | None = None,
+    *,
+    path: File | None = None,
+) -> list[Ranking]:
+    """The rankings of a run with the texts of its queries and documents, in the order of ``queries``.
+
+    ``documents`` may be a stream: only what the run names is kept. Without it candidates have no content. Queries that
+    the run lacks are left out. ``path`` is the run's name in errors.
+
+    Raises InputError on a query or document of the run that isn't there.
+
+    >>> r, = attach({"q1": [("d2", 2.0)]}, [Query("q1", "why?")], [Candidate("d1", "no"), Candidate("d2", "yes")])
+    >>> r.query.content, r[0].content, r[0].score
+    ('why?', 'yes', 2.0)
+    """
+    known = {q.id: q for q in queries}
+    _all_known("query", {q: "the queries" for q in run if q not in known}, len(run), path)
+    wanted = {d: q for q, found in run.items() for d, _ in found}
+    pool = {d: Candidate(d) for d in wanted} if documents is None else {c.id: c for c in documents if c.id in wanted}
+    missing = {d: f"the documents (query {q!r} ranks it)" for d, q in wanted.items() if d not in pool}
+    _all_known("document", missing, len(wanted), path)
+
+    def candidate(id: str, score: float) -> Candidate:
+        c = pool[id]
+        return Candidate(c.id, c.content, score, c.meta)
+
+    return [Ranking(q, tuple(candidate(*ds) for ds in run[i])) for i, q in known.items() if i in run]
+
+
+def _all_known(kind: str, missing: Mapping[str, str], total: int, path: File | None) -> None:
+    for id, where in missing.items():
+        count = f"; {len(missing)} of the run's {total} are unknown" if len(missing) > 1 else ""
+        raise InputError(f"unknown {kind} id {id!r}: it is not among {where}{count}", path=path)
+
+
+def _one_word(what: str, text: str) -> None:
+    raw = text.encode()
+    if raw.split() != [raw]:
+        raise InputError(f"a TREC file can't hold the {what} {text!r}: expected one word without white space")
