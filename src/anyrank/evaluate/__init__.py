@@ -3,5 +3,17 @@
 from .cost import Cost, peak_memory_mb
 from .evaluation import Comparison, Evaluation, Summary, evaluate
 from .measures import Meter, lists, parse
+from .report import report
 
-__all__ = ["Comparison", "Cost", "Evaluation", "Meter", "Summary", "evaluate", "lists", "parse", "peak_memory_mb"]
+__all__ = [
+    "Comparison",
+    "Cost",
+    "Evaluation",
+    "Meter",
+    "Summary",
+    "evaluate",
+    "lists",
+    "parse",
+    "peak_memory_mb",
+    "report",
+]

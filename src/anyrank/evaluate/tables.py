@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 Row = dict[str, Any]
 UP, DOWN = "▲", "▼"
-_COSTS = {
+COSTS = {
     "ms": ("ms/query", "{:.1f}"),
     "calls": ("calls/query", "{:.1f}"),
     "tokens": ("tokens/query", "{:.0f}"),
@@ -52,7 +52,7 @@ def rows(e: Evaluation) -> list[Row]:
         row |= {e.judged_name + " (answered)": e.judged[run]}
         row |= {"queries": len(e.queries), "unanswered": len(e.unanswered[run]), "unjudged": len(e.unjudged[run])}
         cost = e.costs[run]
-        out.append(row | (dict.fromkeys(_COSTS) if cost is None else cost.as_row()))
+        out.append(row | (dict.fromkeys(COSTS) if cost is None else cost.as_row()))
     return out
 
 
@@ -120,9 +120,9 @@ def _cells(e: Evaluation, strong: Callable[[str], str], mark: dict[str, str]) ->
     """Header and shown cells: the first measure with interval and p, the others with their marks, then cost."""
     table = rows(e)
     first = e.measures[0]
-    costs = [k for k in _COSTS if any(row[k] for row in table)]
+    costs = [k for k in COSTS if any(row[k] for row in table)]
     extra = [f"{100 * (1 - e.alpha):g}% CI"] + (["diff", "p", "W/T/L"] if e.comparisons else [])
-    header = ["run", first, *extra, *e.measures[1:], e.judged_name, *(_COSTS[k][0] for k in costs)]
+    header = ["run", first, *extra, *e.measures[1:], e.judged_name, *(COSTS[k][0] for k in costs)]
     best = {m: max(f"{row[m]:.4f}" for row in table) for m in e.measures}
     shown = []
     for row in table:
@@ -140,7 +140,7 @@ def _cells(e: Evaluation, strong: Callable[[str], str], mark: dict[str, str]) ->
             line += [f"{row[first + ' difference']:+.4f}", "<0.001" if p < 0.001 else f"{p:.3f}"]
             line.append("/".join(str(row[f"{first} {k}"]) for k in ("wins", "ties", "losses")))
         line += [value(m) for m in e.measures[1:]] + [f"{row[e.judged_name + ' (answered)']:.3f}"]
-        line += ["–" if row[k] is None else _COSTS[k][1].format(row[k]) for k in costs]
+        line += ["–" if row[k] is None else COSTS[k][1].format(row[k]) for k in costs]
         shown.append(line)
     return header, shown
 
