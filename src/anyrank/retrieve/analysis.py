@@ -14,6 +14,16 @@ STEMMED = (
     "norwegian", "portuguese", "romanian", "russian", "spanish", "swedish", "tamil", "turkish",
 )  # fmt: skip
 NO_STOP_LIST = frozenset({"arabic", "greek", "romanian", "tamil", "turkish"})
+STOP_WORDS = """
+a about above after again against all am an and any are as at be because been before being below between both but by
+can could did do does doing down during each few for from further had has have having he her here hers herself him
+himself his how i if in into is it its itself just me more most my myself no nor not now of off on once only or other
+our ours ourselves out over own same she should so some such than that the their theirs them themselves then there
+these they this those through to too under until up very was we were what when where which while who whom why will
+with would you your yours yourself yourselves
+""".split()  # noqa: SIM905
+"""English function words; the other languages have the engine's lists."""
+
 BY_CHARACTER = ("chinese", "japanese")
 LANGUAGES = (*STEMMED, *BY_CHARACTER, "none")
 
@@ -29,7 +39,7 @@ def check_language(language: str) -> str:
 
 
 def analyser(language: str = "english", stop_words: bool = True) -> TextAnalyzer:
-    """The analyser of a language: Snowball stems (English: Porter 2) and the engine's stop words where it has a list.
+    """The analyser of a language: Snowball stems (English: Porter 2) and stop words where there is a list.
 
     Chinese and Japanese are split into single characters; ``"none"`` only splits words and lowers case.
     Raises InputError on an unknown language.
@@ -45,6 +55,7 @@ def analyser(language: str = "english", stop_words: bool = True) -> TextAnalyzer
     chain = TextAnalyzerBuilder(split).filter(Filter.remove_long(_LONGEST)).filter(Filter.lowercase())
     if language in STEMMED:
         if stop_words and language not in NO_STOP_LIST:
-            chain = chain.filter(Filter.stopword(language))
+            own = language == "english"
+            chain = chain.filter(Filter.custom_stopword(STOP_WORDS) if own else Filter.stopword(language))
         chain = chain.filter(Filter.stemmer(language))
     return chain.filter(Filter.ascii_fold()).build()

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 FOLDER = "lexical"
 HEAP = 128 << 20
 _LONGEST_ID = 512
+_TITLE = 3  # times that a title counts in the body
+_SMOOTHING = 4  # words by which every body counts longer, so that very short ones are not favoured
 
 
 def schema() -> tantivy.Schema:
@@ -55,7 +57,7 @@ def whole(doc: Candidate) -> Candidate:
     if not isinstance(text, str) or not isinstance(title, str):
         wrong = title if isinstance(text, str) else text
         raise InputError(f"document {doc.id!r}: a lexical index holds text, not {type(wrong).__name__}")
-    if not text.startswith(title):
+    if not text.startswith(title.strip()):
         text = f"{title} {text}"
     return replace(doc, id=clean(doc.id), content=clean(text.strip()))
 
@@ -66,7 +68,7 @@ class Writing:
 
     writer: tantivy.IndexWriter
     rows: RowWriter
-    schema: tantivy.Schema
+    filler: tantivy.PreTokenizedString
 
     @classmethod
     def begin(cls, index: tantivy.Index, folder: Path, heap: int = HEAP, keep: int | None = None) -> Writing:
@@ -83,7 +85,8 @@ class Writing:
             beyond = tantivy.Query.range_query(index.schema, "row", tantivy.FieldType.Unsigned, keep, None)
             writer.delete_documents_by_query(beyond)
             writer.commit()
-        return cls(writer, RowWriter.open(folder, keep), index.schema)
+        filler = tantivy.PreTokenizedString("\0", [tantivy.Token("\0", i, 0, 1) for i in range(_SMOOTHING)])
+        return cls(writer, RowWriter.open(folder, keep), filler)
 
     def put(self, doc: Candidate) -> None:
         """A ``whole`` document added. Raises InputError where a field of it is no JSON value."""
@@ -103,6 +106,9 @@ class Writing:
         for term in facts.terms(doc.meta):
             entry.add_text("facts", term)
         entry.add_text("body", doc.content)
+        if title := doc.meta.get("title"):
+            entry.add_text("body", f"{clean(title)} " * (_TITLE - 1))
+        entry.add_pre_tokenized_text("body", self.filler)
         self.writer.add_document(entry)
 
     def remove(self, ids: Sequence[str]) -> None:
