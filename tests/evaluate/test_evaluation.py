@@ -129,6 +129,11 @@ def test_query_rows_hold_every_value(e):
     }
 
 
+def test_queries_come_as_csv(e):
+    read = list(csv.DictReader(io.StringIO(e.table("queries"))))
+    assert [float(r["AP"]) for r in read if r["run"] == "same"] == list(e.values["same"]["AP"])
+
+
 def test_one_run_alone_has_no_comparison():
     e = evaluate({"a": {"q": {"x": 1.0}}}, {"q": {"x": 1}}, samples=50)
     assert e.baseline is None
@@ -163,7 +168,7 @@ def test_errors_say_what_is_wrong(change, says):
 
 
 def test_unknown_formats_and_missing_packages(e, monkeypatch):
-    with pytest.raises(InputError, match="text, markdown, latex, csv, json"):
+    with pytest.raises(InputError, match="text, markdown, latex, csv, queries, json"):
         e.table("yaml")
     monkeypatch.setitem(sys.modules, "tabulate", None)
     with pytest.raises(MissingExtra, match="tabulate"):

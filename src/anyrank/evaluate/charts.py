@@ -144,7 +144,7 @@ def pareto(points: Sequence[Point]) -> list[Point]:
 
 def scatter(points: Sequence[Point], measure: str) -> str:
     """Quality against latency (logarithmic), whiskers for the intervals, the Pareto front as a stepped line."""
-    left, top, right, bottom = 64.0, 20.0, WIDTH - 20.0, 400.0
+    left, top, right, bottom = 64.0, 32.0, WIDTH - 20.0, 410.0
     ends = [math.log10(p.ms) for p in points]
     x0, x1 = min(ends) - 0.15, max(ends) + 0.15
     if x1 - x0 < 1:
@@ -170,7 +170,7 @@ def scatter(points: Sequence[Point], measure: str) -> str:
                     text(at, bottom + 18, _ms(m * 10.0**power), "tick", "middle"),
                 ]
     marks.append(text((left + right) / 2, bottom + 40, "time a query (logarithmic)", "note", "middle"))
-    marks.append(text(left + 6, top + 12, measure, "note halo"))
+    marks.append(text(left - 8, 16, measure, "note"))
     front = pareto(points)
     path = f"M{x(front[0].ms):.1f} {bottom:.1f}"
     for p in front:
@@ -194,13 +194,13 @@ def scatter(points: Sequence[Point], measure: str) -> str:
         dot = tag("circle", cx=cx, cy=cy, r=6.5, class_="dot" if best else "dot dim")
         ends_of_it = line(cx, y(p.low), cx, y(p.high), "range faint")
         marks.append(tag("g", tag("title", esc(said)), ends_of_it, dot, class_="mark", tabindex=0))
-        labels.append(_label(p.name, cx, cy, taken, left, right, best))
+        labels.append(_label(p.name, cx, cy, taken, (left, top, right, bottom), best))
     return svg(f"{measure} against time a query", WIDTH, bottom + 50, *marks, *labels)
 
 
-def _label(name: str, cx: float, cy: float, taken: list[Box], left: float, right: float, strong: bool) -> str:
+def _label(name: str, cx: float, cy: float, taken: list[Box], frame: Box, strong: bool) -> str:
     """The name beside its point, at the first of some places where it hides nothing."""
-    shown = name if len(name) <= 34 else name[:33] + "…"
+    shown = name if len(name) <= 34 else f"{name[:14]}…{name[-19:]}"
     wide = 7.6 * len(shown)
     for away in (-15.0, 17.0, 0.0, 30.0, -30.0, 44.0, -44.0, 58.0, -58.0):
         for anchor, at, start in (
@@ -210,7 +210,8 @@ def _label(name: str, cx: float, cy: float, taken: list[Box], left: float, right
         ):
             box = (start - 3, cy + away - 9, start + wide + 3, cy + away + 8)
             clear = all(box[2] < t[0] or t[2] < box[0] or box[3] < t[1] or t[3] < box[1] for t in taken)
-            if clear and left + 2 <= start and start + wide <= right:
+            inside = frame[0] < box[0] and box[2] <= frame[2] and frame[1] - 8 <= box[1] and box[3] <= frame[3]
+            if clear and inside:
                 taken.append(box)
                 return text(at, cy + away + 4, shown, "name halo strong" if strong else "name halo", anchor)
     return ""

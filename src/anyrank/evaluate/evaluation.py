@@ -88,7 +88,8 @@ class Evaluation:
         return next((c for c in self.comparisons if c.run == run and c.measure == measure), None)
 
     def table(self, format: str = "text") -> str:
-        """The table as ``text``, ``markdown``, ``latex`` (booktabs), ``csv`` or ``json`` (see `from_json`)."""
+        """The table as ``text``, ``markdown``, ``latex`` (booktabs), ``csv`` or ``json`` (see `from_json`); ``queries``
+        is CSV with a row a query and run."""
         from .tables import render
 
         return render(self, format)

@@ -25,13 +25,13 @@ def flow(
     width = max(WIDTH, 300 + 84 * len(runs))
     left, right = 46.0, width - 250.0
     step = (right - left - 80) / max(len(runs) - 1, 1)
-    xs = {r: (left + right) / 2 if len(runs) == 1 else left + 40 + step * i for i, r in enumerate(runs)}
+    xs = {r: left + 40 + step * i for i, r in enumerate(runs)}
     low = _HEAD + _ROW * TOP + 4  # where lines leave the picture
 
     def y(place: int) -> float:
         return _HEAD + _ROW * place + _ROW / 2
 
-    room = max(int((step if len(runs) > 1 else 400) / 7.6), 4)
+    room = max(int(step / 8.8), 4) if len(runs) > 1 else 10
     marks = []
     for r in runs:
         lines = _wrapped(r, room)
@@ -44,7 +44,7 @@ def flow(
     for doc in sorted(seen, key=lambda d: grades.get(d, -1)):  # the most relevant are drawn on top
         grade = grades.get(doc)
         kind = "unjudged" if grade is None else f"grade{min(max(grade, 0), 3)}"
-        said = f"{doc} ({'no judgement' if grade is None else f'grade {grade}'}): {texts(doc)}"
+        said = f"{doc} ({'no judgement' if grade is None else f'grade {grade}'}): {texts(doc)[:240]}"
         inner: list[str] = []
         outer: list[str] = []
         for a, b in pairwise(runs):
@@ -59,10 +59,15 @@ def flow(
         kinds = (("hit", [*inner, *outer]), ("link", inner), ("out", outer))
         paths = [tag("path", d=d, class_=c) for c, parts in kinds if (d := "".join(parts))]
         end = places[runs[-1]].get(doc)
-        words = "" if end is None else text(xs[runs[-1]] + 22, y(end) + 4, texts(doc) or doc, "words", most=32)
+        words = (
+            ""
+            if end is None
+            else text(xs[runs[-1]] + 22, y(end) + 4, texts(doc) or doc, "words", most=32 if len(runs) > 1 else 120)
+        )
         title = tag("title", esc(said))
         marks.append(tag("g", title, *paths, *dots, words, class_=f"doc {kind}", tabindex=0))
-    marks.append(text(14, low + 20, f"> {TOP}", "tick", "middle"))
+    if len(runs) > 1:
+        marks.append(text(14, low + 20, f"> {TOP}", "tick", "middle"))
     drawn = svg(label, width, low + 30, *marks, **({"style": f"min-width:{width}px"} if width > WIDTH else {}))
     return tag("div", drawn, class_="scroll")
 
@@ -78,9 +83,8 @@ def _wrapped(name: str, room: int, most: int = 4) -> list[str]:
         if len((out[-1] + part).rstrip()) > room and out[-1]:
             out.append("")
         out[-1] += part
-    return [line.strip() for line in out[: most - 1]] + (
-        [("".join(out[most - 1 :])).strip()[:room]] if out[most:] else out[most - 1 :]
-    )
+    lines = [line.strip() for line in out]
+    return lines if len(lines) <= most else [*lines[: most - 1], "…" + name[1 - room :]]
 
 
 def _link(a: int | None, b: int | None, xa: float, xb: float, y: Callable[[int], float], low: float) -> str:

@@ -220,5 +220,6 @@ FORMATS: dict[str, Callable[[Evaluation], str]] = {
     "markdown": _markdown,
     "latex": _latex,
     "csv": lambda e: to_csv(rows(e)),
+    "queries": lambda e: to_csv(query_rows(e)),
     "json": _json,
 }
