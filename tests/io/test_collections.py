@@ -27,6 +27,8 @@ def test_json_lines_with_other_names_extra_fields_windows_ends_and_a_byte_order_
 def test_tables(tmp_path):
     (tmp_path / "c.csv").write_bytes(b'\xef\xbb\xbfid,text,lang\r\n1,"a ""b"",\r\nc",en\r\n\r\n2,,de\r\n')
     assert summary(tmp_path / "c.csv") == [("1", 'a "b",\r\nc', {"lang": "en"}), ("2", "", {"lang": "de"})]
+    (tmp_path / "index.csv").write_text(",id,text\n0,1,a\n")
+    assert summary(tmp_path / "index.csv") == [("1", "a", {"": "0"})]
     (tmp_path / "c.tsv").write_text('id\ttitle\ttext\n1\tT\tsay "a\n')
     assert summary(tmp_path / "c.tsv") == [("1", 'T say "a', {"title": "T"})]
     (tmp_path / "plain.tsv").write_bytes(b'1\ta "b\r\n\n2\t\n')

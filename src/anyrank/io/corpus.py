@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from ..core.errors import InputError
 from ..core.types import Candidate, Query
 from .files import File
-from .records import Fields, Record, id_of, parsed, records, text_of
+from .records import Fields, Record, first_of, id_of, parsed, records, text_of
 from .seen import Seen
 
 DOCUMENT = Fields(("_id", "id", "docid", "doc_id", "docno"), ("text", "contents", "body", "content"), ("title",))
@@ -49,7 +49,8 @@ def document(record: Record, fields: Fields = DOCUMENT) -> Candidate:
     """
     id_name, id = id_of(record, fields.id, "document id")
     text_name, text = text_of(record, fields.text, "document text")
-    title = next((record[n] for n in fields.title if n in record), None)
+    title_name = first_of(record, fields.title)
+    title = None if title_name is None else record[title_name]
     if title is not None and not isinstance(title, str):
         raise InputError(f"the title is {type(title).__name__}: expected a text")
     meta = {k: v for k, v in record.items() if k not in (id_name, text_name)}

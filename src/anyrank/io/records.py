@@ -147,10 +147,18 @@ def _csv(path: File) -> Iterator[tuple[int, list[str]]]:
         raise InputError(f"broken CSV: {error}", path=label(path), line=max(reader.line_num, 1)) from None
 
 
+def first_of(record: Record, names: tuple[str, ...]) -> str | None:
+    """The first of ``names`` that the record has."""
+    for name in names:
+        if name in record:
+            return name
+    return None
+
+
 def text_of(record: Record, names: tuple[str, ...], what: str) -> tuple[str, str]:
     """(field name, its text) of the first of ``names`` that the record has. Raises InputError where none is there or
     it holds no text."""
-    name = next((n for n in names if n in record), None)
+    name = first_of(record, names)
     if name is None:
         there = ", ".join(record) or "none"
         raise InputError(f"no {what}: expected a field {' or '.join(names)}, found {there}")
@@ -163,10 +171,9 @@ def text_of(record: Record, names: tuple[str, ...], what: str) -> tuple[str, str
 def id_of(record: Record, names: tuple[str, ...], what: str) -> tuple[str, str]:
     """(field name, id); whole numbers are taken as text. Raises InputError where it is missing, empty or something
     else."""
-    name = next((n for n in names if n in record), "")
-    value = record.get(name)
-    if type(value) is int:
-        return name, str(value)
+    name = first_of(record, names)
+    if name is not None and type(record[name]) is int:
+        return name, str(record[name])
     name, value = text_of(record, names, what)
     if not value.strip():
         raise InputError(f"the {what} is empty")

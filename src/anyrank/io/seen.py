@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..core.errors import InputError
 from .files import File, label
-from .records import Fields, Record
+from .records import Fields, Record, first_of
 
 _SETTLE = 1 << 17
 
@@ -27,9 +26,9 @@ class Seen:
     def watch(self, stream: Iterator[tuple[int, Record]], fields: Fields) -> Iterator[tuple[int, Record]]:
         """The same stream, stopped by an InputError at an id that stands twice."""
         for n, record in stream:
-            id: Any = next((record[k] for k in fields.id if k in record), None)
-            if isinstance(id, str | int):
-                id = str(id)
+            name = first_of(record, fields.id)
+            if name is not None:
+                id = str(record[name])
                 if id in self.recent:
                     raise self._twice(id, n, f", first in line {self.recent[id]}")
                 self.recent[id] = n
