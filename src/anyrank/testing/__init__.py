@@ -1,13 +1,15 @@
 """Fakes and contract suites, published for authors of plug-ins.
 
-Fakes: Oracle, Scripted, Hostile (judges), toy rankings. Suites: ``check_grouping``, ``check_judge``, ``check_stage``,
-``check_encoder``, ``check_index``: each takes the component and raises AssertionError with what it broke.
+Fakes: Oracle, Scripted, Hostile (judges), OracleModel, ScriptedModel, HostileModel (language models), toy rankings.
+Suites: ``check_grouping``, ``check_judge``, ``check_stage``, ``check_encoder``, ``check_index``: each takes the
+component and raises AssertionError with what it broke.
 """
 
 from .contracts import check_encoder, check_grouping, check_index, check_judge, check_stage
 from .judges import Counting, Hostile, Oracle, Scripted, toy
+from .llm import HostileModel, OracleModel, ScriptedModel
 
 __all__ = [
-    "Counting", "Hostile", "Oracle", "Scripted", "check_encoder", "check_grouping", "check_index", "check_judge",
-    "check_stage", "toy",
+    "Counting", "Hostile", "HostileModel", "Oracle", "OracleModel", "Scripted", "ScriptedModel",
+    "check_encoder", "check_grouping", "check_index", "check_judge", "check_stage", "toy",
 ]  # fmt: skip

@@ -1,0 +1,64 @@
+"""FirstToken: the probabilities of the labels as the next token order the documents, without generating."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ..core.language import LogProbs, ScoresNext
+from ..core.rerank import Group
+from ..core.trace import Usage
+from ..core.types import Judgement
+from .needs import need
+from .prompts import Rendered, Template
+
+
+@dataclass(frozen=True)
+class FirstToken:
+    """A judge that scores each document by the log-probability of its label coming next (FIRST, arXiv 2406.15657;
+    likelihood mode of setwise and pairwise prompting).
+
+    An option is what is left of the label after the text in the assistant's mouth; a number keeps its closing bracket,
+    so that "1]" and "12]" compare as wholes, however many tokens each takes. ``spaced`` also asks for each option with
+    a space before it, and takes the likelier form. A label outside the top that a server reports (-inf) is placed last
+    and counted as ``not in the top``.
+    """
+
+    backend: ScoresNext
+    template: Template
+    spaced: bool = False
+
+    def __post_init__(self) -> None:
+        need(self.backend, ScoresNext, "FirstToken")
+
+    def __call__(self, groups: Sequence[Group]) -> list[Judgement]:
+        if not groups:
+            return []
+        asked = [self.template.render(query, members) for query, members in groups]
+        options = [self.options(len(a.names)) for a in asked]
+        said = self.backend.next_token_logprobs([a.prompt for a in asked], options)
+        return [self._judge(a, s) for a, s in zip(asked, said, strict=True)]
+
+    def options(self, n: int) -> list[str]:
+        """The texts whose probabilities are read, one a document (two with ``spaced``)."""
+        labels, mouth = self.template.labels, self.template.assistant
+        close = "" if labels.style == "letters" else labels.close
+        marks = [labels.open + name + close for name in labels.names(n)]
+        rest = [m.removeprefix(mouth) for m in marks]
+        return rest + [" " + r for r in rest] if self.spaced else rest
+
+    def _judge(self, asked: Rendered, said: LogProbs) -> Judgement:
+        n = len(asked.names)
+        values = list(said.values)
+        if self.spaced and len(values) == 2 * n:
+            values = [_likelier(a, b) for a, b in zip(values[:n], values[n:])]
+        absent = sum(v == -math.inf for v in values)
+        usage = said.usage + Usage(truncated=asked.truncated)
+        if absent == len(values):  # nothing is known of any
+            values = [math.nan] * n
+        return Judgement(values, usage + Usage(repairs={"not in the top": absent} if absent else {}))
+
+
+def _likelier(a: float, b: float) -> float:
+    return a if math.isnan(b) or a > b else b

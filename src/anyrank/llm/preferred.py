@@ -1,0 +1,39 @@
+"""Preferred: the probability that the first of two documents is the better."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ..core.language import ScoresNext
+from ..core.rerank import Group
+from ..core.trace import Usage
+from ..core.types import Judgement
+from .needs import need
+from .pointwise import odds, sigmoid
+from .prompts import Template
+
+
+@dataclass(frozen=True)
+class Preferred:
+    """A judge of pairs: p, the probability of ``yes`` against ``no`` to "is the first one better"; the pair scores
+    (p, 1 - p) (duoT5, arXiv 2101.05667)."""
+
+    backend: ScoresNext
+    template: Template
+    yes: str = "true"
+    no: str = "false"
+
+    def __post_init__(self) -> None:
+        need(self.backend, ScoresNext, "Preferred")
+
+    def __call__(self, groups: Sequence[Group]) -> list[Judgement]:
+        if not groups:
+            return []
+        asked = [self.template.render(query, members) for query, members in groups]
+        said = self.backend.next_token_logprobs([a.prompt for a in asked], [(self.yes, self.no)] * len(asked))
+        out = []
+        for a, s in zip(asked, said, strict=True):
+            p = sigmoid(odds(s.values))
+            out.append(Judgement([p, 1.0 - p], s.usage + Usage(truncated=a.truncated)))
+        return out

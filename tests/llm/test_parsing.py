@@ -1,0 +1,156 @@
+"""Answers are read without loss, and every repair is counted."""
+
+import gzip
+import json
+import re
+from collections import Counter
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from anyrank.llm.labels import Labels
+from anyrank.llm.parsing import read_best, read_order
+
+LETTERS, NAMED, PASSAGE = Labels("letters"), Labels("numbers", "PASSAGE", ""), Labels("letters", "Passage ", "")
+
+
+def recorded(path):
+    """The {"prompt", "response"} objects of a file of recorded answers, which stand one after another."""
+    text, decoder, out = gzip.decompress(path.read_bytes()).decode(), json.JSONDecoder(), []
+    at = text.index("{")
+    while 0 <= at < len(text):
+        one, at = decoder.raw_decode(text, at)
+        out.append(one)
+        at = text.find("{", at)
+    return out
+
+
+@pytest.mark.parametrize(
+    ("answer", "n", "labels", "order", "repairs"),
+    [
+        ("[2] > [1] > [3]", 3, Labels(), [1, 0, 2], {}),
+        ("[2]>[1]>[3]\n", 3, Labels(), [1, 0, 2], {}),
+        ("[C] > [a] > [B]", 3, LETTERS, [2, 0, 1], {}),
+        ("[PASSAGE2, PASSAGE3, PASSAGE1]", 3, NAMED, [1, 2, 0], {}),
+        ("1. [2] > [1]", 2, Labels(), [1, 0], {"preamble": 1}),
+        ("[2] > [1] I hope this helps [2]", 2, Labels(), [1, 0], {"other wording": 1}),
+        ("[2], [1]", 2, Labels(), [1, 0], {"other wording": 1}),
+        ("2 > 1 > 3", 3, Labels(), [1, 0, 2], {"no brackets": 1}),
+        ("[2, 1, 3]", 3, Labels(), [1, 0, 2], {"no brackets": 1}),
+        ("1. [3]\n2. [1]\n3. [2]", 3, Labels(), [2, 0, 1], {"preamble": 1, "other wording": 1}),
+        ("[3] is off topic. So: [2] > [1]", 3, Labels(), [1, 0], {"preamble": 1, "missing": 1}),
+        ("[2] > [2] > [7]", 3, Labels(), [1], {"repeat": 1, "out of range": 1, "missing": 2}),
+        ("[９] > [٢] > [①]", 2, Labels(), [1, 0], {"out of range": 1}),
+        ("20 passages are provided.", 20, Labels(), [], {"unreadable": 1}),
+        ("", 3, Labels(), [], {"empty": 1}),
+        ("  \n", 3, Labels(), [], {"empty": 1}),
+        ("<think>[1] > [2]", 3, Labels(), [], {"unended think": 1}),
+        ("<think>[1] > [2]</think>[2] > [1]", 2, Labels(), [1, 0], {}),
+        ("[123456789012345678901234567890]", 2, Labels(), [], {"unreadable": 1}),
+    ],
+)
+def test_orders(answer, n, labels, order, repairs):
+    reading = read_order(answer, n, labels)
+    assert (list(reading.order), dict(reading.repairs)) == (order, repairs)
+
+
+@pytest.mark.parametrize(
+    ("answer", "labels", "tagged", "best", "repairs"),
+    [
+        ("[2]", Labels(), False, 1, {}),
+        ("[B]", LETTERS, False, 1, {}),
+        ("B", LETTERS, False, 1, {"no brackets": 1}),
+        ("Passage B", PASSAGE, False, 1, {}),
+        ("B", PASSAGE, False, 1, {"no brackets": 1}),
+        ("The best answer is B", LETTERS, False, 1, {"preamble": 1, "no brackets": 1}),
+        ("[2] > [1]", Labels(), False, 1, {"several answers": 1}),
+        ("Of [1] and [2] it is [2].", Labels(), False, 1, {"preamble": 1, "other wording": 1, "several answers": 1}),
+        ("<think>[1]?</think> <answer>[2]</answer>", Labels(), True, 1, {}),
+        ("<think>[1]?</think> <answer>[2]", Labels(), True, 1, {}),
+        ("<answer>[1]</answer> no: <answer>[2]</answer>", Labels(), True, 1, {}),
+        ("<think>[1]?</think> [2]", Labels(), True, 1, {"no answer tag": 1}),
+        ("<think>[1]? [2]?", Labels(), True, None, {"unended think": 1}),
+        ("[9]", Labels(), False, None, {"out of range": 1}),
+        ("neither", Labels(), False, None, {"unreadable": 1}),
+        ("I think a passage is best", LETTERS, False, None, {"unreadable": 1}),
+    ],
+)
+def test_the_best(answer, labels, tagged, best, repairs):
+    reading = read_best(answer, 3, labels, tagged=tagged)
+    assert (reading.order[0] if reading.order else None, dict(reading.repairs)) == (best, repairs)
+
+
+def test_own_patterns():
+    own = {"valid": r"^ranks: \d+( \d+)*$", "extract": r"\b(\d+)\b"}
+    assert read_order("ranks: 2 1", 2, **own).repairs == {}
+    assert read_order("ranks: 2 1", 2, **own).order == (1, 0)
+    assert read_order("so 2 and 1", 2, **own).repairs == {"other wording": 1}
+
+
+pieces = st.sampled_from(
+    [
+        "[1]",
+        "[2]",
+        "[9]",
+        " > ",
+        "1",
+        "A",
+        "[B]",
+        "PASSAGE2",
+        "\n",
+        "<think>",
+        "</think>",
+        "<answer>",
+        "</answer>",
+        "x ",
+    ]
+)
+
+
+@settings(max_examples=400, deadline=None)
+@given(
+    text=st.one_of(st.text(max_size=60), st.lists(pieces, max_size=30).map("".join)),
+    n=st.integers(1, 30),
+    labels=st.sampled_from([Labels(), LETTERS, NAMED, PASSAGE, Labels("padded")]),
+    tagged=st.booleans(),
+)
+def test_any_text_gives_distinct_places(text, n, labels, tagged):
+    for read in (read_order, read_best):
+        reading = read(text, n, labels, tagged=tagged)
+        assert len(set(reading.order)) == len(reading.order)
+        assert set(reading.order) <= set(range(n))
+        assert all(count > 0 for count in reading.repairs.values())
+        assert reading.order or reading.repairs
+    assert len(read_best(text, n, labels, tagged=tagged).order) <= 1
+
+
+@pytest.mark.parametrize("piece", ["[", "1\n", "\n", " ", "[1] > ", "<answer>", "<think>", "A, ", "PASSAGE", ". ", "9"])
+def test_hundred_kilobytes_are_read_in_one_go(piece):
+    text = "1" + piece * (100_000 // len(piece)) + "x"
+    for labels in (Labels(), LETTERS, NAMED):
+        for read in (read_order, read_best):
+            assert set(read(text, 20, labels, tagged=True).order) <= set(range(20))
+
+
+FILES = "llm-listwise/prompts_and_responses"
+
+
+@pytest.mark.parametrize(
+    ("model", "clean", "kinds"),
+    [
+        ("BM25.output_v2_aug_vicuna_7b", 387, {}),
+        ("SPLADE_P_P_ENSEMBLE_DISTIL.output_v2_aug_vicuna_7b", 387, {}),
+        ("BM25.vicuna-7b", 6, {"preamble": 378, "missing": 19, "other wording": 19, "repeat": 2, "unreadable": 3}),
+        ("BM25.vicuna-13b", 0, {"unreadable": 384, "preamble": 3, "other wording": 2, "missing": 2}),
+    ],
+)
+def test_recorded_answers(data, model, clean, kinds):
+    (path,) = (data / FILES).glob(f"{model}*")
+    readings = []
+    for one in recorded(path):
+        n = int(re.search(r"(\d+) passages", one["prompt"])[1])
+        readings.append(read_order(one["response"], n))
+    assert len(readings) == 387
+    assert sum(not r.repairs for r in readings) == clean
+    assert Counter(kind for r in readings for kind in r.repairs) == kinds
