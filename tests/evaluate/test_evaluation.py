@@ -143,6 +143,13 @@ def test_one_run_alone_has_no_comparison():
     assert Evaluation.from_json(e.table("json")) == e
 
 
+def test_nothing_is_compared_where_no_test_is_wanted():
+    run = {q: {"good": 1.0} for q in QRELS}
+    e = evaluate({"a": run, "b": run}, QRELS, test="none", samples=50)
+    assert (e.baseline, e.comparisons) == (None, ())
+    assert "W/T/L" not in e.table()
+
+
 def test_identical_runs_never_differ_significantly():
     run = {q: {"good": 1.0, "bad": 2.0} for q in QRELS}
     for test in ("t", "randomisation"):

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from anyrank.core.trace import Step, Usage
 from anyrank.core.types import Candidate, Query, Ranking
-from anyrank.evaluate import evaluate, report
+from anyrank.evaluate import evaluate, report, write_report
 from anyrank.evaluate.charts import MOST_BARS, Bar, Point, bars, esc, pareto, scatter, ticks
 from anyrank.evaluate.flow import flow
 
@@ -126,6 +126,16 @@ def test_one_run_of_bare_scores_makes_a_page_too():
     assert "what is a?" in page
     assert "a (grade 1): a thing" in page
     assert "b (no judgement)" in page
+
+
+def test_a_report_is_written_whole(tmp_path):
+    qrels, runs = {"q": {"a": 1}}, {"only": {"q": {"a": 1.0}}}
+    e = evaluate(runs, qrels, samples=50)
+    write_report(tmp_path / "r.html", e, runs, qrels, title="A title", texts={"a": "lone \ud800 surrogate"})
+    assert "<h1>A title</h1>" in (tmp_path / "r.html").read_text("utf-8")
+    with pytest.raises(KeyError):
+        write_report(tmp_path / "r.html", e, {}, qrels)
+    assert [p.name for p in tmp_path.iterdir()] == ["r.html"]
 
 
 def test_many_queries_are_sampled_evenly():

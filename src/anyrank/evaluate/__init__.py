@@ -3,7 +3,7 @@
 from .cost import Cost, peak_memory_mb
 from .evaluation import Comparison, Evaluation, Summary, evaluate
 from .measures import Meter, lists, parse
-from .report import report
+from .report import report, write_report
 
 __all__ = [
     "Comparison",
@@ -16,4 +16,5 @@ __all__ = [
     "parse",
     "peak_memory_mb",
     "report",
+    "write_report",
 ]

@@ -130,11 +130,12 @@ def evaluate(
 ) -> Evaluation:
     """The evaluation of ``runs`` (rankings, or scores by query and document) by the judgements ``qrels``.
 
-    The first run is the ``baseline`` unless one is named. Rankings are judged in the order they stand in, equal scores
-    in the order given; ``ties="trec_eval"`` agrees with that program on files with rounded scores. p-values
-    (``test`` "t" or "randomisation") are corrected over the compared runs of each measure; intervals are bootstrapped
-    at 1 - ``alpha``. ``memory`` gives the peak of each run in MB (`peak_memory_mb` after each). Costs come from the
-    rankings' traces. Raises InputError on unknown measures and baselines, on a run without any judged query.
+    The first run is the ``baseline`` unless one is named. p-values (``test`` "t" or "randomisation"; "none" compares
+    nothing) are corrected over the compared runs of each measure; intervals are bootstrapped at 1 - ``alpha``.
+    Rankings are judged in the order they stand in, equal scores in the order given; ``ties="trec_eval"`` agrees with
+    that program on files with rounded scores. ``memory`` gives each run's peak in MB (`peak_memory_mb` after each);
+    other costs come from the rankings' traces.
+    Raises InputError on unknown measures and baselines, and on a run that answers no judged query.
 
     >>> qrels = {"q1": {"a": 1}, "q2": {"b": 1}}
     >>> e = evaluate({"good": {"q1": {"a": 2, "b": 1}, "q2": {"b": 1}}}, qrels, ["RR@10"])
@@ -143,7 +144,7 @@ def evaluate(
     """
     if not runs or not measures:
         raise InputError("nothing to evaluate: give at least one run and one measure")
-    baseline = _baseline(runs, baseline)
+    baseline = None if test == "none" else _baseline(runs, baseline)
     names = tuple(dict.fromkeys(str(parse(m)) for m in measures))
     depth = next((parse(m).params["cutoff"] for m in names if parse(m).params.get("cutoff")), 10)
     judged_name = f"Judged@{depth}"

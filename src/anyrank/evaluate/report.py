@@ -6,6 +6,8 @@ import base64
 import hashlib
 from collections.abc import Callable, Iterable, Mapping
 from importlib.resources import files
+from os import PathLike, getpid
+from pathlib import Path
 from typing import Any
 
 from ..core.types import Ranking
@@ -56,6 +58,19 @@ def report(
     for name, part in parts.items():
         head, tail = head.replace(f"@{name}@", part), tail.replace(f"@{name}@", part)
     return head + "\n".join(filter(None, sections)) + tail
+
+
+def write_report(
+    path: str | PathLike[str], e: Evaluation, runs: Mapping[str, Run], qrels: Qrels, **options: Any
+) -> None:
+    """The page of `report` written to a file, whole or not at all."""
+    target = Path(path)
+    part = target.with_name(f"{target.name}.{getpid()}.part")
+    try:
+        part.write_text(report(e, runs, qrels, **options), "utf-8", errors="replace")
+        part.replace(target)
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def _words(runs: Iterable[Any]) -> tuple[dict[str, str], dict[str, str]]:

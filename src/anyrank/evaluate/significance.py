@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..core.errors import InputError, MissingExtra
 
-Test = Literal["t", "randomisation"]
+Test = Literal["t", "randomisation", "none"]
 Correction = Literal["holm", "bonferroni", "none"]
 Interval = Literal["bca", "percentile"]
 Floats = NDArray[np.float64]
@@ -162,7 +162,7 @@ def p_value(test: Test, a: ArrayLike, b: ArrayLike, seed: int = 0) -> float:
         return t_test(a, b)
     if test == "randomisation":
         return randomisation_test(a, b, seed=seed)
-    raise InputError(f"no test {test!r}: t or randomisation")
+    raise InputError(f"no test {test!r}: t, randomisation or none")
 
 
 def _differences(a: ArrayLike, b: ArrayLike) -> Floats:
