@@ -1,0 +1,72 @@
+"""Which token rows are run together: rows that share a beginning share its computation, the rest are sorted by length
+and cut into batches by a token budget. Pure lists, no tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+Row = Sequence[int]
+PAYS = 48  # tokens a shared beginning must save: about what one more forward pass costs
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Rows (by place) whose first ``prefix`` tokens are equal, cut into batches."""
+
+    prefix: int
+    batches: tuple[tuple[int, ...], ...]
+
+
+def common(a: Row, b: Row) -> int:
+    """Length of the common beginning.
+
+    >>> common([1, 2, 3], [1, 2, 4, 5])
+    2
+    """
+    n = min(len(a), len(b))
+    return next((i for i in range(n) if a[i] != b[i]), n)
+
+
+def plan(rows: Sequence[Row], budget: int, keep: Sequence[int], reuse: bool = True, most: int = 1 << 30) -> list[Group]:
+    """Groups over all rows. ``keep``: how many last tokens of each row must be run on their own (their output is
+    wanted). A batch holds ``most`` rows at most, and ``budget`` tokens of cache and padded input, or one row.
+
+    >>> plan([[1] * 50 + [2], [9], [1] * 50 + [3]], budget=200, keep=[1, 1, 1])
+    [Group(prefix=50, batches=((0, 2),)), Group(prefix=0, batches=((1,),))]
+    """
+    single: list[int] = []
+    groups: list[Group] = []
+    for prefix, members in _shared(rows, keep) if reuse else ():
+        if (len(members) - 1) * prefix < PAYS:
+            single += members
+        else:
+            groups.append(Group(prefix, _batches(rows, members, budget, most)))
+    single = single if reuse else list(range(len(rows)))
+    return groups + ([Group(0, _batches(rows, single, budget, most))] if single else [])
+
+
+def _shared(rows: Sequence[Row], keep: Sequence[int]) -> list[tuple[int, list[int]]]:
+    """Runs of rows in sorted order; a row joins the run before it while that saves no fewer tokens than leaving it."""
+    out: list[tuple[int, list[int]]] = []
+    for i in sorted(range(len(rows)), key=lambda i: list(rows[i])):
+        own = len(rows[i]) - keep[i]
+        if out:
+            prefix, members = out[-1]
+            joint = max(min(prefix, own, common(rows[members[-1]], rows[i])), 0)
+            if joint and len(members) * joint >= (len(members) - 1) * prefix:
+                out[-1] = (joint, [*members, i])
+                continue
+        out.append((own, [i]))
+    return out
+
+
+def _batches(rows: Sequence[Row], members: list[int], budget: int, most: int) -> tuple[tuple[int, ...], ...]:
+    out: list[list[int]] = []
+    longest = 0
+    for i in sorted(members, key=lambda i: -len(rows[i])):
+        if not out or len(out[-1]) >= most or (len(out[-1]) + 1) * longest > budget:
+            out.append([])
+            longest = len(rows[i])
+        out[-1].append(i)
+    return tuple(map(tuple, out))
