@@ -41,9 +41,10 @@ def _bm25(settings: Settings, k: int = 1000) -> Stage:
 def _search(settings: Settings, name: str, k: int = 1000) -> Stage:
     from .retrieve.stages import VectorSearch
 
-    collection = _collection(settings, name)
-    known = SHIPPED.get(name, name)
-    return VectorSearch(collection.vectors(known), model(known), collection, k)
+    collection, encoder = _collection(settings, name), model(SHIPPED.get(name, name))
+    if not hasattr(encoder, "encode"):
+        raise InputError(f"{name} scores candidates and can't search: put it after '>>'")
+    return VectorSearch(collection.vectors(encoder.name), encoder, collection, k)
 
 
 def _score(
@@ -56,9 +57,8 @@ def _score(
     """The candidates scored by a model: an encoder's similarity, or a cross-encoder."""
     from .retrieve.score import Similarity
 
-    known = SHIPPED.get(name, name)
-    found = model(known)
-    judge = Similarity(found, _stored(settings, known)) if hasattr(found, "encode") else found
+    found = model(SHIPPED.get(name, name))
+    judge = Similarity(found, _stored(settings, found.name)) if hasattr(found, "encode") else found
     return Rerank(judge, depth=depth, max_calls=max_calls, max_seconds=max_seconds, name=name)
 
 

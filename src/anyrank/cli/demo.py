@@ -52,7 +52,7 @@ def demo_command(dataset: str, out: Path, pipelines: tuple[str, ...], split: str
     click.echo(f"indexed {len(collection):,} documents of {data.name} in {time.perf_counter() - start:.1f} s")
     for name in ("splade-tiny", "minilm"):
         start = time.perf_counter()
-        collection.encode(model(name), name)
+        collection.encode(model(name))
         click.echo(f"encoded them with {name} in {time.perf_counter() - start:.1f} s")
 
     queries = data.queries(split)

@@ -12,7 +12,7 @@ from ..core.errors import InputError
 
 Made = TypeVar("Made", bound=Callable[..., Any])
 DEFAULT = ("nDCG@10", "AP", "RR@10", "R@100")
-FORMATS = ["text", "markdown", "latex", "csv", "json"]
+FORMATS = ["text", "markdown", "latex", "csv", "queries", "json"]
 
 measures_option = click.option(
     "-m", "--measure", "measures", multiple=True, default=DEFAULT, show_default=True,
@@ -25,11 +25,12 @@ def shared(command: Made) -> Made:
     for option in (
         measures_option,
         click.option("--split", help="The judged part, where QRELS is a collection."),
-        click.option("--format", "form", type=click.Choice(FORMATS), default="text", show_default=True),
+        click.option("--format", "form", type=click.Choice(FORMATS), default="text", show_default=True,
+                     help="'queries' is a CSV of every query's values."),
         click.option("--json", "form", flag_value="json", help="The same as --format json."),
         click.option("--html", type=click.Path(path_type=Path), help="Also write a self-contained HTML report."),
-        click.option("--ties", type=click.Choice(["given", "trec_eval"]), default="given", show_default=True,
-                     help="Equal scores: in the order given, or as trec_eval breaks them."),
+        click.option("--ties", type=click.Choice(["given", "trec_eval"]), default="trec_eval", show_default=True,
+                     help="Equal scores: as trec_eval breaks them, or in the order of the file."),
         click.option("--seed", default=0, show_default=True, help="Of the bootstrap and the randomisation test."),
     ):  # fmt: skip
         command = option(command)
@@ -46,7 +47,7 @@ def eval_command(qrels: str, runs: tuple[str, ...], **options: Any) -> int:
     \b
     anyrank eval dl19.qrels bm25.trec -m nDCG@10 -m "RR(rel=2)@10"
     """
-    return _judge(qrels, runs, baseline=None, test="t", correction="holm", compare=False, **options)
+    return _judge(qrels, runs, baseline=None, test="none", correction="none", **options)
 
 
 @click.command("compare")
@@ -64,12 +65,12 @@ def compare_command(qrels: str, runs: tuple[str, ...], **options: Any) -> int:
     """
     if len(runs) < 2:
         raise InputError("compare takes two runs or more; 'anyrank eval' measures one")
-    return _judge(qrels, runs, compare=True, **options)
+    return _judge(qrels, runs, **options)
 
 
 def _judge(
     qrels: str, runs: tuple[str, ...], measures: tuple[str, ...], split: str | None, form: str, html: Path | None,
-    ties: Any, seed: int, baseline: str | None, test: Any, correction: Any, compare: bool,
+    ties: Any, seed: int, baseline: str | None, test: Any, correction: Any,
 ) -> int:  # fmt: skip
     from ..evaluate.evaluation import evaluate
     from ..io.runs import read_run
@@ -79,20 +80,22 @@ def _judge(
     if is_dataset(qrels):
         from ..io.dataset import Dataset
 
-        judged = Dataset.open(qrels).qrels(split)
+        data = Dataset.open(qrels)
+        judged = data.qrels(split)
+        topics = {q.id: str(q.content) for q in data.queries(split)}
     else:
         from ..io.qrels import read_qrels
 
-        judged = read_qrels(qrels)
+        judged, topics = read_qrels(qrels), None
     read = {name: {q: dict(found) for q, found in read_run(path).items()} for name, path in zip(names, runs)}
     if baseline is not None and baseline not in names and baseline in runs:
         baseline = names[runs.index(baseline)]
-    result = evaluate(read, judged, measures, baseline if compare else None, test, correction, seed, ties=ties)
+    result = evaluate(read, judged, measures, baseline, test, correction, seed, ties=ties)
     click.echo(result.table(form))
     if html is not None:
         from ..evaluate.report import write_report
 
-        write_report(html, result, read, judged)
+        write_report(html, result, read, judged, queries=topics)
         click.echo(f"wrote {html}", err=True)
     return 0
 

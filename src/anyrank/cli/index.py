@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -62,22 +64,20 @@ def index_command(
                 return Dataset.open(corpus).documents()
             return read_documents(corpus, format=form, fields=DOCUMENT.pick(id_field, text_field, title_field))
 
-        def show(done: int) -> None:
-            bar.update(done - bar.n)
-
         changed = 0
         if delete:
             changed = Collection.open(out).delete(Path(corpus).read_text(encoding="utf-8").split())
         elif update:
             changed = Collection.open(out).update(documents())
         elif not _built(out) or overwrite:
-            build(documents(), out, language=language, overwrite=overwrite, on_progress=show)
+            build(documents(), out, language=language, overwrite=overwrite, on_progress=partial(_advance, bar))
         elif not encode:
             raise InputError("it holds a finished index: use --update, --overwrite or --encode", path=out)
     collection = Collection.open(out)
-    for name in (SHIPPED.get(n, n) for n in encode):
-        with progress(f"encoding with {name}", len(collection), "documents") as bar:
-            collection.encode(model(name), name, on_progress=lambda done, bar=bar: bar.update(done - bar.n))
+    wanted = [*(SHIPPED.get(n, n) for n in encode), *(collection.encoded if update else ())]
+    for encoder in map(model, dict.fromkeys(wanted)):
+        with progress(f"encoding with {encoder.name}", len(collection), "documents") as bar:
+            collection.encode(encoder, encoder.name, on_progress=partial(_advance, bar))
     vectors = sorted(collection.encoded)
     if json_out:
         facts = {"documents": len(collection), "changed": changed, "vectors": vectors, "path": str(out)}
@@ -86,6 +86,10 @@ def index_command(
         stored = f", vectors of {', '.join(vectors)}" if vectors else ""
         click.echo(f"{out}: {len(collection):,} documents{stored}")
     return 0
+
+
+def _advance(bar: Any, done: int) -> None:
+    bar.update(done - bar.n)
 
 
 def _built(folder: Path) -> bool:

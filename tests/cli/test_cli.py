@@ -1,0 +1,163 @@
+"""The command line, as a user calls it."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+from click.testing import CliRunner
+
+from anyrank.cli import cli, main
+from anyrank.core.errors import InputError
+
+CORPUS = [
+    {"_id": "d1", "title": "Lift", "text": "the wing makes lift in the slipstream", "year": 1958},
+    {"_id": "d2", "title": "", "text": "heat transfer in the boundary layer", "year": 1960},
+    {"_id": "d3", "title": "Flutter", "text": "wing flutter at supersonic speed", "year": 1962},
+]
+
+
+def call(*args, input=None):
+    result = CliRunner().invoke(cli, [str(a) for a in args], input=input, standalone_mode=False)
+    if result.exception and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return result
+
+
+@pytest.fixture
+def corpus(tmp_path):
+    path = tmp_path / "corpus.jsonl"
+    path.write_text("".join(json.dumps(d) + "\n" for d in CORPUS))
+    return path
+
+
+@pytest.fixture
+def index(corpus, tmp_path):
+    call("index", corpus, "-o", tmp_path / "ix")
+    return tmp_path / "ix"
+
+
+def test_index_search_filter(index):
+    assert [r["id"] for r in json.loads(call("search", index, "wing lift", "--json").stdout)["ranking"]] == ["d1", "d3"]
+    out = json.loads(call("search", index, "wing lift", "--json", "--filter", "year=1960..").stdout)
+    assert [r["id"] for r in out["ranking"]] == ["d3"]
+    assert out["status"] == "ok"
+    assert "no results" in call("search", index, "zebra").stdout
+
+
+def test_update_delete_and_counts(index, tmp_path):
+    more = tmp_path / "more.csv"
+    more.write_text("sku,body\nd1,a parachute\nd9,zebra stripes\n")
+    out = call("index", more, "-o", index, "--update", "--id-field", "sku", "--text-field", "body", "--json").stdout
+    assert json.loads(out)["documents"] == 4
+    assert "d9" in call("search", index, "zebra").stdout
+    assert "d1" not in call("search", index, "slipstream").stdout
+    ids = tmp_path / "ids.txt"
+    ids.write_text("d9\nd2\n")
+    assert json.loads(call("index", ids, "-o", index, "--delete", "--json").stdout)["changed"] == 2
+    assert "no results" in call("search", index, "zebra").stdout
+
+
+def test_vectors_and_pipelines(corpus, tmp_path):
+    ix = tmp_path / "ix"
+    out = call("index", corpus, "-o", ix, "--encode", "minilm", "--encode", "splade", "--json").stdout
+    assert json.loads(out)["vectors"] == ["minilm", "splade-tiny"]
+    for pipeline in ("minilm", "splade", "bm25 + minilm", "bm25 % 2 >> splade + minilm", "rrf(bm25, minilm) % 2"):
+        found = json.loads(call("search", ix, "vibration of a wing", "-p", pipeline, "--json").stdout)
+        assert found["ranking"][0]["id"] == "d3", pipeline
+
+
+def test_runs_in_and_out(index, corpus, tmp_path):
+    queries = tmp_path / "q.tsv"
+    queries.write_text("q1\twing flutter\nq2\theat\n")
+    run, better, qrels = tmp_path / "bm25.trec", tmp_path / "better.trec", tmp_path / "qrels"
+    call("search", index, "--queries", queries, "-o", run)
+    assert [x.split()[:4] for x in run.read_text().splitlines()] == [
+        ["q1", "Q0", "d3", "1"], ["q1", "Q0", "d1", "2"], ["q2", "Q0", "d2", "1"],
+    ]  # fmt: skip
+    for documents in (corpus, index):
+        call("rerank", "--run", run, "--queries", queries, "--documents", documents, "-o", better)
+        ids = [x.split()[2] for x in better.read_text().splitlines()]
+        assert sorted(ids[:2]) + ids[2:] == ["d1", "d3", "d2"]
+    qrels.write_text("q1 0 d3 1\nq2 0 d2 1\n")
+    table = json.loads(call("eval", qrels, run, "-m", "RR@10", "--json").stdout)
+    assert table["values"]["bm25"]["RR@10"] == [1.0, 1.0]
+    html = tmp_path / "report.html"
+    said = call("compare", qrels, run, better, "--html", html).stdout
+    assert "better" in said
+    assert html.read_text().startswith("<!")
+
+
+def test_a_stopped_job_is_resumed(index, tmp_path):
+    from anyrank.core.types import Candidate, Query, Ranking
+    from anyrank.io.journal import Journal
+
+    queries = tmp_path / "q.tsv"
+    queries.write_text("q1\twing\nq2\theat\n")
+    out = tmp_path / "out.trec"
+    settings = {"index": str(index.resolve()), "queries": str(queries), "pipeline": "bm25", "k": 1000, "filter": ()}
+    with Journal.open(f"{out}.journal", settings) as journal:
+        journal.append(Ranking(Query("q1"), (Candidate("from-before", None, 1.0),)))
+    with pytest.raises(InputError, match="resume"):
+        call("search", index, "--queries", queries, "-o", out)
+    call("search", index, "--queries", queries, "-o", out, "--resume")
+    assert [x.split()[2] for x in out.read_text().splitlines()] == ["from-before", "d2"]
+    assert not out.with_suffix(".trec.journal").exists()
+
+
+def test_lists_through_a_pipe():
+    lines = [
+        {"query": "capital of France", "documents": ["Lyon is a city", "Paris is the capital of France"]},
+        {"query": "wing flutter", "documents": [{"id": "x", "text": "flutter of wings"}, {"id": "y", "text": "soup"}]},
+    ]
+    out = call("rerank", "--texts", input="".join(json.dumps(x) + "\n" for x in lines)).stdout
+    one, two = map(json.loads, out.splitlines())
+    assert [(r["id"], r["index"]) for r in one["ranking"]] == [("1", 1), ("0", 0)]
+    assert one["status"] == "ok"
+    assert one["cost"]["calls"] == 4
+    assert [r["text"] for r in two["ranking"]] == ["flutter of wings", "soup"]
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        (["search", "nowhere", "x"], "nowhere"),
+        (["search", "INDEX"], "give one QUERY"),
+        (["search", "INDEX", "x", "-p", "bm52"], "did you mean 'bm25'"),
+        (["search", "INDEX", "x", "-p", "minilm"], "minilm"),
+        (["search", "INDEX", "x", "--filter", "year"], "expected field=value"),
+        (["search", "INDEX", "x", "--resume"], "--resume goes with --out"),
+        (["rerank", "--run", "r.trec"], "a run needs --queries"),
+        (["rerank", "--queries", "q"], "go with --run"),
+        (["index", "CORPUS", "-o", "INDEX"], "--update, --overwrite or --encode"),
+        (["index", "missing.jsonl", "-o", "new"], "missing.jsonl"),
+        (["index", "CORPUS", "-o", "INDEX", "--update", "--delete"], "choose one"),
+        (["compare", "qrels", "one.trec"], "takes two runs"),
+        (["models", "get", "minilmm"], "minilm"),
+    ],
+)
+def test_mistakes_end_with_code_2_or_3_and_one_clear_message(args, said, index, corpus, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    names = {"INDEX": str(index), "CORPUS": str(corpus)}
+    monkeypatch.setattr(sys, "argv", ["anyrank", *(names.get(a, a) for a in args)])
+    with pytest.raises(SystemExit) as stop:
+        main()
+    err = capsys.readouterr().err
+    assert stop.value.code in (2, 3)
+    assert err.startswith("anyrank: ")
+    assert said in err
+    assert "Traceback" not in err
+
+
+def test_help_and_version_of_every_command():
+    for args in ([], ["index"], ["search"], ["rerank"], ["eval"], ["compare"], ["models"], ["papers"], ["demo"]):
+        out = call(*args, "--help").stdout
+        assert "Usage:" in out
+        assert not args or args == ["models"] or args == ["papers"] or "anyrank " + args[0] in out
+    assert call("version").stdout.startswith("anyrank 0.")
+
+
+def test_a_closed_pipe_is_no_crash(index):
+    code = f"{sys.executable} -m anyrank search {index} wing | head -c 1 >/dev/null"
+    done = subprocess.run(["bash", "-c", code], capture_output=True, text=True)
+    assert "Traceback" not in done.stderr
