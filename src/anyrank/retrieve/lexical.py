@@ -56,6 +56,7 @@ class Lexical:
     _index: Any
     _analyser: Any
     threads: int = 1
+    generation: int = 0
 
     @classmethod
     def open(cls, path: str | Path) -> Lexical:
@@ -73,6 +74,7 @@ class Lexical:
     def reload(self) -> None:
         """Sees what other processes have committed since."""
         self._index.reload()
+        self.generation += 1
 
     def __len__(self) -> int:
         return int(self._index.searcher().num_docs)
@@ -156,7 +158,10 @@ class Lexical:
 
     def mask(self) -> NDArray[np.bool_]:
         """For every row, whether its document is present."""
-        present = np.zeros(len(self.rows), dtype=bool)
+        total = len(self.rows)
+        if total == len(self):
+            return np.ones(total, dtype=bool)
+        present = np.zeros(total, dtype=bool)
         for rows in self.live():
             present[rows] = True
         return present

@@ -12,8 +12,10 @@ from ..core.stage import Limited, Stage
 from ..core.trace import Step, Usage
 from ..core.types import Candidate, Ranking
 from ..core.vectors import Encoder, Index
+from .collection import Collection
 from .facts import Filter
 from .lexical import Lexical
+from .shares import shared
 
 
 class Documents(Protocol):
@@ -37,13 +39,6 @@ def _retrieved(
     ]
 
 
-def shared(usage: Usage, n: int) -> list[Usage]:
-    """A batch's usage as n shares that add up to it: counts are split evenly, the first shares take the rest."""
-    names = ("calls", "prompt_tokens", "completion_tokens", "truncated", "cached", "fallback")
-    counts = [{m: getattr(usage, m) // n + (i < getattr(usage, m) % n) for m in names} for i in range(n)]
-    return [Usage(**c, repairs=usage.repairs if i == 0 else {}) for i, c in enumerate(counts)]
-
-
 def _text(ranking: Ranking) -> str:
     content = ranking.query.content
     if not isinstance(content, str):
@@ -53,9 +48,10 @@ def _text(ranking: Ranking) -> str:
 
 @dataclass(frozen=True)
 class BM25(Limited):
-    """The k best documents of a lexical index for the query's text, with contents and fields."""
+    """The k best documents of a lexical index, or of a collection's, for the query's text, with contents and fields.
+    ``filter`` as in ``facts.Filter``."""
 
-    lexical: Lexical = field(repr=False)
+    lexical: Lexical | Collection = field(repr=False)
     k: int = 1000
     filter: Filter | None = None
 
@@ -63,8 +59,9 @@ class BM25(Limited):
         return replace(self, k=min(k, self.k))
 
     def batch(self, rankings: Sequence[Ranking]) -> list[Ranking]:
+        index = self.lexical if isinstance(self.lexical, Lexical) else self.lexical.lexical
         texts = [_text(r) for r in rankings]
-        return _retrieved("bm25", rankings, lambda: (self.lexical.candidates(texts, self.k, self.filter), Usage()))
+        return _retrieved("bm25", rankings, lambda: (index.candidates(texts, self.k, self.filter), Usage()))
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,126 @@
+"""A collection: documents, their lexical index, and the vectors of any number of encoders, kept in step."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ..core.errors import InputError
+from ..core.trace import Usage
+from ..core.types import Candidate
+from ..core.vectors import Encoder
+from .inverted import Inverted
+from .lexical import Lexical
+from .nearest import Nearest
+from .vectorstore import VectorStore
+
+log = logging.getLogger(__name__)
+
+_SHARD = 8192
+Encoders = Mapping[str, Encoder]
+
+
+@dataclass(slots=True, eq=False)
+class Collection:
+    """A folder made by ``build``, opened."""
+
+    path: Path
+    lexical: Lexical
+    _vectors: dict[str, Nearest] = field(default_factory=dict, repr=False)
+
+    @classmethod
+    def open(cls, path: str | Path) -> Collection:
+        """Raises InputError as ``Lexical.open`` does."""
+        return cls(Path(path), Lexical.open(path))
+
+    def __len__(self) -> int:
+        return len(self.lexical)
+
+    def get(self, ids: Sequence[str]) -> list[Candidate]:
+        """The documents of these ids, in this order. Raises InputError on an unknown id."""
+        return self.lexical.get(ids)
+
+    def documents(self) -> Iterator[Candidate]:
+        """All documents, oldest first."""
+        return self.lexical.documents()
+
+    @property
+    def encoded(self) -> list[str]:
+        """Names of the encoders whose vectors are stored."""
+        return sorted(p.parent.name for p in (self.path / "vectors").glob("*/vectors.json"))
+
+    def vectors(self, name: str) -> Nearest:
+        """The index over the stored vectors of that name. Raises InputError where there are none."""
+        if name not in self._vectors:
+            if name not in self.encoded:
+                known = ", ".join(self.encoded) or "none"
+                raise InputError(f"holds no vectors {name!r} (it has: {known}): encode it first", path=self.path)
+            store = VectorStore.open(self._folder(name))
+            self._vectors[name] = Nearest(store, self.lexical, Inverted.open(store.folder) if store.sparse else None)
+        return self._vectors[name]
+
+    def _folder(self, name: str) -> Path:
+        if not re.fullmatch(r"\w[\w.+-]*", name):
+            raise InputError(f"name {name!r}: use letters, digits, '.', '+', '-' and '_'")
+        return self.path / "vectors" / name
+
+    def encode(
+        self,
+        encoder: Encoder,
+        name: str | None = None,
+        *,
+        dtype: str = "float16",
+        shard: int = _SHARD,
+        on_progress: Callable[[int], None] | None = None,
+    ) -> Usage:
+        """Vectors of every document that has none yet, and what they cost; ``on_progress`` gets the number done.
+
+        Every ``shard`` documents are written at once; after a kill, the same call goes on with what is missing.
+        """
+        name = name or encoder.name
+        folder, usage = self._folder(name), Usage()
+        if name in self.encoded:
+            todo = self.vectors(name).missing()
+        else:
+            todo = [r for rows in self.lexical.live() for r in rows]
+        done = len(self) - len(todo)
+        for start in range(0, len(todo), shard):
+            rows = todo[start : start + shard]
+            encoded = encoder.encode([d.content for d in self.lexical.rows.candidates(rows)])
+            VectorStore.create(folder, encoded.vectors, dtype).append(rows, encoded.vectors)
+            usage, done = usage + encoded.usage, done + len(rows)
+            if on_progress is not None:
+                on_progress(done)
+        if name in self.encoded:
+            self._turn_over(name)
+        return usage
+
+    def _turn_over(self, name: str) -> None:
+        index = self.vectors(name)
+        shards = {s.name for s in index.store.shards()}
+        if index.store.sparse and (index.inverted is None or index.inverted.shards != shards):
+            index.inverted = Inverted.make(index.store)
+
+    def add(self, docs: Iterable[Candidate], encoders: Encoders | None = None) -> int:
+        """New documents in every part, and how many. Raises InputError on an id that is there already."""
+        return self._changed(self.lexical.add(docs), encoders)
+
+    def update(self, docs: Iterable[Candidate], encoders: Encoders | None = None) -> int:
+        """Documents added or replaced in every part, and how many."""
+        return self._changed(self.lexical.update(docs), encoders)
+
+    def delete(self, ids: Iterable[str]) -> int:
+        """Documents removed from every part, and how many."""
+        return self.lexical.delete(ids)
+
+    def _changed(self, count: int, encoders: Encoders | None) -> int:
+        """Old vectors are void from here on; new ones come from ``encoders``, by name, or from a later ``encode``."""
+        for name in self.encoded:
+            if encoders and name in encoders:
+                self.encode(encoders[name], name)
+            elif lacking := len(self.vectors(name).missing()):
+                log.warning("%d documents have no vectors %r and are not found by them: encode again", lacking, name)
+        return count
