@@ -18,7 +18,7 @@ class Bag:
     """Words hashed into ``dim`` places; counts the texts it has seen."""
 
     name: str = "bag"
-    dim: int = 64
+    dim: int = 1009
     sparse: bool = False
     seen: int = 0
 

@@ -34,13 +34,15 @@ class Manifest:
         try:
             values = json.loads(path.read_text("utf-8"))
             if values["kind"] != KIND:
-                raise KeyError
+                raise ValueError
+            format = int(values["format"])
         except (ValueError, KeyError, TypeError) as error:
             raise InputError("this is no manifest of an anyrank collection", path=path) from error
-        if values["format"] > FORMAT:
-            raise InputError(
-                f"format {values['format']} is newer than this anyrank reads ({FORMAT}): upgrade anyrank", path=path
-            )
+        if format > FORMAT:
+            raise InputError(f"format {format} is newer than this anyrank reads ({FORMAT}): upgrade anyrank", path=path)
+        lacking = [n for n in cls.__slots__ if n not in values]
+        if lacking:
+            raise InputError(f"lacks {', '.join(lacking)}: build the collection again with overwrite", path=path)
         return cls(**{n: values[n] for n in cls.__slots__})
 
     def write(self, folder: Path) -> None:

@@ -1,0 +1,135 @@
+"""Collections: vectors stored, searched, changed with their documents, and made again after a stop."""
+
+import logging
+
+import numpy as np
+import pytest
+
+from anyrank.core.errors import InputError
+from anyrank.core.types import Candidate
+from anyrank.core.vectors import Sparse, concat, dots, take
+from anyrank.retrieve.build import build
+from anyrank.retrieve.collection import Collection
+from anyrank.retrieve.vectorstore import VectorStore
+from anyrank.testing import check_index
+
+
+@pytest.fixture
+def collection(tmp_path, make):
+    build(make(100), tmp_path / "x")
+    return Collection.open(tmp_path / "x")
+
+
+def by_hand(bag, docs, text, k):
+    query = bag.encode([text], query=True).vectors
+    scores = dots(query, bag.encode([d.content for d in docs]).vectors)
+    keep = [i for i in np.argsort(-scores, kind="stable") if scores[i] or not bag.sparse]
+    return [(docs[i].id, float(scores[i])) for i in keep][:k]
+
+
+@pytest.mark.parametrize("shard", [7, 1000])
+def test_search_finds_what_brute_force_finds(collection, bag, shard):
+    done = []
+    usage = collection.encode(bag, "v", shard=shard, on_progress=done.append)
+    assert (usage.calls, done[-1]) == (100, 100)
+    assert collection.encoded == ["v"]
+    texts = ["wing", "lift drag drag heat", "cone of the body", "nothing here"]
+    queries = bag.encode(texts, query=True).vectors
+    docs = list(collection.documents())
+    for one in (collection, Collection.open(collection.path)):
+        for text, hits in zip(texts, one.vectors("v").search(queries, 10)):
+            assert hits == by_hand(bag, docs, text, 10)
+    check_index(collection.vectors("v"), queries, [d.id for d in docs])
+
+
+def test_postings_and_a_scan_agree(collection, bag):
+    bag.sparse = True
+    collection.encode(bag, "v", shard=30)
+    index, queries = collection.vectors("v"), bag.encode(["wing lift", "jet", ""], query=True).vectors
+    turned = index.search(queries, 200)
+    index.inverted = None
+    assert index.search(queries, 200) == turned
+
+
+def test_encoding_goes_on_where_it_stopped(collection, bag):
+    class Stop(Exception):
+        pass
+
+    def stop(done):
+        if done >= 60:
+            raise Stop
+
+    with pytest.raises(Stop):
+        collection.encode(bag, "v", shard=20, on_progress=stop)
+    (collection.path / "vectors" / "v" / ".shard-000004.tmp").mkdir()  # what a kill leaves
+    again = Collection.open(collection.path)
+    assert again.encode(bag, "v", shard=20).calls == 40
+    assert bag.seen == 100
+    assert again.encode(bag, "v").calls == 0
+    assert again.vectors("v").missing() == []
+
+
+def test_changes_reach_every_part(collection, bag, caplog):
+    collection.encode(bag, "v")
+    index, ask = collection.vectors("v"), bag.encode(["zebra"], query=True).vectors
+
+    def found():
+        return [i for i, s in index.search(ask, 200)[0] if s > 0]
+
+    before = found()
+    assert collection.update([Candidate("d3", "zebra zebra zebra"), Candidate("new", "zebra")], {"v": bag}) == 2
+    assert found()[:2] == ["d3", "new"]
+    assert collection.lexical.search(["zebra"], 9)[0][0][0] == "d3"
+    assert collection.delete(["d3"]) == 1
+    assert found()[0] == "new"
+    with caplog.at_level(logging.WARNING):
+        assert collection.add([Candidate("late", "zebra")]) == 1
+    assert "1 documents have no vectors 'v'" in caplog.text
+    assert "late" not in found()
+    collection.encode(bag, "v")
+    assert {"new", "late"} <= set(found())
+    assert len(collection) == 101
+    assert set(before) - {"d3"} <= set(found())
+
+
+def test_stored_vectors_come_back_by_id(collection, bag):
+    collection.encode(bag, "v", shard=9)
+    ids = ["d50", "nobody", "d3", "d99"]
+    places, vectors = collection.vectors("v").vectors(ids)
+    assert places == [0, 2, 3]
+    wanted = bag.encode([d.content for d in collection.get(["d50", "d3", "d99"])]).vectors
+    for i in range(3):
+        assert dots(take(wanted, [i]), vectors).tolist() == dots(take(wanted, [i]), wanted).tolist()
+    assert collection.vectors("v").vectors(["nobody"]) == ([], None)
+
+
+def test_wrong_names_kinds_and_sizes_are_named(collection, bag):
+    with pytest.raises(InputError, match="no vectors 'v'"):
+        collection.vectors("v")
+    with pytest.raises(InputError, match=r"\.\./x"):
+        collection.encode(bag, "../x")
+    with pytest.raises(InputError, match="float8"):
+        collection.encode(bag, "v", dtype="float8")
+    collection.encode(bag, "v")
+    index = collection.vectors("v")
+    other = bag.encode(["x"]).vectors
+    for wrong in (np.ones((1, 3), np.float32), Sparse.of([{0: 1.0}], 3)):
+        with pytest.raises(InputError, match="of 3 dimensions"):
+            index.search(wrong, 5)
+        with pytest.raises(InputError, match="3"):
+            index.store.append([1], wrong)
+    with pytest.raises(InputError, match="k=0"):
+        index.search(other, 0)
+    with pytest.raises(InputError, match="2 documents"):
+        index.store.append([1, 2], other)
+
+
+def test_the_last_vectors_of_a_row_win(tmp_path, bag):
+    one = bag.encode(["wing", "lift", "drag"]).vectors
+    store = VectorStore.create(tmp_path / "v", one, "float32")
+    store.append([2, 0, 1], one)
+    store.append([0], take(one, [0]))
+    got = VectorStore.open(tmp_path / "v").take([1, 0, 2])
+    want = concat([take(one, [2]), take(one, [0]), take(one, [0])])
+    for i in range(3):
+        assert dots(take(want, [i]), got)[i] == dots(take(want, [i]), want)[i]
