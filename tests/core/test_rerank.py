@@ -160,3 +160,12 @@ def test_stage_contract_under_hostility(budget):
     rankings = [toy(n, query=f"q{n}")[0] for n in (0, 1, 2, 30)]
     for grouping in (Pointwise(), Sliding(5, 2), Heap(3, 4)):
         check_stage(Rerank(Hostile(3), grouping, **budget), rankings)
+
+
+@pytest.mark.parametrize("grouping", [Heap(3, 10), Heap(2, 10, pairs=True), Sliding(4, 2), Pointwise()], ids=repr)
+def test_where_nothing_is_scored_the_input_stands(grouping):
+    """A sort by ties alone may move candidates: a heap does."""
+    ranking, _ = toy(30)
+    after = Rerank(Scripted(lambda q, m: [math.nan] * len(m)), grouping)(ranking)
+    assert (after.ids, after.scores) == (ranking.ids, ranking.scores)
+    assert after.cost.usage.fallback == after.cost.usage.calls > 0

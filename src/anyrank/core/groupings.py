@@ -123,11 +123,11 @@ class Heap:
         def winner(family: list[int]) -> Generator[Groups, Scores, int]:
             if not self.pairs:
                 (scores,) = yield [[heap[j] for j in family]]
-                return family[best_first(scores)[0]]
+                return max(zip(scores, family), key=lambda member: (member[0], -heap[member[1]]))[1]
             top = family[0]
             for child in family[1:]:
                 ((a, b),) = yield [[heap[top], heap[child]]]
-                top = child if b > a else top
+                top = child if b > a or (a == b and heap[child] < heap[top]) else top
             return top
 
         def sift(size: int, i: int) -> Generator[Groups, Scores, None]:

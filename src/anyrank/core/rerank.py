@@ -74,6 +74,7 @@ class _Job:
     usage: Usage = field(default_factory=Usage)
     seconds: float = 0.0
     spent: str = ""  # the budget that ended it, if one did
+    scored: bool = False  # some member of some group was
     notes: dict[str, None] = field(default_factory=dict)
 
     def advance(self) -> bool:
@@ -169,6 +170,7 @@ class Rerank(Stage):
             job.seconds += share
             scores, usage, note = _read(answer, len(members))
             job.usage += usage
+            job.scored = job.scored or any(map(math.isfinite, scores))
             if note:
                 job.notes[note] = None
             job.reply[k] = scores  # type: ignore[index]
@@ -191,7 +193,8 @@ class Rerank(Stage):
             return self._ask(groups[:mid], patience) + self._ask(groups[mid:], patience)
 
     def _result(self, whole: Ranking, job: _Job) -> Ranking:
-        done = job.ranking if job.order is None else job.ranking.ordered(job.order)
+        unsorted = job.order is None or (job.usage.fallback > 0 and not job.scored)  # a heap of ties isn't the input
+        done = job.ranking if unsorted else job.ranking.ordered(job.order or ())
         rest = whole.candidates[len(done) :]
         if rest:
             floor = done[-1].score
