@@ -35,9 +35,7 @@ class YesNo:
             groups,
             self.template,
             lambda asked: self.backend.next_token_logprobs([a.prompt for a in asked], [options] * len(asked)),
-            lambda said: {"odds": float, "logprob": _log_sigmoid, "probability": sigmoid}[self.score](
-                odds(said.values)
-            ),
+            lambda said: _AS[self.score](odds(said.values)),
         )
 
 

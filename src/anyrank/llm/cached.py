@@ -1,0 +1,106 @@
+"""Cached: answers kept in a file, so that the same prompt to the same model is never paid for twice."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import os
+import re
+import sqlite3
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from ..core.errors import InputError
+from ..core.language import Completion, LogProbs, TokenWeights
+from ..core.trace import Usage
+from .wrapper import Item, Wrapper, call, failed
+
+_FORMS: dict[str, type] = {"generate": Completion, "attention": TokenWeights}
+_FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Cached(Wrapper):
+    """A backend whose answers are kept in the SQLite file ``path`` (made where it is absent; safe between processes
+    and threads).
+
+    The key is everything that an answer depends on: model and revision, verb, prompt, options, settings. ``model`` is
+    the backend's own description (its repr) where none is given. An answer from the file costs nothing and counts in
+    ``usage.cached``; so does the second of two equal prompts in a batch. Errors and unknown probabilities aren't kept.
+    """
+
+    wraps: Any
+    path: str | os.PathLike[str]
+    model: str = ""
+    revision: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.model and re.search(r" at 0x[0-9a-f]+>", repr(self.wraps)):
+            raise InputError("name the model to keep answers under: Cached(backend, path, model='…')")
+
+    def ask(self, verb: str, items: Sequence[Item], settings: Mapping[str, Any]) -> list[Any]:
+        if not items:
+            return []
+        keys = [self._key(verb, item, settings) for item in items]
+        with self._open() as db:
+            known = {k: v for k in dict.fromkeys(keys) if (v := _load(db, k, verb)) is not None}
+        first = {k: i for i, k in reversed(list(enumerate(keys)))}
+        fresh = sorted(i for k, i in first.items() if k not in known)
+        said = dict(zip(fresh, call(self.wraps, verb, [items[i] for i in fresh], settings)))
+        keep = [(keys[i], _pack(answer)) for i, answer in said.items() if _worth(answer)]
+        if keep:
+            with self._open() as db:
+                db.executemany("INSERT OR REPLACE INTO answers VALUES (?, ?)", keep)
+        found = {**known, **{keys[i]: replace(a, usage=Usage(cached=1)) for i, a in said.items() if _worth(a)}}
+        again = {keys[i]: replace(a, usage=Usage()) for i, a in said.items()}
+        return [said[i] if i in said else found.get(k, again.get(k)) for i, k in enumerate(keys)]
+
+    def _key(self, verb: str, item: Item, settings: Mapping[str, Any]) -> bytes:
+        prompt = item[0] if isinstance(item[0], str) else [[t.role, t.content] for t in item[0]]
+        whole = [_FORMAT, self.model or repr(self.wraps), self.revision, verb, prompt, item[1:], dict(settings)]
+        return hashlib.sha256(json.dumps(whole, sort_keys=True).encode("utf-8", "surrogatepass")).digest()
+
+    @contextmanager
+    def _open(self) -> Iterator[sqlite3.Connection]:
+        try:
+            db = sqlite3.connect(self.path, timeout=60.0)
+        except sqlite3.Error as error:
+            raise InputError(f"the answer cache can't be opened: {error}", path=self.path) from None
+        try:
+            db.execute("PRAGMA journal_mode=WAL")
+            db.execute("PRAGMA synchronous=NORMAL")
+            with db:
+                db.execute("CREATE TABLE IF NOT EXISTS answers (key BLOB PRIMARY KEY, answer BLOB) WITHOUT ROWID")
+            with db:
+                yield db
+        except sqlite3.DatabaseError as error:
+            raise InputError(f"the answer cache can't be used: {error}", path=self.path) from None
+        finally:
+            db.close()
+
+
+def _worth(answer: Any) -> bool:
+    return not (failed(answer) or (isinstance(answer, LogProbs) and any(map(math.isnan, answer.values))))
+
+
+def _pack(answer: Any) -> bytes:
+    fields = asdict(answer)
+    del fields["usage"]
+    return zlib.compress(json.dumps(fields).encode(), 1)
+
+
+def _load(db: sqlite3.Connection, key: bytes, verb: str) -> Any:
+    row = db.execute("SELECT answer FROM answers WHERE key = ?", (key,)).fetchone()
+    if row is None:
+        return None
+    fields = json.loads(zlib.decompress(row[0]))
+    fixed = {k: _tuples(v) if isinstance(v, list) else v for k, v in fields.items()}
+    return _FORMS.get(verb, LogProbs)(**fixed, usage=Usage(cached=1))
+
+
+def _tuples(values: list[Any]) -> tuple[Any, ...]:
+    return tuple(tuple(v) if isinstance(v, list) else v for v in values)

@@ -1,0 +1,66 @@
+"""Wrapper: a backend around a backend. It offers exactly the verbs of the one it wraps."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ..core.language import Completion, LogProbs, Prompt, TokenWeights
+from ..core.trace import Usage
+
+Answer = Completion | LogProbs | TokenWeights
+Item = tuple[Any, ...]
+"""A prompt, and what is asked about it where the verb takes more (options, continuation, mark)."""
+
+
+class Wrapper(ABC):
+    """All verbs that answer prompt by prompt, brought to one method. ``wraps`` is the wrapped backend."""
+
+    wraps: Any
+
+    @abstractmethod
+    def ask(self, verb: str, items: Sequence[Item], settings: Mapping[str, Any]) -> list[Any]:
+        """One answer an item, in order."""
+
+    def generate(self, prompts: Sequence[Prompt], *, max_tokens: int, stop: Sequence[str] = (),
+                 temperature: float = 0.0, seed: int = 0) -> list[Completion]:  # fmt: skip
+        settings = {"max_tokens": max_tokens, "stop": tuple(stop), "temperature": temperature, "seed": seed}
+        return self.ask("generate", [(p,) for p in prompts], settings)
+
+    def next_token_logprobs(self, prompts: Sequence[Prompt], options: Sequence[Sequence[str]]) -> list[LogProbs]:
+        return self.ask("next_token_logprobs", list(zip(prompts, map(tuple, options), strict=True)), {})
+
+    def next_token_logits(self, prompts: Sequence[Prompt], options: Sequence[Sequence[str]]) -> list[LogProbs]:
+        return self.ask("next_token_logits", list(zip(prompts, map(tuple, options), strict=True)), {})
+
+    def loglikelihood(self, prompts: Sequence[Prompt], continuations: Sequence[str]) -> list[LogProbs]:
+        return self.ask("loglikelihood", list(zip(prompts, continuations, strict=True)), {})
+
+    def attention(self, prompts: Sequence[Prompt], marks: Sequence[str]) -> list[TokenWeights]:
+        return self.ask("attention", list(zip(prompts, marks, strict=True)), {})
+
+
+def call(backend: Any, verb: str, items: Sequence[Item], settings: Mapping[str, Any]) -> list[Any]:
+    """The answers of a backend to some items. Raises ValueError where their number is wrong."""
+    if not items:
+        return []
+    said = list(getattr(backend, verb)(*map(list, zip(*items)), **settings))
+    if len(said) != len(items):
+        raise ValueError(f"{type(backend).__name__}.{verb} gave {len(said)} answers to {len(items)} prompts")
+    return said
+
+
+def unanswered(verb: str, item: Item, why: str) -> Answer:
+    """The answer that was not had, at no cost."""
+    if verb == "generate":
+        return Completion("", Usage(), "error", why)
+    if verb == "attention":
+        return TokenWeights((), (), Usage())
+    count = 1 if verb == "loglikelihood" else len(item[1])
+    return LogProbs((float("nan"),) * count, Usage())
+
+
+def failed(answer: Answer) -> bool:
+    """Whether an answer says that there is none."""
+    return isinstance(answer, Completion) and answer.finish == "error"

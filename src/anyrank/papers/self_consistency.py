@@ -1,0 +1,48 @@
+"""Permutation self-consistency: the same listwise reranker on several shuffles, and the order they agree on.
+
+Tang et al., "Found in the Middle: Permutation Self-Consistency Improves Listwise Ranking in Large Language Models",
+NAACL 2024, arXiv 2310.07712. Kemeny order (found by neighbour swaps) or Borda points.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, Literal
+
+from ..core.groupings import Sliding
+from ..core.stage import Stage
+from ..llm.consensus import SelfConsistency
+from . import rankgpt
+from .card import Card, Cost, Price
+
+
+def cost(n: int) -> Cost:
+    """Five times RankGPT; the shuffles run side by side, so the rounds stay."""
+    one = Price(lambda m: Sliding(20, 10), per_label=6)(n)
+    return replace(
+        one, calls=5 * one.calls, prompt_tokens=5 * one.prompt_tokens, completion_tokens=5 * one.completion_tokens
+    )
+
+
+CARD = Card(
+    name="self_consistency",
+    title="Found in the Middle: Permutation Self-Consistency Improves Listwise Ranking in Large Language Models",
+    arxiv="2310.07712",
+    year=2023,
+    summary="listwise: several shuffles of the input, joined by Borda points or a Kemeny order",
+    needs="what the inner reranker needs",
+    formula="shuffles times the inner reranker, side by side",
+    cost=cost,
+)
+
+
+def build(
+    backend: Any,
+    *,
+    shuffles: int = 5,
+    how: Literal["borda", "kemeny"] = "kemeny",
+    seed: int = 0,
+    stage: Stage | None = None,
+) -> SelfConsistency:
+    """Consensus over ``stage`` (default: RankGPT's windows with ``backend``)."""
+    return SelfConsistency(stage or rankgpt.build(backend), shuffles, how, seed, CARD.name)

@@ -1,0 +1,50 @@
+"""Setwise: which of a few passages is best, as the comparison of a heap sort or a bubble sort of the top k.
+
+Zhuang et al., "A Setwise Approach for Effective and Highly Efficient Zero-shot Ranking with Large Language Models",
+SIGIR 2024, arXiv 2310.09497. The answer is generated, or read from the labels' likelihoods.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from ..core.groupings import Bubble, Grouping, Heap
+from ..core.rerank import Judge, Rerank
+from ..llm.first_token import FirstToken
+from ..llm.generated import Generated
+from ..llm.library import SETWISE, SETWISE_TOKEN
+from ..llm.prompts import Template
+from .card import Card, Figure, Price
+
+README = "llm-rankers' README"
+
+CARD = Card(
+    name="setwise",
+    title="A Setwise Approach for Effective and Highly Efficient Zero-shot Ranking with Large Language Models",
+    arxiv="2310.09497",
+    year=2023,
+    summary="setwise: the best of four, as the comparison of a heap or bubble sort",
+    needs="generate, or next_token_logprobs (mode='likelihood')",
+    formula="about n / c + k log_c(n) calls for c children and the top k; n = 100, c = 3, k = 10: 69 to 83",
+    cost=Price(lambda n: Heap(3, 10), answer=3),
+    figures=(Figure(0.6697, "TREC DL19", "nDCG@10", "Flan-T5-large, heap sort, BM25 top 100", README),),
+)
+
+
+def build(
+    backend: Any,
+    *,
+    children: int = 3,
+    k: int = 10,
+    sort: Literal["heap", "bubble"] = "heap",
+    mode: Literal["generation", "likelihood"] = "generation",
+    template: Template | None = None,
+) -> Rerank:
+    """The top k by sorting with groups of ``children`` + 1."""
+    judge: Judge
+    if mode == "generation":
+        judge = Generated(backend, template or SETWISE)
+    else:
+        judge = FirstToken(backend, template or SETWISE_TOKEN)
+    grouping: Grouping = Heap(children, k) if sort == "heap" else Bubble(children, k)
+    return Rerank(judge, grouping, name=CARD.name)
