@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -20,7 +20,7 @@ from .hf_decoder import Decoder
 from .hf_load import device_of, load, torch_module
 from .hf_sample import Draft
 from .hf_seq2seq import EncoderDecoder
-from .hf_text import Overflow, Tokens, continued, encode, fitted, render
+from .hf_text import Overflow, Tokens, asks, continued, fitted, render
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ class HF:
 
     def render(self, prompt: Prompt) -> str:
         """The text that the model sees for a prompt."""
-        text, beginning, _ = render(self.tokenizer, prompt)
+        text, beginning, _ = self._render(prompt)
         return text + beginning
 
     def generate(
@@ -105,13 +105,13 @@ class HF:
         for t in asked:
             used = len(t.start) if self._seq2seq else len(t.ids)
             most = min(max_tokens, (self.limit or used + max_tokens) - used)
-            drafts.append(Draft(self.tokenizer, t.ids, most, self._ends, tuple(stop), temperature, seed))
+            drafts.append(Draft(self._decode, t.ids, most, self._ends, tuple(stop), temperature, seed))
         if isinstance(self.engine, EncoderDecoder):
             self.engine.generate([t.ids for t in asked], [t.start for t in asked], drafts)
         else:
             self.engine.generate([t.ids for t in asked], drafts)
         return [
-            Completion(d.text, replace(_usage(t), completion_tokens=len(d.ids)), d.finish or "stop")
+            Completion(d.text, replace(_usage(t), completion_tokens=len(d.ids)), d.finish)
             for t, d in zip(asked, drafts)
         ]
 
@@ -134,7 +134,7 @@ class HF:
             raise ModelError(f"{self.path}: an encoder-decoder can't be asked for a prompt's attention to itself")
         texts, rows, spans, starts, cut = [], [], [], [], []
         for prompt, mark in zip(prompts, marks, strict=True):
-            text, beginning, templated = render(self.tokenizer, prompt)
+            text, beginning, templated = self._render(prompt)
             text += beginning
             ids, where = self._placed(text, not templated)
             kept = fitted(ids, self.limit, self.overflow, "prompt")
@@ -175,16 +175,17 @@ class HF:
 
     def _tokens(self, prompt: Prompt, options: Sequence[str] = (), reserve: int = 0) -> Tokens:
         """The prompt's ids, cut to fit beside ``reserve`` new tokens (or the longest option's)."""
-        text, beginning, templated = render(self.tokenizer, prompt)
+        text, beginning, templated = self._render(prompt)
         room = self.limit
         if self._seq2seq:
             first = self._loaded[0].config.decoder_start_token_id
-            said = continued(self.tokenizer, beginning, False, options, first)
+            said = continued(partial(self._encode, special=False), beginning, options, first)
             ids: Sequence[int] = self.tokenizer(text)["input_ids"]
             start = said.ids if said.ids[:1] == (first,) else (first, *said.ids)
         else:
             first = next((t for t in (self.tokenizer.bos_token_id, self.tokenizer.eos_token_id) if t is not None), None)
-            said = continued(self.tokenizer, text + beginning, not templated, options, first)
+            spell = partial(self._encode, special=not templated)
+            said = continued(spell, text + beginning, options, first)
             ids, start = said.ids, ()
             if room is not None:  # a prompt that may be cut leaves space for the answer, one that may not for a token
                 reserve = min(reserve, room // 2 if self.overflow != "error" else 1)
@@ -193,39 +194,45 @@ class HF:
         return Tokens(tuple(ids[i] for i in kept), said.options, start, len(kept) < len(ids))
 
     def _scores(self, asked: Sequence[Tokens]) -> list[tuple[float, ...]]:
-        """The sum over each option's tokens. Options that begin alike share a row: a row is a prompt and all but the
-        last token of an option that no other option continues."""
-        rows: list[tuple[int, ...]] = []
-        keep, owners, readers = [], [], []
+        """The sum over each option's tokens."""
+        todo = asks(asked)
         values = [[0.0] * len(t.options) for t in asked]
-        for p, t in enumerate(asked):
-            heads = {o[:-1] for o in t.options if o}
-            leaves = [h for h in heads if not any(h == g[: len(h)] and h != g for g in heads)]
-            for leaf in sorted(leaves):
-                mine = [k for k, o in enumerate(t.options) if o and o[:-1] == leaf[: len(o) - 1]]
-                rows.append((*(t.start if self._seq2seq else t.ids), *leaf))
-                keep.append(len(leaf) + 1)
-                owners.append(p)
-                readers.append(mine)
 
-        def read(row: int, logprobs: Any) -> None:
-            p = owners[row]
-            for k in readers[row]:
-                option = list(asked[p].options[k])
-                picked = logprobs[range(len(option)), option].double().sum()
-                values[p][k] = float(picked)
+        def read(i: int, logprobs: Any) -> None:
+            owner = todo[i].owner
+            for k in todo[i].options:
+                option = list(asked[owner].options[k])
+                values[owner][k] = float(logprobs[range(len(option)), option].double().sum())
 
+        rows, keep = [a.row for a in todo], [a.keep for a in todo]
         if isinstance(self.engine, EncoderDecoder):
-            self.engine.score([t.ids for t in asked], owners, rows, keep, read)
+            self.engine.score([t.ids for t in asked], [a.owner for a in todo], rows, keep, read)
         else:
             self.engine.score(rows, keep, read)
         return [tuple(v) for v in values]
+
+    def _encode(self, texts: Sequence[str], special: bool) -> list[list[int]]:
+        """Ids of texts; ``special`` adds what the tokenizer puts before a text, never what it puts after."""
+        tokenizer = self.tokenizer
+        rows = tokenizer(list(texts), add_special_tokens=special, return_attention_mask=False)["input_ids"]
+        end = tokenizer.eos_token_id
+        if special and end is not None and tokenizer("a")["input_ids"][-1] == end:
+            rows = [r[:-1] for r in rows]
+        return [list(map(int, r)) for r in rows]
+
+    def _decode(self, ids: Sequence[int]) -> str:
+        return str(self.tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False))
+
+    def _render(self, prompt: Prompt) -> tuple[str, str, bool]:
+        tokenizer = self.tokenizer
+        form = partial(tokenizer.apply_chat_template, tokenize=False, add_generation_prompt=True)
+        return render(form if tokenizer.chat_template else None, prompt)
 
     def _placed(self, text: str, special: bool) -> tuple[list[int], list[tuple[int, int]]]:
         """Ids of a text, each with its characters."""
         if not self.tokenizer.is_fast:
             raise ModelError(f"{self.path}: its tokenizer doesn't say which characters a token covers")
-        (ids,) = encode(self.tokenizer, [text], special)
+        (ids,) = self._encode([text], special)
         spans = self.tokenizer(text, add_special_tokens=special, return_offsets_mapping=True)["offset_mapping"]
         return ids, [(int(a), int(b)) for a, b in spans[: len(ids)]]
 

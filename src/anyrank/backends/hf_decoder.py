@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from .hf_plan import Group, Row, plan
@@ -59,7 +60,7 @@ class Decoder:
         import torch
 
         while True:
-            tokens = [d.add(logits) for d, logits in zip(live, out.logits[:, -1].float())]
+            tokens = advance(live, out.logits[:, -1])
             stay = [k for k, d in enumerate(live) if not d.done]
             if not stay:
                 return
@@ -183,3 +184,13 @@ class Decoder:
             yield
         finally:
             use(before)
+
+
+def advance(drafts: Sequence[Draft], logits: Any) -> list[int]:
+    """The next token of each draft by its row of logits [drafts, vocabulary]."""
+    best = logits.argmax(-1).tolist()
+    return [d.add(b, partial(_plain, row)) for d, b, row in zip(drafts, best, logits)]
+
+
+def _plain(row: Any) -> Any:
+    return row.float().cpu().numpy()

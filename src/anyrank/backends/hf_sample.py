@@ -1,19 +1,23 @@
-"""One text in the making: which token comes next, and when it is done."""
+"""One text in the making: which token comes next, and when it is done. No tensors."""
 
 from __future__ import annotations
 
 import math
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
 
 
 @dataclass(slots=True)
 class Draft:
-    """The new tokens of one prompt. Its draws depend on ``seed`` and the prompt alone, not on what is beside it."""
+    """The new tokens of one prompt, at most ``most``, ended by a token of ``ends`` or a text of ``stop``. Its draws
+    depend on ``seed`` and the prompt alone, not on what is beside it."""
 
-    tokenizer: Any
+    decode: Callable[[Sequence[int]], str]
     prompt: Sequence[int]
     most: int
     ends: frozenset[int]
@@ -21,43 +25,34 @@ class Draft:
     temperature: float = 0.0
     seed: int = 0
     ids: list[int] = field(default_factory=list)
-    finish: Literal["", "stop", "length"] = ""
+    finish: Literal["stop", "length"] = "stop"
+    done: bool = False
     _random: Any = None
 
-    @property
-    def done(self) -> bool:
-        return bool(self.finish)
-
-    def add(self, logits: Any) -> int:
-        """Choose the next token by its logits [vocabulary]; the token."""
-        token = int(logits.argmax()) if self.temperature <= 0 else self._draw(logits)
+    def add(self, best: int, logits: Callable[[], NDArray[np.float32]]) -> int:
+        """Choose the next token: the likeliest, ``best``, or at a temperature one drawn by ``logits()``; the token."""
+        token = best if self.temperature <= 0 else self._draw(logits())
         self.ids.append(token)
         if token in self.ends or (self.stop and self._stopped()):
-            self.finish = "stop"
+            self.done = True
         elif len(self.ids) >= self.most:
-            self.finish = "length"
+            self.done, self.finish = True, "length"
         return token
 
-    def _draw(self, logits: Any) -> int:
-        import torch
-
+    def _draw(self, logits: NDArray[np.float32]) -> int:
         if self._random is None:
-            own = zlib.crc32(f"{self.seed} {list(self.prompt)}".encode())
-            self._random = torch.Generator().manual_seed(own)
-        chances = (logits.cpu() / self.temperature).softmax(-1)
-        return int(torch.multinomial(chances, 1, generator=self._random))
+            self._random = np.random.default_rng([self.seed, zlib.crc32(str(list(self.prompt)).encode())])
+        scaled = logits.astype(np.float64) / self.temperature
+        chances = np.exp(scaled - scaled.max())
+        return int(self._random.choice(len(chances), p=chances / chances.sum()))
 
     def _stopped(self) -> bool:
-        tail = self.ids[-(4 * max(map(len, self.stop)) + 4) :]
-        text = self._decode(tail)
+        text = self.decode(self.ids[-(4 * max(map(len, self.stop)) + 4) :])  # a character has at most 4 tokens
         return any(s in text for s in self.stop)
-
-    def _decode(self, ids: Sequence[int]) -> str:
-        return str(self.tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False))
 
     @property
     def text(self) -> str:
         """The new text, up to the first stop text."""
-        text = self._decode(self.ids)
+        text = self.decode(self.ids)
         at = min((text.find(s) for s in self.stop if s in text), default=math.inf)
         return text if at == math.inf else text[: int(at)]

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from .hf_decoder import LOGITS
+from .hf_decoder import LOGITS, advance
 from .hf_plan import Row, plan
 from .hf_sample import Draft
 
@@ -75,7 +75,7 @@ class EncoderDecoder:
         cache = None
         while True:
             out = self._decode(states, mask, ids, cache, use_cache=True)
-            tokens = [d.add(logits) for d, logits in zip(live, out.logits[:, -1].float())]
+            tokens = advance(live, out.logits[:, -1])
             stay = [k for k, d in enumerate(live) if not d.done]
             if not stay:
                 return

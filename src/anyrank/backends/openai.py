@@ -1,0 +1,241 @@
+"""Language models behind any OpenAI-compatible server: vLLM, the llama.cpp server, Ollama, hosted ones."""
+
+from __future__ import annotations
+
+import math
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+from urllib.parse import urlsplit
+
+from ..core.errors import InputError, ModelError
+from ..core.language import Completion, LogProbs, Prompt, Turn
+from ..core.trace import Usage
+from .openai_http import NoAnswer, Patience, ask
+
+T = TypeVar("T")
+R = TypeVar("R")
+_NONE = "no log-probabilities"
+
+
+@dataclass(frozen=True)
+class OpenAI:
+    """A model of a server. Plain prompts go to /completions, conversations to /chat/completions.
+
+    ``key_env`` names the environment variable, or ``key_file`` the file, that holds the key; it is read at each call
+    and shown nowhere. ``patience`` bounds each request, ``deadline`` seconds the whole of a call, ``concurrency`` the
+    requests under way at once. ``top``: how many next tokens the server reports. ``extra``: fields put into each
+    request's body. ``limit_field``: the server's name for the number of new tokens.
+
+    ``prefill`` says how the server continues an assistant's turn: "server" (of itself, as llama.cpp's and Ollama do),
+    "vllm" (by vLLM's own fields, SGLang's too), "" (it doesn't: such prompts raise InputError).
+
+    A prompt whose request fails after all tries gives a Completion with finish="error", or NaN log-probabilities and a
+    repair "no answer" or "no log-probabilities"; the others of the call are kept. Errors: ModelError where the server
+    reports log-probabilities for no prompt of a call; InputError for a key that isn't there.
+    """
+
+    model: str
+    base_url: str = "http://127.0.0.1:8000/v1"
+    key_env: str = ""
+    key_file: str = ""
+    patience: Patience = Patience()
+    deadline: float = 600.0
+    concurrency: int = 8
+    top: int = 20
+    prefill: Literal["", "server", "vllm"] = ""
+    limit_field: str = "max_tokens"
+    extra: Mapping[str, Any] = field(default_factory=dict, hash=False)
+
+    def __post_init__(self) -> None:
+        url = urlsplit(self.base_url)
+        if url.scheme not in ("http", "https") or not url.hostname:
+            raise InputError("base_url must be http://… or https://… with a host")
+        if url.username or url.password:
+            raise InputError("base_url holds a name or password: name the key's variable or file instead")
+        if self.concurrency < 1 or self.deadline <= 0:
+            raise InputError(f"concurrency={self.concurrency}, deadline={self.deadline}: both must be more than 0")
+
+    def generate(
+        self,
+        prompts: Sequence[Prompt],
+        *,
+        max_tokens: int,
+        stop: Sequence[str] = (),
+        temperature: float = 0.0,
+        seed: int = 0,
+    ) -> list[Completion]:
+        fields: dict[str, Any] = {self.limit_field: max_tokens, "temperature": temperature, "seed": seed}
+        if stop:
+            fields["stop"] = list(stop)
+
+        def one(prompt: Prompt, end: float) -> Completion:
+            try:
+                reply = self._ask(prompt, fields, end)
+                return _completion(reply, stop)
+            except NoAnswer as error:
+                return Completion("", Usage(calls=1), "error", str(error))
+
+        return self._all(one, prompts)
+
+    def next_token_logprobs(self, prompts: Sequence[Prompt], options: Sequence[Sequence[str]]) -> list[LogProbs]:
+        """By the ``top`` next tokens that the server reports. An option that isn't among them is -inf and counted as a
+        repair "outside the top"; one that begins with a reported token is followed by a further request (in a
+        conversation only where ``prefill`` says how, else it is NaN and counted as "option of several tokens")."""
+        pairs = list(zip(prompts, options, strict=True))
+        return self._known(self._all(lambda pair, end: self._options(*pair, end), pairs))
+
+    def loglikelihood(self, prompts: Sequence[Prompt], continuations: Sequence[str]) -> list[LogProbs]:
+        """By the echo of /completions (vLLM; llama.cpp's Python server), so for plain prompts only; a token that spans
+        the border between prompt and continuation is counted."""
+        pairs = list(zip(prompts, continuations, strict=True))
+        return self._known(self._all(lambda pair, end: self._echo(*pair, end), pairs))
+
+    def _known(self, said: list[LogProbs]) -> list[LogProbs]:
+        if said and all(_NONE in s.usage.repairs for s in said):
+            raise ModelError(
+                f"{self.model} at {self.base_url} reports no log-probabilities of this kind: generate instead"
+            )
+        return said
+
+    def _all(self, one: Callable[[T, float], R], items: Sequence[T]) -> list[R]:
+        if not items:
+            return []
+        end = time.monotonic() + self.deadline
+        with ThreadPoolExecutor(min(self.concurrency, len(items))) as pool:
+            return list(pool.map(lambda item: one(item, end), items))
+
+    def _ask(self, prompt: Prompt, fields: Mapping[str, Any], end: float) -> dict[str, Any]:
+        """The server's answer, with its first choice under "choice". Raises NoAnswer."""
+        body: dict[str, Any] = {"model": self.model, **fields, **self.extra}
+        if isinstance(prompt, str):
+            path, body["prompt"] = "completions", prompt
+        else:
+            path, body = (
+                "chat/completions",
+                {**body, "messages": [{"role": t.role, "content": t.content} for t in prompt]},
+            )
+            if prompt and prompt[-1].role == "assistant":
+                if not self.prefill:
+                    raise InputError("say how this server continues an assistant's turn: prefill='server' or 'vllm'")
+                if self.prefill == "vllm":
+                    body |= {"continue_final_message": True, "add_generation_prompt": False}
+        reply = ask(f"{self.base_url.rstrip('/')}/{path}", body, self._key(), self.patience, end)
+        choices = reply.get("choices")
+        if not isinstance(choices, list) or not choices or not isinstance(choices[0], dict):
+            raise NoAnswer(f"an answer without choices: its fields are {sorted(reply)}")
+        return {**reply, "choice": choices[0]}
+
+    def _key(self) -> str:
+        if self.key_env:
+            if not os.environ.get(self.key_env):
+                raise InputError(f"the environment variable {self.key_env} is to hold the key, and is empty")
+            return os.environ[self.key_env].strip()
+        if self.key_file:
+            try:
+                return Path(self.key_file).expanduser().read_text().strip()
+            except OSError as error:
+                raise InputError(f"the file of the key can't be read: {error.strerror}", path=self.key_file) from None
+        return ""
+
+    def _options(self, prompt: Prompt, options: Sequence[str], end: float) -> LogProbs:
+        values, tokens = [0.0] * len(options), [0] * len(options)
+        usage = Usage()
+        todo = {"": [k for k, o in enumerate(options) if o]}  # options still open, by what of them is already counted
+        while todo:
+            said, open_ = todo.popitem()
+            try:
+                top, cost = self._top(_longer(prompt, said), end)
+            except NoAnswer as error:
+                usage += Usage(calls=1, repairs={str(error) if str(error) == _NONE else "no answer": len(open_)})
+                values = [math.nan if k in open_ else v for k, v in enumerate(values)]
+                continue
+            usage += cost
+            for k in open_:
+                rest = options[k][len(said) :]
+                token = max((t for t in top if t and rest.startswith(t)), key=len, default="")
+                tokens[k] += 1
+                if not token:
+                    values[k], usage = -math.inf, usage + Usage(repairs={"outside the top": 1})
+                elif token != rest and not isinstance(prompt, str) and not self.prefill:
+                    values[k], usage = math.nan, usage + Usage(repairs={"option of several tokens": 1})
+                else:
+                    values[k] += top[token]
+                    if token != rest:
+                        todo.setdefault(said + token, []).append(k)
+        return LogProbs(tuple(values), usage, tuple(tokens))
+
+    def _top(self, prompt: Prompt, end: float) -> tuple[dict[str, float], Usage]:
+        """The likeliest next tokens and their log-probabilities."""
+        plain = isinstance(prompt, str)
+        wanted = {"logprobs": self.top} if plain else {"logprobs": True, "top_logprobs": self.top}
+        reply = self._ask(prompt, {self.limit_field: 1, "temperature": 0.0, **wanted}, end)
+        given = reply["choice"].get("logprobs") or {}
+        try:
+            if given.get("content"):
+                found = {str(t["token"]): float(t["logprob"]) for t in given["content"][0]["top_logprobs"]}
+            else:
+                found = {t: float(v) for t, v in (given.get("top_logprobs") or [{}])[0].items()}
+        except (AttributeError, KeyError, TypeError, ValueError, IndexError):
+            found = {}
+        if not found:
+            raise NoAnswer(_NONE)
+        return found, _usage(reply)
+
+    def _echo(self, prompt: Prompt, continuation: str, end: float) -> LogProbs:
+        if not isinstance(prompt, str):
+            raise InputError("a server gives the log-likelihood of plain prompts only, not of conversations")
+        if not continuation:
+            return LogProbs((0.0,), Usage(), (0,))
+        fields = {self.limit_field: 1, "temperature": 0.0, "echo": True, "logprobs": 1}
+        try:
+            reply = self._ask(prompt + continuation, fields, end)
+        except NoAnswer:
+            return LogProbs((math.nan,), Usage(calls=1, repairs={"no answer": 1}), (0,))
+        given, whole = reply["choice"].get("logprobs") or {}, len(prompt) + len(continuation)
+        try:
+            starts, values = given["text_offset"], given["token_logprobs"]
+            spans = zip(starts, [*starts[1:], whole + 1], values, strict=True)
+            inside = [float(v) for start, after, v in spans if start < whole and after > len(prompt)]
+        except (AttributeError, KeyError, TypeError, ValueError):
+            inside = []
+        if not inside or len(starts) < 2:
+            return LogProbs((math.nan,), _usage(reply) + Usage(repairs={_NONE: 1}), (0,))
+        return LogProbs((float(sum(inside)),), _usage(reply), (len(inside),))
+
+
+def _longer(prompt: Prompt, text: str) -> Prompt:
+    """The prompt with ``text`` as the beginning of its answer."""
+    if isinstance(prompt, str) or not text:
+        return prompt + text if isinstance(prompt, str) else prompt
+    if prompt and prompt[-1].role == "assistant":
+        return (*prompt[:-1], replace(prompt[-1], content=prompt[-1].content + text))
+    return (*prompt, Turn("assistant", text))
+
+
+def _completion(reply: Mapping[str, Any], stop: Sequence[str]) -> Completion:
+    choice = reply["choice"]
+    text = choice["message"].get("content") if isinstance(choice.get("message"), dict) else choice.get("text", 0)
+    if not isinstance(text, str | None):
+        raise NoAnswer("an answer without text")
+    reason = choice.get("finish_reason")
+    if reason == "content_filter":
+        return Completion("", _usage(reply), "error", "the server's filter withheld the answer")
+    text = text or ""
+    at = min((text.find(s) for s in stop if s in text), default=len(text))
+    return Completion(text[:at], _usage(reply), "length" if reason == "length" else "stop")
+
+
+def _usage(reply: Mapping[str, Any]) -> Usage:
+    given = reply.get("usage")
+    counts = given if isinstance(given, dict) else {}
+    prompt, new = (counts.get(n) for n in ("prompt_tokens", "completion_tokens"))
+    return Usage(
+        calls=1,
+        prompt_tokens=prompt if isinstance(prompt, int) else 0,
+        completion_tokens=new if isinstance(new, int) else 0,
+    )

@@ -1,0 +1,116 @@
+"""The contract suite of language-model backends: two backends of one model say the same."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ..core.language import Generates, LogProbs, Prompt, ScoresNext, ScoresText, Turn
+
+PROMPTS: tuple[Prompt, ...] = (
+    "The capital of France is",
+    "Query: rivers of Europe\nPassage: The Rhine flows from the Alps to the North Sea.\nRelevant (yes or no):",
+    "Count: 1, 2, 3,",
+)
+OPTIONS: tuple[tuple[str, ...], ...] = (
+    (" Paris", " London", " the", " New York"), (" yes", " no"), (" 4", " 5", " 10"),
+)  # fmt: skip
+CONTINUATIONS = (" Paris, the city of light", " yes", " 4, 5, 6")
+TALK: tuple[Prompt, ...] = (
+    (Turn("user", "Name the capital of France."),),
+    (Turn("system", "Be short."), Turn("user", "Say yes.")),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """What was compared: the largest difference of a log-probability a token, and how many greedy texts were equal."""
+
+    options: float = 0.0
+    texts: float = 0.0
+    equal: int = 0
+    generated: int = 0
+
+
+def check_backend(
+    a: Any,
+    b: Any,
+    tolerance: float = 1e-3,
+    prompts: Sequence[Prompt] = PROMPTS,
+    options: Sequence[Sequence[str]] = OPTIONS,
+    continuations: Sequence[str] = CONTINUATIONS,
+    talk: Sequence[Prompt] = TALK,
+    max_tokens: int = 12,
+) -> Agreement:
+    """Each backend keeps its own contract (answers in order, the same alone as in a batch, counted), and both agree on
+    every verb that both offer: log-probabilities of options and continuations within ``tolerance`` a token (where
+    finite: -inf is what a server says of tokens beyond those it reports); greedy texts equal, or such that ``a`` gives
+    b's text a likelihood within ``tolerance`` a token of its own text's."""
+    options_gap, texts_gap, equal, everything = 0.0, 0.0, 0, [*prompts, *talk]
+    if isinstance(a, ScoresNext) and isinstance(b, ScoresNext):
+        for prompt, mine, theirs in zip(prompts, _options(a, prompts, options), _options(b, prompts, options)):
+            gap = _gap(mine.values, theirs.values, mine.tokens or (1,) * len(mine.values))
+            assert gap <= tolerance, f"options of {prompt!r}: {mine.values} against {theirs.values}: {gap:.3g} a token"
+            options_gap = max(options_gap, gap)
+    if isinstance(a, ScoresText) and isinstance(b, ScoresText):
+        likely = (x.loglikelihood(prompts, continuations) for x in (a, b))
+        for prompt, mine, theirs in zip(prompts, *likely):
+            assert mine.tokens == theirs.tokens, f"{prompt!r}: {mine.tokens} against {theirs.tokens} tokens"
+            gap = _gap(mine.values, theirs.values, mine.tokens)
+            assert gap <= tolerance, f"continuation of {prompt!r}: {mine.values} against {theirs.values}"
+            texts_gap = max(texts_gap, gap)
+    if isinstance(a, Generates) and isinstance(b, Generates):
+        for prompt, one, two in zip(everything, _texts(a, everything, max_tokens), _texts(b, everything, max_tokens)):
+            equal += one == two
+            assert one == two or _near(a, prompt, one, two, tolerance), f"{prompt!r}: {one!r} against {two!r}"
+    return Agreement(options_gap, texts_gap, equal, len(everything))
+
+
+def _options(backend: Any, prompts: Sequence[Prompt], options: Sequence[Sequence[str]]) -> list[LogProbs]:
+    said: list[LogProbs] = backend.next_token_logprobs(prompts, options)
+    assert len(said) == len(prompts), f"{len(said)} answers for {len(prompts)} prompts"
+    assert backend.next_token_logprobs([], []) == [], "no prompts must give no answers"
+    for i, (some, got) in enumerate(zip(options, said)):
+        assert len(got.values) == len(some), f"{len(got.values)} values for {len(some)} options"
+        assert all(v <= 1e-6 for v in got.values), f"a log-probability is above 0 or unknown: {got.values}"
+        assert got.usage.calls + got.usage.cached >= 1, "usage counts no call"
+        (alone,) = backend.next_token_logprobs([prompts[i]], [some])
+        gap = _gap(alone.values, got.values, (1,) * len(some))
+        assert gap <= 0.25, f"prompt {i}: {alone.values} alone, {got.values} in a batch"
+    return said
+
+
+def _texts(backend: Any, prompts: Sequence[Prompt], max_tokens: int) -> list[str]:
+    said = backend.generate(prompts, max_tokens=max_tokens)
+    assert len(said) == len(prompts), f"{len(said)} completions for {len(prompts)} prompts"
+    assert backend.generate([], max_tokens=1) == [], "no prompts must give no completions"
+    for got in said:
+        assert got.finish != "error", f"an error in place of a text: {got.error}"
+        assert got.usage.completion_tokens <= max_tokens, f"{got.usage.completion_tokens} tokens, {max_tokens} allowed"
+    return [c.text for c in said]
+
+
+def _gap(a: Sequence[float], b: Sequence[float], tokens: Sequence[int]) -> float:
+    """The largest difference a token among the pairs that both know; -inf on one side only says "outside the top"."""
+    assert not any(map(math.isnan, (*a, *b))), f"unknown log-probabilities: {list(a)} against {list(b)}"
+    pairs = [(x, y, n) for x, y, n in zip(a, b, tokens) if math.isfinite(x) and math.isfinite(y)]
+    return max((abs(x - y) / max(n, 1) for x, y, n in pairs), default=0.0)
+
+
+def _near(backend: Any, prompt: Prompt, mine: str, theirs: str, tolerance: float) -> bool:
+    """Whether two greedy texts part at a near tie: the first words after what they share are about as likely."""
+    if not isinstance(backend, ScoresText):
+        return False
+    same = next((i for i, (x, y) in enumerate(zip(mine, theirs)) if x != y), min(len(mine), len(theirs)))
+    if same == min(len(mine), len(theirs)):
+        return True  # one text goes on where the other ended
+    same = max(mine.rfind(" ", 0, same + 1), 0)
+    text = backend.render(prompt) if hasattr(backend, "render") else prompt
+    ends = [t[same:].split(" ", 2) for t in (mine, theirs)]
+    words = [" ".join(e[:2]) if not e[0] else e[0] for e in ends]
+    if not isinstance(text, str) or not all(words):
+        return True  # its own rendering is unknown: can't be asked
+    x, y = backend.loglikelihood([text + mine[:same]] * 2, words)
+    return bool(x.values[0] - y.values[0] <= tolerance * (x.tokens[0] + y.tokens[0]))

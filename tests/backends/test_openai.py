@@ -1,0 +1,246 @@
+import json
+import logging
+import math
+import time
+
+import pytest
+
+from anyrank.backends.openai import OpenAI
+from anyrank.backends.openai_http import Patience
+from anyrank.core.errors import InputError, ModelError
+from anyrank.core.language import Generates, ScoresNext, ScoresText, Turn
+from anyrank.testing.wire import Raw, wire
+
+QUICK = Patience(timeout=0.25, retries=2, pause=0.01)
+TALK = (Turn("user", "hello"),)
+KEY = "sk-very-secret-0123"
+
+
+def good(path, body, headers=None):
+    """An echoing server: texts are the prompt in capitals; the top tokens are fixed."""
+    chat = path == "/chat/completions"
+    text = body["messages"][-1]["content"] if chat else body["prompt"]
+    choice = {"index": 0, "finish_reason": "stop"}
+    choice |= {"message": {"role": "assistant", "content": text.upper()}} if chat else {"text": text.upper()}
+    top = {"A": -0.5, "B": -1.5, "1": -2.0} if not text.endswith("1") else {"2": -0.25, "1": -3.0}
+    if body.get("echo"):
+        starts = list(range(0, len(text), 2))
+        choice["logprobs"] = {"text_offset": starts, "token_logprobs": [None, *[-1.0] * (len(starts) - 1)]}
+    elif body.get("logprobs") and chat:
+        choice["logprobs"] = {"content": [{"top_logprobs": [{"token": t, "logprob": v} for t, v in top.items()]}]}
+    elif body.get("logprobs"):
+        choice["logprobs"] = {"top_logprobs": [top]}
+    return {"choices": [choice], "usage": {"prompt_tokens": len(text), "completion_tokens": 3}}
+
+
+FAULTS = {
+    "hangs": Raw(body=b"{}", pause=30.0),
+    "drips": Raw(body=json.dumps(good("/completions", {"prompt": "x" * 200})).encode(), pieces=200, pause=0.1),
+    "500": Raw(500, b'{"error": {"message": "on fire"}}'),
+    "429": Raw(429, b"slow down", {"Retry-After": "0.02"}),
+    "half a body": Raw(body=b'{"choices": [', length=4000),
+    "invalid JSON": Raw(body=b'{"choices": [}'),
+    "wrong content type": Raw(body=b"<html>log in</html>", headers={"Content-Type": "text/html"}),
+    "not an object": Raw(body=b"[1, 2]"),
+    "no choices": Raw(body=b'{"id": "1"}'),
+    "choices of nothing": Raw(body=b'{"choices": [null]}'),
+    "text of another kind": Raw(body=b'{"choices": [{"message": 5, "text": 7}]}'),
+    "error in place of an answer": Raw(body=b'{"error": "overloaded"}'),
+    "401": Raw(401, b'{"error": {"message": "wrong key sk-very-secret-0123"}}'),
+    "404": Raw(404, b'{"error": {"message": "no such model"}}'),
+    "nested without end": Raw(body=b"[" * 100_000),
+}
+
+
+def test_it_offers_its_verbs():
+    for verb in (Generates, ScoresNext, ScoresText):
+        assert isinstance(OpenAI("m"), verb)
+
+
+def test_plain_prompts_and_conversations_are_completed_in_order():
+    asked = []
+
+    def answer(path, body, headers):
+        asked.append((path, body))
+        return good(path, body)
+
+    prompts = ["one", TALK, "three"] * 5
+    with wire(answer) as url:
+        said = OpenAI("m", url, concurrency=4, extra={"top_p": 0.5}).generate(
+            prompts, max_tokens=7, stop=["L"], temperature=0.3, seed=5
+        )
+    assert [c.text for c in said] == ["ONE", "HE", "THREE"] * 5
+    assert {c.finish for c in said} == {"stop"}
+    assert said[0].usage.prompt_tokens == 3
+    assert said[0].usage.completion_tokens == 3
+    assert {p for p, _ in asked} == {"/completions", "/chat/completions"}
+    common = {"model": "m", "max_tokens": 7, "temperature": 0.3, "seed": 5, "stop": ["L"], "top_p": 0.5}
+    assert all(common.items() <= body.items() for _, body in asked)
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_fault_costs_its_own_prompt_only_and_ends_in_time(fault):
+    def answer(path, body, headers):
+        return FAULTS[fault] if body["prompt"] == "bad" else good(path, body)
+
+    start = time.monotonic()
+    with wire(answer) as url:
+        model = OpenAI("m", url, patience=QUICK)
+        said = model.generate(["fine", "bad", "also"], max_tokens=5)
+        scores = model.next_token_logprobs(["fine", "bad"], [["A", "B"]] * 2)
+        (likely,) = model.loglikelihood(["bad"], [""])
+    assert time.monotonic() - start < 10
+    assert [c.text for c in said] == ["FINE", "", "ALSO"]
+    assert [c.finish for c in said] == ["stop", "error", "stop"]
+    assert said[1].error
+    assert not said[0].error
+    assert scores[0].values == (-0.5, -1.5)
+    assert all(map(math.isnan, scores[1].values))
+    assert sum(scores[1].usage.repairs.values()) == 2
+    assert likely.values == (0.0,)
+
+
+def test_the_error_says_what_was_met():
+    words = {"500": "on fire", "429": "429", "hangs": "within 0.2 s", "drips": "within 0.2 s", "404": "no such model",
+             "half a body": "early", "invalid JSON": "not JSON", "wrong content type": "text/html"}  # fmt: skip
+    for fault, word in words.items():
+        with wire(lambda *_, fault=fault: FAULTS[fault]) as url:
+            (said,) = OpenAI("m", url, patience=Patience(0.25, 0, 0.01)).generate(["x"], max_tokens=5)
+        assert word in said.error, (fault, said.error)
+
+
+def test_a_passing_fault_is_tried_again_and_a_lasting_refusal_is_not():
+    seen = []
+
+    def answer(path, body, headers):
+        seen.append(body["prompt"])
+        if body["prompt"] == "refused":
+            return Raw(400, b'{"error": {"message": "too long"}}')
+        return Raw(503, b"busy") if seen.count(body["prompt"]) < 3 else good(path, body)
+
+    with wire(answer) as url:
+        said = OpenAI("m", url, patience=QUICK).generate(["x", "refused"], max_tokens=5)
+    assert said[0].text == "X"
+    assert seen.count("x") == 3
+    assert seen.count("refused") == 1
+    assert said[1].error == "HTTP 400: too long"
+
+
+def test_retry_after_is_waited_for_or_given_up():
+    times = []
+
+    def answer(path, body, headers):
+        times.append(time.monotonic())
+        return Raw(429, b"", {"Retry-After": "0.3"}) if len(times) == 1 else good(path, body)
+
+    with wire(answer) as url:
+        (said,) = OpenAI("m", url, patience=QUICK).generate(["x"], max_tokens=5)
+    assert said.text == "X"
+    assert times[1] - times[0] >= 0.3
+    with wire(lambda *_: Raw(429, b"", {"Retry-After": "3600"})) as url:
+        (said,) = OpenAI("m", url, patience=QUICK, deadline=5).generate(["x"], max_tokens=5)
+    assert "no time left to wait 3600.0 s" in said.error
+
+
+def test_the_deadline_ends_the_whole_batch():
+    start = time.monotonic()
+    with wire(lambda *_: FAULTS["hangs"]) as url:
+        model = OpenAI("m", url, patience=Patience(0.3, 50, 0.01), deadline=0.8, concurrency=2)
+        said = model.generate(["x"] * 12, max_tokens=5)
+    assert time.monotonic() - start < 4
+    assert {c.finish for c in said} == {"error"}
+    assert any("deadline" in c.error for c in said)
+
+
+def test_no_server_at_all():
+    (said,) = OpenAI("m", "http://127.0.0.1:9/v1", patience=QUICK).generate(["x"], max_tokens=5)
+    assert "ConnectionRefused" in said.error
+    assert said.finish == "error"
+
+
+def test_options_by_the_top_tokens():
+    with wire(good) as url:
+        model = OpenAI("m", url)
+        (said,) = model.next_token_logprobs(["q"], [["A", "12", "Z", "B", "", "1", "13"]])
+    assert said.values == (-0.5, -2.25, -math.inf, -1.5, 0.0, -2.0, -math.inf)
+    assert said.usage.repairs == {"outside the top": 2}
+    assert said.usage.calls == 2
+
+
+def test_options_of_several_tokens_in_a_conversation_need_a_known_continuation():
+    bodies = []
+
+    def answer(path, body, headers):
+        bodies.append(body)
+        return good(path, body)
+
+    with wire(answer) as url:
+        (said,) = OpenAI("m", url).next_token_logprobs([TALK], [["A", "12"]])
+        assert said.values[0] == -0.5
+        assert math.isnan(said.values[1])
+        assert said.usage.repairs == {"option of several tokens": 1}
+        (said,) = OpenAI("m", url, prefill="vllm").next_token_logprobs([TALK], [["A", "12"]])
+        assert said.values == (-0.5, -2.25)
+        assert bodies[-1]["messages"][-1] == {"role": "assistant", "content": "1"}
+        assert bodies[-1]["continue_final_message"] is True
+        with pytest.raises(InputError, match="prefill="):
+            OpenAI("m", url).generate([(*TALK, Turn("assistant", "["))], max_tokens=1)
+
+
+def test_a_server_without_logprobs_is_named():
+    def answer(path, body, headers):
+        return {"choices": [{"text": "x", "finish_reason": "stop"}]}
+
+    with wire(answer) as url:
+        with pytest.raises(ModelError, match="reports no log-probabilities"):
+            OpenAI("m", url).next_token_logprobs(["x"], [["A"]])
+        with pytest.raises(ModelError, match="reports no log-probabilities"):
+            OpenAI("m", url).loglikelihood(["x"], ["A"])
+        assert OpenAI("m", url).generate(["x"], max_tokens=1)[0].usage.prompt_tokens == 0
+
+
+def test_loglikelihood_by_echo_counts_tokens_that_span_the_border():
+    with wire(good) as url:
+        model = OpenAI("m", url)
+        assert model.loglikelihood(["abcd"], ["efgh"])[0].values == (-2.0,)
+        spanning = model.loglikelihood(["abc"], ["defgh"])[0]
+        assert (spanning.values, spanning.tokens) == ((-3.0,), (3,))
+        with pytest.raises(InputError, match="plain prompts only"):
+            model.loglikelihood([TALK], ["x"])
+
+
+def test_the_key_goes_to_the_server_and_nowhere_else(monkeypatch, tmp_path, caplog):
+    caplog.set_level(logging.DEBUG)
+    seen = []
+
+    def answer(path, body, headers):
+        seen.append(headers.get("Authorization"))
+        return Raw(500 if len(seen) == 1 else 401, f"bad key {KEY}".encode())
+
+    monkeypatch.setenv("SOME_KEY", KEY)
+    (tmp_path / "key").write_text(KEY + "\n")
+    with wire(answer) as url:
+        for where in ({"key_env": "SOME_KEY"}, {"key_file": str(tmp_path / "key")}, {}):
+            model = OpenAI("m", url, patience=QUICK, **where)
+            (said,) = model.generate(["x"], max_tokens=1)
+            assert (KEY in said.error) is (where == {})
+            assert KEY not in repr(model)
+    assert seen == [*[f"Bearer {KEY}"] * 3, None]
+    assert "bad key ***" in caplog.text
+    assert KEY not in caplog.text
+    with pytest.raises(InputError, match="NO_SUCH_KEY"):
+        OpenAI("m", key_env="NO_SUCH_KEY").generate(["x"], max_tokens=1)
+    with pytest.raises(InputError, match="can't be read"):
+        OpenAI("m", key_file=str(tmp_path / "absent")).generate(["x"], max_tokens=1)
+
+
+@pytest.mark.parametrize("url", ["ftp://x/v1", "http://user:pw@host/v1", "localhost:8000"])
+def test_addresses_that_cannot_be(url):
+    with pytest.raises(InputError) as error:
+        OpenAI("m", url)
+    assert "pw" not in str(error.value)
+
+
+def test_no_prompts_no_requests():
+    model = OpenAI("m", "http://127.0.0.1:9/v1")
+    assert model.generate([], max_tokens=1) == model.next_token_logprobs([], []) == model.loglikelihood([], []) == []
