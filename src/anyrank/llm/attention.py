@@ -24,7 +24,7 @@ class Attention:
 
     A document scores the sum over its tokens of the difference of the two, without the tokens whose difference is at
     most the document's mean less two standard deviations. ``blank=""`` leaves the second pass and the calibration out.
-    The template is plain text, and its ``mark`` ends the documents.
+    The template's ``mark`` ends the documents.
     """
 
     backend: Attends
@@ -33,8 +33,9 @@ class Attention:
 
     def __post_init__(self) -> None:
         need(self.backend, Attends, "Attention")
-        if self.template.chat or not self.template.mark:
-            raise InputError("Attention needs a plain-text template (chat=False) with a mark after the documents")
+        if not self.template.mark:
+            raise InputError("Attention needs a template with a mark: the text after the documents, from which on "
+                             "tokens attend")  # fmt: skip
 
     def __call__(self, groups: Sequence[Group]) -> list[Judgement]:
         if not groups:
@@ -54,10 +55,24 @@ class Attention:
 
     def _judge(self, asked: Rendered, said: Sequence[TokenWeights]) -> Judgement:
         usage = sum((s.usage for s in said), Usage(truncated=asked.truncated))
-        passes = [inside(s, asked.spans) for s in said]
+        passes = [inside(s, places(s.text or str(asked.prompt), asked.bodies)) for s in said]
         if len(passes) == 1:
             return Judgement([float(np.sum(w)) if len(w) else math.nan for w in passes[0]], usage)
         return Judgement([calibrated(q, blank) for q, blank in zip(*passes)], usage)
+
+
+def places(text: str, bodies: Sequence[str]) -> list[tuple[int, int]]:
+    """The character span of each document in a rendered prompt; an empty span where it isn't to be found.
+
+    >>> places("head ab ab tail", ["ab", "ab", "x"])
+    [(5, 7), (8, 10), (0, 0)]
+    """
+    at, out = 0, []
+    for body in bodies:
+        start = text.find(body, at)
+        out.append((start, start + len(body)) if start >= 0 else (0, 0))
+        at = max(at, out[-1][1])
+    return out
 
 
 def inside(said: TokenWeights, spans: Sequence[tuple[int, int]]) -> list[np.ndarray]:

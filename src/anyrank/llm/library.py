@@ -127,6 +127,5 @@ ATTENTION = Template(
     separator="\n\n",
     suffix="\n---\nFind the information in these paragraphs that is relevant to the query.\n\nQuery: {query}",
     mark="\n---\n",
-    chat=False,
 )
 """All passages, then the query, whose attention is read (ICR)."""

@@ -89,21 +89,21 @@ class Template:
         fields = {"query": asked, "num": str(n)}
         fields["labels"] = fields["psg_ids"] = f"[{', '.join(self.labels.marks(n))}]"
         fields |= {f"doc{i}": text for i, (text, _) in enumerate(clip, 1)}
-        fields["doc_content"] = clip[0][0] if n else ""
+        fields |= dict.fromkeys(("text", "candidate", "passage", "doc_content"), clip[0][0] if n else "")
+        fields |= dict.fromkeys(("label", "rank", "index"), names[0] if n else "")
         bodies, replies = [], []
         for name, (text, _), score in zip(names, clip, self._scores(members)):
             own = fields | dict.fromkeys(("label", "rank", "index"), name)
             own |= dict.fromkeys(("text", "candidate", "passage", "doc_content"), text)
-            own["score"] = score
+            own |= {"score": score}
             bodies.append(fill(self.body, own))
             replies.append(fill(self.body_assistant, own))
         prefix, suffix = fill(self.prefix, fields), fill(self.suffix, fields)
         if self.chat:
             prompt: Prompt = self._turns(prefix, fill(self.prefix_assistant, fields), bodies, replies, suffix)
-            spans: tuple[tuple[int, int], ...] = ()
         else:
-            prompt, spans = self._plain(prefix, bodies, suffix)
-        return Rendered(prompt, asked, names, spans, query_cut + sum(was_cut for _, was_cut in clip))
+            prompt = self.system + prefix + self.separator.join(bodies) + suffix + self.assistant
+        return Rendered(prompt, asked, names, tuple(bodies), query_cut + sum(was_cut for _, was_cut in clip))
 
     def _text(self, candidate: Candidate, n: int) -> tuple[str, bool]:
         if candidate.content is None:
@@ -134,25 +134,16 @@ class Template:
                 out.append(turn)
         return tuple(out)
 
-    def _plain(self, prefix: str, bodies: Sequence[str], suffix: str) -> tuple[str, tuple[tuple[int, int], ...]]:
-        text = self.system + prefix
-        spans = []
-        for i, body in enumerate(bodies):
-            text += self.separator if i else ""
-            spans.append((len(text), len(text) + len(body)))
-            text += body
-        return text + suffix + self.assistant, tuple(spans)
-
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
-    """A prompt made of a template: the query as it stands in it, the documents' labels, their character spans (plain
-    text only), and how many texts were cut."""
+    """A prompt made of a template: the query and the documents' bodies as they stand in it, the documents' labels, and
+    how many texts were cut."""
 
     prompt: Prompt
     query: str
     names: tuple[str, ...]
-    spans: tuple[tuple[int, int], ...] = ()
+    bodies: tuple[str, ...] = ()
     truncated: int = 0
 
 
@@ -162,7 +153,13 @@ def fill(form: str, fields: Mapping[str, str]) -> str:
     >>> fill("{{{query}}}", {"query": "{num}"})
     '{{num}}'
     """
-    return _FIELD.sub(lambda m: fields[m[1]] if m[1] else m[0][0], form)
+
+    def value(found: re.Match[str]) -> str:
+        if found[1] and found[1] not in fields:
+            raise InputError(f"the template asks for {{{found[1]}}}, which this group of documents has not")
+        return fields[found[1]] if found[1] else found[0][0]
+
+    return _FIELD.sub(value, form)
 
 
 def text_of(content: Any) -> str:

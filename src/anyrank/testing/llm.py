@@ -102,7 +102,7 @@ class OracleModel:
         blank = "N/A" in text[text.rindex(mark) :]
         spans = tuple(m.span() for m in re.finditer(r"\S+", text))
         weights = tuple(1.0 + (0.0 if blank else drawn.get(s, 0.0)) for s in spans)
-        return TokenWeights(spans, weights, _usage(text))
+        return TokenWeights(spans, weights, _usage(text), text)
 
     def hidden_states(self, prompts: Sequence[Prompt], *, layer: int = -1) -> tuple[Any, Usage]:
         import numpy as np
@@ -191,7 +191,7 @@ class HostileModel:
 
     def attention(self, prompts: Sequence[Prompt], marks: Sequence[str]) -> list[TokenWeights]:
         spans = [tuple(m.span() for m in re.finditer(r"\S+", flat(p))) for p in prompts]
-        return [TokenWeights(s, self._numbers(p, len(s)), _usage(p)) for p, s in zip(prompts, spans)]
+        return [TokenWeights(s, self._numbers(p, len(s)), _usage(p), flat(p)) for p, s in zip(prompts, spans)]
 
     def hidden_states(self, prompts: Sequence[Prompt], *, layer: int = -1) -> tuple[Any, Usage]:
         import numpy as np

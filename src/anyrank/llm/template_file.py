@@ -1,0 +1,100 @@
+"""Template files in the fields of rank_llm (YAML): a user's own file loads as it is.
+
+Fields: ``method``, ``system_message``, ``prefix``, ``body``, ``suffix`` (or with ``_user`` after them),
+``prefix_assistant``, ``body_assistant``, ``text``, ``output_validation_regex``, ``output_extraction_regex``.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from ..core.errors import InputError, MissingExtra
+from .labels import Labels
+from .prompts import Template
+
+log = logging.getLogger(__name__)
+
+_LISTWISE = {"listwise", "singleturn_listwise", "multiturn_listwise"}
+_OTHERS = {"pointwise", "pairwise", "rankfid"}
+_FIELDS = {
+    "method", "system_message", "prefix", "prefix_user", "prefix_assistant", "body", "body_user", "body_assistant",
+    "suffix", "suffix_user", "text", "output_validation_regex", "output_extraction_regex",
+}  # fmt: skip
+_AROUND = re.compile(r"([^\s{}\w]|[A-Za-z]+ ?)?\{(?:rank|index|label)\}([^\s{}\w]?)")
+
+
+def load_template(path: str | os.PathLike[str]) -> Template:
+    """The template in a YAML file. Raises InputError that names the file and the field at fault, MissingExtra without
+    PyYAML."""
+    try:
+        import yaml
+    except ImportError:
+        raise MissingExtra("PyYAML", extra="llm") from None
+    try:
+        with open(path, encoding="utf-8") as file:
+            fields = yaml.safe_load(file)
+    except OSError as error:
+        raise InputError(f"can't be read: {error.strerror or error}", path=path) from None
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        what = getattr(error, "problem", None) or "not YAML"
+        raise InputError(f"not a YAML file: {what}", path=path, line=mark.line + 1 if mark else None) from None
+    try:
+        return from_fields(fields)
+    except InputError as error:
+        raise InputError(str(error), path=path) from None
+
+
+def from_fields(fields: Any) -> Template:
+    """A template from such fields.
+
+    >>> t = from_fields({"method": "singleturn_listwise", "body": "[{rank}] {candidate}\\n", "suffix": "{query}",
+    ...                  "output_extraction_regex": 'r"\\\\[([A-Z])\\\\]"'})
+    >>> t.labels.style, t.extract
+    ('letters', '\\\\[([A-Z])\\\\]')
+    """
+    if not isinstance(fields, Mapping):
+        raise InputError(f"a template is a mapping of fields, not {type(fields).__name__}")
+    if unknown := sorted(set(map(str, fields)) - _FIELDS):
+        log.warning("fields of the template that are not used: %s", ", ".join(unknown))
+    for name in _FIELDS & fields.keys():
+        if not isinstance(fields[name], str):
+            raise InputError(f"field {name}: expected a text, found {type(fields[name]).__name__}")
+    method = fields.get("method", "listwise" if "{rank}" in _either(fields, "body") else "pointwise")
+    if method not in _LISTWISE | _OTHERS:
+        raise InputError(f"method {method!r}: known are {', '.join(sorted(_LISTWISE | _OTHERS))}")
+    valid, extract = (_regex(fields.get(f"output_{what}_regex", "")) for what in ("validation", "extraction"))
+    body = _either(fields, "body") or fields.get("text", "")
+    if not body:
+        raise InputError("field body is missing")
+    common = {"separator": "", "system": fields.get("system_message", ""), "valid": valid, "extract": extract}
+    if method in _OTHERS:
+        return Template(prefix=_either(fields, "prefix") + body + _either(fields, "suffix"),
+                        chat=bool(common["system"]), **common)  # fmt: skip
+    around = _AROUND.search(body)
+    if not around:
+        raise InputError("field body names no document: expected {rank} in it")
+    style = "letters" if "A-Z" in extract + valid else "numbers"
+    return Template(
+        prefix=_either(fields, "prefix"),
+        body=body,
+        suffix=_either(fields, "suffix"),
+        prefix_assistant=fields.get("prefix_assistant", ""),
+        body_assistant=fields.get("body_assistant", ""),
+        labels=Labels(style, around[1] or "", around[2] or ""),  # type: ignore[arg-type]
+        **common,
+    )
+
+
+def _either(fields: Mapping[str, str], name: str) -> str:
+    return fields.get(name) or fields.get(f"{name}_user") or ""
+
+
+def _regex(text: str) -> str:
+    """A regular expression; some files write it as a Python literal, r"…"."""
+    literal = re.fullmatch(r"""\s*r(["'])(.*)\1\s*""", text, re.DOTALL)
+    return literal[2] if literal else text
