@@ -69,8 +69,8 @@ def wire(answer: Answer) -> Iterator[str]:
 
 
 def model_answers(backend: Any, tokenize: Callable[[str], list[int]], piece: Callable[[int], str]) -> Answer:
-    """Answers of a backend that offers ``generate``, ``render`` and ``logits_after``-like scoring through
-    ``engine.score`` (the hf backend): completions, chat, top log-probabilities and echo, in the field's wire format."""
+    """Answers of the hf backend's decoder: completions, chat, top log-probabilities and echo in the field's wire format.
+    ``tokenize`` gives a rendered text's ids, ``piece`` the text of one."""
 
     def logprobs(ids: list[int], keep: int) -> Any:
         rows: list[Any] = []
@@ -85,14 +85,14 @@ def model_answers(backend: Any, tokenize: Callable[[str], list[int]], piece: Cal
         new = ""
         count = 1
         if body.get("echo"):
-            values = logprobs(ids, len(ids) - 1)
+            values = logprobs(ids[:-1], len(ids) - 1)
             starts = [len("".join(map(piece, ids[:i]))) for i in range(len(ids))]
             own = [None, *(float(values[i, t]) for i, t in enumerate(ids[1:]))]
             choice["logprobs"] = {"tokens": [*map(piece, ids)], "token_logprobs": own, "text_offset": starts}
             new = text
         elif body.get("logprobs"):
             values = logprobs(ids, 1)[-1]
-            best = values.topk(body["top_logprobs"] if chat else body["logprobs"])
+            best = values.topk(min(body["top_logprobs"] if chat else body["logprobs"], len(values)))
             top = [(piece(int(t)), float(v)) for v, t in zip(best.values, best.indices)]
             new = top[0][0]
             listed = [{"token": t, "logprob": v} for t, v in top]
