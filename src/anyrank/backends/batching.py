@@ -1,0 +1,79 @@
+"""Batches under a token budget: texts are tokenised in slices, sorted by length, cut, and scattered back by place."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Text = str | tuple[str, str]
+"""A text, or a pair of texts."""
+
+Ints = NDArray[np.int64]
+SLICE_TEXTS = 4096
+SLICE_CHARS = 8_000_000
+CHARS_A_TOKEN = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Padded rows for one run: their ``places`` in the input, and [rows, length] arrays."""
+
+    places: Ints
+    ids: Ints
+    mask: Ints
+    types: Ints
+
+
+def cuts(lengths: Sequence[int], budget: int) -> Iterator[list[int]]:
+    """Places by falling length, in batches of rows x longest length <= ``budget``, or of one row.
+
+    >>> list(cuts([3, 9, 2, 3], 9))
+    [[1], [0, 3, 2]]
+    """
+    batch: list[int] = []
+    for place in sorted(range(len(lengths)), key=lambda i: -lengths[i]):
+        if batch and (len(batch) + 1) * lengths[batch[0]] > budget:
+            yield batch
+            batch = []
+        batch.append(place)
+    if batch:
+        yield batch
+
+
+def slices(texts: Sequence[Text]) -> Iterator[range]:
+    """Ranges of texts that are tokenised at once: bounded in number and in characters."""
+    start = chars = 0
+    for i, text in enumerate(texts):
+        size = len(text) if isinstance(text, str) else len(text[0]) + len(text[1])
+        if i > start and (i - start >= SLICE_TEXTS or chars + size > SLICE_CHARS):
+            yield range(start, i)
+            start, chars = i, 0
+        chars += size
+    if start < len(texts):
+        yield range(start, len(texts))
+
+
+def shortened(text: Text, max_length: int) -> tuple[Text, bool]:
+    """A text that no tokenizer needs long for, and whether it was cut: over 64 characters a token it is."""
+    limit = max_length * CHARS_A_TOKEN
+    if isinstance(text, str):
+        return (text, False) if len(text) <= limit else (text[:limit], True)
+    cut = tuple(t[:limit] for t in text)
+    return (cut[0], cut[1]), cut != text
+
+
+def padded(encodings: Sequence[Any], places: Sequence[int], pad: int) -> Batch:
+    """The encodings at ``places`` as arrays, padded on the right to the longest."""
+    rows = [encodings[i].ids for i in places]
+    shape = (len(rows), max(map(len, rows)))
+    ids, mask, types = np.full(shape, pad, np.int64), np.zeros(shape, np.int64), np.zeros(shape, np.int64)
+    for r, (row, place) in enumerate(zip(rows, places)):
+        ids[r, : len(row)] = row
+        mask[r, : len(row)] = 1
+        if encodings[place].n_sequences > 1:
+            types[r, : len(row)] = encodings[place].type_ids
+    return Batch(np.asarray(places, np.int64), ids, mask, types)

@@ -1,0 +1,103 @@
+"""Long documents judged in pieces: split into passages, each judged alone, the scores aggregated."""
+
+from __future__ import annotations
+
+import heapq
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from ..core.errors import InputError
+from ..core.rerank import Group, Judge
+from ..core.trace import Usage
+from ..core.types import Candidate, Judgement
+
+Aggregate = Literal["first", "max", "mean", "sum", "top"]
+_WORD = re.compile(r"\S+")
+
+
+def passages(text: str, words: int, stride: int) -> list[str]:
+    """Windows of ``words`` words, one every ``stride``, until the last word is in one; a short text is its own passage.
+
+    >>> passages("a b c d e", words=3, stride=2)
+    ['a b c', 'c d e']
+    >>> passages(" one passage ", words=3, stride=2)
+    [' one passage ']
+    """
+    spans = [m.span() for m in _WORD.finditer(text)]
+    if len(spans) <= words:
+        return [text]
+    starts = range(0, len(spans) - words + stride, stride)
+    return [text[spans[i][0] : spans[min(i + words, len(spans)) - 1][1]] for i in starts]
+
+
+@dataclass(frozen=True)
+class Passages:
+    """A judge that splits each candidate's text into passages of ``words`` words (one every ``stride``), asks ``judge``
+    about every passage alone, and aggregates: the first passage's score (FirstP), the maximum (MaxP), the mean, the sum
+    (SumP; Dai & Callan 2019, arXiv 1905.09217), or the mean of the ``top`` best ("top").
+
+    A candidate of one passage scores what ``judge`` says of it alone. Usage is added over a group's passages. A passage
+    that could not be scored (NaN) is left out; a candidate with none scored is NaN. Contents other than text are
+    judged whole.
+    """
+
+    judge: Judge
+    words: int = 150
+    stride: int = 100
+    aggregate: Aggregate = "max"
+    top: int = 3
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.stride <= self.words:
+            raise InputError(f"stride={self.stride}, words={self.words}: stride must be from 1 to words")
+        if self.aggregate not in ("first", "max", "mean", "sum", "top"):
+            raise InputError(f"aggregate={self.aggregate!r}: choose one of first, max, mean, sum, top")
+        if self.top < 1:
+            raise InputError(f"top={self.top}: must be at least 1")
+
+    def __call__(self, groups: Sequence[Group]) -> list[Judgement]:
+        asked: list[Group] = []
+        counts: list[list[int]] = []
+        for query, members in groups:
+            parts = [self._split(c) for c in members]
+            counts.append([len(p) for p in parts])
+            asked += [(query, [passage]) for part in parts for passage in part]
+        said = iter(self.judge(asked))
+        judgements = []
+        for sizes in counts:
+            usage, scores = Usage(), []
+            for size in sizes:
+                answers = [next(said) for _ in range(size)]
+                usage = sum((a.usage for a in answers), usage)
+                scores.append(self._together([a.scores[0] for a in answers]))
+            judgements.append(Judgement(scores, usage))
+        return judgements
+
+    def _split(self, candidate: Candidate) -> list[Candidate]:
+        if not isinstance(candidate.content, str):
+            return [candidate]
+        parts = passages(candidate.content, self.words, self.stride)
+        if len(parts) == 1:
+            return [candidate]
+        kept = parts[:1] if self.aggregate == "first" else parts
+        return [replace(candidate, id=f"{candidate.id}#{i}", content=text) for i, text in enumerate(kept)]
+
+    def _together(self, scores: Sequence[float]) -> float:
+        known = [s for s in scores if not math.isnan(s)]
+        if not known:
+            return math.nan
+        match self.aggregate:
+            case "first":
+                return scores[0]
+            case "max":
+                return max(known)
+            case "sum":
+                return math.fsum(known)
+            case "mean":
+                return math.fsum(known) / len(known)
+            case _:
+                best = heapq.nlargest(self.top, known)
+                return math.fsum(best) / len(best)
