@@ -119,8 +119,7 @@ class Rerank(Stage):
 
     def __post_init__(self) -> None:
         for what in ("depth", "max_calls", "max_tokens", "max_seconds", "chunk"):
-            value = getattr(self, what)
-            if value is not None and not value > 0:
+            if (value := getattr(self, what)) is not None and not value > 0:
                 raise InputError(f"{what}={value}: must be more than 0, or None for no limit")
 
     def batch(self, rankings: Sequence[Ranking]) -> list[Ranking]:
@@ -193,12 +192,10 @@ class Rerank(Stage):
             return self._ask(groups[:mid], patience) + self._ask(groups[mid:], patience)
 
     def _result(self, whole: Ranking, job: _Job) -> Ranking:
-        unsorted = job.order is None or (job.usage.fallback > 0 and not job.scored)  # a heap of ties isn't the input
-        done = job.ranking if unsorted else job.ranking.ordered(job.order or ())
+        done = job.ranking.ordered(job.order) if job.order and job.scored else job.ranking
         rest = whole.candidates[len(done) :]
         if rest:
-            floor = done[-1].score
-            below = (replace(c, score=floor - 1.0 - i) for i, c in enumerate(rest))
+            below = (replace(c, score=done[-1].score - 1.0 - i) for i, c in enumerate(rest))
             done = replace(done, candidates=(*done.candidates, *below))
         if job.usage.fallback and job.notes:
             log.warning("%s: %d group(s) of query %s kept their order: %s", self.label, job.usage.fallback,
