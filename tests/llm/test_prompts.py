@@ -97,7 +97,7 @@ def test_a_document_without_content_is_an_error():
 
 
 def test_a_pair_template_needs_a_pair():
-    with pytest.raises(InputError, match="asks for {doc2}"):
+    with pytest.raises(InputError, match=r"asks for \{doc2\}"):
         library.DUO_T5.render(Query("q", "x"), members("a"))
 
 
@@ -107,7 +107,7 @@ def test_structured_content():
 
 
 def test_wrong_templates_are_refused():
-    with pytest.raises(InputError, match="placeholder {qury} in the prefix"):
+    with pytest.raises(InputError, match=r"placeholder \{qury\} in the prefix"):
         Template(prefix="{qury}")
     with pytest.raises(InputError, match="not a regular expression"):
         Template(extract="(")
@@ -210,5 +210,5 @@ def test_wrong_files_say_what_is_wrong(tmp_path, text, says):
     path.write_text(text)
     with pytest.raises(InputError, match=says):
         load_template(path)
-    with pytest.raises(InputError, match="none.yaml: can't be read"):
+    with pytest.raises(InputError, match=r"none.yaml: can't be read"):
         load_template(tmp_path / "none.yaml")

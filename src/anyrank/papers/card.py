@@ -18,6 +18,9 @@ class Figure:
     setting: str
     source: str = "the paper"
 
+    def __str__(self) -> str:
+        return f"{self.metric} {self.value:g} on {self.dataset}, {self.setting} ({self.source})"
+
 
 @dataclass(frozen=True, slots=True)
 class Cost:
@@ -44,6 +47,18 @@ class Card:
     formula: str
     cost: Callable[[int], Cost]
     figures: tuple[Figure, ...] = ()
+
+    def __str__(self) -> str:
+        c = self.cost(100)
+        lines = [
+            f"{self.name} ({self.year}): {self.title}, arXiv {self.arxiv}",
+            f"  {self.summary}",
+            f"  needs: {self.needs}",
+            f"  cost:  {self.formula}",
+            f"  for 100 candidates: {'' if c.exact else 'about '}{c.calls:,} calls in {c.rounds:,} rounds, about "
+            f"{c.prompt_tokens:,} prompt and {c.completion_tokens:,} completion tokens",
+        ]
+        return "\n".join([*lines, *(f"  reported, not ours: {figure}" for figure in self.figures)])
 
 
 @dataclass(frozen=True, slots=True)
