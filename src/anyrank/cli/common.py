@@ -56,6 +56,16 @@ def job(
     return code
 
 
+def stamp(*paths: str | Path | None) -> list[tuple[str, int, int]]:
+    """Name, size and time of input files (of an index: of its manifest), so that a resumed job is the same job."""
+    found = []
+    for path in paths:
+        if path and (place := Path(path)).exists():
+            place = place / "manifest.json" if (place / "manifest.json").is_file() else place
+            found.append((str(path), place.stat().st_size, place.stat().st_mtime_ns))
+    return found
+
+
 def report_status(rankings: Iterable[Ranking]) -> int:
     """Say on standard error what was cut, mended or not judged; the exit code: 1 where some was not judged."""
     cut = mended = unjudged = count = 0

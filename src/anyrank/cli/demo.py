@@ -17,7 +17,7 @@ PIPELINES = (
     "bm25 + minilm",
     "bm25 + splade + minilm",
     "bm25 % 100 >> splade + minilm",
-    "bm25 % 100 >> splade + minilm + prior",
+    "bm25 % 100 >> splade + minilm + 0.5 * prior",
 )
 QUESTION = "what causes flow separation on a wing"
 
@@ -66,6 +66,7 @@ def demo_command(dataset: str, out: Path, pipelines: tuple[str, ...], split: str
         memory[pipeline] = peak_memory_mb()
         click.echo(f"{pipeline:40} {len(queries)} queries in {time.perf_counter() - start:5.1f} s")
         code = max(code, report_status(runs[pipeline]))
+    (out / "runs").mkdir(exist_ok=True)
     for n, rankings in enumerate(runs.values(), 1):
         write_run(out / "runs" / f"{n}.trec", rankings, tag=f"pipeline{n}")
 

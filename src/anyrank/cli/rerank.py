@@ -11,7 +11,7 @@ import click
 from ..core.errors import InputError
 from ..core.stage import Stage
 from ..core.types import Ranking
-from .common import as_json, is_dataset, job, pipeline_option, report_status
+from .common import as_json, is_dataset, job, pipeline_option, report_status, stamp
 
 BATCH = 16
 
@@ -46,7 +46,7 @@ def rerank_command(
     if lists is not None or queries is None or documents is None or out is None:
         raise InputError("a run needs --queries, --documents and --out, and no LISTS")
     stage, rankings = _from_run(run, queries, documents, pipeline, depth)
-    settings = {"run": run, "queries": queries, "documents": documents, "pipeline": pipeline, "depth": depth}
+    settings = {"files": stamp(run, queries, documents), "pipeline": pipeline, "depth": depth}
     return job(stage, rankings, out, settings, resume, "reranking")
 
 

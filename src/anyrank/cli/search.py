@@ -8,7 +8,7 @@ import click
 
 from ..core.errors import InputError
 from ..core.types import Query, Ranking
-from .common import as_json, as_json_option, batches, filters, job, pipeline_option, report_status
+from .common import as_json, as_json_option, batches, filters, job, pipeline_option, report_status, stamp
 
 
 @click.command("search")
@@ -53,13 +53,8 @@ def search_command(
     stage = parse(pipeline, Settings(Collection.open(index), filters(pairs))) % depth
     rankings = [Ranking(q) for q in asked]
     if out is not None:
-        settings = {
-            "index": str(index.resolve()),
-            "queries": queries or query,
-            "pipeline": pipeline,
-            "k": depth,
-            "filter": pairs,
-        }
+        asked_for = {"query": query, "pipeline": pipeline, "k": depth, "filter": pairs}
+        settings = {"files": stamp(index, queries), **asked_for}
         return job(stage, rankings, out, settings, resume, "searching")
     done = []
     for r in batches(stage, rankings, "searching"):
