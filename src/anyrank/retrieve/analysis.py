@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from tantivy import Filter, TextAnalyzer, TextAnalyzerBuilder, Tokenizer
 
 from ..core.errors import InputError
-
-if TYPE_CHECKING:
-    from tantivy import TextAnalyzer
 
 STEMMED = (
     "english", "arabic", "danish", "dutch", "finnish", "french", "german", "greek", "hungarian", "italian",
@@ -47,8 +44,6 @@ def analyser(language: str = "english", stop_words: bool = True) -> TextAnalyzer
     >>> analyser().analyze("The cafés weren't (title: AND running) IL-2")
     ['cafe', 'weren', 't', 'titl', 'run', 'il', '2']
     """
-    from tantivy import Filter, TextAnalyzerBuilder, Tokenizer
-
     check_language(language)
     by_character = language in BY_CHARACTER
     split = Tokenizer.regex(rf"[{_SIGNS}]|[\w--[{_SIGNS}]]+") if by_character else Tokenizer.simple()

@@ -8,6 +8,8 @@ from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
+import tantivy
+
 from ..core.errors import InputError
 from ..core.types import Candidate
 from .analysis import analyser, check_language
@@ -16,7 +18,7 @@ from .lexical import Lexical, open_engine, unseen
 from .manifest import NAME, Manifest
 from .rows import Rows
 
-_BATCH = 50_000
+_BATCH = 100_000
 _CHARACTERS = 64 << 20
 
 
@@ -93,13 +95,11 @@ def _start(folder: Path, fresh: Manifest, overwrite: bool) -> Manifest:
                     path=folder,
                 )
             return old
-    import tantivy
-
     folder.mkdir(parents=True, exist_ok=True)
     fresh.write(folder)
     for name in ("vectors", FOLDER):
         shutil.rmtree(folder / name, ignore_errors=True)
-    for name in ("rows.bin", "rows.idx"):
+    for name in ("rows.ids", "rows.bin", "rows.idx"):
         (folder / name).unlink(missing_ok=True)
     (folder / FOLDER).mkdir()
     tantivy.Index(schema(), str(folder / FOLDER))

@@ -6,15 +6,15 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import tantivy
+from tantivy import Occur, Query
 
 from ..core.errors import InputError
 from ..core.types import Candidate
 from . import facts
 from .rows import RowWriter, record
-
-if TYPE_CHECKING:
-    import tantivy
 
 FOLDER = "lexical"
 HEAP = 128 << 20
@@ -25,10 +25,8 @@ _SMOOTHING = 4  # words by which every body counts longer, so that very short on
 
 def schema() -> tantivy.Schema:
     """``id`` and ``facts`` whole, ``body`` analysed with frequencies, ``row`` the number in the document store."""
-    from tantivy import SchemaBuilder
-
     return (
-        SchemaBuilder()
+        tantivy.SchemaBuilder()
         .add_unsigned_field("row", indexed=True, fast=True)
         .add_text_field("id", tokenizer_name="raw", index_option="basic")
         .add_text_field("facts", tokenizer_name="raw", index_option="basic")
@@ -73,8 +71,6 @@ class Writing:
     @classmethod
     def begin(cls, index: tantivy.Index, folder: Path, heap: int = HEAP, keep: int | None = None) -> Writing:
         """Raises InputError where another process writes here. With ``keep``, rows from that number on are removed."""
-        import tantivy
-
         try:
             writer = index.writer(max(heap, 15_000_000), 1)
         except ValueError as error:
@@ -82,7 +78,7 @@ class Writing:
                 raise
             raise InputError("another process is writing here: wait until it ends", path=folder) from error
         if keep is not None:
-            beyond = tantivy.Query.range_query(index.schema, "row", tantivy.FieldType.Unsigned, keep, None)
+            beyond = Query.range_query(index.schema, "row", tantivy.FieldType.Unsigned, keep, None)
             writer.delete_documents_by_query(beyond)
             writer.commit()
         filler = tantivy.PreTokenizedString("\0", [tantivy.Token("\0", i, 0, 1) for i in range(_SMOOTHING)])
@@ -90,8 +86,6 @@ class Writing:
 
     def put(self, doc: Candidate) -> None:
         """A ``whole`` document added. Raises InputError where a field of it is no JSON value."""
-        import tantivy
-
         try:
             stored = record(doc)
         except UnicodeEncodeError:
@@ -138,16 +132,11 @@ class Asking:
 
     @classmethod
     def under(cls, schema: tantivy.Schema, analyser: tantivy.TextAnalyzer, filter: facts.Filter | None) -> Asking:
-        import tantivy
+        sets = (Query.term_set_query(schema, "facts", terms) for terms in facts.wanted(filter or {}))
+        return cls(schema, analyser, tuple((Occur.Must, Query.const_score_query(s, 0.0)) for s in sets))
 
-        q = tantivy.Query
-        sets = (q.term_set_query(schema, "facts", terms) for terms in facts.wanted(filter or {}))
-        return cls(schema, analyser, tuple((tantivy.Occur.Must, q.const_score_query(s, 0.0)) for s in sets))
-
-    def query(self, text: str) -> tantivy.Query | None:
+    def query(self, text: str) -> Query | None:
         """Any of the text's terms, each weighted by its count; None where it has no term."""
-        from tantivy import Occur, Query
-
         counts = Counter(self.analyser.analyze(clean(text)))
         if not counts:
             return None

@@ -7,10 +7,12 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import tantivy
 from numpy.typing import NDArray
+from tantivy import FieldType, Query
 
 from ..core.errors import InputError
 from ..core.types import Candidate
@@ -20,9 +22,6 @@ from .facts import Filter
 from .manifest import Manifest
 from .rows import Rows
 
-if TYPE_CHECKING:
-    import tantivy
-
 _CHUNK = 4096
 _BATCH = 20_000
 Hits = tuple[list[int], list[float]]
@@ -30,8 +29,6 @@ Hits = tuple[list[int], list[float]]
 
 def open_engine(folder: Path, manifest: Manifest) -> tantivy.Index:
     """The engine's index of a folder, with the manifest's analyser. Raises InputError where it can't be read."""
-    import tantivy
-
     try:
         index = tantivy.Index.open(str(folder / FOLDER))
     except (ValueError, OSError) as error:
@@ -116,14 +113,12 @@ class Lexical:
 
     def find(self, ids: Sequence[str]) -> dict[str, int]:
         """The row of each id that is in the index."""
-        import tantivy
-
         searcher = self._index.searcher()
         found: dict[str, int] = {}
         unique = list(dict.fromkeys(ids))
         for start in range(0, len(unique), _BATCH):
             part = unique[start : start + _BATCH]
-            query = tantivy.Query.term_set_query(self._index.schema, "id", part)
+            query = Query.term_set_query(self._index.schema, "id", part)
             rows = self._rows_of(searcher, query, len(part))
             found.update(zip(self.rows.ids(rows), rows))
         return found
@@ -148,12 +143,10 @@ class Lexical:
 
     def live(self) -> Iterator[list[int]]:
         """The rows of all present documents, ascending, in chunks."""
-        import tantivy
-
-        searcher, total, q = self._index.searcher(), len(self.rows), tantivy.Query
+        searcher, total = self._index.searcher(), len(self.rows)
         for start in range(0, total, _CHUNK):
             stop = min(start + _CHUNK, total)
-            query = q.range_query(self._index.schema, "row", tantivy.FieldType.Unsigned, start, stop - 1)
+            query = Query.range_query(self._index.schema, "row", FieldType.Unsigned, start, stop - 1)
             yield sorted(self._rows_of(searcher, query, _CHUNK))
 
     def mask(self) -> NDArray[np.bool_]:
