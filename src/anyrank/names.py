@@ -69,7 +69,7 @@ def _stored(settings: Settings, name: str) -> Any:
 
 
 def _passages(
-    settings: Settings, name: str, aggregate: str = "max", words: int = 150, stride: int = 100, top: int = 3
+    settings: Settings, name: str, aggregate: Any = "max", words: int = 150, stride: int = 100, top: int = 3
 ) -> Stage:
     """Long candidates split into passages, each scored by a model, and the scores aggregated."""
     from .retrieve.passages import Passages
@@ -112,10 +112,12 @@ def _as_it_is(ranking: Any) -> Any:
 
 
 def names() -> Mapping[str, Part | Fusion]:
-    """All names: ours, then those of plug-ins. A plug-in can't take one of ours."""
-    table = dict(PARTS)
+    """All names: ours, the papers', then those of plug-ins. A plug-in can't take one of ours."""
+    from .methods import parts
+
+    table = {**parts(), **PARTS}
     for point in entry_points(group="anyrank.stages"):
-        if point.name in PARTS:
+        if point.name in table:
             raise InputError(f"the plug-in {point.value} names its stage {point.name!r}, which anyrank has already")
         table[point.name] = point.load()
     return table

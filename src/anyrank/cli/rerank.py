@@ -24,11 +24,14 @@ BATCH = 16
 @click.option("-o", "--out", type=click.Path(path_type=Path), help="The reranked TREC run.")
 @click.option("--resume", is_flag=True, help="Go on with a job that was stopped (same arguments).")
 @pipeline_option("splade + minilm", "What reranks, such as 'splade + minilm + prior' or 'model(\"my/folder\")'.")
+@click.option("--method", help="Instead of a pipeline, a method of 'anyrank papers list', with --model.")
+@click.option("--model", help="hf:HUB_ID, llamacpp:FILE.gguf, openai:MODEL@URL, or a name of 'anyrank models list'.")
+@click.option("--cache", help="With --method: a file that keeps the model's answers.")
 @click.option("-k", "depth", type=click.IntRange(1), help="Rerank only the best K of the run and leave the rest out.")
 @click.option("--texts", is_flag=True, help="Repeat the documents' texts in the JSON lines.")
 def rerank_command(
     lists: str | None, run: str | None, queries: str | None, documents: str | None, out: Path | None, resume: bool,
-    pipeline: str, depth: int | None, texts: bool,
+    pipeline: str, method: str | None, model: str | None, cache: str | None, depth: int | None, texts: bool,
 ) -> int:  # fmt: skip
     """Rerank candidates: LISTS of JSON lines in, JSON lines out (standard input and output by default), or a TREC run
     in and out. Every document that goes in comes out, and each line says what it cost and what went wrong.
@@ -36,9 +39,16 @@ def rerank_command(
     \b
     echo '{"query": "capital of France", "documents": ["Lyon", "Paris"]}' | anyrank rerank
     anyrank rerank --run bm25.trec --queries q.tsv --documents corpus.jsonl -o better.trec --resume
+    anyrank rerank lists.jsonl --method first --model smollm2-135m-instruct -k 20
     """
     from ..expression import Settings, parse
 
+    if method is not None:
+        if model is None:
+            raise InputError("--method needs a --model")
+        pipeline = f"{method}({model!r}" + (f", cache={cache!r})" if cache else ")")
+    elif model or cache:
+        raise InputError("--model and --cache go with --method")
     if run is None:
         if queries or documents or out or resume:
             raise InputError("--queries, --documents, --out and --resume go with --run")

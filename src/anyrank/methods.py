@@ -1,0 +1,126 @@
+"""The methods of the literature as parts of a pipeline: ``bm25 % 100 >> rankgpt("openai:gpt-4o-mini")``."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from dataclasses import replace
+from functools import cache, partial
+from typing import Any
+
+from .core.errors import InputError
+from .core.rerank import Rerank
+from .core.stage import Stage
+from .expression import Part, Settings
+
+HOSTED = "https://api.openai.com/v1"
+
+
+def language_model(name: str) -> Any:
+    """The backend that a model's name stands for: ``hf:`` and a hub id or folder (transformers, also without the
+    prefix), ``llamacpp:`` and a GGUF file, ``openai:MODEL@URL`` for a server that speaks OpenAI's dialect (without
+    ``@URL`` the hosted one, with the key in OPENAI_API_KEY), ``classifier:`` and a sequence-classification model. A
+    name in ``anyrank models list`` is fetched first. One process opens a model once.
+
+    >>> language_model("openai:qwen3@http://127.0.0.1:8080/v1").base_url
+    'http://127.0.0.1:8080/v1'
+    """
+    kind, colon, rest = name.partition(":")
+    return _opened(kind, rest) if colon and kind in _KINDS else _opened("hf", name)
+
+
+@cache
+def _opened(kind: str, name: str) -> Any:
+    if not name:
+        raise InputError(f"{kind}: names no model")
+    return _KINDS[kind](name)
+
+
+def _file(name: str) -> str:
+    """The place of a model of the table: its folder, or the one GGUF file in it; any other name as it is."""
+    from .backends.registry import list_models, resolve
+
+    if name not in {m.name for m in list_models()}:
+        return name
+    folder = resolve(name)
+    weights = sorted(folder.glob("*.gguf"))
+    return str(weights[0] if len(weights) == 1 else folder)
+
+
+def _hf(name: str) -> Any:
+    from .backends.hf import HF
+
+    return HF(_file(name))
+
+
+def _llamacpp(name: str) -> Any:
+    from .backends.llamacpp import LlamaCpp
+
+    return LlamaCpp(_file(name))
+
+
+def _openai(name: str) -> Any:
+    from .backends.openai import OpenAI
+
+    model, _, url = name.partition("@")
+    return OpenAI(model, url) if url else OpenAI(model, HOSTED, key_env="OPENAI_API_KEY")
+
+
+def _classifier(name: str) -> Any:
+    from .backends.hf_classifier import SequenceClassifier
+
+    return SequenceClassifier(name)
+
+
+_KINDS: dict[str, Callable[[str], Any]] = {
+    "hf": _hf,
+    "llamacpp": _llamacpp,
+    "openai": _openai,
+    "classifier": _classifier,
+}
+
+
+def build(
+    paper: str,
+    settings: Settings,
+    model: str,
+    *,
+    cache: str | None = None,
+    depth: int | None = None,
+    max_calls: int | None = None,
+    max_tokens: int | None = None,
+    max_seconds: float | None = None,
+    **options: Any,
+) -> Stage:
+    """A paper's method over a model. ``cache``: a file that keeps the model's answers; ``depth`` and the budgets as in
+    `Rerank`; other options are the method's own."""
+    from .llm.cached import Cached
+    from .papers import load
+
+    make = load(paper).build
+    judges = inspect.signature(make).parameters["backend"].annotation == "Judge"
+    backend = language_model(f"classifier:{model}" if judges and ":" not in model else model)
+    if cache is not None:
+        if judges:
+            raise InputError(f"{paper} scores pairs and keeps no answers: leave cache out")
+        backend = Cached(backend, cache)
+    limits: dict[str, Any] = {
+        "depth": depth,
+        "max_calls": max_calls,
+        "max_tokens": max_tokens,
+        "max_seconds": max_seconds,
+    }
+    given = {k: v for k, v in limits.items() if v is not None}
+    stage: Stage = make(backend, **options)
+    if not given:
+        return stage
+    if not isinstance(stage, Rerank):
+        raise InputError(f"{paper} takes no {', '.join(given)}")
+    return replace(stage, **given)
+
+
+def parts() -> dict[str, Part]:
+    """One part a paper."""
+    from .papers import load, names
+
+    return {n: Part(f'{load(n).CARD.summary}: {n}("MODEL")', then=partial(build, n)) for n in names()}
