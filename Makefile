@@ -17,6 +17,15 @@ check: $(VENV)/.dev
 	$(BIN)/mypy
 	$(BIN)/python -m pytest tests/test_architecture.py
 
+# Timings and sizes of the base install; each script says what it needs beyond it, and skips what isn't there.
+bench: $(VENV)/.dev
+	for script in bench/bench_*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
+
+docs: $(VENV)/.dev
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[docs]'
+	$(BIN)/python -m pdoc anyrank $(addprefix anyrank.,core io retrieve backends llm papers evaluate testing) -o site
+	@echo "open site/index.html"
+
 $(VENV)/.run: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[eval]'
