@@ -57,7 +57,8 @@ def whole(doc: Candidate) -> Candidate:
         raise InputError(f"document {doc.id!r}: a lexical index holds text, not {type(wrong).__name__}")
     if not text.startswith(title.strip()):
         text = f"{title} {text}"
-    return replace(doc, id=clean(doc.id), content=clean(text.strip()))
+    id, text = clean(doc.id), clean(text.strip())
+    return doc if id is doc.id and text is doc.content else replace(doc, id=id, content=text)
 
 
 @dataclass(slots=True, eq=False)

@@ -56,7 +56,7 @@ def wanted(filter: Filter) -> list[list[str]]:
 
 
 def _leaves(value: Any, key: str = "") -> Iterator[tuple[str, Any]]:
-    if isinstance(value, Mapping):
+    if isinstance(value, (dict, Mapping)):
         for k, v in value.items():
             yield from _leaves(v, f"{key}.{k}" if key else str(k))
     elif isinstance(value, (list, tuple)):

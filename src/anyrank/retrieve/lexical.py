@@ -84,8 +84,9 @@ class Lexical:
 
         Any text is safe. Raises InputError where k < 1 or on a malformed filter.
         """
-        ids = self.rows.ids
-        return [list(zip(ids(rows), scores)) for rows, scores in self._hits(texts, k, filter)]
+        hits = list(self._hits(texts, k, filter))
+        ids = iter(self.rows.ids([r for rows, _ in hits for r in rows]))
+        return [list(zip(islice(ids, len(rows)), scores)) for rows, scores in hits]
 
     def candidates(self, texts: Sequence[str], k: int, filter: Filter | None = None) -> list[list[Candidate]]:
         """``search`` with contents and fields."""

@@ -13,6 +13,7 @@ import os
 import struct
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from json.encoder import encode_basestring
 from pathlib import Path
 from typing import IO, Any
 
@@ -116,7 +117,8 @@ class RowWriter:
 
 def record(doc: Candidate) -> bytes:
     """Content and meta as UTF-8 JSON. Raises TypeError or ValueError where a field is no JSON value."""
-    return _encode([doc.content, doc.meta]).encode("utf-8", "replace")
+    meta = _encode(doc.meta) if doc.meta else "{}"
+    return f"[{encode_basestring(doc.content)},{meta}]".encode("utf-8", "replace")
 
 
 def _plain(value: Any) -> Any:
