@@ -2,14 +2,15 @@
 
 import json
 import random
+import re
 
 import pytest
 
 from anyrank.core.errors import InputError
 from anyrank.core.types import Ranking
 from anyrank.papers import distillation, fullrank, load, prp, setwise
-from anyrank.testing import Counting, Oracle, OracleModel, ScriptedModel, toy
-from anyrank.testing.llm import flat
+from anyrank.testing import Counting, HostileModel, Oracle, OracleModel, ScriptedModel, toy
+from anyrank.testing.llm import TEXT_FAULTS, flat
 
 IDS = [str(i) for i in range(99, -1, -1)]  # the best first
 TRUTH = {i: float(i) for i in IDS}
@@ -163,3 +164,27 @@ def test_distillation_examples(tmp_path):
     useless = distillation.build(ScriptedModel(lambda p: "no")).batch(before)
     assert distillation.export(path, before, useless) == 0
     assert path.read_text() == ""
+
+
+def test_the_trace_is_ok_only_where_every_answer_was_clean():
+    """Checked against a reader of its own: labels of all documents once, in the asked-for form, after any thinking."""
+    clean = dirty = 0
+    for seed in range(300):
+        said = []
+        model = HostileModel(seed, [f for f in TEXT_FAULTS if f != "raise"])
+
+        def answer(prompt, model=model, said=said):
+            said.extend(model.generate([prompt], max_tokens=9))
+            return said[-1]
+
+        ranking, _ = toy(random.Random(seed).choice([2, 5, 21]), seed)
+        after = load("rankgpt").build(ScriptedModel(answer))(ranking)
+        sizes = [20, 11] if len(ranking) == 21 else [len(ranking)]  # the windows
+        good = [
+            re.fullmatch(r"\[\d+\]( > \[\d+\])*", text := s.text.split("</think>")[-1].strip()) is not None
+            and sorted(map(int, re.findall(r"\d+", text))) == list(range(1, size + 1))
+            for s, size in zip(said, sizes, strict=True)
+        ]
+        assert (after.status == "ok") == all(good), (seed, [s.text[:80] for s in said])
+        clean, dirty = clean + all(good), dirty + (not all(good))
+    assert min(clean, dirty) > 10

@@ -108,7 +108,8 @@ HARD = [
 def hostile_case(name, options, seed):
     """One generated case: hard texts, some candidates, a model that misbehaves."""
     rng = random.Random(f"{name}/{options}/{seed}")
-    n = rng.choice([0, 1, 2, 3, 5, 9, 21])
+    quadratic = name in ("duot5", "duobert") or options.get("sort") == "allpair"
+    n = rng.choice([0, 1, 2, 3, 5, 7] if quadratic else [0, 1, 2, 3, 5, 9, 21])
     members = tuple(Candidate(f"d{i}", f"{rng.choice(HARD)} {i}" * rng.randint(0, 1), float(n - i)) for i in range(n))
     ranking = Ranking(Query("q", rng.choice(HARD)), members)
     model = Hostile(seed) if name in JUDGED else HostileModel(seed)
