@@ -24,6 +24,7 @@ from ..core.types import Candidate
 
 _PAIR = struct.Struct("<QQ")
 _ROW = _PAIR.size
+_HELD = 1024  # rows gathered for one write
 
 
 @dataclass(slots=True, eq=False)
@@ -81,6 +82,7 @@ class RowWriter:
     idx: IO[bytes]
     count: int
     ends: tuple[int, int]
+    fresh: list[tuple[bytes, bytes]] = field(default_factory=list, repr=False)
 
     @classmethod
     def open(cls, folder: Path, keep: int | None = None) -> RowWriter:
@@ -97,15 +99,25 @@ class RowWriter:
 
     def append(self, id: bytes, record: bytes) -> int:
         """The row number of a new record."""
-        self.ids.write(id)
-        self.bin.write(record)
-        self.ends = self.ends[0] + len(id), self.ends[1] + len(record)
-        self.idx.write(_PAIR.pack(*self.ends))
+        self.fresh.append((id, record))
         self.count += 1
+        if len(self.fresh) == _HELD:
+            self._write()
         return self.count - 1
+
+    def _write(self) -> None:
+        sizes = np.array([(len(i), len(r)) for i, r in self.fresh], dtype="<u8").reshape(-1, 2)
+        ends = np.cumsum(sizes, axis=0) + np.array(self.ends, dtype="<u8")
+        self.ids.write(b"".join([i for i, _ in self.fresh]))
+        self.bin.write(b"".join([r for _, r in self.fresh]))
+        self.idx.write(ends.astype("<u8").tobytes())
+        if self.fresh:
+            self.ends = int(ends[-1, 0]), int(ends[-1, 1])
+        self.fresh.clear()
 
     def sync(self) -> None:
         """Ids and records first, then their ends: an end on disk always has what it ends on disk."""
+        self._write()
         for file in (self.ids, self.bin, self.idx):
             file.flush()
             os.fsync(file.fileno())
