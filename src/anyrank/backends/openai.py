@@ -90,8 +90,9 @@ class OpenAI:
         return self._known(self._all(lambda pair, end: self._options(*pair, end), pairs))
 
     def loglikelihood(self, prompts: Sequence[Prompt], continuations: Sequence[str]) -> list[LogProbs]:
-        """By the echo of /completions (vLLM; llama.cpp's Python server), so for plain prompts only; a token that spans
-        the border between prompt and continuation is counted."""
+        """By the echo of /completions, as vLLM has it, so for plain prompts only; a token that spans the border between
+        prompt and continuation is counted. (llama-cpp-python 0.3.36 echoes values one token off for models without a
+        beginning token: ask such a file through the llamacpp backend.)"""
         pairs = list(zip(prompts, continuations, strict=True))
         return self._known(self._all(lambda pair, end: self._echo(*pair, end), pairs))
 
