@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from anyrank.core.errors import InputError
 from anyrank.core.groupings import AllPairs, Bubble, Heap, MergeSort, Pointwise, Sliding, Tournament
-from anyrank.core.rerank import BothOrders, Rerank
+from anyrank.core.pairs import BothOrders
+from anyrank.core.rerank import Rerank
 from anyrank.core.types import Ranking
 from anyrank.testing import Counting, Hostile, Oracle, check_grouping, toy
 

@@ -7,7 +7,8 @@ import pytest
 
 from anyrank.core.errors import InputError, JudgeError, ModelError
 from anyrank.core.groupings import Heap, Pointwise, Sliding
-from anyrank.core.rerank import BothOrders, Rerank
+from anyrank.core.pairs import BothOrders
+from anyrank.core.rerank import Rerank
 from anyrank.core.trace import Usage
 from anyrank.core.types import Candidate, Judgement, Ranking
 from anyrank.testing import Hostile, Oracle, Scripted, check_stage, toy

@@ -136,7 +136,8 @@ def test_hostile_models_lose_and_double_nothing(name, options):
         if step.usage.fallback:
             assert step.notes, seed
         statuses.add(step.status)
-    assert {"ok", "partial"} <= statuses
+    assert "ok" in statuses
+    assert statuses & {"partial", "fallback"}
 
 
 class Liar:

@@ -31,37 +31,6 @@ class Judge(Protocol):
     def __call__(self, groups: Sequence[Group], /) -> Sequence[Judgement]: ...
 
 
-@dataclass(frozen=True)
-class BothOrders:
-    """A judge of pairs asked about (a, b) and (b, a): a consistent winner scores 1 to 0, anything else is a tie.
-
-    Costs two calls a pair. Groups of other sizes are passed on as they are.
-    """
-
-    judge: Judge
-
-    def __call__(self, groups: Sequence[Group]) -> list[Judgement]:
-        asked: list[Group] = []
-        for query, members in groups:
-            asked.append((query, members))
-            if len(members) == 2:
-                asked.append((query, [members[1], members[0]]))
-        said = iter(self.judge(asked))
-        out = []
-        for _, members in groups:
-            one = next(said)
-            if len(members) == 2:
-                two = next(said)
-                (a, b), (b2, a2) = one.scores, two.scores
-                unread = any(map(math.isnan, (a, b, a2, b2)))
-                win = 0 if unread else (a > b and a2 > b2) - (b > a and b2 > a2)
-                usage = one.usage + two.usage
-                usage = usage + Usage(repairs={"unread pair": 1}) if unread else usage
-                one = Judgement([float(win > 0), float(win < 0)], usage)
-            out.append(one)
-        return out
-
-
 @dataclass(slots=True)
 class _Job:
     """One query on its way through a grouping."""
@@ -198,10 +167,11 @@ class Rerank(Stage):
             below = (replace(c, score=done[-1].score - 1.0 - i) for i, c in enumerate(rest))
             done = replace(done, candidates=(*done.candidates, *below))
         if job.usage.fallback and job.notes:
-            log.warning("%s: %d group(s) of query %s kept their order: %s", self.label, job.usage.fallback,
-                        whole.query.id, next(iter(job.notes)))  # fmt: skip
+            what = (self.label, job.usage.fallback, whole.query.id, next(iter(job.notes)))
+            log.warning("%s: %d group(s) of query %s kept their order: %s", *what)
         notes = tuple(job.notes) + ((f"budget spent: {job.spent}",) if job.spent else ())
-        return done.with_step(Step(self.label, job.seconds, job.usage, notes))
+        untouched = job.usage.fallback > 0 and not job.scored
+        return done.with_step(Step(self.label, job.seconds, job.usage, notes, untouched))
 
     @property
     def label(self) -> str:

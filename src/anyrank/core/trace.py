@@ -50,17 +50,21 @@ repairs={'repeat': 3, 'missing': 4})
 @dataclass(frozen=True, slots=True)
 class Step:
     """What one stage did to one ranking. ``seconds`` is this query's share of the batch's wall time;
-    ``notes`` say in words what a count can't (a spent budget, the error behind a fallback)."""
+    ``notes`` say in words what a count can't (a spent budget, the error behind a fallback). ``untouched``: nothing was
+    judged, so the input came through as it was."""
 
     name: str
     seconds: float = 0.0
     usage: Usage = field(default_factory=Usage)
     notes: tuple[str, ...] = ()
+    untouched: bool = False
 
     @property
     def status(self) -> Status:
         """``ok``; ``repaired`` (answers were mended); ``partial`` (some groups were not judged);
         ``fallback`` (none was: the stage passed its input through)."""
+        if self.untouched:
+            return "fallback"
         if self.usage.fallback:
             return "partial" if self.usage.calls + self.usage.cached else "fallback"
         return "repaired" if self.usage.repaired else "ok"
@@ -72,6 +76,7 @@ class Step:
             "status": self.status,
             "seconds": round(self.seconds, 6),
             **asdict(self.usage),
+            "untouched": self.untouched,
             "notes": list(self.notes),
         }
 

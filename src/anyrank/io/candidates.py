@@ -155,6 +155,7 @@ def step_from_dict(record: Mapping[str, Any]) -> Step:
     """A step of a trace from ``Step.as_dict``'s form."""
     try:
         usage = Usage(**{n: record[n] for n in _COUNTS if n in record})
-        return Step(str(record["name"]), float(record.get("seconds", 0.0)), usage, tuple(record.get("notes", ())))
+        seconds, notes = float(record.get("seconds", 0.0)), tuple(record.get("notes", ()))
+        return Step(str(record["name"]), seconds, usage, notes, bool(record.get("untouched", False)))
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(f"a step of the trace can't be read: {type(error).__name__}: {error}") from None

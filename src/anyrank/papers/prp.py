@@ -12,7 +12,8 @@ from typing import Any, Literal
 
 from ..core.errors import InputError
 from ..core.groupings import AllPairs, Grouping, Heap, Sliding
-from ..core.rerank import BothOrders, Judge, Rerank
+from ..core.pairs import BothOrders
+from ..core.rerank import Judge, Rerank
 from ..llm.first_token import FirstToken
 from ..llm.generated import Generated
 from ..llm.library import PAIR, PAIR_TOKEN
