@@ -27,6 +27,7 @@ from onnx import TensorProto, helper, numpy_helper
 Array = NDArray[np.float32]
 MS = "com.microsoft"
 EPS = 1e-12
+CHUNKS = 15
 OPSETS = [helper.make_opsetid("", 21), helper.make_opsetid(MS, 1)]
 
 
@@ -201,10 +202,14 @@ class Bert:
             first = self.op("Slice", q, self.ints(0), self.ints(1), self.ints(1))
             real = self.op("Cast", self.op("Unsqueeze", "attention_mask", self.ints(2)), to=TensorProto.BOOL)
             q = self.op("Where", real, q, first)  # padding repeats [CLS], so it never wins a maximum
-            self.op("Transpose", "words", perm=[1, 0], out="decoder")
-            zero, axis = self.number(128, np.uint8), self.ints(0)
-            body = [helper.make_node("MatMulInteger", ["row", "decoder", zero], ["sums"]),
-                    helper.make_node("ReduceMax", ["sums", axis], ["top"], keepdims=0)]  # fmt: skip
+            parts = [f"decoder_{i}" for i in range(CHUNKS)]  # each part's products fit in the processor's cache
+            turned = self.op("Transpose", "words", perm=[1, 0])
+            self.nodes.append(helper.make_node("Split", [turned], parts, "parts", axis=1, num_outputs=CHUNKS))
+            zero, axis, body = self.number(128, np.uint8), self.ints(0), []
+            for part in parts:
+                body.append(helper.make_node("MatMulInteger", ["row", part, zero], [f"{part}_sums"]))
+                body.append(helper.make_node("ReduceMax", [f"{part}_sums", axis], [f"{part}_top"], keepdims=0))
+            body.append(helper.make_node("Concat", [f"{part}_top" for part in parts], ["top"], axis=0))
             ends = [helper.make_tensor_value_info("row", TensorProto.UINT8, None)]
             tops = [helper.make_tensor_value_info("top", TensorProto.INT32, None)]
             best = self.op("Scan", q, body=helper.make_graph(body, "text", ends, tops), num_scan_inputs=1)

@@ -32,7 +32,7 @@ sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1] / "src
 from bert_graph import Bert  # noqa: E402
 
 from anyrank.backends import onnx as backend  # noqa: E402
-from anyrank.backends.batching import padded  # noqa: E402
+from anyrank.backends.batching import Text, padded  # noqa: E402
 from anyrank.backends.registry import PACKAGE, TABLE, resolve  # noqa: E402
 from anyrank.core.vectors import dots, take  # noqa: E402
 
@@ -72,7 +72,7 @@ def tensors(folder: Path) -> dict[str, np.ndarray]:
     return found
 
 
-def tops(bert: Bert, model: onnx.ModelProto, tokenizer: Path, sample: Sequence[str]) -> dict[str, np.ndarray]:
+def tops(bert: Bert, model: onnx.ModelProto, tokenizer: Path, sample: Sequence[Text]) -> dict[str, np.ndarray]:
     """The absolute maximum of each channel of each tapped activation over real tokens of the sample texts."""
     from tokenizers import Tokenizer
 
@@ -82,8 +82,9 @@ def tops(bert: Bert, model: onnx.ModelProto, tokenizer: Path, sample: Sequence[s
     session = ort.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
     found: dict[str, np.ndarray] = {}
     for text in sample:
-        batch = padded([reader.encode(text)], [0], 0)
-        values = session.run(list(bert.taps.values()), {"input_ids": batch.ids, "attention_mask": batch.mask})
+        batch = padded([reader.encode(*text) if isinstance(text, tuple) else reader.encode(text)], [0], 0)
+        arrays = {"input_ids": batch.ids, "attention_mask": batch.mask, "token_type_ids": batch.types}
+        values = session.run(list(bert.taps.values()), {i.name: arrays[i.name] for i in session.get_inputs()})
         for tap, value in zip(bert.taps, values):
             found[tap] = np.maximum(np.abs(value).max(axis=0), found.get(tap, 0))
     return found

@@ -14,7 +14,7 @@ from ..core.errors import InputError, ModelError
 from .batching import Batch, Ints, Text, cuts, padded, shortened, slices
 from .folder import Declared
 
-MAX_TOKENS = 4096
+MAX_TOKENS = 1024
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -29,8 +29,8 @@ class ModelError(AnyrankError):
 class MissingExtra(AnyrankError, ImportError):
     """An optional package that the asked-for part needs.
 
-    >>> str(MissingExtra("faiss", extra="ann"))
-    "this needs the package 'faiss', which is not installed: pip install 'anyrank[ann]'"
+    >>> str(MissingExtra("pandas", extra="datasets"))
+    "this needs the package 'pandas', which is not installed: pip install 'anyrank[datasets]'"
     """
 
     def __init__(self, package: str, extra: str) -> None:
