@@ -146,8 +146,13 @@ def _cells(e: Evaluation, strong: Callable[[str], str], mark: dict[str, str]) ->
 
 
 def _text(e: Evaluation) -> str:
+    """Two tables, so that neither is too wide for a terminal: quality, and where it is known cost."""
     header, shown = _cells(e, str, {"": " "} if e.comparisons else {})
-    return _tabulate(header, shown, "simple") + "\n\n" + "\n".join(legend(e)) + "\n"
+    end = header.index(e.judged_name) + 1
+    parts = [_tabulate(header[:end], [line[:end] for line in shown], "simple")]
+    if len(header) > end:
+        parts.append(_tabulate([header[0], *header[end:]], [[line[0], *line[end:]] for line in shown], "simple"))
+    return "\n\n".join([*parts, "\n".join(legend(e))]) + "\n"
 
 
 def _markdown(e: Evaluation) -> str:
