@@ -82,6 +82,9 @@ def load(
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token or tokenizer.unk_token
     model.eval().requires_grad_(False)
+    head = model.get_output_embeddings()
+    if head is not None:  # a slice that isn't contiguous would make torch copy the whole layer for each row
+        head.register_forward_pre_hook(lambda _, given: (given[0].contiguous(), *given[1:]))
     return model.to(torch.device(device)), tokenizer
 
 
