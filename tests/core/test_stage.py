@@ -71,6 +71,23 @@ def test_weights_count_and_alone_change_nothing():
     assert (2 * up)(given).ids == up(given).ids
 
 
+def test_a_weight_outlives_a_cut_and_nests():
+    given = Ranking.of("q", ["aa", "b"], ["long", "short"])
+    up, down = longer, Rerank(Scripted(lambda q, m: [-s for s in length(q, m)]))
+    assert (up + 0.9 * down % 2)(given).ids == ["long", "short"]
+    assert (up + 1.1 * down % 2)(given).ids == ["short", "long"]
+    assert (up + 0.1 * (9 * down))(given).ids == ["long", "short"]
+    (2 * find % 3)("apple")
+    assert find.asked[-1] == 3
+    with pytest.raises(InputError, match="weight inf"):
+        float("inf") * up
+
+
+def test_a_chain_of_unions_is_one_union():
+    a, b, c = (Each(lambda r, i=i: Ranking.of(r.query, "12", [f"{i}1", f"{i}2"])) for i in "abc")
+    assert (a | b | c)("q").ids == ["a1", "b1", "c1", "a2", "b2", "c2"]
+
+
 def test_union_pools_by_best_rank_without_mixing_scores():
     out = (find % 1 | Each(lambda r: Ranking(r.query, (Candidate("z"), Candidate("d1", "apple profit")))))("apple")
     assert out.ids == ["d1", "z"]

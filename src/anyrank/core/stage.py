@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -35,12 +36,10 @@ class Stage(ABC):
         return Then(self, after)
 
     def __add__(self, other: Stage) -> Stage:
-        mine = self.stages if type(self) is Fuse and self.method == Combine() else (self,)
-        theirs = other.stages if type(other) is Fuse and other.method == Combine() else (other,)
-        return Fuse((*mine, *theirs))
+        return Fuse((*_parts(self, Combine()), *_parts(other, Combine())))
 
     def __or__(self, other: Stage) -> Stage:
-        return Fuse((self, other), Interleave())
+        return Fuse((*_parts(self, Interleave()), *_parts(other, Interleave())), Interleave())
 
     def __mod__(self, k: int) -> Stage:
         return Then(self, Cut(k))
@@ -51,6 +50,11 @@ class Stage(ABC):
 
 def _ranking(x: Ranking | Query | str, id: str = "q") -> Ranking:
     return x if isinstance(x, Ranking) else Ranking(x if isinstance(x, Query) else Query(id, x))
+
+
+def _parts(stage: Stage, method: Fusion) -> tuple[Stage, ...]:
+    """What a fusion by ``method`` fuses, so that a chain of one operator is one fusion; any other stage is alone."""
+    return stage.stages if isinstance(stage, Fuse) and stage.method == method else (stage,)
 
 
 @dataclass(frozen=True)
@@ -114,10 +118,21 @@ class Keep(Stage):
 
 @dataclass(frozen=True)
 class Weighted(Stage):
-    """A stage with its weight in a fusion; alone it is the stage itself."""
+    """A stage with its weight in a fusion, also after ``%``; alone it is the stage itself. Raises InputError on a
+    weight that is not a finite number."""
 
     stage: Stage
     weight: float
+
+    def __post_init__(self) -> None:
+        if not math.isfinite(self.weight):
+            raise InputError(f"weight {self.weight}: must be a finite number")
+
+    def __mod__(self, k: int) -> Stage:
+        return Weighted(self.stage % k, self.weight)
+
+    def __rmul__(self, weight: float) -> Stage:
+        return Weighted(self.stage, float(weight) * self.weight)
 
     def batch(self, rankings: Sequence[Ranking]) -> list[Ranking]:
         return self.stage.batch(rankings)
