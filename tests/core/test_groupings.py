@@ -1,5 +1,6 @@
 """Groupings: permutations under any judge, the top k with an oracle, call counts."""
 
+import math
 import random
 
 import pytest
@@ -11,7 +12,7 @@ from anyrank.core.groupings import AllPairs, Bubble, Heap, MergeSort, Pointwise,
 from anyrank.core.pairs import BothOrders
 from anyrank.core.rerank import Rerank
 from anyrank.core.types import Ranking
-from anyrank.testing import Counting, Hostile, Oracle, check_grouping, toy
+from anyrank.testing import Counting, Hostile, Oracle, Scripted, check_grouping, toy
 
 EXACT = [
     Pointwise(), AllPairs(), AllPairs(how="sum"), MergeSort(), Sliding(20, 10), Sliding(100, 100), Sliding(2, 1, 10),
@@ -114,6 +115,28 @@ def test_tournament_loses_the_surplus_of_one_group():
     after = Rerank(Oracle({str(i): -float(i) for i in range(100)}), Tournament(20, 10))(Ranking.of("q", ids, ids))
     assert after.ids[:10] == [str(i) for i in range(10)]
     assert after.ids[10:12] != ["10", "11"]
+
+
+@pytest.mark.parametrize("how", ["sum", "wins"])
+def test_one_unread_pair_does_not_sink_its_members(how):
+    ranking, truth = toy(8)
+    best = sorted(ranking.ids, key=lambda i: -truth[i])
+
+    def judge(query, members):
+        ids = [c.id for c in members]
+        return [math.nan] * 2 if ids == best[:2] else [truth[i] for i in ids]
+
+    after = Rerank(Scripted(judge), AllPairs(how))(ranking)
+    assert after.ids == best
+    assert after.status == "partial"
+
+
+def test_passes_of_pairs_that_do_not_carry_upward_settle_no_place():
+    plan = Sliding(2, 2, passes=2)(4)
+    asked = [list(next(plan)[0])]
+    for _ in range(3):
+        asked.append(list(plan.send([[1.0, 0.0]])[0]))
+    assert asked == [[2, 3], [0, 1], [2, 3], [0, 1]]
 
 
 @pytest.mark.parametrize(

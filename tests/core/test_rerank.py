@@ -134,6 +134,16 @@ def test_unread_members_go_behind_and_are_counted():
     assert after.cost.usage.repairs == {"not a number": 1}
 
 
+def test_a_judges_note_reaches_the_trace():
+    def judge(groups):
+        return [Judgement([math.nan] * len(m), Usage(calls=1), "HTTP 401: no such key") for _, m in groups]
+
+    after = Rerank(judge, Sliding(2, 1))(Ranking.of("q", ["a", "b"]))
+    assert (after.status, after.cost.notes) == ("fallback", ("HTTP 401: no such key",))
+    pair = Rerank(BothOrders(judge), Sliding(2, 1))(Ranking.of("q", ["a", "b"]))
+    assert pair.cost.notes == ("HTTP 401: no such key",)
+
+
 def test_a_pair_is_won_only_in_both_orders():
     def first(query, members):  # prefers whatever stands first
         return [1.0, 0.0]

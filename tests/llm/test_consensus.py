@@ -69,6 +69,9 @@ def test_a_shuffle_that_was_only_passed_through_is_no_vote():
     assert after.cost.usage.repairs == {"shuffle not ranked": 4}
     dead = SelfConsistency(Rerank(Hostile(faults=("raise",)), Sliding(12, 12)), 3)(ranking)
     assert (dead.ids, dead.status) == (first, "fallback")
+    unread = Scripted(lambda query, members: [math.nan] * len(members))
+    paid = SelfConsistency(Rerank(unread, Sliding(12, 12)), 3)(ranking)
+    assert (paid.ids, paid.status, paid.cost.usage.calls) == (first, "fallback", 3)
 
 
 def test_contract_and_limits():

@@ -151,6 +151,7 @@ def test_answers_cut_at_the_limit_and_errors_are_told():
     assert cut.usage.repairs == {"other wording": 1, "missing": 2, "cut at max_tokens": 1}
     assert all(map(math.isnan, error.scores))
     assert error.usage.repairs == {"no answer": 1}
+    assert error.note == "overloaded"
 
 
 def test_generation_settings():

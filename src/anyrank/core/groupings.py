@@ -8,6 +8,7 @@ batch. What a returned order leaves out follows in the present order. Equal scor
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from itertools import permutations
@@ -51,7 +52,8 @@ class AllPairs:
     """Every ordered pair, n(n-1) groups in one batch.
 
     ``how="wins"``: a win is 1, a tie 1/2 for each, so contradictory answers to the two orders of a pair weigh as one
-    tie (PRP-Allpair, arXiv 2306.17563). ``how="sum"``: the scores themselves are added (duoT5, arXiv 2101.05667).
+    tie (PRP-Allpair, arXiv 2306.17563). ``how="sum"``: the scores themselves are added (duoT5, arXiv 2101.05667);
+    scores that were not had (-inf) count as the candidate's mean.
     """
 
     how: str = "wins"
@@ -62,10 +64,16 @@ class AllPairs:
 
     def __call__(self, n: int) -> Plan:
         pairs = [list(p) for p in permutations(range(n), 2)]
-        points = [0.0] * n
+        points, judged = [0.0] * n, [0] * n
         for (i, j), (a, b) in zip(pairs, (yield pairs)):
-            points[i] += a if self.how == "sum" else 0.5 * ((a > b) + (a >= b))
-            points[j] += b if self.how == "sum" else 0.5 * ((b > a) + (b >= a))
+            if self.how == "wins":
+                a, b = 0.5 * ((a > b) + (a >= b)), 0.5 * ((b > a) + (b >= a))
+            for member, score in ((i, a), (j, b)):
+                if score > -math.inf:
+                    points[member] += score
+                    judged[member] += 1
+        most = max(judged, default=0)
+        points = [p * (most / k) if k else -math.inf for p, k in zip(points, judged)]
         return {i: points[i] for i in best_first(points)}
 
 
@@ -91,7 +99,7 @@ class Sliding:
     def __call__(self, n: int) -> Plan:
         order = list(range(n))
         for done in range(self.passes):
-            top = done if self.size == 2 else 0  # a pass of pairs settles one more place at the top
+            top = done if (self.size, self.stride) == (2, 1) else 0  # a pass of pairs settles one more place at the top
             end = n
             while end - top > 1:
                 start = max(top, end - self.size)

@@ -37,6 +37,6 @@ class BothOrders:
                 win = 0 if unread else (a > b and a2 > b2) - (b > a and b2 > a2)
                 usage = one.usage + two.usage
                 usage = usage + Usage(repairs={"unread pair": 1}) if unread else usage
-                one = Judgement([float(win > 0), float(win < 0)], usage)
+                one = Judgement([float(win > 0), float(win < 0)], usage, one.note or two.note)
             out.append(one)
         return out

@@ -199,18 +199,18 @@ def _read(answer: Judgement | Exception, n: int) -> tuple[list[float], Usage, st
         return [-math.inf] * n, Usage(fallback=1), _say(answer)
     try:
         scores = [float(s) for s in answer.scores]
-        usage = answer.usage
+        usage, said = answer.usage, answer.note[:300]
     except (AttributeError, TypeError, ValueError) as error:
         return [-math.inf] * n, Usage(calls=1, fallback=1), f"unreadable judgement: {_say(error)}"
     if len(scores) != n:
         return [-math.inf] * n, usage + Usage(fallback=1), f"{len(scores)} scores for a group of {n}"
     unread = sum(math.isnan(s) or s == math.inf for s in scores)
     if unread == n:
-        return [-math.inf] * n, usage + Usage(fallback=1), "no member of a group was scored"
+        return [-math.inf] * n, usage + Usage(fallback=1), said or "no member of a group was scored"
     if unread:
         scores = [-math.inf if math.isnan(s) or s == math.inf else s for s in scores]
         usage = usage + Usage(repairs={"not a number": unread})
-    return scores, usage, ""
+    return scores, usage, said
 
 
 def each(groups: Sequence[Group]) -> Iterator[tuple[Query, Candidate]]:

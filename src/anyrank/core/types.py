@@ -142,11 +142,12 @@ class Ranking(Sequence[Candidate]):
 class Judgement:
     """A judge's word on one group: a score a member, higher is better, and what it cost.
 
-    NaN marks a member the judge could not score.
+    NaN marks a member the judge could not score; ``note`` says why, for the trace.
     """
 
     scores: Sequence[float]
     usage: Usage = field(default_factory=lambda: Usage(calls=1))
+    note: str = ""
 
 
 def strict(scores: Sequence[float]) -> list[float]:

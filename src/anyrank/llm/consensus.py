@@ -55,7 +55,7 @@ class SelfConsistency(Stage):
         usage, notes = cost.usage, cost.notes
         if orders and len(orders) < len(answers):
             usage = usage + Usage(repairs={"shuffle not ranked": len(answers) - len(orders)})
-        step = Step(self.name, cost.seconds, usage, tuple(dict.fromkeys(notes)))
+        step = Step(self.name, cost.seconds, usage, tuple(dict.fromkeys(notes)), untouched=bool(answers) and not orders)
         points = borda(orders, len(ranking))
         scores = points if orders else [0.0] * len(ranking)
         if orders and self.how == "kemeny":

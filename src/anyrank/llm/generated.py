@@ -56,7 +56,7 @@ class Generated:
         n, t = len(asked.names), self.template
         usage = said.usage + Usage(truncated=asked.truncated)
         if said.finish == "error":
-            return Judgement([math.nan] * n, usage + Usage(repairs={"no answer": 1}))
+            return Judgement([math.nan] * n, usage + Usage(repairs={"no answer": 1}), said.error)
         read = read_order if t.answer == "order" else read_best
         text = said.text if "<think>" in said.text else t.assistant + said.text
         reading = read(text, n, t.labels, tagged=t.tagged, valid=t.valid, extract=t.extract)

@@ -63,7 +63,7 @@ class Votes:
         usage = sum((v.usage for v in votes), Usage())
         good = [v.scores for v in votes if len(v.scores) == n and not all(map(math.isnan, v.scores))]
         if not good:
-            return Judgement([math.nan] * n, usage)
+            return Judgement([math.nan] * n, usage, next((v.note for v in votes if v.note), ""))
         if len(good) < len(votes):
             usage = usage + Usage(repairs={"unread vote": len(votes) - len(good)})
         return Judgement([math.fsum(points) for points in zip(*map(beaten, good))], usage)
@@ -85,4 +85,4 @@ def _back(said: Judgement, order: Sequence[int]) -> Judgement:
     scores = [math.nan] * len(order)
     for i, score in zip(order, said.scores):
         scores[i] = score
-    return Judgement(scores, said.usage)
+    return Judgement(scores, said.usage, said.note)
