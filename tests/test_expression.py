@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anyrank.core.fusion import RRF
+from anyrank.core.fusion import RRF, Interleave
 from anyrank.core.stage import Cut, Each, Fuse, Keep, Stage, Then
 from anyrank.core.types import Ranking
 from anyrank.expression import Part, PipelineError, Settings, parse
@@ -49,6 +49,11 @@ def read(text, **kw):
         ('bm25 >> keep("first")', A >> Keep("first")),
         ("rrf(bm25 % 5, splade)", Fuse((A % 5, B), RRF())),
         ("  bm25  ", A),
+        ("bm25\n  % 7\u00a0>>\tsplade", A % 7 >> B),
+        ('bm25 >> keep("two  blanks")', A >> Keep("two  blanks")),
+        ("bm25 + -0.5 * splade", A + -0.5 * B),
+        ("bm25 + 0.5 * splade % 3", A + 0.5 * (B % 3)),
+        ("bm25 | splade | bm25", Fuse((A, B, A), Interleave())),
     ],
 )
 def test_text_and_operators_build_the_same(text, stage):
@@ -82,7 +87,8 @@ def test_arguments_reach_the_stage():
         ("find(open('x'))", "an argument is a number", "open('x')"),
         ("rrf()", "fuses stages", "rrf()"),
         ("'é' and bm25 >> nope", "operators", "'é' and bm25 >> nope"),
-        ("True * bm25", "a weight is a number", "True"),
+        ("True * bm25", "a weight is a finite number", "True"),
+        ("1e999 * bm25", "a weight is a finite number", "1e999"),
         ("", "this is not a pipeline", ""),
         ("bm25 >>", "this is not a pipeline", ""),
     ],

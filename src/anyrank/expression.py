@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 import difflib
+import re
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -60,7 +61,7 @@ def parse(
         from .names import names as all_names
 
         names = all_names()
-    text = " ".join(text.split())
+    text = _SPACE.sub(lambda m: m[1] or " ", text).strip()
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", SyntaxWarning)
@@ -71,6 +72,9 @@ def parse(
         raise PipelineError(message, text, at, at + 1) from None
     return _Reader(text, settings or Settings(), names).stage(tree, starts)
 
+
+_SPACE = re.compile(r"""("[^"]*"|'[^']*')|\s+""")
+"""White space, or a quoted text, in which it is left alone."""
 
 _OPERATORS = (ast.RShift, ast.Add, ast.BitOr, ast.Mod, ast.Mult)
 
@@ -107,10 +111,11 @@ class _Reader:
                 raise self.fail(node.right, "the cut-off after '%' is a whole number of at least 1")
             return self.stage(node.left, first) % k
         if isinstance(node.op, ast.Mult):
-            weight, part = (node.left, node.right) if isinstance(node.left, ast.Constant) else (node.right, node.left)
+            signed = isinstance(node.left, ast.Constant | ast.UnaryOp)
+            weight, part = (node.left, node.right) if signed else (node.right, node.left)
             w = self.value(weight)
-            if not isinstance(w, int | float) or isinstance(w, bool):
-                raise self.fail(weight, "a weight is a number: 0.5 * bm25")
+            if not isinstance(w, int | float) or isinstance(w, bool) or not abs(w) < float("inf"):
+                raise self.fail(weight, "a weight is a finite number: 0.5 * bm25")
             return float(w) * self.stage(part, first)
         left = self.stage(node.left, first)
         if isinstance(node.op, ast.RShift):

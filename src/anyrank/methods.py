@@ -25,6 +25,8 @@ def language_model(name: str) -> Any:
     >>> language_model("openai:qwen3@http://127.0.0.1:8080/v1").base_url
     'http://127.0.0.1:8080/v1'
     """
+    if not isinstance(name, str):
+        raise InputError(f"a model is named by a text in quotes, not by {name!r}")
     kind, colon, rest = name.partition(":")
     return _opened(kind, rest) if colon and kind in _KINDS else _opened("hf", name)
 

@@ -21,6 +21,8 @@ SHIPPED = {"splade": "splade-tiny", "minilm": "minilm"}
 @cache
 def model(name: str) -> Any:
     """The model of a registry name, hub id or folder, loaded once a process."""
+    if not isinstance(name, str):
+        raise InputError(f"a model is named by a text in quotes, not by {name!r}")
     from .backends.onnx import load
 
     return load(name)
@@ -35,7 +37,14 @@ def _collection(settings: Settings, what: str) -> Any:
 def _bm25(settings: Settings, k: int = 1000) -> Stage:
     from .retrieve.stages import BM25
 
-    return BM25(_collection(settings, "bm25").lexical, k, settings.filter)
+    return BM25(_collection(settings, "bm25").lexical, _count(k), settings.filter)
+
+
+def _count(k: Any) -> int:
+    """How many results are wanted. Raises InputError on anything but a whole number of at least 1."""
+    if not isinstance(k, int) or isinstance(k, bool) or k < 1:
+        raise InputError(f"k={k!r}: expected a whole number of at least 1")
+    return k
 
 
 def _search(settings: Settings, name: str, k: int = 1000) -> Stage:
@@ -44,7 +53,7 @@ def _search(settings: Settings, name: str, k: int = 1000) -> Stage:
     collection, encoder = _collection(settings, name), model(SHIPPED.get(name, name))
     if not hasattr(encoder, "encode"):
         raise InputError(f"{name} scores candidates and can't search: put it after '>>'")
-    return VectorSearch(collection.vectors(encoder.name), encoder, collection, k)
+    return VectorSearch(collection.vectors(encoder.name), encoder, collection, _count(k))
 
 
 def _score(
@@ -95,7 +104,7 @@ PARTS: dict[str, Part | Fusion] = {
     "model": Part('any model by name, hub id or folder: model("path")', source=_search, then=_score),
     "search": Part("search with a model's stored vectors, also after '>>': search(\"minilm\")", _search, _search),
     "passages": Part('long texts split, scored and aggregated: passages("splade", aggregate="max")', then=_passages),
-    "keep": Part('remember the scores so far under a name: keep("bm25")', then=lambda settings, name: Keep(name)),
+    "keep": Part('remember the scores so far under a name: keep("bm25")', then=lambda settings, name: Keep(str(name))),
     "prior": Part("the scores so far, as one part of a fusion: splade + prior", then=lambda settings: Each(_as_it_is)),
     "rrf": RRF(),
     "borda": Borda(),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from .core.errors import InputError
 from .core.stage import Stage
 from .core.types import Ranking
 from .expression import Settings, parse
@@ -21,6 +22,10 @@ def rerank(query: Any, documents: Iterable[Any], pipeline: str | Stage = DEFAULT
     >>> best.ids, best.status
     (['1', '0'], 'ok')
     """
+    if isinstance(documents, str):
+        raise InputError("documents is one text: give a list of them")
+    if top is not None and top < 1:
+        raise InputError(f"top={top}: must be at least 1, or None for all")
     stage = parse(pipeline, starts=False) if isinstance(pipeline, str) else pipeline
     ranking = stage(Ranking.of(query, documents))
     return ranking if top is None else ranking[:top]
