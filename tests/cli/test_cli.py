@@ -58,6 +58,25 @@ def test_update_delete_and_counts(index, tmp_path):
     assert "no results" in call("search", index, "zebra").stdout
 
 
+def test_ids_to_delete_stand_one_a_line(tmp_path):
+    docs, ids = tmp_path / "c.csv", tmp_path / "ids.txt"
+    docs.write_text("id,text\na b,wing\na,wing\nb,wing\n")
+    ids.write_text("a b\n\n")
+    call("index", docs, "-o", tmp_path / "ix")
+    assert json.loads(call("index", ids, "-o", tmp_path / "ix", "--delete", "--json").stdout)["changed"] == 1
+    left = json.loads(call("search", tmp_path / "ix", "wing", "--json").stdout)["ranking"]
+    assert sorted(r["id"] for r in left) == ["a", "b"]
+
+
+def test_filters_find_the_numbers_of_a_table(tmp_path):
+    docs = tmp_path / "c.csv"
+    docs.write_text("id,text,year,draft\na,wing,1990,true\nb,wing,1991,false\n")
+    call("index", docs, "-o", tmp_path / "ix")
+    for chosen in ("year=1991", "draft=false"):
+        found = json.loads(call("search", tmp_path / "ix", "wing", "--json", "--filter", chosen).stdout)
+        assert [r["id"] for r in found["ranking"]] == ["b"]
+
+
 def test_vectors_and_pipelines(corpus, tmp_path):
     ix = tmp_path / "ix"
     out = call("index", corpus, "-o", ix, "--encode", "minilm", "--encode", "splade", "--json").stdout
@@ -106,6 +125,22 @@ def test_a_stopped_job_is_resumed(index, tmp_path):
     assert not out.with_suffix(".trec.journal").exists()
 
 
+def test_a_job_on_an_index_that_has_changed_is_another_job(index, corpus):
+    from anyrank.cli.common import stamp
+
+    before = stamp(index, None, corpus)
+    call("index", corpus, "-o", index, "--update")
+    assert stamp(index, None, corpus) != before
+
+
+def test_ids_that_a_run_cannot_hold_are_told_before_the_work(index, tmp_path):
+    queries, out = tmp_path / "q.tsv", tmp_path / "out.trec"
+    queries.write_text("q 1\twing\n")
+    with pytest.raises(InputError, match="can't hold the query id 'q 1'"):
+        call("search", index, "--queries", queries, "-o", out)
+    assert not out.with_suffix(".trec.journal").exists()
+
+
 def test_lists_through_a_pipe():
     lines = [
         {"query": "capital of France", "documents": ["Lyon is a city", "Paris is the capital of France"]},
@@ -135,6 +170,13 @@ def test_lists_through_a_pipe():
         (["index", "CORPUS", "-o", "INDEX", "--update", "--delete"], "choose one"),
         (["compare", "qrels", "one.trec"], "takes two runs"),
         (["models", "get", "minilmm"], "minilm"),
+        (["index", "ids.txt", "-o", "INDEX", "--delete"], "ids.txt"),
+        (["index", "CORPUS", "-o", "."], "holds other files"),
+        (["index", "CORPUS", "-o", "/proc/none/x"], "/proc/none"),
+        (["search", "INDEX", "x", "-p", 'bm25(k="10")'], "whole number"),
+        (["search", "INDEX", "x", "-p", "bm25(k=1.5)"], "whole number"),
+        (["search", "INDEX", "x", "-p", "bm25 >> model(3)"], "text in quotes"),
+        (["search", "INDEX", "x", "-p", "bm25 >> rankgpt(model=3)"], "text in quotes"),
     ],
 )
 def test_mistakes_end_with_code_2_or_3_and_one_clear_message(args, said, index, corpus, tmp_path, monkeypatch, capsys):
@@ -158,7 +200,13 @@ def test_help_and_version_of_every_command():
     assert call("version").stdout.startswith("anyrank 0.")
 
 
-def test_a_closed_pipe_is_no_crash(index):
-    code = f"{sys.executable} -m anyrank search {index} wing | head -c 1 >/dev/null"
-    done = subprocess.run(["bash", "-c", code], capture_output=True, text=True)
-    assert "Traceback" not in done.stderr
+def test_a_closed_pipe_ends_quietly_with_its_own_code(tmp_path):
+    queries, docs = tmp_path / "q.tsv", tmp_path / "c.csv"
+    queries.write_text("".join(f"q{i}\twing\n" for i in range(2000)))
+    docs.write_text("id,text\na,wing " + "w" * 200 + "\n")
+    call("index", docs, "-o", tmp_path / "ix")
+    search = f"{sys.executable} -m anyrank search {tmp_path / 'ix'} --queries {queries}"
+    done = subprocess.run(
+        ["bash", "-c", f"{search} | head -c 1; exit ${{PIPESTATUS[0]}}"], capture_output=True, text=True
+    )
+    assert (done.returncode, done.stderr) == (141, "")

@@ -93,3 +93,9 @@ def test_a_list_without_texts_is_only_a_ranking():
     assert ranking_from_dict({"query": "q", "ranking": [{"id": "a", "score": 1}]})[0] == Candidate("a", None, 1.0)
     with pytest.raises(ValueError, match=r"documents\[0\]: no document text"):
         ranking_from_dict({"query": "q", "documents": [{"id": "a", "score": 1}]})
+
+
+@pytest.mark.parametrize("trace", [3, "x", [3], [{"name": "a", "repairs": 3}], [{"name": "a", "calls": "many"}]])
+def test_a_trace_that_is_none_is_refused(trace):
+    with pytest.raises(ValueError, match="trace"):
+        ranking_from_dict({"query": "q", "documents": ["a"], "trace": trace})

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 from importlib import import_module
+from typing import Any
 
 import click
 
@@ -24,7 +26,7 @@ COMMANDS = {
 
 EXIT = """\b
 Exit codes: 0 done; 1 done, but some queries were not (fully) reranked; 2 bad input or usage;
-3 a model or an optional package can't be had; 130 interrupted.
+3 a model or an optional package can't be had; 130 interrupted; 141 the reader of the output has gone.
 """
 
 
@@ -40,6 +42,13 @@ class Commands(click.Group):
             assert isinstance(found, click.Command)
             return found
         return super().get_command(ctx, name)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:  # whoever read the output has gone: nothing more can be said
+            sys.stdout = open(os.devnull, "w")  # noqa: SIM115
+            raise click.exceptions.Exit(141) from None
 
 
 @click.group(cls=Commands, epilog=EXIT, context_settings={"help_option_names": ["-h", "--help"]})
@@ -76,7 +85,8 @@ def main() -> None:
     except AnyrankError as error:
         click.echo(f"anyrank: {error}", err=True)
         sys.exit(2 if isinstance(error, InputError) else 3)
-    except BrokenPipeError:
-        sys.stderr.close()
-        sys.exit(141)
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        click.echo(f"anyrank: {where}{error.strerror or error}", err=True)
+        sys.exit(2)
     sys.exit(result if isinstance(result, int) else 0)

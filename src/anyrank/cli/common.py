@@ -43,12 +43,17 @@ def job(
     """Run a long job into a run file, journalled query by query beside it, so that a killed job can be resumed. Returns
     the exit code."""
     from ..io.journal import Journal
+    from ..io.runs import one_word
 
     queries = [r.query for r in rankings]
+    for query in queries:
+        one_word("query id", query.id)
     with Journal.open(f"{out}.journal", settings, resume=resume) as journal:
         if resume and len(journal):
             click.echo(f"resuming: {len(journal)} of {len(queries)} queries are done", err=True)
         for done in batches(stage, [r for r in rankings if r.query.id not in journal], what):
+            for c in done:
+                one_word("document id", c.id)
             journal.append(done)
         code = report_status(journal.rankings(queries))
         journal.finish(out, queries)
@@ -57,12 +62,14 @@ def job(
 
 
 def stamp(*paths: str | Path | None) -> list[tuple[str, int, int]]:
-    """Name, size and time of input files (of an index: of its manifest), so that a resumed job is the same job."""
+    """Name, size and time of input files (of an index: of its manifest and its last commit), so that a resumed job is
+    the same job."""
     found = []
-    for path in paths:
-        if path and (place := Path(path)).exists():
-            place = place / "manifest.json" if (place / "manifest.json").is_file() else place
-            found.append((str(path), place.stat().st_size, place.stat().st_mtime_ns))
+    for path in (p for p in paths if p):
+        inside = [p for n in ("manifest.json", "lexical/meta.json") if (p := Path(path) / n).is_file()]
+        for place in inside or [Path(path)]:
+            if place.exists():
+                found.append((str(path), place.stat().st_size, place.stat().st_mtime_ns))
     return found
 
 
@@ -94,8 +101,10 @@ def as_json(value: Any) -> str:
 def filters(pairs: Sequence[str]) -> dict[str, Any] | None:
     """Filters from ``field=value`` and ``field=low..high`` (either end may be left out).
 
+    A number or true or false also finds the same as text, which tables hold.
+
     >>> filters(["lang=en", "year=1990..", "draft=false"])
-    {'lang': 'en', 'year': (1990, None), 'draft': False}
+    {'lang': 'en', 'year': (1990, None), 'draft': [False, 'false']}
     """
     found: dict[str, Any] = {}
     for pair in pairs:
@@ -103,8 +112,13 @@ def filters(pairs: Sequence[str]) -> dict[str, Any] | None:
         if not sign or not name:
             raise InputError(f"filter {pair!r}: expected field=value or field=low..high")
         low, dots, high = value.partition("..")
-        found[name] = (_value(low), _value(high)) if dots else _value(value)
+        found[name] = (_value(low), _value(high)) if dots else _either(value)
     return found or None
+
+
+def _either(text: str) -> Any:
+    value = "" if text == "" else _value(text)
+    return value if isinstance(value, str) else [value, text]
 
 
 def _value(text: str) -> Any:

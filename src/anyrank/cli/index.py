@@ -51,6 +51,7 @@ def index_command(
     """
     from ..io.corpus import DOCUMENT, read_documents
     from ..io.dataset import Dataset
+    from ..io.files import texts
     from ..names import SHIPPED, model
     from ..retrieve.build import build
     from ..retrieve.collection import Collection
@@ -66,7 +67,7 @@ def index_command(
 
         changed = 0
         if delete:
-            changed = Collection.open(out).delete(Path(corpus).read_text(encoding="utf-8").split())
+            changed = Collection.open(out).delete([i for _, line in texts(corpus) if (i := line.strip())])
         elif update:
             changed = Collection.open(out).update(documents())
         elif not _built(out) or overwrite:
@@ -94,6 +95,6 @@ def _advance(bar: Any, done: int) -> None:
 
 def _built(folder: Path) -> bool:
     """Whether a finished index lies there."""
-    from ..retrieve.manifest import Manifest
+    from ..retrieve.manifest import NAME, Manifest
 
-    return folder.is_dir() and any(folder.iterdir()) and Manifest.read(folder).complete
+    return (folder / NAME).is_file() and Manifest.read(folder).complete

@@ -18,7 +18,7 @@ _LISTS = ("documents", "candidates", "ranking")
 _QUERY_IDS = ("qid", "id", "_id", "query_id")
 _NOT_META = {*_LISTS, *_QUERY_IDS, "query", "text", "content", "status", "cost", "trace"}
 _TEXTS = (*DOCUMENT.text, "passage", "segment")
-_COUNTS = [f.name for f in fields(Usage)]
+_COUNTS = [f.name for f in fields(Usage) if f.name != "repairs"]
 
 
 def read_rankings(path: File) -> Iterator[Ranking]:
@@ -74,7 +74,10 @@ def ranking_from_dict(record: Record, id: str = "q") -> Ranking:
             scores[place] = candidate.score
     ranking = Ranking(query, tuple(found))
     ranking = ranking.ordered(scores if len(scores) == len(found) else range(len(found)))
-    return ranking.with_step(*map(step_from_dict, record.get("trace", ())))
+    trace = record.get("trace") or []
+    if not isinstance(trace, list):
+        raise InputError(f"the trace is {type(trace).__name__}: expected a list of steps")
+    return ranking.with_step(*map(step_from_dict, trace))
 
 
 def ranking_to_dict(ranking: Ranking, origin: Ranking | None = None, *, texts: bool = False) -> dict[str, Any]:
@@ -154,8 +157,9 @@ def _score(item: Record) -> float:
 def step_from_dict(record: Mapping[str, Any]) -> Step:
     """A step of a trace from ``Step.as_dict``'s form."""
     try:
-        usage = Usage(**{n: record[n] for n in _COUNTS if n in record})
+        counts = {n: int(record[n]) for n in _COUNTS if n in record}
+        usage = Usage(**counts, repairs=dict(record.get("repairs") or {}))
         seconds, notes = float(record.get("seconds", 0.0)), tuple(record.get("notes", ()))
         return Step(str(record["name"]), seconds, usage, notes, bool(record.get("untouched", False)))
-    except (KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise InputError(f"a step of the trace can't be read: {type(error).__name__}: {error}") from None

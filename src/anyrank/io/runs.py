@@ -68,18 +68,18 @@ def write_run(path: File, rankings: Iterable[Ranking], tag: str = "anyrank") -> 
     Raises InputError on ids or a tag that white-space columns can't hold, on scores that aren't finite, and on a
     query that comes twice.
     """
-    _one_word("tag", tag)
+    one_word("tag", tag)
     done: set[str] = set()
     with atomic(path) as f:
         for ranking in rankings:
             query = ranking.query.id
-            _one_word("query id", query)
+            one_word("query id", query)
             if query in done:
                 raise InputError(f"query {query!r} comes twice")
             done.add(query)
             scores = ranking.scores
             for c in ranking:
-                _one_word("document id", c.id)
+                one_word("document id", c.id)
                 if not -_SINGLE < c.score < _SINGLE:
                     what = f"document {c.id!r} of query {query!r} has the score {c.score}"
                     raise InputError(f"{what}: a run needs finite numbers (single precision)")
@@ -125,7 +125,8 @@ def _all_known(kind: str, missing: Mapping[str, str], total: int, path: File | N
         raise InputError(f"unknown {kind} id {id!r}: it is not among {where}{count}", path=path)
 
 
-def _one_word(what: str, text: str) -> None:
+def one_word(what: str, text: str) -> None:
+    """Raises InputError on an id or a tag that white-space columns can't hold."""
     raw = text.encode()
     if raw.split() != [raw]:
         raise InputError(f"a TREC file can't hold the {what} {text!r}: expected one word without white space")
