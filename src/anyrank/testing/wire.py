@@ -69,7 +69,7 @@ def wire(answer: Answer) -> Iterator[str]:
 
 
 def model_answers(backend: Any, tokenize: Callable[[str], list[int]], piece: Callable[[int], str]) -> Answer:
-    """Answers of the hf backend's decoder: completions, chat, top log-probabilities and echo in the field's wire format.
+    """Answers of the hf backend's decoder: completions, chat, top log-probabilities and echo in the usual wire format.
     ``tokenize`` gives a rendered text's ids, ``piece`` the text of one."""
 
     def logprobs(ids: list[int], keep: int) -> Any:
