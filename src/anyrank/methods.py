@@ -20,7 +20,8 @@ def language_model(name: str) -> Any:
     """The backend that a model's name stands for: ``hf:`` and a hub id or folder (transformers, also without the
     prefix), ``llamacpp:`` and a GGUF file, ``openai:MODEL@URL`` for a server that speaks OpenAI's dialect (without
     ``@URL`` the hosted one, with the key in OPENAI_API_KEY), ``classifier:`` and a sequence-classification model. A
-    name in ``anyrank models list`` is fetched first. One process opens a model once.
+    name in ``anyrank models list`` is fetched first. One process opens a model once. A prompt that doesn't fit a local
+    model loses its middle and is counted as truncated, so that one long document doesn't end a long job.
 
     >>> language_model("openai:qwen3@http://127.0.0.1:8080/v1").base_url
     'http://127.0.0.1:8080/v1'
@@ -52,13 +53,13 @@ def _file(name: str) -> str:
 def _hf(name: str) -> Any:
     from .backends.hf import HF
 
-    return HF(_file(name))
+    return HF(_file(name), overflow="middle")
 
 
 def _llamacpp(name: str) -> Any:
     from .backends.llamacpp import LlamaCpp
 
-    return LlamaCpp(_file(name))
+    return LlamaCpp(_file(name), overflow="middle")
 
 
 def _openai(name: str) -> Any:
@@ -95,7 +96,7 @@ def build(
     **options: Any,
 ) -> Stage:
     """A paper's method over a model. ``cache``: a file that keeps the model's answers; ``depth`` and the budgets as in
-    `Rerank`; other options are the method's own."""
+    `Rerank`; ``template`` a YAML file in rank_llm's fields; other options are the method's own."""
     from .llm.cached import Cached
     from .papers import load
 
@@ -106,6 +107,10 @@ def build(
         if judges:
             raise InputError(f"{paper} scores pairs and keeps no answers: leave cache out")
         backend = Cached(backend, cache)
+    if isinstance(options.get("template"), str):
+        from .llm.template_file import load_template
+
+        options["template"] = load_template(options["template"])
     limits: dict[str, Any] = {
         "depth": depth,
         "max_calls": max_calls,

@@ -173,6 +173,7 @@ def test_lists_through_a_pipe():
         (["index", "ids.txt", "-o", "INDEX", "--delete"], "ids.txt"),
         (["index", "CORPUS", "-o", "."], "holds other files"),
         (["index", "CORPUS", "-o", "/proc/none/x"], "/proc/none"),
+        (["search", "INDEX", "\udcff"], "not UTF-8"),
         (["search", "INDEX", "x", "-p", 'bm25(k="10")'], "whole number"),
         (["search", "INDEX", "x", "-p", "bm25(k=1.5)"], "whole number"),
         (["search", "INDEX", "x", "-p", "bm25 >> model(3)"], "text in quotes"),
@@ -198,6 +199,15 @@ def test_help_and_version_of_every_command():
         assert "Usage:" in out
         assert not args or args == ["models"] or args == ["papers"] or "anyrank " + args[0] in out
     assert call("version").stdout.startswith("anyrank 0.")
+
+
+def test_what_is_printed_does_not_steer_the_terminal(tmp_path):
+    docs = tmp_path / "c.jsonl"
+    docs.write_text(json.dumps({"id": "a\x1b[2J", "text": "wing \x1b[31m red"}))
+    call("index", docs, "-o", tmp_path / "ix")
+    out = call("search", tmp_path / "ix", "wing").stdout
+    assert "red" in out
+    assert "\x1b" not in out
 
 
 def test_a_closed_pipe_ends_quietly_with_its_own_code(tmp_path):

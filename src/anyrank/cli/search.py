@@ -48,6 +48,8 @@ def search_command(
         raise InputError("give one QUERY, or a file of them with --queries")
     if resume and out is None:
         raise InputError("--resume goes with --out")
+    if query is not None and any("\ud800" <= c <= "\udfff" for c in query):
+        raise InputError("the QUERY is not UTF-8")
     asked = [Query("q1", query)] if queries is None else read_queries(queries)
     depth = k or (10 if out is None else 1000)
     stage = parse(pipeline, Settings(Collection.open(index), filters(pairs))) % depth
@@ -74,5 +76,10 @@ def _text(r: Ranking, titled: bool, width: int = 160) -> str:
     for rank, c in enumerate(r, 1):
         text = " ".join(str(c.content or "").split())
         short = text if len(text) <= width else text[: width - 1] + "…"
-        lines.append(f"{rank:3}. {c.score:8.3f}  {c.id}\n     {short}")
-    return "\n".join(lines) if len(r) else "\n".join([*lines, "no results"])
+        lines += [f"{rank:3}. {c.score:8.3f}  {c.id}", f"     {short}"]
+    return "\n".join(map(_printable, lines if len(r) else [*lines, "no results"]))
+
+
+def _printable(line: str) -> str:
+    """A line without the characters that steer a terminal."""
+    return line if line.isprintable() else "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in line)
