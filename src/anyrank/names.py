@@ -3,10 +3,12 @@ each entry point is a `Part`, or a fusion."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from functools import cache
 from importlib.metadata import entry_points
 from typing import Any
+from urllib.parse import quote, unquote
 
 from .core.errors import InputError
 from .core.fusion import RRF, Borda, Combine, Fusion, Interleave
@@ -53,7 +55,28 @@ def _search(settings: Settings, name: str, k: int = 1000) -> Stage:
     collection, encoder = _collection(settings, name), model(SHIPPED.get(name, name))
     if not hasattr(encoder, "encode"):
         raise InputError(f"{name} scores candidates and can't search: put it after '>>'")
-    return VectorSearch(collection.vectors(encoder.name), encoder, collection, _count(k))
+    kept = stored(encoder.name)
+    if kept not in collection.encoded:
+        known = ", ".join(map(model_of, collection.encoded)) or "none"
+        raise InputError(f"the index holds no vectors of {encoder.name!r} (it has: {known}): add them with --encode")
+    return VectorSearch(collection.vectors(kept), encoder, collection, _count(k))
+
+
+def stored(name: str) -> str:
+    """The name under which a collection keeps the vectors of a model: its own, or of a hub id or a path one that a
+    folder can have.
+
+    >>> stored("minilm"), stored("owner/name"), model_of(stored("../a b"))
+    ('minilm', '_owner+2Fname', '../a b')
+    """
+    if re.fullmatch(r"[^\W_][\w.+-]*", name):
+        return name
+    return "_" + quote(name, safe="").replace("~", "%7E").replace("%", "+")
+
+
+def model_of(kept: str) -> str:
+    """The model whose vectors are kept under that name."""
+    return unquote(kept[1:].replace("+", "%")) if kept.startswith("_") else kept
 
 
 def _score(
@@ -73,8 +96,8 @@ def _score(
 
 def _stored(settings: Settings, name: str) -> Any:
     """The stored vectors of a collection, where it has them."""
-    held = settings.collection is not None and name in settings.collection.encoded
-    return settings.collection.vectors(name) if held else None
+    held = settings.collection is not None and stored(name) in settings.collection.encoded
+    return settings.collection.vectors(stored(name)) if held else None
 
 
 def _passages(

@@ -86,6 +86,19 @@ def test_vectors_and_pipelines(corpus, tmp_path):
         assert found["ranking"][0]["id"] == "d3", pipeline
 
 
+def test_vectors_of_a_model_in_a_folder(corpus, index):
+    from anyrank.backends.registry import resolve
+
+    folder = str(resolve("minilm"))
+    out = call("index", corpus, "-o", index, "--encode", folder, "--json").stdout
+    assert json.loads(out)["vectors"] == [folder]
+    assert json.loads(call("index", corpus, "-o", index, "--update", "--json").stdout)["vectors"] == [folder]
+    found = json.loads(call("search", index, "flutter", "-p", f'model("{folder}") % 1', "--json").stdout)
+    assert found["ranking"][0]["id"] == "d3"
+    with pytest.raises(InputError, match=r"no vectors of 'minilm'.*--encode"):
+        call("search", index, "flutter", "-p", "minilm")
+
+
 def test_runs_in_and_out(index, corpus, tmp_path):
     queries = tmp_path / "q.tsv"
     queries.write_text("q1\twing flutter\nq2\theat\n")

@@ -52,7 +52,7 @@ def index_command(
     from ..io.corpus import DOCUMENT, read_documents
     from ..io.dataset import Dataset
     from ..io.files import texts
-    from ..names import SHIPPED, model
+    from ..names import SHIPPED, model, model_of, stored
     from ..retrieve.build import build
     from ..retrieve.collection import Collection
 
@@ -75,17 +75,17 @@ def index_command(
         elif not encode:
             raise InputError("it holds a finished index: use --update, --overwrite or --encode", path=out)
     collection = Collection.open(out)
-    wanted = [*(SHIPPED.get(n, n) for n in encode), *(collection.encoded if update else ())]
+    wanted = [*(SHIPPED.get(n, n) for n in encode), *map(model_of, collection.encoded if update else ())]
     for encoder in map(model, dict.fromkeys(wanted)):
         with progress(f"encoding with {encoder.name}", len(collection), "documents") as bar:
-            collection.encode(encoder, encoder.name, on_progress=partial(_advance, bar))
-    vectors = sorted(collection.encoded)
+            collection.encode(encoder, stored(encoder.name), on_progress=partial(_advance, bar))
+    vectors = sorted(map(model_of, collection.encoded))
     if json_out:
         facts = {"documents": len(collection), "changed": changed, "vectors": vectors, "path": str(out)}
         click.echo(as_json(facts))
     else:
-        stored = f", vectors of {', '.join(vectors)}" if vectors else ""
-        click.echo(f"{out}: {len(collection):,} documents{stored}")
+        beside = f", vectors of {', '.join(vectors)}" if vectors else ""
+        click.echo(f"{out}: {len(collection):,} documents{beside}")
     return 0
 
 
