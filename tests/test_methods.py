@@ -34,3 +34,12 @@ def test_budgets_reach_the_reranker():
 @pytest.mark.parametrize("name", ["hf:some/where", "llamacpp:some.gguf"])
 def test_a_prompt_that_does_not_fit_ends_no_job(name):
     assert methods.language_model(name).overflow == "middle"
+
+
+def test_settings_of_a_server_follow_its_address():
+    local = methods.language_model("openai:m@http://127.0.0.1:1/v1#prefill=vllm&key_env=OWN_KEY")
+    assert (local.base_url, local.prefill, local.key_env) == ("http://127.0.0.1:1/v1", "vllm", "OWN_KEY")
+    assert methods.language_model("openai:m").key_env == "OPENAI_API_KEY"
+    for wrong in ("#color=red", "#prefill=maybe"):
+        with pytest.raises(InputError, match=r"color|prefill is server or vllm"):
+            methods.language_model(f"openai:m{wrong}")

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import cache, partial
 from typing import Any
+from urllib.parse import parse_qsl
 
 from .core.errors import InputError
 from .core.rerank import Rerank
@@ -14,14 +15,17 @@ from .core.stage import Stage
 from .expression import Part, Settings
 
 HOSTED = "https://api.openai.com/v1"
+_SERVER = ("key_env", "key_file", "limit_field", "prefill")
+"""What may be said of a server after ``#``, as `OpenAI` names it."""
 
 
 def language_model(name: str) -> Any:
     """The backend that a model's name stands for: ``hf:`` and a hub id or folder (transformers, also without the
     prefix), ``llamacpp:`` and a GGUF file, ``openai:MODEL@URL`` for a server that speaks OpenAI's dialect (without
-    ``@URL`` the hosted one, with the key in OPENAI_API_KEY), ``classifier:`` and a sequence-classification model. A
-    name in ``anyrank models list`` is fetched first. One process opens a model once. A prompt that doesn't fit a local
-    model loses its middle and is counted as truncated, so that one long document doesn't end a long job.
+    ``@URL`` the hosted one, with the key in OPENAI_API_KEY; settings of the server follow as
+    ``#prefill=vllm&key_env=NAME``), ``classifier:`` and a sequence-classification model. A name in ``anyrank models
+    list`` is fetched first. One process opens a model once. A prompt that doesn't fit a local model loses its middle
+    and is counted as truncated, so that one long document doesn't end a long job.
 
     >>> language_model("openai:qwen3@http://127.0.0.1:8080/v1").base_url
     'http://127.0.0.1:8080/v1'
@@ -65,8 +69,16 @@ def _llamacpp(name: str) -> Any:
 def _openai(name: str) -> Any:
     from .backends.openai import OpenAI
 
-    model, _, url = name.partition("@")
-    return OpenAI(model, url) if url else OpenAI(model, HOSTED, key_env="OPENAI_API_KEY")
+    plain, _, settings = name.partition("#")
+    model, _, url = plain.partition("@")
+    options = dict(parse_qsl(settings, keep_blank_values=True))
+    if unknown := sorted(options.keys() - _SERVER):
+        raise InputError(f"openai:{name}: unknown settings {', '.join(unknown)}: there are {', '.join(_SERVER)}")
+    if options.get("prefill", "") not in ("", "server", "vllm"):
+        raise InputError(f"openai:{name}: prefill is server or vllm, not {options['prefill']!r}")
+    if not url and not options.keys() & {"key_env", "key_file"}:
+        options["key_env"] = "OPENAI_API_KEY"
+    return OpenAI(model, url or HOSTED, **options)  # type: ignore[arg-type]
 
 
 def _classifier(name: str) -> Any:

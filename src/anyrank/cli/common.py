@@ -73,6 +73,10 @@ def stamp(*paths: str | Path | None) -> list[tuple[str, int, int]]:
     return found
 
 
+_LACKING = ("no answer", "no log-probabilities")
+"""Repairs that mended nothing: there was no answer. Their queries are told as not fully reranked."""
+
+
 def report_status(rankings: Iterable[Ranking]) -> int:
     """Say on standard error what was cut, mended or not judged; the exit code: 1 where some was not judged."""
     cut = mended = unjudged = count = 0
@@ -81,7 +85,7 @@ def report_status(rankings: Iterable[Ranking]) -> int:
         usage = r.cost.usage
         count += 1
         cut += usage.truncated
-        mended += usage.repaired
+        mended += usage.repaired - sum(usage.repairs.get(kind, 0) for kind in _LACKING)
         unjudged += r.status in ("partial", "fallback")
         why |= dict.fromkeys(r.cost.notes)
     if cut:

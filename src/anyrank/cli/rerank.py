@@ -25,7 +25,8 @@ BATCH = 16
 @click.option("--resume", is_flag=True, help="Go on with a job that was stopped (same arguments).")
 @pipeline_option("splade + minilm", "What reranks, such as 'splade + minilm + prior' or 'model(\"my/folder\")'.")
 @click.option("--method", help="Instead of a pipeline, a method of 'anyrank papers list', with --model.")
-@click.option("--model", help="hf:HUB_ID, llamacpp:FILE.gguf, openai:MODEL@URL, or a name of 'anyrank models list'.")
+@click.option("--model", help="hf:HUB_ID, llamacpp:FILE.gguf, openai:MODEL@URL#prefill=vllm&key_env=NAME, or a name of "
+              "'anyrank models list'.")  # fmt: skip
 @click.option("--cache", help="With --method: a file that keeps the model's answers.")
 @click.option("-k", "depth", type=click.IntRange(1), help="Rerank only the best K of the run and leave the rest out.")
 @click.option("--texts", is_flag=True, help="Repeat the documents' texts in the JSON lines.")
