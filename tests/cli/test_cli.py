@@ -86,6 +86,14 @@ def test_vectors_and_pipelines(corpus, tmp_path):
         assert found["ranking"][0]["id"] == "d3", pipeline
 
 
+def test_documents_that_vectors_know_in_part_are_counted(tmp_path):
+    docs = tmp_path / "c.csv"
+    docs.write_text("id,text\na,wing\nb," + "wing flutter " * 400 + "\n")
+    out = call("index", docs, "-o", tmp_path / "ix", "--encode", "minilm", "--json")
+    assert json.loads(out.stdout)["truncated"] == {"minilm": 1}
+    assert "1 documents were cut to the length of minilm" in out.stderr
+
+
 def test_vectors_of_a_model_in_a_folder(corpus, index):
     from anyrank.backends.registry import resolve
 

@@ -98,6 +98,12 @@ def report_status(rankings: Iterable[Ranking]) -> int:
     return int(unjudged > 0)
 
 
+def tell_cut(count: int, model: str) -> None:
+    """Say on standard error how many documents a model's stored vectors know the beginning of only."""
+    if count:
+        click.echo(f"note: {count:,} documents were cut to the length of {model} for their vectors", err=True)
+
+
 def as_json(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False)
 

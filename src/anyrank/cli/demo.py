@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from ..core.types import Ranking
-from .common import batches, report_status
+from .common import batches, report_status, tell_cut
 
 PIPELINES = (
     "bm25",
@@ -52,8 +52,9 @@ def demo_command(dataset: str, out: Path, pipelines: tuple[str, ...], split: str
     click.echo(f"indexed {len(collection):,} documents of {data.name} in {time.perf_counter() - start:.1f} s")
     for name in ("splade-tiny", "minilm"):
         start = time.perf_counter()
-        collection.encode(model(name))
+        usage = collection.encode(model(name))
         click.echo(f"encoded them with {name} in {time.perf_counter() - start:.1f} s")
+        tell_cut(usage.truncated, name)
 
     queries = data.queries(split)
     runs: dict[str, list[Ranking]] = {}

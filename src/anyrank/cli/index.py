@@ -11,7 +11,7 @@ import click
 
 from ..core.errors import InputError
 from ..core.types import Candidate
-from .common import as_json, as_json_option, is_dataset, progress
+from .common import as_json, as_json_option, is_dataset, progress, tell_cut
 
 
 @click.command("index")
@@ -76,12 +76,16 @@ def index_command(
             raise InputError("it holds a finished index: use --update, --overwrite or --encode", path=out)
     collection = Collection.open(out)
     wanted = [*(SHIPPED.get(n, n) for n in encode), *map(model_of, collection.encoded if update else ())]
+    truncated: dict[str, int] = {}
     for encoder in map(model, dict.fromkeys(wanted)):
         with progress(f"encoding with {encoder.name}", len(collection), "documents") as bar:
-            collection.encode(encoder, stored(encoder.name), on_progress=partial(_advance, bar))
+            usage = collection.encode(encoder, stored(encoder.name), on_progress=partial(_advance, bar))
+        truncated[encoder.name] = usage.truncated
+        tell_cut(usage.truncated, encoder.name)
     vectors = sorted(map(model_of, collection.encoded))
     if json_out:
         facts = {"documents": len(collection), "changed": changed, "vectors": vectors, "path": str(out)}
+        facts |= {"truncated": truncated} if truncated else {}
         click.echo(as_json(facts))
     else:
         beside = f", vectors of {', '.join(vectors)}" if vectors else ""
