@@ -175,6 +175,17 @@ def test_lists_through_a_pipe():
     assert [r["text"] for r in two["ranking"]] == ["flutter of wings", "soup"]
 
 
+def test_lists_before_a_broken_line_are_answered(tmp_path, capsys, monkeypatch):
+    lists = tmp_path / "in.jsonl"
+    lists.write_text('{"query": "a", "documents": ["x", "y"]}\n{"query": \n')
+    monkeypatch.setattr(sys, "argv", ["anyrank", "rerank", str(lists), "-p", "minilm"])
+    with pytest.raises(SystemExit) as stop:
+        main()
+    out, err = capsys.readouterr()
+    assert (stop.value.code, len(out.splitlines())) == (2, 1)
+    assert "in.jsonl:2" in err
+
+
 @pytest.mark.parametrize(
     ("args", "said"),
     [

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from itertools import islice
 from pathlib import Path
 
 import click
@@ -75,9 +74,18 @@ def _pipe(lists: str, stage: Stage, depth: int | None, texts: bool) -> int:
 
 
 def _chunks(rankings: Iterable[Ranking]) -> Iterator[list[Ranking]]:
-    source = iter(rankings)
-    while chunk := list(islice(source, BATCH)):
+    """Lists in batches; those before a line that can't be read come first, then its error."""
+    chunk: list[Ranking] = []
+    try:
+        for ranking in rankings:
+            chunk.append(ranking)
+            if len(chunk) == BATCH:
+                yield chunk
+                chunk = []
+    except InputError:
         yield chunk
+        raise
+    yield chunk
 
 
 def _from_run(run: str, queries: str, documents: str, pipeline: str, depth: int | None) -> tuple[Stage, list[Ranking]]:
