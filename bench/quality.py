@@ -65,7 +65,7 @@ def measure(stages: dict[str, Stage], starts: Sequence[Ranking], qrels: dict[str
         runs[name] = stage.batch(starts)
         seconds[name] = time.perf_counter() - begin
     result = evaluate(runs, qrels, ["nDCG@10", "RR@10", "R@100"])
-    print(result.table())
+    print(result.table(), flush=True)
     return {
         name: {
             "nDCG@10": round(result.mean(name, "nDCG@10"), 4),
@@ -97,7 +97,7 @@ def main(what: str, folder: Path) -> None:
         with tempfile.TemporaryDirectory() as scratch:
             settings = Settings(collection(data, Path(scratch) / "index"))
             print(f"\n{name} {split}")
-            stages = {p: parse(p, settings) % 1000 for p in pipelines}
+            stages = {p: parse(p, settings) % 100 for p in pipelines}
             starts = [Ranking(q) for q in data.queries(split)]
             found[f"{name} {split}"] = measure(stages, starts, data.qrels(split))
     if what == "report":

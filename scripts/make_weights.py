@@ -38,6 +38,7 @@ from anyrank.core.vectors import dots, take  # noqa: E402
 
 DATA = Path(os.environ.get("ANYRANK_DATA", Path(__file__).parents[2] / "shared" / "data"))
 SAMPLES = {"dl-candidates/dl22.passages": 240, "scifact/corpus": 100, "cosqa/corpus": 60, "scifact/queries": 100}
+TRAIN = {"scifact/queries": "scifact/qrels/train"}  # of these files, only what the train part asks
 MODELS: dict[str, dict[str, Any]] = {
     "minilm": {
         "source": "all-minilm-l6-v2",
@@ -61,6 +62,12 @@ def texts(name: str) -> Iterator[tuple[str, str]]:
         for line in lines:
             row = json.loads(line)
             yield str(row["_id"]), f"{row.get('title') or ''} {row['text']}".strip()
+
+
+def allowed(file: str) -> list[str]:
+    """The texts that scales may be found on: never a query of a test part."""
+    train = qrels(TRAIN[file]) if file in TRAIN else None
+    return [t for i, t in texts(file) if train is None or i in train]
 
 
 def tensors(folder: Path) -> dict[str, np.ndarray]:
@@ -95,7 +102,7 @@ def make(name: str, folder: Path) -> None:
     spec, source = MODELS[name], resolve(MODELS[name]["source"])
     weights = tensors(source)
     rng = random.Random(0)
-    sample = [t for file, n in SAMPLES.items() for t in rng.sample([t for _, t in texts(file)], n)]
+    sample = [t for file, n in SAMPLES.items() for t in rng.sample(allowed(file), n)]
     plain = Bert(weights, **spec["shape"])
     out = getattr(plain, spec["head"])()
     measured = tops(plain, plain.model(list(plain.taps.values())), source / "tokenizer.json", sample)
@@ -159,7 +166,7 @@ What int8 costs, the whole collection ranked by this model alone:
 |---|---|---|---|---|
 {rows}
 
-Scales of activations were found on {samples} sample texts (MS MARCO passages, SciFact abstracts and claims, code);
+Scales of activations were found on {samples} sample texts (MS MARCO passages, SciFact abstracts and train claims, code);
 no judgements were read for that.
 """
 

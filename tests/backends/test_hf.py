@@ -271,3 +271,30 @@ def test_pickled_weights_are_refused(tmp_path):
 def test_it_is_a_value(folder):
     assert HF(folder) == HF(folder) != HF(folder, reuse=False)
     assert eval(repr(HF(folder))) == HF(folder)
+
+
+def test_raw_logits_of_an_encoder_decoder_differ_from_log_probabilities_by_one_constant(model, t5_model):
+    letters = [c for c in "ABCxyz12" if len(t5_model.tokenizer(c, add_special_tokens=False)["input_ids"]) == 1]
+    assert len(letters) > 1
+    single = [letters, letters[::-1]]
+    raw = t5_model.next_token_logits(["the river", "which passage"], single)
+    log = t5_model.next_token_logprobs(["the river", "which passage"], single)
+    gaps = [[r - p for r, p in zip(a.values, b.values)] for a, b in zip(raw, log)]
+    for g in gaps:
+        assert g == pytest.approx([g[0]] * len(g), abs=1e-4)
+        assert abs(g[0]) > 1e-3
+    with pytest.raises(ModelError, match="one token"):
+        t5_model.next_token_logits(["the river"], [("query river of the document",)])
+    with pytest.raises(ModelError, match="encoder-decoders"):
+        model.next_token_logits(["the river"], [("A",)])
+
+
+def test_rankt5_runs_on_an_encoder_decoder(t5_model):
+    from anyrank.core.types import Ranking
+    from anyrank.papers import load
+
+    before = Ranking.of("the river", ["the city", "a river", "query"])
+    after = load("rankt5").build(t5_model, token="A")(before)
+    assert sorted(after.ids) == sorted(before.ids)
+    assert after.status == "ok"
+    assert after.cost.usage.calls == 3

@@ -123,6 +123,13 @@ class HF:
             LogProbs(v, _usage(t), tuple(map(len, t.options))) for t, v in zip(asked, self._scores(asked), strict=True)
         ]
 
+    def next_token_logits(self, prompts: Sequence[Prompt], options: Sequence[Sequence[str]]) -> list[LogProbs]:
+        """The raw logits of one-token options at an encoder-decoder's next place (RankT5's score), as ``values``."""
+        asked = [self._tokens(p, o) for p, o in zip(prompts, options, strict=True)]
+        if not self._seq2seq or any(len(o) != 1 for t in asked for o in t.options):
+            raise ModelError(f"{self.path}: raw logits are read from encoder-decoders, for options of one token")
+        return [LogProbs(v, _usage(t)) for t, v in zip(asked, self._scores(asked, raw=True), strict=True)]
+
     def loglikelihood(self, prompts: Sequence[Prompt], continuations: Sequence[str]) -> list[LogProbs]:
         """Counted from the last token boundary where the tokenizer merges prompt and continuation."""
         said = self.next_token_logprobs(prompts, [(c,) for c in continuations])
@@ -193,7 +200,7 @@ class HF:
         kept = fitted(ids, room, self.overflow, "prompt")
         return Tokens(tuple(ids[i] for i in kept), said.options, start, len(kept) < len(ids))
 
-    def _scores(self, asked: Sequence[Tokens]) -> list[tuple[float, ...]]:
+    def _scores(self, asked: Sequence[Tokens], raw: bool = False) -> list[tuple[float, ...]]:
         """The sum over each option's tokens."""
         todo = asks(asked)
         values = [[0.0] * len(t.options) for t in asked]
@@ -206,7 +213,7 @@ class HF:
 
         rows, keep = [a.row for a in todo], [a.keep for a in todo]
         if isinstance(self.engine, EncoderDecoder):
-            self.engine.score([t.ids for t in asked], [a.owner for a in todo], rows, keep, read)
+            self.engine.score([t.ids for t in asked], [a.owner for a in todo], rows, keep, read, raw)
         else:
             self.engine.score(rows, keep, read)
         return [tuple(v) for v in values]

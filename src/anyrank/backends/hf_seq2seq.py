@@ -27,9 +27,11 @@ class EncoderDecoder:
         rows: Sequence[Row],
         keep: Sequence[int],
         read: Callable[[int, Any], None],
+        raw: bool = False,
     ) -> None:
         """Give ``read`` each answer's place and the log-probabilities over the vocabulary after each of its last
-        ``keep`` tokens. ``rows`` are answers, start token first; ``owners`` says which source each belongs to."""
+        ``keep`` tokens (``raw``: the logits themselves). ``rows`` are answers, start token first; ``owners`` says which
+        source each belongs to."""
         import torch
 
         asked: dict[int, list[int]] = {}
@@ -42,9 +44,9 @@ class EncoderDecoder:
                 longest = max(len(rows[i]) for _, i in todo)
                 step = max(1, LOGITS // (longest * self.model.config.vocab_size))
                 for at in range(0, len(todo), step):
-                    self._answers(todo[at : at + step], states, mask, rows, keep, read)
+                    self._answers(todo[at : at + step], states, mask, rows, keep, read, raw)
 
-    def _answers(self, todo: Any, states: Any, mask: Any, rows: Any, keep: Any, read: Any) -> None:
+    def _answers(self, todo: Any, states: Any, mask: Any, rows: Any, keep: Any, read: Any, raw: bool) -> None:
         import torch
 
         places = torch.tensor([k for k, _ in todo], device=mask.device)
@@ -55,7 +57,8 @@ class EncoderDecoder:
         logits = self._decode(states[places], mask[places], ids, None, use_cache=False).logits
         for k, (_, i) in enumerate(todo):
             n = len(rows[i])
-            read(i, logits[k, n - keep[i] : n].float().log_softmax(-1))
+            said = logits[k, n - keep[i] : n].float()
+            read(i, said if raw else said.log_softmax(-1))
 
     def generate(self, sources: Sequence[Row], starts: Sequence[Row], drafts: Sequence[Draft]) -> None:
         """Fill each source's draft, token by token, after the answer's beginning ``starts``."""
