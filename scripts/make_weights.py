@@ -166,8 +166,8 @@ What int8 costs, the whole collection ranked by this model alone:
 |---|---|---|---|---|
 {rows}
 
-Scales of activations were found on {samples} sample texts (MS MARCO passages, SciFact abstracts and train claims, code);
-no judgements were read for that.
+Scales of activations were found on {samples} sample texts (MS MARCO passages, SciFact abstracts and train claims,
+code); no judgements were read for that.
 """
 
 

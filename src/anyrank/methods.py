@@ -6,6 +6,7 @@ import inspect
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cache, partial
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -44,11 +45,12 @@ def _opened(kind: str, name: str) -> Any:
 
 
 def _file(name: str) -> str:
-    """The place of a model of the table: its folder, or the one GGUF file in it; any other name as it is."""
+    """The place of a model of the table: its folder, or the one GGUF file in it; a local path as an absolute one (so
+    that kept answers are one model's); any other name as it is."""
     from .backends.registry import list_models, resolve
 
     if name not in {m.name for m in list_models()}:
-        return name
+        return str(Path(name).resolve()) if Path(name).exists() else name
     folder = resolve(name)
     weights = sorted(folder.glob("*.gguf"))
     return str(weights[0] if len(weights) == 1 else folder)

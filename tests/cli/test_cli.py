@@ -252,3 +252,38 @@ def test_a_closed_pipe_ends_quietly_with_its_own_code(tmp_path):
         ["bash", "-c", f"{search} | head -c 1; exit ${{PIPESTATUS[0]}}"], capture_output=True, text=True
     )
     assert (done.returncode, done.stderr) == (141, "")
+
+
+def test_range_filters_on_a_table(tmp_path):
+    table = tmp_path / "t.csv"
+    table.write_text("id,text,year\na,wing one,1990\nb,wing two,1995.5\nc,wing three,\n")
+    call("index", table, "-o", tmp_path / "ix")
+    found = json.loads(call("search", tmp_path / "ix", "wing", "--json", "--filter", "year=1991..2000").stdout)
+    assert [r["id"] for r in found["ranking"]] == ["b"]
+
+
+def test_queries_that_an_outage_left_unjudged_are_tried_again(tmp_path, capsys):
+    from anyrank.cli.common import job
+    from anyrank.core.rerank import Rerank
+    from anyrank.core.types import Judgement, Query, Ranking
+
+    up = {"server": False}
+    asked = []
+
+    def judge(groups):
+        asked.extend(q.id for q, _ in groups)
+        if not up["server"] and any(q.id == "q2" for q, _ in groups):
+            raise ConnectionError("refused")
+        return [Judgement([float(c.id == "y") for c in m]) for _, m in groups]
+
+    rankings = [Ranking.of(Query(q, "?"), "abc", ["x", "y", "z"]) for q in ("q1", "q2")]
+    out = tmp_path / "out.trec"
+    assert job(Rerank(judge), rankings, out, {}, False, "reranking") == 1
+    assert [x.split()[2] for x in out.read_text().splitlines()] == ["y", "x", "z", "x", "y", "z"]
+    assert "--resume tries 1 of them again" in capsys.readouterr().err
+    up["server"] = True
+    asked.clear()
+    assert job(Rerank(judge), rankings, out, {}, True, "reranking") == 0
+    assert set(asked) == {"q2"}
+    assert [x.split()[2] for x in out.read_text().splitlines()] == ["y", "x", "z", "y", "x", "z"]
+    assert not out.with_suffix(".trec.journal").exists()

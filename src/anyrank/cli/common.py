@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -40,10 +41,11 @@ def batches(stage: Stage, rankings: Sequence[Ranking], what: str, size: int = 16
 def job(
     stage: Stage, rankings: Sequence[Ranking], out: Path, settings: Mapping[str, Any], resume: bool, what: str
 ) -> int:
-    """Run a long job into a run file, journalled query by query beside it, so that a killed job can be resumed. Returns
-    the exit code."""
+    """Run a long job into a run file, journalled query by query beside it, so that a killed job can be resumed; queries
+    that a dead server or the like left unjudged are not journalled, so that resuming tries them again. Returns the exit
+    code."""
     from ..io.journal import Journal
-    from ..io.runs import one_word
+    from ..io.runs import one_word, write_run
 
     queries = [r.query for r in rankings]
     for query in queries:
@@ -51,14 +53,32 @@ def job(
     with Journal.open(f"{out}.journal", settings, resume=resume) as journal:
         if resume and len(journal):
             click.echo(f"resuming: {len(journal)} of {len(queries)} queries are done", err=True)
+        failed: dict[str, Ranking] = {}
         for done in batches(stage, [r for r in rankings if r.query.id not in journal], what):
             for c in done:
                 one_word("document id", c.id)
-            journal.append(done)
-        code = report_status(journal.rankings(queries))
-        journal.finish(out, queries)
+            if _failed(done):
+                failed[done.query.id] = replace(done, candidates=tuple(replace(c, content=None) for c in done))
+            else:
+                journal.append(done)
+
+        def results() -> Iterator[Ranking]:
+            return (failed[q.id] if q.id in failed else next(journal.rankings([q])) for q in queries)
+
+        code = report_status(results())
+        if failed:
+            write_run(out, results())
+            again = f"the same command with --resume tries {len(failed)} of them again"
+            click.echo(f"{again}; what is done is kept in {out}.journal", err=True)
+        else:
+            journal.finish(out, queries)
     click.echo(f"wrote {out}: {len(queries)} queries", err=True)
     return code
+
+
+def _failed(ranking: Ranking) -> bool:
+    """Whether some of it was not judged for a reason that may pass: anything but a spent budget."""
+    return any(s.status in ("partial", "fallback") and not any("budget" in n for n in s.notes) for s in ranking.trace)
 
 
 def stamp(*paths: str | Path | None) -> list[tuple[str, int, int]]:

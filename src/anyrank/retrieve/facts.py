@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import struct
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
@@ -83,10 +84,15 @@ def _float(value: float) -> float:
         return math.inf if value > 0 else -math.inf
 
 
+_DECIMAL = re.compile(r"[+-]?\d{1,15}(\.\d{1,15})?")
+
+
 def _number(value: Any) -> float | None:
     if isinstance(value, bool):
         return None
     if isinstance(value, str):
+        if _DECIMAL.fullmatch(value):  # a table's numbers are texts
+            return float(value) + 0.0
         try:
             moment = datetime.fromisoformat(value) if len(value) >= 8 else None
         except ValueError:
