@@ -3,13 +3,17 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check bench docs clean
+.PHONY: demo test test-torch check bench docs clean
 
 demo: $(VENV)/.run
 	$(BIN)/anyrank demo --out demo-out
 
 test: $(VENV)/.dev
 	$(BIN)/python -m pytest
+
+# The transformers backend on tiny random models; apart, since torch is large.
+test-torch: $(VENV)/.torch
+	$(BIN)/python -m pytest tests/backends
 
 check: $(VENV)/.dev
 	$(BIN)/ruff check .
@@ -33,6 +37,10 @@ $(VENV)/.run: pyproject.toml constraints.txt
 
 $(VENV)/.dev: $(VENV)/.run
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[eval,dev]'
+	touch $@
+
+$(VENV)/.torch: $(VENV)/.dev
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[eval,dev,torch]'
 	touch $@
 
 clean:
