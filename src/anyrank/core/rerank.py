@@ -164,7 +164,7 @@ class Rerank(Stage):
         done = job.ranking.ordered(job.order) if job.order and job.scored else job.ranking
         rest = whole.candidates[len(done) :]
         if rest:
-            below = (replace(c, score=done[-1].score - 1.0 - i) for i, c in enumerate(rest))
+            below = (c.rescored(done[-1].score - 1.0 - i) for i, c in enumerate(rest))
             done = replace(done, candidates=(*done.candidates, *below))
         if job.usage.fallback and job.notes:
             what = (self.label, job.usage.fallback, whole.query.id, next(iter(job.notes)))

@@ -185,4 +185,4 @@ def merge(origin: Ranking, parts: Sequence[Ranking], method: Fusion, weights: Se
     steps = tuple(s for p in parts for s in (p.trace[start:] if p.trace[:start] == origin.trace else p.trace))
     best = sorted(fused.items(), key=lambda kv: -kv[1])
     query: Any = origin.query
-    return Ranking(query, tuple(replace(pool[i], score=s) for i, s in best), origin.trace + steps)
+    return Ranking(query, tuple(pool[i].rescored(s) for i, s in best), origin.trace + steps)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 Status = Literal["ok", "repaired", "partial", "fallback"]
@@ -43,8 +43,15 @@ repairs={'repeat': 3, 'missing': 4})
         repairs = dict(self.repairs)
         for kind, count in other.repairs.items():
             repairs[kind] = repairs.get(kind, 0) + count
-        counts = (f.name for f in fields(self) if f.name != "repairs")
-        return Usage(**{n: getattr(self, n) + getattr(other, n) for n in counts}, repairs=repairs)
+        return Usage(
+            self.calls + other.calls,
+            self.prompt_tokens + other.prompt_tokens,
+            self.completion_tokens + other.completion_tokens,
+            self.truncated + other.truncated,
+            self.cached + other.cached,
+            self.fallback + other.fallback,
+            repairs,
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,6 +35,10 @@ class Candidate:
     score: float = 0.0
     meta: Mapping[str, Any] = field(default_factory=dict)
 
+    def rescored(self, score: float) -> Candidate:
+        """The same candidate under another score."""
+        return Candidate(self.id, self.content, score, self.meta)
+
 
 @dataclass(frozen=True, slots=True)
 class Ranking(Sequence[Candidate]):
@@ -133,7 +137,7 @@ class Ranking(Sequence[Candidate]):
             score = given.get(i, math.nan)
             if not math.isfinite(score) or (rank and score > last):
                 score = last - 1.0 if last - 1.0 < last else math.nextafter(last, -math.inf)
-            out.append(replace(self.candidates[i], score=float(score)))
+            out.append(self.candidates[i].rescored(float(score)))
             last = out[-1].score
         return replace(self, candidates=tuple(out))
 
