@@ -59,7 +59,7 @@ def _search(settings: Settings, name: str, k: int = 1000) -> Stage:
     if kept not in collection.encoded:
         known = ", ".join(map(model_of, collection.encoded)) or "none"
         raise InputError(f"the index holds no vectors of {encoder.name!r} (it has: {known}): add them with --encode")
-    return VectorSearch(collection.vectors(kept), encoder, collection, _count(k))
+    return VectorSearch(collection.vectors(kept), encoder, collection, _count(k), settings.filter)
 
 
 def stored(name: str) -> str:

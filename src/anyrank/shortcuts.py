@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from .core.errors import InputError
@@ -10,12 +10,14 @@ from .core.stage import Stage
 from .core.types import Ranking
 from .expression import Settings, parse
 
-DEFAULT = "splade + minilm"
+DEFAULT = "minilm + splade"
 
 
 def rerank(query: Any, documents: Iterable[Any], pipeline: str | Stage = DEFAULT, top: int | None = None) -> Ranking:
-    """``documents`` in a better order for ``query``: ids are their places in the input ("0", "1", …), and the ranking's
-    ``status``, ``cost`` and ``trace`` say what happened. ``top`` keeps the best few.
+    """``documents`` in a better order for ``query``, and ``status``, ``cost`` and ``trace`` of what happened.
+
+    A document is a text (its id is its place in the input: "0", "1", …) or a mapping with ``text`` and, if it has them,
+    ``id``, ``title`` and other fields. ``top`` keeps the best few.
 
     >>> import anyrank as ar
     >>> best = ar.rerank("capital of France", ["Lyon is a large city.", "Paris is the capital of France."])
@@ -27,14 +29,25 @@ def rerank(query: Any, documents: Iterable[Any], pipeline: str | Stage = DEFAULT
     if top is not None and top < 1:
         raise InputError(f"top={top}: must be at least 1, or None for all")
     stage = parse(pipeline, starts=False) if isinstance(pipeline, str) else pipeline
-    ranking = stage(Ranking.of(query, documents))
+    documents = list(documents)
+    if any(isinstance(d, Mapping) for d in documents):
+        from .io.candidates import ranking_from_dict
+
+        before = ranking_from_dict({"query": query, "documents": documents})
+    else:
+        before = Ranking.of(query, documents)
+    ranking = stage(before)
     return ranking if top is None else ranking[:top]
 
 
-def pipeline(text: str, index: Any = None) -> Stage:
-    """The stage that a pipeline text describes, over an index (a folder or an opened collection) where it searches."""
+def pipeline(text: str, index: Any = None, filter: Mapping[str, Any] | None = None) -> Stage:
+    """The stage that a pipeline text describes, over an index (a folder or an opened collection) where it searches.
+
+    ``filter`` keeps documents by their fields: ``{"lang": "en", "year": (1990, None)}`` (a tuple is a range). A search
+    is then ``pipeline("bm25 + minilm", "my.index")("what causes lift")``.
+    """
     if index is not None and not hasattr(index, "lexical"):
         from .retrieve.collection import Collection
 
         index = Collection.open(index)
-    return parse(text, Settings(index), starts=index is not None)
+    return parse(text, Settings(index, filter), starts=index is not None)

@@ -287,3 +287,33 @@ def test_queries_that_an_outage_left_unjudged_are_tried_again(tmp_path, capsys):
     assert set(asked) == {"q2"}
     assert [x.split()[2] for x in out.read_text().splitlines()] == ["y", "x", "z", "y", "x", "z"]
     assert not out.with_suffix(".trec.journal").exists()
+
+
+def test_filters_bind_every_retriever(corpus, tmp_path):
+    ix = tmp_path / "ix"
+    call("index", corpus, "-o", ix, "--encode", "minilm", "--encode", "splade")
+    for pipeline in ("bm25", "minilm", "splade", "bm25 + minilm + splade", "minilm % 3 >> splade"):
+        out = call("search", ix, "wing heat", "-p", pipeline, "--json", "--filter", "year=1960..1961").stdout
+        assert [r["id"] for r in json.loads(out)["ranking"]] == ["d2"], pipeline
+    for wrong, said in (("colour=red", "no document has a field 'colour'"), ("year=1970..1960", "is empty")):
+        with pytest.raises(InputError, match=said):
+            call("search", ix, "wing", "-p", "minilm", "--filter", wrong)
+
+
+def test_two_documents_that_the_parts_rank_differently_follow_the_first_part():
+    line = '{"query": "capital of France", "documents": ["Lyon", "Paris"]}\n'
+    assert json.loads(call("rerank", input=line).stdout)["ranking"][0]["id"] == "1"
+
+
+def test_depth_cuts_before_and_k_after():
+    line = '{"query": "how to boil an egg", "documents": ["stocks fell", "boil an egg for six minutes", "rain"]}\n'
+    assert [r["id"] for r in json.loads(call("rerank", "-k", "1", input=line).stdout)["ranking"]] == ["1"]
+    assert [r["id"] for r in json.loads(call("rerank", "--depth", "1", input=line).stdout)["ranking"]] == ["0"]
+
+
+def test_one_line_uses(index):
+    import anyrank as ar
+
+    documents = [{"id": "x", "text": "Lyon is a city"}, {"id": "y", "title": "Paris", "text": "the capital of France"}]
+    assert ar.rerank("capital of France", documents, top=1).ids == ["y"]
+    assert ar.pipeline("bm25", str(index), filter={"year": (1960, None)})("wing").ids == ["d3"]

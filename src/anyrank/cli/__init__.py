@@ -52,6 +52,7 @@ class Commands(click.Group):
 
 
 @click.group(cls=Commands, epilog=EXIT, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="anyrank")
 @click.option("-v", "--verbose", is_flag=True, help="Log what happens, on standard error.")
 def cli(verbose: bool) -> None:
     """Rank anything: index, search, rerank and judge collections.

@@ -37,6 +37,7 @@ def demo_command(dataset: str, out: Path, pipelines: tuple[str, ...], split: str
     """
     from ..evaluate.cost import peak_memory_mb
     from ..evaluate.evaluation import evaluate
+    from ..evaluate.measures import parse as measure
     from ..evaluate.report import write_report
     from ..expression import Settings, parse
     from ..io.dataset import Dataset
@@ -45,6 +46,7 @@ def demo_command(dataset: str, out: Path, pipelines: tuple[str, ...], split: str
     from ..retrieve.build import build
     from ..retrieve.collection import Collection
 
+    measure("nDCG@10")  # a missing package is told before the work, not after it
     data = Dataset.open(dataset)
     start = time.perf_counter()
     build(data.documents(), out / "index", overwrite=True)

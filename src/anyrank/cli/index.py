@@ -72,7 +72,9 @@ def index_command(
             changed = Collection.open(out).update(documents())
         elif not _built(out) or overwrite:
             build(documents(), out, language=language, overwrite=overwrite, on_progress=partial(_advance, bar))
-        elif not encode:
+        elif encode:
+            click.echo(f"note: {out} holds a finished index; {corpus} is not read again (--update does that)", err=True)
+        else:
             raise InputError("it holds a finished index: use --update, --overwrite or --encode", path=out)
     collection = Collection.open(out)
     wanted = [*(SHIPPED.get(n, n) for n in encode), *map(model_of, collection.encoded if update else ())]

@@ -22,24 +22,27 @@ BATCH = 16
 @click.option("--documents", help="The run's documents: a file, a collection's folder, or an index.")
 @click.option("-o", "--out", type=click.Path(path_type=Path), help="The reranked TREC run.")
 @click.option("--resume", is_flag=True, help="Go on with a job that was stopped (same arguments).")
-@pipeline_option("splade + minilm", "What reranks, such as 'splade + minilm + prior' or 'model(\"my/folder\")'.")
+@pipeline_option("minilm + splade", "What reranks, such as 'splade + minilm + prior' or 'model(\"my/folder\")'.")
 @click.option("--method", help="Instead of a pipeline, a method of 'anyrank papers list', with --model.")
 @click.option("--model", help="hf:HUB_ID, llamacpp:FILE.gguf, openai:MODEL@URL#prefill=vllm&key_env=NAME, or a name of "
               "'anyrank models list'.")  # fmt: skip
 @click.option("--cache", help="With --method: a file that keeps the model's answers.")
-@click.option("-k", "depth", type=click.IntRange(1), help="Rerank only the best K of the run and leave the rest out.")
+@click.option("--depth", type=click.IntRange(1), help="Take only the first N candidates of each list or query.")
+@click.option("-k", "top", type=click.IntRange(1), help="Write only the best K after reranking.")
 @click.option("--texts", is_flag=True, help="Repeat the documents' texts in the JSON lines.")
 def rerank_command(
     lists: str | None, run: str | None, queries: str | None, documents: str | None, out: Path | None, resume: bool,
-    pipeline: str, method: str | None, model: str | None, cache: str | None, depth: int | None, texts: bool,
+    pipeline: str, method: str | None, model: str | None, cache: str | None, depth: int | None, top: int | None,
+    texts: bool,
 ) -> int:  # fmt: skip
     """Rerank candidates: LISTS of JSON lines in, JSON lines out (standard input and output by default), or a TREC run
-    in and out. Every document that goes in comes out, and each line says what it cost and what went wrong.
+    in and out. Every document that goes in comes out (unless -k or --depth cuts), and each line says what it cost and
+    what went wrong.
 
     \b
     echo '{"query": "capital of France", "documents": ["Lyon", "Paris"]}' | anyrank rerank
     anyrank rerank --run bm25.trec --queries q.tsv --documents corpus.jsonl -o better.trec --resume
-    anyrank rerank lists.jsonl --method first --model smollm2-135m-instruct -k 20
+    anyrank rerank lists.jsonl --method first --model smollm2-135m-instruct --depth 20
     """
     from ..expression import Settings, parse
 
@@ -52,12 +55,13 @@ def rerank_command(
     if run is None:
         if queries or documents or out or resume:
             raise InputError("--queries, --documents, --out and --resume go with --run")
-        return _pipe(lists or "-", parse(pipeline, Settings(), starts=False), depth, texts)
+        given = parse(pipeline, Settings(), starts=False)
+        return _pipe(lists or "-", given % top if top else given, depth, texts)
     if lists is not None or queries is None or documents is None or out is None:
         raise InputError("a run needs --queries, --documents and --out, and no LISTS")
     stage, rankings = _from_run(run, queries, documents, pipeline, depth)
-    settings = {"files": stamp(run, queries, documents), "pipeline": pipeline, "depth": depth}
-    return job(stage, rankings, out, settings, resume, "reranking")
+    settings = {"files": stamp(run, queries, documents), "pipeline": pipeline, "depth": depth, "top": top}
+    return job(stage % top if top else stage, rankings, out, settings, resume, "reranking")
 
 
 def _pipe(lists: str, stage: Stage, depth: int | None, texts: bool) -> int:

@@ -1,7 +1,8 @@
 """Composition: a Stage maps rankings to as many rankings; ``>>``, ``+``, ``|`` and ``%`` build bigger stages.
 
 ``a >> b`` b after a; ``a + b`` both on the same input, fused (z-scores summed); ``a | b`` the union of both;
-``a % k`` the best k of a; ``w * a`` the weight of a in a fusion.
+``a % k`` the best k of a; ``w * a`` the weight of a in a fusion. Of equal fused
+scores, the part named first decides.
 """
 
 from __future__ import annotations

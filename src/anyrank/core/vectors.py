@@ -107,6 +107,7 @@ class Encoder(Protocol):
 
 class Index(Protocol):
     """What finds the k best documents for each query. Queries are vectors or texts, as the index says; per query it
-    returns ids, best first, with falling scores; fewer than k where fewer match."""
+    returns ids, best first, with falling scores; fewer than k where fewer match. ``options`` are the index's own (a
+    collection's takes a ``filter``)."""
 
-    def search(self, queries: Any, k: int) -> list[list[tuple[str, float]]]: ...
+    def search(self, queries: Any, k: int, **options: Any) -> list[list[tuple[str, float]]]: ...

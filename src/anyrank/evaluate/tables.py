@@ -100,7 +100,7 @@ def legend(e: Evaluation) -> list[str]:
     if any(e.costs.values()) and not any(
         c and (u := c.usage).truncated + u.repaired + u.fallback for c in e.costs.values()
     ):
-        out.append("Nothing was truncated, repaired or passed through unjudged.")
+        out.append("While ranking, nothing was truncated, repaired or passed through unjudged.")
     return out
 
 

@@ -136,6 +136,10 @@ class Asking:
         sets = (Query.term_set_query(schema, "facts", terms) for terms in facts.wanted(filter or {}))
         return cls(schema, analyser, tuple((Occur.Must, Query.const_score_query(s, 0.0)) for s in sets))
 
+    def filtered(self) -> Query:
+        """Every document that passes the filter."""
+        return Query.boolean_query([(Occur.Must, Query.all_query()), *self.must])
+
     def query(self, text: str) -> Query | None:
         """Any of the text's terms, each weighted by its count; None where it has no term."""
         counts = Counter(self.analyser.analyze(clean(text)))

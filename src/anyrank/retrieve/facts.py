@@ -113,6 +113,11 @@ def _prefix(key: str, place: int, shift: int) -> str:
     return f"{json.dumps(key)}{shift}:{place:x}"
 
 
+def field_prefix(key: str) -> str:
+    """What the terms of a field begin with."""
+    return json.dumps([key])[:-1] + ", "
+
+
 def _range(key: str, bounds: tuple[Any, ...]) -> list[str]:
     if len(bounds) != 2:
         raise InputError(f"the filter on {key!r} wants a pair (low, high), not {len(bounds)} values")
@@ -120,6 +125,8 @@ def _range(key: str, bounds: tuple[Any, ...]) -> list[str]:
     if None in ends:
         raise InputError(f"the range on {key!r} wants numbers or ISO dates, not {bounds!r:.80}")
     low, high = (_place(e) for e in ends if e is not None)
+    if low > high:
+        raise InputError(f"the range on {key!r} is empty: {bounds[0]} is above {bounds[1]}")
     out, full = [], (1 << _STEP) - 1
     for shift in range(0, _BITS + 1, _STEP):
         while low <= high and (shift == _BITS or low & full):

@@ -18,7 +18,7 @@ from ..core.errors import InputError
 from ..core.types import Candidate
 from .analysis import analyser
 from .engine import FOLDER, Asking, Writing, whole
-from .facts import Filter
+from .facts import Filter, field_prefix
 from .manifest import Manifest
 from .rows import Rows
 
@@ -96,7 +96,7 @@ class Lexical:
         if k < 1:
             raise InputError(f"k={k}: ask for at least 1 document")
         searcher = self._index.searcher()
-        asking = Asking.under(self._index.schema, self._analyser, filter)
+        asking = Asking.under(self._index.schema, self._analyser, self._known(searcher, filter))
         limit = min(k, searcher.num_docs)
 
         def one(text: str) -> Hits:
@@ -159,6 +159,22 @@ class Lexical:
         for rows in self.live():
             present[rows] = True
         return present
+
+    def passing(self, filter: Filter) -> NDArray[np.bool_]:
+        """For every row, whether its document is present and passes the filter."""
+        searcher = self._index.searcher()
+        query = Asking.under(self._index.schema, self._analyser, self._known(searcher, filter)).filtered()
+        out = np.zeros(len(self.rows), dtype=bool)
+        if searcher.num_docs:
+            out[self._rows_of(searcher, query, searcher.num_docs)] = True
+        return out
+
+    def _known(self, searcher: Any, filter: Filter | None) -> Filter | None:
+        """The filter, if documents have its fields. Raises InputError on one that none has."""
+        for key in filter or {}:
+            if searcher.num_docs and not searcher.terms_with_prefix("facts", field_prefix(key), limit=1):
+                raise InputError(f"no document has a field {key!r} to filter on", path=self.path)
+        return filter
 
     def _rows_of(self, searcher: Any, query: Any, limit: int) -> list[int]:
         hits = searcher.search(query, limit, count=False).hits

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from ..core.errors import InputError
 from ..core.vectors import Dense, Sparse, Vectors, dots
+from .facts import Filter
 from .inverted import Inverted
 from .lexical import Lexical
 from .vectorstore import Ints, VectorStore
@@ -51,8 +52,9 @@ class Nearest:
         held = [p for p, s in zip(places, shard) if s >= 0]
         return held, self.store.take([rows[ids[p]] for p in held]) if held else None
 
-    def search(self, queries: Vectors, k: int) -> list[list[tuple[str, float]]]:
-        """Raises InputError where k < 1, or the queries are of another kind or dimension than the documents."""
+    def search(self, queries: Vectors, k: int, filter: Filter | None = None) -> list[list[tuple[str, float]]]:
+        """The k nearest documents that pass the filter. Raises InputError where k < 1, or the queries are of another
+        kind or dimension than the documents."""
         dim = queries.dim if isinstance(queries, Sparse) else np.atleast_2d(queries).shape[-1]
         if k < 1:
             raise InputError(f"k={k}: ask for at least 1 document")
@@ -63,11 +65,11 @@ class Nearest:
                 f"{self.store.meta['dim']}: use the encoder that made the documents",
                 path=self.store.folder,
             )
-        best = self._sparse(queries, k) if isinstance(queries, Sparse) else self._dense(queries, k)
+        among = self.alive if filter is None else self.lexical.passing(filter)
+        best = self._sparse(queries, k, among) if isinstance(queries, Sparse) else self._dense(queries, k, among)
         return [list(zip(self.lexical.rows.ids(rows.tolist()), scores.tolist())) for rows, scores in best]
 
-    def _dense(self, queries: Dense, k: int) -> list[Best]:
-        alive = self.alive
+    def _dense(self, queries: Dense, k: int, alive: NDArray[np.bool_]) -> list[Best]:
         out: list[Best] = []
         for start in range(0, len(queries), _QUERIES):
             part = np.asarray(queries[start : start + _QUERIES], dtype=np.float32)
@@ -80,8 +82,8 @@ class Nearest:
             out += best
         return out
 
-    def _sparse(self, queries: Sparse, k: int) -> list[Best]:
-        alive, inverted = self.alive, self.inverted
+    def _sparse(self, queries: Sparse, k: int, alive: NDArray[np.bool_]) -> list[Best]:
+        inverted = self.inverted
         best = [_none() for _ in range(len(queries))]
         if inverted is not None:
             for q in range(len(queries)):

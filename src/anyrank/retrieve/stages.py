@@ -67,12 +67,13 @@ class BM25(Limited):
 @dataclass(frozen=True)
 class VectorSearch(Limited):
     """The k nearest documents of a vector index; the encoder sees each query's content. With ``documents``, contents
-    and fields are filled in."""
+    and fields are filled in. A ``filter`` needs an index that takes one (a collection's)."""
 
     index: Index = field(repr=False)
     encoder: Encoder
     documents: Documents | None = field(default=None, repr=False)
     k: int = 1000
+    filter: Filter | None = None
 
     def limit(self, k: int) -> VectorSearch:
         return replace(self, k=min(k, self.k))
@@ -82,7 +83,8 @@ class VectorSearch(Limited):
 
     def _found(self, rankings: Sequence[Ranking]) -> tuple[list[list[Candidate]], Usage]:
         encoded = self.encoder.encode([r.query.content for r in rankings], query=True)
-        hits = self.index.search(encoded.vectors, self.k)
+        options = {} if self.filter is None else {"filter": self.filter}
+        hits = self.index.search(encoded.vectors, self.k, **options)
         bare = [[Candidate(i, None, s) for i, s in one] for one in hits]
         return (bare if self.documents is None else [filled(c, self.documents) for c in bare]), encoded.usage
 
