@@ -91,6 +91,11 @@ def dl19(folder: Path) -> dict[str, object]:
     return measure(stages, starts, read_qrels(folder / "qrels/dl19-passage.qrels"))
 
 
+def write(what: str, found: dict[str, object]) -> None:
+    out = Path(__file__).parent / "results" / f"quality-{what}.json"
+    out.write_text(json.dumps(found, indent=1) + "\n")
+
+
 def main(what: str, folder: Path) -> None:
     parts, pipelines = (CHOOSE, TRIED) if what == "choose" else (REPORT, REPORTED)
     found: dict[str, object] = {}
@@ -102,11 +107,11 @@ def main(what: str, folder: Path) -> None:
             stages = {p: parse(p, settings) % 100 for p in pipelines}
             starts = [Ranking(q) for q in data.queries(split)]
             found[f"{name} {split}"] = measure(stages, starts, data.qrels(split))
+            write(what, found)
     if what == "report":
         print("\ndl19, given BM25 top-100")
         found["dl19 bm25-top100"] = dl19(folder / "dl-candidates")
-    out = Path(__file__).parent / "results" / f"quality-{what}.json"
-    out.write_text(json.dumps(found, indent=1) + "\n")
+        write(what, found)
 
 
 if __name__ == "__main__":
