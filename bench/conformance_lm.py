@@ -79,7 +79,8 @@ def main() -> None:
     def compare(name: str, a: object, b: object) -> None:
         found = check_backend(a, b, tolerance=5.0)
         rows[name] = asdict(found)
-        print(f"{name:45s} options {found.options:.4f}  continuations {found.texts:.4f}  "
+        gaps = ["not compared" if g is None else f"{g:.4f}" for g in (found.options, found.texts)]
+        print(f"{name:45s} options {gaps[0]}  continuations {gaps[1]}  "
               f"equal texts {found.equal} of {found.generated}", flush=True)  # fmt: skip
 
     compare("hf float32 / hf float32 without reuse", exact, replace(exact, reuse=False))

@@ -26,10 +26,11 @@ TALK: tuple[Prompt, ...] = (
 
 @dataclass(frozen=True, slots=True)
 class Agreement:
-    """What was compared: the largest difference of a log-probability a token, and how many greedy texts were equal."""
+    """What was compared: the largest difference of a log-probability a token (None: not both offer it), and how many
+    greedy texts were equal."""
 
-    options: float = 0.0
-    texts: float = 0.0
+    options: float | None = None
+    texts: float | None = None
     equal: int = 0
     generated: int = 0
 
@@ -48,19 +49,21 @@ def check_backend(
     every verb that both offer: log-probabilities of options and continuations within ``tolerance`` a token (where
     finite: -inf is what a server says of tokens beyond those it reports); greedy texts equal, or such that ``a`` gives
     b's text a likelihood within ``tolerance`` a token of its own text's."""
-    options_gap, texts_gap, equal, everything = 0.0, 0.0, 0, [*prompts, *talk]
+    options_gap: float | None = None
+    texts_gap: float | None = None
+    equal, everything = 0, [*prompts, *talk]
     if isinstance(a, ScoresNext) and isinstance(b, ScoresNext):
         for prompt, mine, theirs in zip(prompts, _options(a, prompts, options), _options(b, prompts, options)):
             gap = _gap(mine.values, theirs.values, mine.tokens or (1,) * len(mine.values))
             assert gap <= tolerance, f"options of {prompt!r}: {mine.values} against {theirs.values}: {gap:.3g} a token"
-            options_gap = max(options_gap, gap)
+            options_gap = max(options_gap or 0.0, gap)
     if isinstance(a, ScoresText) and isinstance(b, ScoresText):
         likely = (x.loglikelihood(prompts, continuations) for x in (a, b))
         for prompt, mine, theirs in zip(prompts, *likely):
             assert mine.tokens == theirs.tokens, f"{prompt!r}: {mine.tokens} against {theirs.tokens} tokens"
             gap = _gap(mine.values, theirs.values, mine.tokens)
             assert gap <= tolerance, f"continuation of {prompt!r}: {mine.values} against {theirs.values}"
-            texts_gap = max(texts_gap, gap)
+            texts_gap = max(texts_gap or 0.0, gap)
     if isinstance(a, Generates) and isinstance(b, Generates):
         for prompt, one, two in zip(everything, _texts(a, everything, max_tokens), _texts(b, everything, max_tokens)):
             equal += one == two
