@@ -72,13 +72,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path)
     parser.add_argument("--model", default="smollm2-135m-instruct")
+    parser.add_argument("--label", help="the model's name in the results, where --model is a path")
     parser.add_argument("--depth", type=int, default=20)
     parser.add_argument("--queries", type=int, default=10)
     parser.add_argument("--only", default="")
     args = parser.parse_args()
     rankings, qrels = starts(args.data / "dl-candidates", args.depth, args.queries)
     rows = json.loads(OUT.read_text()) if OUT.exists() else []
-    setting = {"model": args.model, "depth": args.depth, "queries": len(rankings)}
+    setting = {"model": args.label or args.model, "depth": args.depth, "queries": len(rankings)}
 
     def keep(name: str, **row: object) -> None:
         full = {"method": name, **setting, **row}
