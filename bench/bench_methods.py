@@ -1,6 +1,6 @@
 """Every language-model method over TREC DL19's BM25 top-k with one small model: quality, calls, tokens, seconds.
 
-    python bench/bench_methods.py DATA [--model smollm2-135m-instruct] [--depth 20] [--queries 10] [--only first,icr]
+    python bench/bench_methods.py DATA [--model smollm2-135m-instruct] [--depth 20] [--queries 10] [--only "first;icr"]
 
 DATA is a folder with dl-candidates/. Needs the extras torch and eval. The table names how many queries each row stands
 for; results are added to bench/results/methods.json, so that rows can be made one by one. BM25's order and the mean of
@@ -93,7 +93,7 @@ def main() -> None:
     keep("(random order)", nDCG10=round(sum(orders) / len(orders), 4))
     backend = language_model(args.model)
     backend.generate(["warm up"], max_tokens=1)
-    only = [n for n in args.only.split(",") if n]
+    only = [n for n in args.only.split(";") if n]
     for name, (paper, options) in METHODS.items():
         if only and name not in only and paper not in only:
             continue
