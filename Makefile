@@ -11,9 +11,9 @@ demo: $(VENV)/.run
 test: $(VENV)/.dev
 	$(BIN)/python -m pytest
 
-# The transformers backend on tiny random models; apart, since torch is large.
+# The transformers backend, models and training on tiny random models; apart, since torch is large.
 test-torch: $(VENV)/.torch
-	$(BIN)/python -m pytest tests/backends
+	$(BIN)/python -m pytest tests/backends tests/models tests/train tests/peptides src/anyrank/models src/anyrank/train
 
 check: $(VENV)/.dev
 	$(BIN)/ruff check .
@@ -37,11 +37,11 @@ $(VENV)/.run: pyproject.toml constraints.txt
 	touch $@
 
 $(VENV)/.dev: $(VENV)/.run
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[eval,dev]'
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[eval,dev,peptides]'
 	touch $@
 
 $(VENV)/.torch: $(VENV)/.dev
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[eval,dev,torch]'
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev,train,peptides]'
 	touch $@
 
 clean:

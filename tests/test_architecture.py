@@ -15,6 +15,7 @@ MAY = {
     **dict.fromkeys(MIDDLE, CORE),
     "train": CORE | MIDDLE,
     "synth": CORE | MIDDLE,
+    "peptides": CORE | MIDDLE | {"train"},
     "testing": CORE,
 }
 LIGHT = set(sys.stdlib_module_names) | {"numpy"}

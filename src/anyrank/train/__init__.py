@@ -1,0 +1,1 @@
+"""Training: losses, training data, curricula, mining of negatives, distillation and the loop (extra ``train``)."""

@@ -1,0 +1,29 @@
+"""The one unit of training data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """A query and texts for it, each with a label: a grade, or a teacher's score; higher is better.
+
+    Pairs, triples, listwise permutations and teacher files all read as groups; ``priors`` keeps the scores of the run
+    that the texts came from (for curricula), where there is one.
+
+    >>> Group("capital of France", ("Paris is.", "Rome is."), (1.0, 0.0)).labels
+    (1.0, 0.0)
+    """
+
+    query: str
+    texts: tuple[str, ...]
+    labels: tuple[float, ...]
+    id: str = ""
+    ids: tuple[str, ...] = ()
+    priors: tuple[float, ...] = ()
+
+    def __post_init__(self) -> None:
+        for name, given in (("labels", self.labels), ("ids", self.ids), ("priors", self.priors)):
+            if len(given) != len(self.texts) and (given or name == "labels"):
+                raise ValueError(f"query {self.id or self.query!r}: {len(self.texts)} texts but {len(given)} {name}")
