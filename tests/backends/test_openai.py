@@ -104,9 +104,38 @@ def test_the_error_says_what_was_met():
     words = {"500": "on fire", "429": "429", "hangs": "within 0.2 s", "drips": "within 0.2 s", "404": "no such model",
              "half a body": "early", "invalid JSON": "not JSON", "wrong content type": "text/html"}  # fmt: skip
     for fault, word in words.items():
-        with wire(lambda *_, fault=fault: FAULTS[fault]) as url:
-            (said,) = OpenAI("m", url, patience=Patience(0.25, 0, 0.01)).generate(["x"], max_tokens=5)
+
+        def answer(path, body, headers, fault=fault):
+            return FAULTS[fault] if body["prompt"] == "x" else good(path, body)
+
+        with wire(answer) as url:
+            model = OpenAI("m", url, patience=Patience(0.25, 0, 0.01))
+            said, _ = model.generate(["x", "fine"], max_tokens=5)
+            scored, _ = model.next_token_logprobs(["x", "fine"], [["A", "B"]] * 2)
         assert word in said.error, (fault, said.error)
+        assert word in scored.error, (fault, scored.error)
+
+
+@pytest.mark.parametrize("fault", ["401", "404"])
+def test_a_server_that_refuses_everything_is_named_once(fault):
+    with wire(lambda *_: FAULTS[fault]) as url:
+        model = OpenAI("m", url, patience=QUICK)
+        with pytest.raises(ModelError, match=f"refuses .HTTP {fault}"):
+            model.generate(["x", "y"], max_tokens=5)
+        with pytest.raises(ModelError, match=f"refuses .HTTP {fault}"):
+            model.loglikelihood(["x"], ["y"])
+
+
+def test_the_query_part_of_an_address_is_kept():
+    paths = []
+
+    def answer(path, body, headers):
+        paths.append(path)
+        return good(path.split("?")[0], body)
+
+    with wire(answer) as url:
+        OpenAI("m", f"{url}/?api-version=3", patience=QUICK).generate(["x"], max_tokens=5)
+    assert paths[0].endswith("/completions?api-version=3")
 
 
 def test_a_passing_fault_is_tried_again_and_a_lasting_refusal_is_not():
@@ -215,7 +244,7 @@ def test_the_key_goes_to_the_server_and_nowhere_else(monkeypatch, tmp_path, capl
 
     def answer(path, body, headers):
         seen.append(headers.get("Authorization"))
-        return Raw(500 if len(seen) == 1 else 401, f"bad key {KEY}".encode())
+        return Raw(500 if len(seen) == 1 else 400, f"bad key {KEY}".encode())
 
     monkeypatch.setenv("SOME_KEY", KEY)
     (tmp_path / "key").write_text(KEY + "\n")

@@ -17,9 +17,11 @@ from ..core.language import Completion, LogProbs, Prompt, Turn
 from ..core.trace import Usage
 from .openai_http import NoAnswer, Patience, ask
 
+A = TypeVar("A", Completion, LogProbs)
 T = TypeVar("T")
 R = TypeVar("R")
 _NONE = "no log-probabilities"
+_REFUSED = ("HTTP 401", "HTTP 403", "HTTP 404")
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,8 @@ class OpenAI:
 
     A prompt whose request fails after all tries gives a Completion with finish="error", or NaN log-probabilities and a
     repair "no answer" or "no log-probabilities"; the others of the call are kept. Errors: ModelError where the server
-    reports log-probabilities for no prompt of a call; InputError for a key that isn't there.
+    reports log-probabilities for no prompt of a call, or refuses all of them (a wrong key, no such model); InputError
+    for a key that isn't there.
     """
 
     model: str
@@ -80,7 +83,7 @@ class OpenAI:
             except NoAnswer as error:
                 return Completion("", Usage(calls=1), "error", str(error))
 
-        return self._all(one, prompts)
+        return self._served(self._all(one, prompts))
 
     def next_token_logprobs(self, prompts: Sequence[Prompt], options: Sequence[Sequence[str]]) -> list[LogProbs]:
         """By the ``top`` next tokens that the server reports. An option that isn't among them is -inf and counted as a
@@ -96,12 +99,17 @@ class OpenAI:
         pairs = list(zip(prompts, continuations, strict=True))
         return self._known(self._all(lambda pair, end: self._echo(*pair, end), pairs))
 
+    def _served(self, said: list[A]) -> list[A]:
+        if said and all(s.error.startswith(_REFUSED) for s in said):
+            raise ModelError(f"{self.model} at {self.base_url}: the server refuses ({said[0].error})")
+        return said
+
     def _known(self, said: list[LogProbs]) -> list[LogProbs]:
         if said and all(_NONE in s.usage.repairs for s in said):
             raise ModelError(
                 f"{self.model} at {self.base_url} reports no log-probabilities of this kind: generate instead"
             )
-        return said
+        return self._served(said)
 
     def _all(self, one: Callable[[T, float], R], items: Sequence[T]) -> list[R]:
         if not items:
@@ -125,7 +133,9 @@ class OpenAI:
                     raise InputError("say how this server continues an assistant's turn: prefill='server' or 'vllm'")
                 if self.prefill == "vllm":
                     body |= {"continue_final_message": True, "add_generation_prompt": False}
-        reply = ask(f"{self.base_url.rstrip('/')}/{path}", body, self._key(), self.patience, end)
+        url = urlsplit(self.base_url)
+        target = url._replace(path=f"{url.path.rstrip('/')}/{path}").geturl()
+        reply = ask(target, body, self._key(), self.patience, end)
         choices = reply.get("choices")
         if not isinstance(choices, list) or not choices or not isinstance(choices[0], dict):
             raise NoAnswer(f"an answer without choices: its fields are {sorted(reply)}")
@@ -145,13 +155,14 @@ class OpenAI:
 
     def _options(self, prompt: Prompt, options: Sequence[str], end: float) -> LogProbs:
         values, tokens = [0.0] * len(options), [0] * len(options)
-        usage = Usage()
+        usage, met = Usage(), ""
         todo = {"": [k for k, o in enumerate(options) if o]}  # options still open, by what of them is already counted
         while todo:
             said, open_ = todo.popitem()
             try:
                 top, cost = self._top(_longer(prompt, said), end)
             except NoAnswer as error:
+                met = str(error)
                 usage += Usage(calls=1, repairs={str(error) if str(error) == _NONE else "no answer": len(open_)})
                 values = [math.nan if k in open_ else v for k, v in enumerate(values)]
                 continue
@@ -168,7 +179,7 @@ class OpenAI:
                     values[k] += top[token]
                     if token != rest:
                         todo.setdefault(said + token, []).append(k)
-        return LogProbs(tuple(values), usage, tuple(tokens))
+        return LogProbs(tuple(values), usage, tuple(tokens), met)
 
     def _top(self, prompt: Prompt, end: float) -> tuple[dict[str, float], Usage]:
         """The likeliest next tokens and their log-probabilities."""
@@ -195,8 +206,8 @@ class OpenAI:
         fields = {self.limit_field: 1, "temperature": 0.0, "echo": True, "logprobs": 1}
         try:
             reply = self._ask(prompt + continuation, fields, end)
-        except NoAnswer:
-            return LogProbs((math.nan,), Usage(calls=1, repairs={"no answer": 1}), (0,))
+        except NoAnswer as error:
+            return LogProbs((math.nan,), Usage(calls=1, repairs={"no answer": 1}), (0,), str(error))
         given, whole = reply["choice"].get("logprobs") or {}, len(prompt) + len(continuation)
         try:
             starts, values = given["text_offset"], given["token_logprobs"]

@@ -96,7 +96,8 @@ def _once(url: str, data: bytes, headers: Mapping[str, str], seconds: float) -> 
         timer.daemon = True
         timer.start()
         try:
-            connection.request("POST", parts.path or "/", data, dict(headers))
+            path = f"{parts.path or '/'}?{parts.query}" if parts.query else parts.path or "/"
+            connection.request("POST", path, data, dict(headers))
             answer = connection.getresponse()
             body = _read(answer)
         except (OSError, http.client.HTTPException, ValueError) as error:

@@ -40,11 +40,12 @@ class Completion:
 class LogProbs:
     """Natural log-probabilities, one an option (``next_token_logprobs``) or one, the sum over its tokens
     (``loglikelihood``). NaN: not known; -inf: the model gives it no probability (or it is outside the top it reports).
-    ``tokens`` counts the tokens each value is a sum over."""
+    ``tokens`` counts the tokens each value is a sum over; ``error`` says why values are not known."""
 
     values: tuple[float, ...]
     usage: Usage = field(default_factory=lambda: Usage(calls=1))
     tokens: tuple[int, ...] = ()
+    error: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,7 +57,7 @@ class FirstToken:
         usage = said.usage + Usage(truncated=asked.truncated)
         if absent == len(values):  # nothing is known of any
             values = [math.nan] * n
-        return Judgement(values, usage + Usage(repairs={"not in the top": absent} if absent else {}))
+        return Judgement(values, usage + Usage(repairs={"not in the top": absent} if absent else {}), said.error)
 
 
 def _likelier(a: float, b: float) -> float:

@@ -99,7 +99,7 @@ def _one_by_one(
     for one in asked:
         end = at + len(one)
         usage = sum((s.usage for s in said[at:end]), Usage(truncated=sum(a.truncated for a in one)))
-        out.append(Judgement(scores[at:end], usage))
+        out.append(Judgement(scores[at:end], usage, next((s.error for s in said[at:end] if s.error), "")))
         at = end
     return out
 
