@@ -1,0 +1,124 @@
+"""BiEncoder: one transformer embeds queries and texts apart; a score is their cosine or product (Sentence-BERT,
+arXiv 1908.10084; DPR, arXiv 2004.04906, with one shared encoder).
+
+Design choices: one encoder for both sides; mean or [CLS] pooling; a cosine is divided by ``temperature`` so that
+softmax losses have room; saved as sentence-transformers reads it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from .ragged import chunks, counts, filled, gathered
+
+
+class BiEncoder(nn.Module):  # type: ignore[misc,unused-ignore]
+    """Scores [B, n] of groups of texts; while training with ``in_batch``, [B, all texts of the batch] (`ragged.widened`
+    gives their labels).
+
+    ``pooling``: "mean" or "cls"; ``similarity``: "cosine" or "dot".
+    """
+
+    kind = "bi"
+
+    def __init__(
+        self, body: Any, tokenizer: Any, max_length: int = 256, pooling: str = "mean", similarity: str = "cosine",
+        temperature: float = 0.05, in_batch: bool = False,
+    ) -> None:  # fmt: skip
+        super().__init__()
+        self.body = body
+        self.tokenizer = tokenizer
+        self.max_length = max_length
+        self.pooling = pooling
+        self.similarity = similarity
+        self.temperature = temperature
+        self.in_batch = in_batch
+
+    @classmethod
+    def from_folder(cls, name: str | Path, *, max_length: int | None = None, **options: Any) -> BiEncoder:
+        """A model of a folder or a hub id; ``options`` are those of the class."""
+        from transformers import AutoModel, AutoTokenizer
+
+        tokenizer = AutoTokenizer.from_pretrained(name)
+        body = AutoModel.from_pretrained(name, attn_implementation="sdpa", use_safetensors=True, dtype=torch.float32)
+        return cls(body, tokenizer, max_length or min(tokenizer.model_max_length, 256), **options)
+
+    @classmethod
+    def from_config(
+        cls, shape: Mapping[str, Any], tokenizer: str | Path | Any, *, max_length: int = 256, **options: Any
+    ) -> BiEncoder:
+        """A fresh model of a shape, by default a BERT, and a tokenizer (or the folder or hub id of one)."""
+        from transformers import AutoConfig, AutoModel, AutoTokenizer
+
+        if isinstance(tokenizer, str | Path):
+            tokenizer = AutoTokenizer.from_pretrained(tokenizer)
+        given = {"model_type": "bert", "vocab_size": len(tokenizer), "pad_token_id": tokenizer.pad_token_id} | dict(
+            shape
+        )
+        config = AutoConfig.for_model(given.pop("model_type"), **given)
+        return cls(AutoModel.from_config(config, attn_implementation="sdpa"), tokenizer, max_length, **options)
+
+    def features(self, queries: Sequence[str], texts: Sequence[Sequence[str]]) -> dict[str, Any]:
+        """The inputs of `forward` for queries and, for each, its texts."""
+        flat = [text for group in texts for text in group]
+        return {
+            "asked": chunks(self.tokenizer, queries, None, self.max_length),
+            "chunks": chunks(self.tokenizer, flat, None, self.max_length),
+            "mask": counts(texts),
+        }
+
+    def forward(
+        self, asked: Sequence[Mapping[str, Tensor]], chunks: Sequence[Mapping[str, Tensor]], mask: Tensor
+    ) -> Tensor:
+        """Scores [B, n], 0 where ``mask`` is False; see the class for ``in_batch``."""
+        queries, texts = self.embed(asked), self.embed(chunks)
+        if self.in_batch and self.training:
+            return queries @ texts.T / self.scale
+        owner = torch.arange(len(mask), device=mask.device)[:, None].expand_as(mask)[mask]
+        return filled((queries[owner] * texts).sum(1) / self.scale, mask)
+
+    @property
+    def scale(self) -> float:
+        """What products are divided by."""
+        return self.temperature if self.similarity == "cosine" else 1.0
+
+    def embed(self, chunks: Sequence[Mapping[str, Tensor]]) -> Tensor:
+        """Vectors [texts, width] in single precision, of length 1 where scores are cosines."""
+        parts = []
+        for chunk in chunks:
+            states = self.body(**{k: v for k, v in chunk.items() if k != "rows"}).last_hidden_state.float()
+            weight = chunk["attention_mask"].float()
+            mean = (states * weight[..., None]).sum(1) / weight.sum(1, keepdim=True)
+            parts.append(mean if self.pooling == "mean" else states[:, 0])
+        vectors = gathered(parts, [chunk["rows"] for chunk in chunks])
+        return nn.functional.normalize(vectors, dim=1) if self.similarity == "cosine" else vectors
+
+    def save(self, folder: Path) -> None:
+        """A folder for sentence-transformers: the body, its pooling, and normalisation where scores are cosines."""
+        self.tokenizer.model_max_length = self.max_length
+        self.body.save_pretrained(folder)
+        self.tokenizer.save_pretrained(folder)
+        names = ["Transformer", "Pooling"] + ["Normalize"] * (self.similarity == "cosine")
+        modules = [
+            {"idx": i, "name": str(i), "path": f"{i}_{n}" if i else "", "type": f"sentence_transformers.models.{n}"}
+            for i, n in enumerate(names)
+        ]
+        modes = {"mean": "pooling_mode_mean_tokens", "cls": "pooling_mode_cls_token"}
+        pooling = {"word_embedding_dimension": self.body.config.hidden_size}
+        pooling |= {mode: name == self.pooling for name, mode in modes.items()}
+        for file, content in {
+            "modules.json": modules,
+            "1_Pooling/config.json": pooling,
+            "sentence_bert_config.json": {"max_seq_length": self.max_length, "do_lower_case": False},
+            "config_sentence_transformers.json": {"similarity_fn_name": self.similarity, "prompts": {}},
+        }.items():
+            (folder / file).parent.mkdir(exist_ok=True)
+            (folder / file).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+        if self.similarity == "cosine":
+            (folder / "2_Normalize").mkdir(exist_ok=True)

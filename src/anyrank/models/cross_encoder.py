@@ -1,0 +1,81 @@
+"""CrossEncoder: one transformer reads query and text together and gives one logit (monoBERT, arXiv 1910.14424).
+
+Design choices: any Hugging Face body with a sequence-classification head; one logit, whatever the loss; a query and its
+text share ``max_length`` tokens and the longer of them is cut; scaled-dot-product attention; saved as transformers and
+sentence-transformers read it, with an identity for the activation, so that scores are logits everywhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from .ragged import chunks, counts, filled, gathered
+
+
+class CrossEncoder(nn.Module):  # type: ignore[misc,unused-ignore]
+    """Scores [B, n] of groups of texts. ``body`` is a transformers model for sequence classification with one label.
+
+    The head of a body that had none (an encoder such as MiniLM) starts at random: set torch's seed before.
+    """
+
+    kind = "cross"
+
+    def __init__(self, body: Any, tokenizer: Any, max_length: int = 256) -> None:
+        super().__init__()
+        self.body = body
+        self.tokenizer = tokenizer
+        self.max_length = max_length
+
+    @classmethod
+    def from_folder(cls, name: str | Path, *, max_length: int | None = None, **config: Any) -> CrossEncoder:
+        """A model of a folder or a hub id, its head kept where it has one of one logit. ``max_length`` defaults to what
+        the folder says; ``config`` overrides the configuration (``hidden_dropout_prob=0.0``)."""
+        from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+        tokenizer = AutoTokenizer.from_pretrained(name)
+        body = AutoModelForSequenceClassification.from_pretrained(
+            name, num_labels=1, attn_implementation="sdpa", use_safetensors=True, dtype=torch.float32, **config
+        )
+        return cls(body, tokenizer, max_length or min(tokenizer.model_max_length, 256))
+
+    @classmethod
+    def from_config(
+        cls, shape: Mapping[str, Any], tokenizer: str | Path | Any, *, max_length: int = 256
+    ) -> CrossEncoder:
+        """A fresh model of a shape: ``{"model_type": "bert", "hidden_size": 128, …}``, by default a BERT, and a
+        tokenizer (or the folder or hub id of one), which gives the vocabulary's size."""
+        from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer
+
+        if isinstance(tokenizer, str | Path):
+            tokenizer = AutoTokenizer.from_pretrained(tokenizer)
+        given = {"model_type": "bert", "vocab_size": len(tokenizer), "pad_token_id": tokenizer.pad_token_id} | dict(
+            shape
+        )
+        config = AutoConfig.for_model(given.pop("model_type"), num_labels=1, **given)
+        body = AutoModelForSequenceClassification.from_config(config, attn_implementation="sdpa")
+        return cls(body, tokenizer, max_length)
+
+    def features(self, queries: Sequence[str], texts: Sequence[Sequence[str]]) -> dict[str, Any]:
+        """The inputs of `forward` for queries and, for each, its texts."""
+        first = [q for q, group in zip(queries, texts, strict=True) for _ in group]
+        second = [text for group in texts for text in group]
+        return {"chunks": chunks(self.tokenizer, first, second, self.max_length), "mask": counts(texts)}
+
+    def forward(self, chunks: Sequence[Mapping[str, Tensor]], mask: Tensor) -> Tensor:
+        """Scores [B, n], 0 where ``mask`` is False."""
+        rows = [chunk["rows"] for chunk in chunks]
+        parts = [self.body(**{k: v for k, v in chunk.items() if k != "rows"}).logits[:, 0] for chunk in chunks]
+        return filled(gathered(parts, rows), mask)
+
+    def save(self, folder: Path) -> None:
+        """A folder for transformers, sentence-transformers' CrossEncoder and anyrank's torch backend."""
+        self.body.config.sentence_transformers = {"activation_fn": "torch.nn.modules.linear.Identity"}
+        self.body.config.id2label, self.body.config.label2id = {0: "score"}, {"score": 0}
+        self.tokenizer.model_max_length = self.max_length
+        self.body.save_pretrained(folder)
+        self.tokenizer.save_pretrained(folder)

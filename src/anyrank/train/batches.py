@@ -1,0 +1,69 @@
+"""Batches of groups: of near length, in an order that only the seed and the epoch decide, as tensors."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch.utils.data import Sampler
+
+from .group import Group
+
+WINDOW = 16
+
+
+class Batches(Sampler[list[int]]):  # type: ignore[misc,unused-ignore]
+    """Places of groups, ``batch`` at a time. Groups are shuffled; windows of 16 batches are sorted by length, cut into
+    batches, and these are shuffled. Trainer tells the epoch by `set_epoch`; the order depends on nothing else, so that
+    a resumed run goes on where it stopped."""
+
+    def __init__(self, groups: Sequence[Group], batch: int, seed: int = 0) -> None:
+        self.sizes = [sum(map(len, g.texts)) for g in groups]
+        self.batch_size = batch
+        self.seed = seed
+        self.epoch = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return -(-len(self.sizes) // self.batch_size)
+
+    def __iter__(self) -> Iterator[list[int]]:
+        rng = random.Random(f"{self.seed}/{self.epoch}")
+        order = list(range(len(self.sizes)))
+        rng.shuffle(order)
+        step = self.batch_size * WINDOW
+        for at in range(0, len(order), step):
+            window = sorted(order[at : at + step], key=self.sizes.__getitem__)
+            parts = [window[i : i + self.batch_size] for i in range(0, len(window), self.batch_size)]
+            rng.shuffle(parts)
+            yield from parts
+
+
+@dataclass(frozen=True, slots=True)
+class Collate:
+    """Groups as what a model's ``forward`` takes (``features``), their labels [B, n], and the groups themselves."""
+
+    model: Any
+
+    def __call__(self, groups: Sequence[Group]) -> dict[str, Any]:
+        features = self.model.features([g.query for g in groups], [g.texts for g in groups])
+        labels = torch.tensor([x for g in groups for x in g.labels], dtype=torch.float32)
+        mask = features["mask"]
+        full = torch.zeros(mask.shape).masked_scatter(mask, labels)
+        return {"features": features, "labels": full, "groups": list(groups)}
+
+
+def cut(groups: Sequence[Group], n: int) -> list[Group]:
+    """The groups with their first ``n`` texts each; all of them where n is 0.
+
+    >>> cut([Group("q", ("a", "b", "c"), (1.0, 0.0, 0.0))], 2)[0].texts
+    ('a', 'b')
+    """
+    if not n:
+        return list(groups)
+    return [Group(g.query, g.texts[:n], g.labels[:n], g.id, g.ids[:n], g.priors[:n]) for g in groups]

@@ -1,0 +1,113 @@
+"""A training as a value: what is trained, on which data, by which losses and how. `read_recipe` reads it from YAML."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from .strict import read
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Model:
+    """What is trained. ``start`` is a folder or hub id; without it the model is fresh, of a ``shape`` (the transformers
+    configuration, or KNRM's) with the ``tokenizer`` of a folder or hub id. ``options`` are those of the model's class
+    (a bi-encoder's pooling, similarity, temperature, in_batch)."""
+
+    kind: Literal["cross", "bi", "knrm"] = "cross"
+    start: str = ""
+    shape: Mapping[str, Any] = field(default_factory=dict)
+    tokenizer: str = ""
+    max_length: int = 256
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Data:
+    """Files of groups (JSONL), for training and validation, and judgements for the latter (else its groups' labels).
+    ``about`` and ``licence`` go into the model's card; ``texts`` cuts a group to its first n texts (0: none)."""
+
+    train: tuple[str, ...] = ()
+    valid: tuple[str, ...] = ()
+    qrels: str = ""
+    about: str = ""
+    licence: str = ""
+    texts: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loss:
+    """A loss of the table, its weight in the sum, and its own options."""
+
+    name: str
+    weight: float = 1.0
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Optimiser:
+    """AdamW. ``batch`` counts groups, ``accumulate`` batches a step; ``steps`` 0 means whole ``epochs``; ``warmup`` is
+    a share of the steps; ``clip`` bounds the gradient's norm (0: not); ``bf16`` computes in bfloat16 by autocast."""
+
+    rate: float = 2e-5
+    decay: float = 0.01
+    warmup: float = 0.1
+    schedule: Literal["linear", "cosine", "constant_with_warmup"] = "linear"
+    epochs: int = 1
+    steps: int = 0
+    batch: int = 8
+    accumulate: int = 1
+    clip: float = 1.0
+    bf16: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """Validation: ``measure`` every ``every`` steps (0: after each epoch); after ``patience`` of them without a gain
+    training stops (0: never). The best checkpoint is kept. Without validation data only checkpoints are written."""
+
+    measure: str = "nDCG@10"
+    every: int = 0
+    patience: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Export:
+    """The int8 ONNX graph: whether it is made, and the least rank correlation (cross-encoders; mean over groups of
+    Spearman's rho) or cosine (bi-encoders) with the original that is accepted. ``samples`` texts set its scales."""
+
+    int8: bool = True
+    least: float = 0.98
+    samples: int = 400
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """A whole training. ``out`` is the folder of the result.
+
+    >>> Recipe(out="runs/tiny", model=Model(start="minilm"), losses=(Loss(name="ranknet"),)).optimiser.rate
+    2e-05
+    """
+
+    out: str
+    model: Model = Model()
+    data: Data = Data()
+    losses: tuple[Loss, ...] = (Loss(name="ranknet"),)
+    curriculum: Mapping[str, Any] = field(default_factory=dict)
+    optimiser: Optimiser = Optimiser()
+    check: Check = Check()
+    export: Export = Export()
+    seed: int = 0
+    threads: int = 0
+
+    def as_dict(self) -> dict[str, Any]:
+        """A plain form, for YAML and JSON."""
+        return asdict(self)
+
+
+def read_recipe(path: str | Path) -> Recipe:
+    """The recipe of a YAML file. Raises InputError on an unknown key (with the nearest known one), a key that comes
+    twice, a missing one, and a value of another type, each with its line."""
+    return read(Recipe, path)

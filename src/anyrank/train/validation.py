@@ -1,0 +1,98 @@
+"""Validation: groups scored by a model in training, and one of our measures over them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from ..core.errors import InputError
+from ..evaluate.measures import Meter
+from .group import Group
+
+TEXTS = 128
+"""Texts that are scored at once."""
+
+
+def scores(model: Any, groups: Sequence[Group], bf16: bool = False) -> list[list[float]]:
+    """The scores of every group's texts. Groups run in order of length, in batches of about 128 texts."""
+    device = next(model.parameters()).device
+    was = model.training
+    model.eval()
+    out: list[list[float]] = [[] for _ in groups]
+    order = sorted((i for i, g in enumerate(groups) if g.texts), key=lambda i: sum(map(len, groups[i].texts)))
+    with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=bf16):
+        batch: list[int] = []
+        for at, i in enumerate(order):
+            batch.append(i)
+            if sum(len(groups[j].texts) for j in batch) < TEXTS and at + 1 < len(order):
+                continue
+            features = model.features([groups[j].query for j in batch], [groups[j].texts for j in batch])
+            found = model(**moved(features, device)).float().cpu()
+            for j, row in zip(batch, found.tolist()):
+                out[j] = row[: len(groups[j].texts)]
+            batch = []
+    model.train(was)
+    return out
+
+
+def moved(value: Any, device: torch.device) -> Any:
+    """The tensors of nested dicts and lists on a device."""
+    if isinstance(value, torch.Tensor):
+        return value.to(device)
+    if isinstance(value, Mapping):
+        return {k: moved(v, device) for k, v in value.items()}
+    return [moved(v, device) for v in value] if isinstance(value, list) else value
+
+
+@dataclass(frozen=True, slots=True)
+class Validation:
+    """Called with a function that scores groups, the mean of ``measure`` over the judged queries.
+
+    ``qrels`` default to the groups' own labels, which then must be whole numbers. Groups need distinct ids.
+    Raises InputError where they have not, or nothing is judged.
+
+    >>> group = Group("q", ("a", "b"), (0.0, 1.0), id="q1", ids=("a", "b"))
+    >>> Validation([group])(lambda groups: [[0.1, 0.2]])
+    1.0
+    """
+
+    groups: Sequence[Group]
+    measure: str = "nDCG@10"
+    qrels: Mapping[str, Mapping[str, int]] | None = None
+
+    def __call__(self, score: Callable[[Sequence[Group]], Sequence[Sequence[float]]]) -> float:
+        (values,) = Meter([self.measure], self.judged)(self.lists(score(self.groups))).values()
+        return math.fsum(values) / len(values)
+
+    def lists(self, given: Sequence[Sequence[float]]) -> dict[str, list[str]]:
+        """The ids of each group's texts by falling score; equal ones in their order."""
+        out: dict[str, list[str]] = {}
+        for g, values in zip(self.groups, given, strict=True):
+            if g.id in out:
+                raise InputError(f"validation: the group id {g.id!r} comes twice")
+            ids = _ids(g)
+            out[g.id] = [ids[i] for i in sorted(range(len(ids)), key=lambda i: -values[i])]
+        return out
+
+    @property
+    def judged(self) -> Mapping[str, Mapping[str, int]]:
+        """Grades by group id and text id."""
+        if self.qrels is not None:
+            found: Mapping[str, Mapping[str, int]] = {
+                g.id: self.qrels[g.id] for g in self.groups if self.qrels.get(g.id)
+            }
+        else:
+            if wrong := next((g.id for g in self.groups if any(x % 1 for x in g.labels)), None):
+                raise InputError(f"validation: group {wrong!r} has labels that are no whole numbers: give judgements")
+            found = {g.id: dict(zip(_ids(g), map(int, g.labels))) for g in self.groups}
+        if not any(found.values()):
+            raise InputError("validation: no group is judged: check its ids and those of the judgements")
+        return found
+
+
+def _ids(group: Group) -> tuple[str, ...]:
+    return group.ids or tuple(map(str, range(len(group.texts))))
