@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
+
+from ..core.errors import InputError
 
 
 @dataclass(frozen=True, slots=True)
@@ -10,7 +14,7 @@ class Group:
     """A query and texts for it, each with a label: a grade, or a teacher's score; higher is better.
 
     Pairs, triples, listwise permutations and teacher files all read as groups; ``priors`` keeps the scores of the run
-    that the texts came from (for curricula), where there is one.
+    that the texts came from (for curricula), where there is one. Raises InputError where their lengths differ.
 
     >>> Group("capital of France", ("Paris is.", "Rome is."), (1.0, 0.0)).labels
     (1.0, 0.0)
@@ -26,4 +30,16 @@ class Group:
     def __post_init__(self) -> None:
         for name, given in (("labels", self.labels), ("ids", self.ids), ("priors", self.priors)):
             if len(given) != len(self.texts) and (given or name == "labels"):
-                raise ValueError(f"query {self.id or self.query!r}: {len(self.texts)} texts but {len(given)} {name}")
+                raise InputError(f"query {self.id or self.query!r}: {len(self.texts)} texts but {len(given)} {name}")
+
+    def take(self, places: Sequence[int]) -> Group:
+        """The texts at these places, in this order.
+
+        >>> Group("q", ("a", "b"), (1.0, 0.0), ids=("1", "2")).take([1]).ids
+        ('2',)
+        """
+
+        def pick(values: tuple[Any, ...]) -> tuple[Any, ...]:
+            return tuple(values[i] for i in places) if values else ()
+
+        return Group(self.query, pick(self.texts), pick(self.labels), self.id, pick(self.ids), pick(self.priors))

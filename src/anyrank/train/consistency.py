@@ -1,0 +1,58 @@
+"""Filters that keep a (query, text) pair only where a model finds the text by the query again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ..core.stage import Stage
+from ..core.types import Query, Ranking
+from ..core.vectors import Encoder, dots, take
+from .group import Group
+
+
+def dual_consistent(similarity: ArrayLike, top: int = 2, threshold: float = 0.7) -> NDArray[np.bool_]:
+    """Which pairs are kept: the positive (column i of row i) is among the ``top`` of its row, equals counting as one
+    place, and more similar than ``threshold``. ``similarity`` [n queries, at least n texts].
+
+    CoRNStack (arXiv 2412.01007) takes top 2; its threshold is not published (its examples: .98 and .69 kept, .25 not).
+
+    >>> dual_consistent([[0.9, 0.1], [0.8, 0.3]]).tolist()
+    [True, False]
+    """
+    rows = np.asarray(similarity)
+    own = np.diagonal(rows)
+    return np.asarray(((rows > own[:, None]).sum(axis=1) < top) & (own > threshold))
+
+
+def consistent_pairs(
+    pairs: Sequence[Group], encoder: Encoder, top: int = 2, threshold: float = 0.7
+) -> Iterator[Group]:  # fmt: skip
+    """The groups whose first text is dual consistent by an encoder's dot products (cosines, where its vectors have
+    length 1) among the first texts of all."""
+    queries = encoder.encode([g.query for g in pairs], query=True).vectors
+    texts = encoder.encode([g.texts[0] for g in pairs]).vectors
+    for place, pair in enumerate(pairs):
+        row = dots(take(queries, [place]), texts)
+        if (row > row[place]).sum() < top and row[place] > threshold:
+            yield pair
+
+
+def findable(pairs: Iterable[Group], stage: Stage, top: int = 20, size: int = 64) -> Iterator[Group]:
+    """The groups (with ids) whose first text is among the ``top`` that a search for their query finds."""
+    stage = stage % top
+    batch: list[Group] = []
+    for pair in pairs:
+        batch.append(pair)
+        if len(batch) == size:
+            yield from _found(batch, stage)
+            batch = []
+    yield from _found(batch, stage)
+
+
+def _found(batch: Sequence[Group], stage: Stage) -> Iterator[Group]:
+    for pair, found in zip(batch, stage.batch([Ranking(Query(g.id, g.query)) for g in batch])):
+        if pair.ids[0] in found.ids:
+            yield pair

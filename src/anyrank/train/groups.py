@@ -1,0 +1,103 @@
+"""Groups as JSON lines: our own form and FlagEmbedding's."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from ..core.errors import InputError
+from ..io.files import File
+from ..io.records import Record, first_of, id_of, json_lines, parsed, text_of, write_jsonl
+from .group import Group
+
+_IDS = ("id", "_id", "qid", "query_id")
+
+
+def read_groups(path: File) -> Iterator[Group]:
+    """The groups of a file or stdin (``-``), one at a time, each line in either form of ``group_from_dict``.
+
+    Raises InputError, with the line, on what ``group_from_dict`` refuses, and on an empty file.
+    """
+    return parsed(path, json_lines(path), group_from_dict, 'groups, such as {"query": "…", "pos": ["…"], "neg": ["…"]}')
+
+
+def write_groups(path: File, groups: Iterable[Group]) -> None:
+    """Groups in our own form, whole or not at all. Such a file is also a file of queries to every command."""
+    write_jsonl(path, map(group_to_dict, groups))
+
+
+def group_from_dict(record: Record) -> Group:
+    """A group from ``group_to_dict``'s form, or FlagEmbedding's ``query, pos[], neg[]`` with ``pos_scores[],
+    neg_scores[]`` (a teacher's) as labels where they are there, else 1 and 0.
+
+    Raises InputError on a missing or empty query, no texts, a text that is none, scores that aren't finite numbers or
+    not one a text, and scores of only one side.
+
+    >>> group_from_dict({"query": "why?", "pos": ["so"], "neg": ["no", "nay"]}).labels
+    (1.0, 0.0, 0.0)
+    """
+    query = text_of(record, ("query",), "query")[1]
+    if not query.strip():
+        raise InputError("the query is empty")
+    id = id_of(record, _IDS, "query id")[1] if first_of(record, _IDS) else ""
+    if "texts" in record:
+        texts, labels = _texts(record, "texts"), _numbers(record, "labels")
+        ids = tuple(map(str, _list(record, "ids"))) if "ids" in record else ()
+        priors = _numbers(record, "priors") if "priors" in record else ()
+        return Group(query, texts, labels, id, ids, priors)
+    if "pos" not in record:
+        raise InputError(f"expected the fields texts and labels, or pos and neg; found {', '.join(record)}")
+    positive, negative = _texts(record, "pos"), _texts(record, "neg") if record.get("neg") else ()
+    return Group(query, positive + negative, _sides(record, len(positive), len(negative)), id)
+
+
+def group_to_dict(group: Group) -> dict[str, Any]:
+    """A group, JSON-ready: ``query``, ``texts``, ``labels``, and ``id``, ``ids``, ``priors`` where it has them.
+
+    >>> group_to_dict(Group("why?", ("so", "no"), (1.0, 0.0), id="7"))
+    {'id': '7', 'query': 'why?', 'texts': ['so', 'no'], 'labels': [1.0, 0.0]}
+    """
+    known = {"query": group.query, "texts": list(group.texts), "labels": list(group.labels)}
+    more = {"ids": list(group.ids), "priors": list(group.priors)}
+    return {**({"id": group.id} if group.id else {}), **known, **{k: v for k, v in more.items() if v}}
+
+
+def _sides(record: Record, positives: int, negatives: int) -> tuple[float, ...]:
+    scored = [name for name in ("pos_scores", "neg_scores") if record.get(name) is not None]
+    if not scored:
+        return (1.0,) * positives + (0.0,) * negatives
+    if negatives and len(scored) == 1:
+        raise InputError(f"{scored[0]} alone: a teacher's scores are needed for both sides")
+    out: tuple[float, ...] = ()
+    for side, count in (("pos", positives), ("neg", negatives)):
+        scores = _numbers(record, f"{side}_scores") if count else ()
+        if len(scores) != count:
+            raise InputError(f"{len(scores)} {side}_scores for {count} texts in {side}")
+        out += scores
+    return out
+
+
+def _list(record: Record, name: str) -> list[Any]:
+    value = record.get(name)
+    if not isinstance(value, list):
+        raise InputError(f"{name} is {'missing' if value is None else type(value).__name__}: expected a list")
+    return value
+
+
+def _texts(record: Record, name: str) -> tuple[str, ...]:
+    found = _list(record, name)
+    for place, text in enumerate(found):
+        if not isinstance(text, str):
+            raise InputError(f"{name}[{place}] is {type(text).__name__}: expected a text")
+    if not found:
+        raise InputError(f"{name} is empty: expected at least one text")
+    return tuple(found)
+
+
+def _numbers(record: Record, name: str) -> tuple[float, ...]:
+    found = _list(record, name)
+    for place, value in enumerate(found):
+        if not isinstance(value, int | float) or isinstance(value, bool) or not math.isfinite(value):
+            raise InputError(f"{name}[{place}] is {value!r}: expected a finite number")
+    return tuple(map(float, found))

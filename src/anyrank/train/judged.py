@@ -1,0 +1,55 @@
+"""Judged collections as groups: the queries of a part, with graded documents and, from a run, unjudged ones."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Iterator
+
+from ..core.types import Ranking
+from ..io.dataset import Dataset
+from ..io.qrels import Qrels
+from .group import Group
+from .triples import Texts
+
+log = logging.getLogger(__name__)
+
+
+def judged(rankings: Iterable[Ranking], qrels: Qrels, documents: Texts | None = None) -> Iterator[Group]:
+    """A group a query that has a relevant document: the ranking's candidates, labelled by grade (unjudged: 0), their
+    scores as priors. Judged documents that the ranking lacks follow, with its lowest score, where ``documents`` has
+    their texts.
+
+    >>> from anyrank.core.types import Candidate, Query
+    >>> run = [Ranking(Query("q1", "why?"), (Candidate("d2", "no", 2.0), Candidate("d1", "so", 1.0)))]
+    >>> next(judged(run, {"q1": {"d1": 2}})).labels
+    (0.0, 2.0)
+    """
+    known = documents or {}
+    for ranking in rankings:
+        grades = qrels.get(ranking.query.id, {})
+        absent = [i for i in grades if i not in set(ranking.ids)]
+        there = [i for i in absent if i in known]
+        if lost := len(absent) - len(there):
+            log.warning("query %s: %d judged documents have no text and are left out", ranking.query.id, lost)
+        ids = (*ranking.ids, *there)
+        labels = tuple(float(max(grades.get(i, 0), 0)) for i in ids)
+        if max(labels, default=0.0) <= 0:
+            continue
+        texts = (*(str(c.content) for c in ranking), *(known[i] for i in there))
+        priors = (*ranking.scores, *[min(ranking.scores)] * len(there)) if len(ranking) else ()
+        yield Group(str(ranking.query.content), texts, labels, ranking.query.id, ids, priors)
+
+
+def training_part(
+    dataset: Dataset, split: str = "train", rankings: Iterable[Ranking] | None = None
+) -> Iterator[Group]:  # fmt: skip
+    """The ``judged`` groups of one part of a collection; ``rankings`` come from a run (``io.attach``) or a pipeline,
+    without them the groups hold judged documents only. Memory holds the judged documents.
+
+    Raises InputError where the collection has no such part.
+    """
+    qrels = dataset.qrels(split)
+    wanted = {i for grades in qrels.values() for i in grades}
+    documents = {c.id: str(c.content) for c in dataset.documents() if c.id in wanted}
+    found = [Ranking(q) for q in dataset.queries(split)] if rankings is None else rankings
+    yield from judged((r for r in found if r.query.id in qrels), qrels, documents)
