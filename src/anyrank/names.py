@@ -100,6 +100,14 @@ def _stored(settings: Settings, name: str) -> Any:
     return settings.collection.vectors(stored(name)) if held else None
 
 
+def _feedback(settings: Settings, name: str, k: int = 1000, loss: str = "kl") -> Stage:
+    """The query's vector moved by the scores so far, and the search again."""
+    from .llm.feedback import DistilledFeedback
+
+    search: Any = _search(settings, name, k)
+    return DistilledFeedback(search.encoder, search.index, search.documents, search.k, loss)  # type: ignore[arg-type]
+
+
 def _passages(
     settings: Settings, name: str, aggregate: Any = "max", words: int = 150, stride: int = 100, top: int = 3
 ) -> Stage:
@@ -127,6 +135,10 @@ PARTS: dict[str, Part | Fusion] = {
     "model": Part('any model by name, hub id or folder: model("path")', source=_search, then=_score),
     "search": Part("search with a model's stored vectors, also after '>>': search(\"minilm\")", _search, _search),
     "passages": Part('long texts split, scored and aggregated: passages("splade", aggregate="max")', then=_passages),
+    "feedback": Part(
+        'scores so far move the query\'s vector, which searches again: minilm % 50 >> splade >> feedback("minilm")',
+        then=_feedback,
+    ),
     "keep": Part('remember the scores so far under a name: keep("bm25")', then=lambda settings, name: Keep(str(name))),
     "prior": Part("the scores so far, as one part of a fusion: splade + prior", then=lambda settings: Each(_as_it_is)),
     "rrf": RRF(),

@@ -67,11 +67,11 @@ def test_the_moved_query_finds_more_of_what_the_teacher_favours(loss):
     wanted = sum(i.startswith("c") for i in first.ids)
     assert 0 < wanted < 30
     teacher = Rerank(Scripted(lambda q, m: [5.0 * c.id.startswith("c") for c in m]))
-    stage = DistilledFeedback(teacher, table, table, table, k=50, loss=loss)
+    stage = teacher >> DistilledFeedback(table, table, table, loss=loss) % 50
     after = stage(first)
     assert sum(i.startswith("c") for i in after.ids) > wanted
     assert all(c.content == c.id for c in after)
-    assert [s.name for s in after.trace] == ["Scripted/Pointwise", "distilled-feedback"]
+    assert [s.name for s in after.trace] == ["Scripted/Pointwise", "feedback"]
     assert after.cost.usage.calls == 50
 
 
@@ -88,7 +88,7 @@ def test_nothing_to_learn_changes_nothing():
     one = Ranking(Query("q", "query"), (Candidate("n1", "n1", 1.0),))
     two = Ranking(Query("q", "query"), (Candidate("n1", "n1", 1.0), Candidate("n2", "n2", 0.5)))
     teacher = Rerank(Scripted(lambda q, m: [1.0] * len(m)))
-    assert DistilledFeedback(teacher, table, table)(one).ids == ["n1"]
-    assert DistilledFeedback(Rerank(Hostile(faults=("raise",))), table, table)(two).ids == ["n1", "n2"]
+    assert (teacher >> DistilledFeedback(table, table))(one).ids == ["n1"]
+    assert (Rerank(Hostile(faults=("raise",))) >> DistilledFeedback(table, table))(two).ids == ["n1", "n2"]
     with pytest.raises(InputError, match="loss='mse'"):
-        DistilledFeedback(teacher, table, table, loss="mse")
+        DistilledFeedback(table, table, loss="mse")

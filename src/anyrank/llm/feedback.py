@@ -1,4 +1,4 @@
-"""Relevance feedback by distillation: a reranker's scores move the query's vector, which then searches again."""
+"""Relevance feedback by distillation: the scores so far move the query's vector, which then searches again."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core.errors import InputError
-from ..core.stage import Stage
-from ..core.trace import Step
+from ..core.stage import Limited
+from ..core.trace import Step, Usage
 from ..core.types import Candidate, Ranking
 from ..core.vectors import Encoder, Index
 
@@ -27,19 +27,19 @@ class Documents(Protocol):
 
 
 @dataclass(frozen=True)
-class DistilledFeedback(Stage):
-    """The ``teacher`` ranks what came in; the query's dense vector is moved until its dot products agree better with
-    the teacher's scores; the moved vector finds the new k candidates (FIRST, arXiv 2406.15657, section on relevance
+class DistilledFeedback(Limited):
+    """After a reranker, the teacher: the query's dense vector is moved until its dot products agree better with the
+    scores that came in; the moved vector finds the new k candidates (FIRST, arXiv 2406.15657, section on relevance
     feedback).
 
     ``loss="kl"`` for scores with a scale (a cross-encoder): learning rate .005, 100 updates of Adam; ``"ranknet"`` for
     an order (a language model), weighted by the ranks: .001 and 20. Products are scaled by half the ratio of the
     teacher's spread to theirs; in the paper's second step that ratio is still the cross-encoder's, here it is the
-    teacher's own. ``documents`` fills in the content of newly found ones. A ranking of fewer than two candidates, or
-    one that the teacher passed through, comes back as the teacher left it.
+    teacher's own. Vectors of candidates come from the index where it gives them, else from the encoder. ``documents``
+    fills in the content of newly found ones. A ranking of fewer than two candidates, or one that the teacher passed
+    through unjudged, comes back as it was.
     """
 
-    teacher: Stage
     encoder: Encoder
     index: Index = field(repr=False)
     documents: Documents | None = field(default=None, repr=False)
@@ -51,26 +51,36 @@ class DistilledFeedback(Stage):
             raise InputError(f"loss={self.loss!r}: choose 'kl' or 'ranknet'")
 
     def batch(self, rankings: Sequence[Ranking]) -> list[Ranking]:
-        taught = self.teacher.batch(rankings)
-        return [self._again(old, new) for old, new in zip(rankings, taught)]
+        return [self._again(r) for r in rankings]
 
-    def _again(self, old: Ranking, new: Ranking) -> Ranking:
-        passed = replace(new, trace=new.trace[len(old.trace) :])
-        if len(new) < 2 or (passed.cost.usage.fallback and new.ids == old.ids):
-            return new
+    def limit(self, k: int) -> DistilledFeedback:
+        return replace(self, k=min(k, self.k))
+
+    def _again(self, ranking: Ranking) -> Ranking:
+        if len(ranking) < 2 or (ranking.trace and ranking.trace[-1].status == "fallback"):
+            return ranking
         start = time.perf_counter()
-        query = self.encoder.encode([new.query.content], query=True)
-        documents = self.encoder.encode([c.content for c in new])
-        if not isinstance(query.vectors, np.ndarray) or not isinstance(documents.vectors, np.ndarray):
+        query = self.encoder.encode([ranking.query.content], query=True)
+        vectors, usage = self._vectors(ranking)
+        if not isinstance(query.vectors, np.ndarray) or not isinstance(vectors, np.ndarray):
             raise InputError("feedback by distillation moves dense vectors: this encoder makes sparse ones")
-        vector = moved(query.vectors[0], documents.vectors, new.scores, self.loss)
+        vector = moved(query.vectors[0], vectors, ranking.scores, self.loss)
         (found,) = self.index.search(vector[None].astype(np.float32), self.k)
-        known = {c.id: c for c in new}
+        known = {c.id: c for c in ranking}
         if self.documents is not None and (absent := [i for i, _ in found if i not in known]):
             known |= {c.id: c for c in self.documents.get(absent)}
         hits = tuple(replace(known.get(i, Candidate(i)), score=float(s)) for i, s in found)
-        step = Step("distilled-feedback", time.perf_counter() - start, query.usage + documents.usage)
-        return replace(new, candidates=hits).with_step(step)
+        step = Step("feedback", time.perf_counter() - start, query.usage + usage)
+        return replace(ranking, candidates=hits).with_step(step)
+
+    def _vectors(self, ranking: Ranking) -> tuple[Any, Usage]:
+        """A row a candidate, and what that cost."""
+        stored = getattr(self.index, "vectors", None)
+        held, vectors = stored(ranking.ids) if stored is not None else ([], None)
+        if len(held) == len(ranking):
+            return vectors, Usage()
+        encoded = self.encoder.encode([c.content for c in ranking])
+        return encoded.vectors, encoded.usage
 
 
 def moved(query: Any, documents: Any, teacher: Sequence[float], loss: str = "kl") -> Floats:
