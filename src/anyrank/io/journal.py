@@ -1,4 +1,4 @@
-"""The journal of a long job: finished rankings, one a line, so that a killed job goes on where it stood."""
+"""The journal of a long job: what is finished, a query a line, so that a killed job goes on where it stood."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def _plain(settings: Mapping[str, Any]) -> str:
 
 @dataclass(slots=True, eq=False)
 class Journal:
-    """An append-only file of finished rankings: ``length crc32 json`` a line, the job's settings first.
+    """An append-only file of finished queries: ``length crc32 json`` a line, the job's settings first.
 
     Every line goes to the system in one write, so ``kill -9`` tears at most the last one; opening drops a torn last
     line. One process at a time may hold a journal. Memory holds the query ids and where their lines begin.
@@ -132,28 +132,37 @@ class Journal:
         return [q for q in queries if q.id not in self.places]
 
     def append(self, ranking: Ranking) -> None:
-        """Write a finished ranking: ids, scores, trace; no contents. Raises InputError where its query is there
-        already, or a score isn't finite."""
-        id = ranking.query.id
+        """Write a finished ranking: ids, scores, trace; no contents. Raises InputError as ``put`` does, and where a
+        score isn't finite."""
+        ranked = [(c.id, float(c.score)) for c in ranking]
+        self.put(ranking.query.id, {"ranking": ranked, "trace": [s.as_dict() for s in ranking.trace]})
+
+    def put(self, id: str, record: Mapping[str, Any]) -> None:
+        """Write what was made for a query, in JSON values. Raises InputError where its query is there already, or a
+        value can't be written."""
         if id in self.places:
             raise InputError(f"query {id!r} is finished already", path=self.path)
-        ranked = [(c.id, float(c.score)) for c in ranking]
         try:
-            line = _pack({"qid": id, "ranking": ranked, "trace": [s.as_dict() for s in ranking.trace]})
+            line = _pack({"qid": id, **record})
         except (TypeError, ValueError) as error:
             raise InputError(f"the ranking of query {id!r} can't be written: {error}", path=self.path) from None
         self.places[id] = (self._write(line), len(line))
+
+    def get(self, id: str) -> Mapping[str, Any]:
+        """What was made for a query, read from disk. Raises InputError at a query that isn't finished."""
+        if id not in self.places:
+            raise InputError(f"query {id!r} is not finished: resume the job", path=self.path)
+        start, size = self.places[id]
+        record = _unpack(os.pread(self.handle, size, start))
+        if record is None:
+            raise InputError(f"the record of query {id!r} was changed meanwhile", path=self.path)
+        return record
 
     def rankings(self, queries: Iterable[Query]) -> Iterator[Ranking]:
         """The finished rankings of ``queries``, in that order, read from disk one at a time; candidates without
         content. Raises InputError at a query that isn't finished."""
         for q in queries:
-            if q.id not in self.places:
-                raise InputError(f"query {q.id!r} is not finished: resume the job", path=self.path)
-            start, size = self.places[q.id]
-            record = _unpack(os.pread(self.handle, size, start))
-            if record is None:
-                raise InputError(f"the record of query {q.id!r} was changed meanwhile", path=self.path)
+            record = self.get(q.id)
             found = (Candidate(id, score=score) for id, score in record["ranking"])
             yield Ranking(q, tuple(found), tuple(map(step_from_dict, record["trace"])))
 
