@@ -1,0 +1,75 @@
+"""Ranking losses as pure functions: ``loss(scores, labels, mask=None, *, parameters) -> scalar tensor``.
+
+Scores and labels are [batch, n] tensors, one row a group (a query with its candidates), labels higher for better:
+grades, or a teacher's scores. The mask [batch, n] is True where a candidate is real. Every loss is right for groups of
+unequal size, blind to the order of the candidates, finite in value and gradient for any score to 1e4, and 0 (with a
+zero gradient) where there is nothing to compare. Each is the mean over the groups that have something to compare, and
+says how it is taken within a group. Bind parameters with functools.partial; add one of your own as a function and try
+it with ``anyrank.testing.check_loss``.
+
+``LOSSES`` has them by name. Beside it stand the losses over tokens (``language``), ``in_batch`` (any loss over the
+whole batch's score matrix), ``per_group`` and RankList's ``skip_schedule``.
+
+>>> import torch
+>>> round(float(LOSSES["ranknet"](torch.tensor([[2., -1.]]), torch.tensor([[1., 0.]]))), 6)
+0.048587
+"""
+
+from .contrastive import adaptive_margin, in_batch, infonce, soft_infonce
+from .distillation import kl_distillation, margin_mse, margin_mse_all
+from .language import (
+    RANK_WEIGHTS,
+    combine,
+    importance_weights,
+    language_loss,
+    own_targets,
+    unlikelihood,
+)
+from .listwise import brio, listmle, listnet, ranklist, skip_schedule
+from .metric import adr_mse, approx_ndcg, lambda_loss, lambdarank
+from .pairwise import (
+    anchored,
+    hinge,
+    pairwise_cross_entropy,
+    pairwise_softmax,
+    ranknet,
+    ranknet_difference,
+    ranknet_rank_difference,
+    ranknet_squares,
+    ranknet_weighted,
+)
+from .pointwise import binary_cross_entropy, mse
+from .shared import Loss, per_group
+
+LOSSES: dict[str, Loss] = {
+    "adaptive_margin": adaptive_margin,
+    "adr_mse": adr_mse,
+    "anchored": anchored,
+    "approx_ndcg": approx_ndcg,
+    "binary_cross_entropy": binary_cross_entropy,
+    "brio": brio,
+    "hinge": hinge,
+    "infonce": infonce,
+    "kl_distillation": kl_distillation,
+    "lambda_loss": lambda_loss,
+    "lambdarank": lambdarank,
+    "listmle": listmle,
+    "listnet": listnet,
+    "margin_mse": margin_mse,
+    "margin_mse_all": margin_mse_all,
+    "mse": mse,
+    "pairwise_cross_entropy": pairwise_cross_entropy,
+    "pairwise_softmax": pairwise_softmax,
+    "ranklist": ranklist,
+    "ranknet": ranknet,
+    "ranknet_difference": ranknet_difference,
+    "ranknet_rank_difference": ranknet_rank_difference,
+    "ranknet_squares": ranknet_squares,
+    "ranknet_weighted": ranknet_weighted,
+    "soft_infonce": soft_infonce,
+}
+
+__all__ = [
+    "LOSSES", "RANK_WEIGHTS", "Loss", "combine", "importance_weights", "in_batch", "language_loss", "own_targets",
+    "per_group", "skip_schedule", "unlikelihood", *LOSSES,
+]  # fmt: skip
