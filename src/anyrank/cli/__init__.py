@@ -20,8 +20,10 @@ COMMANDS = {
     "rerank": "rerank",
     "eval": "evaluate",
     "compare": "evaluate",
+    "distill": "distill",
     "models": "models",
     "papers": "papers",
+    "train": "train",
 }
 
 EXIT = """\b

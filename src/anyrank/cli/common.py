@@ -93,6 +93,22 @@ def stamp(*paths: str | Path | None) -> list[tuple[str, int, int]]:
     return found
 
 
+def from_run(run: str, queries: str, documents: str, depth: int | None) -> tuple[Any, list[Ranking]]:
+    """The rankings of a TREC run, the first ``depth`` of each, with the texts of a file or a collection's folder; where
+    ``documents`` is an index, that index, opened, whose texts are still to be attached (else None)."""
+    from ..io.corpus import read_documents, read_queries
+    from ..io.dataset import Dataset
+    from ..io.runs import attach, read_run
+    from ..retrieve.collection import Collection
+
+    found = {q: docs[:depth] for q, docs in read_run(run).items()}
+    asked = read_queries(queries)
+    if (Path(documents) / "manifest.json").is_file():
+        return Collection.open(documents), attach(found, asked, path=run)
+    texts = Dataset.open(documents).documents() if is_dataset(documents) else read_documents(documents)
+    return None, attach(found, asked, texts, path=run)
+
+
 _LACKING = ("no answer", "no log-probabilities")
 """Repairs that mended nothing: there was no answer. Their queries are told as not fully reranked."""
 

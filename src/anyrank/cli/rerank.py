@@ -10,7 +10,7 @@ import click
 from ..core.errors import InputError
 from ..core.stage import Stage
 from ..core.types import Ranking
-from .common import as_json, is_dataset, job, pipeline_option, report_status, stamp
+from .common import as_json, from_run, job, pipeline_option, report_status, stamp
 
 BATCH = 16
 
@@ -45,6 +45,7 @@ def rerank_command(
     anyrank rerank lists.jsonl --method first --model smollm2-135m-instruct --depth 20
     """
     from ..expression import Settings, parse
+    from ..retrieve.stages import Attach
 
     if method is not None:
         if model is None:
@@ -59,7 +60,9 @@ def rerank_command(
         return _pipe(lists or "-", given % top if top else given, depth, texts)
     if lists is not None or queries is None or documents is None or out is None:
         raise InputError("a run needs --queries, --documents and --out, and no LISTS")
-    stage, rankings = _from_run(run, queries, documents, pipeline, depth)
+    collection, rankings = from_run(run, queries, documents, depth)
+    stage = parse(pipeline, Settings(collection), starts=False)
+    stage = stage if collection is None else Attach(collection) >> stage
     settings = {"files": stamp(run, queries, documents), "pipeline": pipeline, "depth": depth, "top": top}
     return job(stage % top if top else stage, rankings, out, settings, resume, "reranking")
 
@@ -90,21 +93,3 @@ def _chunks(rankings: Iterable[Ranking]) -> Iterator[list[Ranking]]:
         yield chunk
         raise
     yield chunk
-
-
-def _from_run(run: str, queries: str, documents: str, pipeline: str, depth: int | None) -> tuple[Stage, list[Ranking]]:
-    from ..expression import Settings, parse
-    from ..io.corpus import read_documents, read_queries
-    from ..io.dataset import Dataset
-    from ..io.runs import attach, read_run
-    from ..retrieve.collection import Collection
-    from ..retrieve.stages import Attach
-
-    found = {q: docs[:depth] for q, docs in read_run(run).items()}
-    asked = read_queries(queries)
-    if (Path(documents) / "manifest.json").is_file():
-        collection = Collection.open(documents)
-        stage = Attach(collection) >> parse(pipeline, Settings(collection), starts=False)
-        return stage, attach(found, asked, path=run)
-    texts = Dataset.open(documents).documents() if is_dataset(documents) else read_documents(documents)
-    return parse(pipeline, starts=False), attach(found, asked, texts, path=run)

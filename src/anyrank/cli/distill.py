@@ -1,0 +1,131 @@
+"""``anyrank distill``: a teacher's scores as training data."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ..core.errors import InputError
+from ..core.stage import Each, Stage
+from ..core.types import Query, Ranking
+from .common import from_run, is_dataset, progress, report_status, stamp
+
+BATCH = 16
+
+
+@click.command("distill")
+@click.option("--queries", required=True, help="The queries: JSONL or id<TAB>text; '-' for standard input.")
+@click.option("--index", help="An index (made by 'anyrank index') to take candidates from.")
+@click.option("--corpus", help="Instead of an index, a file or collection; it is indexed beside OUT.")
+@click.option("--run", help="Instead of searching, a TREC run's candidates, with --documents.")
+@click.option("--documents", help="The run's documents: a file, a collection's folder, or an index.")
+@click.option("--candidates", default="bm25 % 50", show_default=True, help="The pipeline that finds the candidates.")
+@click.option("--teacher", default="splade + minilm", show_default=True, help="The pipeline that scores them; of "
+              "several parts the z-scores are summed.")  # fmt: skip
+@click.option("--depth", type=click.IntRange(1), help="Take only the first N candidates of each query of the run.")
+@click.option("-o", "--out", required=True, type=click.Path(path_type=Path), help="The groups: JSON lines.")
+@click.option("--resume", is_flag=True, help="Go on with a job that was stopped (same arguments).")
+def distill_command(
+    queries: str, index: str | None, corpus: str | None, run: str | None, documents: str | None, candidates: str,
+    teacher: str, depth: int | None, out: Path, resume: bool,
+) -> int:  # fmt: skip
+    """Make training data: candidates by one pipeline, labels by another. Each line of OUT is a query with its
+    candidates' texts, the teacher's scores (labels) and the candidates' own (priors).
+
+    \b
+    anyrank distill --queries topics.tsv --index my.index -o groups.jsonl --resume
+    anyrank distill --queries q.jsonl --corpus scifact/ --candidates "bm25 % 100" --teacher "splade + minilm" -o g.jsonl
+    anyrank distill --queries q.tsv --run bm25.trec --documents corpus.jsonl -o groups.jsonl
+    """
+    from ..expression import Settings, parse
+    from ..io.corpus import read_queries
+    from ..retrieve.collection import Collection
+    from ..retrieve.stages import Attach
+
+    if sum(source is not None for source in (index, corpus, run)) != 1:
+        raise InputError("give one of --index, --corpus and --run")
+    if (documents is None) != (run is None) or (depth is not None and run is None):
+        raise InputError("--run goes with --documents, and --depth with --run")
+    find: Stage
+    if run is not None and documents is not None:
+        collection, rankings = from_run(run, queries, documents, depth)
+        find = Each(lambda r: r) if collection is None else Attach(collection)
+    else:
+        rankings = [Ranking(q) for q in read_queries(queries)]
+        collection = Collection.open(index or _indexed(str(corpus), Path(f"{out}.index"), resume))
+        find = parse(candidates, Settings(collection))
+    labels = parse(teacher, Settings(collection), starts=False)
+    asked = {"candidates": None if run else candidates, "teacher": teacher, "depth": depth}
+    settings = {"files": stamp(queries, index, corpus, run, documents), **asked}
+    return _job(find, labels, rankings, out, settings, resume)
+
+
+def _job(
+    find: Stage, teacher: Stage, rankings: Sequence[Ranking], out: Path, settings: Mapping[str, Any], resume: bool
+) -> int:
+    """Journalled query by query beside OUT; queries that were not judged whole stay out of both, so that resuming tries
+    them again. Returns the exit code."""
+    from ..io.candidates import step_from_dict
+    from ..io.journal import Journal
+    from ..io.records import write_jsonl
+    from ..train.groups import group_to_dict
+    from ..train.teachers import judged_whole, taught
+
+    queries = [r.query for r in rankings]
+    failed: dict[str, Ranking] = {}
+    with Journal.open(f"{out}.journal", settings, resume=resume) as journal:
+        if resume and len(journal):
+            click.echo(f"resuming: {len(journal)} of {len(queries)} queries are done", err=True)
+        todo = [r for r in rankings if r.query.id not in journal]
+        with progress("distilling", len(todo), "queries") as bar:
+            for at in range(0, len(todo), BATCH):
+                before = find.batch(todo[at : at + BATCH])
+                for old, new in zip(before, teacher.batch(before)):
+                    if judged_whole(new):
+                        trace = [s.as_dict() for s in new.trace]
+                        journal.put(new.query.id, {"group": group_to_dict(taught(old, new)), "trace": trace})
+                    else:
+                        failed[new.query.id] = replace(new, candidates=())
+                bar.update(len(before))
+
+        def judged() -> Iterator[Ranking]:
+            for q in queries:
+                kept = () if q.id in failed else map(step_from_dict, journal.get(q.id)["trace"])
+                yield failed[q.id] if q.id in failed else Ranking(Query(q.id), (), tuple(kept))
+
+        def groups() -> Iterator[Mapping[str, Any]]:
+            for group in (journal.get(q.id)["group"] for q in queries if q.id not in failed):
+                if group["texts"]:
+                    sizes.append(len(group["texts"]))
+                    yield group
+
+        code = report_status(judged())
+        sizes: list[int] = []
+        write_jsonl(out, groups())
+        if failed:
+            again = f"the same command with --resume tries {len(failed)} of them again"
+            click.echo(f"{again}; what is done is kept in {out}.journal", err=True)
+        else:
+            journal.close(remove=True)
+    if lost := len(queries) - len(failed) - len(sizes):
+        click.echo(f"note: {lost} queries found no candidates and are left out", err=True)
+    click.echo(f"wrote {out}: {len(sizes)} groups, {sum(sizes)} texts", err=True)
+    return max(code, int(bool(failed)))
+
+
+def _indexed(corpus: str, folder: Path, resume: bool) -> Path:
+    """The index of a corpus beside the output; one that is finished is kept where a job is resumed."""
+    from ..io.corpus import read_documents
+    from ..io.dataset import Dataset
+    from ..retrieve.build import build
+    from ..retrieve.manifest import NAME, Manifest
+
+    if not (resume and (folder / NAME).is_file() and Manifest.read(folder).complete):
+        with progress("indexing", None, "documents") as bar:
+            documents = Dataset.open(corpus).documents() if is_dataset(corpus) else read_documents(corpus)
+            build(documents, folder, overwrite=not resume, on_progress=lambda done: bar.update(done - bar.n))
+    return folder

@@ -1,0 +1,51 @@
+"""``anyrank train``: train a model by a recipe."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import click
+
+
+@click.command("train")
+@click.argument("recipe", type=click.Path(dir_okay=False))
+@click.option("-o", "--out", type=click.Path(file_okay=False, path_type=Path), help="The result's folder, in place of "
+              "the recipe's.")  # fmt: skip
+@click.option("--seed", type=int, help="In place of the recipe's.")
+@click.option("--resume", is_flag=True, help="Go on from the last checkpoint, to the same weights as if never stopped.")
+def train_command(recipe: str, out: Path | None, seed: int | None, resume: bool) -> int:
+    """Train a reranker or an encoder by RECIPE, a YAML file; a card of data, seed, commit and measured effect, and an
+    int8 graph that the base install runs, are written beside the model.
+
+    \b
+    anyrank train recipe.yaml
+    anyrank rerank lists.jsonl -p 'model("runs/mine")'
+    """
+    import sys
+    from dataclasses import replace
+
+    from ..backends.hf_load import torch_module
+    from ..train.recipe import read_recipe
+
+    torch_module()
+    said = read_recipe(recipe)
+    if out is not None:
+        said = replace(said, out=str(out))
+    if seed is not None:
+        said = replace(said, seed=seed)
+    from transformers.utils import logging as chatter
+
+    from ..train.run import train
+
+    chatter.disable_progress_bar()
+    chatter.set_verbosity_error()
+    logging.getLogger("anyrank.train").setLevel(logging.INFO)
+    done = train(said, resume=resume, progress=sys.stderr.isatty())
+    if done.effect is not None:
+        click.echo(done.effect.table())
+    if done.exported is not None:
+        verb = "int8 graph" if done.exported.accepted else "int8 graph refused"
+        click.echo(f"{verb}: {done.exported.what} {done.exported.agreement:.4f}", err=True)
+    click.echo(f"wrote {done.folder}", err=True)
+    return int(done.exported is not None and not done.exported.accepted)
