@@ -4,10 +4,12 @@ pytest.importorskip("torch")
 pytest.importorskip("transformers")
 
 from anyrank.backends.hf_classifier import SequenceClassifier
+from anyrank.backends.hf_pairs import OrderedPairs
 from anyrank.core.errors import InputError, ModelError
 from anyrank.core.groupings import Pointwise
 from anyrank.core.rerank import Rerank
 from anyrank.core.types import Candidate, Query, Ranking
+from anyrank.papers import duobert
 from anyrank.testing import check_judge
 from anyrank.testing.tiny import bert
 
@@ -76,3 +78,24 @@ def test_it_reranks(folder):
     assert sorted(done.ids) == ["0", "1", "2"]
     assert done.status == "ok"
     assert done.cost.usage.calls == 3
+
+
+def test_a_head_over_pairs_reads_both_documents_in_order(folder):
+    import torch
+
+    head = SequenceClassifier(folder, dtype="float32")
+    model, tok = head._loaded
+    a, b = GROUPS[0][1]
+    said = OrderedPairs(head)([(GROUPS[0][0], [a, b]), (GROUPS[0][0], [b, a])])
+    with torch.inference_mode():
+        row = tok("which river", f"the river of the city {tok.sep_token} no x", return_tensors="pt")
+        want = torch.sigmoid(model(**row).logits[0, 0]).item()
+    assert said[0].scores == pytest.approx([want, 1 - want], abs=1e-5)
+    assert said[0].scores != pytest.approx(said[1].scores, abs=1e-6)
+    assert [s.usage.calls for s in said] == [1, 1]
+    (cut,) = OrderedPairs(head)([(GROUPS[0][0], [Candidate("l", "q " * 300), b])])
+    assert cut.usage.truncated == 1
+    with pytest.raises(InputError, match="group of 3"):
+        OrderedPairs(head)([(GROUPS[0][0], [a, b, a])])
+    ranking = duobert.build(head)(Ranking(Query("q", "river"), tuple(Candidate(str(i), "city " * i) for i in range(4))))
+    assert ranking.cost.usage.calls == 12

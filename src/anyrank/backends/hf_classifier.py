@@ -63,7 +63,7 @@ class SequenceClassifier:
         return min(n for n in (self.context, own, tokenizer.model_max_length, 1 << 20) if n)
 
     def __call__(self, groups: Sequence[Group]) -> list[Judgement]:
-        pairs = [(_text(q.content), _text(c.content, c.id)) for q, c in each(groups)]
+        pairs = [(content_text(q.content), content_text(c.content, c.id)) for q, c in each(groups)]
         rows = [self._row(*pair) for pair in pairs]
         scores = iter(self._scores([row for row, _ in rows]))
         used = iter(Usage(calls=1, prompt_tokens=len(row["input_ids"]), truncated=int(cut)) for row, cut in rows)
@@ -118,7 +118,8 @@ class SequenceClassifier:
         return out
 
 
-def _text(content: Any, id: str = "") -> str:
+def content_text(content: Any, id: str = "") -> str:
+    """The text of a query or document; a title stands before its text. Raises InputError where there is none."""
     if isinstance(content, Mapping):
         return f"{content.get('title') or ''} {content.get('text') or ''}".strip()
     if content is None:
