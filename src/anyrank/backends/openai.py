@@ -124,10 +124,7 @@ class OpenAI:
         if isinstance(prompt, str):
             path, body["prompt"] = "completions", prompt
         else:
-            path, body = (
-                "chat/completions",
-                {**body, "messages": [{"role": t.role, "content": t.content} for t in prompt]},
-            )
+            path, body["messages"] = "chat/completions", [{"role": t.role, "content": t.content} for t in prompt]
             if prompt and prompt[-1].role == "assistant":
                 if not self.prefill:
                     raise InputError("say how this server continues an assistant's turn: prefill='server' or 'vllm'")
