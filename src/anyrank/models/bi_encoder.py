@@ -19,8 +19,7 @@ from .ragged import chunks, counts, filled, gathered
 
 
 class BiEncoder(nn.Module):  # type: ignore[misc,unused-ignore]
-    """Scores [B, n] of groups of texts; while training with ``in_batch``, [B, all texts of the batch] (`ragged.widened`
-    gives their labels).
+    """Scores [B, n] of groups of texts; while training with ``in_batch``, [B, B x n], every query with every text.
 
     ``pooling``: "mean" or "cls"; ``similarity``: "cosine" or "dot".
     """
@@ -79,7 +78,8 @@ class BiEncoder(nn.Module):  # type: ignore[misc,unused-ignore]
         """Scores [B, n], 0 where ``mask`` is False; see the class for ``in_batch``."""
         queries, texts = self.embed(asked), self.embed(chunks)
         if self.in_batch and self.training:
-            return queries @ texts.T / self.scale
+            wide = texts.new_zeros(mask.numel(), texts.shape[1]).masked_scatter(mask.reshape(-1, 1), texts)
+            return queries @ wide.T / self.scale
         owner = torch.arange(len(mask), device=mask.device)[:, None].expand_as(mask)[mask]
         return filled((queries[owner] * texts).sum(1) / self.scale, mask)
 

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from .ragged import chunks, counts, filled, gathered
+from .ragged import chunks, counts, exact, filled, gathered
 
 
 class CrossEncoder(nn.Module):  # type: ignore[misc,unused-ignore]
@@ -30,6 +30,7 @@ class CrossEncoder(nn.Module):  # type: ignore[misc,unused-ignore]
         self.body = body
         self.tokenizer = tokenizer
         self.max_length = max_length
+        exact([m for m in body.modules() if isinstance(m, nn.Linear)][-1])
 
     @classmethod
     def from_folder(cls, name: str | Path, *, max_length: int | None = None, **config: Any) -> CrossEncoder:

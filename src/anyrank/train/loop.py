@@ -22,9 +22,9 @@ from transformers import EarlyStoppingCallback, Trainer, TrainerCallback, Traini
 from transformers.integrations import TensorBoardCallback
 from transformers.trainer_callback import PrinterCallback
 
-from ..models.ragged import widened
 from .batches import Batches, Collate
 from .group import Group
+from .losses import in_batch, per_group
 from .recipe import Recipe
 from .validation import Validation, scores
 
@@ -52,8 +52,7 @@ class Objective:
         weights = torch.tensor(list(self.weigh(groups, epoch)), dtype=scores.dtype, device=scores.device)
         if not self.by_group:
             return self.total(scores, labels, mask) * weights.mean()
-        each = [self.total(scores[i : i + 1], labels[i : i + 1], mask[i : i + 1]) for i in range(len(scores))]
-        return (torch.stack(each) * weights).mean()
+        return (per_group(self.total, scores, labels, mask) * weights).mean()
 
     def total(self, scores: Tensor, labels: Tensor, mask: Tensor) -> Tensor:
         parts = [weight * loss(scores, labels, mask) for weight, loss in self.losses]
@@ -88,7 +87,7 @@ class Loop(Trainer):  # type: ignore[misc,unused-ignore]
         found = model(**inputs["features"])
         labels, mask = inputs["labels"], inputs["features"]["mask"]
         if found.shape[1] != mask.shape[1]:
-            labels, mask = widened(labels, mask)
+            labels, mask = in_batch(labels, mask)
         return self.objective(found, labels, mask, inputs["groups"], float(self.state.epoch or 0.0))
 
     def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from ..core.errors import InputError
-from ..evaluate.measures import Meter
+from ..evaluate.measures import Meter, lists
 from .group import Group
 
 TEXTS = 128
@@ -65,17 +65,17 @@ class Validation:
     qrels: Mapping[str, Mapping[str, int]] | None = None
 
     def __call__(self, score: Callable[[Sequence[Group]], Sequence[Sequence[float]]]) -> float:
-        (values,) = Meter([self.measure], self.judged)(self.lists(score(self.groups))).values()
+        run, _ = lists(self.run(score(self.groups)))
+        (values,) = Meter([self.measure], self.judged)(run).values()
         return math.fsum(values) / len(values)
 
-    def lists(self, given: Sequence[Sequence[float]]) -> dict[str, list[str]]:
-        """The ids of each group's texts by falling score; equal ones in their order."""
-        out: dict[str, list[str]] = {}
+    def run(self, given: Sequence[Sequence[float]]) -> dict[str, dict[str, float]]:
+        """Scores by the ids of groups and texts."""
+        out: dict[str, dict[str, float]] = {}
         for g, values in zip(self.groups, given, strict=True):
             if g.id in out:
                 raise InputError(f"validation: the group id {g.id!r} comes twice")
-            ids = _ids(g)
-            out[g.id] = [ids[i] for i in sorted(range(len(ids)), key=lambda i: -values[i])]
+            out[g.id] = dict(zip(_ids(g), values, strict=True))
         return out
 
     @property

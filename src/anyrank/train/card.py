@@ -1,0 +1,78 @@
+"""The model card: what a model was trained on, how, by which code, and what it gained."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from .. import __version__
+from ..evaluate.evaluation import Evaluation
+from .export import Exported
+from .group import Group
+from .recipe import Recipe
+
+KINDS = {
+    "cross": ("cross-encoder", "text-ranking"),
+    "bi": ("bi-encoder", "sentence-similarity"),
+    "knrm": ("kernel-pooling ranker (KNRM)", "text-ranking"),
+}
+
+
+def card(
+    recipe: Recipe, model: Any, groups: Sequence[Group], effect: Evaluation | None, exported: Exported | None
+) -> str:
+    """The card of a training in Markdown, with the front matter that model hubs read."""
+    import torch
+
+    kind, task = KINDS[model.kind]
+    o, m = recipe.optimiser, recipe.model
+    size = sum(p.numel() for p in model.parameters())
+    losses = " + ".join(f"{x.weight:g} {x.name}" + (f" {dict(x.options)}" if x.options else "") for x in recipe.losses)
+    length = f"{o.steps} steps" if o.steps else f"{o.epochs} epoch{'s' if o.epochs > 1 else ''}"
+    lines = [
+        "---", f"license: {recipe.data.licence or 'unknown'}", f"pipeline_tag: {task}", "library_name: anyrank",
+        "---", "", f"# {Path(recipe.out).name}", "",
+        f"A {kind} of {size:,} parameters, from {m.start or f'random weights ({dict(m.shape)})'}, for texts of at most "
+        f"{model.max_length} tokens.", "",
+        "## Training", "",
+        f"- Data: {recipe.data.about or ', '.join(recipe.data.train) or 'not described'}; {len(groups):,} groups, "
+        f"{sum(len(g.texts) for g in groups):,} texts",
+        f"- Licence of the data: {recipe.data.licence or 'not stated'}",
+        f"- Loss: {losses}" + (f"; curriculum {dict(recipe.curriculum)}" if recipe.curriculum else ""),
+        f"- {length}, {o.batch} groups a batch, {o.accumulate} batches a step, rate {o.rate:g}, {o.schedule}, "
+        f"{'bfloat16' if o.bf16 else 'float32'}",
+        f"- Seed: {recipe.seed}; threads: {torch.get_num_threads()}",
+        f"- Code: anyrank {__version__}, commit {commit()}; torch {torch.__version__}",
+        "", "## Measured effect", "",
+    ]  # fmt: skip
+    if effect is None:
+        lines += ["Not measured: the training had no validation data."]
+    else:
+        lines += [f"On {len(effect.queries)} validation queries (the best checkpoint was chosen on them):", ""]
+        lines += [effect.table("markdown").strip()]
+    lines += ["", "## int8 graph", "", _graph(exported), ""]
+    return "\n".join(lines)
+
+
+def _graph(done: Exported | None) -> str:
+    if done is None:
+        return "None was made."
+    what = done.what
+    said = f"{what}: {done.agreement:.4f}; largest difference: {done.difference:.4g} ({done.texts} texts)"
+    if not done.accepted:
+        return f"Refused, since it agrees too little with the original. Asked for was {done.least}; {said}."
+    return f"onnx/model.onnx, {done.bytes / 1e6:.1f} MB, runs on onnxruntime by the base install. {said}."
+
+
+def commit() -> str:
+    """The commit of the code where it runs from a checkout, marked where files were changed; else "of a release"."""
+    try:
+        found = subprocess.run(
+            ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"],
+            capture_output=True, text=True, check=True, timeout=10,
+        )  # fmt: skip
+    except (OSError, subprocess.SubprocessError):
+        return "of a release"
+    return found.stdout.strip()

@@ -1,0 +1,149 @@
+"""`train`: from a recipe to a folder with the trained model, its card, its int8 graph and what was measured."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import json
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from ..core.errors import InputError
+from ..evaluate.evaluation import Evaluation, evaluate
+from ..io.files import atomic
+from ..io.qrels import read_qrels
+from ..models.bi_encoder import BiEncoder
+from ..models.cross_encoder import CrossEncoder
+from ..models.knrm import KNRM
+from .batches import cut
+from .card import card
+from .export import Exported, export, unfit
+from .group import Group
+from .groups import read_groups
+from .loop import Loop, LossFn, Objective, Weigh, last_checkpoint
+from .recipe import Model, Recipe
+from .validation import Validation, scores
+
+log = logging.getLogger(__name__)
+
+MODELS: dict[str, Any] = {"cross": CrossEncoder, "bi": BiEncoder, "knrm": KNRM}
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """What a training gave: the model, its folder, its effect on the validation groups (the first stage's order where
+    groups have priors, the model before and after), and the check of its int8 graph."""
+
+    model: Any
+    folder: Path
+    effect: Evaluation | None
+    exported: Exported | None
+
+
+def train(
+    recipe: Recipe,
+    *,
+    train: Sequence[Group] | None = None,
+    valid: Sequence[Group] | None = None,
+    qrels: Mapping[str, Mapping[str, int]] | None = None,
+    model: Any = None,
+    losses: Sequence[tuple[float, LossFn]] = (),
+    weigh: Weigh | None = None,
+    by_group: bool = False,
+    resume: bool = False,
+    progress: bool = False,
+) -> Trained:
+    """The training of a recipe. Groups, judgements, a model of `anyrank.models` and losses with their weights may be
+    given in place of what the recipe names; ``weigh`` is a curriculum, its weights averaged over a batch, or applied to
+    each group with ``by_group``.
+
+    A killed training goes on with ``resume`` from its last checkpoint, to the same weights, bit for bit, as one that
+    never stopped (same machine, threads and package versions).
+    Raises InputError where the data, names or folders don't fit.
+    """
+    import torch
+    from transformers import set_seed
+
+    folder = Path(recipe.out)
+    if recipe.threads:
+        torch.set_num_threads(recipe.threads)
+    groups = cut(_read(recipe.data.train) if train is None else train, recipe.data.texts)
+    if not groups:
+        raise InputError("nothing to train on: data.train names no file, and no groups are given")
+    judged = _read(recipe.data.valid) if valid is None else valid
+    if qrels is None and recipe.data.qrels:
+        qrels = read_qrels(recipe.data.qrels)
+    validation = Validation(judged, recipe.check.measure, qrels) if judged else None
+    _claim(folder, recipe, groups, resume)
+    set_seed(recipe.seed)
+    model = build(recipe.model) if model is None else model
+    objective = Objective(tuple(losses) or table(recipe), weigh, by_group)
+    bf16 = recipe.optimiser.bf16
+    before = scores(model, judged, bf16) if judged else []
+    Loop(model, recipe, groups, objective, validation, progress=progress).run(resume)
+    effect = None
+    if validation:
+        runs = {"before": before, "after": scores(model, judged, bf16)}
+        if all(g.priors for g in judged):
+            runs = {"first stage": [list(g.priors) for g in judged], **runs}
+        effect = evaluate({n: validation.run(s) for n, s in runs.items()}, validation.judged, [recipe.check.measure])
+    model.save(folder)
+    exported = None
+    if recipe.export.int8 and (reason := unfit(model)):
+        log.warning("no int8 graph is made: %s", reason)
+    elif recipe.export.int8:
+        exported = export(model, folder, groups, recipe.export, recipe.seed)
+    (folder / "README.md").write_text(card(recipe, model, groups, effect, exported), encoding="utf-8")
+    return Trained(model, folder, effect, exported)
+
+
+def build(model: Model) -> Any:
+    """The module that a recipe's ``model`` describes. Raises InputError where it says too little."""
+    kind = MODELS[model.kind]
+    if model.start:
+        return kind.from_folder(model.start, max_length=model.max_length, **model.options)
+    if not model.tokenizer:
+        raise InputError("model: give start (a folder or hub id), or a shape and a tokenizer for a fresh model")
+    return kind.from_config(model.shape, model.tokenizer, max_length=model.max_length, **model.options)
+
+
+def table(recipe: Recipe) -> tuple[tuple[float, LossFn], ...]:
+    """The recipe's losses with their weights, as functions. Raises InputError on an unknown name."""
+    from .losses import LOSSES
+
+    out = []
+    for loss in recipe.losses:
+        if loss.name not in LOSSES:
+            near = difflib.get_close_matches(loss.name, LOSSES, 1, 0.4)
+            hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(LOSSES)}"
+            raise InputError(f"no loss {loss.name!r}: {hint}")
+        out.append((loss.weight, partial(LOSSES[loss.name], **loss.options) if loss.options else LOSSES[loss.name]))
+    return tuple(out)
+
+
+def _read(files: Sequence[str]) -> list[Group]:
+    return [group for file in files for group in read_groups(file)]
+
+
+def _claim(folder: Path, recipe: Recipe, groups: Sequence[Group], resume: bool) -> None:
+    """Write down what is trained on what, so that only the same training goes on in its folder."""
+    data = hashlib.sha256()
+    for group in groups:
+        data.update(repr(group).encode())
+    mine = json.loads(json.dumps({"recipe": recipe.as_dict(), "groups": len(groups), "sha256": data.hexdigest()}))
+    file = folder / "training.json"
+    if file.is_file():
+        kept = json.loads(file.read_text(encoding="utf-8"))
+        if resume and kept != mine:
+            changed = [k for k in mine["recipe"] if kept["recipe"].get(k) != mine["recipe"][k]] or ["the data"]
+            raise InputError(f"{folder} holds another training: {', '.join(changed)} changed since: choose another out")
+        if not resume and last_checkpoint(folder / "checkpoints"):
+            raise InputError(f"{folder} holds a training with checkpoints: resume it, or choose another out")
+    else:
+        folder.mkdir(parents=True, exist_ok=True)
+        with atomic(file) as stream:
+            stream.write(json.dumps(mine, indent=2) + "\n")

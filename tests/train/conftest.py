@@ -1,0 +1,17 @@
+"""Tiny models and tokenizers, made on the spot."""
+
+import pytest
+from transformers import BertTokenizerFast
+
+VOCABULARY = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+VOCABULARY += ["lift", "drag", "wing", "flow", "heat", "plate", "shock", "layer", "of"]
+VOCABULARY += list("abcdefghijklmnopqrstuvwxyz0123456789") + [f"##{c}" for c in "abcdefghijklmnopqrstuvwxyz"]
+
+
+@pytest.fixture(scope="session")
+def words(tmp_path_factory):
+    """The folder of a small WordPiece tokenizer."""
+    folder = tmp_path_factory.mktemp("words")
+    (folder / "vocab.txt").write_text("\n".join(VOCABULARY) + "\n")
+    BertTokenizerFast(vocab=str(folder / "vocab.txt")).save_pretrained(folder)
+    return folder
