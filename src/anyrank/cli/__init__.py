@@ -23,6 +23,7 @@ COMMANDS = {
     "distill": "distill",
     "models": "models",
     "papers": "papers",
+    "peptides": "peptides",
     "train": "train",
 }
 

@@ -13,7 +13,7 @@ from ..core.errors import InputError, MissingExtra
 from ..core.rerank import Group
 from ..core.types import Judgement, Ranking
 from .features import features, names
-from .matching import Tolerance
+from .matching import NARROW, Tolerance
 from .peptide import Peptide
 
 SETTINGS: Mapping[str, Any] = {
@@ -41,7 +41,7 @@ class Boosted:
         *,
         rounds: int = 100,
         seed: int = 0,
-        tolerance: Tolerance = Tolerance(),
+        tolerance: Tolerance = NARROW,
         settings: Mapping[str, Any] = SETTINGS,
     ) -> Boosted:
         """Trees that tell the true peptides from the others. Raises InputError where all candidates are of one kind."""
@@ -59,9 +59,7 @@ class Boosted:
         self.booster.save_model(str(path))
 
     @classmethod
-    def load(
-        cls, path: str | PathLike[str], engines: Sequence[str], tolerance: Tolerance = Tolerance()
-    ) -> Boosted:
+    def load(cls, path: str | PathLike[str], engines: Sequence[str], tolerance: Tolerance = NARROW) -> Boosted:
         """Saved trees. Raises InputError where they were made for other engines."""
         lightgbm = _lightgbm()
         try:

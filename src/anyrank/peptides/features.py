@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from ..core.types import Candidate, Query
 from .distance import pmd
 from .ions import ppm
-from .matching import Tolerance, cosine, coverage, explained, hyperscore, longest_run, match
+from .matching import NARROW, Tolerance, cosine, coverage, explained, hyperscore, longest_run, match
 
 Floats = NDArray[np.float64]
 
@@ -32,7 +32,7 @@ def names(engines: Sequence[str]) -> list[str]:
 
 
 def features(
-    query: Query, members: Sequence[Candidate], engines: Sequence[str], tolerance: Tolerance = Tolerance()
+    query: Query, members: Sequence[Candidate], engines: Sequence[str], tolerance: Tolerance = NARROW
 ) -> Floats:
     """[candidates, features] in the order of `names`; NaN where an engine didn't propose the candidate."""
     spectrum = query.content
@@ -47,7 +47,7 @@ def features(
         rows.append([
             len(c.content), spectrum.charge, spectrum.mass, len(c.content.modifications), error, abs(error),
             hyperscore(clean, found), cosine(clean, found), explained(clean, found), coverage(clean, found),
-            b, y, sites.all(axis=0).mean() if sites.size else 0.0, longest_run(sites.any(axis=0)),
+            b, y, sites.all(axis=0).mean() if sites.size else 0.0, longest_run(np.asarray(sites.any(axis=0))),
             np.isin(top, found.peaks).mean() if len(top) else 0.0,
         ])  # fmt: skip
     alone = np.array(rows, dtype=np.float64).reshape(len(members), len(ALONE))

@@ -7,7 +7,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from ..core.fusion import RRF, Fusion
+from ..core.fusion import RRF, Borda, Fusion
 from ..core.groupings import Plan, best_first
 from ..core.rerank import Group, Rerank
 from ..core.types import Candidate, Judgement, Ranking
@@ -43,7 +43,7 @@ class EngineScore:
 @dataclass(frozen=True)
 class Vote:
     """The engines' lists fused: ``RRF()``, ``Borda()`` or ``Combine()`` of core.fusion, over their ranks or scores
-    within the group."""
+    within the group. Borda's points are told over the most there are, since these grow with the group."""
 
     engines: tuple[str, ...]
     fusion: Fusion = RRF()
@@ -57,7 +57,8 @@ class Vote:
             ranked = sorted((c for c in members if engine in _scores(c)), key=lambda c: c.meta["ranks"][engine])
             runs.append({c.id: float(_scores(c)[engine]) for c in ranked})
         fused = self.fusion([r for r in runs if r], [1.0] * sum(map(bool, runs)))
-        return [fused.get(c.id, -math.inf) for c in members]
+        most = len(fused) * len(runs) if isinstance(self.fusion, Borda) else 1
+        return [fused[c.id] / most if c.id in fused else -math.inf for c in members]
 
 
 @dataclass(frozen=True)

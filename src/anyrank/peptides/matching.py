@@ -46,6 +46,10 @@ class Tolerance:
         return mz * self.value * 1e-6 if self.unit == "ppm" else np.full_like(mz, self.value)
 
 
+NARROW = Tolerance()
+"""20 ppm, for high-resolution spectra."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Match:
     """The b and y ions of a peptide at every charge, and the peak of each: ``mz`` and ``peak`` (its place in the
@@ -57,11 +61,11 @@ class Match:
     @property
     def seen(self) -> NDArray[np.bool_]:
         """Which ions were found at any charge: [2, n - 1]."""
-        return (self.peak >= 0).any(axis=0)
+        return np.asarray((self.peak >= 0).any(axis=0))
 
     @property
     def sites(self) -> NDArray[np.bool_]:
-        """Between which residues the peptide was seen to break, from the N-terminus: [2, n - 1], by its b and y ions."""
+        """Where the peptide was seen to break, from the N-terminus, by its b and by its y ions: [2, n - 1]."""
         return np.stack([self.seen[0], self.seen[1][::-1]])
 
     @property
@@ -71,7 +75,7 @@ class Match:
         return found[found >= 0]
 
 
-def match(spectrum: Spectrum, peptide: Peptide, tolerance: Tolerance = Tolerance()) -> Match:
+def match(spectrum: Spectrum, peptide: Peptide, tolerance: Tolerance = NARROW) -> Match:
     """Every ion's nearest peak within the tolerance."""
     ions = by_ions(peptide, spectrum.charge).reshape(-1, 2, len(peptide) - 1)
     if not len(spectrum) or not ions.size:

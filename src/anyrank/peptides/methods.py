@@ -16,8 +16,8 @@ from .matching import Tolerance, cosine, coverage, explained, hyperscore
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """What a method may need to know: the engines, all rankings that are to be ranked (their scores' distribution, never
-    their truth), the fragment tolerance, and a model's file."""
+    """What a method may need to know: the engines, all rankings that are to be ranked (for how their scores are
+    spread, never their truth), the fragment tolerance, and a model's file."""
 
     engines: tuple[str, ...]
     rankings: Sequence[Ranking] = ()
@@ -27,10 +27,11 @@ class Setting:
 
 @dataclass(frozen=True, slots=True)
 class Method:
-    """A way to rank: what it is, and how its judge is made."""
+    """A way to rank: what it is, how its judge is made, and whether that takes a trained model."""
 
     about: str
     make: Callable[[Setting], Judge]
+    learned: bool = False
 
 
 def _boosted(s: Setting) -> Judge:
@@ -50,7 +51,7 @@ METHODS: dict[str, Method] = {
     "rrf": Method("reciprocal ranks of the engines, summed", lambda s: Vote(s.engines, RRF())),
     "borda": Method("Borda count of the engines' ranks", lambda s: Vote(s.engines, Borda())),
     "sum": Method("the engines' scores as percentiles, summed", lambda s: ScoreSum.of(s.rankings, s.engines)),
-    "lightgbm": Method("boosted trees over all of these (--model)", _boosted),
+    "lightgbm": Method("boosted trees over all of these (--model)", _boosted, learned=True),
 }
 
 

@@ -61,7 +61,9 @@ def join(psms: Iterable[Psm], spectra: Sequence[Spectrum], by: str | None = None
         first = rows[0]
         raise InputError(
             f"none of {len(rows)} rows names a spectrum of the {len(spectra)} by {by or 'title, scan or index'}; the "
-            f"first says {first.spectrum!r}, the first spectrum is {spectra[0].name!r}" if spectra else "no spectra",
+            f"first says {first.spectrum!r}, the first spectrum is {spectra[0].name!r}"
+            if spectra
+            else "no spectra",
             path=first.path,
             line=first.line,
         )

@@ -30,7 +30,9 @@ def read_spectra(path: File, *, fixed: Mapping[str, str] | None = None, bad: Bad
     ending = os.path.splitext(os.fspath(path).lower().removesuffix(".gz"))[1]
     readers = {".mgf": _mgf, ".mzml": _mzml}
     if ending not in readers:
-        raise InputError(f"unknown kind of spectra {ending!r}: expected .mgf or .mzML, gzipped or not", path=label(path))
+        raise InputError(
+            f"unknown kind of spectra {ending!r}: expected .mgf or .mzML, gzipped or not", path=label(path)
+        )
     return readers[ending](path, fixed or {}, bad)
 
 
@@ -65,8 +67,15 @@ def _mgf(path: File, fixed: Mapping[str, str], bad: Bad | None) -> Iterator[Spec
 
 
 def _from_mgf(
-    read: Any, block: list[str], title: str, index: int, start: int, path: File, fixed: Mapping[str, str], bad: Bad | None
-) -> Spectrum:  # fmt: skip
+    read: Any,
+    block: list[str],
+    title: str,
+    index: int,
+    start: int,
+    path: File,
+    fixed: Mapping[str, str],
+    bad: Bad | None,
+) -> Spectrum:
     params = read["params"]
     for field in ("pepmass", "charge"):
         if params.get(field) is None:

@@ -16,9 +16,9 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Spectrum:
-    """Peaks (``mz`` rising, ``intensity`` beside it), the precursor's m/z and charge, and where it came from: ``title``
-    (of an mzML file: the native id), ``index`` (its place in the file from 0), ``scan`` number, retention time ``rt`` in
-    seconds, ``line`` where it begins. ``peptide`` is its annotation, where it has one.
+    """Peaks (``mz`` rising, ``intensity`` beside it), the precursor's m/z and charge, and where it came from:
+    ``title`` (of an mzML file: the native id), ``index`` (its place in the file from 0), ``scan`` number, retention
+    time ``rt`` in seconds, ``line`` where it begins. ``peptide`` is its annotation, where it has one.
 
     Raises InputError where peaks or precursor are not numbers that a spectrum can have.
     """

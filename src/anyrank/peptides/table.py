@@ -39,7 +39,9 @@ class Columns:
         given = dict(part.partition("=")[::2] for part in spec.split(",") if part)
         wrong = [k for k in given if k not in self.__dataclass_fields__ or not given[k]]
         if wrong:
-            raise InputError(f"columns {spec!r}: expected NAME=COLUMN, NAME one of {', '.join(self.__dataclass_fields__)}")
+            raise InputError(
+                f"columns {spec!r}: expected NAME=COLUMN, NAME one of {', '.join(self.__dataclass_fields__)}"
+            )
         return replace(self, **{k: (v,) for k, v in given.items()})
 
 
