@@ -55,7 +55,8 @@ def unlikelihood(logits: Tensor, tokens: Tensor, weights: Tensor | None = None) 
 def importance_weights(tokens: Tensor, separator: int) -> Tensor:
     """Weights [batch, length] of the tokens of "[3] > [1] > [2]": 1 + 1 / log2(rank + 1), separators 1.
 
-    All tokens of one identifier, brackets too, share its weight (arXiv 2412.14574): 2, 1.631, 1.5, … 1.289 (10th), … 1.150 (100th).
+    All tokens of one identifier, brackets too, share its weight: 2, 1.631, 1.5, … 1.289 (10th),
+    … 1.150 (100th); full ranking, arXiv 2412.14574.
     ``separator`` is the id of " >"; ignored tokens get 0.
 
     >>> prompt, left, right, more = IGNORED, 91, 93, 62
