@@ -7,8 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from anyrank.core.errors import InputError
 from anyrank.train.curriculum import (
     DIFFICULTIES,
+    Curriculum,
     batch_mean,
     group_weight,
     kde,
@@ -19,6 +21,7 @@ from anyrank.train.curriculum import (
     recip,
     schedule,
 )
+from anyrank.train.group import Group
 
 RUN = [12, 9, 8.5, 3, 1]
 EPOCHS = (0, 5, 10, 20)
@@ -123,3 +126,21 @@ def test_tensors_keep_their_gradient():
     loss.backward()
     assert loss.item() == pytest.approx(2 + 2.25)
     assert losses.grad.tolist() == [0.25 + 0.375, 0.5 + 0.375]
+
+
+def test_a_curriculum_weighs_groups_by_their_priors_or_their_full_run():
+    groups = [Group("q", ("a", "b"), (1, 0), "1", priors=(9, 3)), Group("p", ("a", "b"), (0, 1), "2", priors=(9, 3))]
+    alone, full = Curriculum("recip", end=10), Curriculum("recip", end=10, runs={"1": RUN, "2": RUN})
+    assert alone(groups, 0) == pytest.approx([0.75, 0.25])
+    assert full(groups, 0) == pytest.approx([0.625, 0.375])
+    assert full(groups, 5) == pytest.approx([0.8125, 0.6875])
+    assert full(groups, 10) == [1.0, 1.0]
+    assert Curriculum("recip", anti=True, end=0)(groups, 99) == pytest.approx([0.25, 0.75])
+    assert alone([], 0) == []
+
+
+def test_a_curriculum_names_what_it_lacks():
+    with pytest.raises(InputError, match="query '7' has no priors"):
+        Curriculum()([Group("q", ("a",), (1,), "7")], 0)
+    with pytest.raises(InputError, match="no difficulty 'rank'; known are recip, norm, kde"):
+        Curriculum("rank")

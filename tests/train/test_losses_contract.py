@@ -123,6 +123,12 @@ def test_half_precision_scores_train(name):
     assert scores.grad.any()
 
 
+@pytest.mark.parametrize("name", sorted(set(LOSSES) - {"binary_cross_entropy"}))
+def test_every_tensor_is_made_where_the_scores_are(name):
+    loss = LOSSES[name](torch.empty(2, 4, device="meta"), torch.empty(2, 4, device="meta"))
+    assert loss.device.type == "meta"
+
+
 @pytest.mark.parametrize(
     "name", ["ranknet", "hinge", "listmle", "ranklist", "pairwise_softmax", "infonce", "lambdarank"]
 )

@@ -4,16 +4,21 @@ Three steps, each a few pure functions over numbers and numpy arrays. How easy h
 was found in (``DIFFICULTIES``: recip, norm, kde; 1 is a candidate the run is sure of). A weight w makes of it how well
 the run agrees with the labels (``pointwise``, ``pairwise``, ``group_weight``). The epoch turns w into W
 (``schedule``), which multiplies the loss: ``batch_mean``, as the paper's code does, or ``per_sample``.
+``Curriculum`` binds them for a training.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+
+from ..core.errors import InputError
+from .group import Group
 
 Floats = NDArray[np.float64]
 Difficulty = Callable[[ArrayLike, ArrayLike | None], Floats]
@@ -131,6 +136,43 @@ def schedule(weights: ArrayLike, epoch: float, end: int = 20) -> Floats:
     w = np.asarray(weights, float)
     p = min(epoch / end, 1.0) if end > 0 else 0.0
     return np.ones_like(w) if p == 1 else w + (1 - w) * p  # never falls, to the last digit
+
+
+@dataclass(frozen=True, slots=True)
+class Curriculum:
+    """A curriculum as a value: called with a batch of groups and the epoch (from 0), it gives each group's weight W.
+
+    Easiness is read off the groups' ``priors``, within the query's full run where ``runs`` has its scores by the
+    group's id. Raises InputError for a group without priors. ``end=20`` is the paper's, of short epochs (512 pairs).
+
+    >>> group = Group("hotels", ("a", "b"), (1, 0), priors=(9, 3))
+    >>> [Curriculum("norm", end=10)([group], epoch)[0] for epoch in (0, 5, 10)]
+    [1.00000001, 1.000000005, 1.0]
+    """
+
+    difficulty: Literal["recip", "norm", "kde"] = "norm"
+    form: Literal["pairwise", "pointwise"] = "pairwise"
+    end: int = 20
+    anti: bool = False
+    threshold: float = 0.0
+    runs: Mapping[str, Sequence[float]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name, known in (("difficulty", DIFFICULTIES), ("form", ("pairwise", "pointwise"))):
+            if getattr(self, name) not in known:
+                raise InputError(f"curriculum: no {name} {getattr(self, name)!r}; known are {', '.join(known)}")
+
+    def __call__(self, groups: Sequence[Group], epoch: float) -> list[float]:
+        weights = [self._weight(group) for group in groups]
+        return [float(w) for w in schedule(weights, epoch, self.end)]
+
+    def _weight(self, group: Group) -> float:
+        if not group.priors:
+            raise InputError(f"query {group.id or group.query!r} has no priors: a curriculum needs its run's scores")
+        return group_weight(
+            group.labels, group.priors, difficulty=DIFFICULTIES[self.difficulty], run=self.runs.get(group.id),
+            form=self.form, threshold=self.threshold, anti=self.anti,
+        )  # fmt: skip
 
 
 def batch_mean(loss: Any, weights: ArrayLike) -> Any:
