@@ -30,9 +30,10 @@ def language_loss(logits: Tensor, tokens: Tensor, weights: Tensor | None = None,
     >>> round(float(language_loss(logits, torch.tensor([[1, IGNORED]]), torch.tensor([[2., 9.]]))), 6)
     0.575364
     """
+    flat = _wide(logits).flatten(0, 1)
     loss = F.cross_entropy(
-        _wide(logits).transpose(1, 2), tokens, ignore_index=IGNORED, reduction="none", label_smoothing=smoothing
-    )
+        flat, tokens.flatten(), ignore_index=IGNORED, reduction="none", label_smoothing=smoothing
+    ).view_as(tokens)
     return _weighted(loss, tokens, weights)
 
 
@@ -47,8 +48,8 @@ def unlikelihood(logits: Tensor, tokens: Tensor, weights: Tensor | None = None) 
     1.386294
     """
     logits = _wide(logits)
-    chosen = F.one_hot(tokens.clamp(min=0), logits.shape[-1]).bool()
-    loss = torch.logsumexp(logits, 2) - torch.logsumexp(logits.masked_fill(chosen, LOW), 2)
+    others = logits.scatter(2, tokens.clamp(min=0)[:, :, None], LOW)
+    loss = torch.logsumexp(logits, 2) - torch.logsumexp(others, 2)
     return _weighted(loss, tokens, weights)
 
 

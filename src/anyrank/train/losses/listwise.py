@@ -60,10 +60,10 @@ def ranklist(
     """RankList: RankNet from each candidate to its next ``skips`` in the gold order, summed, mean over groups.
 
     **Derived by us** from the abstract of arXiv 2508.09826, whose formula we have not seen. With the candidates sorted
-    by label and d_ik = s_i+k - s_i: ``exact`` is sum_i sum_k w_k log(1 + e^d_ik); otherwise, a bound from below that
-    drops the cross terms, sum_i log(1 + sum_k w_k e^d_ik), one log-sum-exp an anchor i. Pairs count where
-    y_i - y_i+k >= ``margin`` (and is not 0); ``weights`` w_1, w_2, … are 1 unless given. All skips (None), exact, is
-    the sum of ``ranknet``'s terms; the two forms agree for one skip; two candidates are ``ranknet``.
+    by label and d_ik = s_i+k - s_i: ``exact`` is sum_i sum_k w_k log(1 + e^d_ik); otherwise, without the cross
+    terms, sum_i log(1 + sum_k w_k e^d_ik), one log-sum-exp an anchor i. Pairs count where y_i - y_i+k >= ``margin``
+    (and is not 0); ``weights`` w_1, w_2, … are 1 unless given, and then the second form is at most the first, the two
+    agree for one skip, all skips (None), exact, are the sum of ``ranknet``'s terms, and two candidates are ``ranknet``.
 
     >>> s, y = torch.tensor([[3., 2., 1., 0.]]), torch.tensor([[3, 2, 1, 0]])
     >>> round(float(ranklist(s, y)), 3), round(float(ranklist(s, y, exact=True)), 3)
