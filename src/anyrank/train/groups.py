@@ -14,12 +14,13 @@ from .group import Group
 _IDS = ("id", "_id", "qid", "query_id")
 
 
-def read_groups(path: File) -> Iterator[Group]:
+def read_groups(path: File, *, scores: bool = True) -> Iterator[Group]:
     """The groups of a file or stdin (``-``), one at a time, each line in either form of ``group_from_dict``.
 
     Raises InputError, with the line, on what ``group_from_dict`` refuses, and on an empty file.
     """
-    return parsed(path, json_lines(path), group_from_dict, 'groups, such as {"query": "…", "pos": ["…"], "neg": ["…"]}')
+    expected = 'groups, such as {"query": "…", "pos": ["…"], "neg": ["…"]}'
+    return parsed(path, json_lines(path), lambda r: group_from_dict(r, scores=scores), expected)
 
 
 def write_groups(path: File, groups: Iterable[Group]) -> None:
@@ -27,9 +28,9 @@ def write_groups(path: File, groups: Iterable[Group]) -> None:
     write_jsonl(path, map(group_to_dict, groups))
 
 
-def group_from_dict(record: Record) -> Group:
+def group_from_dict(record: Record, *, scores: bool = True) -> Group:
     """A group from ``group_to_dict``'s form, or FlagEmbedding's ``query, pos[], neg[]`` with ``pos_scores[],
-    neg_scores[]`` (a teacher's) as labels where they are there, else 1 and 0.
+    neg_scores[]`` (a teacher's) as labels where they are there; else, and without ``scores``, labels are 1 and 0.
 
     Raises InputError on a missing or empty query, no texts, a text that is none, scores that aren't finite numbers or
     not one a text, and scores of only one side.
@@ -49,7 +50,10 @@ def group_from_dict(record: Record) -> Group:
     if "pos" not in record:
         raise InputError(f"expected the fields texts and labels, or pos and neg; found {', '.join(record)}")
     positive, negative = _texts(record, "pos"), _texts(record, "neg") if record.get("neg") else ()
-    return Group(query, positive + negative, _sides(record, len(positive), len(negative)), id)
+    labels = (1.0,) * len(positive) + (0.0,) * len(negative)
+    if scores and any(record.get(name) is not None for name in ("pos_scores", "neg_scores")):
+        labels = _sides(record, len(positive), len(negative))
+    return Group(query, positive + negative, labels, id)
 
 
 def group_to_dict(group: Group) -> dict[str, Any]:
@@ -64,11 +68,7 @@ def group_to_dict(group: Group) -> dict[str, Any]:
 
 
 def _sides(record: Record, positives: int, negatives: int) -> tuple[float, ...]:
-    scored = [name for name in ("pos_scores", "neg_scores") if record.get(name) is not None]
-    if not scored:
-        return (1.0,) * positives + (0.0,) * negatives
-    if negatives and len(scored) == 1:
-        raise InputError(f"{scored[0]} alone: a teacher's scores are needed for both sides")
+    """A teacher's scores of both sides."""
     out: tuple[float, ...] = ()
     for side, count in (("pos", positives), ("neg", negatives)):
         scores = _numbers(record, f"{side}_scores") if count else ()
