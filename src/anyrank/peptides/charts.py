@@ -10,7 +10,10 @@ from .matching import NARROW, Match, Tolerance, match
 from .peptide import Peptide
 from .spectrum import Spectrum
 
-COLOURS = ("#1b62c4", "#c4560a", "#2f8a40", "#9a4bb0", "#b58900", "#0f9b9b", "#c2417c", "#7d8794")
+COLOURS = (
+    "#1b62c4", "#c4560a", "#2f8a40", "#9a4bb0", "#b58900", "#0f9b9b", "#c2417c", "#7d8794", "#8a5a2b", "#6a7ff0",
+    "#6f8f00", "#e0704f",
+)  # fmt: skip
 _LEFT, _RIGHT, _TALL = 56.0, WIDTH - 16.0, 150.0
 
 
@@ -30,9 +33,10 @@ def mirrored(
     def x(mz: float) -> float:
         return _LEFT + (_RIGHT - _LEFT) * mz / (high * 1.02)
 
-    marks = [line(_LEFT, middle, _RIGHT, middle, "zero")]
+    ground = middle + _TALL + (76 if below else 24)
+    marks = [line(_LEFT, middle, _RIGHT, middle, "zero"), text(_RIGHT, ground, "m/z", "note", "end")]
     for v in ticks(0, high, 10):
-        marks.append(text(x(v), middle + _TALL + (76 if below else 24), f"{v:g}", "tick", "middle"))
+        marks.append(text(x(v), ground, f"{v:g}", "tick", "middle"))
     for sign, said in ((-1.0, above), (1.0, below)):
         if said is None:
             continue

@@ -77,13 +77,11 @@ class Match:
 
 def match(spectrum: Spectrum, peptide: Peptide, tolerance: Tolerance = NARROW) -> Match:
     """Every ion's nearest peak within the tolerance."""
-    ions = by_ions(peptide, spectrum.charge).reshape(-1, 2, len(peptide) - 1)
+    ions = by_ions(peptide, spectrum.charge).reshape(max(spectrum.charge - 1, 1), 2, len(peptide) - 1)
     if not len(spectrum) or not ions.size:
         return Match(ions, np.full(ions.shape, -1))
-    after = np.searchsorted(spectrum.mz, ions).clip(1, max(len(spectrum) - 1, 1)) if len(spectrum) > 1 else ions * 0 + 1
-    after = after.astype(np.int64)
-    before = after - 1
-    after = np.minimum(after, len(spectrum) - 1)
+    after = np.searchsorted(spectrum.mz, ions).clip(max=len(spectrum) - 1)
+    before = np.maximum(after - 1, 0)
     nearest = np.where(np.abs(spectrum.mz[before] - ions) <= np.abs(spectrum.mz[after] - ions), before, after)
     near = np.abs(spectrum.mz[nearest] - ions) <= tolerance.around(ions)
     return Match(ions, np.where(near, nearest, -1))

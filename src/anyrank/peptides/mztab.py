@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
 
 from ..core.errors import InputError
 from ..core.types import Ranking
@@ -13,8 +14,7 @@ from .notation import parse
 from .peptide import Peptide
 from .psm import Psm
 from .residues import MODIFICATIONS
-from .spectra import Bad, refuse
-from .spectrum import Spectrum
+from .spectrum import Bad, Spectrum, refuse
 
 _SCORE = "search_engine_score[1]"
 
@@ -111,7 +111,8 @@ def write_mztab(path: File, rankings: Iterable[Ranking], *, run: str, method: st
     from .. import __version__
 
     mods = {mark: f"[UNIMOD, UNIMOD:{number}, {name}, ]" for mark, (_, name, number) in MODIFICATIONS.items()}
-    where = {"+57.021": "C", "+15.995": "M", "+0.984": "N"}
+    sites = {"+57.021": "C", "+15.995": "M", "+0.984": "NQ"}
+    listed = [(name, site) for mark, name in mods.items() for site in sites.get(mark, ("N-term",))]
     head = [
         ("mzTab-version", "1.0.0"), ("mzTab-mode", "Summary"), ("mzTab-type", "Identification"),
         ("description", _cell(f"peptide candidates reranked by {method}")),
@@ -119,9 +120,9 @@ def write_mztab(path: File, rankings: Iterable[Ranking], *, run: str, method: st
         ("psm_search_engine_score[1]", "[MS, MS:1001143, search engine specific score for PSMs, ]"),
         ("fixed_mod[1]", "[MS, MS:1002453, No fixed modifications searched, ]"),
     ]  # fmt: skip
-    for i, (mark, name) in enumerate(mods.items(), 1):
-        head += [(f"variable_mod[{i}]", name), (f"variable_mod[{i}]-site", where.get(mark, "N-term"))]
-    head.append(("ms_run[1]-location", _cell(run)))
+    for i, (name, site) in enumerate(listed, 1):
+        head += [(f"variable_mod[{i}]", name), (f"variable_mod[{i}]-site", site)]
+    head.append(("ms_run[1]-location", Path(run).absolute().as_uri()))
     rows = 0
     with atomic(path) as f:
         f.writelines(f"MTD\t{key}\t{value}\n" for key, value in head)

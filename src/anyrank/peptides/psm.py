@@ -10,8 +10,7 @@ from dataclasses import dataclass
 from ..core.errors import InputError
 from .peptide import Peptide
 from .residues import ISOTOPE
-from .spectra import Bad, refuse
-from .spectrum import Spectrum
+from .spectrum import Bad, Spectrum, refuse
 
 KEYS = ("title", "scan", "index")
 

@@ -12,6 +12,15 @@ from .peptide import Peptide
 from .residues import PROTON
 
 Floats = NDArray[np.float64]
+Bad = list[InputError]
+"""What a reader could not use, each with its file and line."""
+
+
+def refuse(bad: Bad | None, error: InputError) -> None:
+    """Keep an error for later, or raise it where nobody collects them."""
+    if bad is None:
+        raise error
+    bad.append(error)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -13,7 +13,7 @@ from ..io.records import Fields, Record, records
 from .mztab import number, read_mztab
 from .notation import parse
 from .psm import Psm
-from .spectra import Bad, refuse
+from .spectrum import Bad, refuse
 
 
 @dataclass(frozen=True, slots=True)
