@@ -1,0 +1,143 @@
+"""``anyrank distill``: groups out of queries and a corpus, an index or a run; resumed after a kill."""
+
+import json
+import signal
+import subprocess
+import sys
+
+import pytest
+from click.testing import CliRunner
+
+from anyrank.cli import cli, distill
+from anyrank.core.errors import InputError
+from anyrank.shortcuts import rerank
+from anyrank.train.groups import read_groups
+
+TEXTS = {
+    "d1": "the wing makes lift in the slipstream",
+    "d2": "heat transfer in the boundary layer",
+    "d3": "wing flutter at supersonic speed",
+}
+QUERIES = {"q1": "wing lift", "q2": "boundary layer heat", "q3": "zebra"}
+
+
+def call(*args):
+    result = CliRunner().invoke(cli, ["distill", *map(str, args)], standalone_mode=False)
+    if result.exception and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return result
+
+
+@pytest.fixture
+def files(tmp_path):
+    docs, queries = tmp_path / "corpus.jsonl", tmp_path / "q.tsv"
+    docs.write_text("".join(json.dumps({"_id": i, "text": t}) + "\n" for i, t in TEXTS.items()))
+    queries.write_text("".join(f"{i}\t{q}\n" for i, q in QUERIES.items()))
+    return docs, queries
+
+
+def test_candidates_of_a_corpus_labelled_by_a_teacher(files, tmp_path):
+    docs, queries = files
+    out = tmp_path / "g.jsonl"
+    said = call("--queries", queries, "--corpus", docs, "--teacher", "splade + minilm", "-o", out)
+    assert said.return_value == 0
+    assert "1 queries found no candidates" in said.stderr
+    one, two = read_groups(out)
+    assert (one.id, one.query, set(one.ids), two.ids) == ("q1", "wing lift", {"d1", "d3"}, ("d2",))
+    assert list(one.priors) == sorted(one.priors, reverse=True)
+    again = rerank(one.query, list(one.texts), "splade + minilm")
+    expected = dict(zip(again.ids, again.scores))
+    assert one.labels == pytest.approx([expected[str(i)] for i in range(2)], abs=1e-4)
+    assert not out.with_name("g.jsonl.journal").exists()
+    indexed = call("--queries", queries, "--index", f"{out}.index", "-o", tmp_path / "h.jsonl")
+    assert indexed.return_value == 0
+    assert (tmp_path / "h.jsonl").read_text() == out.read_text()
+
+
+@pytest.mark.parametrize("indexed", [False, True])
+def test_candidates_of_a_run(files, tmp_path, indexed):
+    docs, queries = files
+    run, out = tmp_path / "run.trec", tmp_path / "g.jsonl"
+    run.write_text("q2 Q0 d1 1 3 t\nq2 Q0 d2 2 2 t\nq2 Q0 d3 3 1 t\n")
+    if indexed:
+        CliRunner().invoke(cli, ["index", str(docs), "-o", str(tmp_path / "ix")])
+        docs = tmp_path / "ix"
+    call("--queries", queries, "--run", run, "--documents", docs, "--depth", 2, "--teacher", "minilm", "-o", out)
+    (group,) = read_groups(out)
+    assert (group.ids, group.priors) == (("d1", "d2"), (3.0, 2.0))
+    assert group.texts == (TEXTS["d1"], TEXTS["d2"])
+    assert group.labels[1] > group.labels[0]
+
+
+@pytest.mark.parametrize(
+    ("args", "says"),
+    [
+        ([], "give one of --index, --corpus and --run"),
+        (["--index", "a", "--corpus", "b"], "give one of"),
+        (["--run", "a"], "--run goes with --documents"),
+        (["--index", "a", "--depth", "3"], "--depth with --run"),
+        (["--corpus", "{docs}", "--teacher", "splade + nobody"], "no stage is called 'nobody'"),
+        (["--corpus", "{docs}", "--teacher", "minilm % 1"], "the teacher dropped 'd"),
+    ],
+)
+def test_what_it_refuses(files, tmp_path, args, says):
+    docs, queries = files
+    with pytest.raises(InputError, match=says):
+        call("--queries", queries, "-o", tmp_path / "g.jsonl", *[a.format(docs=docs) for a in args])
+    assert not (tmp_path / "g.jsonl").exists()
+
+
+def test_a_killed_job_goes_on_where_it_stood(files, tmp_path, monkeypatch):
+    monkeypatch.setattr(distill, "BATCH", 2)
+    docs, queries = files
+    queries.write_text("".join(f"{q}{i}\t{text}\n" for i in range(3) for q, text in QUERIES.items()))
+    out = tmp_path / "g.jsonl"
+    args = ["distill", "--queries", queries, "--corpus", docs, "--teacher", "minilm", "-o", out]
+    program = (
+        "import os, sys, anyrank.cli.distill as d\n"
+        "from anyrank.core.rerank import Rerank\n"
+        "from anyrank.cli import main\n"
+        "d.BATCH, done, batch = 2, [], Rerank.batch\n"
+        "def killed(self, rankings):\n"
+        "    done.append(1)\n"
+        "    os.kill(os.getpid(), 9) if len(done) > 2 else None\n"
+        "    return batch(self, rankings)\n"
+        "Rerank.batch = killed\n"
+        "main()\n"
+    )
+    gone = subprocess.run([sys.executable, "-c", program, *map(str, args)], capture_output=True, text=True, check=False)
+    assert gone.returncode == -signal.SIGKILL
+    assert not out.exists()
+    resumed = call(*args[1:], "--resume")
+    assert "resuming: 4 of 9 queries are done" in resumed.stderr
+    whole = tmp_path / "whole.jsonl"
+    call(*args[1:-1], whole)
+    assert out.read_text() == whole.read_text()
+    out.with_name("g.jsonl.journal").write_text("x")
+    with pytest.raises(InputError, match="there is a file already"):
+        call(*args[1:])
+
+
+def test_what_a_teacher_could_not_judge_is_tried_again(files, tmp_path, monkeypatch):
+    from anyrank.core.errors import JudgeError
+    from anyrank.retrieve.score import Similarity
+
+    docs, queries = files
+    out = tmp_path / "g.jsonl"
+    args = ["--queries", queries, "--corpus", docs, "--teacher", "minilm", "-o", out]
+
+    def down(self, groups):
+        if any(q.id == "q1" for q, _ in groups):
+            raise JudgeError("the server is down")
+        return judge(self, groups)
+
+    judge = Similarity.__call__
+    with monkeypatch.context() as patch:
+        patch.setattr(Similarity, "__call__", down)
+        first = call(*args)
+    assert first.return_value == 1
+    assert "the server is down" in first.stderr
+    assert [g.id for g in read_groups(out)] == ["q2"]
+    second = call(*args, "--resume")
+    assert second.return_value == 0
+    assert [g.id for g in read_groups(out)] == ["q1", "q2"]
