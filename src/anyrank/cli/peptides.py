@@ -57,13 +57,14 @@ def peptides_command() -> None:
 def rerank_command(method: str, out: Path, keep: int, json_out: bool, **given: Any) -> int:
     """Merge the engines' peptides of each spectrum, put them in a better order and write the best as mzTab. Exit code
     1 says that some spectrum or row could not be used: each is named by file and line."""
+    from .. import __version__
     from ..peptides.methods import stage
     from ..peptides.mztab import write_mztab
 
     given, problems = _read(**given)
     before: list[Ranking] = given["rankings"]
     after = list(batches(stage(method, given["setting"]), before, "reranking"))
-    rows = write_mztab(out, after, run=given["run"], method=method, top=keep)
+    rows = write_mztab(out, after, run=given["run"], method=method, top=keep, version=__version__)
     some = [(a, b) for a, b in zip(before, after) if len(a)]
     summary = {
         "spectra": len(before), "with candidates": len(some), "candidates": sum(map(len, before)), "method": method,

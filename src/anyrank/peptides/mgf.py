@@ -60,7 +60,7 @@ def _from_mgf(
     peaks = sum(x[0].isdigit() for x in block if x[0] not in "#;!/\n")
     if not peaks == len(mz) == len(intensity):
         raise InputError(
-            f"{peaks} lines of peaks of which {min(len(mz), len(intensity))} can be read: expected m/z and intensity in each"
+            f"{peaks} lines of peaks of which {min(len(mz), len(intensity))} can be read: expected m/z and intensity"
         )
     peptide = None
     if params.get("seq"):

@@ -102,21 +102,21 @@ _HEAD = (
 _ENGINE = "[, , anyrank, ]"
 
 
-def write_mztab(path: File, rankings: Iterable[Ranking], *, run: str, method: str, top: int = 1) -> int:
+def write_mztab(
+    path: File, rankings: Iterable[Ranking], *, run: str, method: str, top: int = 1, version: str = ""
+) -> int:
     """The best ``top`` peptides of every ranking as mzTab 1.0, whole or not at all; the number of rows. Queries hold
-    spectra, candidates peptides. ``run`` is the file of the spectra, ``method`` what ranked. Modifications stand in
-    their own column by UNIMOD number; ``opt_global_proforma`` spells the whole, ``opt_global_engines`` says who
-    proposed it.
+    spectra, candidates peptides. ``run`` is the file of the spectra, ``method`` what ranked, ``version`` that of the
+    program. Modifications stand in their own column by UNIMOD number; ``opt_global_proforma`` spells the whole,
+    ``opt_global_engines`` says who proposed it.
     """
-    from .. import __version__
-
     mods = {mark: f"[UNIMOD, UNIMOD:{number}, {name}, ]" for mark, (_, name, number) in MODIFICATIONS.items()}
     sites = {"+57.021": "C", "+15.995": "M", "+0.984": "NQ"}
     listed = [(name, site) for mark, name in mods.items() for site in sites.get(mark, ("N-term",))]
     head = [
         ("mzTab-version", "1.0.0"), ("mzTab-mode", "Summary"), ("mzTab-type", "Identification"),
         ("description", _cell(f"peptide candidates reranked by {method}")),
-        ("software[1]", f"[, , anyrank, {__version__}]"), ("software[1]-setting[1]", _cell(f"method = {method}")),
+        ("software[1]", f"[, , anyrank, {version}]"), ("software[1]-setting[1]", _cell(f"method = {method}")),
         ("psm_search_engine_score[1]", "[MS, MS:1001143, search engine specific score for PSMs, ]"),
         ("fixed_mod[1]", "[MS, MS:1002453, No fixed modifications searched, ]"),
     ]  # fmt: skip

@@ -1,0 +1,121 @@
+"""``anyrank peptides``, as a user calls it."""
+
+import json
+
+import pytest
+from click.testing import CliRunner
+
+from anyrank.cli import cli
+from anyrank.core.errors import InputError
+
+pytest.importorskip("pyteomics")
+
+from anyrank.peptides.ions import by_ions
+from anyrank.peptides.mztab import read_mztab
+from anyrank.peptides.notation import parse
+
+TRUE = ["PEPTIDEK", "ELVISK", "M[Oxidation]AGICK".replace("C", "")]
+OTHER = ["PEPTIDEK", "EVLISK", "M[Oxidation]GAIK"]
+
+
+def call(*args):
+    result = CliRunner().invoke(cli, ["peptides", *map(str, args)], standalone_mode=False)
+    if result.exception and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return result
+
+
+@pytest.fixture
+def files(tmp_path):
+    blocks = []
+    for i, text in enumerate(TRUE):
+        p = parse(text)
+        peaks = "".join(f"{mz} {1 + j}\n" for j, mz in enumerate(sorted(by_ions(p, 2).tolist())))
+        blocks.append(f"BEGIN IONS\nTITLE=s{i}\nPEPMASS={p.mz(2)}\nCHARGE=2+\nSEQ={text}\n{peaks}END IONS\n")
+    (tmp_path / "run.mgf").write_text("".join(blocks))
+    for name, said in (("good", TRUE), ("other", OTHER)):
+        rows = "".join(f"s{i},{text},{0.9 - i / 10}\n" for i, text in enumerate(said))
+        (tmp_path / f"{name}.csv").write_text("spectrum_id,denovo_seq,peptide_score\n" + rows)
+    return ["--spectra", tmp_path / "run.mgf", "--engine", f"bad={tmp_path / 'other.csv'}",
+            "--engine", f"good={tmp_path / 'good.csv'}"]  # fmt: skip
+
+
+def test_rerank_chooses_what_the_spectrum_shows(files, tmp_path):
+    out = tmp_path / "best.mztab"
+    done = call("rerank", *files, "-o", out, "--json")
+    said = json.loads(done.stdout)
+    assert done.return_value == 0
+    assert (said["spectra"], said["candidates"], said["changed"], said["rows written"]) == (3, 5, 2, 3)
+    assert "chose another than the engines' first for 2" in done.stderr
+    assert [p.peptide for p in read_mztab(out)] == [parse(t) for t in TRUE]
+    call("rerank", *files, "-o", out, "--method", "engine:bad", "-k", 9)
+    assert [str(p.peptide) for p in read_mztab(out)][:3] == ["PEPTIDEK", "EVLISK", "ELVISK"]
+
+
+def test_eval_tables_json_and_html(files, tmp_path):
+    page = tmp_path / "report.html"
+    said = json.loads(call("eval", *files, "--method", "cosine", "--html", page, "--json").stdout)
+    assert said["oracle"] == 1.0
+    assert {m: v["exact"] for m, v in said["methods"].items()} == {
+        "engine:bad": pytest.approx(1 / 3), "engine:good": 1.0, "cosine": 1.0,
+    }  # fmt: skip
+    low, high = said["intervals"]["engine:bad"]["exact"]
+    assert low < 1 / 3 < high
+    html = page.read_text()
+    assert html.startswith("<!doctype html>")
+    assert "the true peptide is among the candidates of 100.0%" in html
+    assert html.count("<svg") == 3 + 1 + 3  # whiskers, curves, spectra
+    assert "@sections@" not in html
+    assert "http://" not in html.replace("http://www.w3.org", "")
+    table = call("eval", *files).stdout
+    assert "hyperscore" in table
+    assert "lightgbm" not in table
+
+
+def test_what_is_lost_is_named_and_the_rest_is_done(files, tmp_path):
+    with open(tmp_path / "run.mgf", "a") as f:
+        f.write("BEGIN IONS\nTITLE=s3\nPEPMASS=4\nEND IONS\n")
+    with open(tmp_path / "other.csv", "a") as f:
+        f.write("s0,PEPUK,0.1\n" + "s9,PEK,0.1\n" * 7)
+    done = call("rerank", *files, "-o", tmp_path / "best.mztab", "--problems", tmp_path / "lost.txt", "--json")
+    assert done.return_value == 1
+    assert json.loads(done.stdout)["problems"] == 9
+    assert "spectrum 's3': no CHARGE" in done.stderr
+    assert "other.csv:5: unknown residue 'U'" in done.stderr
+    assert "and 3 more of bad" in done.stderr
+    assert len((tmp_path / "lost.txt").read_text().splitlines()) == 9
+
+
+@pytest.mark.parametrize(
+    ("extra", "said"),
+    [
+        (["--engine", "x"], "expected NAME=FILE"),
+        (["--engine", "bad=y.csv"], "names 'bad' twice"),
+        (["--columns", "nobody:score=p"], "'nobody': no such engine"),
+        (["--fixed", "C"], "'C': no such engine or residue"),
+        (["--method", "best"], "no method 'best'"),
+        (["--tolerance", "wide"], "20ppm"),
+        (["--method", "lightgbm"], "--model"),
+    ],
+)
+def test_wrong_options_are_told(files, tmp_path, extra, said):
+    with pytest.raises(InputError, match=said):
+        call("rerank", *files, "-o", tmp_path / "b.mztab", *extra)
+    assert not (tmp_path / "b.mztab").exists()
+
+
+def test_named_columns_and_spectra_without_annotation(files, tmp_path):
+    (tmp_path / "third.csv").write_text("spec,pep,conf\n0,PEPTIDER,0.9\n")
+    more = ["--engine", f"third={tmp_path / 'third.csv'}", "--columns", "third:spectrum=spec,sequence=pep,score=conf"]
+    said = json.loads(call("rerank", *files, *more, "-o", tmp_path / "b.mztab", "--json").stdout)
+    assert said["engines"]["third"] == 1
+    bare = "".join(x for x in (tmp_path / "run.mgf").read_text().splitlines(True) if not x.startswith("SEQ"))
+    (tmp_path / "run.mgf").write_text(bare)
+    with pytest.raises(InputError, match="none of the spectra is annotated"):
+        call("eval", *files)
+
+
+def test_methods_are_listed():
+    said = call("methods").stdout
+    assert "hyperscore" in said
+    assert "engine:NAME" in said
