@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from ..core.errors import InputError
+from ..core.types import Candidate, Query
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,19 @@ class Group:
         for name, given in (("labels", self.labels), ("ids", self.ids), ("priors", self.priors)):
             if len(given) != len(self.texts) and (given or name == "labels"):
                 raise InputError(f"query {self.id or self.query!r}: {len(self.texts)} texts but {len(given)} {name}")
+
+    @classmethod
+    def of(cls, query: Query, candidates: Sequence[Candidate], labels: Iterable[float]) -> Group:
+        """The group of some candidates, their scores as priors. Raises InputError on a candidate without content.
+
+        >>> Group.of(Query("q1", "why?"), [Candidate("d1", "so", 2.5)], [1.0]).priors
+        (2.5,)
+        """
+        for c in candidates:
+            if c.content is None:
+                raise InputError(f"candidate {c.id!r} of query {query.id!r} has no text")
+        texts, ids = tuple(str(c.content) for c in candidates), tuple(c.id for c in candidates)
+        return cls(str(query.content), texts, tuple(labels), query.id, ids, tuple(c.score for c in candidates))
 
     def take(self, places: Sequence[int]) -> Group:
         """The texts at these places, in this order.

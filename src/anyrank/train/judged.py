@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
-from ..core.types import Ranking
+from ..core.types import Candidate, Ranking
 from ..io.dataset import Dataset
 from ..io.qrels import Qrels
 from .group import Group
-from .triples import Texts
+from .triples import Texts, contents
 
 log = logging.getLogger(__name__)
 
@@ -19,7 +20,7 @@ def judged(rankings: Iterable[Ranking], qrels: Qrels, documents: Texts | None = 
     scores as priors. Judged documents that the ranking lacks follow, with its lowest score, where ``documents`` has
     their texts.
 
-    >>> from anyrank.core.types import Candidate, Query
+    >>> from anyrank.core.types import Query
     >>> run = [Ranking(Query("q1", "why?"), (Candidate("d2", "no", 2.0), Candidate("d1", "so", 1.0)))]
     >>> next(judged(run, {"q1": {"d1": 2}})).labels
     (0.0, 2.0)
@@ -31,13 +32,12 @@ def judged(rankings: Iterable[Ranking], qrels: Qrels, documents: Texts | None = 
         there = [i for i in absent if i in known]
         if lost := len(absent) - len(there):
             log.warning("query %s: %d judged documents have no text and are left out", ranking.query.id, lost)
-        ids = (*ranking.ids, *there)
-        labels = tuple(float(max(grades.get(i, 0), 0)) for i in ids)
-        if max(labels, default=0.0) <= 0:
-            continue
-        texts = (*(str(c.content) for c in ranking), *(known[i] for i in there))
-        priors = (*ranking.scores, *[min(ranking.scores)] * len(there)) if len(ranking) else ()
-        yield Group(str(ranking.query.content), texts, labels, ranking.query.id, ids, priors)
+        lowest = min(ranking.scores, default=0.0)
+        found = (*ranking, *(Candidate(i, known[i], lowest) for i in there))
+        labels = tuple(float(max(grades.get(c.id, 0), 0)) for c in found)
+        if max(labels, default=0.0) > 0:
+            group = Group.of(ranking.query, found, labels)
+            yield group if len(ranking) else replace(group, priors=())
 
 
 def training_part(
@@ -50,6 +50,6 @@ def training_part(
     """
     qrels = dataset.qrels(split)
     wanted = {i for grades in qrels.values() for i in grades}
-    documents = {c.id: str(c.content) for c in dataset.documents() if c.id in wanted}
+    documents = contents(c for c in dataset.documents() if c.id in wanted)
     found = [Ranking(q) for q in dataset.queries(split)] if rankings is None else rankings
     yield from judged((r for r in found if r.query.id in qrels), qrels, documents)

@@ -128,14 +128,7 @@ def mined(
         rng = np.random.default_rng([seed, epoch, zlib.crc32(id.encode())])
         drawn = [allowed[i] for i in sampler([c.score for c in allowed], n, rng)]
         found = (*there, *drawn)
-        yield Group(
-            str(ranking.query.content),
-            tuple(str(c.content) for c in found),
-            tuple(float(grades.get(c.id, 0)) for c in found),
-            id,
-            tuple(c.id for c in found),
-            tuple(c.score for c in found),
-        )
+        yield Group.of(ranking.query, found, [float(grades.get(c.id, 0)) for c in found])
 
 
 def per_positive(group: Group) -> Iterator[Group]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 from ..core.errors import InputError
@@ -99,12 +100,12 @@ def _group(record: Record, queries: Texts | None, documents: Texts | None, mend:
         return Group(query, texts, _labels(order, len(shown), mend), id, tuple(shown))
     if "candidates" in record:
         ranking = ranking_from_dict(record)
-        n, query, names = len(ranking), str(ranking.query.content), tuple(ranking.ids)
+        n = len(ranking)
         if "permutation" in record:
             order = [p - 1 if type(p) is int and p > 0 else n for p in _list(record, "permutation")]
         else:
             order = _order(record.get("target"), n, mend)
-        return Group(query, tuple(str(c.content) for c in ranking), _labels(order, n, mend), id, names)
+        return replace(Group.of(ranking.query, ranking.candidates, _labels(order, n, mend)), id=id, priors=())
     prompt, answer = _turns(record)
     query, passages = prompt_parts(prompt, _style(answer))
     n = len(passages)

@@ -42,12 +42,7 @@ def taught(before: Ranking, after: Ranking) -> Group:
     for c in before:
         if c.id not in scores:
             raise InputError(f"the teacher dropped {c.id!r} of query {before.query.id!r}: leave cut-offs out of it")
-        if c.content is None:
-            raise InputError(f"candidate {c.id!r} of query {before.query.id!r} has no text")
-    texts = tuple(str(c.content) for c in before)
-    labels = tuple(scores[i] for i in before.ids)
-    id, query = before.query.id, str(before.query.content)
-    return Group(query, texts, labels, id, tuple(before.ids), tuple(before.scores))
+    return Group.of(before.query, before.candidates, [scores[i] for i in before.ids])
 
 
 def distilled(
