@@ -7,8 +7,11 @@ Design choices, each measured (see the cards of the shipped weights):
   included, so a text's vector changes with its neighbours (MiniLM on 120 Cranfield abstracts, alone against in batches:
   least cosine .990, another top 10 for 18 of 20 queries). Here what follows GELU has one scale a token, and all other
   activations have fixed scales, found once on sample texts (least cosine .9999999, the same top 10 for all 20).
-- Before a fixed scale, channels are evened out: channel j is divided by sqrt(max |x_j|) and the weights' row j
-  multiplied by it (SmoothQuant, arXiv 2211.10438). For the attention's output this folds into the value layer.
+- Before a fixed scale, channels are evened out: channel j is divided by top_j^.7 / max |W_j|^.3 and the weights' row j
+  multiplied by it (SmoothQuant, arXiv 2211.10438). For the attention's output this folds into the value layer, by
+  sqrt(top_j). top_j leaves out the largest thousandth of a channel's values, which saturate.
+- GELU is never below -.17, so its output is shifted to start at 0 and uses all 256 steps; the shift is taken out in the
+  bias.
 - LayerNorm, GELU, softmax and attention's own products stay in float32.
 - The vocabulary projection of SPLADE runs one text at a time and takes the maximum over positions of the integer
   products, so that no [batch, length, vocabulary] array is ever made.
@@ -29,6 +32,7 @@ Array = NDArray[np.float32]
 MS = "com.microsoft"
 EPS = 1e-12
 CHUNKS = 15
+GELU_LOW = 0.17
 OPSETS = [helper.make_opsetid("", 21), helper.make_opsetid(MS, 1)]
 
 
@@ -38,9 +42,9 @@ def int8_columns(w: Array) -> tuple[NDArray[np.int8], Array]:
     return np.clip(np.rint(w / scale), -127, 127).astype(np.int8), scale
 
 
-def evened(top: Array) -> Array:
-    """Divisors [k] that even out channels of the given absolute maxima; the largest quotient is 1."""
-    root = np.sqrt(np.maximum(top, 1e-3))
+def evened(top: Array, rows: Array | None = None) -> Array:
+    """Divisors [k] that even out channels (with their rows of weights); the largest top / divisor is 1."""
+    root = np.sqrt(np.maximum(top, 1e-3)) if rows is None else np.maximum(top, 1e-3) ** 0.7 / rows**0.3
     return (root * np.max(top / root)).astype(np.float32)
 
 
@@ -48,8 +52,8 @@ def evened(top: Array) -> Array:
 class Bert:
     """A graph in the making; every method returns the name of what it computes.
 
-    ``tops`` holds the absolute maxima of the channels of each linear layer's input, by layer; without them the graph
-    is float32, and ``taps`` names these inputs so that they can be measured.
+    ``tops`` holds the largest absolute values of the channels of each linear layer's input, by layer; without them the
+    graph is float32, and ``taps`` names these inputs so that they can be measured.
     """
 
     weights: dict[str, Array]
@@ -89,11 +93,10 @@ class Bert:
         if self.tops is None:
             return [self._bias(self.op("MatMul", x, self.constant(f"{n}.weight", self._matrix(n))), n) for n in names]
         if not fixed:
-            q, scale = self._by_token(x)
-            return [self._bias(self.op("Mul", self._product(q, n, 1.0), scale), n) for n in names]
+            return [self._by_token(x, n) for n in names]
         top, divisor = self.tops[names[0]], None
         if not names[0].endswith("attention.output.dense"):  # there the value layer has divided already
-            divisor = evened(top)
+            divisor = evened(top, np.abs([self._matrix(n) for n in names]).max(axis=(0, 2)))
             x = self.op("Mul", x, self.constant(f"{names[0]}.even", 1 / divisor))
         scale_in = float(np.float32((1.0 if divisor is not None else float(np.max(top))) / 127))
         q = self.op("QuantizeLinear", x, self.number(scale_in), self.number(128, np.uint8))
@@ -113,14 +116,20 @@ class Bert:
         zero = self.number(128, np.uint8)
         return self.op("MatMulIntegerToFloat", q, weight, self.number(scale), by, zero, "", bias, domain=MS)
 
-    def _by_token(self, x: str) -> tuple[str, str]:
-        """x [tokens, k] as uint8 around 128, and each token's scale [tokens, 1]."""
-        top = self.op("ReduceMax", self.op("Abs", x), self.ints(1), keepdims=1)
-        scale = self.op("Max", self.op("Mul", top, self.number(1 / 127)), self.number(1e-9))
+    def _by_token(self, x: str, name: str) -> str:
+        """The linear layer ``name`` on the output x [tokens, k] of a GELU, with one scale a token."""
+        x = self.op("Add", x, self.number(GELU_LOW))
+        scale = self.op("Mul", self.op("ReduceMax", x, self.ints(1), keepdims=1), self.number(1 / 255))
         flat = self.op("Squeeze", scale, self.ints(1))
-        middle = helper.make_tensor("middle", TensorProto.UINT8, [1], [128])
-        zeros = self.op("ConstantOfShape", self.op("Shape", flat), value=middle)
-        return self.op("QuantizeLinear", x, flat, zeros, axis=0), scale
+        low = helper.make_tensor("low", TensorProto.UINT8, [1], [0])
+        zeros = self.op("ConstantOfShape", self.op("Shape", flat), value=low)
+        q = self.op("QuantizeLinear", x, flat, zeros, axis=0)
+        w8, columns = int8_columns(self._matrix(name))
+        weight, by = self.constant(f"{name}.weight", w8), self.constant(f"{name}.scale", columns)
+        zero, one = self.number(0, np.uint8), self.number(1.0)
+        product = self.op("MatMulIntegerToFloat", q, weight, one, by, zero, domain=MS)
+        bias = self.weights[f"{name}.bias"] - GELU_LOW * columns * w8.sum(axis=0, dtype=np.float32)
+        return self.op("Add", self.op("Mul", product, scale), self.constant(f"{name}.bias", bias))
 
     def embeddings(self) -> str:
         """Word, position and segment embeddings, normed: [batch, length, width]."""
