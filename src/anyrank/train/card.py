@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from .. import __version__
 from ..evaluate.evaluation import Evaluation
 from .export import Exported
 from .group import Group
@@ -21,15 +21,23 @@ KINDS = {
 
 
 def card(
-    recipe: Recipe, model: Any, groups: Sequence[Group], effect: Evaluation | None, exported: Exported | None
+    recipe: Recipe,
+    model: Any,
+    groups: Sequence[Group],
+    effect: Evaluation | None,
+    exported: Exported | None,
+    losses: Sequence[tuple[float, str]] = (),
 ) -> str:
-    """The card of a training in Markdown, with the front matter that model hubs read."""
+    """The card of a training in Markdown, with the front matter that model hubs read. ``losses`` are the weights and
+    names of those that were used in place of the recipe's."""
     import torch
 
     kind, task = KINDS[model.kind]
     o, m = recipe.optimiser, recipe.model
     size = sum(p.numel() for p in model.parameters())
-    losses = " + ".join(f"{x.weight:g} {x.name}" + (f" {dict(x.options)}" if x.options else "") for x in recipe.losses)
+    named = losses or [(x.weight, f"{x.name} {dict(x.options) or ''}".strip()) for x in recipe.losses]
+    loss = " + ".join(f"{weight:g} {name}" for weight, name in named)
+    order = f"; {recipe.curriculum}" if recipe.curriculum.difficulty != "none" else ""
     length = f"{o.steps} steps" if o.steps else f"{o.epochs} epoch{'s' if o.epochs > 1 else ''}"
     lines = [
         "---", f"license: {recipe.data.licence or 'unknown'}", f"pipeline_tag: {task}", "library_name: anyrank",
@@ -40,11 +48,11 @@ def card(
         f"- Data: {recipe.data.about or ', '.join(recipe.data.train) or 'not described'}; {len(groups):,} groups, "
         f"{sum(len(g.texts) for g in groups):,} texts",
         f"- Licence of the data: {recipe.data.licence or 'not stated'}",
-        f"- Loss: {losses}" + (f"; curriculum {dict(recipe.curriculum)}" if recipe.curriculum else ""),
+        f"- Loss: {loss}{order}",
         f"- {length}, {o.batch} groups a batch, {o.accumulate} batches a step, rate {o.rate:g}, {o.schedule}, "
         f"{'bfloat16' if o.bf16 else 'float32'}",
         f"- Seed: {recipe.seed}; threads: {torch.get_num_threads()}",
-        f"- Code: anyrank {__version__}, commit {commit()}; torch {torch.__version__}",
+        f"- Code: anyrank {release()}, commit {commit()}; torch {torch.__version__}",
         "", "## Measured effect", "",
     ]  # fmt: skip
     if effect is None:
@@ -64,6 +72,14 @@ def _graph(done: Exported | None) -> str:
     if not done.accepted:
         return f"Refused, since it agrees too little with the original. Asked for was {done.least}; {said}."
     return f"onnx/model.onnx, {done.bytes / 1e6:.1f} MB, runs on onnxruntime by the base install. {said}."
+
+
+def release() -> str:
+    """The installed version of this package."""
+    try:
+        return version("anyrank")
+    except PackageNotFoundError:
+        return "(not installed)"
 
 
 def commit() -> str:

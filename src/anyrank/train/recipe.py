@@ -47,6 +47,21 @@ class Loss:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Curriculum:
+    """Groups that the run they came from ranks well weigh more at first (arXiv 2004.14269; see ``curriculum``); it
+    needs groups with ``priors``. ``difficulty`` "none" is no curriculum; after ``end`` epochs all weigh the same.
+    ``by_group`` weighs each group's loss, else a batch's loss by the mean of its groups' weights. ``anti`` turns the
+    order round; labels above ``threshold`` are positive."""
+
+    difficulty: Literal["none", "recip", "norm", "kde"] = "none"
+    form: Literal["pairwise", "pointwise"] = "pairwise"
+    end: int = 20
+    by_group: bool = False
+    anti: bool = False
+    threshold: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Optimiser:
     """AdamW. ``batch`` counts groups, ``accumulate`` batches a step; ``steps`` 0 means whole ``epochs``; ``warmup`` is
     a share of the steps; ``clip`` bounds the gradient's norm (0: not); ``bf16`` computes in bfloat16 by autocast."""
@@ -95,7 +110,7 @@ class Recipe:
     model: Model = Model()
     data: Data = Data()
     losses: tuple[Loss, ...] = (Loss(name="ranknet"),)
-    curriculum: Mapping[str, Any] = field(default_factory=dict)
+    curriculum: Curriculum = Curriculum()
     optimiser: Optimiser = Optimiser()
     check: Check = Check()
     export: Export = Export()

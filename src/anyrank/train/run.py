@@ -21,11 +21,12 @@ from ..models.cross_encoder import CrossEncoder
 from ..models.knrm import KNRM
 from .batches import cut
 from .card import card
+from .curriculum import DIFFICULTIES, group_weight, schedule
 from .export import Exported, export, unfit
 from .group import Group
 from .groups import read_groups
 from .loop import Loop, LossFn, Objective, Weigh, last_checkpoint
-from .recipe import Model, Recipe
+from .recipe import Curriculum, Model, Recipe
 from .validation import Validation, scores
 
 log = logging.getLogger(__name__)
@@ -53,13 +54,11 @@ def train(
     model: Any = None,
     losses: Sequence[tuple[float, LossFn]] = (),
     weigh: Weigh | None = None,
-    by_group: bool = False,
     resume: bool = False,
     progress: bool = False,
 ) -> Trained:
     """The training of a recipe. Groups, judgements, a model of `anyrank.models` and losses with their weights may be
-    given in place of what the recipe names; ``weigh`` is a curriculum, its weights averaged over a batch, or applied to
-    each group with ``by_group``.
+    given in place of what the recipe names; ``weigh`` is a curriculum of one's own.
 
     A killed training goes on with ``resume`` from its last checkpoint, to the same weights, bit for bit, as one that
     never stopped (same machine, threads and package versions).
@@ -81,7 +80,8 @@ def train(
     _claim(folder, recipe, groups, resume)
     set_seed(recipe.seed)
     model = build(recipe.model) if model is None else model
-    objective = Objective(tuple(losses) or table(recipe), weigh, by_group)
+    weigh = weigh or weighing(recipe.curriculum, groups)
+    objective = Objective(tuple(losses) or table(recipe), weigh, recipe.curriculum.by_group)
     bf16 = recipe.optimiser.bf16
     before = scores(model, judged, bf16) if judged else []
     Loop(model, recipe, groups, objective, validation, progress=progress).run(resume)
@@ -97,7 +97,8 @@ def train(
         log.warning("no int8 graph is made: %s", reason)
     elif recipe.export.int8:
         exported = export(model, folder, groups, recipe.export, recipe.seed)
-    (folder / "README.md").write_text(card(recipe, model, groups, effect, exported), encoding="utf-8")
+    names = [(w, getattr(loss, "__name__", repr(loss))) for w, loss in losses]
+    (folder / "README.md").write_text(card(recipe, model, groups, effect, exported, names), encoding="utf-8")
     return Trained(model, folder, effect, exported)
 
 
@@ -123,6 +124,21 @@ def table(recipe: Recipe) -> tuple[tuple[float, LossFn], ...]:
             raise InputError(f"no loss {loss.name!r}: {hint}")
         out.append((loss.weight, partial(LOSSES[loss.name], **loss.options) if loss.options else LOSSES[loss.name]))
     return tuple(out)
+
+
+def weighing(said: Curriculum, groups: Sequence[Group]) -> Weigh | None:
+    """The weights of a curriculum; None where it has none. Raises InputError where a group has no priors."""
+    if said.difficulty == "none":
+        return None
+    if lacking := next((g for g in groups if not g.priors), None):
+        raise InputError(f"the curriculum needs priors, which the group {lacking.id or lacking.query!r} has not")
+    how: Any = {"difficulty": DIFFICULTIES[said.difficulty], "form": said.form, "threshold": said.threshold}
+
+    def weigh(batch: Sequence[Group], epoch: float) -> list[float]:
+        weights = [group_weight(g.labels, g.priors, anti=said.anti, **how) for g in batch]
+        return [float(w) for w in schedule(weights, epoch, said.end)]
+
+    return weigh
 
 
 def _read(files: Sequence[str]) -> list[Group]:

@@ -1,0 +1,112 @@
+"""What all models share: groups in, scores [B, n] out, the same whatever they are batched with, saved and loaded."""
+
+import pytest
+import torch
+from transformers import BertTokenizerFast
+
+from anyrank.models import ragged
+from anyrank.models.bi_encoder import BiEncoder
+from anyrank.models.cross_encoder import CrossEncoder
+from anyrank.models.knrm import KNRM
+
+SHAPE = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 32}
+WORDS = ["lift", "drag", "wing", "flow", "heat", "plate", "shock", "layer", "of"]
+QUERIES = ["lift of wing", "heat"]
+TEXTS = [["wing", "lift lift drag plate of flow heat wing layer", ""], ["heat shock"]]
+KINDS = ["cross", "bi", "bi-cls-dot", "knrm"]
+
+
+@pytest.fixture(scope="module")
+def tokenizer(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("words")
+    (folder / "vocab.txt").write_text("\n".join(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *WORDS]) + "\n")
+    return BertTokenizerFast(vocab=str(folder / "vocab.txt"))
+
+
+def made(kind, tokenizer, length=16):
+    torch.manual_seed(1)
+    if kind == "knrm":
+        return KNRM.from_config({"width": 8}, tokenizer, max_length=length).eval()
+    if kind == "cross":
+        return CrossEncoder.from_config(SHAPE, tokenizer, max_length=length).eval()
+    options = {"pooling": "cls", "similarity": "dot"} if kind == "bi-cls-dot" else {}
+    return BiEncoder.from_config(SHAPE, tokenizer, max_length=length, **options).eval()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_scores_do_not_depend_on_the_batch(kind, tokenizer, monkeypatch):
+    model = made(kind, tokenizer)
+    with torch.no_grad():
+        scores = model(**model.features(QUERIES, TEXTS))
+        assert scores.shape == (2, 3)
+        assert scores[1, 1:].tolist() == [0.0, 0.0]
+        assert len(set(scores[0].tolist())) == 3
+        alone = [float(model(**model.features([q], [[t]]))[0, 0]) for q, ts in zip(QUERIES, TEXTS) for t in ts]
+        assert scores[model.features(QUERIES, TEXTS)["mask"]].tolist() == pytest.approx(alone, abs=1e-5)
+        monkeypatch.setattr(ragged, "CHUNK", 1)
+        many = model.features(QUERIES, TEXTS)
+        assert len(many["chunks"]) == 4
+        assert torch.allclose(model(**many), scores, atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_saved_model_is_the_same(kind, tokenizer, tmp_path):
+    model = made(kind, tokenizer)
+    model.save(tmp_path)
+    options = {"pooling": "cls", "similarity": "dot"} if kind == "bi-cls-dot" else {}
+    again = type(model).from_folder(tmp_path, **options).eval()
+    assert again.max_length == 16
+    with torch.no_grad():
+        features = model.features(QUERIES, TEXTS)
+        assert torch.equal(model(**features), again(**again.features(QUERIES, TEXTS)))
+
+
+def test_texts_are_cut(tokenizer):
+    model = made("cross", tokenizer, length=10)
+    (chunk,) = model.features(["lift of wing"], [["heat " * 50]])["chunks"]
+    assert chunk["input_ids"].shape == (1, 10)
+    assert tokenizer.decode(chunk["input_ids"][0]) == "[CLS] lift of wing [SEP] heat heat heat heat [SEP]"
+
+
+def test_a_head_keeps_single_precision_under_autocast(tokenizer):
+    model = made("cross", tokenizer)
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        scores = model(**model.features(QUERIES, TEXTS))[0]
+    assert (scores != scores.bfloat16().float()).any()
+
+
+def test_in_batch_scores_are_of_every_query_with_every_text(tokenizer):
+    model = made("bi", tokenizer)
+    model.in_batch = True
+    features = model.features(QUERIES, TEXTS)
+    with torch.no_grad():
+        narrow = model(**features)
+        wide = model.train()(**features)
+        model.body.eval()
+        wide = model(**features)
+    assert wide.shape == (2, 6)
+    assert torch.allclose(wide[0, :3], narrow[0], atol=1e-5)
+    assert torch.allclose(wide[1, 3], narrow[1, 0], atol=1e-5)
+    assert wide[:, 4:].abs().max() == 0  # the places of texts that there aren't
+
+
+def test_saved_cross_encoders_are_sentence_transformers(tokenizer, tmp_path):
+    st = pytest.importorskip("sentence_transformers")
+    model = made("cross", tokenizer)
+    model.save(tmp_path)
+    theirs = st.CrossEncoder(str(tmp_path), device="cpu").predict([(QUERIES[0], t) for t in TEXTS[0]])
+    with torch.no_grad():
+        assert theirs.tolist() == pytest.approx(model(**model.features(QUERIES, TEXTS))[0].tolist(), abs=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["bi", "bi-cls-dot"])
+def test_saved_bi_encoders_are_sentence_transformers(kind, tokenizer, tmp_path):
+    st = pytest.importorskip("sentence_transformers")
+    model = made(kind, tokenizer)
+    model.save(tmp_path)
+    theirs = st.SentenceTransformer(str(tmp_path), device="cpu")
+    with torch.no_grad():
+        mine = model.embed(ragged.chunks(tokenizer, TEXTS[0], None, 16))
+    assert theirs.max_seq_length == 16
+    assert torch.allclose(torch.tensor(theirs.encode(TEXTS[0])), mine, atol=1e-5)
+    assert theirs.similarity_fn_name == model.similarity

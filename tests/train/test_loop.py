@@ -1,0 +1,228 @@
+"""Training: it learns, batches, weighs, stops, keeps the best, and goes on after a kill as if nothing had been."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from transformers import set_seed
+
+from anyrank.core.errors import InputError
+from anyrank.models.cross_encoder import CrossEncoder
+from anyrank.models.knrm import KNRM
+from anyrank.train.batches import Batches, Collate, cut
+from anyrank.train.group import Group
+from anyrank.train.loop import Loop, Objective, last_checkpoint
+from anyrank.train.losses import in_batch, infonce, listnet, mse
+from anyrank.train.recipe import Check, Curriculum, Data, Export, Loss, Model, Optimiser, Recipe
+from anyrank.train.run import train
+from anyrank.train.validation import Validation, scores
+
+SHAPE = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 32}
+WORDS = ["lift", "drag", "wing", "flow", "heat", "plate", "shock", "layer"]
+SCRIPT = Path(__file__).with_name("killed.py")
+
+
+def groups(n=16, texts=4, seed=0):
+    rng = random.Random(seed)
+    out = []
+    for i in range(n):
+        good, *bad = rng.sample(WORDS, texts)
+        out.append(Group(good, (*bad, good), (*[0.0] * (texts - 1), 1.0), f"q{i}", priors=tuple(range(texts))))
+    return out
+
+
+def recipe(folder, **changes):
+    quick = Optimiser(batch=4, epochs=3, rate=1e-2, bf16=False)
+    return replace(Recipe(out=str(folder), optimiser=quick, export=Export(int8=False)), **changes)
+
+
+def fresh(words, seed=0):
+    set_seed(seed)
+    return KNRM.from_config({"width": 16}, words, max_length=16)
+
+
+def test_batches_are_decided_by_seed_and_epoch():
+    given = [Group("q", ("x" * i,), (1.0,)) for i in range(1, 102)]
+    batches = Batches(given, 4, seed=1)
+    first = list(batches)
+    assert len(first) == len(batches) == 26
+    assert sorted(i for b in first for i in b) == list(range(101))
+    batches.set_epoch(1)
+    assert list(batches) != first
+    batches.set_epoch(0)
+    assert list(batches) == first
+    spread = [max(b) - min(b) for b in first]
+    assert sum(spread) / len(spread) < 15  # of 100: near lengths stand together
+
+
+def test_groups_become_padded_tensors(words):
+    given = [Group("lift", ("wing", "drag"), (2.0, 1.0)), Group("flow", ("heat",), (3.0,))]
+    batch = Collate(fresh(words))(given)
+    assert batch["labels"].tolist() == [[2.0, 1.0], [3.0, 0.0]]
+    assert batch["features"]["mask"].tolist() == [[True, True], [True, False]]
+    assert batch["groups"] == given
+    assert cut(given, 1)[0] == Group("lift", ("wing",), (2.0,))
+    assert cut(given, 0) == given
+
+
+def test_training_learns_and_says_so(words, tmp_path):
+    upside_down = fresh(words)
+    with torch.no_grad():
+        upside_down.out.weight.fill_(-0.1)
+    done = train(
+        recipe(tmp_path / "out", optimiser=Optimiser(batch=4, epochs=8, rate=1e-2), losses=(Loss(name="listnet"),),
+               data=Data(about="made-up words", licence="cc0-1.0")),
+        train=groups(32), valid=groups(12, seed=1), model=upside_down,
+    )  # fmt: skip
+    assert done.effect.mean("after", "nDCG@10") == 1.0
+    assert done.effect.mean("first stage", "nDCG@10") == 1.0  # the good text has the highest prior
+    assert done.effect.mean("before", "nDCG@10") < 1.0
+    again = KNRM.from_folder(tmp_path / "out")
+    assert scores(again, groups()) == scores(done.model, groups())
+    said = (tmp_path / "out" / "README.md").read_text()
+    for part in ("license: cc0-1.0", "made-up words", "32 groups", "Seed: 0", "1 listnet", "commit", "nDCG@10"):
+        assert part in said
+    assert list((tmp_path / "out" / "logs").glob("events*"))
+
+
+def test_the_best_checkpoint_is_kept_and_training_stops_early(words, tmp_path):
+    said = []
+
+    class Falling(Validation):
+        def __call__(self, score):
+            said.append(scores(model, valid))
+            return 1.0 / len(said)
+
+    valid, model = groups(4), fresh(words)
+    how = recipe(tmp_path, optimiser=Optimiser(batch=4, epochs=10, rate=1e-2, bf16=False),
+                 check=Check(every=2, patience=2))  # fmt: skip
+    loop = Loop(model, how, groups(), Objective(((1.0, mse),)), Falling(valid))
+    loop.run()
+    assert loop.state.global_step == 6
+    assert scores(model, valid) == said[0] != said[-1]
+
+
+def test_losses_are_summed_with_weights():
+    s, y, m = torch.tensor([[1.0, 3.0]]), torch.tensor([[1.0, 0.0]]), torch.ones(1, 2, dtype=torch.bool)
+    both = Objective(((2.0, mse), (0.5, listnet)))
+    assert float(both(s, y, m, [], 0.0)) == pytest.approx(2 * float(mse(s, y, m)) + 0.5 * float(listnet(s, y, m)))
+
+
+def test_a_curriculum_weighs_batches_or_groups():
+    s, y = torch.tensor([[1.0, 3.0], [0.0, 0.0]]), torch.zeros(2, 2)
+    m, each = torch.ones(2, 2, dtype=torch.bool), (5.0, 0.0)
+    asked = []
+
+    def weigh(groups, epoch):
+        asked.append((groups, epoch))
+        return [0.2, 0.6]
+
+    assert float(Objective(((1.0, mse),), weigh)(s, y, m, ["g"], 1.5)) == pytest.approx(0.4 * sum(each) / 2)
+    assert float(Objective(((1.0, mse),), weigh, by_group=True)(s, y, m, ["g"], 1.5)) == pytest.approx(0.2 * 5 / 2)
+    assert asked == [(["g"], 1.5)] * 2
+
+
+def test_a_recipes_curriculum(words, tmp_path):
+    weights = []
+    for i, (difficulty, end) in enumerate((("none", 0), ("norm", 0), ("recip", 1))):
+        curriculum = Curriculum(difficulty=difficulty, end=end)
+        how = recipe(tmp_path / str(i), curriculum=curriculum, losses=(Loss(name="listnet"),))
+        done = train(how, train=groups(), model=fresh(words))
+        weights.append(done.model.words.weight.detach().clone())
+    assert not torch.equal(weights[0], weights[1])
+    assert not torch.equal(weights[0], weights[2])
+
+
+def test_in_batch_negatives(words, tmp_path):
+    from anyrank.models.bi_encoder import BiEncoder
+
+    set_seed(0)
+    model = BiEncoder.from_config(SHAPE, words, max_length=16, in_batch=True)
+    seen = []
+
+    def loss(s, y, m):
+        seen.append((s.shape, y.sum().item(), m.shape))
+        return infonce(s, y, m)
+
+    train(recipe(tmp_path), train=groups(), model=model, losses=[(1.0, loss)])
+    assert set(seen) == {(torch.Size([4, 16]), 4.0, torch.Size([4, 16]))}
+    labels, _ = in_batch(torch.tensor([[0.0, 1.0], [0.0, 1.0]]))
+    assert labels.tolist() == [[0, 1, 0, 0], [0, 0, 0, 1]]
+
+
+def test_the_same_seed_gives_the_same_weights(words, tmp_path):
+    def weights(seed, name):
+        set_seed(seed)
+        model = CrossEncoder.from_config(SHAPE, words, max_length=16)
+        train(recipe(tmp_path / name, seed=seed, losses=(Loss(name="ranknet"),)), train=groups(), model=model)
+        return (tmp_path / name / "model.safetensors").read_bytes()
+
+    first = weights(5, "a")
+    assert first == weights(5, "b")
+    assert first != weights(6, "c")
+
+
+def test_data_and_folders_that_do_not_fit(words, tmp_path):
+    given = groups(4)
+    with pytest.raises(InputError, match="nothing to train on"):
+        train(recipe(tmp_path))
+    with pytest.raises(InputError, match="no loss 'ranknt': did you mean 'ranknet'"):
+        train(recipe(tmp_path / "x", losses=(Loss(name="ranknt"),)), train=given, model=fresh(words))
+    with pytest.raises(InputError, match="a shape and a tokenizer"):
+        train(recipe(tmp_path / "y", model=Model(shape=SHAPE)), train=given)
+    with pytest.raises(InputError, match="the group id 'q0' comes twice"):
+        train(recipe(tmp_path / "z"), train=given, valid=[given[0], given[0]], model=fresh(words))
+    with pytest.raises(InputError, match="labels that are no whole numbers"):
+        train(recipe(tmp_path / "v"), train=given, valid=[Group("q", ("a",), (0.5,), "q")], model=fresh(words))
+    with pytest.raises(InputError, match="needs priors, which the group 'q9'"):
+        train(recipe(tmp_path / "w", curriculum=Curriculum(difficulty="norm")), train=[Group("q", ("a",), (1,), "q9")],
+              model=fresh(words))  # fmt: skip
+    train(recipe(tmp_path / "out"), train=given, model=fresh(words))
+    with pytest.raises(InputError, match="resume it, or choose another out"):
+        train(recipe(tmp_path / "out"), train=given, model=fresh(words))
+    with pytest.raises(InputError, match="another training: seed changed"):
+        train(recipe(tmp_path / "out", seed=9), train=given, model=fresh(words), resume=True)
+    with pytest.raises(InputError, match="another training: the data changed"):
+        train(recipe(tmp_path / "out"), train=given[1:], model=fresh(words), resume=True)
+
+
+def test_unfinished_checkpoints_are_passed_over(tmp_path):
+    for step in (9, 10, 11):
+        (tmp_path / f"checkpoint-{step}").mkdir()
+        if step < 11:
+            (tmp_path / f"checkpoint-{step}" / "complete").touch()
+    assert last_checkpoint(tmp_path).name == "checkpoint-10"
+    assert not (tmp_path / "checkpoint-11").exists()
+    assert last_checkpoint(tmp_path / "none") is None
+
+
+def test_a_killed_training_ends_with_the_same_weights(words, tmp_path):
+    def start(name, mode, slow="0"):
+        source = Path(__file__).parents[2] / "src"
+        env = {**os.environ, "SLOW": slow, "PYTHONPATH": str(source)}
+        command = [sys.executable, str(SCRIPT), str(tmp_path / name), str(words), mode]
+        return subprocess.Popen(command, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+
+    whole, broken = start("whole", "new"), start("broken", "new", "0.1")
+    step = random.choice([4, 6, 8, 10])
+    mark = tmp_path / "broken" / "checkpoints" / f"checkpoint-{step}" / "complete"
+    while not mark.exists():
+        assert broken.poll() is None, broken.stderr.read().decode()
+        time.sleep(0.01)
+    time.sleep(random.random() * 0.3)
+    broken.send_signal(signal.SIGKILL)
+    assert broken.wait() == -signal.SIGKILL
+    broken.stderr.close()
+    again = start("broken", "resume")
+    for process in (whole, again):
+        _, errors = process.communicate()
+        assert process.returncode == 0, errors.decode()
+    for file in ("model.safetensors", "checkpoints/checkpoint-18/model.safetensors"):
+        assert (tmp_path / "whole" / file).read_bytes() == (tmp_path / "broken" / file).read_bytes(), (file, step)
