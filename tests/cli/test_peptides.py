@@ -79,7 +79,7 @@ def test_what_is_lost_is_named_and_the_rest_is_done(files, tmp_path):
         f.write("s0,PEPUK,0.1\n" + "s9,PEK,0.1\n" * 7)
     done = call("rerank", *files, "-o", tmp_path / "best.mztab", "--problems", tmp_path / "lost.txt", "--json")
     assert done.return_value == 1
-    assert json.loads(done.stdout)["problems"] == 9
+    assert json.loads(done.stdout)["problems"] == {"spectra": 1, "bad": 8, "good": 0}
     assert "spectrum 's3': no CHARGE" in done.stderr
     assert "other.csv:5: unknown residue 'U'" in done.stderr
     assert "and 3 more of bad" in done.stderr

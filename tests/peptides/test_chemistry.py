@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from anyrank.core.errors import InputError
+from anyrank.peptides.alignment import VOCABULARY, rows
 from anyrank.peptides.distance import UNIT, pmd, rmd
 from anyrank.peptides.ions import by_ions, fragments, ppm
 from anyrank.peptides.notation import parse
@@ -132,6 +133,15 @@ def test_what_can_not_be_read_is_named(spelling, named):
     with pytest.raises(InputError, match=named) as error:
         parse(spelling, path="run.csv", line=3)
     assert error.value.line == 3
+
+
+def test_the_vocabulary_is_the_published_one():
+    assert VOCABULARY[:8] == ("<cls>", "<pad>", "<eos>", "<unk>", "G", "A", "S", "P")
+    assert (VOCABULARY.index("W"), VOCABULARY.index("0"), VOCABULARY.index("-")) == (22, 23, 32)
+    assert (len(VOCABULARY), VOCABULARY[-1]) == (41, "<mask>")
+    numbers, masses = rows([parse("+43.006-17.027QK"), parse("N[Deamidated]")])
+    assert [[VOCABULARY[i] for i in row] for row in numbers] == [["<cls>", "5", "Q", "K"], ["<cls>", "2", "-", "-"]]
+    assert masses[0] == pytest.approx(np.cumsum([0, 25.980265, 128.058578, 128.094963]))
 
 
 def test_fixed_modifications():

@@ -153,6 +153,17 @@ def test_mztab_in_three_styles_and_its_faults(tmp_path):
         list(read_mztab(path))
 
 
+def test_mztab_of_several_runs_gives_those_of_ours(tmp_path):
+    path = tmp_path / "a.mztab"
+    runs = "".join(f"MTD\tms_run[{i}]-location\tfile:///C:/data/{n}.mzML.gz\n" for i, n in ((1, "A"), (2, "b")))
+    rows = "".join(f"PSM\tPEK\t{i}\t1\tnull\tms_run[{i}]:index=0\n" for i in (1, 2))
+    path.write_text(runs + HEAD + rows)
+    assert len(list(read_psms(path))) == 2
+    bad: list[InputError] = []
+    assert [p.line for p in read_psms(path, run="/tmp/b.mgf", bad=bad)] == [6]
+    assert [str(e) for e in bad] == [f"{path}:5: a spectrum of a, not of b (ms_run[1]:index=0)"]
+
+
 def test_mztab_out_reads_back_here_and_in_pyteomics(tmp_path, ideal):
     from pyteomics.mztab import MzTab
 

@@ -1,6 +1,7 @@
 """Joining, merging, rankers, features and training candidates."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -43,6 +44,9 @@ def test_engines_name_spectra_in_their_own_ways(three):
     assert join([psm("1", "PEK", 1), psm("2", "PEK", 1), psm("3", "PEK", 1)], three).by == "scan"
     assert join([psm("0", "PEK", 1), psm("1", "PEK", 1), psm("2", "PEK", 1)], three).by == "index"
     assert sorted(join([psm("1", "PEK", 1), psm("2", "PEK", 1)], three, by="index").found) == [1, 2]
+    fraction = [replace(s, scan=f"F1:{s.scan}") for s in three]
+    assert sorted(join([psm("scan=2", "PEK", 1), psm("scan=3", "PEK", 1)], fraction).found) == [1, 2]
+    assert sorted(join([psm("F1:2", "PEK", 1), psm("F1:3", "PEK", 1)], fraction).found) == [1, 2]
 
 
 def test_rows_without_their_spectrum_are_named(three):

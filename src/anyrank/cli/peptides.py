@@ -69,7 +69,7 @@ def rerank_command(method: str, out: Path, keep: int, json_out: bool, **given: A
     summary = {
         "spectra": len(before), "with candidates": len(some), "candidates": sum(map(len, before)), "method": method,
         "engines": given["counts"], "changed": sum(a[0].id != b[0].id for a, b in some),
-        "rows written": rows, "out": str(out), "problems": len(problems),
+        "rows written": rows, "out": str(out), "problems": problems,
     }  # fmt: skip
     if json_out:
         click.echo(as_json(summary))
@@ -78,7 +78,7 @@ def rerank_command(method: str, out: Path, keep: int, json_out: bool, **given: A
         f"another than the engines' first for {summary['changed']}; wrote {rows} rows to {out}",
         err=True,
     )
-    return int(bool(problems))
+    return int(any(problems.values()))
 
 
 @peptides_command.command("eval")
@@ -94,7 +94,7 @@ def eval_command(
     peptide recall (by mass, as the field counts it), exact peptides (I = L) and the area under precision against
     coverage; with 95% bootstrap intervals over spectra."""
     from ..io.files import atomic
-    from ..peptides.accuracy import intervals, judge, measures
+    from ..peptides.accuracy import assess, intervals, measures
     from ..peptides.methods import METHODS, stage
     from ..peptides.page import page
 
@@ -107,7 +107,7 @@ def eval_command(
     ranked = {m: list(batches(stage(m, given["setting"]), rankings, m)) for m in names}
     truths = [r.query.content.peptide for r in rankings]
     tables = {
-        m: [judge(r[0].content if len(r) else None, t, r[0].score if len(r) else 0.0) for r, t in zip(out, truths)]
+        m: [assess(r[0].content if len(r) else None, t, r[0].score if len(r) else 0.0) for r, t in zip(out, truths)]
         for m, out in ranked.items()
     }
     oracle = sum(any(c.id == t.key for c in r) for r, t in zip(rankings, truths)) / len(rankings)
@@ -128,7 +128,7 @@ def eval_command(
                 tolerance=given["setting"].tolerance, seed=seed,
             ))  # fmt: skip
         click.echo(f"wrote {html}", err=True)
-    return int(bool(problems))
+    return int(any(problems.values()))
 
 
 @peptides_command.command("methods")
@@ -154,8 +154,8 @@ def _table(values: Mapping[str, Mapping[str, float]], bounds: Mapping[str, Mappi
 def _read(
     spectra: str, engines: Sequence[str], columns: Sequence[str], by: str | None, fixed: Sequence[str],
     top: int | None, tolerance: str, model: str | None, problems: Path | None,
-) -> tuple[dict[str, Any], list[InputError]]:  # fmt: skip
-    """The merged candidates of all spectra, and what could not be read, told on standard error."""
+) -> tuple[dict[str, Any], dict[str, int]]:  # fmt: skip
+    """The merged candidates of all spectra, and how much of what could not be used, which is told on standard error."""
     from ..peptides.matching import Tolerance
     from ..peptides.merge import merge
     from ..peptides.methods import Setting
@@ -177,20 +177,22 @@ def _read(
             found.append(s)
             bar.update()
     _tell("of the spectra", bad)
+    lost = {"spectra": len(bad)}
     every = list(bad)
     joined = {}
     for engine, path in files.items():
         rows: list[InputError] = []
-        psms = read_psms(path, columns=Columns().named(known.get(engine, "")), fixed=letters, bad=rows)
+        psms = read_psms(path, columns=Columns().named(known.get(engine, "")), run=spectra, fixed=letters, bad=rows)
         joined[engine] = join(psms, found, by, rows)
         _tell(f"of {engine}", rows)
         every += rows
+        lost[engine] = len(rows)
     if problems is not None:
         problems.write_text("".join(f"{e}\n" for e in every), "utf-8")
     rankings = merge(found, joined, top)
     setting = Setting(tuple(files), rankings, width, model)
     counts = {e: sum(map(len, j.found.values())) for e, j in joined.items()}
-    return {"rankings": rankings, "setting": setting, "counts": counts, "run": spectra}, every
+    return {"rankings": rankings, "setting": setting, "counts": counts, "run": spectra}, lost
 
 
 def _pairs(given: Sequence[str], sign: str, option: str, expected: str) -> dict[str, str]:

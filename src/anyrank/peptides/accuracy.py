@@ -55,8 +55,9 @@ def _walk(a: list[float], b: list[float]) -> list[tuple[int, int, bool]]:
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """One spectrum's prediction judged: amino acids right, predicted and true; whether the whole peptide matches within
-    the tolerances, and whether it is the very peptide (I = L). ``score`` is the method's confidence."""
+    """One spectrum's prediction judged: amino acids right, predicted and true (an N-terminal modification counts as
+    one); whether the whole peptide matches within the tolerances, and whether it is the very peptide (I = L). ``score``
+    is the method's confidence."""
 
     correct: int
     predicted: int
@@ -66,7 +67,7 @@ class Scored:
     score: float
 
 
-def judge(predicted: Peptide | None, true: Peptide, score: float = 0.0) -> Scored:
+def assess(predicted: Peptide | None, true: Peptide, score: float = 0.0) -> Scored:
     """A prediction (or none) against the truth."""
     if predicted is None:
         return Scored(0, 0, len(true.tokens), False, False, -np.inf)

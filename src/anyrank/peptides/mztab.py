@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -17,16 +18,21 @@ from .residues import MODIFICATIONS
 from .spectrum import Bad, Spectrum, refuse
 
 _SCORE = "search_engine_score[1]"
+_RUN = re.compile(r"(ms_run\[\d+\])-location$")
 
 
-def read_mztab(path: File, *, fixed: Mapping[str, str] | None = None, bad: Bad | None = None) -> Iterator[Psm]:
+def read_mztab(
+    path: File, *, run: File | None = None, fixed: Mapping[str, str] | None = None, bad: Bad | None = None
+) -> Iterator[Psm]:
     """The PSM rows of an mzTab file. The peptide is the ``opt_…_proforma`` column where there is one; else the
     sequence with the modifications that it spells itself, as Casanovo writes them; else with the modifications column.
 
-    A row that can't be read (unknown residues, a missing score) goes into ``bad``, or is raised; a row without a
-    sequence says nothing and is passed over.
+    A row that can't be read (unknown residues, a missing score) goes into ``bad``, or is raised; so does, where the
+    file tells of several runs, a row of another than ``run``, the file of the spectra. A row without a sequence says
+    nothing and is passed over.
     """
     columns: list[str] = []
+    runs: dict[str, str] = {}
     rows = 0
     for n, text in texts(path):
         cells = text.rstrip("\r\n").split("\t")
@@ -35,6 +41,8 @@ def read_mztab(path: File, *, fixed: Mapping[str, str] | None = None, bad: Bad |
             needed = {"sequence", "spectra_ref", _SCORE} - set(columns)
             if needed:
                 raise InputError(f"the PSM table has no column {', '.join(sorted(needed))}", path=label(path), line=n)
+        elif cells[0] == "MTD" and len(cells) > 2 and (named := _RUN.match(cells[1])):
+            runs[named[1]] = _stem(cells[2])
         elif cells[0] == "PSM":
             if not columns:
                 raise InputError("a PSM row before the header row PSH", path=label(path), line=n)
@@ -45,6 +53,9 @@ def read_mztab(path: File, *, fixed: Mapping[str, str] | None = None, bad: Bad |
                 row = dict(zip(columns, cells[1:]))
                 if row["sequence"].strip() in ("", "null"):
                     continue
+                of = runs.get(row["spectra_ref"].partition(":")[0])
+                if run is not None and len(runs) > 1 and of != _stem(run):
+                    raise InputError(f"a spectrum of {of}, not of {_stem(run)} ({row['spectra_ref']})")
                 psm = _psm(row, fixed, label(path), n)
             except InputError as error:
                 refuse(bad, InputError(str(error), path=label(path), line=n))
@@ -52,6 +63,12 @@ def read_mztab(path: File, *, fixed: Mapping[str, str] | None = None, bad: Bad |
                 yield psm
     if not rows:
         raise InputError("no PSM row: this is no mzTab file of identifications, or an empty one", path=label(path))
+
+
+def _stem(file: File) -> str:
+    """The name of a file of spectra without folder and ending, by which copies of it are known."""
+    name = re.split(r"[/\\\\]", os.fspath(file))[-1].lower().removesuffix(".gz")
+    return name.rsplit(".", 1)[0]
 
 
 def _psm(row: Mapping[str, str], fixed: Mapping[str, str] | None, path: str, line: int) -> Psm:

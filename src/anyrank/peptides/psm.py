@@ -82,9 +82,11 @@ def join(psms: Iterable[Psm], spectra: Sequence[Spectrum], by: str | None = None
 
 def _table(spectra: Sequence[Spectrum], key: str) -> dict[str, int]:
     """The places of spectra by one of their names; -1 for a name that several share."""
-    names = [str(getattr(s, key)) for s in spectra]
-    often = Counter(names)
-    return {name: at if often[name] == 1 else -1 for at, name in enumerate(names) if name}
+    names = [(at, str(getattr(s, key))) for at, s in enumerate(spectra)]
+    if key == "scan":  # F1:2478 is scan 2478 too
+        names += [(at, name.rsplit(":", 1)[1]) for at, name in names if ":" in name]
+    often = Counter(name for _, name in names)
+    return {name: at if often[name] == 1 else -1 for at, name in names if name}
 
 
 def _find(name: str, by: str, tables: Mapping[str, Mapping[str, int]]) -> int | None:

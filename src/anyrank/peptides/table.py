@@ -49,17 +49,23 @@ _BEAM = re.compile(r"^(.*)(predictions|preds)_beam_(\d+)$")
 
 
 def read_psms(
-    path: File, *, columns: Columns | None = None, fixed: Mapping[str, str] | None = None, bad: Bad | None = None
+    path: File,
+    *,
+    columns: Columns | None = None,
+    run: File | None = None,
+    fixed: Mapping[str, str] | None = None,
+    bad: Bad | None = None,
 ) -> Iterator[Psm]:
     """The peptides in an engine's output: mzTab (``.mztab``), CSV (``.csv``) or tab-separated, gzipped or not.
 
     Columns ``…predictions_beam_0``, ``_beam_1``, … with ``…log_probabilities_beam_0`` (InstaNovo) are more peptides of
-    the same spectrum. A row that can't be read goes into ``bad``, or is raised; a row without a sequence says nothing.
-    Raises InputError where the table lacks a column.
+    the same spectrum. ``run`` is the file of the spectra, for mzTab files that tell of several. A row that can't be
+    read goes into ``bad``, or is raised; a row without a sequence says nothing. Raises InputError where the table lacks
+    a column.
     """
     name = os.fspath(path).lower().removesuffix(".gz")
     if name.endswith(".mztab"):
-        yield from read_mztab(path, fixed=fixed, bad=bad)
+        yield from read_mztab(path, run=run, fixed=fixed, bad=bad)
         return
     known = columns or Columns()
     fields = Fields(known.spectrum, known.sequence)

@@ -1,0 +1,41 @@
+"""Candidates as the rows of RankNovo's alignment: token numbers and prefix masses, for a model of whole sets."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .peptide import Peptide
+from .residues import MASSES
+
+MARKS: dict[str, str] = {
+    "C+57.021": "0", "M+15.995": "1", "N+0.984": "2", "Q+0.984": "3", "+42.011": "4", "+43.006-17.027": "5",
+    "+43.006": "6", "-17.027": "7",
+}  # fmt: skip
+"""The one-character marks of modified residues and of N-terminal modifications."""
+
+_PLAIN = (*["<cls>", "<pad>", "<eos>", "<unk>"], *"GASPVTLINDQKEMHFRYW", *"01234567", ".", "-")
+VOCABULARY: tuple[str, ...] = (*_PLAIN, *(f"<null_{i}>" for i in range(1, -len(_PLAIN) % 8 + 1)), "<mask>")
+"""The tokens in the order of RankNovo's numbers: the list is filled up to a multiple of 8, then comes ``<mask>``."""
+
+_NUMBER = {t: i for i, t in enumerate(VOCABULARY)}
+CLS, PAD, GAP = _NUMBER["<cls>"], _NUMBER["<pad>"], _NUMBER["-"]
+
+
+def rows(peptides: Sequence[Peptide]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Token numbers and prefix masses in Da, each [peptides, 1 + longest]: every row begins with ``<cls>`` (mass 0) and
+    is filled up with ``-``, which weighs nothing: its prefix mass is the whole peptide's.
+
+    >>> numbers, masses = rows([Peptide(tuple("GAK")), Peptide(("M+15.995",))])
+    >>> numbers.tolist(), masses[1].tolist()
+    ([[0, 4, 5, 15], [0, 24, 32, 32]], [0.0, 147.0354, 147.0354, 147.0354])
+    """
+    wide = 1 + max((len(p.tokens) for p in peptides), default=0)
+    numbers, masses = np.full((len(peptides), wide), GAP), np.zeros((len(peptides), wide))
+    for row, mass, p in zip(numbers, masses, peptides):
+        row[0] = CLS
+        row[1 : 1 + len(p.tokens)] = [_NUMBER[MARKS.get(t, t)] for t in p.tokens]
+        mass[1 : 1 + len(p.tokens)] = [MASSES[t] for t in p.tokens]
+    return numbers, np.cumsum(masses, axis=1)
