@@ -107,6 +107,8 @@ def bare(x):
 def test_docstrings_ask_for_their_code(tmp_path):
     (tmp_path / "sub").mkdir()
     (tmp_path / "sub/a.py").write_text(SOURCE)
+    (tmp_path / "tests").mkdir()
+    (tmp_path / "tests/a.py").write_text(SOURCE)
     (tmp_path / "broken.py").write_text("def f(:")
     (tmp_path / "latin.py").write_bytes(b"# caf\xe9\n")
     size, read = docstring_pairs(tmp_path)

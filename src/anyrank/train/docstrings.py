@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from textwrap import dedent
 
@@ -16,14 +16,18 @@ _UNFIT = re.compile(r"https?://|www\.|</?[a-zA-Z][^>]*>|>>>|[^\x00-\x7f]")
 """What CoRNStack (arXiv 2412.01007) drops: addresses, tags, characters of other languages; and examples."""
 
 
-def docstring_pairs(root: File, words: int = 3, lines: int = 3) -> Iterator[Group]:
+def docstring_pairs(
+    root: File, words: int = 3, lines: int = 3, skip: Collection[str] = ("site-packages", "test", "tests")
+) -> Iterator[Group]:
     """A group of one text for each documented function under a folder (files by name, functions by line): the
     docstring's first paragraph, and the function's source without the docstring. Left out are docstrings of fewer than
     ``words`` words, with web addresses, tags or other than ASCII characters, and functions of fewer than ``lines``
-    lines. Files that can't be parsed are passed over. Ids are ``path:line``.
+    lines. Folders named in ``skip`` and files that can't be parsed are passed over. Ids are ``path:line``.
     """
     folder = Path(root)
     for path in sorted(folder.rglob("*.py")):
+        if not set(skip).isdisjoint(path.relative_to(folder).parts[:-1]):
+            continue
         try:
             source = path.read_text(encoding="utf-8")
             with warnings.catch_warnings():
