@@ -1,0 +1,93 @@
+"""The int8 graph: runs in the base install, agrees with its original, and is refused where it doesn't."""
+
+import random
+
+import pytest
+import torch
+
+from anyrank.backends.onnx import load
+from anyrank.core.errors import InputError
+from anyrank.core.types import Candidate, Query, Ranking
+from anyrank.expression import Settings, parse
+from anyrank.models.bi_encoder import BiEncoder
+from anyrank.models.cross_encoder import CrossEncoder
+from anyrank.models.knrm import KNRM
+from anyrank.train.export import export, spearman, unfit
+from anyrank.train.group import Group
+from anyrank.train.recipe import Export, Optimiser, Recipe
+from anyrank.train.run import train
+from anyrank.train.validation import scores
+
+SHAPE = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 64,
+         "initializer_range": 0.2}  # fmt: skip
+WORDS = ["lift", "drag", "wing", "flow", "heat", "plate", "shock", "layer", "of"]
+
+
+def groups(n=12):
+    rng = random.Random(0)
+    texts = [" ".join(rng.choices(WORDS, k=rng.randint(1, 9))) for _ in range(n * 5)]
+    return [Group(texts[i * 5], tuple(texts[i * 5 + 1 : i * 5 + 5]), (1.0, 0.0, 0.0, 0.0)) for i in range(n)]
+
+
+def made(kind, words, **options):
+    torch.manual_seed(2)
+    return kind.from_config(SHAPE, words, max_length=24, **options).eval()
+
+
+def test_a_cross_encoders_graph(words, tmp_path):
+    model = made(CrossEncoder, words)
+    model.save(tmp_path)
+    done = export(model, tmp_path, groups(), Export(least=0.9))
+    assert done.accepted
+    assert done.path.stat().st_size == done.bytes
+    group = groups()[3]
+    ranking = Ranking(Query("q", group.query), tuple(Candidate(str(i), t) for i, t in enumerate(group.texts)))
+    (mine,) = scores(model, [group])
+    ranked = parse(f"model({str(tmp_path)!r})", Settings(), starts=False)(ranking)
+    assert {c.id: c.score for c in ranked} == pytest.approx(
+        {str(i): s for i, s in enumerate(mine)}, abs=done.difference + 0.02
+    )
+    assert done.difference < 0.1 * (max(mine) - min(mine)) + 0.05
+
+
+@pytest.mark.parametrize("options", [{}, {"pooling": "cls", "similarity": "dot"}])
+def test_a_bi_encoders_graph(options, words, tmp_path):
+    model = made(BiEncoder, words, **options)
+    model.save(tmp_path)
+    done = export(model, tmp_path, groups(), Export())
+    assert 0.99 < done.agreement <= 1.0001
+    vectors = load(tmp_path).encode(["lift of wing"]).vectors
+    with torch.no_grad():
+        mine = model.embed(model.features(["lift of wing"], [["x"]])["asked"])
+    assert torch.cosine_similarity(torch.tensor(vectors), mine).item() > 0.99
+    assert torch.norm(torch.tensor(vectors)).item() == pytest.approx(mine.norm().item(), rel=0.02)
+
+
+def test_a_graph_that_agrees_too_little_is_refused(words, tmp_path, caplog):
+    how = Recipe(out=str(tmp_path / "out"), optimiser=Optimiser(steps=1), export=Export(least=1.01))
+    done = train(how, train=groups(), model=made(CrossEncoder, words))
+    assert not done.exported.accepted
+    assert not done.exported.path.exists()
+    assert "it is removed" in caplog.text
+    assert "Refused" in (tmp_path / "out" / "README.md").read_text()
+    assert (tmp_path / "out" / "model.safetensors").is_file()
+
+
+def test_models_without_a_graph(words, tmp_path):
+    knrm = KNRM.from_config({"width": 8}, words)
+    assert "only BERT bodies" in unfit(knrm)
+    shape = {**SHAPE, "hidden_act": "relu"}
+    assert "relu" in unfit(CrossEncoder.from_config(shape, words))
+    with pytest.raises(InputError, match="no int8 graph: only BERT"):
+        export(knrm, tmp_path, groups(), Export())
+    how = Recipe(out=str(tmp_path / "out"), optimiser=Optimiser(steps=1))
+    assert train(how, train=groups(), model=knrm).exported is None
+
+
+def test_spearman():
+    from scipy.stats import spearmanr
+
+    a, b = [3.0, 1.0, 2.0, 2.0, 9.0], [1.0, 2.0, 2.0, 5.0, 4.0]
+    assert spearman(a, b) == pytest.approx(spearmanr(a, b).statistic)
+    assert spearman([1.0, 1.0], [2.0, 2.0]) == 1.0
+    assert spearman([1.0, 1.0], [1.0, 2.0]) == 0.0

@@ -1,0 +1,112 @@
+"""Recipes: read strictly from YAML, run from the command line."""
+
+import json
+
+import pytest
+from click.testing import CliRunner
+
+from anyrank.cli.train import train_command
+from anyrank.core.errors import InputError
+from anyrank.train.group import Group
+from anyrank.train.groups import write_groups
+from anyrank.train.recipe import Check, Curriculum, Data, Loss, Model, Optimiser, Recipe, read_recipe
+
+WHOLE = """
+out: runs/one
+seed: 7
+model:
+  kind: bi
+  start: minilm
+  max_length: 128
+  options: {pooling: cls, temperature: 0.1}
+data:
+  train: [a.jsonl, b.jsonl]
+  licence: mit
+losses:
+  - {name: infonce, options: {temperature: 2}}
+  - {name: mse, weight: 0.5}
+curriculum: {difficulty: kde, by_group: true}
+optimiser: {rate: 2e-5, schedule: cosine, bf16: false}
+check: {measure: RR@10}
+"""
+
+
+def written(folder, text):
+    (folder / "recipe.yaml").write_text(text)
+    return folder / "recipe.yaml"
+
+
+def test_a_whole_recipe(tmp_path):
+    assert read_recipe(written(tmp_path, WHOLE)) == Recipe(
+        out="runs/one",
+        seed=7,
+        model=Model(kind="bi", start="minilm", max_length=128, options={"pooling": "cls", "temperature": 0.1}),
+        data=Data(train=("a.jsonl", "b.jsonl"), licence="mit"),
+        losses=(Loss(name="infonce", options={"temperature": 2}), Loss(name="mse", weight=0.5)),
+        curriculum=Curriculum(difficulty="kde", by_group=True),
+        optimiser=Optimiser(rate=2e-5, schedule="cosine", bf16=False),
+        check=Check(measure="RR@10"),
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "message"),
+    [
+        ("out: a\nsede: 1", 2, "unknown key 'sede': did you mean 'seed'?"),
+        ("out: a\noptimiser:\n  ratte: 1", 3, "unknown key 'optimiser.ratte': did you mean 'rate'?"),
+        ("out: a\nqqqqqq: 1", 2, "unknown key 'qqqqqq': known are out, model, data"),
+        ("out: a\nlosses:\n  - nmae: mse", 3, "unknown key 'losses[0].nmae': did you mean 'name'?"),
+        ("out: a\nlosses:\n  - weight: 2", 3, "losses[0]: the key 'name' is missing"),
+        ("seed: 1", 1, "the key 'out' is missing"),
+        ("out: a\nout: b", 2, "key 'out' comes twice"),
+        ("out: a\nseed: x", 2, "seed: expected a whole number, found 'x'"),
+        ("out: a\nseed: true", 2, "seed: expected a whole number, found True"),
+        ("out: a\noptimiser: {rate: fast}", 2, "optimiser.rate: expected a number, found 'fast'"),
+        ("out: a\noptimiser: {bf16: 1}", 2, "optimiser.bf16: expected true or false, found 1"),
+        ("out: a\nmodel: {kind: crss}", 2, "model.kind: 'crss' is none of cross, bi, knrm"),
+        ("out: a\nmodel: minilm", 2, "model: expected keys and values"),
+        ("out: a\nmodel: {shape: 3}", 2, "model.shape: expected keys and values, found 3"),
+        ("out: a\ndata: {train: a.jsonl}", 2, "data.train: expected a list"),
+        ("out: [", 1, "not YAML"),
+        ("- out", 1, "the file: expected keys and values"),
+    ],
+)
+def test_mistakes_are_named_with_their_line(tmp_path, text, line, message):
+    with pytest.raises(InputError) as caught:
+        read_recipe(written(tmp_path, text))
+    assert message in str(caught.value)
+    assert f"recipe.yaml:{line}: " in str(caught.value)
+
+
+def test_an_empty_file(tmp_path):
+    with pytest.raises(InputError, match="the file is empty"):
+        read_recipe(written(tmp_path, ""))
+
+
+def test_the_command(tmp_path, words):
+    good = [Group(a, (b, a), (0.0, 1.0), a) for a, b in zip(["lift", "drag", "wing"], ["heat", "flow", "lift"])]
+    write_groups(tmp_path / "groups.jsonl", good)
+    recipe = written(
+        tmp_path,
+        f"""
+out: {tmp_path}/nowhere
+model: {{kind: cross, tokenizer: {words}, max_length: 16, shape: {{hidden_size: 16, num_hidden_layers: 1,
+        num_attention_heads: 2, intermediate_size: 32}}}}
+data: {{train: [{tmp_path}/groups.jsonl], valid: [{tmp_path}/groups.jsonl]}}
+export: {{least: -1}}
+optimiser: {{steps: 2, batch: 2}}
+""",
+    )
+    out = tmp_path / "out"
+    done = CliRunner().invoke(train_command, [str(recipe), "--out", str(out), "--seed", "5"], standalone_mode=False)
+    assert done.exception is None, done.exception
+    assert done.return_value == 0
+    assert "nDCG@10" in done.output
+    kept = json.loads((out / "training.json").read_text())
+    assert (kept["recipe"]["seed"], kept["groups"]) == (5, 3)
+    assert not (tmp_path / "nowhere").exists()
+    again = CliRunner().invoke(train_command, [str(recipe), "-o", str(out), "--seed", "5"], standalone_mode=False)
+    assert isinstance(again.exception, InputError)
+    assert "resume" in str(again.exception)
+    resumed = [str(recipe), "-o", str(out), "--seed", "5", "--resume"]
+    assert CliRunner().invoke(train_command, resumed, standalone_mode=False).return_value == 0
