@@ -69,12 +69,28 @@ def test_candidates_of_a_run(files, tmp_path, indexed):
     assert group.labels[1] > group.labels[0]
 
 
+def test_queries_of_one_part_of_a_collection(files, tmp_path):
+    docs, _ = files
+    (tmp_path / "c/qrels").mkdir(parents=True)
+    (tmp_path / "c/corpus.jsonl").write_text(docs.read_text())
+    queries = ({"_id": i, "text": q} for i, q in QUERIES.items())
+    (tmp_path / "c/queries.jsonl").write_text("".join(json.dumps(q) + "\n" for q in queries))
+    for part, query in (("train", "q1"), ("test", "q2")):
+        (tmp_path / f"c/qrels/{part}.tsv").write_text(f"query-id\tcorpus-id\tscore\n{query}\td1\t1\n")
+    args = ["--queries", tmp_path / "c", "--corpus", tmp_path / "c", "--teacher", "minilm", "-o", tmp_path / "g.jsonl"]
+    with pytest.raises(InputError, match=r"several parts: name one with --split \(test, train\)"):
+        call(*args)
+    call(*args, "--split", "train")
+    assert [g.id for g in read_groups(tmp_path / "g.jsonl")] == ["q1"]
+
+
 @pytest.mark.parametrize(
     ("args", "says"),
     [
         ([], "give one of --index, --corpus and --run"),
         (["--index", "a", "--corpus", "b"], "give one of"),
         (["--run", "a"], "--run goes with --documents"),
+        (["--corpus", "{docs}", "--split", "train"], "--split goes with a collection"),
         (["--index", "a", "--depth", "3"], "--depth with --run"),
         (["--corpus", "{docs}", "--teacher", "splade + nobody"], "no stage is called 'nobody'"),
         (["--corpus", "{docs}", "--teacher", "minilm % 1"], "the teacher dropped 'd"),

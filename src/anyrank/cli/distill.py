@@ -18,7 +18,9 @@ BATCH = 16
 
 
 @click.command("distill")
-@click.option("--queries", required=True, help="The queries: JSONL or id<TAB>text; '-' for standard input.")
+@click.option("--queries", required=True, help="The queries: JSONL or id<TAB>text, '-' for standard input; or a "
+              "collection, with --split.")  # fmt: skip
+@click.option("--split", help="The part whose queries are taken, where QUERIES is a collection of several.")
 @click.option("--index", help="An index (made by 'anyrank index') to take candidates from.")
 @click.option("--corpus", help="Instead of an index, a file or collection; it is indexed beside OUT.")
 @click.option("--run", help="Instead of searching, a TREC run's candidates, with --documents.")
@@ -30,36 +32,35 @@ BATCH = 16
 @click.option("-o", "--out", required=True, type=click.Path(path_type=Path), help="The groups: JSON lines.")
 @click.option("--resume", is_flag=True, help="Go on with a job that was stopped (same arguments).")
 def distill_command(
-    queries: str, index: str | None, corpus: str | None, run: str | None, documents: str | None, candidates: str,
-    teacher: str, depth: int | None, out: Path, resume: bool,
+    queries: str, split: str | None, index: str | None, corpus: str | None, run: str | None, documents: str | None,
+    candidates: str, teacher: str, depth: int | None, out: Path, resume: bool,
 ) -> int:  # fmt: skip
     """Make training data: candidates by one pipeline, labels by another. Each line of OUT is a query with its
     candidates' texts, the teacher's scores (labels) and the candidates' own (priors).
 
     \b
     anyrank distill --queries topics.tsv --index my.index -o groups.jsonl --resume
-    anyrank distill --queries q.jsonl --corpus scifact/ --candidates "bm25 % 100" --teacher "splade + minilm" -o g.jsonl
+    anyrank distill --queries scifact/ --split train --corpus scifact/ --teacher "splade + minilm" -o groups.jsonl
     anyrank distill --queries q.tsv --run bm25.trec --documents corpus.jsonl -o groups.jsonl
     """
     from ..expression import Settings, parse
-    from ..io.corpus import read_queries
     from ..retrieve.collection import Collection
     from ..retrieve.stages import Attach
 
     if sum(source is not None for source in (index, corpus, run)) != 1:
         raise InputError("give one of --index, --corpus and --run")
-    if (documents is None) != (run is None) or (depth is not None and run is None):
-        raise InputError("--run goes with --documents, and --depth with --run")
+    if (documents is None) != (run is None) or (depth is not None and run is None) or (split and run):
+        raise InputError("--run goes with --documents, --depth with --run, --split without it")
     find: Stage
     if run is not None and documents is not None:
         collection, rankings = from_run(run, queries, documents, depth)
         find = Each(lambda r: r) if collection is None else Attach(collection)
     else:
-        rankings = [Ranking(q) for q in read_queries(queries)]
+        rankings = [Ranking(q) for q in _asked(queries, split)]
         collection = Collection.open(index or _indexed(str(corpus), Path(f"{out}.index"), resume))
         find = parse(candidates, Settings(collection))
     labels = parse(teacher, Settings(collection), starts=False)
-    asked = {"candidates": None if run else candidates, "teacher": teacher, "depth": depth}
+    asked = {"candidates": None if run else candidates, "teacher": teacher, "depth": depth, "split": split}
     settings = {"files": stamp(queries, index, corpus, run, documents), **asked}
     return _job(find, labels, rankings, out, settings, resume)
 
@@ -115,6 +116,21 @@ def _job(
         click.echo(f"note: {lost} queries found no candidates and are left out", err=True)
     click.echo(f"wrote {out}: {len(sizes)} groups, {sum(sizes)} texts", err=True)
     return max(code, int(bool(failed)))
+
+
+def _asked(queries: str, split: str | None) -> list[Query]:
+    """The queries of a file or of one part of a collection, so that those of its test part don't slip in."""
+    from ..io.corpus import read_queries
+    from ..io.dataset import Dataset
+
+    if not is_dataset(queries):
+        if split is not None:
+            raise InputError("--split goes with a collection as --queries")
+        return read_queries(queries)
+    data = Dataset.open(queries)
+    if split is None and len(data.splits()) > 1:
+        raise InputError(f"{data.name} has several parts: name one with --split ({', '.join(data.splits())})")
+    return data.queries(data.chosen(split) if data.splits() else None)
 
 
 def _indexed(corpus: str, folder: Path, resume: bool) -> Path:
