@@ -144,6 +144,15 @@ def test_the_vocabulary_is_the_published_one():
     assert masses[0] == pytest.approx(np.cumsum([0, 25.980265, 128.058578, 128.094963]))
 
 
+@given(st.text("ACDEKMNPQ[]()+-.,0123456789UNIMOD:'\" _/n", max_size=25))
+def test_any_text_is_a_peptide_or_an_error_of_ours(text):
+    try:
+        peptide = parse(text)
+    except InputError:
+        return
+    assert parse(peptide.proforma) == peptide
+
+
 def test_fixed_modifications():
     assert parse("EGPC", fixed={"C": "C+57.021"}).tokens[-1] == "C+57.021"
     assert parse("C[42.0106]K", fixed={"C": "C+57.021"}).tokens == ("+42.011", "C+57.021", "K")

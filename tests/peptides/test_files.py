@@ -5,6 +5,8 @@ import io
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from anyrank.core.errors import InputError
 
@@ -66,6 +68,19 @@ def test_bad_spectra_are_named_and_the_rest_is_kept(tmp_path, inside, said):
     assert said in str(bad[0])
     with pytest.raises(InputError, match="'two'"):
         list(read_spectra(path))
+
+
+LINES = ["CHARGE=2+", "CHARGE=", "CHARGE=0", "PEPMASS=", "PEPMASS=1 2 3 4", "PEPMASS=400", "RTINSECONDS=x",
+         "SEQ=", "SEQ=PEK", "100 1", "100 1 2+", "nan 3", "100 inf", "=", "BEGIN IONS", "END IONS", "-5"]  # fmt: skip
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.one_of(st.text(max_size=9).filter(str.isprintable), st.sampled_from(LINES)), max_size=7))
+def test_no_block_spoils_the_next(tmp_path, lines):
+    path = tmp_path / "run.mgf"
+    inside = "\n".join(lines)
+    path.write_text(f"BEGIN IONS\n{inside}\nEND IONS\n" + BLOCK.format("last", "CHARGE=2+\n100 1"))
+    assert list(read_spectra(path, bad=[]))[-1].title == "last"
 
 
 def test_annotations_that_can_not_be_read_cost_the_annotation_only(tmp_path):

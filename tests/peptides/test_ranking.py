@@ -1,6 +1,7 @@
 """Joining, merging, rankers, features and training candidates."""
 
 import math
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from anyrank.core.errors import InputError
+from anyrank.core.errors import InputError, MissingExtra
 from anyrank.core.fusion import RRF, Borda, Combine
 from anyrank.core.types import Candidate, Query, Ranking
 from anyrank.peptides.boosted import Boosted
@@ -22,6 +23,7 @@ from anyrank.peptides.methods import METHODS, Setting, stage
 from anyrank.peptides.notation import parse
 from anyrank.peptides.peptide import Peptide
 from anyrank.peptides.psm import Psm, join
+from anyrank.peptides.spectra import read_spectra
 from anyrank.peptides.spectrum import Spectrum
 
 NOTHING = np.zeros(0)
@@ -240,6 +242,18 @@ def test_trees_learn_and_are_kept(three, tmp_path):
         Boosted.load(tmp_path / "m.txt", ("a",))
     with pytest.raises(InputError, match="both kinds"):
         Boosted.fit([r[:0] for r in rankings], truths, ())
+
+
+def test_packages_that_are_absent_are_named(monkeypatch, tmp_path, three):
+    for module, call in (
+        ("lightgbm", lambda: Boosted.fit([], [], ())),
+        ("pyteomics.mgf", lambda: list(read_spectra(tmp_path / "a.mgf"))),
+        ("lxml", lambda: list(read_spectra(tmp_path / "a.mzml"))),
+    ):
+        with monkeypatch.context() as patch:
+            patch.setitem(sys.modules, module, None)
+            with pytest.raises(MissingExtra, match=rf"'{module.partition('.')[0]}'.*pip install"):
+                call()
 
 
 def test_a_drawing_names_the_ions_and_both_peptides(ideal):

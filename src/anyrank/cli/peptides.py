@@ -125,7 +125,7 @@ def eval_command(
         with atomic(html) as f:
             f.write(page(
                 tables, ranked[drawn], title=f"Peptides of {Path(given['run']).name}", method=drawn, oracle=oracle,
-                tolerance=given["setting"].tolerance, seed=seed,
+                values=values, bounds=bounds, tolerance=given["setting"].tolerance,
             ))  # fmt: skip
         click.echo(f"wrote {html}", err=True)
     return int(any(problems.values()))

@@ -84,5 +84,5 @@ def _lightgbm() -> Any:
     try:
         import lightgbm
     except ImportError as error:
-        raise MissingExtra("lightgbm", extra="peptides") from error
+        raise MissingExtra("lightgbm", extra="lightgbm") from error
     return lightgbm

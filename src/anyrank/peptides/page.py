@@ -10,7 +10,7 @@ from importlib.resources import files
 from ..core.types import Ranking
 from ..evaluate import charts as base
 from ..evaluate.charts import esc, tag, whisker
-from .accuracy import MEASURES, Scored, intervals, measures
+from .accuracy import MEASURES, Scored
 from .charts import colour, curves, mirrored
 from .matching import NARROW, Tolerance
 
@@ -25,12 +25,14 @@ def page(
     title: str,
     method: str,
     oracle: float,
+    values: Mapping[str, Mapping[str, float]],
+    bounds: Mapping[str, Mapping[str, tuple[float, float]]],
     tolerance: Tolerance = NARROW,
-    seed: int = 0,
 ) -> str:
-    """``tables``: the judged predictions of every method over the same annotated spectra; ``ranked``: the rankings of
-    ``method``, whose spectra are drawn, wrong answers first; ``oracle``: the share of spectra with the true peptide
-    among the candidates."""
+    """``tables``: the judged predictions of every method over the same annotated spectra, ``values`` their measures and
+    ``bounds`` the measures' intervals; ``ranked``: the rankings of ``method``, whose spectra are drawn, wrong answers
+    first; ``oracle``: the share of spectra with the true peptide among the candidates.
+    """
     n = len(next(iter(tables.values())))
     lead = f"{n} annotated spectra; the true peptide is among the candidates of {oracle:.1%} of them."
     keys = "".join(
@@ -41,7 +43,7 @@ def page(
         '<span><i style="background:var(--loss)"></i>b ions</span>'
     )
     parts = [
-        ("Quality", _quality(tables, seed)),
+        ("Quality", _quality(values, bounds)),
         ("Precision against coverage", curves(tables) + tag("p", keys, class_="key")),
         (f"Spectra, by {method}", _spectra(ranked, tolerance) + tag("p", ions, class_="key")),
     ]
@@ -58,10 +60,9 @@ def page(
     return head + sections + tail
 
 
-def _quality(tables: Mapping[str, Sequence[Scored]], seed: int) -> str:
-    said = {name: (measures(t), intervals(t, seed=seed)) for name, t in tables.items()}
-    low = min(i["peptide_recall"][0] for _, i in said.values())
-    high = max(i["peptide_recall"][1] for _, i in said.values())
+def _quality(values: Mapping[str, Mapping[str, float]], bounds: Mapping[str, Mapping[str, tuple[float, float]]]) -> str:
+    low = min(b["peptide_recall"][0] for b in bounds.values())
+    high = max(b["peptide_recall"][1] for b in bounds.values())
     names = (
         "method",
         "peptide_recall",
@@ -69,7 +70,8 @@ def _quality(tables: Mapping[str, Sequence[Scored]], seed: int) -> str:
         *(m for m in MEASURES if m != "peptide_recall"),
     )
     lines = [tag("tr", *(tag("th", esc(n.replace("_", " ")), scope="col") for n in names))]
-    for name, (value, interval) in said.items():
+    for name, value in values.items():
+        interval = bounds[name]
         cells = [tag("th", esc(name, 60), scope="row"), tag("td", f"{value['peptide_recall']:.4f}")]
         cells.append(tag("td", whisker(value["peptide_recall"], *interval["peptide_recall"], low, high)))
         for m in (m for m in MEASURES if m != "peptide_recall"):
