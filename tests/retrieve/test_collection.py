@@ -133,3 +133,19 @@ def test_the_last_vectors_of_a_row_win(tmp_path, bag):
     want = concat([take(one, [2]), take(one, [0]), take(one, [0])])
     for i in range(3):
         assert dots(take(want, [i]), got)[i] == dots(take(want, [i]), want)[i]
+
+
+def test_a_commit_killed_after_its_deletes_were_written_can_be_made_again(tmp_path, make):
+    """The engine names a file of deletes by segment and operation, so the same commit again wants the same name."""
+    build(make(50), tmp_path / "x")
+    meta = tmp_path / "x" / "lexical" / "meta.json"
+    before = meta.read_text()
+    changed = [Candidate("d1", "another text")]
+    Collection.open(tmp_path / "x").update(changed)
+    (left,) = meta.parent.glob("*.del")
+    meta.write_text(before)  # as if the kill had come before the commit was noted
+    Collection.open(tmp_path / "x").update(changed)
+    again = Collection.open(tmp_path / "x")
+    assert [d.content for d in again.get(["d1"])] == ["another text"]
+    assert len(again) == 50
+    assert left.name in {p.name for p in meta.parent.glob("*.del")}

@@ -78,6 +78,7 @@ class Writing:
             if "LockBusy" not in str(error):
                 raise
             raise InputError("another process is writing here: wait until it ends", path=folder) from error
+        writer.garbage_collect_files()  # a killed commit's deletes would be in the way of the same commit made again
         if keep is not None:
             beyond = Query.range_query(index.schema, "row", tantivy.FieldType.Unsigned, keep, None)
             writer.delete_documents_by_query(beyond)
