@@ -111,21 +111,20 @@ def test_a_killed_job_goes_on_where_it_stood(files, tmp_path, monkeypatch):
     args = ["distill", "--queries", queries, "--corpus", docs, "--teacher", "minilm", "-o", out]
     program = (
         "import os, sys, anyrank.cli.distill as d\n"
-        "from anyrank.core.rerank import Rerank\n"
+        "from anyrank.io.journal import Journal\n"
         "from anyrank.cli import main\n"
-        "d.BATCH, done, batch = 2, [], Rerank.batch\n"
-        "def killed(self, rankings):\n"
-        "    done.append(1)\n"
-        "    os.kill(os.getpid(), 9) if len(done) > 2 else None\n"
-        "    return batch(self, rankings)\n"
-        "Rerank.batch = killed\n"
+        "d.BATCH, put = 2, Journal.put\n"
+        "def killed(self, id, record):\n"
+        "    put(self, id, record)\n"
+        "    os.kill(os.getpid(), 9) if len(self) == 3 else None\n"
+        "Journal.put = killed\n"
         "main()\n"
     )
     gone = subprocess.run([sys.executable, "-c", program, *map(str, args)], capture_output=True, text=True, check=False)
     assert gone.returncode == -signal.SIGKILL
     assert not out.exists()
     resumed = call(*args[1:], "--resume")
-    assert "resuming: 4 of 9 queries are done" in resumed.stderr
+    assert "resuming: 3 of 9 queries are done" in resumed.stderr
     whole = tmp_path / "whole.jsonl"
     call(*args[1:-1], whole)
     assert out.read_text() == whole.read_text()

@@ -81,16 +81,20 @@ def _job(
     with Journal.open(f"{out}.journal", settings, resume=resume) as journal:
         if resume and len(journal):
             click.echo(f"resuming: {len(journal)} of {len(queries)} queries are done", err=True)
-        todo = [r for r in rankings if r.query.id not in journal]
-        with progress("distilling", len(todo), "queries") as bar:
-            for at in range(0, len(todo), BATCH):
-                before = find.batch(todo[at : at + BATCH])
+        parts = [rankings[at : at + BATCH] for at in range(0, len(rankings), BATCH)]
+        todo = [part for part in parts if any(r.query.id not in journal for r in part)]
+        with progress("distilling", sum(map(len, todo)), "queries") as bar:
+            for part in todo:  # whole, also where some of it is done: what shares a batch decides a score's last digits
+                before = find.batch(part)
                 for old, new in zip(before, teacher.batch(before)):
+                    id = new.query.id
+                    if id in journal:
+                        continue
                     if judged_whole(new):
                         trace = [s.as_dict() for s in new.trace]
-                        journal.put(new.query.id, {"group": group_to_dict(taught(old, new)), "trace": trace})
+                        journal.put(id, {"group": group_to_dict(taught(old, new)), "trace": trace})
                     else:
-                        failed[new.query.id] = replace(new, candidates=())
+                        failed[id] = replace(new, candidates=())
                 bar.update(len(before))
 
         def judged() -> Iterator[Ranking]:
