@@ -26,7 +26,8 @@ CLS, PAD, GAP = _NUMBER["<cls>"], _NUMBER["<pad>"], _NUMBER["-"]
 
 def rows(peptides: Sequence[Peptide]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Token numbers and prefix masses in Da, each [peptides, 1 + longest]: every row begins with ``<cls>`` (mass 0) and
-    is filled up with ``-``, which weighs nothing: its prefix mass is the whole peptide's.
+    is filled up with ``-``, which weighs nothing: its prefix mass is the whole peptide's. I is read as L: no mass tells
+    them apart, but who writes I at all can be told.
 
     >>> numbers, masses = rows([Peptide(tuple("GAK")), Peptide(("M+15.995",))])
     >>> numbers.tolist(), masses[1].tolist()
@@ -36,6 +37,6 @@ def rows(peptides: Sequence[Peptide]) -> tuple[NDArray[np.int64], NDArray[np.flo
     numbers, masses = np.full((len(peptides), wide), GAP), np.zeros((len(peptides), wide))
     for row, mass, p in zip(numbers, masses, peptides):
         row[0] = CLS
-        row[1 : 1 + len(p.tokens)] = [_NUMBER[MARKS.get(t, t)] for t in p.tokens]
+        row[1 : 1 + len(p.tokens)] = [_NUMBER[MARKS.get(t, t)] for t in p.canonical.tokens]
         mass[1 : 1 + len(p.tokens)] = [MASSES[t] for t in p.tokens]
     return numbers, np.cumsum(masses, axis=1)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from itertools import combinations_with_replacement
 from random import Random
@@ -58,52 +58,66 @@ def modify(tokens: Tokens, random: Random) -> Tokens:
     return tokens
 
 
-EDITS: tuple[tuple[Callable[[Tokens, Random], Tokens], float], ...] = (
-    (swap, 0.4), (substitute, 0.4), (delete, 0.1), (modify, 0.1),
-)  # fmt: skip
+Edit = Callable[[Tokens, Random], Tokens]
+EDITS: Mapping[Edit, float] = {swap: 0.4, substitute: 0.4, delete: 0.1, modify: 0.1}
 """The edits and how often each is drawn: our choice, most keep the mass as engines' errors do."""
+SAME_MASS: Mapping[Edit, float] = {swap: 0.5, substitute: 0.5}
 
 
-def corrupted(peptide: Peptide, n: int, seed: int = 0, most_edits: int = 3) -> list[Peptide]:
-    """Up to ``n`` different wrong peptides (I = L counts as the same), each 1 to ``most_edits`` edits away; fewer where
-    the peptide is too short to have as many. One draw in ten also changes the N-terminal modification. The same for
-    the same seed, on every machine.
+def corrupted(
+    peptide: Peptide, n: int, seed: int | str = 0, most_edits: int = 3, edits: Mapping[Edit, float] = EDITS
+) -> list[Peptide]:
+    """Up to ``n`` different wrong peptides, each 1 to ``most_edits`` edits away; fewer where the peptide is too short
+    to have as many. No two have the same masses in the same order (as I and L, D and deamidated N have): no spectrum
+    could tell them apart. With `modify` among the edits, one draw in ten also changes the N-terminal modification. The
+    same for the same seed, on every machine.
 
     >>> corrupted(Peptide(tuple("PEPTIDEK")), 3) == corrupted(Peptide(tuple("PEPTIDEK")), 3)
     True
     """
     random = Random(f"{seed}:{peptide}")
-    edits, weights = zip(*EDITS)
-    found: dict[str, Peptide] = {}
+    kinds, weights = zip(*edits.items())
+    found: dict[bytes, Peptide] = {}
     for _ in range(60 * n):
         if len(found) == n:
             break
         tokens, front = list(peptide.residues), peptide.n_term
-        for edit in random.choices(edits, weights, k=random.randint(1, most_edits)):
+        for edit in random.choices(kinds, weights, k=random.randint(1, most_edits)):
             tokens = edit(tokens, random)
-        if random.random() < 0.1:
+        if modify in edits and random.random() < 0.1:
             front = random.choice(["", *N_TERM])
         wrong = Peptide((*([front] if front else []), *tokens))
-        if wrong.key != peptide.key:
-            found.setdefault(wrong.key, wrong)
+        if _weighed(wrong) != _weighed(peptide):
+            found.setdefault(_weighed(wrong), wrong)
     return list(found.values())
 
 
 def practice(spectra: Sequence[Spectrum], n: int = 6, seed: int = 0, truth: bool = True) -> list[Ranking]:
-    """Annotated spectra with ``n`` candidates each, in random order, for training: corrupted ones and, with ``truth``,
-    the true peptide among them. ``meta["pmd"]`` holds each one's distance from the truth. Spectra without an
-    annotation are left out."""
+    """Annotated spectra with up to ``n`` candidates each, in random order, for training: wrong ones and, with
+    ``truth``, the true peptide among them. ``meta["pmd"]`` holds each one's distance from the truth. Spectra without an
+    annotation are left out.
+
+    The wrong ones are one edit away from a peptide that is one edit of equal mass away from the truth and is itself
+    left out: made of the truth, they would have it in their middle, where it could be told without the spectrum. For
+    the same reason all are spelled with L for I.
+    """
     out = []
     for s in spectra:
         if s.peptide is None:
             continue
-        wrong = corrupted(s.peptide, n - truth, seed)
-        peptides = [*wrong, s.peptide] if truth else wrong
+        right = s.peptide.canonical
+        hub = next(iter(corrupted(right, 1, f"{seed}:hub", 1, SAME_MASS)), right)
+        wrong = [p for p in corrupted(hub, n, seed, 1) if _weighed(p) != _weighed(right)][: n - truth]
+        peptides = [*wrong, right] if truth else wrong
         Random(f"{seed}:{s.name}").shuffle(peptides)
-        away = pmd(peptides, s.peptide).tolist()
+        away = pmd(peptides, right).tolist()
         rows = (Candidate(p.key, p, 1 / i, {"pmd": d}) for i, (p, d) in enumerate(zip(peptides, away), 1))
         out.append(Ranking(Query(s.name, s), tuple(rows)))
     return out
+
+
+def _weighed(peptide: Peptide) -> bytes:
+    return peptide.masses.round(3).tobytes()
 
 
 @cache

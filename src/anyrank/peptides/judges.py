@@ -11,8 +11,10 @@ from ..core.fusion import RRF, Borda, Fusion
 from ..core.groupings import Plan, best_first
 from ..core.rerank import Group, Rerank
 from ..core.types import Candidate, Judgement, Ranking
+from .distance import pmd
 from .ions import ppm
 from .matching import Match, Tolerance, hyperscore, match
+from .peptide import Peptide
 from .spectrum import Spectrum
 
 
@@ -95,6 +97,18 @@ class MassError:
             Judgement([-abs(ppm(c.content, q.content.precursor_mz, q.content.charge, self.isotopes)) for c in members])
             for q, members in groups
         ]
+
+
+@dataclass(frozen=True)
+class Consensus:
+    """The mean mass distance (PMD) from the other candidates, negated; the spectrum isn't looked at."""
+
+    def __call__(self, groups: Sequence[Group]) -> list[Judgement]:
+        return [Judgement(self._central([c.content for c in members])) for _, members in groups]
+
+    @staticmethod
+    def _central(peptides: Sequence[Peptide]) -> list[float]:
+        return [-float(pmd(peptides, p).sum()) / max(len(peptides) - 1, 1) for p in peptides]
 
 
 @dataclass(frozen=True)

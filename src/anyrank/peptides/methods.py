@@ -10,7 +10,7 @@ from ..core.fusion import RRF, Borda
 from ..core.rerank import Judge
 from ..core.stage import Stage
 from ..core.types import Ranking
-from .judges import EngineScore, MassError, ScoreSum, SpectrumMatch, Vote, reranker
+from .judges import Consensus, EngineScore, MassError, ScoreSum, SpectrumMatch, Vote, reranker
 from .matching import Tolerance, cosine, coverage, explained, hyperscore
 
 
@@ -48,6 +48,7 @@ METHODS: dict[str, Method] = {
     "explained": Method("matched fraction of the intensity", lambda s: SpectrumMatch(explained, s.tolerance)),
     "coverage": Method("fraction of bonds seen broken", lambda s: SpectrumMatch(coverage, s.tolerance)),
     "mass": Method("least precursor error in ppm", lambda s: MassError()),
+    "consensus": Method("least mean mass distance from the other candidates", lambda s: Consensus()),
     "rrf": Method("reciprocal ranks of the engines, summed", lambda s: Vote(s.engines, RRF())),
     "borda": Method("Borda count of the engines' ranks", lambda s: Vote(s.engines, Borda())),
     "sum": Method("the engines' scores as percentiles, summed", lambda s: ScoreSum.of(s.rankings, s.engines)),

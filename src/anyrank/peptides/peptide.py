@@ -61,6 +61,11 @@ class Peptide:
         return str(self).replace("I", "L")
 
     @property
+    def canonical(self) -> Peptide:
+        """The same peptide with L for I."""
+        return Peptide(tuple("L" if t == "I" else t for t in self.tokens))
+
+    @property
     def modifications(self) -> tuple[tuple[int, str], ...]:
         """(place, mark) of every modification: place 0 is the N-terminus, residues count from 1.
 
