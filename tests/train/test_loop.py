@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -18,8 +19,9 @@ from anyrank.models.cross_encoder import CrossEncoder
 from anyrank.models.knrm import KNRM
 from anyrank.train.batches import Batches, Collate, cut
 from anyrank.train.group import Group
-from anyrank.train.loop import Loop, Objective, last_checkpoint
+from anyrank.train.loop import Loop, last_checkpoint
 from anyrank.train.losses import in_batch, infonce, listnet, mse
+from anyrank.train.objective import Objective
 from anyrank.train.recipe import Check, Curriculum, Data, Export, Loss, Model, Optimiser, Recipe
 from anyrank.train.run import train
 from anyrank.train.validation import Validation, scores
@@ -103,7 +105,8 @@ def test_the_best_checkpoint_is_kept_and_training_stops_early(words, tmp_path):
     valid, model = groups(4), fresh(words)
     how = recipe(tmp_path, optimiser=Optimiser(batch=4, epochs=10, rate=1e-2, bf16=False),
                  check=Check(every=2, patience=2))  # fmt: skip
-    loop = Loop(model, how, groups(), Objective(((1.0, mse),)), Falling(valid))
+    score = partial(scores, model)
+    loop = Loop(model, how, groups(), Collate(model), Objective(((1.0, mse),)), Falling(valid), score)
     loop.run()
     assert loop.state.global_step == 6
     assert scores(model, valid) == said[0] != said[-1]
@@ -112,7 +115,7 @@ def test_the_best_checkpoint_is_kept_and_training_stops_early(words, tmp_path):
 def test_losses_are_summed_with_weights():
     s, y, m = torch.tensor([[1.0, 3.0]]), torch.tensor([[1.0, 0.0]]), torch.ones(1, 2, dtype=torch.bool)
     both = Objective(((2.0, mse), (0.5, listnet)))
-    assert float(both(s, y, m, [], 0.0)) == pytest.approx(2 * float(mse(s, y, m)) + 0.5 * float(listnet(s, y, m)))
+    assert float(both.of(s, y, m, [], 0.0)) == pytest.approx(2 * float(mse(s, y, m)) + 0.5 * float(listnet(s, y, m)))
 
 
 def test_a_curriculum_weighs_batches_or_groups():
@@ -124,8 +127,8 @@ def test_a_curriculum_weighs_batches_or_groups():
         asked.append((groups, epoch))
         return [0.2, 0.6]
 
-    assert float(Objective(((1.0, mse),), weigh)(s, y, m, ["g"], 1.5)) == pytest.approx(0.4 * sum(each) / 2)
-    assert float(Objective(((1.0, mse),), weigh, by_group=True)(s, y, m, ["g"], 1.5)) == pytest.approx(0.2 * 5 / 2)
+    assert float(Objective(((1.0, mse),), weigh).of(s, y, m, ["g"], 1.5)) == pytest.approx(0.4 * sum(each) / 2)
+    assert float(Objective(((1.0, mse),), weigh, by_group=True).of(s, y, m, ["g"], 1.5)) == pytest.approx(0.2 * 5 / 2)
     assert asked == [(["g"], 1.5)] * 2
 
 

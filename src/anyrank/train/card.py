@@ -16,28 +16,22 @@ from .recipe import Recipe
 KINDS = {
     "cross": ("cross-encoder", "text-ranking"),
     "bi": ("bi-encoder", "sentence-similarity"),
+    "language": ("listwise language model", "text-generation"),
     "knrm": ("kernel-pooling ranker (KNRM)", "text-ranking"),
 }
 
 
 def card(
-    recipe: Recipe,
-    model: Any,
-    groups: Sequence[Group],
-    effect: Evaluation | None,
-    exported: Exported | None,
-    losses: Sequence[tuple[float, str]] = (),
-) -> str:
-    """The card of a training in Markdown, with the front matter that model hubs read. ``losses`` are the weights and
-    names of those that were used in place of the recipe's."""
+    recipe: Recipe, module: Any, model: Any, groups: Sequence[Group], effect: Evaluation | None,
+    exported: Exported | None, losses: str,
+) -> str:  # fmt: skip
+    """The card of a training in Markdown, with the front matter that model hubs read. ``losses``
+    says what was lowered."""
     import torch
 
     kind, task = KINDS[model.kind]
     o, m = recipe.optimiser, recipe.model
-    size = sum(p.numel() for p in model.parameters())
-    named = losses or [(x.weight, f"{x.name} {dict(x.options) or ''}".strip()) for x in recipe.losses]
-    loss = " + ".join(f"{weight:g} {name}" for weight, name in named)
-    order = f"; {recipe.curriculum}" if recipe.curriculum.difficulty != "none" else ""
+    size = sum(p.numel() for p in module.parameters())
     length = f"{o.steps} steps" if o.steps else f"{o.epochs} epoch{'s' if o.epochs > 1 else ''}"
     lines = [
         "---", f"license: {recipe.data.licence or 'unknown'}", f"pipeline_tag: {task}", "library_name: anyrank",
@@ -48,7 +42,7 @@ def card(
         f"- Data: {recipe.data.about or ', '.join(recipe.data.train) or 'not described'}; {len(groups):,} groups, "
         f"{sum(len(g.texts) for g in groups):,} texts",
         f"- Licence of the data: {recipe.data.licence or 'not stated'}",
-        f"- Loss: {loss}{order}",
+        f"- Loss: {losses}",
         f"- {length}, {o.batch} groups a batch, {o.accumulate} batches a step, rate {o.rate:g}, {o.schedule}, "
         f"{'bfloat16' if o.bf16 else 'float32'}",
         f"- Seed: {recipe.seed}; threads: {torch.get_num_threads()}",

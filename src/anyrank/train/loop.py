@@ -1,8 +1,8 @@
 """The loop: transformers' Trainer, told how batches of groups are made, what is lost and how a model is judged.
 
 Trainer brings the optimiser (fused AdamW), mixed precision, accumulation, clipping, schedules, checkpoints with every
-generator's state, early stopping and TensorBoard. Ours are the order of the batches, the losses, the weights of a
-curriculum and validation by our measures.
+generator's state, NEFTune, early stopping and TensorBoard. Ours are the order of the batches, the objective and
+validation by our measures.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ import logging
 import math
 import shutil
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,60 +21,39 @@ from transformers import EarlyStoppingCallback, Trainer, TrainerCallback, Traini
 from transformers.integrations import TensorBoardCallback
 from transformers.trainer_callback import PrinterCallback
 
-from .batches import Batches, Collate
+from .batches import Batches
 from .group import Group
-from .losses import in_batch, per_group
 from .recipe import Recipe
-from .validation import Validation, scores
+from .validation import Validation
 
 log = logging.getLogger(__name__)
 
-LossFn = Callable[[Tensor, Tensor, Tensor], Tensor]
-"""(scores [B, n], labels [B, n], mask [B, n]) -> scalar."""
-Weigh = Callable[[Sequence[Group], float], Sequence[float]]
-"""A weight for each group of a batch, by the epoch (with its fraction)."""
 WHOLE = "complete"
 
 
-@dataclass(frozen=True, slots=True)
-class Objective:
-    """Losses with their weights, summed; under a curriculum times the mean of the batch's weights, or with
-    ``by_group`` each group's loss times its own weight."""
-
-    losses: tuple[tuple[float, LossFn], ...]
-    weigh: Weigh | None = None
-    by_group: bool = False
-
-    def __call__(self, scores: Tensor, labels: Tensor, mask: Tensor, groups: Sequence[Group], epoch: float) -> Tensor:
-        if self.weigh is None:
-            return self.total(scores, labels, mask)
-        weights = torch.tensor(list(self.weigh(groups, epoch)), dtype=scores.dtype, device=scores.device)
-        if not self.by_group:
-            return self.total(scores, labels, mask) * weights.mean()
-        return (per_group(self.total, scores, labels, mask) * weights).mean()
-
-    def total(self, scores: Tensor, labels: Tensor, mask: Tensor) -> Tensor:
-        parts = [weight * loss(scores, labels, mask) for weight, loss in self.losses]
-        return parts[0] if len(parts) == 1 else torch.stack(parts).sum()
+Score = Callable[[Sequence[Group]], Sequence[Sequence[float]]]
+"""Scores of every group's texts, by the model as it is now."""
 
 
 class Loop(Trainer):  # type: ignore[misc,unused-ignore]
-    """A training of a model of `anyrank.models` on groups, in ``folder``; `run` trains and resumes."""
+    """A training of ``model`` on groups, in the recipe's folder. ``collate`` makes a batch of groups, ``objective`` a
+    loss of (model, batch, epoch); ``validation`` judges by ``score``. `run` trains and resumes."""
 
     def __init__(
-        self, model: Any, recipe: Recipe, train: Sequence[Group], objective: Objective,
-        validation: Validation | None = None, folder: Path | None = None, progress: bool = False,
+        self, model: Any, recipe: Recipe, train: Sequence[Group], collate: Callable[[Sequence[Group]], dict[str, Any]],
+        objective: Callable[[Any, Mapping[str, Any], float], Tensor], validation: Validation | None = None,
+        score: Score | None = None, progress: bool = False,
     ) -> None:  # fmt: skip
         self.objective = objective
         self.validation = validation
-        self.folder = Path(recipe.out) if folder is None else folder
+        self.score = score
         self.batches = Batches(train, recipe.optimiser.batch, recipe.seed)
-        callbacks: list[TrainerCallback] = [TensorBoardCallback(_writer(self.folder / "logs")), _Whole()]
+        callbacks: list[TrainerCallback] = [TensorBoardCallback(_writer(Path(recipe.out) / "logs")), _Whole()]
         if validation and recipe.check.patience:
             callbacks.append(EarlyStoppingCallback(recipe.check.patience))
-        arguments = settings(recipe, self.folder, len(self.batches), validation, progress)
+        arguments = settings(recipe, len(self.batches), validation, progress)
         judged = list(validation.groups) if validation else None
-        super().__init__(model, arguments, Collate(model), list(train), judged, callbacks=callbacks)
+        super().__init__(model, arguments, collate, list(train), judged, callbacks=callbacks)
         self.remove_callback(PrinterCallback)
         self.model_accepts_loss_kwargs = False
 
@@ -84,16 +62,12 @@ class Loop(Trainer):  # type: ignore[misc,unused-ignore]
         return self.accelerator.prepare(loader)
 
     def compute_loss(self, model: Any, inputs: Mapping[str, Any], *_: Any, **__: Any) -> Tensor:
-        found = model(**inputs["features"])
-        labels, mask = inputs["labels"], inputs["features"]["mask"]
-        if found.shape[1] != mask.shape[1]:
-            labels, mask = in_batch(labels, mask)
-        return self.objective(found, labels, mask, inputs["groups"], float(self.state.epoch or 0.0))
+        return self.objective(model, inputs, float(self.state.epoch or 0.0))
 
     def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
         assert self.validation is not None
-        value = self.validation(lambda groups: scores(self.model, groups, self.args.bf16))
-        found = {f"eval_{self.validation.measure}": value}
+        assert self.score is not None
+        found = {f"eval_{self.validation.measure}": self.validation(self.score)}
         self.log(dict(found))
         self.control: Any = self.callback_handler.on_evaluate(self.args, self.state, self.control, found)
         return found
@@ -107,24 +81,28 @@ class Loop(Trainer):  # type: ignore[misc,unused-ignore]
         self.model.eval()
 
 
-def settings(
-    recipe: Recipe, folder: Path, batches: int, validation: Validation | None, progress: bool
-) -> TrainingArguments:
+def settings(recipe: Recipe, batches: int, validation: Validation | None, progress: bool) -> TrainingArguments:
     """Trainer's own arguments for a recipe."""
     o, check = recipe.optimiser, recipe.check
     steps = o.steps or o.epochs * math.ceil(batches / o.accumulate)
     when = "steps" if check.every else "epoch"
-    best: dict[str, Any] = {}
+    more: dict[str, Any] = {}
+    if recipe.model.kind == "language":
+        asked = {
+            "neftune_noise_alpha": recipe.language.neftune,
+            "gradient_checkpointing": recipe.language.checkpointing,
+        }
+        more = {name: value for name, value in asked.items() if value}
     if validation is not None:
-        best = {"load_best_model_at_end": True, "metric_for_best_model": f"eval_{validation.measure}",
+        more |= {"load_best_model_at_end": True, "metric_for_best_model": f"eval_{validation.measure}",
                 "greater_is_better": True, "eval_strategy": when, "eval_steps": check.every or None}  # fmt: skip
     return TrainingArguments(
-        output_dir=str(folder / "checkpoints"), seed=recipe.seed, data_seed=recipe.seed, learning_rate=o.rate,
+        output_dir=str(Path(recipe.out) / "checkpoints"), seed=recipe.seed, data_seed=recipe.seed, learning_rate=o.rate,
         weight_decay=o.decay, warmup_steps=round(o.warmup * steps), lr_scheduler_type=o.schedule, max_steps=steps,
         per_device_train_batch_size=o.batch, gradient_accumulation_steps=o.accumulate, max_grad_norm=o.clip,
         bf16=o.bf16, use_cpu=not torch.cuda.is_available(), optim="adamw_torch_fused", save_strategy=when,
         save_steps=check.every or 500, save_total_limit=2, logging_steps=max(1, min(50, steps // 20)), report_to=[],
-        disable_tqdm=not progress, remove_unused_columns=False, dataloader_pin_memory=False, **best,
+        disable_tqdm=not progress, remove_unused_columns=False, dataloader_pin_memory=False, **more,
     )  # fmt: skip
 
 

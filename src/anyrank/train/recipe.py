@@ -14,9 +14,9 @@ from .strict import read
 class Model:
     """What is trained. ``start`` is a folder or hub id; without it the model is fresh, of a ``shape`` (the transformers
     configuration, or KNRM's) with the ``tokenizer`` of a folder or hub id. ``options`` are those of the model's class
-    (a bi-encoder's pooling, similarity, temperature, in_batch)."""
+    (a bi-encoder's pooling, similarity, temperature, in_batch). A "language" model starts from a causal one."""
 
-    kind: Literal["cross", "bi", "knrm"] = "cross"
+    kind: Literal["cross", "bi", "knrm", "language"] = "cross"
     start: str = ""
     shape: Mapping[str, Any] = field(default_factory=dict)
     tokenizer: str = ""
@@ -44,6 +44,26 @@ class Loss:
     name: str
     weight: float = 1.0
     options: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Language:
+    """Listwise training of a language model: see ``language_model`` for the objectives. ``rank_loss`` is one of the
+    table, ``rank_weight`` 0 FIRST's own. ``lora`` is the adapter's rank, 0 trains all weights; ``neftune`` is the alpha
+    of the noise on embeddings (5 in FIRST). ``words`` bounds each text in the prompt; ``end`` has the model learn to
+    stop. ``checkpointing`` computes activations anew, to save memory."""
+
+    objective: Literal["language", "rank", "combined"] = "combined"
+    rank_loss: str = "ranknet_weighted"
+    rank_weight: float = 0.0
+    importance: bool = False
+    labels: Literal["letters", "numbers"] = "letters"
+    lora: int = 0
+    neftune: float = 0.0
+    words: int = 300
+    end: bool = True
+    dtype: Literal["float32", "bfloat16"] = "float32"
+    checkpointing: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,6 +130,7 @@ class Recipe:
     model: Model = Model()
     data: Data = Data()
     losses: tuple[Loss, ...] = (Loss(name="ranknet"),)
+    language: Language = Language()
     curriculum: Curriculum = Curriculum()
     optimiser: Optimiser = Optimiser()
     check: Check = Check()

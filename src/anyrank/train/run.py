@@ -19,13 +19,15 @@ from ..io.qrels import read_qrels
 from ..models.bi_encoder import BiEncoder
 from ..models.cross_encoder import CrossEncoder
 from ..models.knrm import KNRM
-from .batches import cut
+from .batches import Collate, cut
 from .card import card
 from .curriculum import DIFFICULTIES, group_weight, schedule
 from .export import Exported, export, unfit
 from .group import Group
 from .groups import read_groups
-from .loop import Loop, LossFn, Objective, Weigh, last_checkpoint
+from .language_model import LanguageObjective, Listwise, separator
+from .loop import Loop, Score, last_checkpoint
+from .objective import LossFn, Objective, Weigh
 from .recipe import Curriculum, Model, Recipe
 from .validation import Validation, scores
 
@@ -79,27 +81,57 @@ def train(
     validation = Validation(judged, recipe.check.measure, qrels) if judged else None
     _claim(folder, recipe, groups, resume)
     set_seed(recipe.seed)
-    model = build(recipe.model) if model is None else model
-    weigh = weigh or weighing(recipe.curriculum, groups)
-    objective = Objective(tuple(losses) or table(recipe), weigh, recipe.curriculum.by_group)
-    bf16 = recipe.optimiser.bf16
-    before = scores(model, judged, bf16) if judged else []
-    Loop(model, recipe, groups, objective, validation, progress=progress).run(resume)
-    effect = None
+    subject = _subject(recipe, groups, model, losses, weigh)
+    before = subject.score(judged) if judged else []
+    loop = Loop(subject.module, recipe, groups, subject.collate, subject.objective, validation, subject.score, progress)
+    loop.run(resume)
+    model, effect = subject.model, None
     if validation:
-        runs = {"before": before, "after": scores(model, judged, bf16)}
+        runs = {"before": before, "after": subject.score(judged)}
         if all(g.priors for g in judged):
             runs = {"first stage": [list(g.priors) for g in judged], **runs}
         effect = evaluate({n: validation.run(s) for n, s in runs.items()}, validation.judged, [recipe.check.measure])
     model.save(folder)
     exported = None
     if recipe.export.int8 and (reason := unfit(model)):
-        log.warning("no int8 graph is made: %s", reason)
+        log.info("no int8 graph is made: %s", reason)
     elif recipe.export.int8:
         exported = export(model, folder, groups, recipe.export, recipe.seed)
-    names = [(w, getattr(loss, "__name__", repr(loss))) for w, loss in losses]
-    (folder / "README.md").write_text(card(recipe, model, groups, effect, exported, names), encoding="utf-8")
+    said = card(recipe, subject.module, model, groups, effect, exported, subject.losses)
+    (folder / "README.md").write_text(said, encoding="utf-8")
     return Trained(model, folder, effect, exported)
+
+
+@dataclass(frozen=True, slots=True)
+class _Subject:
+    """What a loop needs of a model: the module, batches, the objective (and its ``losses`` in words), and scores."""
+
+    model: Any
+    module: Any
+    collate: Any
+    objective: Any
+    score: Score
+    losses: str
+
+
+def _subject(recipe: Recipe, groups: Sequence[Group], model: Any, losses: Any, weigh: Weigh | None) -> _Subject:
+    bf16 = recipe.optimiser.bf16
+    if recipe.model.kind == "language":
+        spec = recipe.language
+        listwise = Listwise.load(recipe) if model is None else model
+        mark = separator(listwise.tokenizer, spec.labels) if spec.importance else -1
+        score = partial(listwise.scores, bf16=bf16)
+        lowered = LanguageObjective(spec, mark)
+        return _Subject(listwise, listwise.model, listwise.collate, lowered, score, str(spec))
+    model = build(recipe.model) if model is None else model
+    given = tuple(losses) or table(recipe)
+    weigh = weigh or weighing(recipe.curriculum, groups)
+    said = [(w, getattr(loss, "__name__", repr(loss))) for w, loss in losses]
+    said = said or [(x.weight, f"{x.name} {dict(x.options) or ''}".strip()) for x in recipe.losses]
+    words = " + ".join(f"{weight:g} {name}" for weight, name in said)
+    words += f"; {recipe.curriculum}" if recipe.curriculum.difficulty != "none" else ""
+    objective = Objective(given, weigh, recipe.curriculum.by_group)
+    return _Subject(model, model, Collate(model), objective, partial(scores, model, bf16=bf16), words)
 
 
 def build(model: Model) -> Any:

@@ -1,0 +1,189 @@
+"""Listwise training of a causal language model: the prompts of our judges, and a list's order as the answer.
+
+language   -log p of every token of "[B] > [A] > [C]", the prompt masked (RankZephyr); ``importance`` weighs the
+           tokens of the first ranks more (full ranking, arXiv 2412.14574)
+rank       a rank loss over the logits of the labels where the first one stands (FIRST, arXiv 2406.15657)
+combined   language + weight x rank, a rank loss that isn't finite left out
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..backends.hf_text import continued, render
+from ..core.errors import InputError
+from ..core.types import Candidate, Query
+from ..llm.library import FIRST_TOKEN, LISTWISE
+from ..llm.prompts import Template
+from .group import Group
+from .losses import LOSSES, RANK_WEIGHTS, combine, importance_weights, language_loss, own_targets
+from .losses.language import IGNORED
+from .recipe import Language, Recipe
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A prompt's ids, the answer's, and the id of each label where the first one stands (() where labels take more
+    than one token)."""
+
+    prompt: tuple[int, ...]
+    answer: tuple[int, ...]
+    labels: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Listwise:
+    """A causal model (with its adapter, where it has one), its tokenizer, and how lists are put to it. ``max_length``
+    bounds a prompt with its answer, in tokens."""
+
+    model: Any
+    tokenizer: Any
+    spec: Language
+    max_length: int
+    kind: str = "language"
+
+    @classmethod
+    def load(cls, recipe: Recipe) -> Listwise:
+        """The model that a recipe starts from, under a fresh LoRA adapter where ``language.lora`` is above 0."""
+        from transformers import AutoModelForCausalLM, AutoTokenizer
+
+        spec = recipe.language
+        tokenizer = AutoTokenizer.from_pretrained(recipe.model.start)
+        if tokenizer.pad_token_id is None:
+            tokenizer.pad_token = tokenizer.eos_token
+        dtype = torch.bfloat16 if spec.dtype == "bfloat16" else torch.float32
+        model = AutoModelForCausalLM.from_pretrained(recipe.model.start, dtype=dtype, use_safetensors=True)
+        if spec.lora:
+            from peft import LoraConfig, get_peft_model
+
+            how: Any = {"r": spec.lora, "lora_alpha": 2 * spec.lora, "target_modules": "all-linear"}
+            model = get_peft_model(model, LoraConfig(task_type="CAUSAL_LM", **how))
+        return cls(model, tokenizer, spec, recipe.model.max_length)
+
+    @property
+    def template(self) -> Template:
+        """The prompt: our judges' own, so that they read the trained model as it was trained."""
+        own = FIRST_TOKEN if self.spec.labels == "letters" else LISTWISE
+        return replace(own, words=self.spec.words)
+
+    def row(self, group: Group) -> Row:
+        """A group as ids. Raises InputError where it doesn't fit, or where a rank loss needs labels of one token."""
+        template, n = self.template, len(group.texts)
+        members = [Candidate(str(i), text) for i, text in enumerate(group.texts)]
+        form = partial(self.tokenizer.apply_chat_template, tokenize=False, add_generation_prompt=True)
+        prompt = template.render(Query(group.id, group.query), members).prompt
+        text, beginning, templated = render(form if self.tokenizer.chat_template else None, prompt)
+        marks, best = template.labels.marks(n), sorted(range(n), key=lambda i: -group.labels[i])
+        answer = " > ".join(marks[i] for i in best).removeprefix(beginning)
+        names = [(template.labels.open + name).removeprefix(beginning) for name in template.labels.names(n)]
+        encode = partial(self._encode, special=not templated)
+        said = continued(encode, text + beginning, [answer, *names], self.tokenizer.bos_token_id)
+        end = (self.tokenizer.eos_token_id,) if self.spec.end else ()
+        single = {ids for ids in said.options[1:] if len(ids) == 1}
+        labels = tuple(ids[0] for ids in said.options[1:]) if len(single) == n else ()
+        whose = f"query {group.id or group.query!r}"
+        if not labels and self.spec.objective != "language":
+            raise InputError(f"{whose}: {n} labels in {self.spec.labels} are not one token each: letters, 26 at most")
+        row = Row(said.ids, (*said.options[0], *end), labels)
+        if (length := len(row.prompt) + len(row.answer)) > self.max_length:
+            raise InputError(f"{whose}: {length} tokens, where {self.max_length} fit: fewer texts or language.words")
+        return row
+
+    def _encode(self, texts: Sequence[str], special: bool) -> list[list[int]]:
+        rows: list[list[int]] = self.tokenizer(list(texts), add_special_tokens=special)["input_ids"]
+        return rows
+
+    def collate(self, groups: Sequence[Group]) -> dict[str, Any]:
+        """Groups as `LanguageObjective` takes them: padded on the left, so that all answers end together."""
+        rows = [self.row(g) for g in groups]
+        batch = self._padded([r.prompt + r.answer for r in rows])
+        tail = max(len(r.answer) for r in rows)
+        batch["answer"] = torch.tensor([[IGNORED] * (tail - len(r.answer)) + list(r.answer) for r in rows])
+        batch["first"] = torch.tensor([tail - len(r.answer) for r in rows])
+        width = max(len(g.texts) for g in groups)
+        if all(r.labels for r in rows):
+            batch["names"] = torch.tensor([list(r.labels) + [0] * (width - len(r.labels)) for r in rows])
+        batch["gold"] = torch.tensor([list(g.labels) + [0.0] * (width - len(g.labels)) for g in groups])
+        batch["mask"] = torch.arange(width) < torch.tensor([[len(g.texts)] for g in groups])
+        return batch
+
+    def _padded(self, rows: Sequence[Sequence[int]]) -> dict[str, Any]:
+        length, pad = max(map(len, rows)), self.tokenizer.pad_token_id
+        real = torch.tensor([[0] * (length - len(r)) + [1] * len(r) for r in rows])
+        return {
+            "input_ids": torch.tensor([[pad] * (length - len(r)) + list(r) for r in rows]),
+            "attention_mask": real,
+            "position_ids": (real.cumsum(1) - 1).clamp(min=0),
+        }
+
+    def scores(self, groups: Sequence[Group], bf16: bool = False) -> list[list[float]]:
+        """The logits of each group's labels where the first one stands, as `llm.first_token.FirstToken` orders by."""
+        device, was, out = self.model.device, self.model.training, []
+        self.model.eval()
+        with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=bf16):
+            for group in groups:
+                row = self.row(group)
+                if not row.labels:
+                    raise InputError("validation reads the first label: it needs labels of one token (letters)")
+                batch = {k: v.to(device) for k, v in self._padded([row.prompt]).items()}
+                logits = self.model(**batch, logits_to_keep=1, use_cache=False).logits[0, -1].float()
+                out.append(logits[list(row.labels)].tolist())
+        self.model.train(was)
+        return out
+
+    def save(self, folder: Path) -> None:
+        """A folder for transformers and our own backends (``hf:FOLDER``); an adapter is merged into its model, and
+        also kept by itself in adapter/."""
+        model = self.model
+        if self.spec.lora:
+            model.save_pretrained(folder / "adapter")
+            model = model.merge_and_unload()
+        model.save_pretrained(folder)
+        self.tokenizer.save_pretrained(folder)
+
+
+@dataclass(frozen=True, slots=True)
+class LanguageObjective:
+    """The loss of a batch of `Listwise.collate`. ``separator`` is the id of " >", for ``spec.importance``."""
+
+    spec: Language
+    separator: int = -1
+
+    def __call__(self, model: Any, batch: Mapping[str, Any], epoch: float) -> Tensor:
+        answer = batch["answer"]
+        given = {k: batch[k] for k in ("input_ids", "attention_mask", "position_ids")}
+        logits = model(**given, logits_to_keep=answer.shape[1] + 1, use_cache=False).logits[:, :-1].float()
+        weights = importance_weights(answer, self.separator) if self.spec.importance else None
+        lm = language_loss(logits, answer, weights)
+        if self.spec.objective == "language":
+            return lm
+        at = logits[torch.arange(len(logits), device=logits.device), batch["first"]]
+        scores = at.gather(1, batch["names"])
+        gold = own_targets(scores, batch["gold"], batch["mask"])
+        rank = LOSSES[self.spec.rank_loss](scores, gold, batch["mask"])
+        if self.spec.objective == "rank":
+            return rank
+        whole, skipped = combine(lm, rank, self.spec.rank_weight or RANK_WEIGHTS.get(self.spec.rank_loss, 1.0))
+        if skipped:
+            log.warning("a rank loss was not finite and was left out")
+        return whole
+
+
+def separator(tokenizer: Any, labels: str) -> int:
+    """The id of the token ">" between two labels. Raises InputError where the tokenizer has none of its own."""
+    a, b = ("[A]", "[B]") if labels == "letters" else ("[1]", "[2]")
+    ids = tokenizer(f"{a} > {b}", add_special_tokens=False)["input_ids"]
+    found = [i for i in ids if tokenizer.decode([i]).strip() == ">"]
+    if len(found) != 1:
+        raise InputError("importance weights need a tokenizer that keeps '>' apart from the labels")
+    return int(found[0])

@@ -1,0 +1,50 @@
+"""What a training lowers: losses over groups, summed, and weighed by a curriculum."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from .group import Group
+from .losses import in_batch, per_group
+
+LossFn = Callable[[Tensor, Tensor, Tensor], Tensor]
+"""(scores [B, n], labels [B, n], mask [B, n]) -> scalar."""
+Weigh = Callable[[Sequence[Group], float], Sequence[float]]
+"""A weight for each group of a batch, by the epoch (with its fraction)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Objective:
+    """Losses with their weights, summed; under a curriculum times the mean of the batch's weights, or with
+    ``by_group`` each group's loss times its own weight."""
+
+    losses: tuple[tuple[float, LossFn], ...]
+    weigh: Weigh | None = None
+    by_group: bool = False
+
+    def __call__(self, model: Any, batch: Mapping[str, Any], epoch: float) -> Tensor:
+        """The loss of a batch as `batches.Collate` makes it."""
+        scores = model(**batch["features"])
+        labels, mask = batch["labels"], batch["features"]["mask"]
+        if scores.shape[1] != mask.shape[1]:
+            labels, mask = in_batch(labels, mask)
+        return self.of(scores, labels, mask, batch["groups"], epoch)
+
+    def of(self, scores: Tensor, labels: Tensor, mask: Tensor, groups: Sequence[Group], epoch: float) -> Tensor:
+        """The loss of scores."""
+        if self.weigh is None:
+            return self.total(scores, labels, mask)
+        weights = torch.tensor(list(self.weigh(groups, epoch)), dtype=scores.dtype, device=scores.device)
+        if not self.by_group:
+            return self.total(scores, labels, mask) * weights.mean()
+        return (per_group(self.total, scores, labels, mask) * weights).mean()
+
+    def total(self, scores: Tensor, labels: Tensor, mask: Tensor) -> Tensor:
+        """The sum of the losses."""
+        parts = [weight * loss(scores, labels, mask) for weight, loss in self.losses]
+        return parts[0] if len(parts) == 1 else torch.stack(parts).sum()
