@@ -17,7 +17,7 @@ from anyrank.train.group import Group
 from anyrank.train.language_model import LanguageObjective, Listwise, separator
 from anyrank.train.losses import ranknet_weighted
 from anyrank.train.losses.language import IGNORED
-from anyrank.train.recipe import Language, Model, Optimiser, Recipe
+from anyrank.train.recipe import Check, Language, Model, Optimiser, Recipe
 from anyrank.train.run import train
 
 GROUPS = [
@@ -48,6 +48,7 @@ def recipe(start, folder=".", **language):
     return Recipe(
         out=str(folder), model=Model(kind="language", start=start, max_length=512), language=Language(**language),
         optimiser=Optimiser(batch=2, steps=60, rate=3e-3, warmup=0.0, bf16=False, decay=0.0), seed=1,
+        check=Check(every=60),
     )  # fmt: skip
 
 
