@@ -47,8 +47,8 @@ def plain(tmp_path_factory):
 def recipe(start, folder=".", **language):
     return Recipe(
         out=str(folder), model=Model(kind="language", start=start, max_length=512), language=Language(**language),
-        optimiser=Optimiser(batch=2, steps=60, rate=3e-3, warmup=0.0, bf16=False, decay=0.0), seed=1,
-        check=Check(every=60),
+        optimiser=Optimiser(batch=2, steps=100, rate=5e-3, warmup=0.0, bf16=False, decay=0.0), seed=1,
+        check=Check(every=100),
     )  # fmt: skip
 
 
