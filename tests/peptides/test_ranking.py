@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from anyrank.core.errors import InputError, MissingExtra
 from anyrank.core.fusion import RRF, Borda, Combine
 from anyrank.core.types import Candidate, Query, Ranking
+from anyrank.peptides.accuracy import assess
 from anyrank.peptides.boosted import Boosted
-from anyrank.peptides.charts import ion_names, mirrored
+from anyrank.peptides.charts import POINTS, curves, ion_names, mirrored
 from anyrank.peptides.corrupt import corrupted, practice
 from anyrank.peptides.features import features, names
 from anyrank.peptides.judges import Consensus, EngineScore, MassError, ScoreSum, SpectrumMatch, Vote, reranker
@@ -260,6 +261,13 @@ def test_packages_that_are_absent_are_named(monkeypatch, tmp_path, three):
             patch.setitem(sys.modules, module, None)
             with pytest.raises(MissingExtra, match=rf"'{module.partition('.')[0]}'.*pip install"):
                 call()
+
+
+def test_long_curves_are_thinned():
+    table = [assess(parse("PEK"), parse("PEK"), i) for i in range(3000)]
+    drawn = curves({"a": table, "none <made>": [assess(None, parse("PEK"))]})
+    assert drawn.count(" L") == POINTS - 1
+    assert "none" not in drawn
 
 
 def test_a_drawing_names_the_ions_and_both_peptides(ideal):

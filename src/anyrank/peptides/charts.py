@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+import numpy as np
+
 from ..evaluate.charts import WIDTH, esc, line, svg, tag, text, ticks
 from .accuracy import Scored, precision_coverage
 from .matching import NARROW, Match, Tolerance, match
@@ -14,6 +16,8 @@ COLOURS = (
     "#1b62c4", "#c4560a", "#2f8a40", "#9a4bb0", "#b58900", "#0f9b9b", "#c2417c", "#7d8794", "#8a5a2b", "#6a7ff0",
     "#6f8f00", "#e0704f",
 )  # fmt: skip
+POINTS = 500
+"""A curve is drawn by at most so many of its points."""
 _LEFT, _RIGHT, _TALL = 56.0, WIDTH - 16.0, 150.0
 
 
@@ -107,6 +111,8 @@ def curves(tables: Mapping[str, Sequence[Scored]]) -> str:
     for i, (name, table) in enumerate(tables.items()):
         coverage, precision = precision_coverage([s.matched for s in table], [s.score for s in table])
         if len(coverage):
+            few = np.unique(np.linspace(0, len(coverage) - 1, POINTS).astype(int))
+            coverage, precision = coverage[few], precision[few]
             points = " L".join(
                 f"{left + (right - left) * c:.1f} {bottom - (bottom - top) * p:.1f}"
                 for c, p in zip(coverage, precision)
