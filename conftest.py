@@ -1,7 +1,8 @@
-"""Rooms that stand on an extra are collected only where that extra is installed."""
+"""Rooms that stand on an extra are collected only where that extra is installed (`make test-torch` has all)."""
 
 from importlib.util import find_spec
 
-collect_ignore_glob = [] if find_spec("torch") else ["src/anyrank/models/*", "src/anyrank/train/*"]
+TORCH = ["src/anyrank/models/*", "src/anyrank/train/*", "tests/models/*", "tests/train/*"]
+collect_ignore_glob = [] if find_spec("torch") and find_spec("transformers") else TORCH
 if not find_spec("pyteomics"):
     collect_ignore_glob.append("src/anyrank/peptides/*")
