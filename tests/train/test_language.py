@@ -155,13 +155,13 @@ def test_a_toy_list_is_learnt(how, start, tmp_path):
     if "lora" in how:
         made = replace(made, optimiser=replace(made.optimiser, rate=3e-2))
     done = train(made, train=GROUPS, valid=GROUPS)
-    assert done.effect.mean("after", "nDCG@10") == 1.0
     assert (tmp_path / "adapter").is_dir() == ("lora" in how)
-    backend = HF(str(tmp_path), dtype="float32")
-    members = [Candidate(str(i), t) for i, t in enumerate(GROUPS[1].texts)]
-    group = (Query("q2", "city"), members)
-    (first,) = FirstToken(backend, done.model.template)([group])
-    assert sorted(range(4), key=lambda i: -first.scores[i]) == [3, 0, 2, 1]
-    if how["objective"] == "language":
-        (said,) = Generated(backend, done.model.template)([group])
+    backend, template = HF(str(tmp_path), dtype="float32"), done.model.template
+    group = (Query("q2", "city"), [Candidate(str(i), t) for i, t in enumerate(GROUPS[1].texts)])
+    if how["objective"] != "rank":
+        (said,) = Generated(backend, template)([group])
         assert list(said.scores) == [3.0, 1.0, 2.0, 4.0]
+    if how["objective"] != "language":  # which trains the first label to be the best, not the order of the others
+        assert done.effect.mean("after", "nDCG@10") == 1.0
+        (first,) = FirstToken(backend, template)([group])
+        assert sorted(range(4), key=lambda i: -first.scores[i]) == [3, 0, 2, 1]
