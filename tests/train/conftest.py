@@ -3,11 +3,16 @@
 import pytest
 import torch
 
-torch.set_num_threads(1)  # threads that wait for each other are slow where the machine is busy
-
 VOCABULARY = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 VOCABULARY += ["lift", "drag", "wing", "flow", "heat", "plate", "shock", "layer", "of"]
 VOCABULARY += list("abcdefghijklmnopqrstuvwxyz0123456789") + [f"##{c}" for c in "abcdefghijklmnopqrstuvwxyz"]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread():
+    """Threads that wait for each other are slow where the machine is busy."""
+
+    torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")
