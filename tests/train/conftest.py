@@ -1,7 +1,6 @@
 """Tiny models and tokenizers, made on the spot."""
 
 import pytest
-import torch
 
 VOCABULARY = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 VOCABULARY += ["lift", "drag", "wing", "flow", "heat", "plate", "shock", "layer", "of"]
@@ -11,6 +10,7 @@ VOCABULARY += list("abcdefghijklmnopqrstuvwxyz0123456789") + [f"##{c}" for c in 
 @pytest.fixture(scope="session", autouse=True)
 def one_thread():
     """Threads that wait for each other are slow where the machine is busy."""
+    import torch
 
     torch.set_num_threads(1)
 
