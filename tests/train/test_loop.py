@@ -15,10 +15,14 @@ import torch
 from transformers import set_seed
 
 from anyrank.core.errors import InputError
+from anyrank.core.rerank import Rerank
+from anyrank.core.types import Candidate, Query, Ranking
 from anyrank.models.cross_encoder import CrossEncoder
 from anyrank.models.knrm import KNRM
+from anyrank.testing import check_judge
 from anyrank.train.batches import Batches, Collate, cut
 from anyrank.train.group import Group
+from anyrank.train.judge import ModelJudge
 from anyrank.train.loop import Loop, last_checkpoint
 from anyrank.train.losses import in_batch, infonce, listnet, mse
 from anyrank.train.objective import Objective
@@ -229,3 +233,14 @@ def test_a_killed_training_ends_with_the_same_weights(words, tmp_path):
         assert process.returncode == 0, errors.decode()
     for file in ("model.safetensors", "checkpoints/checkpoint-18/model.safetensors"):
         assert (tmp_path / "whole" / file).read_bytes() == (tmp_path / "broken" / file).read_bytes(), (file, step)
+
+
+def test_a_model_is_a_judge(words):
+    model, group = fresh(words), groups(1)[0]
+    members = [Candidate(str(i), t) for i, t in enumerate(group.texts)]
+    check_judge(ModelJudge(model), [(Query("a", group.query), members), (Query("b", "wing"), members[:1])])
+    ranking = Ranking(Query("a", group.query), tuple(members))
+    (mine,) = scores(model, [group])
+    assert [int(c.id) for c in Rerank(ModelJudge(model))(ranking)] == sorted(range(4), key=lambda i: -mine[i])
+    with pytest.raises(InputError, match="query 'a': int where the model reads text"):
+        ModelJudge(model)([(Query("a", 3), members)])

@@ -66,4 +66,4 @@ def cut(groups: Sequence[Group], n: int) -> list[Group]:
     """
     if not n:
         return list(groups)
-    return [Group(g.query, g.texts[:n], g.labels[:n], g.id, g.ids[:n], g.priors[:n]) for g in groups]
+    return [g.take(range(min(n, len(g.texts)))) for g in groups]

@@ -1,0 +1,35 @@
+"""A model in training, or one without an ONNX graph (KNRM), as a judge of pipelines."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ..core.errors import InputError
+from ..core.rerank import Group as Asked
+from ..core.trace import Usage
+from ..core.types import Judgement
+from .group import Group
+from .validation import scores
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ModelJudge:
+    """The scores of a model of `anyrank.models`, as it is now: ``bm25 % 100 >> Rerank(ModelJudge(model))``.
+
+    Raises InputError where a query or a candidate is not text.
+    """
+
+    model: Any
+    bf16: bool = False
+
+    def __call__(self, groups: Sequence[Asked]) -> list[Judgement]:
+        asked = []
+        for query, members in groups:
+            for content in (query.content, *(c.content for c in members)):
+                if not isinstance(content, str):
+                    raise InputError(f"query {query.id!r}: {type(content).__name__} where the model reads text")
+            asked.append(Group(query.content, tuple(str(c.content) for c in members), (0.0,) * len(members), query.id))
+        found = scores(self.model, asked, self.bf16)
+        return [Judgement(values, Usage(calls=len(values))) for values in found]
