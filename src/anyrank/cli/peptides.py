@@ -11,6 +11,7 @@ import click
 from ..core.errors import InputError
 from ..core.types import Ranking
 from .common import as_json, as_json_option, batches, progress
+from .peptides_train import propose_command, train_command
 
 Made = TypeVar("Made", bound=Callable[..., Any])
 SHOWN = 5
@@ -30,7 +31,7 @@ def inputs(command: Made) -> Made:
                      help="What a bare letter stands for, as in C+57.021 where a file leaves that unsaid."),
         click.option("--top", type=click.IntRange(1), help="Take only the best K of each engine."),
         click.option("--tolerance", default="20ppm", show_default=True, help="Of fragments: 20ppm, 0.5Da."),
-        click.option("--model", help="A trained model's file, for the methods that need one."),
+        click.option("--model", help="A trained model's file or folder, for the methods that need one."),
         click.option("--problems", type=click.Path(path_type=Path),
                      help=f"A file for all that could not be read or found; {SHOWN} of each kind are shown anyway."),
         as_json_option,
@@ -46,7 +47,13 @@ def peptides_command() -> None:
     \b
     anyrank peptides rerank --spectra run.mgf --engine casanovo=a.mztab --engine other=b.csv -o best.mztab
     anyrank peptides eval --spectra annotated.mgf --engine casanovo=a.mztab --engine other=b.csv --html report.html
+    anyrank peptides train --spectra annotated.mgf -o model/
+    anyrank peptides rerank --spectra run.mgf --engine casanovo=a.mztab --method ranknovo --model model/ -o best.mztab
     """
+
+
+peptides_command.add_command(train_command)
+peptides_command.add_command(propose_command)
 
 
 @peptides_command.command("rerank")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from ..core.errors import InputError
+from ..core.errors import InputError, MissingExtra
 from ..core.fusion import RRF, Borda
 from ..core.rerank import Judge
 from ..core.stage import Stage
@@ -17,7 +17,7 @@ from .matching import Tolerance, cosine, coverage, explained, hyperscore
 @dataclass(frozen=True, slots=True)
 class Setting:
     """What a method may need to know: the engines, all rankings that are to be ranked (for how their scores are
-    spread, never their truth), the fragment tolerance, and a model's file."""
+    spread, never their truth), the fragment tolerance, and a model's file or folder."""
 
     engines: tuple[str, ...]
     rankings: Sequence[Ranking] = ()
@@ -42,6 +42,16 @@ def _boosted(s: Setting) -> Judge:
     return Boosted.load(s.model, s.engines, s.tolerance)
 
 
+def _ranknovo(s: Setting) -> Judge:
+    try:
+        from .neural import RankNovo
+    except ImportError as error:
+        raise MissingExtra(error.name or "torch", extra="torch") from error
+    if s.model is None:
+        raise InputError("the method ranknovo needs a trained model: --model FOLDER (see 'anyrank peptides train')")
+    return RankNovo.load(s.model)
+
+
 METHODS: dict[str, Method] = {
     "hyperscore": Method("b! · y! · matched intensity", lambda s: SpectrumMatch(hyperscore, s.tolerance)),
     "cosine": Method("cosine with the theoretical ions", lambda s: SpectrumMatch(cosine, s.tolerance)),
@@ -53,6 +63,7 @@ METHODS: dict[str, Method] = {
     "borda": Method("Borda count of the engines' ranks", lambda s: Vote(s.engines, Borda())),
     "sum": Method("the engines' scores as percentiles, summed", lambda s: ScoreSum.of(s.rankings, s.engines)),
     "lightgbm": Method("boosted trees over all of these (--model)", _boosted, learned=True),
+    "ranknovo": Method("a transformer over all candidates and the spectrum (--model)", _ranknovo, learned=True),
 }
 
 
