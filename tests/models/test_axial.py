@@ -173,7 +173,7 @@ def test_a_saved_model_is_the_same(tmp_path):
 def test_impossible_shapes_are_refused():
     with pytest.raises(InputError, match="width=18"):
         Shape(width=18, heads=2)
-    with pytest.raises(InputError, match="at most 4 heads"):
+    with pytest.raises(InputError, match="shared waves, 2 to 4 heads"):
         look_for_ions(SHAPE, SHAPE.encoder(), Axial(SHAPE).layers[0])
 
 
@@ -181,14 +181,10 @@ def test_waves_are_turned_to_other_masses():
     waves = Waves(16, 0.2, 25.6)
     masses = torch.tensor([300.1, 1234.56], dtype=torch.float64)
     assert torch.allclose(waves(masses) @ turned(waves, 18.01).T, waves(masses + 18.01), atol=1e-5)
-    half = waves(masses) @ turned(waves, PROTON, doubled=True).T
-    true = waves(masses / 2 + PROTON)
-    assert torch.allclose(half[:, :7], true[:, :7], atol=1e-5)  # no wave is twice the longest
-    assert float(half[:, 7].abs().max()) == 0.0
 
 
 def test_the_start_at_ions_looks_at_ions():
-    shape = replace(SHAPE, width=64, heads=4, shared=True, shortest=0.2, longest=25.6)
+    shape = replace(SHAPE, width=64, heads=4, shared=True, shortest=0.2, longest=3276.8)
     model = Axial(shape).eval()
     look_for_ions(shape, model.encoder, model.layers[0])
     x = inputs(1, 1, 4)

@@ -34,7 +34,7 @@ from anyrank.peptides.tensors import candidate_tensors, spectra_tensors
 from anyrank.peptides.training import SMALL, Plan, train
 from anyrank.testing import check_judge, check_stage
 
-TINY = replace(SMALL, width=32, ffn=32, longest=1.6, positions=24, peaks=60)
+TINY = replace(SMALL, width=32, ffn=32, positions=24, peaks=60)
 QUICK = Pace(rounds=1, batch=8)
 
 
@@ -272,7 +272,7 @@ def test_the_commands_chain(write_mgf, spectra, tmp_path):
         call("train", "--spectra", run, "-o", tmp_path / "x", "--fixed", "Z")
     call("propose", "--spectra", run, "--model", tmp_path / "e", "-o", tmp_path / "own.csv", "--beam", 4)
     with open(tmp_path / "own.csv") as f:
-        assert len(list(csv.DictReader(f))) > 24
+        assert len(list(csv.DictReader(f))) >= 8
     done = call(
         "rerank", "--spectra", run, "--engine", f"own={tmp_path / 'own.csv'}", "--method", "ranknovo",
         "--model", tmp_path / "m", "-o", tmp_path / "best.mztab",

@@ -57,10 +57,7 @@ def train_command(files: tuple[str, ...], out: Path, kind: str, fixed: tuple[str
     spectra, bad = _spectra(files, fixed)
     pace = Pace(given["rounds"], given["batch"], given["rate"], patience=given["patience"], seed=given["seed"])
     width, layers = given["width"], given["layers"] or (1 if kind == "engine" else 2)
-    shape = replace(
-        SMALL, width=width, ffn=2 * width, layers=layers, longest=SMALL.shortest * 2 ** (width // 8 - 1),
-        columns=given["columns"],
-    )  # fmt: skip
+    shape = replace(SMALL, width=width, ffn=2 * width, layers=layers, columns=given["columns"])
     common = {"shape": shape, "ions": given["ions"], "pace": pace, "simulated": given["simulated"],
               "valid": given["valid"]}  # fmt: skip
     shown = sys.stderr.isatty()

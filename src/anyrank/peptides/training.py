@@ -26,10 +26,10 @@ from .neural import RankNovo
 from .spectrum import Spectrum
 
 SMALL = Shape(
-    width=64, heads=4, ffn=128, layers=2, spectrum_layers=1, dropout=0.0, peaks=100, shortest=0.2, longest=25.6,
+    width=64, heads=4, ffn=128, layers=2, spectrum_layers=1, dropout=0.0, peaks=100, shortest=0.2, longest=3276.8,
     shared=True,
 )  # fmt: skip
-"""A shape that a processor trains in minutes on a thousand spectra: 8 waves, each twice as long as the one before."""
+"""A shape that a processor trains in minutes on a thousand spectra; its 8 waves are each 4 times the one before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +60,11 @@ class Trained:
 
 def train(
     plan: Plan, spectra: Sequence[Spectrum], out: str | Path | None = None, *, known: Sequence[Ranking] = (),
-    resume: bool = False, progress: bool = False,
+    start: Axial | None = None, resume: bool = False, progress: bool = False,
 ) -> Trained:  # fmt: skip
     """The training of a plan on annotated spectra, with candidates made up (`corrupt.practice`); ``known`` rankings of
-    annotated spectra, an engine's candidates, are learned beside these. The model goes into the folder ``out``.
+    annotated spectra, an engine's candidates, are learned beside these. The model goes into the folder ``out``;
+    ``start`` is another of the same shape to go on from (it stays as it is).
 
     Candidates made from the truth are told apart without the spectrum; those of `practice` aren't, which is why no
     others are made here. Raises InputError where there is nothing to learn from or ``out`` holds another training.
@@ -75,7 +76,9 @@ def train(
         _claim(Path(out), plan, len(spectra), resume)
     torch.manual_seed(plan.pace.seed)
     model = Axial(plan.shape)
-    if plan.ions:
+    if start is not None:
+        model.load_state_dict(start.state_dict())
+    elif plan.ions:
         look_for_ions(plan.shape, model.encoder, model.layers[0])
     taken = {s.peptide.key for s in valid if s.peptide}
     seen = [r for r in known if len(r) > 1 and r.query.content.peptide.key not in taken]
