@@ -85,6 +85,12 @@ def test_scores_are_predicted_distances_and_usage_is_counted(judge, spectra):
     assert judge([(Query("q", crowded), members)])[0].usage.truncated == 1
 
 
+def test_a_spectrum_without_peaks_is_judged(judge, spectra):
+    query, members = groups(spectra[:6])[5]
+    blank = replace(query.content, mz=np.zeros(0), intensity=np.zeros(0))
+    check_judge(judge, [(Query("blank", blank), members), (query, members)])
+
+
 def test_candidates_too_long_are_told(judge, spectra):
     query, members = groups(spectra[:6])[5]
     long = Candidate("long", parse("G" * 30))
@@ -188,6 +194,22 @@ def test_training_lowers_the_loss_and_patience_ends_it(spectra):
     assert losses[-1] < 0.8 * losses[0]
     wild = replace(plan, pace=Pace(rounds=12, batch=8, rate=3.0, patience=1))
     assert sum("eval_loss" in line for line in train(wild, spectra).log) < 12
+
+
+def test_a_training_can_go_on_from_a_model(spectra):
+    start = Axial(TINY)
+    before = {k: v.clone() for k, v in start.state_dict().items()}
+    still = Plan(TINY, pace=replace(QUICK, rate=0.0), valid=0.0)
+    same = train(still, spectra, start=start).model.state_dict()
+    assert all(torch.equal(same[k], before[k]) for k in before)
+    moved = train(replace(still, pace=QUICK), spectra, start=start).model.state_dict()
+    assert not torch.equal(moved["whole.weight"], before["whole.weight"])
+    assert torch.equal(start.state_dict()["whole.weight"], before["whole.weight"])
+
+
+def test_a_peptide_that_has_no_like_is_learned_by_itself(spectra):
+    alone = replace(spectra[0], peptide=parse("G"))
+    assert all(len(e.candidates) >= 1 for e in (Rounds([alone], 20, 2)[i] for i in range(20)))
 
 
 def test_the_method_needs_its_folder(tmp_path):

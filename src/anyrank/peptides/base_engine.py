@@ -43,6 +43,7 @@ class BaseEngine:
     isotope: bool = True
     batch: int = 16
     longest: int = 40
+    device: str = "cpu"
 
     def __post_init__(self) -> None:
         for name in ("beam", "top", "ppm", "batch", "longest"):
@@ -51,15 +52,16 @@ class BaseEngine:
 
     @classmethod
     def load(cls, folder: str | Path, beam: int = 10, top: int = 6) -> BaseEngine:
-        """The engine of a folder that `NextResidue.save` wrote. Raises ModelError."""
-        return cls(NextResidue.load(folder), beam, top)
+        """The engine of a folder that `NextResidue.save` wrote, on a GPU where there is one. Raises ModelError."""
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+        return cls(NextResidue.load(folder).to(device), beam, top, device=device)
 
     def __call__(self, spectra: Sequence[Spectrum]) -> list[Psm]:
         return [p for at in range(0, len(spectra), self.batch) for p in self._search(spectra[at : at + self.batch])]
 
     def _search(self, spectra: Sequence[Spectrum]) -> Iterator[Psm]:
         self.model.eval()
-        inputs = spectra_tensors(spectra, self.model.shape)
+        inputs = {k: v.to(self.device) for k, v in spectra_tensors(spectra, self.model.shape).items()}
         weigh = np.array([MASSES[t] for t in CHOICES])
         beams: list[list[_Prefix]] = [[_Prefix()] for _ in spectra]
         done: list[list[_Prefix]] = [[] for _ in spectra]
@@ -88,9 +90,12 @@ class BaseEngine:
             for j, p in enumerate(beam):
                 last[i, j] = p.choices[-1] if p.choices else len(CHOICES)
                 prefix[i, j] = p.mass
-        logits = self.model.following(memory, nothing, inputs["mass"], inputs["charge"], last, prefix)
-        logits[last != len(CHOICES)] = logits[last != len(CHOICES)].masked_fill(torch.from_numpy(FRONT), -torch.inf)
-        return logits.log_softmax(-1).numpy()  # type: ignore[no-any-return]
+        logits: Tensor = self.model.following(
+            memory, nothing, inputs["mass"], inputs["charge"], last.to(self.device), prefix.to(self.device)
+        )
+        inside = (last != len(CHOICES))[..., None] & torch.from_numpy(FRONT)
+        found: NDArray[np.float32] = logits.cpu().masked_fill(inside, -torch.inf).log_softmax(-1).numpy()
+        return found
 
     def _grown(
         self, beam: Sequence[_Prefix], said: NDArray[np.float32], weigh: NDArray[np.float64], s: Spectrum,

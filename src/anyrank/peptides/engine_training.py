@@ -54,7 +54,7 @@ def train_engine(
     fit(model, data, valid, partial(_joined, shape=plan.shape), _loss, plan.pace, data.size, progress=progress)
     if out is not None:
         model.save(out)
-    return BaseEngine(model)
+    return BaseEngine(model.cpu())
 
 
 @dataclass(frozen=True)

@@ -75,7 +75,9 @@ class Rounds(Dataset[Example]):  # type: ignore[misc,unused-ignore]
             (spectrum,) = simulated(1, random.getrandbits(32))
         n = random.randint(min(2, self.most), self.most)
         truth = random.random() < 0.8
-        return Example.of(practice([spectrum], n, random.getrandbits(32), truth)[0])
+        seed = random.getrandbits(32)
+        (made,) = practice([spectrum], n, seed, truth)
+        return Example.of(made if len(made) else practice([spectrum], n, seed)[0])
 
 
 def held(spectra: Sequence[Spectrum], share: float, seed: int = 0) -> tuple[list[Spectrum], list[Spectrum]]:
