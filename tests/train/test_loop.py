@@ -116,6 +116,52 @@ def test_the_best_checkpoint_is_kept_and_training_stops_early(words, tmp_path):
     assert scores(model, valid) == said[0] != said[-1]
 
 
+def test_early_stopping_counts_on_after_a_kill(words, tmp_path):
+    class Falling(Validation):
+        def __call__(self, score):
+            if loop.state.global_step == dies:
+                raise KeyboardInterrupt
+            return 1.0 / loop.state.global_step
+
+    def made():
+        model = fresh(words)
+        score = partial(scores, model)
+        return Loop(model, how, groups(), Collate(model), Objective(((1.0, mse),)), Falling(groups(4)), score)
+
+    how = recipe(tmp_path, optimiser=Optimiser(batch=4, epochs=10, rate=1e-2, bf16=False),
+                 check=Check(every=2, patience=3))  # fmt: skip
+    loop, dies = made(), 6
+    with pytest.raises(KeyboardInterrupt):
+        loop.run()
+    loop, dies = made(), 0
+    loop.run(resume=True)
+    assert loop.state.global_step == 8
+    best = {k: v.clone() for k, v in loop.model.state_dict().items()}
+    loop = made()
+    loop.run(resume=True)  # it had ended
+    assert all(torch.equal(v, best[k]) for k, v in loop.model.state_dict().items())
+    assert not (tmp_path / "checkpoints" / "checkpoint-10").exists()
+
+
+def test_resuming_what_had_ended_changes_nothing(words, tmp_path):
+    constant = Optimiser(batch=4, steps=3, rate=1e-2, schedule="constant_with_warmup")
+    how = recipe(tmp_path / "out", optimiser=constant, losses=(Loss(name="listnet"),))
+    train(how, train=groups(), model=fresh(words))
+    before = (tmp_path / "out" / "model.safetensors").read_bytes()
+    train(how, train=groups(), model=fresh(words), resume=True)
+    assert (tmp_path / "out" / "model.safetensors").read_bytes() == before
+
+
+def test_a_training_that_starts_anew_is_the_one_that_is_resumed(words, tmp_path):
+    first, second = (recipe(tmp_path / "out", seed=seed) for seed in (1, 2))
+    with pytest.raises(ZeroDivisionError):
+        train(first, train=groups(), model=fresh(words), losses=[(1.0, lambda s, y, m: 1 / 0)])
+    train(second, train=groups(), model=fresh(words))
+    with pytest.raises(InputError, match="another training: seed changed"):
+        train(first, train=groups(), model=fresh(words), resume=True)
+    train(second, train=groups(), model=fresh(words), resume=True)
+
+
 def test_losses_are_summed_with_weights():
     s, y, m = torch.tensor([[1.0, 3.0]]), torch.tensor([[1.0, 0.0]]), torch.ones(1, 2, dtype=torch.bool)
     both = Objective(((2.0, mse), (0.5, listnet)))

@@ -19,7 +19,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 from transformers import EarlyStoppingCallback, Trainer, TrainerCallback, TrainingArguments
 from transformers.integrations import TensorBoardCallback
-from transformers.trainer_callback import PrinterCallback
+from transformers.trainer_callback import PrinterCallback, TrainerState
 
 from .batches import Batches
 from .group import Group
@@ -76,7 +76,12 @@ class Loop(Trainer):  # type: ignore[misc,unused-ignore]
         """Train, from the last whole checkpoint where ``resume`` is set and there is one; afterwards the model is the
         best one validated (without validation, the last)."""
         last = last_checkpoint(Path(str(self.args.output_dir))) if resume else None
-        self.train(resume_from_checkpoint=str(last) if last else None)
+        state = TrainerState.load_from_json(str(last / "trainer_state.json")) if last else None
+        if state and state.stateful_callbacks["TrainerControl"]["args"]["should_training_stop"]:
+            self.state = state  # it had ended: Trainer would take one step more
+            self._load_from_checkpoint(state.best_model_checkpoint or str(last))
+        else:
+            self.train(resume_from_checkpoint=str(last) if last else None)
         self.accelerator.unwrap_model(self.model, keep_fp32_wrapper=False)
         self.model.eval()
 
@@ -102,7 +107,8 @@ def settings(recipe: Recipe, batches: int, validation: Validation | None, progre
         per_device_train_batch_size=o.batch, gradient_accumulation_steps=o.accumulate, max_grad_norm=o.clip,
         bf16=o.bf16, use_cpu=not torch.cuda.is_available(), optim="adamw_torch_fused", save_strategy=when,
         save_steps=check.every or 500, save_total_limit=2, logging_steps=max(1, min(50, steps // 20)), report_to=[],
-        disable_tqdm=not progress, remove_unused_columns=False, dataloader_pin_memory=False, **more,
+        disable_tqdm=not progress, remove_unused_columns=False, dataloader_pin_memory=False,
+        restore_callback_states_from_checkpoint=True, logging_nan_inf_filter=False, **more,
     )  # fmt: skip
 
 

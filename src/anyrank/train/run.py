@@ -184,14 +184,14 @@ def _claim(folder: Path, recipe: Recipe, groups: Sequence[Group], resume: bool) 
         data.update(repr(group).encode())
     mine = json.loads(json.dumps({"recipe": recipe.as_dict(), "groups": len(groups), "sha256": data.hexdigest()}))
     file = folder / "training.json"
-    if file.is_file():
+    if resume and file.is_file():
         kept = json.loads(file.read_text(encoding="utf-8"))
-        if resume and kept != mine:
+        if kept != mine:
             changed = [k for k in mine["recipe"] if kept["recipe"].get(k) != mine["recipe"][k]] or ["the data"]
             raise InputError(f"{folder} holds another training: {', '.join(changed)} changed since: choose another out")
-        if not resume and last_checkpoint(folder / "checkpoints"):
-            raise InputError(f"{folder} holds a training with checkpoints: resume it, or choose another out")
-    else:
-        folder.mkdir(parents=True, exist_ok=True)
-        with atomic(file) as stream:
-            stream.write(json.dumps(mine, indent=2) + "\n")
+        return
+    if last_checkpoint(folder / "checkpoints"):
+        raise InputError(f"{folder} holds a training with checkpoints: resume it, or choose another out")
+    folder.mkdir(parents=True, exist_ok=True)
+    with atomic(file) as stream:
+        stream.write(json.dumps(mine, indent=2) + "\n")
