@@ -26,7 +26,7 @@ from anyrank.train.judge import ModelJudge
 from anyrank.train.loop import Loop, last_checkpoint
 from anyrank.train.losses import in_batch, infonce, listnet, mse
 from anyrank.train.objective import Objective
-from anyrank.train.recipe import Check, Curriculum, Data, Export, Loss, Model, Optimiser, Recipe
+from anyrank.train.recipe import Check, Curriculum, Data, Export, Language, Loss, Model, Optimiser, Recipe
 from anyrank.train.run import train
 from anyrank.train.validation import Validation, scores
 
@@ -93,6 +93,7 @@ def test_training_learns_and_says_so(words, tmp_path):
     again = KNRM.from_folder(tmp_path / "out")
     assert scores(again, groups()) == scores(done.model, groups())
     said = (tmp_path / "out" / "README.md").read_text()
+    assert "from weights given in Python, for texts of at most 16 tokens" in said
     for part in ("license: cc0-1.0", "made-up words", "32 groups", "Seed: 0", "1 listnet", "commit", "nDCG@10"):
         assert part in said
     assert list((tmp_path / "out" / "logs").glob("events*"))
@@ -180,6 +181,10 @@ def test_a_curriculum_weighs_batches_or_groups():
     assert float(Objective(((1.0, mse),), weigh).of(s, y, m, ["g"], 1.5)) == pytest.approx(0.4 * sum(each) / 2)
     assert float(Objective(((1.0, mse),), weigh, by_group=True).of(s, y, m, ["g"], 1.5)) == pytest.approx(0.2 * 5 / 2)
     assert asked == [(["g"], 1.5)] * 2
+    alone = torch.tensor([[True, True], [True, False]])  # nothing to compare in the second group
+    for by_group in (False, True):
+        over = Objective(((1.0, listnet),), lambda groups, epoch: [1.0, 1.0], by_group).of(s, y, alone, ["g"], 20.0)
+        assert float(over) == float(listnet(s, y, alone))
 
 
 def test_a_recipes_curriculum(words, tmp_path):
@@ -228,6 +233,15 @@ def test_data_and_folders_that_do_not_fit(words, tmp_path):
         train(recipe(tmp_path))
     with pytest.raises(InputError, match="no loss 'ranknt': did you mean 'ranknet'"):
         train(recipe(tmp_path / "x", losses=(Loss(name="ranknt"),)), train=given, model=fresh(words))
+    with pytest.raises(InputError, match="the loss infonce has no option 'temprature': known are temperature, thresh"):
+        train(recipe(tmp_path / "o", losses=(Loss(name="infonce", options={"temprature": 1}),)), train=given,
+              model=fresh(words))  # fmt: skip
+    with pytest.raises(InputError, match=r"check\.patience needs validation groups"):
+        train(recipe(tmp_path / "p", check=Check(patience=1)), train=given, model=fresh(words))
+    with pytest.raises(InputError, match="a language model needs start"):
+        train(recipe(tmp_path / "l", model=Model(kind="language")), train=given)
+    with pytest.raises(InputError, match="no loss 'ranklst': did you mean 'ranklist'"):
+        train(recipe(tmp_path / "l", model=Model(kind="language"), language=Language(rank_loss="ranklst")), train=given)
     with pytest.raises(InputError, match="a shape and a tokenizer"):
         train(recipe(tmp_path / "y", model=Model(shape=SHAPE)), train=given)
     with pytest.raises(InputError, match="the group id 'q0' comes twice"):

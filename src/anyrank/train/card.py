@@ -33,11 +33,11 @@ def card(
     o, m = recipe.optimiser, recipe.model
     size = sum(p.numel() for p in module.parameters())
     length = f"{o.steps} steps" if o.steps else f"{o.epochs} epoch{'s' if o.epochs > 1 else ''}"
+    origin = m.start or (f"random weights ({dict(m.shape)})" if m.tokenizer else "weights given in Python")
     lines = [
         "---", f"license: {recipe.data.licence or 'unknown'}", f"pipeline_tag: {task}", "library_name: anyrank",
         "---", "", f"# {Path(recipe.out).name}", "",
-        f"A {kind} of {size:,} parameters, from {m.start or f'random weights ({dict(m.shape)})'}, for texts of at most "
-        f"{model.max_length} tokens.", "",
+        f"A {kind} of {size:,} parameters, from {origin}, for texts of at most {model.max_length} tokens.", "",
         "## Training", "",
         f"- Data: {recipe.data.about or ', '.join(recipe.data.train) or 'not described'}; {len(groups):,} groups, "
         f"{sum(len(g.texts) for g in groups):,} texts",

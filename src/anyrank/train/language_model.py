@@ -57,6 +57,8 @@ class Listwise:
         """The model that a recipe starts from, under a fresh LoRA adapter where ``language.lora`` is above 0."""
         from transformers import AutoModelForCausalLM, AutoTokenizer
 
+        if not recipe.model.start:
+            raise InputError("model: a language model needs start, a folder or hub id")
         spec = recipe.language
         tokenizer = AutoTokenizer.from_pretrained(recipe.model.start)
         if tokenizer.pad_token_id is None:

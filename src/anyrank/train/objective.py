@@ -37,12 +37,12 @@ class Objective:
 
     def of(self, scores: Tensor, labels: Tensor, mask: Tensor, groups: Sequence[Group], epoch: float) -> Tensor:
         """The loss of scores."""
-        if self.weigh is None:
+        weights = [1.0] if self.weigh is None else list(self.weigh(groups, epoch))
+        if all(w == 1 for w in weights):  # a curriculum that is over: plain training, to the last digit
             return self.total(scores, labels, mask)
-        weights = torch.tensor(list(self.weigh(groups, epoch)), dtype=scores.dtype, device=scores.device)
         if not self.by_group:
-            return self.total(scores, labels, mask) * weights.mean()
-        return (per_group(self.total, scores, labels, mask) * weights).mean()
+            return self.total(scores, labels, mask) * (sum(weights) / len(weights))
+        return (per_group(self.total, scores, labels, mask) * scores.new_tensor(weights)).mean()
 
     def total(self, scores: Tensor, labels: Tensor, mask: Tensor) -> Tensor:
         """The sum of the losses."""

@@ -7,7 +7,15 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from ..core.errors import InputError
 from .strict import read
+
+
+def _least(value: Any, **bounds: float) -> None:
+    """Raises InputError where a field is under its least value."""
+    for name, bound in bounds.items():
+        if not getattr(value, name) >= bound:
+            raise InputError(f"{name}: expected at least {bound:g}, found {getattr(value, name)}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +43,9 @@ class Data:
     about: str = ""
     licence: str = ""
     texts: int = 0
+
+    def __post_init__(self) -> None:
+        _least(self, texts=0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +75,9 @@ class Language:
     end: bool = True
     dtype: Literal["float32", "bfloat16"] = "float32"
     checkpointing: bool = False
+
+    def __post_init__(self) -> None:
+        _least(self, rank_weight=0, lora=0, neftune=0, words=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,6 +111,11 @@ class Optimiser:
     clip: float = 1.0
     bf16: bool = True
 
+    def __post_init__(self) -> None:
+        _least(self, rate=0, decay=0, warmup=0, steps=0, epochs=0 if self.steps else 1, batch=1, accumulate=1, clip=0)
+        if self.warmup > 1:
+            raise InputError(f"warmup: expected a share of the steps, at most 1, found {self.warmup:g}")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Check:
@@ -106,6 +125,9 @@ class Check:
     measure: str = "nDCG@10"
     every: int = 0
     patience: int = 0
+
+    def __post_init__(self) -> None:
+        _least(self, every=0, patience=0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,7 +142,8 @@ class Export:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
-    """A whole training. ``out`` is the folder of the result.
+    """A whole training. ``out`` is the folder of the result. Raises InputError on settings that its kind of model does
+    not read: ``language`` is for language models, ``losses`` and ``curriculum`` are for all others.
 
     >>> Recipe(out="runs/tiny", model=Model(start="minilm"), losses=(Loss(name="ranknet"),)).optimiser.rate
     2e-05
@@ -137,6 +160,15 @@ class Recipe:
     export: Export = Export()
     seed: int = 0
     threads: int = 0
+
+    def __post_init__(self) -> None:
+        _least(self, threads=0)
+        idle = {"language": self.language != Language()}
+        if self.model.kind == "language":
+            idle = {"losses": self.losses != (Loss(name="ranknet"),), "curriculum": self.curriculum != Curriculum()}
+        for name, given in idle.items():
+            if given:
+                raise InputError(f"{name}: a model of kind {self.model.kind} does not read it: leave it out")
 
     def as_dict(self) -> dict[str, Any]:
         """A plain form, for YAML and JSON."""

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import difflib
 import hashlib
+import inspect
 import json
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from ..core.errors import InputError
@@ -21,7 +23,7 @@ from ..models.cross_encoder import CrossEncoder
 from ..models.knrm import KNRM
 from .batches import Collate, cut
 from .card import card
-from .curriculum import DIFFICULTIES, group_weight, schedule
+from .curriculum import Curriculum as Weights
 from .export import Exported, export, unfit
 from .group import Group
 from .groups import read_groups
@@ -76,6 +78,8 @@ def train(
     if not groups:
         raise InputError("nothing to train on: data.train names no file, and no groups are given")
     judged = _read(recipe.data.valid) if valid is None else valid
+    if recipe.check.patience and not judged:
+        raise InputError("check.patience needs validation groups: data.valid names no file, and none are given")
     if qrels is None and recipe.data.qrels:
         qrels = read_qrels(recipe.data.qrels)
     validation = Validation(judged, recipe.check.measure, qrels) if judged else None
@@ -117,7 +121,10 @@ class _Subject:
 def _subject(recipe: Recipe, groups: Sequence[Group], model: Any, losses: Any, weigh: Weigh | None) -> _Subject:
     bf16 = recipe.optimiser.bf16
     if recipe.model.kind == "language":
+        if losses or weigh:
+            raise InputError("a language model's losses are those of its recipe, and it takes no curriculum")
         spec = recipe.language
+        named(spec.rank_loss)
         listwise = Listwise.load(recipe) if model is None else model
         mark = separator(listwise.tokenizer, spec.labels) if spec.importance else -1
         score = partial(listwise.scores, bf16=bf16)
@@ -145,17 +152,22 @@ def build(model: Model) -> Any:
 
 
 def table(recipe: Recipe) -> tuple[tuple[float, LossFn], ...]:
-    """The recipe's losses with their weights, as functions. Raises InputError on an unknown name."""
+    """The recipe's losses with their weights, as functions. Raises InputError on an unknown name or option."""
+    return tuple((loss.weight, named(loss.name, loss.options)) for loss in recipe.losses)
+
+
+def named(name: str, options: Mapping[str, Any] = MappingProxyType({})) -> LossFn:
+    """A loss of the table, its options bound. Raises InputError where it is not there, or takes no such option."""
     from .losses import LOSSES
 
-    out = []
-    for loss in recipe.losses:
-        if loss.name not in LOSSES:
-            near = difflib.get_close_matches(loss.name, LOSSES, 1, 0.4)
-            hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(LOSSES)}"
-            raise InputError(f"no loss {loss.name!r}: {hint}")
-        out.append((loss.weight, partial(LOSSES[loss.name], **loss.options) if loss.options else LOSSES[loss.name]))
-    return tuple(out)
+    if name not in LOSSES:
+        near = difflib.get_close_matches(name, LOSSES, 1, 0.4)
+        hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(LOSSES)}"
+        raise InputError(f"no loss {name!r}: {hint}")
+    known = list(inspect.signature(LOSSES[name]).parameters)[3:]
+    if strange := [o for o in options if o not in known]:
+        raise InputError(f"the loss {name} has no option {strange[0]!r}: known are {', '.join(known) or 'none'}")
+    return partial(LOSSES[name], **options) if options else LOSSES[name]
 
 
 def weighing(said: Curriculum, groups: Sequence[Group]) -> Weigh | None:
@@ -164,13 +176,7 @@ def weighing(said: Curriculum, groups: Sequence[Group]) -> Weigh | None:
         return None
     if lacking := next((g for g in groups if not g.priors), None):
         raise InputError(f"the curriculum needs priors, which the group {lacking.id or lacking.query!r} has not")
-    how: Any = {"difficulty": DIFFICULTIES[said.difficulty], "form": said.form, "threshold": said.threshold}
-
-    def weigh(batch: Sequence[Group], epoch: float) -> list[float]:
-        weights = [group_weight(g.labels, g.priors, anti=said.anti, **how) for g in batch]
-        return [float(w) for w in schedule(weights, epoch, said.end)]
-
-    return weigh
+    return Weights(said.difficulty, said.form, said.end, said.anti, said.threshold)
 
 
 def _read(files: Sequence[str]) -> list[Group]:

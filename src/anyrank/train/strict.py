@@ -91,7 +91,10 @@ class _Reader:
         for name, f in known.items():
             if name not in given and f.default is MISSING and f.default_factory is MISSING:
                 raise self.wrong(node, f"{f'{key}: ' if key else ''}the key {name!r} is missing")
-        return kind(**given)
+        try:
+            return kind(**given)
+        except InputError as error:
+            raise self.wrong(node, f"{f'{key}: ' if key else ''}{error}") from error
 
     def wrong(self, node: Any, message: str) -> InputError:
         return InputError(message, path=self.path, line=node.start_mark.line + 1)
