@@ -4,6 +4,7 @@ import pytest
 import torch
 from transformers import BertTokenizerFast
 
+from anyrank.core.errors import InputError
 from anyrank.models import ragged
 from anyrank.models.bi_encoder import BiEncoder
 from anyrank.models.cross_encoder import CrossEncoder
@@ -53,12 +54,24 @@ def test_scores_do_not_depend_on_the_batch(kind, tokenizer, monkeypatch):
 def test_a_saved_model_is_the_same(kind, tokenizer, tmp_path):
     model = made(kind, tokenizer)
     model.save(tmp_path)
-    options = {"pooling": "cls", "similarity": "dot"} if kind == "bi-cls-dot" else {}
-    again = type(model).from_folder(tmp_path, **options).eval()
+    again = type(model).from_folder(tmp_path).eval()
     assert again.max_length == 16
     with torch.no_grad():
         features = model.features(QUERIES, TEXTS)
         assert torch.equal(model(**features), again(**again.features(QUERIES, TEXTS)))
+
+
+def test_poolings_that_there_are_not(tokenizer, tmp_path):
+    with pytest.raises(InputError, match="pooling='max': choose mean or cls"):
+        BiEncoder.from_config(SHAPE, tokenizer, pooling="max")
+    with pytest.raises(InputError, match="similarity='cos': choose cosine or dot"):
+        BiEncoder.from_config(SHAPE, tokenizer, similarity="cos")
+    made("bi", tokenizer).save(tmp_path)
+    config = tmp_path / "1_Pooling" / "config.json"
+    config.write_text('{"pooling_mode_mean_tokens": false, "pooling_mode_max_tokens": true}')
+    with pytest.raises(InputError, match="pooling='pooling_mode_max_tokens'"):
+        BiEncoder.from_folder(tmp_path)
+    assert BiEncoder.from_folder(tmp_path, pooling="cls").pooling == "cls"
 
 
 def test_texts_are_cut(tokenizer):

@@ -12,7 +12,7 @@ from anyrank.expression import Settings, parse
 from anyrank.models.bi_encoder import BiEncoder
 from anyrank.models.cross_encoder import CrossEncoder
 from anyrank.models.knrm import KNRM
-from anyrank.train.export import export, spearman, unfit
+from anyrank.train.export import compared, export, spearman, unfit
 from anyrank.train.group import Group
 from anyrank.train.recipe import Export, Optimiser, Recipe
 from anyrank.train.run import train
@@ -71,6 +71,15 @@ def test_a_graph_that_agrees_too_little_is_refused(words, tmp_path, caplog):
     assert "it is removed" in caplog.text
     assert "Refused" in (tmp_path / "out" / "README.md").read_text()
     assert (tmp_path / "out" / "model.safetensors").is_file()
+
+
+def test_groups_of_one_text_are_compared_together(words, tmp_path, monkeypatch):
+    model = made(CrossEncoder, words)
+    model.save(tmp_path)
+    singles = [Group(g.query, g.texts[:1], (1.0,)) for g in groups()]
+    assert export(model, tmp_path, singles, Export(least=0.5)).accepted
+    monkeypatch.setattr("anyrank.train.export.scores", lambda _, asked: [[float(i)] for i in range(len(asked))])
+    assert compared(model, tmp_path, singles)[0] < 0.9
 
 
 def test_models_without_a_graph(words, tmp_path):

@@ -15,7 +15,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ..core.errors import InputError
 from .ragged import chunks, counts, filled, gathered
+
+MODES = {"mean": "pooling_mode_mean_tokens", "cls": "pooling_mode_cls_token"}
 
 
 class BiEncoder(nn.Module):  # type: ignore[misc,unused-ignore]
@@ -31,6 +34,9 @@ class BiEncoder(nn.Module):  # type: ignore[misc,unused-ignore]
         temperature: float = 0.05, in_batch: bool = False,
     ) -> None:  # fmt: skip
         super().__init__()
+        for name, value, known in (("pooling", pooling, MODES), ("similarity", similarity, ("cosine", "dot"))):
+            if value not in known:
+                raise InputError(f"{name}={value!r}: choose {' or '.join(known)}")
         self.body = body
         self.tokenizer = tokenizer
         self.max_length = max_length
@@ -41,9 +47,11 @@ class BiEncoder(nn.Module):  # type: ignore[misc,unused-ignore]
 
     @classmethod
     def from_folder(cls, name: str | Path, *, max_length: int | None = None, **options: Any) -> BiEncoder:
-        """A model of a folder or a hub id; ``options`` are those of the class."""
+        """A model of a folder or a hub id; ``options`` are those of the class. Pooling and similarity default to what a
+        sentence-transformers folder says; raises InputError on a pooling that is neither mean nor cls."""
         from transformers import AutoModel, AutoTokenizer
 
+        options = _said(Path(name)) | options
         tokenizer = AutoTokenizer.from_pretrained(name)
         body = AutoModel.from_pretrained(name, attn_implementation="sdpa", use_safetensors=True, dtype=torch.float32)
         return cls(body, tokenizer, max_length or min(tokenizer.model_max_length, 256), **options)
@@ -109,9 +117,8 @@ class BiEncoder(nn.Module):  # type: ignore[misc,unused-ignore]
             {"idx": i, "name": str(i), "path": f"{i}_{n}" if i else "", "type": f"sentence_transformers.models.{n}"}
             for i, n in enumerate(names)
         ]
-        modes = {"mean": "pooling_mode_mean_tokens", "cls": "pooling_mode_cls_token"}
         pooling = {"word_embedding_dimension": self.body.config.hidden_size}
-        pooling |= {mode: name == self.pooling for name, mode in modes.items()}
+        pooling |= {mode: name == self.pooling for name, mode in MODES.items()}
         for file, content in {
             "modules.json": modules,
             "1_Pooling/config.json": pooling,
@@ -122,3 +129,13 @@ class BiEncoder(nn.Module):  # type: ignore[misc,unused-ignore]
             (folder / file).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
         if self.similarity == "cosine":
             (folder / "2_Normalize").mkdir(exist_ok=True)
+
+
+def _said(folder: Path) -> dict[str, str]:
+    """What a sentence-transformers folder says of pooling and similarity."""
+    files = ("1_Pooling/config.json", "config_sentence_transformers.json")
+    pooling, more = (json.loads(f.read_text("utf-8")) if (f := folder / name).is_file() else {} for name in files)
+    names = {mode: name for name, mode in MODES.items()}
+    modes = [names.get(mode, mode) for mode, on in pooling.items() if mode.startswith("pooling_mode_") and on is True]
+    said = {"pooling": ", ".join(modes), "similarity": more.get("similarity_fn_name")}
+    return {name: value for name, value in said.items() if value}

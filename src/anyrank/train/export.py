@@ -23,7 +23,7 @@ from .bert_graph import EPS, Bert
 from .calibration import tops
 from .group import Group
 from .recipe import Export
-from .validation import scores
+from .validation import moved, scores
 
 log = logging.getLogger(__name__)
 
@@ -34,8 +34,9 @@ CHECKED = 64
 @dataclass(frozen=True, slots=True)
 class Exported:
     """A graph and how it compares with its original: ``agreement`` is the mean over groups of Spearman's rank
-    correlation (cross-encoders) or the mean cosine of the texts' vectors (bi-encoders), ``difference`` the largest
-    absolute one of a score (of a vector's component). A graph below ``least`` is not ``accepted``, and is removed."""
+    correlation (cross-encoders; over all texts together, where no group has two) or the mean cosine of the texts'
+    vectors (bi-encoders), ``difference`` the largest absolute one of a score (of a vector's component). A graph below
+    ``least`` is not ``accepted``, and is removed."""
 
     path: Path
     bytes: int
@@ -91,7 +92,7 @@ def export(model: Any, folder: Path, groups: Sequence[Group], spec: Export, seed
 def graph(model: Any, tokenizer: Path, sample: Sequence[Text]) -> onnx.ModelProto:
     """The int8 graph of a model: logits [batch, 1], or hidden states [batch, length, width]."""
     config, cross = model.body.config, model.kind == "cross"
-    weights = {k.removeprefix("bert."): v.float().numpy() for k, v in model.body.state_dict().items()}
+    weights = {k.removeprefix("bert."): v.float().cpu().numpy() for k, v in model.body.state_dict().items()}
 
     def made(found: Any = None) -> tuple[Bert, str]:
         bert = Bert(weights, config.num_hidden_layers, config.num_attention_heads, tops=found, pair=cross)
@@ -123,13 +124,15 @@ def compared(model: Any, folder: Path, groups: Sequence[Group]) -> tuple[float, 
     if model.kind == "cross":
         asked = [(Query("q", g.query), [Candidate(str(i), t) for i, t in enumerate(g.texts)]) for g in groups]
         mine, theirs = scores(model, groups), [list(j.scores) for j in ready(asked)]
-        rhos = [spearman(a, b) for a, b in zip(mine, theirs) if len(a) > 1]
-        largest = max(abs(a - b) for x, y in zip(mine, theirs) for a, b in zip(x, y))
-        return (float(np.mean(rhos)) if rhos else 1.0), float(largest)
+        pairs = [(a, b) for x, y in zip(mine, theirs) for a, b in zip(x, y)]
+        rhos = [spearman(a, b) for a, b in zip(mine, theirs) if len(a) > 1] or [spearman(*zip(*pairs))]
+        return float(np.mean(rhos)), float(max(abs(a - b) for a, b in pairs))
     texts = [t for g in groups for t in g.texts]
+    was = model.training
     with torch.inference_mode():
-        chunks = model.features([""], [texts])["chunks"]
-        ours = model.embed(chunks).numpy()
+        chunks = moved(model.eval().features([""], [texts])["chunks"], next(model.parameters()).device)
+        ours = model.embed(chunks).cpu().numpy()
+    model.train(was)
     other = np.asarray(ready.encode(texts).vectors)
     cosines = (ours * other).sum(1) / np.maximum(np.linalg.norm(ours, axis=1) * np.linalg.norm(other, axis=1), 1e-12)
     return float(cosines.mean()), float(np.abs(ours - other).max())
