@@ -39,7 +39,7 @@ from anyrank.peptides.corrupt import practice
 from anyrank.peptides.distance import pmd
 from anyrank.peptides.engine_training import EnginePlan, train_engine
 from anyrank.peptides.fit import Pace
-from anyrank.peptides.judges import Consensus, EngineScore, MassError, SpectrumMatch, reranker
+from anyrank.peptides.judges import Consensus, EngineScore, MassError, SpectrumMatch, Vote, reranker
 from anyrank.peptides.matching import cosine
 from anyrank.peptides.merge import merge
 from anyrank.peptides.neural import RankNovo
@@ -64,6 +64,8 @@ VARIANTS: Mapping[str, tuple[Plan, int]] = {
     "PMD alone": (replace(PLAN, rmd_weight=0.0), 3),
     "RMD alone": (replace(PLAN, pmd_weight=0.0), 2),
     "start at random": (replace(PLAN, ions=False), 1),
+    "no simulated spectra, as many steps": (replace(PLAN, simulated=0, pace=replace(PACE, rounds=11)), 1),
+    "simulated spectra alone, as many steps": (replace(PLAN, simulated=2475), 1),
 }
 LONG = replace(PLAN, pace=replace(PACE, rounds=16))
 FIFTHS = 5
@@ -109,6 +111,20 @@ def said(ranked: Sequence[Ranking], baseline: Sequence[Ranking] | None = None) -
 
 def ranked_by(judge: Any, rankings: Sequence[Ranking]) -> list[Ranking]:
     return reranker(judge, "x").batch(rankings)
+
+
+def both(rankings: Sequence[Ranking], ranked: Sequence[Ranking]) -> list[Ranking]:
+    """The rankings with the places that a model gave as those of one more engine, "model"."""
+    out = []
+    for r, by in zip(rankings, ranked):
+        place = {c.id: i for i, c in enumerate(by, 1)}
+        score = {c.id: c.score for c in by}
+        metas = [
+            {"scores": {**c.meta["scores"], "model": score[c.id]}, "ranks": {**c.meta["ranks"], "model": place[c.id]}}
+            for c in r
+        ]
+        out.append(Ranking(r.query, tuple(replace(c, meta=m) for c, m in zip(r, metas))))
+    return out
 
 
 def keep(part: str, found: Any) -> None:
@@ -162,18 +178,21 @@ def a() -> None:
         fitted = Boosted.fit(groups, [r.query.content.peptide for r in groups], (), seed=k)
         trees += ranked_by(fitted, tests[k])
     add("lightgbm", trees, hyper)
+    first: list[Ranking] = []
     for name, (plan, seeds) in VARIANTS.items():
         out: list[Ranking] = []
         each, seconds = [], []
         by = "pmd" if plan.pmd_weight else "rmd"
         for k in range(seeds):
             mine = replace(plan, pace=replace(plan.pace, seed=k))
-            model = trained(f"{name} {k}", mine, parts[k][0])
+            model = trained(f"{name} {k}", mine, [] if "alone, as" in name else parts[k][0])
             ranks = ranked_by(RankNovo(model, by=by), tests[k])
             each.append(round(measures(judged(ranks))["exact"], 4))
             seconds.append(float((MODELS / f"{name} {k}".replace(" ", "-") / "seconds").read_text()))
             out += ranks
-        add(name, out, hyper[: len(out)], each=each, cpu_seconds=seconds)
+        first = first or out
+        against = said(out, first[: len(out)])["exact_difference"]
+        add(name, out, hyper[: len(out)], each=each, cpu_seconds=seconds, difference_from_both_losses=against)
     model = trained("long 0", LONG, parts[0][0])
     add("both losses, four times as long (first fifth)", ranked_by(RankNovo(model), tests[0]), hyper[: len(tests[0])],
         cpu_seconds=[float((MODELS / "long-0" / "seconds").read_text())])  # fmt: skip
@@ -259,14 +278,22 @@ def c() -> None:
     some = [r for r in learned if len(r) > 1]
     trees = Boosted.fit(some, [r.query.content.peptide for r in some], ("own",))
     add("lightgbm, on the beam with the engine's score", ranked_by(trees, beams))
-    add("practice alone (engine not seen), 4 rounds", ranked_by(RankNovo(Axial.load(MODELS / "both-losses-0")), beams))
+    for name in ("both losses", "without column attention", "PMD alone", "RMD alone"):
+        model = Axial.load(MODELS / f"{name} 0".replace(" ", "-"))
+        judge = RankNovo(model, by="rmd" if name == "RMD alone" else "pmd")
+        add(f"engine not seen: {name}", ranked_by(judge, beams))
     long = Axial.load(MODELS / "long-0")
-    add("practice alone (engine not seen), 16 rounds", ranked_by(RankNovo(long), beams))
-    plan = replace(PLAN, pace=Pace(rounds=3, batch=16, rate=1e-3), simulated=0)
-    add(
-        "practice, then the engine's beam too",
-        ranked_by(RankNovo(train(plan, rest, known=some, start=long).model), beams),
-    )
+    add("engine not seen: both losses, four times as long", ranked_by(RankNovo(long), beams))
+    made = simulated(2000, 12345)
+    shown = [r for r in merge(made, {"own": join(own(made), made)}) if len(r) > 1]
+    for name, known, pace in (
+        ("its beam on the spectra it learned", some, Pace(rounds=3, batch=16, rate=1e-3)),
+        ("its beam on these and 2,000 simulated", some + shown, Pace(rounds=3, batch=16, rate=2e-3)),
+    ):
+        model = train(replace(PLAN, pace=pace, simulated=0), rest, known=known, start=long).model
+        done = ranked_by(RankNovo(model), beams)
+        add(f"engine seen: {name}", done)
+        add(f"engine seen: {name}; and its score (RRF)", ranked_by(Vote(("own", "model")), both(beams, done)))
 
 
 def d() -> None:

@@ -27,7 +27,7 @@ from .common import progress
 @click.option("--fixed", multiple=True, metavar="TOKEN", help="What a bare letter stands for, as in C+57.021.")
 @click.option("--rounds", default=10, show_default=True, type=click.IntRange(1), help="Over the spectra.")
 @click.option("--batch", default=16, show_default=True, type=click.IntRange(1), help="Spectra a step.")
-@click.option("--rate", default=2e-3, show_default=True, help="The highest learning rate.")
+@click.option("--rate", default=3e-3, show_default=True, help="The highest learning rate.")
 @click.option("--patience", default=0, show_default=True, help="Stop after so many rounds without a gain (0: never).")
 @click.option("--seed", default=0, show_default=True)
 @click.option("--simulated", default=0, show_default=True, type=click.IntRange(0), help="Spectra added to each round.")

@@ -30,7 +30,7 @@ class Pace:
 
     rounds: int = 10
     batch: int = 16
-    rate: float = 2e-3
+    rate: float = 3e-3
     decay: float = 8e-5
     clip: float = 1.5
     warmup: float = 0.1
