@@ -1,6 +1,7 @@
 """The reranker over candidates and spectra, its training, the base engine, and the commands of both."""
 
 import csv
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -194,6 +195,16 @@ def test_training_lowers_the_loss_and_patience_ends_it(spectra):
     assert losses[-1] < 0.8 * losses[0]
     wild = replace(plan, pace=Pace(rounds=12, batch=8, rate=3.0, patience=1))
     assert sum("eval_loss" in line for line in train(wild, spectra).log) < 12
+
+
+def test_a_stopped_training_goes_on_to_the_same_weights(spectra, tmp_path):
+    plan = Plan(TINY, pace=replace(QUICK, rounds=3), valid=0.2)
+    whole = train(plan, spectra, tmp_path / "m").model.state_dict()
+    newest = max((tmp_path / "m" / "checkpoints").iterdir(), key=lambda p: int(p.name.rpartition("-")[2]))
+    shutil.rmtree(newest)
+    again = train(plan, spectra, tmp_path / "m", resume=True)
+    assert all(torch.equal(again.model.state_dict()[k], whole[k]) for k in whole)
+    assert newest.is_dir()
 
 
 def test_a_training_can_go_on_from_a_model(spectra):
