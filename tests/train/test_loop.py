@@ -215,6 +215,22 @@ def test_in_batch_negatives(words, tmp_path):
     assert labels.tolist() == [[0, 1, 0, 0], [0, 0, 0, 1]]
 
 
+def test_a_text_that_answers_two_queries_is_no_negative_of_either(words):
+    given = [
+        Group("lift", ("wing", "drag"), (1.0, 0.0)), Group("flow", ("heat", "wing", "wave"), (1.0, 0.0, 0.0)),
+        Group("lift", ("layer",), (1.0,)),
+    ]  # fmt: skip
+    seen = []
+    objective = Objective(((1.0, lambda s, y, m: seen.append(m.int().tolist()) or s.sum()),))
+    batch = Collate(fresh(words))(given)
+    objective(lambda **_: torch.zeros(3, 9), batch, 0.0)
+    assert seen == [[
+        [1, 1, 0, 1, 0, 1, 0, 0, 0],  # "wing" of the second, and all of the same query's other group
+        [0, 1, 0, 1, 1, 1, 1, 0, 0],
+        [0, 0, 0, 1, 1, 1, 1, 0, 0],
+    ]]  # fmt: skip
+
+
 def test_the_same_seed_gives_the_same_weights(words, tmp_path):
     def weights(seed, name):
         set_seed(seed)

@@ -42,6 +42,9 @@ def test_own_targets_are_the_scores_dealt_out_by_label():
     dealt = L.own_targets(scores, torch.tensor([[9, 1, 2]]), torch.tensor([[False, True, True]]))
     assert dealt.tolist() == [[0.0, 1.0, 5.0]]
     assert not dealt.requires_grad
+    tied = L.own_targets(S, torch.tensor([[0, 1, 0, 0]]))
+    assert tied[0].tolist() == pytest.approx([0.5 / 3, 2.0, 0.5 / 3, 0.5 / 3])
+    assert len(tied[0].unique()) == 2
 
 
 @pytest.mark.parametrize(("options", "golden"), [({}, 0.017), ({"margin": 0.01}, 0.020)])

@@ -209,9 +209,10 @@ def test_orders_become_labels(tmp_path):
 @pytest.mark.parametrize(
     ("record", "says"),
     [
-        ({**FULL, "final_list": ["d3", "d1"]}, "no permutation of the 3 documents shown: 2 places named"),
-        ({**FULL, "final_list": ["d3", "d1", "d1"]}, "no permutation"),
-        ({**FULL, "final_list": ["d3", "d1", "d9"]}, "no permutation"),
+        ({**FULL, "final_list": ["d3", "d1"]}, "no permutation of the 3 documents shown: number 2 is missing"),
+        ({**FULL, "final_list": ["d3", "d1", "d1"]}, "number 2 is missing"),
+        ({**FULL, "final_list": ["d3", "d1", "d2", "d1"]}, "4 places are named"),
+        ({**FULL, "final_list": ["d3", "d1", "d9"]}, "final_list holds 'd9', which initial_list does not"),
         ({**FULL, "initial_list": ["d1", "d1", "d2"]}, "initial_list holds an id twice"),
         ({**FULL, "qid": "q9"}, "unknown query id 'q9'"),
         ({**SHOWN, "permutation": [0, 1]}, "no permutation"),

@@ -32,7 +32,9 @@ class Objective:
         scores = model(**batch["features"])
         labels, mask = batch["labels"], batch["features"]["mask"]
         if scores.shape[1] != mask.shape[1]:
+            strange = ~torch.tensor(_known(batch["groups"], mask.shape[1]), device=mask.device)
             labels, mask = in_batch(labels, mask)
+            mask = mask & strange
         return self.of(scores, labels, mask, batch["groups"], epoch)
 
     def of(self, scores: Tensor, labels: Tensor, mask: Tensor, groups: Sequence[Group], epoch: float) -> Tensor:
@@ -48,3 +50,16 @@ class Objective:
         """The sum of the losses."""
         parts = [weight * loss(scores, labels, mask) for weight, loss in self.losses]
         return parts[0] if len(parts) == 1 else torch.stack(parts).sum()
+
+
+def _known(groups: Sequence[Group], width: int) -> list[list[bool]]:
+    """For each group, which texts of the batch are no negatives of it though they stand in another: its own texts, and
+    those of its own query."""
+    rows = []
+    for one in groups:
+        own, row = set(one.texts), []
+        for other in groups:
+            known = [other is not one and (other.query == one.query or text in own) for text in other.texts]
+            row += known + [False] * (width - len(known))
+        rows.append(row)
+    return rows

@@ -94,7 +94,10 @@ def _group(record: Record, queries: Texts | None, documents: Texts | None, mend:
         if len(set(shown)) < len(shown):
             raise InputError("initial_list holds an id twice")
         places = {name: i for i, name in enumerate(shown)}
-        order = [places.get(name, len(shown)) for name in _ids(record, "final_list")]
+        final = _ids(record, "final_list")
+        if not mend and (strange := next((name for name in final if name not in places), None)) is not None:
+            raise InputError(f"final_list holds {strange!r}, which initial_list does not")
+        order = [places.get(name, len(shown)) for name in final]
         query = _look_up("query", queries, id)
         texts = tuple(_look_up("document", documents, name) for name in shown)
         return Group(query, texts, _labels(order, len(shown), mend), id, tuple(shown))
@@ -141,7 +144,9 @@ def _order(answer: Any, n: int, mend: bool) -> Sequence[int]:
 def _labels(order: Sequence[int], n: int, mend: bool) -> tuple[float, ...]:
     """n for the first place of an order down to 1, listed by place shown."""
     if not mend and sorted(order) != list(range(n)):
-        raise InputError(f"the order is no permutation of the {n} documents shown: {len(order)} places named")
+        lost = next((i + 1 for i in range(n) if i not in order), None)
+        fault = f"number {lost} is missing" if lost else f"{len(order)} places are named"
+        raise InputError(f"the order is no permutation of the {n} documents shown: {fault}")
     first = [i for i in dict.fromkeys(order) if 0 <= i < n]
     whole = first + sorted(set(range(n)) - set(first))
     ranks = {place: rank for rank, place in enumerate(whole)}

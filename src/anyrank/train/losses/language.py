@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .shared import LOW, order, ready
+from .shared import LOW, gaps, order, ready
 
 IGNORED = -100
 """The token that is no target, as in transformers."""
@@ -73,6 +73,7 @@ def importance_weights(tokens: Tensor, separator: int) -> Tensor:
 
 def own_targets(scores: Tensor, labels: Tensor, mask: Tensor | None = None) -> Tensor:
     """FIRST's targets: the model's own scores, dealt out anew by falling label, as constants (arXiv 2406.15657).
+    Candidates of one label share the mean of theirs (ours: the paper knows no ties), so that they make no pair.
 
     Labels for the rank losses that look at the size of labels (``listnet``, ``ranknet_difference``, …) when only the
     gold order is known. 0 in the padding.
@@ -82,7 +83,9 @@ def own_targets(scores: Tensor, labels: Tensor, mask: Tensor | None = None) -> T
     """
     s, y, real = ready(scores.detach(), labels, mask)
     dealt = s.gather(1, order(s, y, real))
-    return torch.zeros_like(s).scatter(1, order(y, s, real), dealt).masked_fill(~real, 0)
+    targets = torch.zeros_like(s).scatter(1, order(y, s, real), dealt)
+    alike = ((gaps(y) == 0) & real[:, None, :]).to(s)
+    return ((alike * targets[:, None, :]).sum(2) / alike.sum(2).clamp(min=1)).masked_fill(~real, 0)
 
 
 def combine(lm: Tensor, rank: Tensor, weight: float = 1.0) -> tuple[Tensor, int]:
