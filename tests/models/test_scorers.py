@@ -1,5 +1,7 @@
 """What all models share: groups in, scores [B, n] out, the same whatever they are batched with, saved and loaded."""
 
+import copy
+
 import pytest
 import torch
 from transformers import BertTokenizerFast
@@ -52,10 +54,10 @@ def test_scores_do_not_depend_on_the_batch(kind, tokenizer, monkeypatch):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_saved_model_is_the_same(kind, tokenizer, tmp_path):
-    model = made(kind, tokenizer)
+    model = made(kind, tokenizer, length=300)
     model.save(tmp_path)
     again = type(model).from_folder(tmp_path).eval()
-    assert again.max_length == 16
+    assert again.max_length == 300
     with torch.no_grad():
         features = model.features(QUERIES, TEXTS)
         assert torch.equal(model(**features), again(**again.features(QUERIES, TEXTS)))
@@ -86,6 +88,15 @@ def test_a_head_keeps_single_precision_under_autocast(tokenizer):
     with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
         scores = model(**model.features(QUERIES, TEXTS))[0]
     assert (scores != scores.bfloat16().float()).any()
+
+
+def test_a_copy_of_a_model_reads_its_own_head(tokenizer):
+    model = made("cross", tokenizer)
+    other = copy.deepcopy(model)
+    with torch.no_grad():
+        other.body.classifier.bias += 1
+        features = model.features(["heat"], [["heat shock"]])
+        assert float(other(**features)) == pytest.approx(float(model(**features)) + 1)
 
 
 def test_in_batch_scores_are_of_every_query_with_every_text(tokenizer):

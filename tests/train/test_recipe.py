@@ -77,6 +77,8 @@ def test_a_whole_recipe(tmp_path):
         ("out: a\ncheck: {patience: -1}", 2, "check: patience: expected at least 0, found -1"),
         ("out: a\nlanguage: {lora: 4}", 1, "language: a model of kind cross does not read it"),
         ("out: a\nmodel: {kind: language}\nlosses: [{name: mse}]", 1, "losses: a model of kind language does not read"),
+        ("out: a\ndata: {about: 2024-13-45}", 2, "data.about: not a value of YAML: month must be in 1..12"),
+        ("out: a\ndata: {about: !x 3}", 2, "data.about: not a value of YAML: could not determine a constructor"),
         ("out: [", 1, "not YAML"),
         ("- out", 1, "the file: expected keys and values"),
     ],

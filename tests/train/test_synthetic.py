@@ -25,6 +25,8 @@ def test_titles_ask_for_the_rest_of_their_document():
         "title-a", "Flow past a wing", (". Air is fast above it.",), ("a",),
     )  # fmt: skip
     assert [g.ids[0] for g in title_queries(DOCS, words=1)] == ["a", "b"]
+    (warfare,) = title_queries([Candidate("e", "The art of warfare is old.", meta={"title": "The art of war"})])
+    assert warfare.texts == ("The art of warfare is old.",)
 
 
 def test_a_sentence_is_drawn_and_taken_out():

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from ..core.errors import InputError
-from .ragged import chunks, counts, filled, gathered
+from .ragged import chunks, counts, filled, gathered, limit
 
 MODES = {"mean": "pooling_mode_mean_tokens", "cls": "pooling_mode_cls_token"}
 
@@ -54,7 +54,7 @@ class BiEncoder(nn.Module):  # type: ignore[misc,unused-ignore]
         options = _said(Path(name)) | options
         tokenizer = AutoTokenizer.from_pretrained(name)
         body = AutoModel.from_pretrained(name, attn_implementation="sdpa", use_safetensors=True, dtype=torch.float32)
-        return cls(body, tokenizer, max_length or min(tokenizer.model_max_length, 256), **options)
+        return cls(body, tokenizer, max_length or limit(tokenizer), **options)
 
     @classmethod
     def from_config(

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from .ragged import chunks, counts, exact, filled, gathered
+from .ragged import chunks, counts, exact, filled, gathered, limit
 
 
 class CrossEncoder(nn.Module):  # type: ignore[misc,unused-ignore]
@@ -42,7 +42,7 @@ class CrossEncoder(nn.Module):  # type: ignore[misc,unused-ignore]
         body = AutoModelForSequenceClassification.from_pretrained(
             name, num_labels=1, attn_implementation="sdpa", use_safetensors=True, dtype=torch.float32, **config
         )
-        return cls(body, tokenizer, max_length or min(tokenizer.model_max_length, 256))
+        return cls(body, tokenizer, max_length or limit(tokenizer))
 
     @classmethod
     def from_config(

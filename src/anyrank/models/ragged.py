@@ -7,6 +7,7 @@ tokens. Chunks of near lengths cost a few per cent more than their tokens, and t
 from __future__ import annotations
 
 from collections.abc import Sequence
+from types import MethodType
 from typing import Any
 
 import torch
@@ -14,6 +15,12 @@ from torch import Tensor, nn
 
 CHUNK = 65536 if torch.cuda.is_available() else 2048
 """Tokens of a chunk, padding included: small where computing is dear, large where starting a computation is."""
+
+
+def limit(tokenizer: Any) -> int:
+    """How many tokens texts are cut to by what a tokenizer's folder says; 256 where it says nothing."""
+    said = int(tokenizer.model_max_length)
+    return said if said < 10**9 else 256
 
 
 def chunks(tokenizer: Any, first: Sequence[str], second: Sequence[str] | None, length: int) -> list[dict[str, Any]]:
@@ -65,8 +72,8 @@ def exact(head: Any) -> None:
     """Have a scoring head computed in single precision under autocast too: bfloat16 has three digits, too few to order
     a hundred texts."""
 
-    def forward(x: Tensor) -> Tensor:
+    def forward(self: Any, x: Tensor) -> Tensor:  # a method, so that a copy of the model reads its own weights
         with torch.autocast(x.device.type, enabled=False):
-            return nn.functional.linear(x.float(), head.weight, head.bias)
+            return nn.functional.linear(x.float(), self.weight, self.bias)
 
-    head.forward = forward
+    head.forward = MethodType(forward, head)

@@ -51,7 +51,10 @@ class _Reader:
             if node.id != "sequence":
                 raise self.wrong(node, f"{key}: expected a list")
             return tuple(self.value(item, get_args(kind)[0], f"{key}[{i}]") for i, item in enumerate(node.value))
-        found = self.loader.construct_object(node, deep=True)
+        try:
+            found = self.loader.construct_object(node, deep=True)
+        except Exception as error:  # a date of a 13th month, an unknown !tag: PyYAML raises whatever it met
+            raise self.wrong(node, f"{key}: not a value of YAML: {getattr(error, 'problem', error)}") from error
         if origin is Literal:
             if found not in get_args(kind):
                 raise self.wrong(node, f"{key}: {found!r} is none of {', '.join(map(str, get_args(kind)))}")

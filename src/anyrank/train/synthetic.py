@@ -31,8 +31,8 @@ def title_queries(documents: Iterable[Candidate], words: int = 3) -> Iterator[Gr
     for d in documents:
         title = " ".join(str(d.meta.get("title") or "").split())
         body = " ".join(str(d.content).split())
-        while title and body.lower().startswith(title.lower()):
-            body = body[len(title) :].strip()
+        while title and (again := re.match(rf"{re.escape(title)}(?!\w)", body, re.IGNORECASE)):
+            body = body[again.end() :].strip()
         if len(title.split()) >= words and body:
             yield _pair("title", d.id, title, body)
 
