@@ -231,6 +231,15 @@ def test_a_text_that_answers_two_queries_is_no_negative_of_either(words):
     ]]  # fmt: skip
 
 
+def test_texts_of_other_groups_are_labelled_as_the_lowest(words):
+    given = [Group("lift", ("wing", "drag"), (0.5, -1.5)), Group("flow", ("heat",), (2.0,))]
+    seen = []
+    objective = Objective(((1.0, lambda s, y, m: seen.append(y.tolist()) or s.sum()),))
+    objective(lambda **_: torch.zeros(2, 4), Collate(fresh(words))(given), 0.0)
+    assert seen[0][0] == [0.5, -1.5, -1.5, -1.5]
+    assert seen[0][1][:3] == [-1.5, -1.5, 2.0]
+
+
 def test_the_same_seed_gives_the_same_weights(words, tmp_path):
     def weights(seed, name):
         set_seed(seed)

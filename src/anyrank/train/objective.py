@@ -33,7 +33,8 @@ class Objective:
         labels, mask = batch["labels"], batch["features"]["mask"]
         if scores.shape[1] != mask.shape[1]:
             strange = ~torch.tensor(_known(batch["groups"], mask.shape[1]), device=mask.device)
-            labels, mask = in_batch(labels, mask)
+            lowest = min(0.0, float(labels.min()))  # a teacher's scores may be under 0
+            labels, mask = in_batch(labels, mask, other=lowest)
             mask = mask & strange
         return self.of(scores, labels, mask, batch["groups"], epoch)
 

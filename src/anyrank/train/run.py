@@ -132,11 +132,12 @@ def _subject(recipe: Recipe, groups: Sequence[Group], model: Any, losses: Any, w
         return _Subject(listwise, listwise.model, listwise.collate, lowered, score, str(spec))
     model = build(recipe.model) if model is None else model
     given = tuple(losses) or table(recipe)
-    weigh = weigh or weighing(recipe.curriculum, groups)
     said = [(w, getattr(loss, "__name__", repr(loss))) for w, loss in losses]
     said = said or [(x.weight, f"{x.name} {dict(x.options) or ''}".strip()) for x in recipe.losses]
     words = " + ".join(f"{weight:g} {name}" for weight, name in said)
-    words += f"; {recipe.curriculum}" if recipe.curriculum.difficulty != "none" else ""
+    if weigh or recipe.curriculum.difficulty != "none":
+        words += "; a curriculum given in Python" if weigh else f"; {recipe.curriculum}"
+    weigh = weigh or weighing(recipe.curriculum, groups)
     objective = Objective(given, weigh, recipe.curriculum.by_group)
     return _Subject(model, model, Collate(model), objective, partial(scores, model, bf16=bf16), words)
 
