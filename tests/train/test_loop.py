@@ -24,7 +24,7 @@ from anyrank.train.batches import Batches, Collate, cut
 from anyrank.train.group import Group
 from anyrank.train.judge import ModelJudge
 from anyrank.train.loop import Loop, last_checkpoint
-from anyrank.train.losses import in_batch, infonce, listnet, mse
+from anyrank.train.losses import LOSSES, in_batch, infonce, listnet, mse
 from anyrank.train.objective import Objective
 from anyrank.train.recipe import Check, Curriculum, Data, Export, Language, Loss, Model, Optimiser, Recipe
 from anyrank.train.run import train
@@ -163,6 +163,14 @@ def test_a_training_that_starts_anew_is_the_one_that_is_resumed(words, tmp_path)
     train(second, train=groups(), model=fresh(words), resume=True)
 
 
+@pytest.mark.parametrize("name", LOSSES)
+def test_every_loss_finds_something_to_compare_in_two_texts(name):
+    objective = Objective(((1.0, LOSSES[name]),))
+    assert objective.compares(Group("q", ("a", "b"), (1.0, 0.0)))
+    assert objective.compares(Group("q", ("a", "b"), (0.0, 1.0)))
+    assert objective.compares(Group("q", ("a",), (1.0,))) == (name in ("mse", "binary_cross_entropy"))
+
+
 def test_losses_are_summed_with_weights():
     s, y, m = torch.tensor([[1.0, 3.0]]), torch.tensor([[1.0, 0.0]]), torch.ones(1, 2, dtype=torch.bool)
     both = Objective(((2.0, mse), (0.5, listnet)))
@@ -267,6 +275,10 @@ def test_data_and_folders_that_do_not_fit(words, tmp_path):
         train(recipe(tmp_path / "l", model=Model(kind="language")), train=given)
     with pytest.raises(InputError, match="no loss 'ranklst': did you mean 'ranklist'"):
         train(recipe(tmp_path / "l", model=Model(kind="language"), language=Language(rank_loss="ranklst")), train=given)
+    singles = [Group("q", ("a",), (1.0,)), Group("q", ("b",), (0.0,))]
+    with pytest.raises(InputError, match="1 ranknet: nothing to compare in any group"):
+        train(recipe(tmp_path / "s"), train=singles, model=fresh(words))
+    assert train(recipe(tmp_path / "t", losses=(Loss(name="mse"),)), train=singles, model=fresh(words)).effect is None
     with pytest.raises(InputError, match="a shape and a tokenizer"):
         train(recipe(tmp_path / "y", model=Model(shape=SHAPE)), train=given)
     with pytest.raises(InputError, match="the group id 'q0' comes twice"):

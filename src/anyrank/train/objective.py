@@ -52,6 +52,16 @@ class Objective:
         parts = [weight * loss(scores, labels, mask) for weight, loss in self.losses]
         return parts[0] if len(parts) == 1 else torch.stack(parts).sum()
 
+    def compares(self, group: Group) -> bool:
+        """Whether the losses find anything to compare in a group: they pull at its scores, set one way or the other."""
+        labels = torch.tensor([group.labels])
+        for step in (0.0137, -0.0137):
+            scores = (step * torch.arange(labels.shape[1]))[None].requires_grad_()
+            value = self.total(scores, labels, torch.ones_like(labels, dtype=torch.bool))
+            if value.requires_grad and bool(torch.autograd.grad(value, scores)[0].any()):
+                return True
+        return False
+
 
 def _known(groups: Sequence[Group], width: int) -> list[list[bool]]:
     """For each group, which texts of the batch are no negatives of it though they stand in another: its own texts, and

@@ -139,6 +139,8 @@ def _subject(recipe: Recipe, groups: Sequence[Group], model: Any, losses: Any, w
         words += "; a curriculum given in Python" if weigh else f"; {recipe.curriculum}"
     weigh = weigh or weighing(recipe.curriculum, groups)
     objective = Objective(given, weigh, recipe.curriculum.by_group)
+    if not getattr(model, "in_batch", False) and not any(map(objective.compares, groups)):
+        raise InputError(f"{words}: nothing to compare in any group: give groups texts with different labels")
     return _Subject(model, model, Collate(model), objective, partial(scores, model, bf16=bf16), words)
 
 
