@@ -13,7 +13,7 @@ test: $(VENV)/.dev
 
 # The transformers backend, models and training on tiny random models; apart, since torch is large.
 test-torch: $(VENV)/.torch
-	$(BIN)/python -m pytest tests/backends tests/models tests/train tests/peptides src/anyrank/models src/anyrank/train
+	$(BIN)/python -m pytest tests/backends tests/models tests/train tests/peptides src/anyrank/models src/anyrank/train src/anyrank/peptides
 
 check: $(VENV)/.dev
 	$(BIN)/ruff check .
