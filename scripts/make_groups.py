@@ -94,7 +94,9 @@ def main(out: Path) -> None:
                 held, grades = data.queries("dev")[:HELD_OUT], data.qrels("dev")
             settings = Settings(collection)
             found = parse("bm25 % 50", settings).batch([Ranking(q) for q in held])
-            write_groups(out / f"valid-{name}.jsonl", (Group.of(r.query, list(r), [0.0] * len(r)) for r in found))
+            write_groups(
+                out / f"valid-{name}.jsonl", (Group.of(r.query, list(r), [0.0] * len(r)) for r in found if len(r))
+            )
             write_qrels(out / f"valid-{name}.tsv", {q.id: grades[q.id] for q in held})
             add(collection, queries + made(more, n, rng, "made"), qrels)
     write_groups(out / "train.jsonl", train)
