@@ -1,5 +1,5 @@
 """Training groups for the shipped rerankers: queries of open collections and queries made from their passages, BM25's
-candidates, labels by the sum of z-scores of the shipped models.
+candidates, labels by the sum of z-scores of the shipped models (code: by MiniLM alone, since SPLADE-tiny knows none).
 
     python scripts/make_groups.py OUT        # writes OUT/train.jsonl, OUT/valid-*.jsonl and valid-*.tsv
 
@@ -55,9 +55,9 @@ def sampled(group: Group, rng: random.Random, qrels: Qrels) -> Group:
     return replace(group, labels=labels).take(kept)
 
 
-def taught(collection: Collection, queries: Iterable[Query]) -> Iterable[Group]:
+def taught(collection: Collection, queries: Iterable[Query], teacher: str) -> Iterable[Group]:
     settings = Settings(collection)
-    return distilled(queries, parse(f"bm25 % {CANDIDATES}", settings), parse(TEACHER, settings, starts=False))
+    return distilled(queries, parse(f"bm25 % {CANDIDATES}", settings), parse(teacher, settings, starts=False))
 
 
 def made(pairs: Iterable[Group], n: int, rng: random.Random, kind: str) -> list[Query]:
@@ -70,9 +70,9 @@ def main(out: Path) -> None:
     rng = random.Random(0)
     train: list[Group] = []
 
-    def add(collection: Collection, queries: list[Query], qrels: Qrels) -> None:
+    def add(collection: Collection, queries: list[Query], qrels: Qrels, teacher: str = TEACHER) -> None:
         before = len(train)
-        train.extend(sampled(g, rng, qrels) for g in taught(collection, queries) if len(g.texts) > 3)
+        train.extend(sampled(g, rng, qrels) for g in taught(collection, queries, teacher) if len(g.texts) > 3)
         print(len(queries), "queries,", len(train) - before, "groups", flush=True)
 
     with tempfile.TemporaryDirectory() as scratch:
@@ -98,7 +98,7 @@ def main(out: Path) -> None:
                 out / f"valid-{name}.jsonl", (Group.of(r.query, list(r), [0.0] * len(r)) for r in found if len(r))
             )
             write_qrels(out / f"valid-{name}.tsv", {q.id: grades[q.id] for q in held})
-            add(collection, queries + made(more, n, rng, "made"), qrels)
+            add(collection, queries + made(more, n, rng, "made"), qrels, "minilm" if name == "cosqa" else TEACHER)
     write_groups(out / "train.jsonl", train)
     print(len(train), "groups,", sum(len(g.texts) for g in train), "pairs")
 

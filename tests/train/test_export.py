@@ -67,6 +67,7 @@ def test_a_graph_that_agrees_too_little_is_refused(words, tmp_path, caplog):
     how = Recipe(out=str(tmp_path / "out"), optimiser=Optimiser(steps=1), export=Export(least=1.01))
     done = train(how, train=groups(), model=made(CrossEncoder, words))
     assert not done.exported.accepted
+    assert not list(tmp_path.rglob("anyrank.json"))
     assert not done.exported.path.exists()
     assert "it is removed" in caplog.text
     assert "Refused" in (tmp_path / "out" / "README.md").read_text()

@@ -85,6 +85,7 @@ def export(model: Any, folder: Path, groups: Sequence[Group], spec: Export, seed
     done = Exported(path, size, agreement, difference, texts, spec.least, what)
     if not done.accepted:
         path.unlink()
+        (folder / "anyrank.json").unlink()
         log.error("the int8 graph agrees by %.4f only, %.4f was asked for: it is removed", agreement, spec.least)
     return done
 
