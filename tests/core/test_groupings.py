@@ -81,6 +81,59 @@ def test_heap_sort_costs_what_its_reference_costs(grouping, best, worst):
     assert counted(grouping, BEST[::-1]) == (worst, True)
 
 
+@pytest.mark.parametrize(("children", "calls"), [(19, (15, 54, 51)), (3, (42, 317, 303)), (2, (59, 475, 464))])
+def test_bubble_sort_costs_what_its_reference_costs(children, calls):
+    """Reference counts of setwise bubble sort for n=100, k=10 on best-first, worst-first and shuffled inputs. On the
+    first the reference asks about empty windows; here as many windows hold candidates that no one has compared."""
+    shuffled = list(range(1, 101))
+    random.Random(1).shuffle(shuffled)  # gains, as the reference's own input
+    for order, count in zip((BEST, BEST[::-1], [100 - gain for gain in shuffled]), calls, strict=True):
+        assert counted(Bubble(children, 10), order) == (count, True)
+
+
+def full_passes(gains, children, k):
+    """Bubble sort without shortcuts: (order, windows)."""
+    order, windows = list(range(len(gains))), 0
+    for done in range(min(k, len(order))):
+        end = len(order)
+        while end - done > 1:
+            start = max(done, end - children - 1)
+            best = max(range(start, end), key=lambda i: gains[order[i]])
+            order[start], order[best] = order[best], order[start]
+            end, windows = start + 1, windows + 1
+    return order, windows
+
+
+@settings(max_examples=500, deadline=None)
+@given(
+    gains=st.lists(st.integers(0, 25), max_size=25),
+    children=st.integers(1, 7),
+    k=st.integers(1, 12),
+    swaps=st.sampled_from([None, 0, 1, 3]),
+    seed=st.integers(0, 10**6),
+)
+def test_bubble_sort_leaves_out_no_window_that_matters(gains, children, k, swaps, seed):
+    """Nearly sorted inputs too, where most windows are left out. No window is empty or of one."""
+    rng = random.Random(seed)
+    if swaps is not None and len(gains) > 1:
+        gains.sort(reverse=True)
+        for _ in range(swaps):
+            i, j = rng.sample(range(len(gains)), 2)
+            gains[i], gains[j] = gains[j], gains[i]
+    plan, windows = Bubble(children, k)(len(gains)), 0
+    try:
+        asked = next(plan)
+        while True:
+            assert all(len(window) > 1 for window in asked)
+            windows += len(asked)
+            asked = plan.send([[float(gains[i]) for i in window] for window in asked])
+    except StopIteration as end:
+        order = end.value
+    expected, most = full_passes(gains, children, k)
+    assert order == expected
+    assert windows <= most
+
+
 @pytest.mark.parametrize(
     ("grouping", "calls"),
     [(AllPairs(), 9900), (Sliding(2, 1, 10), 945), (Sliding(20, 10), 9), (Sliding(100, 100), 1), (Pointwise(), 100)],

@@ -159,7 +159,8 @@ class Heap:
 
 @dataclass(frozen=True)
 class Bubble:
-    """The top k by carrying the best of each window of ``children`` + 1 upward (setwise bubble sort)."""
+    """The top k by carrying the best of each window of ``children`` + 1 upward (setwise bubble sort). A pass begins at
+    the lowest window that has changed since it kept its head; the order is that of passes from the bottom."""
 
     children: int = 3
     k: int = 10
@@ -168,15 +169,24 @@ class Bubble:
         _at_least(children=(self.children, 1), k=(self.k, 1))
 
     def __call__(self, n: int) -> Plan:
-        order = list(range(n))
+        order, step = list(range(n)), self.children
+        first = lowest = n - step - 1
         for done in range(min(self.k, n)):
-            end = n
-            while end - done > 1:
-                start = max(done, end - self.children - 1)
-                (scores,) = yield [order[start:end]]
-                best = start + best_first(scores)[0]
-                order[start], order[best] = order[best], order[start]
-                end = start + 1
+            if lowest + step <= done and lowest < first:  # the last settled place was all that was left of the window
+                lowest += step
+            start, kept = lowest, True
+            while True:
+                top, end = max(start, done), start + step + 1
+                if end - top > 1:
+                    (scores,) = yield [order[top:end]]
+                    best = top + best_first(scores)[0]
+                    order[top], order[best] = order[best], order[top]
+                    if kept and best != top:  # what it put last heads the window below
+                        kept, lowest = False, start + step if best == end - 1 and start < first else start
+                if start <= done:
+                    break
+                start -= step
+            lowest = start if kept else lowest
         return order
 
 
