@@ -1,0 +1,74 @@
+"""Queries that a language model writes for documents, shown a few pairs (InPars, arXiv 2202.05144; the pairs are ours)."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Iterable, Iterator
+from itertools import islice
+
+from ..core.language import Generates
+from ..core.types import Candidate, Query
+from ..llm.prompts import Template
+from .group import Group
+
+log = logging.getLogger(__name__)
+
+_SHOTS = (
+    (
+        "Sourdough rises more slowly than bread made with baker's yeast. At room temperature the first rise takes four "
+        "to six hours; in a refrigerator it can take a whole night.",
+        "how long does sourdough need to rise",
+    ),
+    (
+        "Nephrons are the units of the kidney that filter blood. Each has a tuft of capillaries and a tubule, which "
+        "takes back water and salts.",
+        "what is the function of a nephron",
+    ),
+    (
+        "The monthly fee of a safe deposit box depends on its size and the branch. Small boxes cost from 20 to 60 "
+        "dollars a year at most banks.",
+        "safe deposit box cost per year",
+    ),
+)
+
+QUERY_FOR = Template(
+    prefix="".join(f"Passage: {text}\nWeb search that it answers: {query}\n\n" for text, query in _SHOTS)
+    + "Passage: {doc1}\nWeb search that it answers:",
+    chat=False,
+    words=120,
+)
+"""A passage, to be followed by a query that it answers; three pairs stand before it."""
+
+_JUNK = re.compile(r"\b(?:passage|web search|paragraph|author)\b", re.IGNORECASE)
+
+
+def written_queries(
+    documents: Iterable[Candidate],
+    backend: Generates,
+    *,
+    template: Template = QUERY_FOR,
+    words: tuple[int, int] = (3, 16),
+    batch: int = 64,
+    temperature: float = 0.0,
+    seed: int = 0,
+) -> Iterator[Group]:
+    """A group a document: the first line that the model writes as the query, the document with label 1.
+
+    Left out: queries shorter or longer than ``words`` (least, most), that speak of the passage itself, that stood in
+    the examples or were written before; a document for which the model failed is logged. Filter what is left by
+    `consistency.findable`: a small model also writes what its passage doesn't answer.
+    """
+    seen = {query for _, query in _SHOTS}
+    stream = iter(documents)
+    while held := list(islice(stream, batch)):
+        asked = [template.render(Query(d.id, ""), [d]).prompt for d in held]
+        said = backend.generate(asked, max_tokens=2 * words[1], stop=("\n",), temperature=temperature, seed=seed)
+        for document, answer in zip(held, said, strict=True):
+            if answer.finish == "error":
+                log.warning("document %s: no query was written: %s", document.id, answer.error)
+            query = " ".join(answer.text.strip().strip("\"'").split())
+            if query in seen or not words[0] <= len(query.split()) <= words[1] or _JUNK.search(query):
+                continue
+            seen.add(query)
+            yield Group(query, (str(document.content),), (1.0,), f"written-{document.id}", (document.id,))
