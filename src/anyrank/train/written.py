@@ -1,4 +1,4 @@
-"""Queries that a language model writes for documents, shown a few pairs (InPars, arXiv 2202.05144; the pairs are ours)."""
+"""Queries that a language model writes for documents, after a few pairs (as InPars, arXiv 2202.05144; own pairs)."""
 
 from __future__ import annotations
 
