@@ -112,6 +112,7 @@ def build(
     """A paper's method over a model. ``cache``: a file that keeps the model's answers; ``depth`` and the budgets as in
     `Rerank`; ``template`` a YAML file in rank_llm's fields; other options are the method's own."""
     from .llm.cached import Cached
+    from .llm.consensus import SelfConsistency
     from .papers import load
 
     make = load(paper).build
@@ -135,6 +136,8 @@ def build(
     stage: Stage = make(backend, **options)
     if not given:
         return stage
+    if isinstance(stage, SelfConsistency):
+        return stage.within(**given)
     if not isinstance(stage, Rerank):
         raise InputError(f"{paper} takes no {', '.join(given)}")
     return replace(stage, **given)

@@ -2,11 +2,12 @@
 
 import math
 import time
+from dataclasses import replace
 
 import pytest
 
 from anyrank.core.errors import InputError, JudgeError, ModelError
-from anyrank.core.groupings import Heap, Pointwise, Sliding
+from anyrank.core.groupings import Heap, Pointwise, Sliding, Tournament
 from anyrank.core.pairs import BothOrders
 from anyrank.core.rerank import Rerank
 from anyrank.core.trace import Usage
@@ -60,6 +61,67 @@ def test_a_token_budget_is_overspent_by_at_most_one_sub_batch():
     after = Rerank(judge, max_tokens=100, chunk=4)(ranking)
     assert 100 <= after.cost.usage.tokens < 140
     assert "max_tokens=100" in after.trace[-1].notes[0]
+
+
+class Dear:
+    """A judge that makes ``price(members)`` calls a group."""
+
+    def __init__(self, price, truth):
+        self.price, self.inner, self.batches = price, Oracle(truth), 0
+
+    def __call__(self, groups):
+        self.batches += 1
+        said = self.inner(groups)
+        return [replace(j, usage=Usage(calls=self.price(m))) for j, (_, m) in zip(said, groups)]
+
+
+PRICES = {"one": lambda m: 1, "each member": len, "three": lambda m: 3, "pairs": lambda m: len(m) * (len(m) - 1)}
+
+
+@pytest.mark.parametrize("price", PRICES)
+@pytest.mark.parametrize("grouping", [Pointwise(), Sliding(5, 2), Heap(3, 4), Heap(2, 4, pairs=True), Tournament(6, 3)])
+@pytest.mark.parametrize("limit", [1, 2, 7, 20, 41])
+def test_a_call_budget_counts_the_calls_that_a_judge_makes(price, grouping, limit):
+    """No query spends more, but by the first group of the batch, whose price no one knows."""
+    made = [toy(n, query=f"q{n}") for n in (30, 1, 17)]
+    judge = Dear(PRICES[price], {k: v for _, t in made for k, v in t.items()})
+    after = Rerank(judge, grouping, max_calls=limit).batch([r for r, _ in made])
+    full = Rerank(judge, grouping).batch([r for r, _ in made])
+    for i, (r, whole) in enumerate(zip(after, full)):
+        calls, needed = r.cost.usage.calls, whole.cost.usage.calls
+        first = PRICES[price](range(grouping.size if hasattr(grouping, "size") else 4)) if i == 0 else 0
+        assert calls <= max(limit, first)
+        assert (r.status == "ok") == (needed <= limit or (i == 0 and needed == calls))
+        if r.status == "ok":
+            assert r.ids == whole.ids
+        elif calls:
+            assert r.trace[-1].notes == (f"budget spent: max_calls={limit}",)
+
+
+@pytest.mark.parametrize(("price", "calls"), [("one", 20), ("each member", 20), ("three", 18)])
+def test_a_call_budget_is_used_up_as_far_as_whole_groups_go(price, calls):
+    ranking, truth = toy(60)
+    assert Rerank(Dear(PRICES[price], truth), Pointwise(), max_calls=20)(ranking).cost.usage.calls == calls
+
+
+def test_a_call_budget_counts_both_orders_and_leaves_free_answers_out():
+    ranking, truth = toy(30)
+    assert Rerank(BothOrders(Oracle(truth)), Sliding(2, 1, 3), max_calls=21)(ranking).cost.usage.calls == 20
+    free = Dear(PRICES["one"], truth)
+
+    def cached(groups):
+        return [replace(j, usage=Usage(cached=1)) for j in free(groups)]
+
+    after = Rerank(cached, Pointwise(), max_calls=2)(ranking)
+    assert (after.status, after.cost.usage.cached) == ("ok", 30)
+
+
+def test_a_call_budget_keeps_batches_together():
+    """One group alone, to learn what a group takes; then all that the budget holds."""
+    ranking, truth = toy(60)
+    judge = Dear(PRICES["one"], truth)
+    Rerank(judge, Pointwise(), max_calls=50)(ranking)
+    assert judge.batches == 2
 
 
 def test_a_time_budget_ends_a_slow_judge():

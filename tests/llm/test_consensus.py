@@ -10,7 +10,8 @@ from anyrank.core.groupings import Sliding
 from anyrank.core.rerank import Rerank
 from anyrank.core.types import Ranking
 from anyrank.llm.consensus import SelfConsistency, borda, kemeny
-from anyrank.testing import Counting, Hostile, Oracle, Scripted, check_stage, toy
+from anyrank.papers import load
+from anyrank.testing import Counting, Hostile, Oracle, OracleModel, Scripted, check_stage, toy
 
 
 def test_borda_points():
@@ -82,3 +83,17 @@ def test_contract_and_limits():
         SelfConsistency(Rerank(Oracle({})), 0)
     with pytest.raises(InputError, match="how='vote'"):
         SelfConsistency(Rerank(Oracle({})), 3, "vote")
+
+
+def test_a_budget_is_shared_out_among_the_shuffles():
+    ranking, truth = toy(60)
+    stage = SelfConsistency(load("rankgpt").build(OracleModel(truth)), shuffles=3)
+    assert stage(ranking).cost.usage.calls == 15
+    after = stage.within(max_calls=10)(ranking)
+    assert (after.cost.usage.calls, after.status) == (9, "partial")
+    assert after.cost.notes == ("budget spent: max_calls=3",)
+    assert stage.within(max_seconds=60.0)(ranking).status == "ok"
+    with pytest.raises(InputError, match="max_calls=2: less than one for each of 3 shuffles"):
+        stage.within(max_calls=2)
+    with pytest.raises(InputError, match="takes no depth"):
+        stage.within(depth=5)

@@ -62,6 +62,10 @@ class _Job:
         return True
 
 
+_Work = list[tuple[_Job, int]]
+"""Groups to be judged: a job, and the place of the group in what it asks."""
+
+
 @dataclass(frozen=True)
 class Rerank(Stage):
     """A reranker: ``judge`` scores the groups that ``grouping`` asks for, many queries at once, round by round.
@@ -71,9 +75,10 @@ class Rerank(Stage):
 
     ``depth``: only the best ``depth`` candidates are reranked, the rest stay below. ``max_calls`` and ``max_tokens``
     are budgets a query, ``max_seconds`` a wall-clock budget of the whole batch; a spent budget ends the judging, and
-    what was not judged keeps its order. A group is planned as one call; tokens and seconds are known only after a
-    call, so they can be overspent by one sub-batch of ``chunk`` groups. ``strict`` raises the judge's own error
-    instead of falling back.
+    what was not judged keeps its order. A group that would pass ``max_calls``, by what groups of its size took so far
+    in the batch, isn't asked; so only the first group of a batch, or one dearer than all before it, can overspend, by
+    its own calls less one. Tokens and seconds are known only after a call, so they can be overspent by one sub-batch
+    of ``chunk`` groups. ``strict`` raises the judge's own error instead of falling back.
     """
 
     judge: Judge
@@ -103,40 +108,55 @@ class Rerank(Stage):
         return [self._result(r, j) for r, j in zip(rankings, jobs)]
 
     def _round(self, jobs: Sequence[_Job], deadline: float, patience: _Patience) -> None:
-        """Judge what every job asks for now, in one batch (in sub-batches under a token or time budget)."""
+        """Judge what every job asks for now, in one batch (in sub-batches under a budget)."""
         work = [(job, k) for job in jobs for k in range(len(job.asked))]
         for job in jobs:
             job.reply = [[-math.inf] * len(g) for g in job.asked]
-        timed = self.max_tokens is not None or self.max_seconds is not None
-        size = self.chunk if timed else max(len(work), 1)
-        for at in range(0, len(work), size):
-            self._judge(work[at : at + size], deadline, patience)
+        while work:
+            now, work = self._affordable(work, time.monotonic() >= deadline, patience)
+            self._judge(now, patience)
 
-    def _judge(self, work: Sequence[tuple[_Job, int]], deadline: float, patience: _Patience) -> None:
-        todo: list[tuple[_Job, int]] = []
-        planned: dict[int, int] = {}
-        for job, k in work:
-            used = job.usage.calls + planned.get(id(job), 0)
-            if self.max_calls is not None and used >= self.max_calls:
-                job.spent = f"max_calls={self.max_calls}"
-            elif self.max_tokens is not None and job.usage.tokens >= self.max_tokens:
-                job.spent = f"max_tokens={self.max_tokens}"
-            elif time.monotonic() >= deadline:
-                job.spent = f"max_seconds={self.max_seconds}"
+    def _affordable(self, work: _Work, late: bool, patience: _Patience) -> tuple[_Work, _Work]:
+        """What may be judged now and what perhaps later; the groups that no budget is left for fall back."""
+        now, later, planned, held = _Work(), _Work(), dict[int, int](), set[int]()  # held: jobs that wait
+        timed, probing = self.max_tokens is not None or self.max_seconds is not None, False
+        for i, (job, k) in enumerate(work):
+            if timed and len(now) >= self.chunk:
+                return now, later + work[i:]
+            size, planning = len(job.asked[k]), planned.get(id(job), 0)
+            need, left = patience.calls(size), math.inf if self.max_calls is None else self.max_calls - job.usage.calls
+            new = self.max_calls is not None and size not in patience.seen
+            waits = id(job) in held
+            if not (waits or job.spent):
+                job.spent = self._spent(job.usage, need, late)
+                waits = planning + need > left or (new and probing)
             if job.spent:
                 job.usage += Usage(fallback=1)
+            elif waits:
+                held.add(id(job))
+                later.append((job, k))
             else:
-                planned[id(job)] = planned.get(id(job), 0) + 1
-                todo.append((job, k))
-        if not todo:
-            return
+                planned[id(job)], probing = planning + need, probing or new
+                now.append((job, k))
+        return now, later
+
+    def _spent(self, usage: Usage, need: int, late: bool) -> str:
+        """The budget that a further group of ``need`` calls would pass, if there is one."""
+        if self.max_calls is not None and usage.calls + need > self.max_calls:
+            return f"max_calls={self.max_calls}"
+        if self.max_tokens is not None and usage.tokens >= self.max_tokens:
+            return f"max_tokens={self.max_tokens}"
+        return f"max_seconds={self.max_seconds}" if late else ""
+
+    def _judge(self, todo: _Work, patience: _Patience) -> None:
         groups = [(j.ranking.query, [j.ranking[i] for i in j.asked[k]]) for j, k in todo]
         start = time.perf_counter()
-        said = self._ask(groups, patience)
-        share = (time.perf_counter() - start) / len(todo)
+        said = self._ask(groups, patience) if groups else []
+        share = (time.perf_counter() - start) / max(len(todo), 1)
         for (job, k), (_, members), answer in zip(todo, groups, said):
             job.seconds += share
             scores, usage, note = _read(answer, len(members))
+            patience.learn(len(members), usage.calls + usage.cached)
             job.usage += usage
             job.scored = job.scored or any(map(math.isfinite, scores))
             if note:
@@ -180,13 +200,22 @@ class Rerank(Stage):
 
 
 class _Patience:
-    """How many more calls may fail in a row before the groups of a failed batch fall back together, so that a dead
-    judge isn't asked about every group alone."""
+    """What a batch has learnt of its judge: the calls a group takes, and how many more calls may fail in a row before
+    the groups of a failed batch fall back together, so that a dead judge isn't asked about every group alone."""
 
     FULL = 64
 
     def __init__(self) -> None:
         self.left = self.FULL
+        self.seen: dict[int, int] = {}  # the most calls that a group of each size took
+
+    def learn(self, size: int, calls: int) -> None:
+        self.seen[size] = max(self.seen.get(size, 1), calls)
+
+    def calls(self, size: int) -> int:
+        """The calls to expect of a group: as of its size, else as of a larger or in proportion to a smaller one."""
+        other = (c if size < s or c == 1 < s else -(-c * size // s) for s, c in self.seen.items())
+        return self.seen.get(size) or max(other, default=1)
 
 
 def _say(error: Exception) -> str:

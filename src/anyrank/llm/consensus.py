@@ -5,9 +5,10 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 from ..core.errors import InputError
+from ..core.rerank import Rerank
 from ..core.stage import Stage
 from ..core.trace import Step, Usage, total
 from ..core.types import Ranking
@@ -34,6 +35,20 @@ class SelfConsistency(Stage):
             raise InputError(f"shuffles={self.shuffles}: must be at least 1")
         if self.how not in ("borda", "kemeny"):
             raise InputError(f"how={self.how!r}: choose 'borda' or 'kemeny'")
+
+    def within(self, **budgets: Any) -> SelfConsistency:
+        """The same under budgets a query (``max_calls``, ``max_tokens``), of which each shuffle gets an equal share;
+        ``max_seconds`` is the whole batch's. Raises InputError where a share is less than one, for other names, and
+        where the inner stage is not a `Rerank`."""
+        if not isinstance(self.stage, Rerank) or budgets.keys() - {"max_calls", "max_tokens", "max_seconds"}:
+            raise InputError(f"{self.name} takes no {', '.join(budgets)}")
+        shares = dict(budgets)
+        for what in ("max_calls", "max_tokens"):
+            if what in shares and (whole := shares[what]) is not None:
+                shares[what] = whole // self.shuffles
+                if shares[what] < 1:
+                    raise InputError(f"{what}={whole}: less than one for each of {self.shuffles} shuffles")
+        return replace(self, stage=replace(self.stage, **shares))
 
     def batch(self, rankings: Sequence[Ranking]) -> list[Ranking]:
         asked = [self._shuffled(r, i) for r in rankings for i in range(self.shuffles)]
