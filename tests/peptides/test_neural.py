@@ -22,7 +22,7 @@ from anyrank.peptides.alignment import CLS, GAP, PAD
 from anyrank.peptides.base_engine import CHOICES, BaseEngine, completable
 from anyrank.peptides.corrupt import practice
 from anyrank.peptides.engine_training import EnginePlan, train_engine
-from anyrank.peptides.examples import Example, Rounds, held, joined, loss
+from anyrank.peptides.examples import Example, Rounds, joined, loss
 from anyrank.peptides.fit import Pace
 from anyrank.peptides.judges import reranker
 from anyrank.peptides.methods import Setting, stage
@@ -31,6 +31,7 @@ from anyrank.peptides.notation import parse
 from anyrank.peptides.psm import join
 from anyrank.peptides.residues import WATER
 from anyrank.peptides.simulate import simulated
+from anyrank.peptides.split import held
 from anyrank.peptides.tensors import candidate_tensors, spectra_tensors
 from anyrank.peptides.training import SMALL, Plan, train
 from anyrank.testing import check_judge, check_stage

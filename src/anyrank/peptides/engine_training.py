@@ -18,11 +18,11 @@ from ..models.axial import Shape
 from ..models.next_residue import NextResidue
 from ..models.starts import look_for_ions
 from .base_engine import CHOICES, FRONT, BaseEngine, choices
-from .examples import held
 from .fit import Batch, Pace, fit
 from .residues import MASSES
 from .simulate import simulated
 from .spectrum import Spectrum
+from .split import held
 from .tensors import spectra_tensors
 from .training import SMALL
 

@@ -80,19 +80,6 @@ class Rounds(Dataset[Example]):  # type: ignore[misc,unused-ignore]
         return Example.of(made if len(made) else practice([spectrum], n, seed)[0])
 
 
-def held(spectra: Sequence[Spectrum], share: float, seed: int = 0) -> tuple[list[Spectrum], list[Spectrum]]:
-    """Annotated spectra in two parts that have no peptide in common (I = L): the rest, and about ``share`` of the
-    peptides."""
-    keys = sorted({s.peptide.key for s in spectra if s.peptide})
-    Random(seed).shuffle(keys)
-    out = set(keys[: round(share * len(keys))])
-    parts: tuple[list[Spectrum], list[Spectrum]] = ([], [])
-    for s in spectra:
-        if s.peptide:
-            parts[s.peptide.key in out].append(s)
-    return parts
-
-
 def joined(examples: Sequence[Example], shape: Shape) -> dict[str, Tensor]:
     """A batch: what `Axial.forward` takes, ``pmd`` [B, rows] and ``rmd`` [B, rows, columns] with NaN where there is
     nothing to predict."""

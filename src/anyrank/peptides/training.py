@@ -19,11 +19,12 @@ from ..models.axial import Axial, Shape
 from ..models.starts import look_for_ions
 from .accuracy import assess
 from .corrupt import practice
-from .examples import Example, Rounds, held, joined, loss
+from .examples import Example, Rounds, joined, loss
 from .fit import Batch, Pace, fit
 from .judges import SpectrumMatch, reranker
 from .neural import RankNovo
 from .spectrum import Spectrum
+from .split import held
 
 SMALL = Shape(
     width=64, heads=4, ffn=128, layers=2, spectrum_layers=1, dropout=0.0, peaks=100, shortest=0.2, longest=3276.8,
@@ -63,14 +64,14 @@ def train(
     start: Axial | None = None, resume: bool = False, progress: bool = False,
 ) -> Trained:  # fmt: skip
     """The training of a plan on annotated spectra, with candidates made up (`corrupt.practice`); ``known`` rankings of
-    annotated spectra, an engine's candidates, are learned beside these. The model goes into the folder ``out``;
-    ``start`` is another of the same shape to go on from (it stays as it is).
+    annotated spectra, an engine's candidates, are learned beside these, or alone where no spectra are given. The model
+    goes into the folder ``out``; ``start`` is another of the same shape to go on from (it stays as it is).
 
     Candidates made from the truth are told apart without the spectrum; those of `practice` aren't, which is why no
     others are made here. Raises InputError where there is nothing to learn from or ``out`` holds another training.
     """
     rest, valid = held(spectra, plan.valid, plan.pace.seed)
-    if not rest and not plan.simulated:
+    if not rest and not plan.simulated and not known:
         raise InputError("none of the spectra is annotated: expected lines SEQ=PEPTIDE")
     if out is not None:
         _claim(Path(out), plan, len(spectra), resume)
@@ -81,7 +82,7 @@ def train(
     elif plan.ions:
         look_for_ions(plan.shape, model.encoder, model.layers[0])
     taken = {s.peptide.key for s in valid if s.peptide}
-    seen = [r for r in known if len(r) > 1 and r.query.content.peptide.key not in taken]
+    seen = [r for r in known if len(r) > 1 and (p := r.query.content.peptide) is not None and p.key not in taken]
     rounds = Rounds(rest, plan.pace.rounds, plan.candidates, plan.pace.seed, plan.simulated, seen)
     groups = practice(valid, plan.candidates, plan.pace.seed)
     log = fit(
