@@ -86,13 +86,46 @@ def test_what_is_lost_is_named_and_the_rest_is_done(files, tmp_path):
     assert len((tmp_path / "lost.txt").read_text().splitlines()) == 9
 
 
+def test_a_reranking_is_reported_as_a_page(files, tmp_path):
+    with open(tmp_path / "other.csv", "a") as f:
+        f.write("s0,PEPUK,0.1\n" + "s9,PEK,0.1\n" * 7 + "s1,VELISK,0.2\n" + "s1,LEVISK,0.1\n")
+    page = tmp_path / "report.html"
+    done = call("rerank", *files, "-o", tmp_path / "best.mztab", "--html", page)
+    assert done.return_value == 1
+    assert f"wrote {page}" in done.stderr
+    html = page.read_text()
+    assert "Peptides of run.mgf, reranked" in html
+    assert (
+        "3 spectra, 3 with candidates (7 in all), ranked by hyperscore; the first choice changed for 2 (66.7%)." in html
+    )
+    assert "other.csv:5: unknown residue &#x27;U&#x27;" in html
+    assert "and 3 more" in html
+    assert '<option value="0">' in html
+    assert "s1: ELVISK, was EVLISK" in html
+    assert html.count("<svg") == 1 + 3  # M[Oxidation]AGIK's rival; ELVISK's former first and two more rivals
+    assert "ELVISK (right)" in html
+    assert "the engines&#x27; first (wrong)" in html
+    assert "http://" not in html.replace("http://www.w3.org", "")
+    call("rerank", *files, "-o", tmp_path / "best.mztab", "--method", "engine:bad", "--html", page)
+    assert "None changed." in page.read_text()
+
+
+def test_a_reranking_of_nothing_is_reported(files, tmp_path):
+    (tmp_path / "few.csv").write_text("spectrum_id,denovo_seq,peptide_score\ns0,,0.5\ns1,PEK,0.5\n")
+    page, out = tmp_path / "report.html", tmp_path / "best.mztab"
+    call("rerank", *files[:2], "--engine", f"few={tmp_path / 'few.csv'}", "-o", out, "--html", page)
+    assert "3 spectra, 1 with candidates (1 in all)" in page.read_text()
+
+
 @pytest.mark.parametrize(
     ("extra", "said"),
     [
         (["--engine", "x"], "expected NAME=FILE"),
         (["--engine", "bad=y.csv"], "names 'bad' twice"),
-        (["--columns", "nobody:score=p"], "'nobody': no such engine"),
-        (["--fixed", "C"], "'C': no such engine or residue"),
+        (["--columns", "nobody:score=p"], "nobody:…: no such engine; given are bad, good"),
+        (["--columns", "bad:scor=p"], "NAME one of spectrum"),
+        (["--engine", "spectra=x.csv"], "choose another name"),
+        (["--fixed", "C"], "'C': no such residue; modified ones are C.57.021"),
         (["--method", "best"], "no method 'best'"),
         (["--tolerance", "wide"], "20ppm"),
         (["--method", "lightgbm"], "--model"),

@@ -235,25 +235,10 @@ def test_practice_can_not_be_passed_without_the_spectrum():
     assert sum(r[0].id == p.key for r, p in zip(out, peptides)) < 300 * 0.25
 
 
-def test_trees_learn_and_are_kept(three, tmp_path):
-    pytest.importorskip("lightgbm")
-    rankings = practice([s for seed in range(4) for s in three], 8)
-    truths = [r.query.content.peptide for r in rankings]
-    trees = Boosted.fit(rankings, truths, (), rounds=20)
-    out = reranker(trees, "trees").batch(rankings)
-    assert sum(r[0].id == t.key for r, t in zip(out, truths)) >= 9
-    trees.save(tmp_path / "m.txt")
-    setting = Setting((), rankings, model=str(tmp_path / "m.txt"))
-    assert [r.ids for r in stage("lightgbm", setting).batch(rankings)] == [r.ids for r in out]
-    with pytest.raises(InputError, match="other features"):
-        Boosted.load(tmp_path / "m.txt", ("a",))
-    with pytest.raises(InputError, match="both kinds"):
-        Boosted.fit([r[:0] for r in rankings], truths, ())
-
-
 def test_packages_that_are_absent_are_named(monkeypatch, tmp_path, three):
     for module, call in (
         ("lightgbm", lambda: Boosted.fit([], [], ())),
+        ("lightgbm", lambda: Boosted.load("trees.json", ())),
         ("pyteomics.mgf", lambda: list(read_spectra(tmp_path / "a.mgf"))),
         ("lxml", lambda: list(read_spectra(tmp_path / "a.mzml"))),
     ):

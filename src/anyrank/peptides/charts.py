@@ -32,12 +32,12 @@ def mirrored(
     shown = spectrum.prepared(peaks=200, precursor=0.0)
     top = float(shown.intensity.max()) if len(shown) else 1.0
     high = float(shown.mz.max()) if len(shown) else 100.0
-    middle = 74.0 + _TALL
+    middle = 86.0 + _TALL
 
     def x(mz: float) -> float:
         return _LEFT + (_RIGHT - _LEFT) * mz / (high * 1.02)
 
-    ground = middle + _TALL + (76 if below else 24)
+    ground = middle + _TALL + (86 if below else 24)
     marks = [line(_LEFT, middle, _RIGHT, middle, "zero"), text(_RIGHT, ground, "m/z", "note", "end")]
     for v in ticks(0, high, 10):
         marks.append(text(x(v), ground, f"{v:g}", "tick", "middle"))
@@ -60,10 +60,10 @@ def mirrored(
                 taken.append(at)
                 drawn.append(text(at, middle + sign * (tall + 6) + (9 if sign > 0 else 0), name, "tick halo", "middle"))
         marks += drawn[::-1]
-        marks += _ladder(said, found, 30.0 if sign < 0 else middle + _TALL + 44)
+        marks += _ladder(said, found, 42.0 if sign < 0 else middle + _TALL + 54)
     return svg(
         f"Spectrum {spectrum.name} by {above[1]}" + (f" and {below[1]}" if below else ""),
-        WIDTH, middle + _TALL + (88 if below else 36), *marks,
+        WIDTH, middle + _TALL + (98 if below else 36), *marks,
     )  # fmt: skip
 
 
@@ -80,7 +80,8 @@ def ion_names(found: Match) -> dict[int, str]:
 
 
 def _ladder(said: tuple[str, Peptide], found: Match, y: float) -> list[str]:
-    """The sequence with a tick where the peptide was seen to break: up for y ions, down for b ions."""
+    """The sequence with a tick where the peptide was seen to break: up for y ions, down for b ions; modified residues
+    have their mass above them in whole Da."""
     peptide = said[1]
     step = min(24.0, (_RIGHT - 300) / max(len(peptide), 1))
     marks = [text(_LEFT, y, said[0], "note", most=34)]
@@ -91,7 +92,7 @@ def _ladder(said: tuple[str, Peptide], found: Match, y: float) -> list[str]:
         at = 280 + step * i
         marks.append(text(at, y, token[0], "strong", "middle"))
         if len(token) > 1:
-            marks.append(text(at, y - 14, token[1:], "tick", "middle"))
+            marks.append(text(at, y - 22, f"{float(token[1:]):+.0f}", "tick", "middle"))
         if i < len(peptide) - 1:
             if after[i]:
                 marks.append(tag("rect", x=at + step / 2 - 1, y=y - 18, width=2, height=13, class_="win"))

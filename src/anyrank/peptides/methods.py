@@ -38,8 +38,8 @@ def _boosted(s: Setting) -> Judge:
     from .boosted import Boosted
 
     if s.model is None:
-        raise InputError("the method lightgbm needs a trained model: --model FILE")
-    return Boosted.load(s.model, s.engines, s.tolerance)
+        raise InputError("the method lightgbm needs trained trees: --model FILE (see 'anyrank peptides train')")
+    return Boosted.load(s.model, s.engines)
 
 
 def _ranknovo(s: Setting) -> Judge:

@@ -16,6 +16,11 @@ from .matching import NARROW, Tolerance
 
 SPECTRA = 40
 """At most so many annotated spectra are put into a report."""
+IONS = (
+    '<p class="key"><span><i style="background:var(--accent)"></i>y ions</span>'
+    '<span><i style="background:var(--loss)"></i>b ions</span>'
+    "<span>heights are square roots of intensities</span></p>"
+)
 
 
 def page(
@@ -38,15 +43,16 @@ def page(
     keys = "".join(
         tag("span", tag("i", style=f"background:{colour(i)}"), esc(name)) for i, name in enumerate(tables)
     )  # fmt: skip
-    ions = (
-        '<span><i style="background:var(--accent)"></i>y ions</span>'
-        '<span><i style="background:var(--loss)"></i>b ions</span>'
-    )
     parts = [
         ("Quality", _quality(values, bounds)),
         ("Precision against coverage", curves(tables) + tag("p", keys, class_="key")),
-        (f"Spectra, by {method}", _spectra(ranked, tolerance) + tag("p", ions, class_="key")),
+        (f"Spectra, by {method}", _spectra(ranked, tolerance) + IONS),
     ]
+    return shell(title, lead, parts)
+
+
+def shell(title: str, lead: str, parts: Sequence[tuple[str, str]]) -> str:
+    """A page of parts, each a heading and its markup: one HTML file that needs nothing else."""
     sections = "\n".join(tag("section", tag("h2", esc(name)), inside) for name, inside in parts)
     html, script = (
         files(base.__package__ or "").joinpath(f"report.{kind}").read_text("utf-8") for kind in ("html", "js")
@@ -95,6 +101,11 @@ def _spectra(ranked: Sequence[Ranking], tolerance: Tolerance) -> str:
         drawn[f"{r.query.id}: {best.content}, {verdict}"] = mirrored(
             r.query.content, (said, best.content), rival, tolerance
         )
+    return one_of(drawn)
+
+
+def one_of(drawn: Mapping[str, str]) -> str:
+    """A menu of the names, and under it the markup of the one chosen."""
     menu = tag(
         "select", *(tag("option", esc(k, 110), value=i) for i, k in enumerate(drawn)), data_shows="spectra", id="menu"
     )
