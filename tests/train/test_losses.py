@@ -104,6 +104,32 @@ def test_ranklist_margin_and_weights_choose_pairs():
     assert float(L.ranklist(s, LIST, weights=[0.5, 0.25])) == pytest.approx(closed)
 
 
+def test_ccc_is_pearsons_times_how_near_scale_and_offset_are():
+    s, y = torch.tensor([[1.0, 2.0, 3.0]], dtype=torch.float64), torch.tensor([[2.0, 1.0, 3.0]], dtype=torch.float64)
+    assert float(L.ccc(s, y)) == pytest.approx(1 / 2)  # cov 1/3, variances 2/3
+    assert float(L.ccc(s + 1, y)) == pytest.approx(5 / 7)
+    assert float(L.ccc(2 * s, s)) == pytest.approx(7 / 11)
+    assert float(L.ccc(s, s)) == pytest.approx(0, abs=1e-12)
+    assert float(L.ccc(-s, s - 4)) == pytest.approx(2)
+    made = torch.Generator().manual_seed(3)
+    for _ in range(20):
+        s, y = torch.randn(2, 7, generator=made, dtype=torch.float64) * 3 + 1
+        rho = float(torch.corrcoef(torch.stack([s, y]))[0, 1])
+        v, u = float(s.std() / y.std()), float((s.mean() - y.mean()) / (s.var(False) * y.var(False)).sqrt().sqrt())
+        assert float(L.ccc(s[None], y[None])) == pytest.approx(1 - 2 * rho / (v + 1 / v + u**2))  # Lin's rho C_b
+        assert float(L.ccc(5 * s[None] + 2, 5 * y[None] + 2)) == pytest.approx(float(L.ccc(s[None], y[None])))
+
+
+def test_ccc_counts_groups_whose_labels_vary():
+    one = torch.tensor([[1.0, 2.0, 3.0]]), torch.tensor([[2.0, 1.0, 3.0]])
+    alike = torch.tensor([[5.0, 1.0, 0.0]]), torch.tensor([[1.0, 1.0, 1.0]])
+    both = [torch.cat(pair).requires_grad_() for pair in zip(one, alike)]
+    loss = L.ccc(*both)
+    loss.backward()
+    assert loss.item() == pytest.approx(0.5)
+    assert not both[0].grad[1].any()
+
+
 def tau(one, other):
     signs = [(m[:, None] - m[None, :]).sign() for m in (one, other)]
     return float((signs[0] * signs[1]).sum()) / (len(one) * (len(one) - 1))

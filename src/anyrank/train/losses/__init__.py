@@ -5,7 +5,8 @@ grades, or a teacher's scores. The mask [batch, n] is True where a candidate is 
 unequal size, blind to the order of the candidates, finite in value and gradient for any score to 1e4, and 0 (with a
 zero gradient) where there is nothing to compare. Each is the mean over the groups that have something to compare, and
 says how it is taken within a group. Bind parameters with functools.partial; add one of your own as a function and try
-it with ``anyrank.testing.check_loss``.
+it with ``anyrank.testing.check_loss``. A loss with a parameter ``epoch`` is told it in a training (from 0, with its
+fraction), so that any parameter may follow a schedule: RankList's skips do (``grow``).
 
 ``LOSSES`` has them by name. Beside it stand the losses over tokens (``language``), ``in_batch`` (any loss over the
 whole batch's score matrix), ``per_group`` and RankList's ``skip_schedule``.
@@ -38,7 +39,7 @@ from .pairwise import (
     ranknet_squares,
     ranknet_weighted,
 )
-from .pointwise import binary_cross_entropy, mse
+from .pointwise import binary_cross_entropy, ccc, mse
 from .shared import Loss, per_group
 
 LOSSES: dict[str, Loss] = {
@@ -48,6 +49,7 @@ LOSSES: dict[str, Loss] = {
     "approx_ndcg": approx_ndcg,
     "binary_cross_entropy": binary_cross_entropy,
     "brio": brio,
+    "ccc": ccc,
     "hinge": hinge,
     "infonce": infonce,
     "kl_distillation": kl_distillation,

@@ -2,7 +2,7 @@
 
 Mean over the candidates of a group, then over the groups, so that a long group weighs no more than a short one (where
 all groups are of one length it is the plain mean). They say what a score means, where pairwise and listwise losses
-say only which is the higher.
+say only which is the higher. ``ccc`` looks at a group as a whole, to the same end.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor
 
-from .shared import averaged, ready
+from .shared import averaged, better, over_groups, ready
 
 
 def binary_cross_entropy(
@@ -47,3 +47,27 @@ def mse(scores: Tensor, labels: Tensor, mask: Tensor | None = None) -> Tensor:
     """
     s, y, real = ready(scores, labels, mask)
     return averaged((s - y).square(), real)
+
+
+def ccc(scores: Tensor, labels: Tensor, mask: Tensor | None = None) -> Tensor:
+    """1 - the concordance correlation coefficient of scores and labels, mean over groups (Lin, Biometrics 1989).
+
+    CCC = 2 cov(s, y) / (var s + var y + (mean s - mean y)^2), moments over the candidates of a group divided by their
+    number: Pearson's correlation, less where scale or offset differ. The regression that RankList is compared with
+    (arXiv 2508.09826). From 0 (each score is its label) to 2; ``mse`` has the same least point, but its size is that of
+    the labels' unit, squared, and a group whose labels vary little counts little. Groups of one label have no
+    correlation and count nowhere.
+
+    >>> import torch
+    >>> s, y = torch.tensor([[1., 2., 3.]]), torch.tensor([[2., 1., 3.]])
+    >>> round(float(ccc(s, y)), 6), round(float(ccc(s + 1, y)), 6)
+    (0.5, 0.714286)
+    """
+    s, y, real = ready(scores, labels, mask)
+    size = real.sum(1).clamp(min=1)
+    mean_s, mean_y = s.sum(1) / size, y.sum(1) / size
+    off_s, off_y = ((v - m[:, None]).masked_fill(~real, 0) for v, m in ((s, mean_s), (y, mean_y)))
+    shared = 2 * (off_s * off_y).sum(1)
+    spread = off_s.square().sum(1) + off_y.square().sum(1) + size * (mean_s - mean_y).square()
+    counts = better(y, real).flatten(1).any(1)
+    return over_groups(1 - shared / spread.masked_fill(~counts, 1), counts)
