@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from ..core.errors import InputError
-from .ragged import chunks, counts, filled, gathered, limit
+from .ragged import chunks, counts, filled, gathered, limit, longer
 
 MODES = {"mean": "pooling_mode_mean_tokens", "cls": "pooling_mode_cls_token"}
 
@@ -79,6 +79,12 @@ class BiEncoder(nn.Module):  # type: ignore[misc,unused-ignore]
             "chunks": chunks(self.tokenizer, flat, None, self.max_length),
             "mask": counts(texts),
         }
+
+    def cut(self, queries: Sequence[str], texts: Sequence[Sequence[str]]) -> list[int]:
+        """How many texts of each group lose tokens to ``max_length``, the query counted in."""
+        return [
+            sum(longer(self.tokenizer, [q, *t], None, self.max_length)) for q, t in zip(queries, texts, strict=True)
+        ]
 
     def forward(
         self, asked: Sequence[Mapping[str, Tensor]], chunks: Sequence[Mapping[str, Tensor]], mask: Tensor

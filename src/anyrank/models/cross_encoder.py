@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from .ragged import chunks, counts, exact, filled, gathered, limit
+from .ragged import chunks, counts, exact, filled, gathered, limit, longer
 
 
 class CrossEncoder(nn.Module):  # type: ignore[misc,unused-ignore]
@@ -66,6 +66,12 @@ class CrossEncoder(nn.Module):  # type: ignore[misc,unused-ignore]
         first = [q for q, group in zip(queries, texts, strict=True) for _ in group]
         second = [text for group in texts for text in group]
         return {"chunks": chunks(self.tokenizer, first, second, self.max_length), "mask": counts(texts)}
+
+    def cut(self, queries: Sequence[str], texts: Sequence[Sequence[str]]) -> list[int]:
+        """How many texts of each group lose tokens to ``max_length``, or have their query cut."""
+        return [
+            sum(longer(self.tokenizer, [q] * len(t), t, self.max_length)) for q, t in zip(queries, texts, strict=True)
+        ]
 
     def forward(self, chunks: Sequence[Mapping[str, Tensor]], mask: Tensor) -> Tensor:
         """Scores [B, n], 0 where ``mask`` is False."""

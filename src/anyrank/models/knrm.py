@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from .ragged import chunks, counts, filled, gathered
+from .ragged import chunks, counts, filled, gathered, longer
 
 MU = (1.0, 0.9, 0.7, 0.5, 0.3, 0.1, -0.1, -0.3, -0.5, -0.7, -0.9)
 SIGMA = (0.001, *[0.1] * 10)
@@ -72,6 +72,11 @@ class KNRM(nn.Module):  # type: ignore[misc,unused-ignore]
             "chunks": chunks(self.tokenizer, flat, None, self.max_length),
             "mask": counts(texts),
         }
+
+    def cut(self, queries: Sequence[str], texts: Sequence[Sequence[str]]) -> list[int]:
+        """How many texts of each group lose tokens to ``max_length``, the query counted in."""
+        asked = longer(self.tokenizer, queries, None, self.max_length, special=False)
+        return [q + sum(longer(self.tokenizer, t, None, self.max_length)) for q, t in zip(asked, texts, strict=True)]
 
     def forward(self, asked: Mapping[str, Tensor], chunks: Sequence[Mapping[str, Tensor]], mask: Tensor) -> Tensor:
         """Scores [B, n], 0 where ``mask`` is False."""

@@ -43,6 +43,19 @@ def chunks(tokenizer: Any, first: Sequence[str], second: Sequence[str] | None, l
     return out
 
 
+def longer(
+    tokenizer: Any, first: Sequence[str], second: Sequence[str] | None, length: int, special: bool = True
+) -> list[bool]:
+    """Which texts, or pairs of texts, are longer than ``length`` tokens, so that ``chunks`` cuts them."""
+    if not first:
+        return []
+    given = tokenizer(
+        list(first), None if second is None else list(second), add_special_tokens=special, truncation=False,
+        verbose=False,
+    )  # fmt: skip
+    return [len(ids) > length for ids in given["input_ids"]]
+
+
 def gathered(parts: Sequence[Tensor], rows: Sequence[Tensor]) -> Tensor:
     """The chunks' results in the order of the texts, in single precision."""
     values = torch.cat([p.float() for p in parts])

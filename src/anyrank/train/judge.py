@@ -16,7 +16,8 @@ from .validation import scores
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ModelJudge:
-    """The scores of a model of `anyrank.models`, as it is now: ``bm25 % 100 >> Rerank(ModelJudge(model))``.
+    """The scores of a model of `anyrank.models`, as it is now: ``bm25 % 100 >> Rerank(ModelJudge(model))``. Texts that
+    lose tokens to its ``max_length`` are counted as truncated.
 
     Raises InputError where a query or a candidate is not text.
     """
@@ -32,4 +33,5 @@ class ModelJudge:
                     raise InputError(f"query {query.id!r}: {type(content).__name__} where the model reads text")
             asked.append(Group(query.content, tuple(str(c.content) for c in members), (0.0,) * len(members), query.id))
         found = scores(self.model, asked, self.bf16)
-        return [Judgement(values, Usage(calls=len(values))) for values in found]
+        cut = self.model.cut([g.query for g in asked], [g.texts for g in asked])
+        return [Judgement(values, Usage(len(values), truncated=lost)) for values, lost in zip(found, cut, strict=True)]
