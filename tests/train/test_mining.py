@@ -97,6 +97,23 @@ def test_mined_groups():
     assert (two.labels, two.priors) == ((1.0, 0.0, 0.0), (2.0, 5.0, 3.0))
 
 
+def test_queries_left_out_are_counted_by_reason(caplog):
+    run = [ranked([5.0, 4.0], "good"), ranked([1.0], "alone"), ranked([1.0, 0.0], "unjudged"), ranked([1.0], "absent"),
+           ranked([3.0, 2.9], "near"), ranked([1.0, 0.5], "bad")]  # fmt: skip
+    qrels = {"good": {"0": 1}, "alone": {"0": 1}, "absent": {"gone": 1}, "near": {"0": 1}, "bad": {"0": 0}}
+    reasons = {}
+    (group,) = mined(run, qrels, 2, Rules(absolute=0.5), left_out=reasons)
+    assert group.id == "good"
+    assert reasons == {
+        "no other document was found": ["alone"], "no relevant document is judged": ["unjudged", "bad"],
+        "no text of a relevant document is at hand": ["absent"], "no other document obeys the rules": ["near"],
+    }  # fmt: skip
+    assert "2 queries are left out, no relevant document is judged: unjudged, bad" in caplog.text
+    caplog.clear()
+    assert len(list(mined(run[:1], qrels, 2))) == 1
+    assert not caplog.records
+
+
 def test_draws_are_fixed_by_seed_epoch_and_query():
     run = [ranked(list(np.linspace(0, 1, 40)), q) for q in ("a", "b")]
     qrels = {q: {"39": 1} for q in ("a", "b")}
@@ -249,6 +266,8 @@ def test_the_positive_is_among_the_two_nearest_and_near():
     assert dual_consistent(similarity).tolist() == [True, False, False]
     assert dual_consistent(similarity, threshold=0.2).tolist() == [True, False, True]
     assert dual_consistent([[0.9, 0.9, 0.9]] * 3).tolist() == [True] * 3
+    published = np.diag([0.98, 0.69, 0.25])  # what the release's page shows as kept, kept, dropped
+    assert dual_consistent(published).tolist() == [True, True, False]
 
 
 class Words:

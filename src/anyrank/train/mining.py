@@ -5,6 +5,7 @@ The rules are those of sentence-transformers' ``mine_hard_negatives``, and one m
 
 from __future__ import annotations
 
+import logging
 import math
 import zlib
 from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -18,6 +19,8 @@ from ..core.types import Candidate, Ranking
 from .group import Group
 from .sampling import Sampler, Top
 from .triples import Texts
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,20 +111,24 @@ def mined(
     documents: Texts | None = None,
     seed: int = 0,
     epoch: int = 0,
+    left_out: dict[str, list[str]] | None = None,
 ) -> Iterator[Group]:
     """A group a query: its relevant documents labelled by grade, and up to ``n`` negatives (label 0) that obey
-    ``rules``, drawn by ``sampler``; a query with no positive at hand or no negative is left out.
+    ``rules``, drawn by ``sampler``; a query with no positive at hand or no negative is left out. At the end these are
+    counted in the log; a dict given as ``left_out`` gets their ids, by reason, as they are met.
 
     Texts of positives that a ranking lacks come from ``documents``. ``exclude`` {query id: ids}, as from ``doubted``.
     The draw is fixed by seed, epoch and query id. Priors are the ranking's scores (its lowest for what it lacks).
     """
+    lost: dict[str, list[str]] = {} if left_out is None else left_out
     for ranking in rankings:
         id = ranking.query.id
         grades = {i: g for i, g in qrels.get(id, {}).items() if g > 0}
         allowed = negatives(ranking, grades, rules, (exclude or {}).get(id, ()))
         there = [c for c in ranking if c.id in grades]
         absent = [i for i in grades if i in (documents or {}) and i not in {c.id for c in there}]
-        if not allowed or not (there or absent):
+        if why := _lacks(bool(grades), bool(there or absent), len(ranking) > len(there), bool(allowed)):
+            lost.setdefault(why, []).append(id)
             continue
         lowest = min(ranking.scores)
         there += [Candidate(i, documents[i], lowest) for i in absent if documents]
@@ -129,6 +136,19 @@ def mined(
         drawn = [allowed[i] for i in sampler([c.score for c in allowed], n, rng)]
         found = (*there, *drawn)
         yield Group.of(ranking.query, found, [float(grades.get(c.id, 0)) for c in found])
+    for why, ids in lost.items():
+        log.warning("%d queries are left out, %s: %s%s", len(ids), why, ", ".join(ids[:3]), ", …" * (len(ids) > 3))
+
+
+def _lacks(judged: bool, at_hand: bool, others: bool, allowed: bool) -> str:
+    """Why a query can't be trained on; "" where it can."""
+    if not judged:
+        return "no relevant document is judged"
+    if not at_hand:
+        return "no text of a relevant document is at hand"
+    if not others:
+        return "no other document was found"
+    return "" if allowed else "no other document obeys the rules"
 
 
 def per_positive(group: Group) -> Iterator[Group]:
