@@ -297,6 +297,39 @@ def test_data_and_folders_that_do_not_fit(words, tmp_path):
         train(recipe(tmp_path / "out"), train=given[1:], model=fresh(words), resume=True)
 
 
+def test_other_validation_data_is_another_training(words, tmp_path):
+    given, how = groups(4), recipe(tmp_path, optimiser=Optimiser(batch=4, steps=1))
+    valid, other = groups(3, seed=1), groups(3, seed=2)
+    grades = {g.id: {"0": 1} for g in valid}
+    train(how, train=given, valid=valid, qrels=grades, model=fresh(words))
+    again = partial(train, how, train=given, model=fresh(words), resume=True)
+    for changes, what in (
+        ({"valid": other, "qrels": grades}, "the validation data changed"),
+        ({"valid": None, "qrels": grades}, "the validation data changed"),
+        ({"valid": valid, "qrels": grades | {"q0": {"0": 2}}}, "the judgements changed"),
+        ({"valid": valid}, "the judgements changed"),
+    ):
+        with pytest.raises(InputError, match=f"another training: {what}"):
+            again(**changes)
+    again(valid=valid, qrels=dict(reversed(grades.items())))
+
+
+def test_a_sum_of_measures_chooses_the_checkpoint(words, tmp_path):
+    valid = [Group("q", ("a", "b", "c"), (0.0, 0.0, 1.0), "q1"), Group("r", ("a", "b"), (1.0, 0.0), "q2")]
+    measures = Check(measure=("nDCG@10 + RR", "R@1")).measures
+    assert measures == Check(measure="nDCG@10 + RR + R@1").measures == ("nDCG@10", "RR", "R@1")
+    validation = Validation(valid, measures)
+    found = validation(lambda groups: [[3.0, 2.0, 1.0], [1.0, 0.0]])
+    assert found == pytest.approx((0.5 + 1) / 2 + (1 / 3 + 1) / 2 + (0 + 1) / 2)
+    assert Validation(valid, ("RR",))(lambda groups: [[3.0, 2.0, 1.0], [1.0, 0.0]]) == pytest.approx(2 / 3)
+    how = recipe(tmp_path / "a", check=Check(measure="nDCG@10 + RR"), optimiser=Optimiser(batch=4, steps=2))
+    done = train(how, train=groups(4), valid=groups(4), model=fresh(words))
+    assert done.effect.measures == ("nDCG@10", "RR")
+    for bad, says in (("nDCG@10 +", "expected names, with"), ("nDCG@10 + Rcall@5", "no measure 'Rcall'")):
+        with pytest.raises(InputError, match=says):
+            train(recipe(tmp_path / "b", check=Check(measure=bad)), train=groups(4), valid=valid, model=fresh(words))
+
+
 def test_unfinished_checkpoints_are_passed_over(tmp_path):
     for step in (9, 10, 11):
         (tmp_path / f"checkpoint-{step}").mkdir()
@@ -341,3 +374,22 @@ def test_a_model_is_a_judge(words):
     assert [int(c.id) for c in Rerank(ModelJudge(model))(ranking)] == sorted(range(4), key=lambda i: -mine[i])
     with pytest.raises(InputError, match="query 'a': int where the model reads text"):
         ModelJudge(model)([(Query("a", 3), members)])
+
+
+def test_a_judge_counts_what_it_cuts(words):
+    from anyrank.models.bi_encoder import BiEncoder
+
+    long, short = "lift drag wing flow heat plate shock", "lift"
+    asked = [
+        (Query("a", "wing"), [Candidate("0", long), Candidate("1", short)]),
+        (Query("b", long), [Candidate("0", "x")]),
+    ]
+    for kind, lost in ((CrossEncoder, [1, 1]), (BiEncoder, [1, 1])):
+        model = kind.from_config(SHAPE, words, max_length=6)
+        assert [j.usage.truncated for j in ModelJudge(model)(asked)] == lost
+        (batch,) = model.features(["wing"], [[long, short]])["chunks"]
+        assert batch["attention_mask"].sum(1).tolist()[0] == 6
+    model = KNRM.from_config({"width": 16}, words, max_length=6)
+    assert [j.usage.truncated for j in ModelJudge(model)(asked)] == [1, 1]
+    assert [j.usage.truncated for j in ModelJudge(fresh(words))(asked)] == [0, 0]
+    assert Rerank(ModelJudge(model))(Ranking(Query("a", "wing"), tuple(asked[0][1]))).cost.usage.truncated == 1

@@ -90,6 +90,14 @@ def test_mistakes_are_named_with_their_line(tmp_path, text, line, message):
     assert f"recipe.yaml:{line}: " in str(caught.value)
 
 
+def test_measures_are_a_text_or_a_list(tmp_path):
+    for said in ("nDCG@10 + AP@1000 + R@10", "[nDCG@10, AP@1000, R@10]"):
+        recipe = read_recipe(written(tmp_path, f"out: a\ncheck: {{measure: {said}}}"))
+        assert recipe.check.measures == ("nDCG@10", "AP@1000", "R@10")
+    with pytest.raises(InputError, match=r"check\.measure: expected a text, found \{'a': 1\}"):
+        read_recipe(written(tmp_path, "out: a\ncheck: {measure: {a: 1}}"))
+
+
 def test_an_empty_file(tmp_path):
     with pytest.raises(InputError, match="the file is empty"):
         read_recipe(written(tmp_path, ""))

@@ -22,6 +22,7 @@ from transformers.integrations import TensorBoardCallback
 from transformers.trainer_callback import PrinterCallback, TrainerState
 
 from .batches import Batches
+from .drawing import DrawFn
 from .group import Group
 from .recipe import Recipe
 from .validation import Validation
@@ -36,15 +37,17 @@ Score = Callable[[Sequence[Group]], Sequence[Sequence[float]]]
 
 
 class Loop(Trainer):  # type: ignore[misc,unused-ignore]
-    """A training of ``model`` on groups, in the recipe's folder. ``collate`` makes a batch of groups, ``objective`` a
-    loss of (model, batch, epoch); ``validation`` judges by ``score``. `run` trains and resumes."""
+    """A training of ``model`` on groups, in the recipe's folder. ``draw`` takes from a group what an epoch trains on,
+    ``collate`` makes a batch of groups, ``objective`` a loss of (model, batch, epoch); ``validation`` judges by
+    ``score``. `run` trains and resumes."""
 
     def __init__(
         self, model: Any, recipe: Recipe, train: Sequence[Group], collate: Callable[[Sequence[Group]], dict[str, Any]],
         objective: Callable[[Any, Mapping[str, Any], float], Tensor], validation: Validation | None = None,
-        score: Score | None = None, progress: bool = False,
+        score: Score | None = None, progress: bool = False, draw: DrawFn | None = None,
     ) -> None:  # fmt: skip
         self.objective = objective
+        self.draw = draw
         self.validation = validation
         self.score = score
         self.batches = Batches(train, recipe.optimiser.batch, recipe.seed)
@@ -58,8 +61,15 @@ class Loop(Trainer):  # type: ignore[misc,unused-ignore]
         self.model_accepts_loss_kwargs = False
 
     def get_train_dataloader(self) -> Any:
-        loader = DataLoader(self.train_dataset, batch_sampler=self.batches, collate_fn=self.data_collator)
+        loader = DataLoader(self.train_dataset, batch_sampler=self.batches, collate_fn=self.collated)
         return self.accelerator.prepare(loader)
+
+    def collated(self, groups: Sequence[Group]) -> dict[str, Any]:
+        """A batch of the epoch that is running."""
+        batch: dict[str, Any] = self.data_collator(
+            groups if self.draw is None else [self.draw(g, self.batches.epoch) for g in groups]
+        )
+        return batch
 
     def compute_loss(self, model: Any, inputs: Mapping[str, Any], *_: Any, **__: Any) -> Tensor:
         return self.objective(model, inputs, float(self.state.epoch or 0.0))
@@ -67,7 +77,7 @@ class Loop(Trainer):  # type: ignore[misc,unused-ignore]
     def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
         assert self.validation is not None
         assert self.score is not None
-        found = {f"eval_{self.validation.measure}": self.validation(self.score)}
+        found = {f"eval_{self.validation.name}": self.validation(self.score)}
         self.log(dict(found))
         self.control: Any = self.callback_handler.on_evaluate(self.args, self.state, self.control, found)
         return found
@@ -99,7 +109,7 @@ def settings(recipe: Recipe, batches: int, validation: Validation | None, progre
         }
         more = {name: value for name, value in asked.items() if value}
     if validation is not None:
-        more |= {"load_best_model_at_end": True, "metric_for_best_model": f"eval_{validation.measure}",
+        more |= {"load_best_model_at_end": True, "metric_for_best_model": f"eval_{validation.name}",
                 "greater_is_better": True, "eval_strategy": when, "eval_steps": check.every or None}  # fmt: skip
     return TrainingArguments(
         output_dir=str(Path(recipe.out) / "checkpoints"), seed=recipe.seed, data_seed=recipe.seed, learning_rate=o.rate,

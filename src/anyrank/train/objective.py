@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from itertools import product
 from typing import Any
 
 import torch
@@ -12,8 +15,8 @@ from torch import Tensor
 from .group import Group
 from .losses import in_batch, per_group
 
-LossFn = Callable[[Tensor, Tensor, Tensor], Tensor]
-"""(scores [B, n], labels [B, n], mask [B, n]) -> scalar."""
+LossFn = Callable[..., Tensor]
+"""(scores [B, n], labels [B, n], mask [B, n]) -> scalar; one with a parameter ``epoch`` is told it."""
 Weigh = Callable[[Sequence[Group], float], Sequence[float]]
 """A weight for each group of a batch, by the epoch (with its fraction)."""
 
@@ -42,24 +45,38 @@ class Objective:
         """The loss of scores."""
         weights = [1.0] if self.weigh is None else list(self.weigh(groups, epoch))
         if all(w == 1 for w in weights):  # a curriculum that is over: plain training, to the last digit
-            return self.total(scores, labels, mask)
+            return self.total(scores, labels, mask, epoch)
         if not self.by_group:
-            return self.total(scores, labels, mask) * (sum(weights) / len(weights))
-        return (per_group(self.total, scores, labels, mask) * scores.new_tensor(weights)).mean()
+            return self.total(scores, labels, mask, epoch) * (sum(weights) / len(weights))
+        each = per_group(partial(self.total, epoch=epoch), scores, labels, mask)
+        return (each * scores.new_tensor(weights)).mean()
 
-    def total(self, scores: Tensor, labels: Tensor, mask: Tensor) -> Tensor:
+    def total(self, scores: Tensor, labels: Tensor, mask: Tensor, epoch: float) -> Tensor:
         """The sum of the losses."""
-        parts = [weight * loss(scores, labels, mask) for weight, loss in self.losses]
+        parts = [w * loss(scores, labels, mask, **({"epoch": epoch} if _asks(loss) else {})) for w, loss in self.losses]
         return parts[0] if len(parts) == 1 else torch.stack(parts).sum()
 
     def compares(self, group: Group) -> bool:
-        """Whether the losses find anything to compare in a group: they pull at its scores, set one way or the other."""
+        """Whether the losses find anything to compare in a group, at the start or at last: they pull at its scores, set
+        one way or the other."""
         labels = torch.tensor([group.labels])
-        for step in (0.0137, -0.0137):
+        for epoch, step in product((0.0, LATE), (0.0137, -0.0137)):
             scores = (step * torch.arange(labels.shape[1]))[None].requires_grad_()
-            value = self.total(scores, labels, torch.ones_like(labels, dtype=torch.bool))
+            value = self.total(scores, labels, torch.ones_like(labels, dtype=torch.bool), epoch)
             if value.requires_grad and bool(torch.autograd.grad(value, scores)[0].any()):
                 return True
+        return False
+
+
+LATE = 1e6
+"""An epoch after the end of any schedule."""
+
+
+def _asks(loss: LossFn) -> bool:
+    """Whether a loss has a parameter ``epoch``."""
+    try:
+        return "epoch" in inspect.signature(loss).parameters
+    except (TypeError, ValueError):  # made in C, without a signature
         return False
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ..core.errors import InputError
+from .drawing import Draw
 from .strict import read
 
 
@@ -35,7 +36,8 @@ class Model:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Data:
     """Files of groups (JSONL), for training and validation, and judgements for the latter (else its groups' labels).
-    ``about`` and ``licence`` go into the model's card; ``texts`` cuts a group to its first n texts (0: none)."""
+    ``about`` and ``licence`` go into the model's card; ``texts`` cuts a group to its first n texts (0: none); ``draw``
+    takes other negatives from each training group in each epoch (see ``drawing``)."""
 
     train: tuple[str, ...] = ()
     valid: tuple[str, ...] = ()
@@ -43,6 +45,7 @@ class Data:
     about: str = ""
     licence: str = ""
     texts: int = 0
+    draw: Draw = Draw()
 
     def __post_init__(self) -> None:
         _least(self, texts=0)
@@ -119,15 +122,28 @@ class Optimiser:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Check:
-    """Validation: ``measure`` every ``every`` steps (0: after each epoch); after ``patience`` of them without a gain
-    training stops (0: never). The best checkpoint is kept. Without validation data only checkpoints are written."""
+    """Validation: ``measure``, or the sum of several (a list, or "nDCG@10 + AP@1000 + R@10"), every ``every`` steps (0:
+    after each epoch); after ``patience`` of them without a gain training stops (0: never). The best checkpoint is kept.
+    Without validation data only checkpoints are written.
 
-    measure: str = "nDCG@10"
+    >>> Check(measure="nDCG@10 + R@10").measures
+    ('nDCG@10', 'R@10')
+    """
+
+    measure: str | tuple[str, ...] = "nDCG@10"
     every: int = 0
     patience: int = 0
 
     def __post_init__(self) -> None:
         _least(self, every=0, patience=0)
+        if not all(self.measures):
+            raise InputError(f"measure: expected names, with + between them, found {self.measure!r}")
+
+    @property
+    def measures(self) -> tuple[str, ...]:
+        """The names of what is summed."""
+        given = (self.measure,) if isinstance(self.measure, str) else self.measure
+        return tuple(name.strip() for sum in given for name in sum.split("+"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,7 @@ import hashlib
 import inspect
 import json
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -17,13 +17,14 @@ from typing import Any
 from ..core.errors import InputError
 from ..evaluate.evaluation import Evaluation, evaluate
 from ..io.files import atomic
-from ..io.qrels import read_qrels
+from ..io.qrels import Qrels, read_qrels
 from ..models.bi_encoder import BiEncoder
 from ..models.cross_encoder import CrossEncoder
 from ..models.knrm import KNRM
 from .batches import Collate, cut
 from .card import card
 from .curriculum import Curriculum as Weights
+from .drawing import DrawFn
 from .export import Exported, export, unfit
 from .group import Group
 from .groups import read_groups
@@ -54,15 +55,17 @@ def train(
     *,
     train: Sequence[Group] | None = None,
     valid: Sequence[Group] | None = None,
-    qrels: Mapping[str, Mapping[str, int]] | None = None,
+    qrels: Qrels | None = None,
     model: Any = None,
     losses: Sequence[tuple[float, LossFn]] = (),
     weigh: Weigh | None = None,
+    draw: DrawFn | None = None,
     resume: bool = False,
     progress: bool = False,
 ) -> Trained:
     """The training of a recipe. Groups, judgements, a model of `anyrank.models` and losses with their weights may be
-    given in place of what the recipe names; ``weigh`` is a curriculum of one's own.
+    given in place of what the recipe names; ``weigh`` is a curriculum of one's own, ``draw`` (group, epoch) takes from
+    each group what an epoch trains on.
 
     A killed training goes on with ``resume`` from its last checkpoint, to the same weights, bit for bit, as one that
     never stopped (same machine, threads and package versions).
@@ -82,19 +85,22 @@ def train(
         raise InputError("check.patience needs validation groups: data.valid names no file, and none are given")
     if qrels is None and recipe.data.qrels:
         qrels = read_qrels(recipe.data.qrels)
-    validation = Validation(judged, recipe.check.measure, qrels) if judged else None
-    _claim(folder, recipe, groups, resume)
+    validation = Validation(judged, recipe.check.measures, qrels) if judged else None
+    draw = draw or drawing(recipe, groups)
+    _claim(folder, recipe, groups, judged, qrels or {}, resume)
     set_seed(recipe.seed)
-    subject = _subject(recipe, groups, model, losses, weigh)
+    subject = _subject(recipe, groups, model, losses, weigh, draw)
     before = subject.score(judged) if judged else []
-    loop = Loop(subject.module, recipe, groups, subject.collate, subject.objective, validation, subject.score, progress)
+    loop = Loop(
+        subject.module, recipe, groups, subject.collate, subject.objective, validation, subject.score, progress, draw
+    )
     loop.run(resume)
     model, effect = subject.model, None
     if validation:
         runs = {"before": before, "after": subject.score(judged)}
         if all(g.priors for g in judged):
             runs = {"first stage": [list(g.priors) for g in judged], **runs}
-        effect = evaluate({n: validation.run(s) for n, s in runs.items()}, validation.judged, [recipe.check.measure])
+        effect = evaluate({n: validation.run(s) for n, s in runs.items()}, validation.judged, validation.measures)
     model.save(folder)
     exported = None
     if recipe.export.int8 and (reason := unfit(model)):
@@ -118,7 +124,9 @@ class _Subject:
     losses: str
 
 
-def _subject(recipe: Recipe, groups: Sequence[Group], model: Any, losses: Any, weigh: Weigh | None) -> _Subject:
+def _subject(
+    recipe: Recipe, groups: Sequence[Group], model: Any, losses: Any, weigh: Weigh | None, draw: DrawFn | None
+) -> _Subject:
     bf16 = recipe.optimiser.bf16
     if recipe.model.kind == "language":
         if losses or weigh:
@@ -137,9 +145,14 @@ def _subject(recipe: Recipe, groups: Sequence[Group], model: Any, losses: Any, w
     words = " + ".join(f"{weight:g} {name}" for weight, name in said)
     if weigh or recipe.curriculum.difficulty != "none":
         words += "; a curriculum given in Python" if weigh else f"; {recipe.curriculum}"
+    if draw:
+        words += (
+            f"; negatives drawn each epoch: {recipe.data.draw if recipe.data.draw.negatives else 'as given in Python'}"
+        )
     weigh = weigh or weighing(recipe.curriculum, groups)
     objective = Objective(given, weigh, recipe.curriculum.by_group)
-    if not getattr(model, "in_batch", False) and not any(map(objective.compares, groups)):
+    first = groups if draw is None else (draw(g, 0) for g in groups)
+    if not getattr(model, "in_batch", False) and not any(map(objective.compares, first)):
         raise InputError(f"{words}: nothing to compare in any group: give groups texts with different labels")
     return _Subject(model, model, Collate(model), objective, partial(scores, model, bf16=bf16), words)
 
@@ -167,7 +180,7 @@ def named(name: str, options: Mapping[str, Any] = MappingProxyType({})) -> LossF
         near = difflib.get_close_matches(name, LOSSES, 1, 0.4)
         hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(LOSSES)}"
         raise InputError(f"no loss {name!r}: {hint}")
-    known = list(inspect.signature(LOSSES[name]).parameters)[3:]
+    known = [o for o in list(inspect.signature(LOSSES[name]).parameters)[3:] if o != "epoch"]
     if strange := [o for o in options if o not in known]:
         raise InputError(f"the loss {name} has no option {strange[0]!r}: known are {', '.join(known) or 'none'}")
     return partial(LOSSES[name], **options) if options else LOSSES[name]
@@ -186,17 +199,31 @@ def _read(files: Sequence[str]) -> list[Group]:
     return [group for file in files for group in read_groups(file)]
 
 
-def _claim(folder: Path, recipe: Recipe, groups: Sequence[Group], resume: bool) -> None:
-    """Write down what is trained on what, so that only the same training goes on in its folder."""
-    data = hashlib.sha256()
-    for group in groups:
-        data.update(repr(group).encode())
-    mine = json.loads(json.dumps({"recipe": recipe.as_dict(), "groups": len(groups), "sha256": data.hexdigest()}))
+def drawing(recipe: Recipe, groups: Sequence[Group]) -> DrawFn | None:
+    """The recipe's drawing of negatives; None where it has none. Raises InputError where a group has no priors."""
+    if not recipe.data.draw.negatives:
+        return None
+    if lacking := next((g for g in groups if not g.priors), None):
+        raise InputError(f"data.draw needs priors, which the group {lacking.id or lacking.query!r} has not")
+    return partial(recipe.data.draw, seed=recipe.seed)
+
+
+_PARTS = {"sha256": "the data", "valid": "the validation data", "qrels": "the judgements"}
+
+
+def _claim(
+    folder: Path, recipe: Recipe, groups: Sequence[Group], judged: Sequence[Group], qrels: Qrels, resume: bool
+) -> None:
+    """Write down what is trained on what and chosen by what, so that only the same training goes on in its folder."""
+    grades = [(q, sorted(found.items())) for q, found in sorted(qrels.items())]
+    data = {"sha256": _digest(groups), "valid": _digest(judged), "qrels": _digest(grades)}
+    mine = json.loads(json.dumps({"recipe": recipe.as_dict(), "groups": len(groups), **data}))
     file = folder / "training.json"
     if resume and file.is_file():
         kept = json.loads(file.read_text(encoding="utf-8"))
         if kept != mine:
-            changed = [k for k in mine["recipe"] if kept["recipe"].get(k) != mine["recipe"][k]] or ["the data"]
+            changed = [k for k in mine["recipe"] if kept["recipe"].get(k) != mine["recipe"][k]]
+            changed += [name for part, name in _PARTS.items() if not changed and kept.get(part) != mine[part]]
             raise InputError(f"{folder} holds another training: {', '.join(changed)} changed since: choose another out")
         return
     if last_checkpoint(folder / "checkpoints"):
@@ -204,3 +231,10 @@ def _claim(folder: Path, recipe: Recipe, groups: Sequence[Group], resume: bool) 
     folder.mkdir(parents=True, exist_ok=True)
     with atomic(file) as stream:
         stream.write(json.dumps(mine, indent=2) + "\n")
+
+
+def _digest(values: Iterable[object]) -> str:
+    data = hashlib.sha256()
+    for value in values:
+        data.update(repr(value).encode())
+    return data.hexdigest()

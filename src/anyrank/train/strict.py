@@ -5,10 +5,10 @@ from __future__ import annotations
 
 import difflib
 import types
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields, is_dataclass
 from pathlib import Path
-from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from ..core.errors import InputError, MissingExtra
 
@@ -45,6 +45,8 @@ class _Reader:
 
     def value(self, node: Any, kind: Any, key: str) -> Any:
         origin = get_origin(kind)
+        if origin in (Union, types.UnionType):
+            return self.value(node, self.member(node, get_args(kind)), key)
         if is_dataclass(kind):
             return self.made(node, kind, key)
         if origin is tuple:
@@ -68,6 +70,11 @@ class _Reader:
             name = getattr(plain, "__name__", str(plain)).lower()
             raise self.wrong(node, f"{key}: expected {_NAMES.get(name, name)}, found {found!r}")
         return found
+
+    def member(self, node: Any, kinds: Sequence[Any]) -> Any:
+        """Which kind of a union a node is: keys and values a dataclass, a list a tuple, all else the first."""
+        wanted = {"mapping": is_dataclass, "sequence": lambda kind: get_origin(kind) is tuple}.get(node.id)
+        return next(filter(wanted, kinds), kinds[0]) if wanted else kinds[0]
 
     def number(self, node: Any, text: str, key: str) -> float:
         try:

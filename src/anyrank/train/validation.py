@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from ..core.errors import InputError
-from ..evaluate.measures import Meter, lists
+from ..evaluate.measures import Meter, lists, parse
 from .group import Group
 
 TEXTS = 128
@@ -50,7 +50,7 @@ def moved(value: Any, device: torch.device) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class Validation:
-    """Called with a function that scores groups, the mean of ``measure`` over the judged queries.
+    """Called with a function that scores groups, the mean of a measure over the judged queries; of several, their sum.
 
     ``qrels`` default to the groups' own labels, which then must be whole numbers. Groups need distinct ids.
     Raises InputError where they have not, or nothing is judged.
@@ -58,16 +58,27 @@ class Validation:
     >>> group = Group("q", ("a", "b"), (0.0, 1.0), id="q1", ids=("a", "b"))
     >>> Validation([group])(lambda groups: [[0.1, 0.2]])
     1.0
+    >>> Validation([group], ["RR", "P@2"])(lambda groups: [[0.2, 0.1]])
+    1.0
     """
 
     groups: Sequence[Group]
-    measure: str = "nDCG@10"
+    measures: Sequence[str] = ("nDCG@10",)
     qrels: Mapping[str, Mapping[str, int]] | None = None
+
+    def __post_init__(self) -> None:
+        for name in self.measures:
+            parse(name)
+
+    @property
+    def name(self) -> str:
+        """What is measured."""
+        return " + ".join(self.measures)
 
     def __call__(self, score: Callable[[Sequence[Group]], Sequence[Sequence[float]]]) -> float:
         run, _ = lists(self.run(score(self.groups)))
-        (values,) = Meter([self.measure], self.judged)(run).values()
-        return math.fsum(values) / len(values)
+        found = Meter(self.measures, self.judged)(run).values()
+        return math.fsum(math.fsum(values) / len(values) for values in found)
 
     def run(self, given: Sequence[Sequence[float]]) -> dict[str, dict[str, float]]:
         """Scores by the ids of groups and texts."""

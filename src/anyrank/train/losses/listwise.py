@@ -56,6 +56,8 @@ def ranklist(
     margin: float = 0.0,
     weights: Sequence[float] | None = None,
     exact: bool = False,
+    grow: int = 0,
+    epoch: float = 0.0,
 ) -> Tensor:
     """RankList: RankNet from each candidate to its next ``skips`` in the gold order, summed, mean over groups.
 
@@ -64,6 +66,7 @@ def ranklist(
     terms, sum_i log(1 + sum_k w_k e^d_ik), one log-sum-exp an anchor i. Pairs count where y_i - y_i+k >= ``margin``
     (and is not 0); ``weights`` w_1, w_2, … are 1 unless given, and then the second form is at most the first, the two
     agree for one skip, all skips (None), exact, are the sum of ``ranknet``'s terms, and two candidates are ``ranknet``.
+    With ``grow`` a group's skips follow ``skip_schedule`` over so many epochs instead; a training tells the ``epoch``.
 
     >>> s, y = torch.tensor([[3., 2., 1., 0.]]), torch.tensor([[3, 2, 1, 0]])
     >>> round(float(ranklist(s, y)), 3), round(float(ranklist(s, y, exact=True)), 3)
@@ -74,6 +77,9 @@ def ranklist(
     given = [1.0] * n if weights is None else [*weights, *[0.0] * n][:n]
     weight = s.new_tensor([0.0, *given])[skip]
     chosen = better(y, real) & (gaps(y) >= margin) & (weight > 0) & (skip <= (n if skips is None else skips))
+    if grow:
+        most = [skip_schedule(int(epoch), grow, size) for size in real.sum(1).tolist()]
+        chosen &= skip <= s.new_tensor(most)[:, None, None]
     if exact:
         return summed(weight * F.softplus(-gaps(s)), chosen)
     terms = (weight.clamp(min=torch.finfo(s.dtype).tiny).log() - gaps(s)).masked_fill(~chosen, LOW)
