@@ -69,6 +69,13 @@ def test_waves_give_the_published_values_in_single_precision():
     assert Waves(1)(x).isfinite().all()
 
 
+def test_the_default_shape_is_the_published_one():
+    shape = Shape()
+    assert (shape.width, shape.heads, shape.ffn, shape.layers, shape.dropout) == (512, 8, 1024, 8, 0.3)
+    assert (shape.peaks, shape.tokens, shape.columns) == (300, 41, True)
+    assert (shape.shortest, shape.longest) == (0.001, 10000.0)
+
+
 def test_one_row_looks_at_itself_alone():
     attention = filled(ColumnAttention(8, 2))
     x = torch.randn(1, 1, 4, 8)

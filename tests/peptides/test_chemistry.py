@@ -1,5 +1,7 @@
 """Residues, notation, ions and distances against the published table and values computed with RankNovo's own code."""
 
+import inspect
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -11,7 +13,8 @@ from anyrank.peptides.distance import UNIT, pmd, rmd
 from anyrank.peptides.ions import by_ions, fragments, ppm
 from anyrank.peptides.notation import parse
 from anyrank.peptides.peptide import Peptide
-from anyrank.peptides.residues import ISOTOPE, MASSES, N_TERM, PROTON, RESIDUES
+from anyrank.peptides.residues import ISOTOPE, MASSES, N_TERM, PROTON, RESIDUES, WATER
+from anyrank.peptides.spectrum import Spectrum
 
 GOLDEN_PMD = [
     ("PEPTIDEK", "EPPTIDEK", 1.244164),
@@ -26,6 +29,7 @@ GOLDEN_PMD = [
 GOLDEN_RMD = [
     ("PEPTIDEK", "EPPTIDEK", [0.622082, 0, 0, 0, 0, 0, 0, 0]),
     ("PEPTIDEK", "PEPTIDK", [0, 0, 0, 0, 0, 0, -0.018428]),
+    ("PEPTIDEK", "PEPTLDEK", [0] * 8),
     (
         "PEPTIDEK",
         "GGPTIDEK",
@@ -83,11 +87,31 @@ def test_a_peptide_is_its_own_target_and_reads_back(peptide):
     assert parse(peptide.key).key == peptide.key
 
 
+PUBLISHED = """
+G 57.021464 A 71.037114 S 87.032028 P 97.052764 V 99.068414 T 101.047670 C+57.021 160.030649 L 113.084064 I 113.084064
+N 114.042927 D 115.026943 Q 128.058578 K 128.094963 E 129.042593 M 131.040485 H 137.058912 F 147.068414 R 156.101111
+Y 163.063329 W 186.079313 M+15.995 147.0354 N+0.984 115.026943 Q+0.984 129.042594
++42.011 42.010565 +43.006 43.005814 -17.027 -17.026549 +43.006-17.027 25.980265
+"""
+
+
 def test_the_table_is_the_published_one():
-    assert len(RESIDUES) == 23
-    assert MASSES["C+57.021"] == 160.030649
-    assert MASSES["M+15.995"] == 147.0354
-    assert MASSES["+43.006-17.027"] == 25.980265
+    said = PUBLISHED.split()
+    assert {t: float(m) for t, m in zip(said[::2], said[1::2])} == MASSES
+    assert (len(RESIDUES), len(N_TERM)) == (23, 4)
+    assert pytest.approx(2 * 1.007825035 + 15.99491463, abs=1e-12) == WATER
+    assert PROTON == 1.00727646688
+
+
+def test_the_mass_of_a_precursor_is_the_published_one():
+    s = Spectrum(np.zeros(0), np.zeros(0), 500.25, 2)
+    assert s.mass == pytest.approx((500.25 - 1.007276) * 2, abs=1e-5)
+    assert parse("PEPTIDEK").mz(2) == pytest.approx(parse("PEPTIDEK").mass / 2 + PROTON)
+
+
+def test_spectra_are_prepared_as_published():
+    given = {k: p.default for k, p in inspect.signature(Spectrum.prepared).parameters.items() if k != "self"}
+    assert given == {"low": 50.5, "high": 4500.0, "peaks": 300, "precursor": 2.0, "least": 0.0}
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,8 @@
 """Real spectra and the outputs of two Casanovo versions for them."""
 
+import statistics
+from collections import Counter
+
 import pytest
 
 pytest.importorskip("pyteomics")
@@ -25,8 +28,17 @@ def spectra(folder):
 def test_the_table_weighs_as_the_instrument_does(spectra):
     errors = [abs(ppm(s.peptide, s.precursor_mz, s.charge)) for s in spectra]
     assert len(errors) == 128
-    assert max(errors) < 10
+    assert max(errors) == pytest.approx(9.89, abs=0.005)
+    assert statistics.median(errors) == pytest.approx(0.49, abs=0.005)
     assert len({s.peptide.key for s in spectra}) == 120
+
+
+def test_the_sample_is_the_published_one(spectra):
+    assert Counter(s.charge for s in spectra) == {2: 127, 3: 1}
+    lengths, peaks = [len(s.peptide) for s in spectra], [len(s) for s in spectra]
+    assert (min(lengths), max(lengths), min(peaks), max(peaks)) == (6, 19, 20, 120)
+    marks = Counter(mark for s in spectra for _, mark in s.peptide.modifications)
+    assert marks == {"+57.021": 23, "+15.995": 4, "+0.984": 2}
 
 
 def test_hla_spectra_read_whole(folder):

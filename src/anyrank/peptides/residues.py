@@ -1,4 +1,4 @@
-"""The residue table: monoisotopic masses in Da of the 24 residues and 4 N-terminal modifications that RankNovo and
+"""The residue table: monoisotopic masses in Da of the 23 residues and 4 N-terminal modifications that RankNovo and
 Casanovo know (arXiv 2505.17552), and the modifications by name, UNIMOD number and mass."""
 
 from __future__ import annotations
