@@ -10,10 +10,18 @@ if TYPE_CHECKING:
     from .group import Group
     from .recipe import Recipe, read_recipe
     from .run import Trained, train
+    from .sources import Source
 
-__all__ = ["Group", "Recipe", "Trained", "read_recipe", "train"]
+__all__ = ["Group", "Recipe", "Source", "Trained", "read_recipe", "train"]
 
-_HOME = {"Group": "group", "Recipe": "recipe", "read_recipe": "recipe", "Trained": "run", "train": "run"}
+_HOME = {
+    "Group": "group",
+    "Recipe": "recipe",
+    "Source": "sources",
+    "Trained": "run",
+    "read_recipe": "recipe",
+    "train": "run",
+}
 
 
 def __getattr__(name: str) -> Any:

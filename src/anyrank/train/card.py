@@ -34,12 +34,13 @@ def card(
     size = sum(p.numel() for p in module.parameters())
     length = f"{o.steps} steps" if o.steps else f"{o.epochs} epoch{'s' if o.epochs > 1 else ''}"
     origin = m.start or (f"random weights ({dict(m.shape)})" if m.tokenizer else "weights given in Python")
+    files = ", ".join(map(str, recipe.data.train))
     lines = [
         "---", f"license: {recipe.data.licence or 'unknown'}", f"pipeline_tag: {task}", "library_name: anyrank",
         "---", "", f"# {Path(recipe.out).name}", "",
         f"A {kind} of {size:,} parameters, from {origin}, for texts of at most {model.max_length} tokens.", "",
         "## Training", "",
-        f"- Data: {recipe.data.about or ', '.join(recipe.data.train) or 'not described'}; {len(groups):,} groups, "
+        f"- Data: {recipe.data.about or files or 'not described'}; {len(groups):,} groups, "
         f"{sum(len(g.texts) for g in groups):,} texts",
         f"- Licence of the data: {recipe.data.licence or 'not stated'}",
         f"- Loss: {losses}",

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from ..core.errors import InputError
 from .drawing import Draw
+from .sources import Source
 from .strict import read
 
 
@@ -35,12 +36,13 @@ class Model:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Data:
-    """Files of groups (JSONL), for training and validation, and judgements for the latter (else its groups' labels).
+    """Files for training and validation, of groups (JSONL) or as a ``Source`` says ({format: triples, path: …}), and
+    judgements for the latter (else its groups' labels; groups without an id are called q0, q1, … by their place).
     ``about`` and ``licence`` go into the model's card; ``texts`` cuts a group to its first n texts (0: none); ``draw``
     takes other negatives from each training group in each epoch (see ``drawing``)."""
 
-    train: tuple[str, ...] = ()
-    valid: tuple[str, ...] = ()
+    train: tuple[str | Source, ...] = ()
+    valid: tuple[str | Source, ...] = ()
     qrels: str = ""
     about: str = ""
     licence: str = ""

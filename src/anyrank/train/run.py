@@ -8,7 +8,7 @@ import inspect
 import json
 import logging
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
@@ -27,11 +27,11 @@ from .curriculum import Curriculum as Weights
 from .drawing import DrawFn
 from .export import Exported, export, unfit
 from .group import Group
-from .groups import read_groups
 from .language_model import LanguageObjective, Listwise, separator
 from .loop import Loop, Score, last_checkpoint
 from .objective import LossFn, Objective, Weigh
 from .recipe import Curriculum, Model, Recipe
+from .sources import read_sources
 from .validation import Validation, scores
 
 log = logging.getLogger(__name__)
@@ -77,10 +77,11 @@ def train(
     folder = Path(recipe.out)
     if recipe.threads:
         torch.set_num_threads(recipe.threads)
-    groups = cut(_read(recipe.data.train) if train is None else train, recipe.data.texts)
+    groups = cut(read_sources(recipe.data.train) if train is None else train, recipe.data.texts)
     if not groups:
         raise InputError("nothing to train on: data.train names no file, and no groups are given")
-    judged = _read(recipe.data.valid) if valid is None else valid
+    judged = read_sources(recipe.data.valid) if valid is None else valid
+    judged = [g if g.id else replace(g, id=f"q{place}") for place, g in enumerate(judged)]
     if recipe.check.patience and not judged:
         raise InputError("check.patience needs validation groups: data.valid names no file, and none are given")
     if qrels is None and recipe.data.qrels:
@@ -193,10 +194,6 @@ def weighing(said: Curriculum, groups: Sequence[Group]) -> Weigh | None:
     if lacking := next((g for g in groups if not g.priors), None):
         raise InputError(f"the curriculum needs priors, which the group {lacking.id or lacking.query!r} has not")
     return Weights(said.difficulty, said.form, said.end, said.anti, said.threshold)
-
-
-def _read(files: Sequence[str]) -> list[Group]:
-    return [group for file in files for group in read_groups(file)]
 
 
 def drawing(recipe: Recipe, groups: Sequence[Group]) -> DrawFn | None:
