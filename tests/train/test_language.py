@@ -15,7 +15,7 @@ from anyrank.llm.generated import Generated
 from anyrank.testing.tiny import CHAT, llama
 from anyrank.train.group import Group
 from anyrank.train.language_model import LanguageObjective, Listwise, separator
-from anyrank.train.losses import ranknet_weighted
+from anyrank.train.losses import language_loss, ranknet_weighted, unlikelihood
 from anyrank.train.losses.language import IGNORED
 from anyrank.train.recipe import Check, Language, Model, Optimiser, Recipe
 from anyrank.train.run import train
@@ -165,3 +165,28 @@ def test_a_toy_list_is_learnt(how, start, tmp_path):
         assert done.effect.mean("after", "nDCG@10") == 1.0
         (first,) = FirstToken(backend, template)([group])
         assert sorted(range(4), key=lambda i: -first.scores[i]) == [3, 0, 2, 1]
+
+
+def test_a_query_is_unlearnt_under_a_passage_that_does_not_answer_it(start):
+    """The Python way to ``unlikelihood``, which no recipe has."""
+    lists = Listwise.load(recipe(start))
+    right, wrong = ("a city yes", "the river no")
+    words = {name: lists.tokenizer(name, add_special_tokens=False)["input_ids"] for name in (right, wrong, " city")}
+
+    def read(passage):
+        """The logits that predict the query after a passage, and the query's tokens."""
+        ids = torch.tensor([words[passage] + words[" city"]])
+        n = len(words[" city"])
+        return lists.model(ids).logits[:, -n - 1 : -1], ids[:, -n:]
+
+    def likely(passage):
+        with torch.no_grad():
+            return -float(language_loss(*read(passage)))
+
+    step = torch.optim.AdamW(lists.model.parameters(), lr=5e-3)
+    for _ in range(40):
+        step.zero_grad()
+        (language_loss(*read(right)) + unlikelihood(*read(wrong))).backward()
+        step.step()
+    assert likely(right) > math.log(0.8)
+    assert likely(wrong) < math.log(0.2)

@@ -17,8 +17,8 @@ def dual_consistent(similarity: ArrayLike, top: int = 2, threshold: float = 0.6)
     """Which pairs are kept: the positive (column i of row i) is among the ``top`` of its row, equals counting as one
     place, and more similar than ``threshold``. ``similarity`` [n queries, at least n texts].
 
-    CoRNStack (arXiv 2412.01007) takes top 2; its threshold is not published, its examples keep .98 and .69 and drop .25:
-    the default is ours, and agrees with them.
+    CoRNStack (arXiv 2412.01007) takes top 2; its threshold is not published (its examples: .98 and .69 kept, .25 not):
+    the default is ours, and agrees with the examples.
 
     >>> dual_consistent([[0.9, 0.1], [0.8, 0.3]]).tolist()
     [True, False]

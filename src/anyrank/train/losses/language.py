@@ -43,6 +43,10 @@ def unlikelihood(logits: Tensor, tokens: Tensor, weights: Tensor | None = None) 
     Worked out from the logits of all the other tokens, so that it stays exact, and its gradient finite, where
     p is 1 to the last digit. 0 where p is 0; beside ``language_loss`` of the right text.
 
+    In no recipe: a listwise training has an order that is right, and no text that is wrong throughout (the tokens of a
+    worse order are right elsewhere). Where there is one, a query under a passage that doesn't answer it, say, a loop of
+    one's own lowers ``language_loss(logits_right, query) + unlikelihood(logits_wrong, query)``.
+
     >>> import math
     >>> round(float(unlikelihood(torch.tensor([[[0., math.log(3)]]]), torch.tensor([[1]]))), 6)
     1.386294
