@@ -1,6 +1,9 @@
 import json
 import logging
 import math
+import signal
+import subprocess
+import sys
 import time
 
 import pytest
@@ -9,6 +12,8 @@ from anyrank.backends.openai import OpenAI
 from anyrank.backends.openai_http import Patience
 from anyrank.core.errors import InputError, ModelError
 from anyrank.core.language import Generates, ScoresNext, ScoresText, Turn
+from anyrank.papers import load
+from anyrank.testing import toy
 from anyrank.testing.wire import Raw, wire
 
 QUICK = Patience(timeout=0.25, retries=2, pause=0.01)
@@ -179,6 +184,61 @@ def test_the_deadline_ends_the_whole_batch():
     assert time.monotonic() - start < 4
     assert {c.finish for c in said} == {"error"}
     assert any("deadline" in c.error for c in said)
+
+
+def test_an_interrupt_waits_for_no_request():
+    """Eight slow requests under way and more to come: the process is gone at once, not after their time."""
+    code = "import sys; from anyrank.backends.openai import OpenAI as M; M('m', sys.argv[1])"
+    code += ".generate('x' * 20, max_tokens=1)"
+    asked = []
+
+    def slow(path, body, headers):
+        asked.append(body)
+        return FAULTS["hangs"]
+
+    with wire(slow) as url:
+        process = subprocess.Popen([sys.executable, "-c", code, url], stderr=subprocess.PIPE, text=True)
+        while len(asked) < 8:
+            time.sleep(0.02)
+            assert process.poll() is None
+        began = time.monotonic()
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=20)
+    assert time.monotonic() - began < 5
+    assert "KeyboardInterrupt" in said
+    assert len(asked) == 8
+
+
+def test_an_error_of_ours_in_one_prompt_ends_the_others_requests():
+    with wire(lambda *a: FAULTS["hangs"]) as url:
+        began = time.monotonic()
+        with pytest.raises(InputError, match="prefill="):
+            OpenAI("m", url).generate(["x", (*TALK, Turn("assistant", "["))], max_tokens=1)
+    assert time.monotonic() - began < 5
+
+
+@pytest.mark.parametrize("method", ["first", "monot5", "duot5", "upr"])
+@pytest.mark.parametrize(
+    ("fault", "why"), [("500", "3 tries failed; the last met: HTTP 500: on fire"), ("no choices", "without choices")]
+)
+def test_the_trace_says_why_probabilities_were_not_had(method, fault, why):
+    ranking, _ = toy(2)
+    with wire(lambda *a: FAULTS[fault]) as url:
+        after = load(method).build(OpenAI("m", url, patience=QUICK, prefill="server"))(ranking)
+    assert (after.ids, after.status) == (ranking.ids, "fallback")
+    assert why in after.cost.notes[0]
+    assert after.cost.usage.repairs["no answer"] >= 1
+
+
+@pytest.mark.parametrize("method", ["first", "monot5", "prorank"])
+def test_the_trace_says_that_no_label_is_among_the_reported_tokens(method):
+    ranking, _ = toy(3)
+    other = {"choices": [{"text": "x", "logprobs": {"top_logprobs": [{"z": -0.1}]}}]}
+    talk = {"choices": [{"logprobs": {"content": [{"top_logprobs": [{"token": "z", "logprob": -0.1}]}]}}]}
+    with wire(lambda path, *a: talk if "chat" in path else other) as url:
+        after = load(method).build(OpenAI("m", url, prefill="server"))(ranking)
+    assert (after.ids, after.status) == (ranking.ids, "fallback")
+    assert after.cost.notes == ("none of what was asked about is among the likeliest next tokens",)
 
 
 def test_no_server_at_all():

@@ -1,15 +1,18 @@
 """Wrappers of backends: what is kept, asked again, counted, refused."""
 
 import math
+import os
 import sqlite3
 import subprocess
 import sys
 import threading
+from dataclasses import dataclass
 
 import pytest
 
+from anyrank.backends.fingerprint import Fingerprinted
 from anyrank.core.errors import InputError
-from anyrank.core.language import Attends, Completion, Embeds, Generates, ScoresNext, Turn
+from anyrank.core.language import Attends, Completion, Embeds, Generates, LogProbs, ScoresNext, Turn
 from anyrank.core.trace import Usage
 from anyrank.llm.cached import Cached
 from anyrank.llm.metered import Budget, Metered
@@ -153,6 +156,79 @@ def test_failures_are_asked_again_and_counted():
     assert (a.usage.calls, b.usage.calls) == (2, 4)
     assert b.usage.repairs == {"asked again": 3}
     assert [0.5 <= w / full <= 1 for w, full in zip(waits, (1, 2, 4), strict=True)] == [True] * 3
+
+
+def test_unknown_probabilities_with_a_reason_are_asked_again():
+    tries = []
+
+    class Busy(ScriptedModel):
+        def next_token_logprobs(self, prompts, options):
+            tries.append(list(prompts))
+            bad = [p == "b" and len(tries) < 3 for p in prompts]
+            return [LogProbs((math.nan,), error="busy") if b else LogProbs((-1.0,)) for b in bad]
+
+    said = Retry(Busy(None), sleep=lambda s: None).next_token_logprobs(["a", "b"], [("x",), ("x",)])
+    assert [s.values for s in said] == [(-1.0,), (-1.0,)]
+    assert tries == [["a", "b"], ["b"], ["b"]]
+    assert said[1].usage.calls == 3
+
+
+def test_a_spent_budget_is_the_reason_that_the_trace_gives():
+    ranking, truth = toy(30)
+    for name in ("rankgpt", "first", "upr", "icr"):
+        after = load(name).build(Budget(OracleModel(truth), max_calls=1))(ranking)
+        assert "budget spent" in after.cost.notes, name
+
+
+def save_model(folder, weights):
+    folder.mkdir(exist_ok=True)
+    (folder / "model.safetensors").write_bytes(weights)
+    (folder / "config.json").write_text("{}")
+
+
+@pytest.mark.parametrize("change", ["weights", "same time", "one file", "template", "nothing", "a readme"])
+def test_other_weights_at_the_same_path_are_another_model(tmp_path, change):
+    """Two trainings saved one after the other in one folder."""
+    folder = tmp_path / "model"
+    save_model(folder, bytes(100_000))
+    before = Fake(str(folder))
+    Cached(before, tmp_path / "a.db").generate(["x"], max_tokens=1)
+    if change in ("weights", "same time"):
+        old = os.stat(folder / "model.safetensors")
+        save_model(folder, bytes(50_000) + b"\x01" * 50_000)
+        if change == "same time":  # as out of an archive that keeps or levels times
+            os.utime(folder / "model.safetensors", ns=(old.st_atime_ns, old.st_mtime_ns))
+    elif change == "one file":
+        (folder / "model-2.safetensors").write_bytes(b"1")
+    elif change == "template":
+        (folder / "chat_template.jinja").write_text("{{ messages }}")
+    elif change == "a readme":
+        (folder / "README.md").write_text("a model")
+    after = Fake(str(folder))
+    (said,) = Cached(Retry(Metered(after)), tmp_path / "a.db", model="").generate(["x"], max_tokens=1)
+    (said,) = Cached(after, tmp_path / "a.db").generate(["x"], max_tokens=1)
+    assert said.usage.cached == int(change in ("nothing", "a readme"))
+    assert len(said.text) == 1
+
+
+@dataclass(frozen=True)
+class Fake(Fingerprinted):
+    """A local model of a folder."""
+
+    path: str
+
+    def generate(self, prompts, **settings):
+        return [Completion("y") for _ in prompts]
+
+
+def test_the_fingerprint_is_of_the_weights_that_were_there_first(tmp_path):
+    """A model in memory stays itself when its file changes."""
+    save_model(tmp_path, b"one")
+    model = Fake(str(tmp_path))
+    first = model.fingerprint
+    save_model(tmp_path, b"two, longer")
+    assert model.fingerprint == first != Fake(str(tmp_path)).fingerprint
+    assert Fake("no/where").fingerprint == ""
 
 
 def test_retries_end():

@@ -16,13 +16,14 @@ from numpy.typing import NDArray
 from ..core.errors import InputError, MissingExtra, ModelError
 from ..core.language import Completion, LogProbs, Prompt
 from ..core.trace import Usage
+from .fingerprint import Fingerprinted
 from .hf_plan import common
 from .hf_sample import Draft
 from .hf_text import Overflow, Tokens, asks, continued, fitted, render
 
 
 @dataclass(frozen=True)
-class LlamaCpp:
+class LlamaCpp(Fingerprinted):
     """A GGUF file; loaded when first used.
 
     ``context``: tokens that fit, at most the model's own number; memory grows with it. ``overflow``: "error" raises

@@ -6,16 +6,17 @@ import math
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 from urllib.parse import urlsplit
 
 from ..core.errors import InputError, ModelError
-from ..core.language import Completion, LogProbs, Prompt, Turn
+from ..core.language import Completion, LogProbs, Prompt
 from ..core.trace import Usage
-from .openai_http import NoAnswer, Patience, ask
+from .openai_http import Line, NoAnswer, Patience, ask
+from .openai_read import completion, longer, usage_of
 
 A = TypeVar("A", Completion, LogProbs)
 T = TypeVar("T")
@@ -76,10 +77,10 @@ class OpenAI:
         if stop:
             fields["stop"] = list(stop)
 
-        def one(prompt: Prompt, end: float) -> Completion:
+        def one(prompt: Prompt, line: Line) -> Completion:
             try:
-                reply = self._ask(prompt, fields, end)
-                return _completion(reply, stop)
+                reply = self._ask(prompt, fields, line)
+                return completion(reply, stop)
             except NoAnswer as error:
                 return Completion("", Usage(calls=1), "error", str(error))
 
@@ -90,14 +91,14 @@ class OpenAI:
         repair "outside the top"; one that begins with a reported token is followed by a further request (in a
         conversation only where ``prefill`` says how, else it is NaN and counted as "option of several tokens")."""
         pairs = list(zip(prompts, options, strict=True))
-        return self._known(self._all(lambda pair, end: self._options(*pair, end), pairs))
+        return self._known(self._all(lambda pair, line: self._options(*pair, line), pairs))
 
     def loglikelihood(self, prompts: Sequence[Prompt], continuations: Sequence[str]) -> list[LogProbs]:
         """By the echo of /completions, as vLLM has it, so for plain prompts only; a token that spans the border between
         prompt and continuation is counted. (llama-cpp-python 0.3.36 echoes values one token off for models without a
         beginning token: ask such a file through the llamacpp backend.)"""
         pairs = list(zip(prompts, continuations, strict=True))
-        return self._known(self._all(lambda pair, end: self._echo(*pair, end), pairs))
+        return self._known(self._all(lambda pair, line: self._echo(*pair, line), pairs))
 
     def _served(self, said: list[A]) -> list[A]:
         if said and all(s.error.startswith(_REFUSED) for s in said):
@@ -111,14 +112,23 @@ class OpenAI:
             )
         return self._served(said)
 
-    def _all(self, one: Callable[[T, float], R], items: Sequence[T]) -> list[R]:
+    def _all(self, one: Callable[[T, Line], R], items: Sequence[T]) -> list[R]:
         if not items:
             return []
-        end = time.monotonic() + self.deadline
-        with ThreadPoolExecutor(min(self.concurrency, len(items))) as pool:
-            return list(pool.map(lambda item: one(item, end), items))
+        line = Line(time.monotonic() + self.deadline)
+        pool = ThreadPoolExecutor(min(self.concurrency, len(items)))
+        try:
+            asked = [pool.submit(one, item, line) for item in items]
+            for ended in wait(asked, return_when=FIRST_EXCEPTION).done:
+                ended.result()
+            return [ended.result() for ended in asked]
+        except BaseException:  # an interrupt too: no one waits for the requests under way
+            line.cut()
+            raise
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
 
-    def _ask(self, prompt: Prompt, fields: Mapping[str, Any], end: float) -> dict[str, Any]:
+    def _ask(self, prompt: Prompt, fields: Mapping[str, Any], line: Line) -> dict[str, Any]:
         """The server's answer, with its first choice under "choice". Raises NoAnswer."""
         body: dict[str, Any] = {"model": self.model, **fields, **self.extra}
         if isinstance(prompt, str):
@@ -132,7 +142,7 @@ class OpenAI:
                     body |= {"continue_final_message": True, "add_generation_prompt": False}
         url = urlsplit(self.base_url)
         target = url._replace(path=f"{url.path.rstrip('/')}/{path}").geturl()
-        reply = ask(target, body, self._key(), self.patience, end)
+        reply = ask(target, body, self._key(), self.patience, line)
         choices = reply.get("choices")
         if not isinstance(choices, list) or not choices or not isinstance(choices[0], dict):
             raise NoAnswer(f"an answer without choices: its fields are {sorted(reply)}")
@@ -150,14 +160,14 @@ class OpenAI:
                 raise InputError(f"the file of the key can't be read: {error.strerror}", path=self.key_file) from None
         return ""
 
-    def _options(self, prompt: Prompt, options: Sequence[str], end: float) -> LogProbs:
+    def _options(self, prompt: Prompt, options: Sequence[str], line: Line) -> LogProbs:
         values, tokens = [0.0] * len(options), [0] * len(options)
         usage, met = Usage(), ""
         todo = {"": [k for k, o in enumerate(options) if o]}  # options still open, by what of them is already counted
         while todo:
             said, open_ = todo.popitem()
             try:
-                top, cost = self._top(_longer(prompt, said), end)
+                top, cost = self._top(longer(prompt, said), line)
             except NoAnswer as error:
                 met = str(error)
                 usage += Usage(calls=1, repairs={str(error) if str(error) == _NONE else "no answer": len(open_)})
@@ -172,17 +182,18 @@ class OpenAI:
                     values[k], usage = -math.inf, usage + Usage(repairs={"outside the top": 1})
                 elif token != rest and not isinstance(prompt, str) and not self.prefill:
                     values[k], usage = math.nan, usage + Usage(repairs={"option of several tokens": 1})
+                    met = met or f"{options[k]!r} is of several tokens, and prefill doesn't say how to ask for the rest"
                 else:
                     values[k] += top[token]
                     if token != rest:
                         todo.setdefault(said + token, []).append(k)
         return LogProbs(tuple(values), usage, tuple(tokens), met)
 
-    def _top(self, prompt: Prompt, end: float) -> tuple[dict[str, float], Usage]:
+    def _top(self, prompt: Prompt, line: Line) -> tuple[dict[str, float], Usage]:
         """The likeliest next tokens and their log-probabilities."""
         plain = isinstance(prompt, str)
         wanted = {"logprobs": self.top} if plain else {"logprobs": True, "top_logprobs": self.top}
-        reply = self._ask(prompt, {self.limit_field: 1, "temperature": 0.0, **wanted}, end)
+        reply = self._ask(prompt, {self.limit_field: 1, "temperature": 0.0, **wanted}, line)
         given = reply["choice"].get("logprobs") or {}
         try:
             if given.get("content"):
@@ -193,16 +204,16 @@ class OpenAI:
             found = {}
         if not found:
             raise NoAnswer(_NONE)
-        return found, _usage(reply)
+        return found, usage_of(reply)
 
-    def _echo(self, prompt: Prompt, continuation: str, end: float) -> LogProbs:
+    def _echo(self, prompt: Prompt, continuation: str, line: Line) -> LogProbs:
         if not isinstance(prompt, str):
             raise InputError("a server gives the log-likelihood of plain prompts only, not of conversations")
         if not continuation:
             return LogProbs((0.0,), Usage(), (0,))
         fields = {self.limit_field: 1, "temperature": 0.0, "echo": True, "logprobs": 1}
         try:
-            reply = self._ask(prompt + continuation, fields, end)
+            reply = self._ask(prompt + continuation, fields, line)
         except NoAnswer as error:
             return LogProbs((math.nan,), Usage(calls=1, repairs={"no answer": 1}), (0,), str(error))
         given, whole = reply["choice"].get("logprobs") or {}, len(prompt) + len(continuation)
@@ -213,38 +224,5 @@ class OpenAI:
         except (AttributeError, KeyError, TypeError, ValueError):
             inside = []
         if not inside or len(starts) < 2:
-            return LogProbs((math.nan,), _usage(reply) + Usage(repairs={_NONE: 1}), (0,))
-        return LogProbs((float(sum(inside)),), _usage(reply), (len(inside),))
-
-
-def _longer(prompt: Prompt, text: str) -> Prompt:
-    """The prompt with ``text`` as the beginning of its answer."""
-    if isinstance(prompt, str) or not text:
-        return prompt + text if isinstance(prompt, str) else prompt
-    if prompt and prompt[-1].role == "assistant":
-        return (*prompt[:-1], replace(prompt[-1], content=prompt[-1].content + text))
-    return (*prompt, Turn("assistant", text))
-
-
-def _completion(reply: Mapping[str, Any], stop: Sequence[str]) -> Completion:
-    choice = reply["choice"]
-    text = choice["message"].get("content") if isinstance(choice.get("message"), dict) else choice.get("text", 0)
-    if not isinstance(text, str | None):
-        raise NoAnswer("an answer without text")
-    reason = choice.get("finish_reason")
-    if reason == "content_filter":
-        return Completion("", _usage(reply), "error", "the server's filter withheld the answer")
-    text = text or ""
-    at = min((text.find(s) for s in stop if s in text), default=len(text))
-    return Completion(text[:at], _usage(reply), "length" if reason == "length" else "stop")
-
-
-def _usage(reply: Mapping[str, Any]) -> Usage:
-    given = reply.get("usage")
-    counts = given if isinstance(given, dict) else {}
-    prompt, new = (counts.get(n) for n in ("prompt_tokens", "completion_tokens"))
-    return Usage(
-        calls=1,
-        prompt_tokens=prompt if isinstance(prompt, int) else 0,
-        completion_tokens=new if isinstance(new, int) else 0,
-    )
+            return LogProbs((math.nan,), usage_of(reply) + Usage(repairs={_NONE: 1}), (0,), _NONE)
+        return LogProbs((float(sum(inside)),), usage_of(reply), (len(inside),))

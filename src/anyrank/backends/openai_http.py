@@ -10,7 +10,7 @@ import random
 import socket
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -40,21 +40,59 @@ class Patience:
     pause: float = 0.5
 
 
-def ask(url: str, body: Mapping[str, Any], key: str, patience: Patience, end: float) -> dict[str, Any]:
-    """The JSON object that the server answers. ``end`` is the deadline by time.monotonic(); ``key`` is shown to the
-    server and left out of every text.
+class Line:
+    """The connections of one call, with its deadline ``end`` by time.monotonic(). Once it is cut, its requests end at
+    once and no further one begins. Safe between threads."""
+
+    def __init__(self, end: float) -> None:
+        self.end = end
+        self._cut, self._lock = threading.Event(), threading.Lock()
+        self._open: set[socket.socket] = set()
+
+    def cut(self) -> None:
+        with self._lock:
+            self._cut.set()
+            for sock in self._open:
+                _shut(sock)
+
+    def wait(self, seconds: float) -> None:
+        """Raises NoAnswer where the line is, or gets, cut."""
+        if self._cut.wait(seconds):
+            raise NoAnswer("stopped")
+
+    @contextlib.contextmanager
+    def holding(self, sock: socket.socket) -> Iterator[None]:
+        """The socket of a request under way."""
+        with self._lock:
+            self._open.add(sock)
+        try:
+            self.wait(0.0)
+            yield
+        finally:
+            with self._lock:
+                self._open.discard(sock)
+
+
+def _shut(sock: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        sock.shutdown(socket.SHUT_RDWR)
+
+
+def ask(url: str, body: Mapping[str, Any], key: str, patience: Patience, line: Line) -> dict[str, Any]:
+    """The JSON object that the server answers. ``key`` is shown to the server and left out of every text.
 
     Raises NoAnswer, which says what the last try met.
     """
     data, met = json.dumps(body).encode(), ""
     headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {key}"} if key else {})
     for attempt in range(patience.retries + 1):
-        left = end - time.monotonic()
+        line.wait(0.0)
+        left = line.end - time.monotonic()
         if left <= 0:
             raise NoAnswer(f"the deadline passed{f'; the last try met: {met}' if met else ''}")
         wait = 0.0
         try:
-            status, got, answer = _once(url, data, headers, min(patience.timeout, left))
+            status, got, answer = _once(url, data, headers, min(patience.timeout, left), line)
             if status == 200:
                 return _object(answer, got)
             met = _hidden(f"HTTP {status}: {_message(answer)}", key)
@@ -67,9 +105,9 @@ def ask(url: str, body: Mapping[str, Any], key: str, patience: Patience, end: fl
         if attempt < patience.retries:
             own = min(patience.pause * 2**attempt, LONGEST) * random.uniform(0.5, 1.0)
             wait = max(wait, own)
-            if time.monotonic() + wait >= end:
+            if time.monotonic() + wait >= line.end:
                 raise NoAnswer(f"no time left to wait {wait:.1f} s for another try; the last met: {met}")
-            time.sleep(wait)
+            line.wait(wait)
     raise NoAnswer(f"{patience.retries + 1} tries failed; the last met: {met}")
 
 
@@ -77,7 +115,9 @@ def _hidden(text: str, key: str) -> str:
     return text.replace(key, "***") if key else text
 
 
-def _once(url: str, data: bytes, headers: Mapping[str, str], seconds: float) -> tuple[int, Mapping[str, str], bytes]:
+def _once(
+    url: str, data: bytes, headers: Mapping[str, str], seconds: float, line: Line
+) -> tuple[int, Mapping[str, str], bytes]:
     """Status, headers and body. A timer cuts the connection after ``seconds``, however slowly bytes drip in."""
     parts = urlsplit(url)
     kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
@@ -86,8 +126,7 @@ def _once(url: str, data: bytes, headers: Mapping[str, str], seconds: float) -> 
 
     def stop(sock: socket.socket) -> None:
         cut.set()
-        with contextlib.suppress(OSError):
-            sock.shutdown(socket.SHUT_RDWR)
+        _shut(sock)
 
     start = time.monotonic()
     try:
@@ -97,9 +136,10 @@ def _once(url: str, data: bytes, headers: Mapping[str, str], seconds: float) -> 
         timer.start()
         try:
             path = f"{parts.path or '/'}?{parts.query}" if parts.query else parts.path or "/"
-            connection.request("POST", path, data, dict(headers))
-            answer = connection.getresponse()
-            body = _read(answer)
+            with line.holding(connection.sock):
+                connection.request("POST", path, data, dict(headers))
+                answer = connection.getresponse()
+                body = _read(answer)
         except (OSError, http.client.HTTPException, ValueError) as error:
             if cut.is_set() or isinstance(error, TimeoutError):
                 raise TimeoutError(f"no whole answer within {seconds:.1f} s") from None

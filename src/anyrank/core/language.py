@@ -51,12 +51,13 @@ class LogProbs:
 @dataclass(frozen=True, slots=True)
 class TokenWeights:
     """A weight for every token of a prompt's rendered text, with its character span [start, end) there. ``text`` is
-    that rendered text: the prompt as the model saw it, chat template and all."""
+    that rendered text: the prompt as the model saw it, chat template and all. ``error`` says why there are none."""
 
     spans: tuple[tuple[int, int], ...]
     weights: tuple[float, ...]
     usage: Usage = field(default_factory=lambda: Usage(calls=1))
     text: str = ""
+    error: str = ""
 
 
 @runtime_checkable

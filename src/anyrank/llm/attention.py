@@ -56,9 +56,10 @@ class Attention:
     def _judge(self, asked: Rendered, said: Sequence[TokenWeights]) -> Judgement:
         usage = sum((s.usage for s in said), Usage(truncated=asked.truncated))
         passes = [inside(s, places(s.text or str(asked.prompt), asked.bodies)) for s in said]
+        why = next((s.error for s in said if s.error), "")
         if len(passes) == 1:
-            return Judgement([float(np.sum(w)) if len(w) else math.nan for w in passes[0]], usage)
-        return Judgement([calibrated(q, blank) for q, blank in zip(*passes)], usage)
+            return Judgement([float(np.sum(w)) if len(w) else math.nan for w in passes[0]], usage, why)
+        return Judgement([calibrated(q, blank) for q, blank in zip(*passes)], usage, why)
 
 
 def places(text: str, bodies: Sequence[str]) -> list[tuple[int, int]]:

@@ -29,8 +29,10 @@ class Cached(Wrapper):
     and threads).
 
     The key is everything that an answer depends on: model and revision, verb, prompt, options, settings. ``model`` is
-    the backend's own description (its repr) where none is given. An answer from the file costs nothing and counts in
-    ``usage.cached``; so does the second of two equal prompts in a batch. Errors and unknown probabilities aren't kept.
+    the backend's own description (its repr, and the fingerprint of its weights where it has one) where none is given.
+    Of a server only name and address are known: give a ``revision`` where it may change its weights. An answer from
+    the file costs nothing and counts in ``usage.cached``; so does the second of two equal prompts in a batch. Errors
+    and unknown probabilities aren't kept.
     """
 
     wraps: Any
@@ -61,7 +63,8 @@ class Cached(Wrapper):
 
     def _key(self, verb: str, item: Item, settings: Mapping[str, Any]) -> bytes:
         prompt = item[0] if isinstance(item[0], str) else [[t.role, t.content] for t in item[0]]
-        whole = [_FORMAT, self.model or repr(self.wraps), self.revision, verb, prompt, item[1:], dict(settings)]
+        model = self.model or repr(self.wraps) + _fingerprint(self.wraps)
+        whole = [_FORMAT, model, self.revision, verb, prompt, item[1:], dict(settings)]
         return hashlib.sha256(json.dumps(whole, sort_keys=True).encode("utf-8", "surrogatepass")).digest()
 
     @contextmanager
@@ -81,6 +84,13 @@ class Cached(Wrapper):
             raise InputError(f"the answer cache can't be used: {error}", path=self.path) from None
         finally:
             db.close()
+
+
+def _fingerprint(backend: Any) -> str:
+    """What tells the weights behind a backend from others of the same name."""
+    while (inner := getattr(backend, "wraps", None)) is not None:
+        backend = inner
+    return str(getattr(backend, "fingerprint", ""))
 
 
 def _worth(answer: Any) -> bool:

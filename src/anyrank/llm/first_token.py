@@ -10,7 +10,7 @@ from ..core.language import LogProbs, ScoresNext
 from ..core.rerank import Group
 from ..core.trace import Usage
 from ..core.types import Judgement
-from .needs import need
+from .needs import need, unknown
 from .prompts import Rendered, Template
 
 
@@ -57,7 +57,7 @@ class FirstToken:
         usage = said.usage + Usage(truncated=asked.truncated)
         if absent == len(values):  # nothing is known of any
             values = [math.nan] * n
-        return Judgement(values, usage + Usage(repairs={"not in the top": absent} if absent else {}), said.error)
+        return Judgement(values, usage + Usage(repairs={"not in the top": absent} if absent else {}), unknown(said))
 
 
 def _likelier(a: float, b: float) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any, Protocol, runtime_checkable
 
@@ -15,6 +16,16 @@ class GivesLogits(Protocol):
     log-probabilities). RankT5 reads these: a log-probability differs from it by a term of its own for every prompt."""
 
     def next_token_logits(self, prompts: Sequence[Prompt], options: Sequence[Sequence[str]]) -> list[LogProbs]: ...
+
+
+def unknown(said: LogProbs) -> str:
+    """Why nothing, or not all, is known of some options; empty where all is.
+
+    >>> unknown(LogProbs((float("-inf"), float("-inf"))))
+    'none of what was asked about is among the likeliest next tokens'
+    """
+    absent = bool(said.values) and all(v == -math.inf for v in said.values)
+    return said.error or ("none of what was asked about is among the likeliest next tokens" if absent else "")
 
 
 def offers(backend: Any, verb: type) -> bool:

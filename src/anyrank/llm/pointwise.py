@@ -11,7 +11,7 @@ from ..core.language import LogProbs, ScoresNext, ScoresText
 from ..core.rerank import Group
 from ..core.trace import Usage
 from ..core.types import Judgement
-from .needs import GivesLogits, need
+from .needs import GivesLogits, need, unknown
 from .prompts import Rendered, Template
 
 
@@ -99,7 +99,7 @@ def _one_by_one(
     for one in asked:
         end = at + len(one)
         usage = sum((s.usage for s in said[at:end]), Usage(truncated=sum(a.truncated for a in one)))
-        out.append(Judgement(scores[at:end], usage, next((s.error for s in said[at:end] if s.error), "")))
+        out.append(Judgement(scores[at:end], usage, next(filter(None, map(unknown, said[at:end])), "")))
         at = end
     return out
 

@@ -9,7 +9,7 @@ from ..core.language import ScoresNext
 from ..core.rerank import Group
 from ..core.trace import Usage
 from ..core.types import Judgement
-from .needs import need
+from .needs import need, unknown
 from .pointwise import odds, sigmoid
 from .prompts import Template
 
@@ -35,5 +35,5 @@ class Preferred:
         out = []
         for a, s in zip(asked, said, strict=True):
             p = sigmoid(odds(s.values))
-            out.append(Judgement([p, 1.0 - p], s.usage + Usage(truncated=a.truncated)))
+            out.append(Judgement([p, 1.0 - p], s.usage + Usage(truncated=a.truncated), unknown(s)))
         return out

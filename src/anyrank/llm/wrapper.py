@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -56,11 +57,14 @@ def unanswered(verb: str, item: Item, why: str) -> Answer:
     if verb == "generate":
         return Completion("", Usage(), "error", why)
     if verb == "attention":
-        return TokenWeights((), (), Usage())
+        return TokenWeights((), (), Usage(), "", why)
     count = 1 if verb == "loglikelihood" else len(item[1])
-    return LogProbs((float("nan"),) * count, Usage())
+    return LogProbs((float("nan"),) * count, Usage(), (), why)
 
 
 def failed(answer: Answer) -> bool:
     """Whether an answer says that there is none."""
-    return isinstance(answer, Completion) and answer.finish == "error"
+    if isinstance(answer, Completion):
+        return answer.finish == "error"
+    known = answer.weights if isinstance(answer, TokenWeights) else [v for v in answer.values if not math.isnan(v)]
+    return bool(answer.error) and not known
