@@ -4,36 +4,60 @@ from __future__ import annotations
 
 import click
 
+from ..core.errors import InputError
 from .common import as_json, as_json_option
 
 
 @click.group("papers")
 def papers_command() -> None:
-    """List the methods of the literature, with their cost for n candidates."""
+    """List the methods of the literature, with their cost for n candidates, and the ways to train."""
 
 
 @papers_command.command("list")
 @click.option("-n", default=100, show_default=True, type=click.IntRange(1), help="Candidates a query.")
 @as_json_option
 def list_command(n: int, json_out: bool) -> None:
-    """Every method, its year and its model calls for n candidates."""
-    from ..papers import load, names
+    """Every method, its year and its model calls for n candidates; then the papers on training."""
+    from ..papers import load, names, trainings
 
     rows = []
-    for name in names():
+    for name in (*names(), *trainings()):
         card = load(name).CARD
-        rows.append({"name": name, "year": card.year, "title": card.title, "calls": card.cost(n).calls})
+        kind, calls = ("training", None) if card.cost is None else ("method", card.cost(n).calls)
+        rows.append({"name": name, "kind": kind, "year": card.year, "title": card.title, "calls": calls})
     if json_out:
         click.echo(as_json(rows))
         return
     for row in rows:
-        click.echo(f"{row['name']:18} {row['year']}  {row['calls']:>7,} calls  {row['title']}")
+        cost = "training" if row["calls"] is None else f"{row['calls']:,} calls"
+        click.echo(f"{row['name']:18} {row['year']}  {cost:>13}  {row['title']}")
 
 
 @papers_command.command("show")
 @click.argument("name")
 def show_command(name: str) -> None:
-    """One method's card."""
+    """One paper's card."""
     from ..papers import load
 
     click.echo(load(name).CARD)
+
+
+@papers_command.command("recipe")
+@click.argument("name")
+@click.option("-o", "--out", default="runs/NAME", show_default=True, help="The folder that the recipe trains into.")
+@click.option("--train", "files", multiple=True, default=["groups.jsonl"], show_default=True, help="Training groups.")
+def recipe_command(name: str, out: str, files: tuple[str, ...]) -> None:
+    """The set-up of a paper on training, as a recipe to edit and train by.
+
+    \b
+    anyrank papers recipe margin_mse --train groups.jsonl > recipe.yaml
+    anyrank train recipe.yaml
+    """
+    from ..papers import load, names, trainings
+    from ..train.recipe import recipe_text
+
+    if name in names():
+        raise InputError(f"{name} is a method, not a training: recipes are there for {', '.join(trainings())}")
+    card = load(name).CARD
+    click.echo(f"# {card.title}, arXiv {card.arxiv}; what it needs: {card.needs}")
+    click.echo(recipe_text(load(name).recipe(out.replace("NAME", name), files)), nl=False)

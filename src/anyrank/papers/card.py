@@ -36,7 +36,8 @@ class Cost:
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """A paper's card. ``formula`` says the cost in words; ``cost(n)`` computes it at the paper's settings."""
+    """A paper's card. ``formula`` says the cost of ranking in words; ``cost(n)`` computes it at the paper's settings. A
+    paper on training has neither."""
 
     name: str
     title: str
@@ -44,20 +45,23 @@ class Card:
     year: int
     summary: str
     needs: str
-    formula: str
-    cost: Callable[[int], Cost]
+    formula: str = ""
+    cost: Callable[[int], Cost] | None = None
     figures: tuple[Figure, ...] = ()
 
     def __str__(self) -> str:
-        c = self.cost(100)
         lines = [
             f"{self.name} ({self.year}): {self.title}, arXiv {self.arxiv}",
             f"  {self.summary}",
             f"  needs: {self.needs}",
-            f"  cost:  {self.formula}",
-            f"  for 100 candidates: {'' if c.exact else 'about '}{c.calls:,} calls in {c.rounds:,} rounds, about "
-            f"{c.prompt_tokens:,} prompt and {c.completion_tokens:,} completion tokens",
         ]
+        if self.cost is not None:
+            c = self.cost(100)
+            lines += [
+                f"  cost:  {self.formula}",
+                f"  for 100 candidates: {'' if c.exact else 'about '}{c.calls:,} calls in {c.rounds:,} rounds, about "
+                f"{c.prompt_tokens:,} prompt and {c.completion_tokens:,} completion tokens",
+            ]
         return "\n".join([*lines, *(f"  reported, not ours: {figure}" for figure in self.figures)])
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import MISSING, asdict, dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -191,6 +191,32 @@ class Recipe:
     def as_dict(self) -> dict[str, Any]:
         """A plain form, for YAML and JSON."""
         return asdict(self)
+
+
+def recipe_text(recipe: Recipe) -> str:
+    """A recipe as YAML that `read_recipe` reads, without what is left at its default.
+
+    >>> print(recipe_text(Recipe(out="a", losses=(Loss(name="mse"),), optimiser=Optimiser(rate=1e-4))), end="")
+    out: a
+    losses:
+    - name: mse
+    optimiser:
+      rate: 0.0001
+    """
+    import yaml
+
+    return str(yaml.safe_dump(_changed(recipe), sort_keys=False, allow_unicode=True))
+
+
+def _changed(value: Any) -> Any:
+    """A value in plain types; of a dataclass what differs from its defaults."""
+    if is_dataclass(value):
+        made = {f.name: f.default_factory() if f.default is MISSING and f.default_factory is not MISSING else f.default
+                for f in fields(value)}  # fmt: skip
+        return {name: _changed(now) for name, usual in made.items() if (now := getattr(value, name)) != usual}
+    if isinstance(value, Mapping):
+        return {key: _changed(item) for key, item in value.items()}
+    return [_changed(item) for item in value] if isinstance(value, tuple | list) else value
 
 
 def read_recipe(path: str | Path) -> Recipe:

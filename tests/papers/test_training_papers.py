@@ -1,0 +1,164 @@
+"""Papers on training: cards, recipes that are read again, and each set-up trained at toy size."""
+
+import json
+import random
+from dataclasses import replace
+
+import pytest
+from click.testing import CliRunner
+
+from anyrank.cli.papers import papers_command
+from anyrank.core.errors import InputError
+from anyrank.papers import Card, load, names, trainings
+from anyrank.train.group import Group
+from anyrank.train.groups import write_groups
+from anyrank.train.recipe import Export, Model, Recipe, read_recipe, recipe_text
+from anyrank.train.sources import Source
+
+WORDS = ["lift", "drag", "wing", "flow", "heat", "plate", "shock", "layer", "jet", "wave"]
+
+
+def graded(n=8, texts=4):
+    """Groups whose first text, of the highest grade, is the query itself."""
+    rng = random.Random(0)
+    drawn = [(w, rng.sample([x for x in WORDS if x != w], texts - 1)) for w in WORDS[:n]]
+    return [
+        Group(w, (w, *rest), tuple(float(texts - i) for i in range(texts)), f"q{i}", (), tuple(range(texts, 0, -1)))
+        for i, (w, rest) in enumerate(drawn)
+    ]
+
+
+BINARY = [replace(g, labels=(1.0, 0.0, 0.0, 0.0)) for g in graded()]
+SINGLE = [Group(g.query, (g.texts[i % 2],), (1.0 - i % 2,), g.id) for i, g in enumerate(graded())]
+DATA = {"cornstack": BINARY, "chatgpt_retrievalqa": SINGLE}
+LOSSES = {
+    "baidu": "anchored", "chatgpt_retrievalqa": "binary_cross_entropy", "cornstack": "infonce",
+    "curricula": "pairwise_softmax", "lg_anna": "adaptive_margin", "margin_mse": "margin_mse", "ranklist": "ranklist",
+}  # fmt: skip
+
+
+def call(*args):
+    done = CliRunner().invoke(papers_command, list(args), standalone_mode=False)
+    if done.exception:
+        raise done.exception
+    return done.output
+
+
+@pytest.fixture(scope="module")
+def tokenizer(tmp_path_factory):
+    transformers = pytest.importorskip("transformers")
+    folder = tmp_path_factory.mktemp("words")
+    (folder / "vocab.txt").write_text("\n".join(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *WORDS]) + "\n")
+    transformers.BertTokenizerFast(vocab=str(folder / "vocab.txt")).save_pretrained(folder)
+    return str(folder)
+
+
+@pytest.mark.parametrize("name", trainings())
+def test_cards_and_recipes(name, tmp_path):
+    module = load(name)
+    card, recipe = module.CARD, module.recipe("runs/x", ("a.jsonl", Source(format="triples", path="b.tsv")))
+    assert isinstance(card, Card)
+    assert (card.name, card.cost, card.formula) == (name, None, "")
+    assert card.arxiv in module.__doc__
+    assert card.title.split(":")[0] in " ".join(module.__doc__.split())
+    assert card.summary.startswith("training: ")
+    assert all(0 < f.value < 1 and f.dataset and f.metric and f.source for f in card.figures)
+    assert name in str(card)
+    assert "cost" not in str(card)
+    assert not hasattr(module, "build")
+    assert [x.name for x in recipe.losses] == [LOSSES[name]]
+    (tmp_path / "recipe.yaml").write_text(recipe_text(recipe))
+    assert read_recipe(tmp_path / "recipe.yaml") == recipe
+
+
+def test_trainings_are_no_methods_of_pipelines():
+    from anyrank.methods import parts
+
+    assert set(trainings()) == set(LOSSES)
+    assert not set(trainings()) & set(names())
+    assert set(parts()) == set(names())
+    assert "training" not in names()
+    with pytest.raises(InputError, match=r"no paper 'margin': choose one of .*margin_mse"):
+        load("margin")
+
+
+@pytest.mark.parametrize("name", trainings())
+def test_each_set_up_trains(name, tokenizer, tmp_path):
+    """The paper's losses, data and schedule with a tiny model, two steps."""
+    from anyrank.train.run import train
+
+    recipe = load(name).recipe(str(tmp_path / "out"), (str(tmp_path / "g.jsonl"),))
+    write_groups(tmp_path / "g.jsonl", DATA.get(name, graded()))
+    shape = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 32}
+    model = Model(kind=recipe.model.kind, tokenizer=tokenizer, shape=shape, max_length=8, options=recipe.model.options)
+    small = replace(recipe.optimiser, batch=4, steps=2, bf16=False)
+    done = train(replace(recipe, model=model, optimiser=small, export=Export(int8=False)))
+    assert (done.folder / "model.safetensors").is_file()
+    assert LOSSES[name] in (done.folder / "README.md").read_text()
+
+
+def test_the_published_settings():
+    qa = load("chatgpt_retrievalqa").recipe("x", ("a",), rows=32 * 5000)
+    assert (qa.optimiser.rate, qa.optimiser.batch, qa.optimiser.decay, qa.optimiser.clip) == (2e-5, 32, 0.01, 1.0)
+    assert (qa.optimiser.warmup, qa.check.every, qa.model.max_length) == (0.2, 5000, 512)
+    assert qa.check.measures == ("nDCG@10", "AP@1000", "R@10")
+    curricula = load("curricula").recipe
+    assert (curricula("x", ()).curriculum.end, curricula("x", (), pairs=5120).curriculum.end) == (20, 2)
+    assert curricula("x", ()).optimiser.batch == 16
+    dot, cat = (load("margin_mse").recipe("x", (), kind=kind).model for kind in ("bi", "cross"))
+    assert (dot.options, cat.options) == ({"pooling": "cls", "similarity": "dot"}, {})
+    ranklist = load("ranklist")
+    assert ranklist.recipe("x", (), epochs=6).losses[0].options == {"grow": 6, "margin": 0.0}
+    assert ranklist.recipe("x", (), loss="ccc").losses[0].options == {}
+    with pytest.raises(InputError, match="loss='mse': choose ranklist or one of ranknet, listnet"):
+        ranklist.recipe("x", (), loss="mse")
+    assert load("baidu").recipe("x", ()).losses[0].options == {"margin": 0.1, "weight": 0.7, "slack": 0.01}
+
+
+def test_one_positive_to_four_negatives_from_a_file(tmp_path):
+    (tmp_path / "t.tsv").write_text("".join(f"query {i}\tgood {i}\tbad {i}\n" for i in range(10)))
+    found = list(load("chatgpt_retrievalqa").groups(Source(format="triples", path=str(tmp_path / "t.tsv"))))
+    assert [g.labels[0] for g in found] == [1.0, 0.0, 0.0, 0.0, 0.0] * 2
+    assert [g.texts[0].split()[0] for g in found] == ["good", "bad", "bad", "bad", "bad"] * 2
+
+
+def test_curated_pairs_have_a_pool_without_their_own_text():
+    import numpy as np
+
+    from anyrank.core.vectors import Encoded
+
+    class Letters:
+        """An encoder of letters."""
+
+        name = "letters"
+
+        def encode(self, contents, *, query=False):
+            rows = np.array([[c.count(x) + 0.01 for x in "abcdefgh"] for c in contents], np.float32)
+            return Encoded(rows / np.linalg.norm(rows, axis=1, keepdims=True))
+
+    pairs = [Group(x, (x * 2,), (1.0,), x) for x in "abcd"] + [Group("e", ("ff",), (1.0,), "wrong")]
+    found = list(load("cornstack").curated(pairs, Letters(), pool=2))
+    assert [g.id for g in found] == list("abcd")
+    assert all(g.labels == (1.0, 0.0, 0.0) and g.texts[0] == g.query * 2 not in g.texts[1:] for g in found)
+    assert all(g.priors[0] > 0.99 > g.priors[1] for g in found)
+    drawn = load("cornstack").recipe("x", (), negatives=1).data.draw(found[0], 0)
+    assert (len(drawn.texts), drawn.texts[0]) == (2, "aa")
+
+
+def test_the_command_lists_shows_and_writes(tmp_path):
+    rows = {row["name"]: row for row in json.loads(call("list", "--json"))}
+    assert set(rows) == {*names(), *trainings()}
+    assert (rows["margin_mse"]["kind"], rows["margin_mse"]["calls"]) == ("training", None)
+    assert (rows["rankgpt"]["kind"], rows["rankgpt"]["calls"]) == ("method", 9)
+    lines = call("list").splitlines()
+    assert next(x for x in lines if x.startswith("margin_mse")).split()[:3] == ["margin_mse", "2020", "training"]
+    assert "reported, not ours: MRR@10 0.325 on MS MARCO" in call("show", "margin_mse")
+    (tmp_path / "r.yaml").write_text(call("recipe", "cornstack", "--train", "a.jsonl", "--train", "b.jsonl"))
+    recipe = read_recipe(tmp_path / "r.yaml")
+    assert recipe == load("cornstack").recipe("runs/cornstack", ("a.jsonl", "b.jsonl"))
+    with pytest.raises(InputError, match="rankgpt is a method, not a training: recipes are there for baidu"):
+        call("recipe", "rankgpt")
+
+
+def test_recipe_text_leaves_defaults_out():
+    assert recipe_text(Recipe(out="a")) == "out: a\n"
