@@ -120,7 +120,7 @@ def test_a_reranking_of_nothing_is_reported(files, tmp_path):
 @pytest.mark.parametrize(
     ("extra", "said"),
     [
-        (["--engine", "x"], "expected NAME=FILE"),
+        (["--engine", "x.csv"], "expected NAME=FILE, as in casanovo=x.csv"),
         (["--engine", "bad=y.csv"], "names 'bad' twice"),
         (["--columns", "nobody:score=p"], "nobody:…: no such engine; given are bad, good"),
         (["--columns", "bad:scor=p"], "NAME one of spectrum"),
@@ -146,6 +146,26 @@ def test_named_columns_and_spectra_without_annotation(files, tmp_path):
     (tmp_path / "run.mgf").write_text(bare)
     with pytest.raises(InputError, match="none of the spectra is annotated"):
         call("eval", *files)
+
+
+def test_files_without_anything_to_rank_are_told(files, tmp_path):
+    out = ["-o", tmp_path / "b.mztab"]
+    with pytest.raises(InputError, match="choose one of engine:bad, engine:good, cosine"):
+        call("eval", *files, "--method", "cosine", "--draw", "best")
+    (tmp_path / "far.csv").write_text("spectrum_id,denovo_seq,peptide_score,precursor_mz\ns1,PEK,0.5,9.0\n")
+    with pytest.raises(InputError, match=r"far.csv:2: none of 1 rows fits its spectrum; .* another file's"):
+        call("rerank", *files, "--engine", f"far={tmp_path / 'far.csv'}", *out)
+    text = (tmp_path / "run.mgf").read_text()
+    (tmp_path / "run.mgf").write_text(text.replace("CHARGE=2+", ""))
+    with pytest.raises(InputError, match=r"run.mgf: none of 3 spectra can be used"):
+        call("rerank", *files, *out)
+    (tmp_path / "run.mgf").write_text(text.replace("SEQ=", "NAME="))
+    for kind in ("reranker", "engine", "lightgbm"):
+        with pytest.raises(InputError, match=r"run.mgf: none of the spectra is annotated"):
+            call("train", *files, "--kind", kind, *out) if kind != "engine" else call(
+                "train", *files[:2], "--kind", kind, *out
+            )
+    assert not (tmp_path / "b.mztab").exists()
 
 
 def test_methods_are_listed():

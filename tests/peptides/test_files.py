@@ -221,7 +221,7 @@ def test_tables_of_engines(tmp_path):
         (found,) = read_psms(tmp_path / name)
         assert (str(found.peptide), found.spectrum, found.line) == ("M+15.995K", spectra[name], 2)
     (tmp_path / "other.csv").write_text("spec,pep,p\n1,PEK,0.5\n2,PXK,0.5\n3,PEK,high\n")
-    with pytest.raises(InputError, match=r"other.csv:2: no column for the spectrum.*spectrum=COLUMN"):
+    with pytest.raises(InputError, match=r"other.csv:1: no column for the spectrum.*spectrum=COLUMN \(--columns\)"):
         list(read_psms(tmp_path / "other.csv"))
     bad: list[InputError] = []
     named = Columns().named("spectrum=spec,sequence=pep,score=p")
@@ -229,6 +229,41 @@ def test_tables_of_engines(tmp_path):
     assert [e.line for e in bad] == [3, 4]
     with pytest.raises(InputError, match="NAME one of"):
         Columns().named("sequnce=pep")
+
+
+def test_rows_of_another_width_cost_themselves_only(tmp_path):
+    head, good = "spectrum_id,denovo_seq,peptide_score,precursor_mz\n", '"a\n b",PEK,0.5,400.5\n'
+    path = tmp_path / "a.csv"
+    path.write_text(head + "0,PEK\n" + good + "\n1,PEK,0.5,400.5,7\n2,PEK,0.5,400.5\n")
+    bad: list[InputError] = []
+    assert [(p.spectrum, p.line) for p in read_psms(path, bad=bad)] == [("a b", 3), ("2", 7)]
+    assert [e.line for e in bad] == [2, 6]
+    assert "expected 4 columns (spectrum_id, denovo_seq, peptide_score, precursor_mz), found 2" in str(bad[0])
+    with pytest.raises(InputError, match=r"a.csv:2: expected 4 columns"):
+        list(read_psms(path))
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "said"),
+    [
+        ("a.csv", "", "a.csv: no row under a header"),
+        ("a.csv", "spectrum_id,denovo_seq,peptide_score\n", "a.csv: no row under a header"),
+        (
+            "a.csv",
+            "spectrum_id;denovo_seq;peptide_score\n0;PEK;1\n",
+            "a.csv:1: one column, .* which holds ';': expected c",
+        ),
+        ("a.tsv", "spectrum_id,denovo_seq\n0,PEK\n", "a.tsv:1: one column, .* which holds ',': expected commas"),
+        ("a.csv", "scan,scan,score\n0,PEK,1\n", "a.csv:1: two columns of the header"),
+        ("a.txt", HEAD, r"a.txt:1: this looks like mzTab: .* \.mztab"),
+        ("a.csv", 'spectrum_id,denovo_seq,peptide_score\n0,"PEK,1\n', "a.csv:2: broken CSV"),
+        ("a.csv", "spectrum_id,denovo_seq\n0,PEK\n", "a.csv:1: no column for the score"),
+    ],
+)
+def test_tables_that_are_none_are_told_with_the_cure(tmp_path, name, text, said):
+    (tmp_path / name).write_text(text)
+    with pytest.raises(InputError, match=said):
+        list(read_psms(tmp_path / name, bad=[]))
 
 
 def test_beams_are_more_candidates(tmp_path):

@@ -65,6 +65,10 @@ def test_rows_without_their_spectrum_are_named(three):
         join([psm("zz", "PEK", 1)], [])
     with pytest.raises(InputError, match=r"whose precursor m/z is .* not 999"):
         join([psm("t0", "PEK", 1, precursor_mz=999.0)], three)
+    with pytest.raises(
+        InputError, match=r"none of 2 rows fits its spectrum; spectrum 'index=1' is 't1' by index, whose"
+    ):
+        join([psm("index=1", "PEK", 1, precursor_mz=9.0), psm("t0", "PEK", 1, precursor_mz=9.0)], three, bad=[])
     isotope = three[0].precursor_mz + 1.00335 / 2
     assert join([psm("t0", "PEK", 1, precursor_mz=isotope)], three).lost == 0
     twins = [three[0], three[0]]

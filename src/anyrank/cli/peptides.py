@@ -95,6 +95,9 @@ def eval_command(
         raise InputError("none of the spectra is annotated: expected lines SEQ=PEPTIDE", path=had.run)
     chosen = methods or tuple(m for m in METHODS if not METHODS[m].learned)
     names = [*(f"engine:{e}" for e in had.rows), *(m for m in chosen if not m.startswith("engine:"))]
+    drawn = draw or names[-1]
+    if drawn not in names:
+        raise InputError(f"--draw {drawn}: choose one of {', '.join(names)}")
     ranked = {m: list(batches(stage(m, had.setting), rankings, m)) for m in names}
     truths = [r.query.content.peptide for r in rankings]
     tables = {
@@ -110,9 +113,6 @@ def eval_command(
         click.echo(_table(values, bounds))
         click.echo(f"{len(rankings)} annotated spectra; the true peptide is among the candidates of {oracle:.1%}")
     if html is not None:
-        drawn = draw or names[-1]
-        if drawn not in ranked:
-            raise InputError(f"--draw {drawn}: choose one of {', '.join(ranked)}")
         with atomic(html) as f:
             f.write(page(
                 tables, ranked[drawn], title=f"Peptides of {Path(had.run).name}", method=drawn, oracle=oracle,

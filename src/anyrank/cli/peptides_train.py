@@ -86,6 +86,8 @@ def train_command(
             option = next(p.opts[0] for p in context.command.params if p.name == name)
             raise InputError(f"{option} means nothing to --kind {kind}: leave it out")
     spectra, known, engines, bad = _known(files, fixed, **{k: given[k] for k in ("engines", "columns", "by", "top")})
+    if not given["simulated"] and not any(s.peptide for s in spectra):
+        raise InputError("none of the spectra is annotated: expected lines SEQ=PEPTIDE", path=files[0])
     if kind == "lightgbm":
         return _trees(spectra, known, engines, out, given) or int(bad)
     try:

@@ -48,7 +48,8 @@ def join(psms: Iterable[Psm], spectra: Sequence[Spectrum], by: str | None = None
 
     ``index=3`` and ``scan=17`` within a name are looked up as that. Other names are titles, scan numbers or places
     from 0, whichever finds the most of the file's rows (of equals, in this order); ``by`` says it instead. A row whose
-    spectrum is not there, is named ambiguously or has another precursor m/z goes into ``bad``, or is raised.
+    spectrum is not there, is named ambiguously or has another precursor m/z goes into ``bad``, or is raised. Raises
+    InputError where no row at all fits a spectrum: it is another run's output.
     """
     if by is not None and by not in KEYS:
         raise InputError(f"by={by!r}: choose one of {', '.join(KEYS)}")
@@ -60,7 +61,8 @@ def join(psms: Iterable[Psm], spectra: Sequence[Spectrum], by: str | None = None
         first = rows[0]
         raise InputError(
             f"none of {len(rows)} rows names a spectrum of the {len(spectra)} by {by or 'title, scan or index'}; the "
-            f"first says {first.spectrum!r}, the first spectrum is {spectra[0].name!r}"
+            f"first says {first.spectrum!r}, the first spectrum is {spectra[0].name!r}: another run's output, or "
+            "another column than the spectrum's?"
             if spectra
             else "no spectra",
             path=first.path,
@@ -76,6 +78,10 @@ def join(psms: Iterable[Psm], spectra: Sequence[Spectrum], by: str | None = None
             refuse(bad, InputError(said, path=p.path, line=p.line))
         else:
             found.setdefault(at, []).append(p)  # type: ignore[arg-type]
+    if rows and not found:
+        first = rows[0]
+        said = _trouble(first, _find(first.spectrum, chosen, tables), spectra, chosen)
+        raise InputError(f"none of {len(rows)} rows fits its spectrum; {said}", path=first.path, line=first.line)
     ranked = {at: tuple(sorted(ps, key=lambda p: -p.score)) for at, ps in found.items()}
     return Joined(ranked, chosen, lost)
 
@@ -98,6 +104,9 @@ def _find(name: str, by: str, tables: Mapping[str, Mapping[str, int]]) -> int | 
 
 
 def _trouble(p: Psm, at: int | None, spectra: Sequence[Spectrum], by: str) -> str:
+    title = by == "title" and at is not None and at >= 0 and spectra[at].title == p.spectrum
+    if not title and (named := _NAMED.search(p.spectrum)) is not None:
+        by = named[1]
     if at is None:
         return f"no spectrum {p.spectrum!r} (looked up by {by})"
     if at < 0:
