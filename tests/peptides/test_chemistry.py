@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from anyrank.core.errors import InputError
 from anyrank.peptides.alignment import VOCABULARY, rows
-from anyrank.peptides.distance import UNIT, pmd, rmd
+from anyrank.peptides.distance import UNIT, pmd, pmds, rmd
 from anyrank.peptides.ions import by_ions, fragments, ppm
 from anyrank.peptides.notation import parse
 from anyrank.peptides.peptide import Peptide
@@ -71,6 +71,12 @@ def test_pmd_of_many_is_that_of_each(pairs):
     ours = pmd([a for a, _ in pairs], [b for _, b in pairs])
     assert ours == pytest.approx([slow_pmd(a.masses, b.masses) for a, b in pairs], abs=1e-9)
     assert pmd([b for _, b in pairs], [a for a, _ in pairs]) == pytest.approx(ours, abs=1e-9)
+
+
+@given(st.lists(peptides, max_size=5))
+def test_pmd_of_all_pairs_is_that_of_each(some):
+    expected = [[pmd([a], b)[0] for b in some] for a in some]
+    assert pmds(some) == pytest.approx(np.array(expected).reshape(len(some), len(some)), abs=1e-9)
 
 
 def test_pmd_needs_a_target_each():

@@ -14,6 +14,7 @@ UNIT = 51.4238
 """The mass difference in Da that weighs as much as one gap; RMD is told in this unit too."""
 
 Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
 
 
 def pmd(candidates: Sequence[Peptide], targets: Peptide | Sequence[Peptide]) -> Floats:
@@ -31,8 +32,29 @@ def pmd(candidates: Sequence[Peptide], targets: Peptide | Sequence[Peptide]) -> 
         raise InputError(f"{len(candidates)} candidates for {len(goals)} targets")
     if not goals:
         return np.zeros(0)
-    (a, long_a), (b, long_b) = _padded(candidates), _padded(goals)
-    n, places = len(goals), np.arange(b.shape[1] + 1, dtype=np.float64)
+    return _apart(*_padded(candidates), *_padded(goals))
+
+
+def pmds(peptides: Sequence[Peptide]) -> Floats:
+    """The peptide mass deviations of all from all: [n, n], symmetric, the diagonal 0.
+
+    >>> pmds([Peptide(tuple(s)) for s in ("PEPTIDEK", "EPPTIDEK", "PEPTIDK")]).round(3)
+    array([[0.   , 1.244, 1.   ],
+           [1.244, 0.   , 2.244],
+           [1.   , 2.244, 0.   ]])
+    """
+    n = len(peptides)
+    out = np.zeros((n, n))
+    if n > 1:
+        masses, long = _padded(peptides)
+        i, j = np.triu_indices(n, 1)
+        out[i, j] = out[j, i] = _apart(masses[i], long[i], masses[j], long[j])
+    return out
+
+
+def _apart(a: Floats, long_a: Ints, b: Floats, long_b: Ints) -> Floats:
+    """The distances of rows of masses, of which so many count."""
+    n, places = len(a), np.arange(b.shape[1] + 1, dtype=np.float64)
     row = np.tile(places, (n, 1))
     out = np.where(long_a == 0, row[np.arange(n), long_b], 0.0)
     for i in range(a.shape[1]):
@@ -59,7 +81,7 @@ def rmd(candidate: Peptide, target: Peptide) -> Floats:
     return np.where(np.abs(nearest) < 1e-9, 0.0, nearest) / UNIT
 
 
-def _padded(peptides: Sequence[Peptide]) -> tuple[Floats, NDArray[np.int64]]:
+def _padded(peptides: Sequence[Peptide]) -> tuple[Floats, Ints]:
     sizes = np.array([len(p.tokens) for p in peptides])
     out = np.zeros((len(peptides), sizes.max()))
     for row, p in zip(out, peptides):

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core.types import Candidate, Query
-from .distance import pmd
+from .distance import pmds
 from .ions import ppm
 from .matching import NARROW, Tolerance, cosine, coverage, explained, hyperscore, longest_run, match
 
@@ -55,8 +55,7 @@ def features(
     for name in RELATIVE:
         x = alone[:, ALONE.index(name)]
         relative.append(x - (x.min(initial=np.inf) if name == "abs ppm" else x.max(initial=-np.inf)))
-    peptides = [c.content for c in members]
-    apart = np.stack([pmd(peptides, p) for p in peptides]) if peptides else np.zeros((0, 0))
+    apart = pmds([c.content for c in members])
     said = [c.meta.get("scores", {}) for c in members]
     n = len(members)
     group = [np.full(n, float(n)), np.array([float(len(s)) for s in said]), apart.sum(axis=0) / max(n - 1, 1)]

@@ -11,7 +11,7 @@ from ..core.fusion import RRF, Borda, Fusion
 from ..core.groupings import Plan, best_first
 from ..core.rerank import Group, Rerank
 from ..core.types import Candidate, Judgement, Ranking
-from .distance import pmd
+from .distance import pmds
 from .ions import ppm
 from .matching import Match, Tolerance, hyperscore, match
 from .peptide import Peptide
@@ -108,7 +108,7 @@ class Consensus:
 
     @staticmethod
     def _central(peptides: Sequence[Peptide]) -> list[float]:
-        return [-float(pmd(peptides, p).sum()) / max(len(peptides) - 1, 1) for p in peptides]
+        return (-pmds(peptides).sum(axis=1) / max(len(peptides) - 1, 1)).tolist()
 
 
 @dataclass(frozen=True)
