@@ -115,9 +115,10 @@ def build(
     from .llm.consensus import SelfConsistency
     from .papers import load
 
-    make = load(paper).build
+    make, opened = load(paper).build, getattr(load(paper), "opened", language_model)
     judges = inspect.signature(make).parameters["backend"].annotation == "Judge"
-    backend = language_model(f"classifier:{model}" if judges and ":" not in model else model)
+    classifier = judges and ":" not in model and opened is language_model
+    backend = opened(f"classifier:{model}" if classifier else model)
     if cache is not None:
         if judges:
             raise InputError(f"{paper} scores pairs and keeps no answers: leave cache out")

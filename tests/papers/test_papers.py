@@ -13,7 +13,7 @@ from anyrank.core.types import Candidate, Judgement, Query, Ranking
 from anyrank.papers import Card, load, names
 from anyrank.testing import Hostile, HostileModel, Oracle, OracleModel, ScriptedModel, check_stage, toy
 
-JUDGED = ("monobert", "duobert")
+JUDGED = ("monobert", "duobert", "ranknovo")
 VARIANTS = [
     *[(name, {}) for name in names()],
     ("setwise", {"mode": "likelihood"}), ("setwise", {"sort": "bubble"}), ("setwise", {"children": 19}),
@@ -36,7 +36,7 @@ def duo(truth):
 
 
 def backend(name, truth):
-    if name == "monobert":
+    if name in ("monobert", "ranknovo"):
         return Oracle(truth)
     return duo(truth) if name == "duobert" else OracleModel(truth)
 

@@ -224,6 +224,22 @@ def test_a_peptide_that_has_no_like_is_learned_by_itself(spectra):
     assert all(len(e.candidates) >= 1 for e in (Rounds([alone], 20, 2)[i] for i in range(20)))
 
 
+def test_the_paper_is_a_part_of_pipelines(judge, spectra, tmp_path):
+    from anyrank.expression import Settings
+    from anyrank.methods import build, parts
+
+    judge.model.save(tmp_path / "m")
+    rankings = practice(spectra[:5])
+    ranked = build("ranknovo", Settings(), str(tmp_path / "m")).batch(rankings)
+    assert [r.ids for r in ranked] == [r.ids for r in reranker(judge, "x").batch(rankings)]
+    assert all(r.cost.usage.calls == 1 for r in ranked)
+    assert "ranknovo" in parts()
+    with pytest.raises(ModelError, match=r"no axial\.json"):
+        build("ranknovo", Settings(), str(tmp_path))
+    with pytest.raises(InputError, match="leave cache out"):
+        build("ranknovo", Settings(), str(tmp_path / "m"), cache=str(tmp_path / "c"))
+
+
 def test_the_method_needs_its_folder(tmp_path):
     with pytest.raises(InputError, match="--model FOLDER"):
         stage("ranknovo", Setting(()))
