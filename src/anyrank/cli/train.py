@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -34,10 +35,11 @@ def train_command(recipe: str, out: Path | None, seed: int | None, resume: bool)
         said = replace(said, out=str(out))
     if seed is not None:
         said = replace(said, seed=seed)
-    from transformers.utils import logging as chatter
+    from transformers import utils
 
     from ..train.run import train
 
+    chatter: Any = utils.logging
     chatter.disable_progress_bar()
     chatter.set_verbosity_error()
     logging.getLogger("anyrank.train").setLevel(logging.INFO)

@@ -69,7 +69,8 @@ class BiEncoder(nn.Module):  # type: ignore[misc,unused-ignore]
             shape
         )
         config = AutoConfig.for_model(given.pop("model_type"), **given)
-        return cls(AutoModel.from_config(config, attn_implementation="sdpa"), tokenizer, max_length, **options)
+        kind: Any = AutoModel
+        return cls(kind.from_config(config, attn_implementation="sdpa"), tokenizer, max_length, **options)
 
     def features(self, queries: Sequence[str], texts: Sequence[Sequence[str]]) -> dict[str, Any]:
         """The inputs of `forward` for queries and, for each, its texts."""

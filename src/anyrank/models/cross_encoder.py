@@ -58,7 +58,8 @@ class CrossEncoder(nn.Module):  # type: ignore[misc,unused-ignore]
             shape
         )
         config = AutoConfig.for_model(given.pop("model_type"), num_labels=1, **given)
-        body = AutoModelForSequenceClassification.from_config(config, attn_implementation="sdpa")
+        kind: Any = AutoModelForSequenceClassification
+        body = kind.from_config(config, attn_implementation="sdpa")
         return cls(body, tokenizer, max_length)
 
     def features(self, queries: Sequence[str], texts: Sequence[Sequence[str]]) -> dict[str, Any]:

@@ -64,7 +64,7 @@ class Listwise:
         if tokenizer.pad_token_id is None:
             tokenizer.pad_token = tokenizer.eos_token
         dtype = torch.bfloat16 if spec.dtype == "bfloat16" else torch.float32
-        model = AutoModelForCausalLM.from_pretrained(recipe.model.start, dtype=dtype, use_safetensors=True)
+        model: Any = AutoModelForCausalLM.from_pretrained(recipe.model.start, dtype=dtype, use_safetensors=True)
         if spec.lora:
             from peft import LoraConfig, get_peft_model
 

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 from transformers import EarlyStoppingCallback, Trainer, TrainerCallback, TrainingArguments
-from transformers.integrations import TensorBoardCallback
+from transformers.integrations.integration_utils import TensorBoardCallback
 from transformers.trainer_callback import PrinterCallback, TrainerState
 
 from .batches import Batches
@@ -46,12 +46,14 @@ class Loop(Trainer):  # type: ignore[misc,unused-ignore]
         objective: Callable[[Any, Mapping[str, Any], float], Tensor], validation: Validation | None = None,
         score: Score | None = None, progress: bool = False, draw: DrawFn | None = None,
     ) -> None:  # fmt: skip
-        self.objective = objective
+        self.objective: Callable[[Any, Mapping[str, Any], float], Tensor] = objective
+        self.collate = collate
         self.draw = draw
         self.validation = validation
         self.score = score
         self.batches = Batches(train, recipe.optimiser.batch, recipe.seed)
-        callbacks: list[TrainerCallback] = [TensorBoardCallback(_writer(Path(recipe.out) / "logs")), _Whole()]
+        board: Any = TensorBoardCallback
+        callbacks: list[TrainerCallback] = [board(_writer(Path(recipe.out) / "logs")), _Whole()]
         if validation and recipe.check.patience:
             callbacks.append(EarlyStoppingCallback(recipe.check.patience))
         arguments = settings(recipe, len(self.batches), validation, progress)
@@ -61,15 +63,13 @@ class Loop(Trainer):  # type: ignore[misc,unused-ignore]
         self.model_accepts_loss_kwargs = False
 
     def get_train_dataloader(self) -> Any:
-        loader = DataLoader(self.train_dataset, batch_sampler=self.batches, collate_fn=self.collated)
+        groups: Any = self.train_dataset
+        loader = DataLoader(groups, batch_sampler=self.batches, collate_fn=self.collated)
         return self.accelerator.prepare(loader)
 
     def collated(self, groups: Sequence[Group]) -> dict[str, Any]:
         """A batch of the epoch that is running."""
-        batch: dict[str, Any] = self.data_collator(
-            groups if self.draw is None else [self.draw(g, self.batches.epoch) for g in groups]
-        )
-        return batch
+        return self.collate(groups if self.draw is None else [self.draw(g, self.batches.epoch) for g in groups])
 
     def compute_loss(self, model: Any, inputs: Mapping[str, Any], *_: Any, **__: Any) -> Tensor:
         return self.objective(model, inputs, float(self.state.epoch or 0.0))
@@ -92,6 +92,7 @@ class Loop(Trainer):  # type: ignore[misc,unused-ignore]
             self._load_from_checkpoint(state.best_model_checkpoint or str(last))
         else:
             self.train(resume_from_checkpoint=str(last) if last else None)
+        assert self.model is not None
         self.accelerator.unwrap_model(self.model, keep_fp32_wrapper=False)
         self.model.eval()
 

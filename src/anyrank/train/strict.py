@@ -44,9 +44,9 @@ class _Reader:
     path: str
 
     def value(self, node: Any, kind: Any, key: str) -> Any:
-        origin = get_origin(kind)
-        if origin in (Union, types.UnionType):
+        if get_origin(kind) in (Union, types.UnionType):
             return self.value(node, self.member(node, get_args(kind)), key)
+        origin = get_origin(kind)
         if is_dataclass(kind):
             return self.made(node, kind, key)
         if origin is tuple:
@@ -73,8 +73,10 @@ class _Reader:
 
     def member(self, node: Any, kinds: Sequence[Any]) -> Any:
         """Which kind of a union a node is: keys and values a dataclass, a list a tuple, all else the first."""
-        wanted = {"mapping": is_dataclass, "sequence": lambda kind: get_origin(kind) is tuple}.get(node.id)
-        return next(filter(wanted, kinds), kinds[0]) if wanted else kinds[0]
+        for kind in kinds:
+            if is_dataclass(kind) if node.id == "mapping" else node.id == "sequence" and get_origin(kind) is tuple:
+                return kind
+        return kinds[0]
 
     def number(self, node: Any, text: str, key: str) -> float:
         try:
