@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from anyrank.core.errors import InputError
-from anyrank.core.language import TokenWeights
+from anyrank.core.language import LogProbs, TokenWeights
 from anyrank.core.trace import Usage
 from anyrank.core.types import Candidate, Judgement, Query, Ranking
 from anyrank.papers import Card, load, names
@@ -21,7 +21,8 @@ VARIANTS = [
     ("insertrank", {"scale": "unit", "shuffle": 3}), ("insertrank", {"scale": "percent"}),
     ("icr", {"blank": "", "reverse": False}), ("icr", {"size": 20, "stride": 10}),
     ("rank_r1", {"votes": 3}), ("rank_r1", {"shuffle": False}), ("self_consistency", {"how": "borda", "shuffles": 3}),
-    ("rankgpt", {"size": 40, "stride": 20}),
+    ("rankgpt", {"size": 40, "stride": 20}), ("lit5", {"read": "attention"}),
+    ("setwise", {"sort": "bubble", "mode": "likelihood", "children": 19}),
 ]  # fmt: skip
 
 
@@ -121,7 +122,7 @@ def hostile_case(name, options, seed):
 
 @pytest.mark.parametrize(("name", "options"), VARIANTS, ids=lambda v: str(v))
 def test_hostile_models_lose_and_double_nothing(name, options):
-    """300 cases a method, 10,500 over all of them."""
+    """300 cases a method and variant, over 10,000 in all."""
     statuses = set()
     for seed in range(300):
         ranking, stage = hostile_case(name, options, seed)
@@ -138,6 +139,22 @@ def test_hostile_models_lose_and_double_nothing(name, options):
         statuses.add(step.status)
     assert "ok" in statuses
     assert statuses & {"partial", "fallback"}
+
+
+def test_the_hostile_cases_are_ten_thousand():
+    assert 300 * len(VARIANTS) >= 10_000
+
+
+def test_an_instruction_of_the_query_wins_over_the_methods():
+    model = ScriptedModel(lambda p: [-1.0, -2.0])
+    stage = load("qwen3_reranker").build(model, instruction="find recipes")
+    stage.batch(
+        [Ranking.of(Query("a", "soup"), ["x"]), Ranking.of(Query("b", "soup", {"instruction": "no fish"}), ["x"])]
+    )
+    users = [prompt[1].content for _, prompt, _ in model.log]
+    assert [u.splitlines()[0] for u in users] == ["<Instruct>: find recipes", "<Instruct>: no fish"]
+    assert all(prompt[-1].content == "<think>\n\n</think>\n\n" for _, prompt, _ in model.log)
+    assert model.log[0][2] == ("yes", "no")
 
 
 class Liar:
@@ -206,6 +223,12 @@ def test_a_model_that_says_nothing_of_use_leaves_the_input_as_it_was(name, optio
             return [TokenWeights((), ()) for _ in prompts]
 
         next_token_logits = ScriptedModel.next_token_logprobs
+
+        def generate_fused(self, groups, *, max_tokens):
+            return self.generate(["\n".join(g) for g in groups], max_tokens=max_tokens)
+
+        def attention_fused(self, groups):
+            return [LogProbs((math.nan,) * len(g)) for g in groups]
 
     ranking, _ = toy(25)
     needs = load(name).CARD.needs if options.get("mode", "generation") == "generation" else "probabilities"

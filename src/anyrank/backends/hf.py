@@ -18,6 +18,7 @@ from ..core.language import Completion, LogProbs, Prompt, TokenWeights
 from ..core.trace import Usage
 from .fingerprint import Fingerprinted
 from .hf_decoder import Decoder
+from .hf_fused import FusionInDecoder
 from .hf_load import device_of, load, torch_module
 from .hf_sample import Draft
 from .hf_seq2seq import EncoderDecoder
@@ -25,7 +26,7 @@ from .hf_text import Overflow, Tokens, asks, continued, fitted, render
 
 
 @dataclass(frozen=True)
-class HF(Fingerprinted):
+class HF(Fingerprinted, FusionInDecoder):
     """A language model by its hub id, folder or .gguf file; loaded when first used.
 
     ``dtype``: "auto" (bfloat16 where the machine is fast at it, else float32), "bfloat16", "float16", "float32".

@@ -94,7 +94,7 @@ class Decoder:
                     if start > group.prefix:
                         cache = self._one(row[group.prefix : start], group.prefix, cache, self.model.base_model)
                         cache = cache.past_key_values
-                    with self._eager():
+                    with eager(self.model):
                         out_ = self._one(row[start:], start, cache, self.model.base_model, output_attentions=True)
                     layers = out_.attentions
                     total = torch.zeros(len(row), dtype=torch.float64, device=layers[0].device)
@@ -167,23 +167,24 @@ class Decoder:
         known = inspect.signature(self.model.forward).parameters
         return next(({name: last} for name in ("logits_to_keep", "num_logits_to_keep") if name in known), {})
 
-    @contextmanager
-    def _eager(self) -> Iterator[None]:
-        """The model with an attention that shows its weights."""
-        before = self.model.config._attn_implementation
-        change = getattr(self.model, "set_attn_implementation", None)
 
-        def use(name: str) -> None:
-            if change is not None:
-                change(name)
-            else:
-                self.model.config._attn_implementation = name
+@contextmanager
+def eager(model: Any) -> Iterator[None]:
+    """The model with an attention that shows its weights."""
+    before = model.config._attn_implementation
+    change = getattr(model, "set_attn_implementation", None)
 
-        use("eager")
-        try:
-            yield
-        finally:
-            use(before)
+    def use(name: str) -> None:
+        if change is not None:
+            change(name)
+        else:
+            model.config._attn_implementation = name
+
+    use("eager")
+    try:
+        yield
+    finally:
+        use(before)
 
 
 def advance(drafts: Sequence[Draft], logits: Any) -> list[int]:

@@ -71,7 +71,7 @@ def load(
     try:
         tokenizer = tf.AutoTokenizer.from_pretrained(where, **common)
         if kind == "classifier":
-            auto = tf.AutoModelForSequenceClassification
+            auto: Any = tf.AutoModelForSequenceClassification
         else:
             config = tf.AutoConfig.from_pretrained(where, **common)
             auto = tf.AutoModelForSeq2SeqLM if config.is_encoder_decoder else tf.AutoModelForCausalLM

@@ -72,6 +72,26 @@ class EncoderDecoder:
                     ids = torch.tensor([list(starts[i]) for i in batch], device=mask.device)
                     self._write(states, mask, ids, [drafts[i] for i in batch])
 
+    def generate_fused(self, rows: Sequence[Row], start: Row, draft: Draft) -> None:
+        """Fill the draft of one answer to all sources together."""
+        import torch
+
+        with self.lock, torch.inference_mode():
+            states, mask = self.fused(rows)
+            self._write(states, mask, torch.tensor([list(start)], device=mask.device), [draft])
+
+    def fused(self, rows: Sequence[Row]) -> tuple[Any, Any]:
+        """The states of sources encoded alone, one after another: [1, all their tokens, dim], and a mask of ones."""
+        import torch
+
+        parts: list[Any] = [None] * len(rows)
+        for batch in self._batches(rows, range(len(rows))):
+            states, mask = self._encode([rows[i] for i in batch])
+            for i, state, n in zip(batch, states, mask.sum(1)):
+                parts[i] = state[:n]
+        whole = torch.cat(parts)[None]
+        return whole, torch.ones(whole.shape[:2], dtype=torch.long, device=whole.device)
+
     def _write(self, states: Any, mask: Any, ids: Any, live: list[Draft]) -> None:
         import torch
 

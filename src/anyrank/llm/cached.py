@@ -19,7 +19,7 @@ from ..core.language import Completion, LogProbs, TokenWeights
 from ..core.trace import Usage
 from .wrapper import Item, Wrapper, call, failed
 
-_FORMS: dict[str, type] = {"generate": Completion, "attention": TokenWeights}
+_FORMS: dict[str, type] = {"generate": Completion, "generate_fused": Completion, "attention": TokenWeights}
 _FORMAT = 1
 
 
@@ -62,7 +62,8 @@ class Cached(Wrapper):
         return [said[i] if i in said else found.get(k, again.get(k)) for i, k in enumerate(keys)]
 
     def _key(self, verb: str, item: Item, settings: Mapping[str, Any]) -> bytes:
-        prompt = item[0] if isinstance(item[0], str) else [[t.role, t.content] for t in item[0]]
+        said = item[0]  # a text, turns, or sources
+        prompt = said if isinstance(said, str) else [t if isinstance(t, str) else [t.role, t.content] for t in said]
         model = self.model or repr(self.wraps) + _fingerprint(self.wraps)
         whole = [_FORMAT, model, self.revision, verb, prompt, item[1:], dict(settings)]
         return hashlib.sha256(json.dumps(whole, sort_keys=True).encode("utf-8", "surrogatepass")).digest()

@@ -41,29 +41,32 @@ class Generated:
         asked = [self.template.render(query, members) for query, members in groups]
         said = self.backend.generate(
             [a.prompt for a in asked],
-            max_tokens=self.max_tokens or max(self._room(len(a.names)) for a in asked),
+            max_tokens=self.max_tokens or max(room(self.template, len(a.names)) for a in asked),
             stop=("</answer>",) if self.template.tagged else (),
             temperature=self.temperature,
             seed=self.seed,
         )
-        return [self._judge(a, s) for a, s in zip(asked, said, strict=True)]
+        return [judged(self.template, a, s) for a, s in zip(asked, said, strict=True)]
 
-    def _room(self, n: int) -> int:
-        """Tokens for an answer about n documents: a label, its brackets and the separator take about six."""
-        return THINKING if self.template.tagged else 16 + (6 * n if self.template.answer == "order" else 0)
 
-    def _judge(self, asked: Rendered, said: Completion) -> Judgement:
-        n, t = len(asked.names), self.template
-        usage = said.usage + Usage(truncated=asked.truncated)
-        if said.finish == "error":
-            return Judgement([math.nan] * n, usage + Usage(repairs={"no answer": 1}), said.error)
-        read = read_order if t.answer == "order" else read_best
-        text = said.text if "<think>" in said.text else t.assistant + said.text
-        reading = read(text, n, t.labels, tagged=t.tagged, valid=t.valid, extract=t.extract)
-        repairs = dict(reading.repairs)
-        if repairs and said.finish == "length":
-            repairs["cut at max_tokens"] = 1
-        return Judgement(scores(reading, n, t.answer == "order"), usage + Usage(repairs=repairs))
+def room(template: Template, n: int) -> int:
+    """Tokens for an answer about n documents: a label, its brackets and the separator take about six."""
+    return THINKING if template.tagged else 16 + (6 * n if template.answer == "order" else 0)
+
+
+def judged(template: Template, asked: Rendered, said: Completion) -> Judgement:
+    """The judgement of one group by what the model wrote about it."""
+    n, t = len(asked.names), template
+    usage = said.usage + Usage(truncated=asked.truncated)
+    if said.finish == "error":
+        return Judgement([math.nan] * n, usage + Usage(repairs={"no answer": 1}), said.error)
+    read = read_order if t.answer == "order" else read_best
+    text = said.text if "<think>" in said.text else t.assistant + said.text
+    reading = read(text, n, t.labels, tagged=t.tagged, valid=t.valid, extract=t.extract)
+    repairs = dict(reading.repairs)
+    if repairs and said.finish == "length":
+        repairs["cut at max_tokens"] = 1
+    return Judgement(scores(reading, n, t.answer == "order"), usage + Usage(repairs=repairs))
 
 
 def scores(reading: Reading, n: int, ranked: bool = True) -> list[float]:

@@ -108,6 +108,14 @@ RELEVANT = Template(
 )
 """One passage, answered 1 or 0 (the form of ProRank)."""
 
+INSTRUCTED = Template(
+    system="Does the document meet what the instruction asks for, given the query? Say yes or no, nothing else.",
+    prefix="<Instruct>: {instruction}\n<Query>: {query}\n<Document>: {doc1}",
+    instruction="Find the passages that answer a web search query.",
+    assistant="<think>\n\n</think>\n\n",
+)
+"""One passage under an instruction, answered yes or no (the form of Qwen3's reranker)."""
+
 QUESTION = Template(
     prefix="Passage: {doc1}\n\nWrite a question that this passage answers.\nQuestion:", chat=False, words=300
 )
@@ -119,7 +127,11 @@ QUERY = Template(prefix="Passage: {doc1}\nQuery:", chat=False)
 MONO_T5 = Template(prefix="Query: {query} Document: {doc1} Relevant:", chat=False)
 DUO_T5 = Template(prefix="Query: {query} Document0: {doc1} Document1: {doc2} Relevant:", chat=False)
 RANK_T5 = Template(prefix="Query: {query} Document: {doc1}", chat=False)
-"""Input forms fixed by the training of these models."""
+LIT5 = Template(
+    body="Search Query: {query} Passage: [{label}] {text} Relevance Ranking:", chat=False, words=110,
+)  # fmt: skip
+LIT5_SCORE = Template(body="question: {query} context: {text}", chat=False, words=110)
+"""Input forms fixed by the training of these models; of the last two, each body is a source of its own."""
 
 ATTENTION = Template(
     prefix="Here are some paragraphs:\n\n",

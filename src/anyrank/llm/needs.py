@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any, Protocol, runtime_checkable
 
 from ..core.errors import InputError
-from ..core.language import LogProbs, Prompt
+from ..core.language import Completion, LogProbs, Prompt
 
 
 @runtime_checkable
@@ -16,6 +16,16 @@ class GivesLogits(Protocol):
     log-probabilities). RankT5 reads these: a log-probability differs from it by a term of its own for every prompt."""
 
     def next_token_logits(self, prompts: Sequence[Prompt], options: Sequence[Sequence[str]]) -> list[LogProbs]: ...
+
+
+@runtime_checkable
+class FusesSources(Protocol):
+    """Fusion in decoder: an answer to several sources, each encoded alone; and the attention that an answer pays to
+    each source (``values``, one a source)."""
+
+    def generate_fused(self, groups: Sequence[Sequence[str]], *, max_tokens: int) -> list[Completion]: ...
+
+    def attention_fused(self, groups: Sequence[Sequence[str]]) -> list[LogProbs]: ...
 
 
 def unknown(said: LogProbs) -> str:

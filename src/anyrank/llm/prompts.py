@@ -20,7 +20,7 @@ Scale = Literal["raw", "unit", "percent"]
 
 _FIELD = re.compile(r"\{\{|\}\}|\{(\w+)\}")
 _KNOWN = {"query", "num", "label", "rank", "index", "text", "candidate", "passage", "doc_content", "score", "labels"}
-_KNOWN |= {"psg_ids"}
+_KNOWN |= {"psg_ids", "instruction"}
 _MARKUP = re.compile(r"<(?=[|｜][^<>\n]{1,60}>|/?(?:s|think|answer|bos|eos|start_of_turn|end_of_turn)>)|\[(?=/?INST\])")
 _WORD = re.compile(r"\S+")
 
@@ -30,7 +30,8 @@ class Template:
     """A prompt for any number of documents.
 
     ``prefix``, one ``body`` a document (joined by ``separator``) and ``suffix`` make one user turn. Placeholders:
-    {query}, {num} (how many documents), in the body {label} {text} {score}, in prefix and suffix {labels} (all of
+    {query}, {num} (how many documents), {instruction} (the query's ``meta["instruction"]``, else the template's own),
+    in the body {label} {text} {score}, in prefix and suffix {labels} (all of
     them) and {doc1}, {doc2}, … With ``prefix_assistant`` or ``body_assistant`` the parts become turns of a
     conversation that the assistant acknowledges. ``assistant`` is put into the model's mouth, so that its answer goes
     on from there. ``examples`` are earlier (user, assistant) exchanges. With ``chat=False`` the prompt is plain text.
@@ -47,6 +48,7 @@ class Template:
     suffix: str = ""
     separator: str = "\n"
     system: str = ""
+    instruction: str = ""
     labels: Labels = Labels()
     assistant: str = ""
     prefix_assistant: str = ""
@@ -86,7 +88,8 @@ class Template:
         names = self.labels.names(n)
         asked, query_cut = cut(self.labels.disarm(safe(text_of(query.content)), n), self.query_words)
         asked = " ".join(asked.split())
-        fields = {"query": asked, "num": str(n)}
+        told = self.labels.disarm(safe(text_of(query.meta.get("instruction"))), n) or self.instruction
+        fields = {"query": asked, "num": str(n), "instruction": told}
         fields["labels"] = fields["psg_ids"] = f"[{', '.join(self.labels.marks(n))}]"
         fields |= {f"doc{i}": text for i, (text, _) in enumerate(clip, 1)}
         fields |= dict.fromkeys(("text", "candidate", "passage", "doc_content"), clip[0][0] if n else "")

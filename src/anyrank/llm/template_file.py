@@ -72,6 +72,8 @@ def from_fields(fields: Any) -> Template:
     if not body:
         raise InputError("field body is missing")
     common = {"separator": "", "system": fields.get("system_message", ""), "valid": valid, "extract": extract}
+    if method == "rankfid":
+        return Template(body=body, chat=False, **common)
     if method in _OTHERS:
         return Template(prefix=_either(fields, "prefix") + body + _either(fields, "suffix"),
                         chat=bool(common["system"]), **common)  # fmt: skip

@@ -38,6 +38,12 @@ class Wrapper(ABC):
     def loglikelihood(self, prompts: Sequence[Prompt], continuations: Sequence[str]) -> list[LogProbs]:
         return self.ask("loglikelihood", list(zip(prompts, continuations, strict=True)), {})
 
+    def generate_fused(self, groups: Sequence[Sequence[str]], *, max_tokens: int) -> list[Completion]:
+        return self.ask("generate_fused", [(tuple(g),) for g in groups], {"max_tokens": max_tokens})
+
+    def attention_fused(self, groups: Sequence[Sequence[str]]) -> list[LogProbs]:
+        return self.ask("attention_fused", [(tuple(g),) for g in groups], {})
+
     def attention(self, prompts: Sequence[Prompt], marks: Sequence[str]) -> list[TokenWeights]:
         return self.ask("attention", list(zip(prompts, marks, strict=True)), {})
 
@@ -54,11 +60,11 @@ def call(backend: Any, verb: str, items: Sequence[Item], settings: Mapping[str, 
 
 def unanswered(verb: str, item: Item, why: str) -> Answer:
     """The answer that was not had, at no cost."""
-    if verb == "generate":
+    if verb.startswith("generate"):
         return Completion("", Usage(), "error", why)
     if verb == "attention":
         return TokenWeights((), (), Usage(), "", why)
-    count = 1 if verb == "loglikelihood" else len(item[1])
+    count = 1 if verb == "loglikelihood" else len(item[0] if verb == "attention_fused" else item[1])
     return LogProbs((float("nan"),) * count, Usage(), (), why)
 
 

@@ -104,6 +104,14 @@ class OracleModel:
         weights = tuple(1.0 + (0.0 if blank else drawn.get(s, 0.0)) for s in spans)
         return TokenWeights(spans, weights, _usage(text), text)
 
+    def generate_fused(self, groups: Sequence[Sequence[str]], *, max_tokens: int) -> list[Completion]:
+        known = [sorted(self._documents("\n".join(g)), key=lambda d: -d[1]) for g in groups]
+        said = [" > ".join(f"[{name}]" for name, _, _ in one) for one in known]
+        return [Completion(s, _usage("\n".join(g), s)) for g, s in zip(groups, said)]
+
+    def attention_fused(self, groups: Sequence[Sequence[str]]) -> list[LogProbs]:
+        return [LogProbs(tuple(self._documents(s)[0][1] for s in g), _usage("\n".join(g))) for g in groups]
+
     def hidden_states(self, prompts: Sequence[Prompt], *, layer: int = -1) -> tuple[Any, Usage]:
         import numpy as np
 
@@ -185,6 +193,12 @@ class HostileModel:
         return [LogProbs(self._numbers(p, len(o)), _usage(p)) for p, o in zip(prompts, options, strict=True)]
 
     next_token_logits = next_token_logprobs
+
+    def generate_fused(self, groups: Sequence[Sequence[str]], *, max_tokens: int) -> list[Completion]:
+        return [self._answer("\n".join(g)) for g in groups]
+
+    def attention_fused(self, groups: Sequence[Sequence[str]]) -> list[LogProbs]:
+        return [LogProbs(self._numbers("\n".join(g), len(g)), _usage("\n".join(g))) for g in groups]
 
     def loglikelihood(self, prompts: Sequence[Prompt], continuations: Sequence[str]) -> list[LogProbs]:
         return [LogProbs(self._numbers(p, 1), _usage(p, c), (0,)) for p, c in zip(prompts, continuations)]
