@@ -84,10 +84,38 @@ def test_queries_of_one_part_of_a_collection(files, tmp_path):
     assert [g.id for g in read_groups(tmp_path / "g.jsonl")] == ["q1"]
 
 
+def test_texts_of_triples_are_labelled_anew(files, tmp_path):
+    docs, queries = files
+    triples, ids, out = tmp_path / "t.tsv", tmp_path / "ids.tsv", tmp_path / "g.jsonl"
+    lines = [("q1", "d1", "d2"), ("q1", "d1", "d3"), ("q2", "d2", "d1")]
+    ids.write_text("".join("\t".join(line) + "\n" for line in lines))
+    triples.write_text("".join(f"{QUERIES[q]}\t{TEXTS[a]}\t{TEXTS[b]}\n" for q, a, b in lines))
+    args = ["--groups", triples, "--format", "triples", "--teacher", "minilm", "-o", out]
+    assert call(*args).return_value == 0
+    one, two = read_groups(out)
+    assert (one.id, one.query, one.texts) == ("q0", "wing lift", (TEXTS["d1"], TEXTS["d2"], TEXTS["d3"]))
+    assert (len(two.texts), one.priors) == (2, ())
+    again = rerank(one.query, list(one.texts), "minilm")
+    expected = dict(zip(again.ids, again.scores))
+    assert one.labels == pytest.approx([expected[str(i)] for i in range(3)], abs=1e-4)
+    named = ["--groups", ids, "--format", "triples", "--teacher", "minilm", "-o", tmp_path / "h.jsonl"]
+    call(*named, "--queries", queries, "--documents", docs)
+    by_id, _ = read_groups(tmp_path / "h.jsonl")
+    assert (by_id.id, by_id.ids, by_id.labels) == ("q1", ("d1", "d2", "d3"), pytest.approx(one.labels, abs=1e-4))
+    call("--groups", out, "--teacher", "minilm", "-o", tmp_path / "i.jsonl")
+    assert [g.labels for g in read_groups(tmp_path / "i.jsonl")] == [
+        pytest.approx(g.labels, abs=1e-4) for g in (one, two)
+    ]
+    ids.write_text("q1\td1\td2\nq2\td2\td1\nq1\td1\td3\n")
+    with pytest.raises(InputError, match="query 'q1' comes twice: put the lines of a query together"):
+        call(*named, "--queries", queries, "--documents", docs)
+
+
 @pytest.mark.parametrize(
     ("args", "says"),
     [
-        ([], "give one of --index, --corpus and --run"),
+        ([], "give one of --index, --corpus, --run and --groups"),
+        (["--groups", "a", "--depth", "3"], "--depth and --split don't go with --groups"),
         (["--index", "a", "--corpus", "b"], "give one of"),
         (["--run", "a"], "--run goes with --documents"),
         (["--corpus", "{docs}", "--split", "train"], "--split goes with a collection"),
@@ -101,6 +129,11 @@ def test_what_it_refuses(files, tmp_path, args, says):
     with pytest.raises(InputError, match=says):
         call("--queries", queries, "-o", tmp_path / "g.jsonl", *[a.format(docs=docs) for a in args])
     assert not (tmp_path / "g.jsonl").exists()
+
+
+def test_queries_are_asked_for(tmp_path):
+    with pytest.raises(InputError, match="--queries is missing"):
+        call("--index", "a", "-o", tmp_path / "g.jsonl")
 
 
 def test_a_killed_job_goes_on_where_it_stood(files, tmp_path, monkeypatch):

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -14,16 +15,22 @@ from ..core.stage import Each, Stage
 from ..core.types import Query, Ranking
 from .common import from_run, is_dataset, progress, report_status, stamp
 
+if TYPE_CHECKING:
+    from ..train.group import Group
+
 BATCH = 16
 
 
 @click.command("distill")
-@click.option("--queries", required=True, help="The queries: JSONL or id<TAB>text, '-' for standard input; or a "
-              "collection, with --split.")  # fmt: skip
+@click.option("--queries", help="The queries: JSONL or id<TAB>text, '-' for standard input; or a collection, with "
+              "--split.")  # fmt: skip
 @click.option("--split", help="The part whose queries are taken, where QUERIES is a collection of several.")
 @click.option("--index", help="An index (made by 'anyrank index') to take candidates from.")
 @click.option("--corpus", help="Instead of an index, a file or collection; it is indexed beside OUT.")
 @click.option("--run", help="Instead of searching, a TREC run's candidates, with --documents.")
+@click.option("--groups", help="Instead of searching, the texts of training data, which get the teacher's labels.")
+@click.option("--format", "format_", type=click.Choice(["groups", "triples", "permutations"]), default="groups",
+              show_default=True, help="How GROUPS is written; ids in it need --queries and --documents.")  # fmt: skip
 @click.option("--documents", help="The run's documents: a file, a collection's folder, or an index.")
 @click.option("--candidates", default="bm25 % 50", show_default=True, help="The pipeline that finds the candidates.")
 @click.option("--teacher", default="splade + minilm", show_default=True, help="The pipeline that scores them; of "
@@ -32,8 +39,8 @@ BATCH = 16
 @click.option("-o", "--out", required=True, type=click.Path(path_type=Path), help="The groups: JSON lines.")
 @click.option("--resume", is_flag=True, help="Go on with a job that was stopped (same arguments).")
 def distill_command(
-    queries: str, split: str | None, index: str | None, corpus: str | None, run: str | None, documents: str | None,
-    candidates: str, teacher: str, depth: int | None, out: Path, resume: bool,
+    queries: str | None, split: str | None, index: str | None, corpus: str | None, run: str | None, groups: str | None,
+    format_: str, documents: str | None, candidates: str, teacher: str, depth: int | None, out: Path, resume: bool,
 ) -> int:  # fmt: skip
     """Make training data: candidates by one pipeline, labels by another. Each line of OUT is a query with its
     candidates' texts, the teacher's scores (labels) and the candidates' own (priors).
@@ -42,13 +49,24 @@ def distill_command(
     anyrank distill --queries topics.tsv --index my.index -o groups.jsonl --resume
     anyrank distill --queries scifact/ --split train --corpus scifact/ --teacher "splade + minilm" -o groups.jsonl
     anyrank distill --queries q.tsv --run bm25.trec --documents corpus.jsonl -o groups.jsonl
+    anyrank distill --groups triples.tsv --format triples --teacher minilm -o groups.jsonl
     """
     from ..expression import Settings, parse
     from ..retrieve.collection import Collection
     from ..retrieve.stages import Attach
+    from ..train.teachers import ranking_of
 
-    if sum(source is not None for source in (index, corpus, run)) != 1:
-        raise InputError("give one of --index, --corpus and --run")
+    if sum(source is not None for source in (index, corpus, run, groups)) != 1:
+        raise InputError("give one of --index, --corpus, --run and --groups")
+    if groups is not None:
+        if depth is not None or split:
+            raise InputError("--depth and --split don't go with --groups")
+        old = _read(groups, format_, queries, documents)
+        settings: dict[str, Any] = {"files": stamp(queries, groups, documents), "teacher": teacher, "format": format_}
+        labels = parse(teacher, Settings(None), starts=False)
+        return _job(Each(lambda r: r), labels, list(map(ranking_of, old.values())), out, settings, resume, old)
+    if queries is None:
+        raise InputError("--queries is missing: a file of queries, or a collection")
     if (documents is None) != (run is None) or (depth is not None and run is None) or (split and run):
         raise InputError("--run goes with --documents, --depth with --run, --split without it")
     find: Stage
@@ -66,10 +84,11 @@ def distill_command(
 
 
 def _job(
-    find: Stage, teacher: Stage, rankings: Sequence[Ranking], out: Path, settings: Mapping[str, Any], resume: bool
-) -> int:
+    find: Stage, teacher: Stage, rankings: Sequence[Ranking], out: Path, settings: Mapping[str, Any], resume: bool,
+    given: Mapping[str, Group] = MappingProxyType({}),
+) -> int:  # fmt: skip
     """Journalled query by query beside OUT; queries that were not judged whole stay out of both, so that resuming tries
-    them again. Returns the exit code."""
+    them again. Groups that were ``given``, by id, keep all but their labels. Returns the exit code."""
     from ..io.candidates import step_from_dict
     from ..io.journal import Journal
     from ..io.records import write_jsonl
@@ -92,7 +111,9 @@ def _job(
                         continue
                     if judged_whole(new):
                         trace = [s.as_dict() for s in new.trace]
-                        journal.put(id, {"group": group_to_dict(taught(old, new)), "trace": trace})
+                        group = taught(old, new)
+                        group = replace(given[id], labels=group.labels) if id in given else group
+                        journal.put(id, {"group": group_to_dict(group), "trace": trace})
                     else:
                         failed[id] = replace(new, candidates=())
                 bar.update(len(before))
@@ -120,6 +141,24 @@ def _job(
         click.echo(f"note: {lost} queries found no candidates and are left out", err=True)
     click.echo(f"wrote {out}: {len(sizes)} groups, {sum(sizes)} texts", err=True)
     return max(code, int(bool(failed)))
+
+
+def _read(path: str, format: str, queries: str | None, documents: str | None) -> dict[str, Group]:
+    """The groups of a file by their ids, or places; neighbouring triples of one query are one."""
+    from ..train.sources import Source, read_source
+
+    kind: Any = format
+    source = Source(
+        path=path, format=kind, queries=queries or "", documents=documents or "", merge=format == "triples",
+        mend=format == "permutations", scores=format != "groups",
+    )  # fmt: skip
+    found: dict[str, Group] = {}
+    for place, group in enumerate(read_source(source)):
+        named = group if group.id else replace(group, id=f"q{place}")
+        if named.id in found:
+            raise InputError(f"query {named.id!r} comes twice: put the lines of a query together", path=path)
+        found[named.id] = named
+    return found
 
 
 def _asked(queries: str, split: str | None) -> list[Query]:
