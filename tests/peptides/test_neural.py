@@ -1,6 +1,7 @@
 """The reranker over candidates and spectra, its training, the base engine, and the commands of both."""
 
 import csv
+import re
 import shutil
 from dataclasses import replace
 
@@ -332,3 +333,6 @@ def test_the_commands_chain(write_mgf, spectra, tmp_path):
     )  # fmt: skip
     assert done.return_value == 0
     assert "method = ranknovo" in (tmp_path / "best.mztab").read_text()
+    own = ["--engine", f"own={tmp_path / 'own.csv'}"]
+    call("train", "--spectra", run, *own, "-o", tmp_path / "k", *small)
+    assert re.search(r"[1-9]\d* with an engine's", (tmp_path / "k" / "README.md").read_text())

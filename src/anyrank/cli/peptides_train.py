@@ -75,7 +75,7 @@ def _reading(command: Made) -> Made:
 @columns_option("--engine-columns")
 @click.pass_context
 def train_command(
-    context: click.Context, files: tuple[str, ...], out: Path, kind: str, fixed: tuple[str, ...], **given: Any
+    context: click.Context, /, files: tuple[str, ...], out: Path, kind: str, fixed: tuple[str, ...], **given: Any
 ) -> int:
     """Train on annotated spectra; no peptide is both learned and held out. A reranker learns from candidates made up
     for it and from those of engines, where given; trees learn from engines' candidates and scores, or from made-up

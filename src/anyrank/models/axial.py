@@ -90,7 +90,8 @@ class CandidateEmbedding(nn.Module):  # type: ignore[misc,unused-ignore]
         there = (tokens != self.pad).long()
         places = there.cumsum(-1) * there + self.pad
         x = torch.cat([said, self.part(prefix), self.part(suffix)], dim=-1) + self.positions(places)
-        return self.dropout(self.norm(x)) * there[..., None]
+        out: Tensor = self.dropout(self.norm(x))
+        return out * there[..., None]
 
 
 class Axial(nn.Module):  # type: ignore[misc,unused-ignore]

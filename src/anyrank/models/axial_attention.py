@@ -27,7 +27,7 @@ class _Attention(nn.Module):  # type: ignore[misc,unused-ignore]
         self.dropout = nn.Dropout(dropout)
 
     def split(self, x: Tensor) -> Tensor:
-        return x.unflatten(-1, (self.heads, -1))
+        return x.reshape(*x.shape[:-1], self.heads, x.shape[-1] // self.heads)
 
 
 class RowAttention(_Attention):
@@ -42,7 +42,8 @@ class RowAttention(_Attention):
         logits = logits / there.sqrt()[:, None, None, None]
         logits = logits.masked_fill(padding[:, 0][:, None, None, :], LITTLE)
         shares = self.dropout(logits.softmax(-1))
-        return self.out_proj(torch.einsum("bhij,brjhd->brihd", shares, v).flatten(-2))
+        out: Tensor = self.out_proj(torch.einsum("bhij,brjhd->brihd", shares, v).flatten(-2))
+        return out
 
 
 class ColumnAttention(_Attention):
@@ -51,13 +52,16 @@ class ColumnAttention(_Attention):
 
     def forward(self, x: Tensor, padding: Tensor) -> Tensor:
         v = self.split(self.v_proj(x))
+        out: Tensor
         if x.shape[1] == 1:
-            return self.out_proj(v.flatten(-2))
+            out = self.out_proj(v.flatten(-2))
+            return out
         q, k = self.split(self.q_proj(x)), self.split(self.k_proj(x))
         logits = torch.einsum("bichd,bjchd->bchij", q, k) * q.shape[-1] ** -0.5
         logits = logits.masked_fill(padding.mT[:, :, None, None, :], LITTLE)
         shares = self.dropout(logits.softmax(-1))
-        return self.out_proj(torch.einsum("bchij,bjchd->bichd", shares, v).flatten(-2))
+        out = self.out_proj(torch.einsum("bchij,bjchd->bichd", shares, v).flatten(-2))
+        return out
 
 
 class SpectrumAttention(nn.Module):  # type: ignore[misc,unused-ignore]
@@ -68,6 +72,7 @@ class SpectrumAttention(nn.Module):  # type: ignore[misc,unused-ignore]
         self.attention = nn.MultiheadAttention(width, heads, dropout, batch_first=True)
 
     def forward(self, x: Tensor, memory: Tensor, nothing: Tensor) -> Tensor:
+        found: Tensor
         found, _ = self.attention(x.flatten(1, 2), memory, memory, key_padding_mask=nothing, need_weights=False)
         return found.view_as(x)
 
@@ -92,4 +97,5 @@ class AxialLayer(nn.Module):  # type: ignore[misc,unused-ignore]
             if block is not None:
                 x = x + self.dropout(block(self.norms[name](x), padding))
         x = x + self.dropout(self.spectrum(self.norms["spectrum"](x), memory, nothing))
-        return x + self.dropout(self.ffn(self.norms["ffn"](x)))
+        last: Tensor = self.dropout(self.ffn(self.norms["ffn"](x)))
+        return x + last

@@ -23,6 +23,8 @@ from .spectrum_encoder import Waves
 class NextResidue(nn.Module):  # type: ignore[misc,unused-ignore]
     """Logits [B, places, choices] of the residues that may follow. ``masses``: the choices' masses in Da."""
 
+    masses: Tensor
+
     def __init__(self, masses: Sequence[float], shape: Shape) -> None:
         super().__init__()
         n = len(masses)
@@ -60,7 +62,8 @@ class NextResidue(nn.Module):  # type: ignore[misc,unused-ignore]
         padding = torch.zeros(x.shape[:3], dtype=torch.bool, device=x.device)
         for layer in self.layers:
             x = layer(x, padding, memory, nothing)
-        return self.head(x)[..., 0].mT.float()
+        logits: Tensor = self.head(x)
+        return logits[..., 0].mT.float()
 
     def save(self, folder: str | Path) -> None:
         """The shape as JSON and the weights as safetensors."""

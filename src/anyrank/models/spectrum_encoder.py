@@ -20,6 +20,9 @@ class Waves(nn.Module):  # type: ignore[misc,unused-ignore]
     tensor([[1.0000, 0.0160, 0.0000, 1.0000]])
     """
 
+    sines: Tensor
+    cosines: Tensor
+
     def __init__(self, width: int, shortest: float = 0.001, longest: float = 10000.0, exact: bool = True) -> None:
         super().__init__()
         self.exact = exact

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -15,6 +15,7 @@ from torch.utils.data import Dataset
 
 from ..core.errors import InputError
 from ..models.axial import Shape
+from ..models.axial_attention import AxialLayer
 from ..models.next_residue import NextResidue
 from ..models.starts import look_for_ions
 from .base_engine import CHOICES, FRONT, BaseEngine, choices
@@ -49,7 +50,7 @@ def train_engine(
     torch.manual_seed(plan.pace.seed)
     model = NextResidue([MASSES[t] for t in CHOICES], plan.shape)
     if plan.ions:
-        look_for_ions(plan.shape, model.encoder, model.layers[0])
+        look_for_ions(plan.shape, model.encoder, cast(AxialLayer, model.layers[0]))
     data = _Rounds(rest, plan.pace.rounds, plan.simulated, plan.pace.seed)
     fit(model, data, valid, partial(_joined, shape=plan.shape), _loss, plan.pace, data.size, progress=progress)
     if out is not None:

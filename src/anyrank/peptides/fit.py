@@ -47,7 +47,7 @@ class Fit(Trainer):  # type: ignore[misc,unused-ignore]
         loss: Loss, pace: Pace, round_size: int, folder: str, progress: bool,
     ) -> None:  # fmt: skip
         self.judged = loss
-        steps = -(-len(train) // pace.batch)
+        steps = -(-len(train) // pace.batch)  # type: ignore[arg-type,unused-ignore]
         every = max(1, round_size // pace.batch)
         more: dict[str, Any] = {"save_strategy": "no"}
         if valid:
@@ -72,13 +72,14 @@ class Fit(Trainer):  # type: ignore[misc,unused-ignore]
         return self.judged(model, inputs)
 
     def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
-        self.model.eval()
+        model: Any = self.model
+        model.eval()
         total = count = 0.0
         with torch.inference_mode():
             for batch in self.get_eval_dataloader():
                 size = len(batch["mass"])
-                total, count = total + float(self.judged(self.model, batch)) * size, count + size
-        self.model.train()
+                total, count = total + float(self.judged(model, batch)) * size, count + size
+        model.train()
         found = {"eval_loss": total / count}
         self.log(dict(found))
         self.control: Any = self.callback_handler.on_evaluate(self.args, self.state, self.control, found)
@@ -95,7 +96,8 @@ def fit(
     with tempfile.TemporaryDirectory() as spare:
         folder = str(checkpoints or spare)
         loop = Fit(model, train, valid, collate, loss, pace, round_size, folder, progress)
-        found = get_last_checkpoint(folder) if resume and Path(folder).is_dir() else None
+        last: Callable[[str], str | None] = get_last_checkpoint
+        found = last(folder) if resume and Path(folder).is_dir() else None
         loop.train(resume_from_checkpoint=found)
         model.eval()
         return [dict(line) for line in loop.state.log_history]

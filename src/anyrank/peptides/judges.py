@@ -108,7 +108,8 @@ class Consensus:
 
     @staticmethod
     def _central(peptides: Sequence[Peptide]) -> list[float]:
-        return (-pmds(peptides).sum(axis=1) / max(len(peptides) - 1, 1)).tolist()
+        out: list[float] = (-pmds(peptides).sum(axis=1) / max(len(peptides) - 1, 1)).tolist()
+        return out
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -16,6 +16,7 @@ from ..core.errors import InputError
 from ..core.rerank import Judge
 from ..core.types import Ranking
 from ..models.axial import Axial, Shape
+from ..models.axial_attention import AxialLayer
 from ..models.starts import look_for_ions
 from .accuracy import assess
 from .corrupt import practice
@@ -80,7 +81,7 @@ def train(
     if start is not None:
         model.load_state_dict(start.state_dict())
     elif plan.ions:
-        look_for_ions(plan.shape, model.encoder, model.layers[0])
+        look_for_ions(plan.shape, model.encoder, cast(AxialLayer, model.layers[0]))
     taken = {s.peptide.key for s in valid if s.peptide}
     seen = [r for r in known if len(r) > 1 and (p := r.query.content.peptide) is not None and p.key not in taken]
     rounds = Rounds(rest, plan.pace.rounds, plan.candidates, plan.pace.seed, plan.simulated, seen)
