@@ -82,7 +82,7 @@ def _quality(values: Mapping[str, Mapping[str, float]], bounds: Mapping[str, Map
         cells.append(tag("td", whisker(value["peptide_recall"], *interval["peptide_recall"], low, high)))
         for m in (m for m in MEASURES if m != "peptide_recall"):
             a, b = interval[m]
-            cells.append(tag("td", f"{value[m]:.4f}", tag("span", f" {a:.3f} to {b:.3f}", class_="key")))
+            cells.append(tag("td", f"{value[m]:.4f}", tag("div", f"{a:.3f} to {b:.3f}", class_="key")))
         lines.append(tag("tr", *cells))
     return tag("div", tag("table", *lines), class_="scroll")
 
