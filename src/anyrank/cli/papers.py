@@ -30,7 +30,7 @@ def list_command(n: int, json_out: bool) -> None:
         return
     for row in rows:
         cost = "training" if row["calls"] is None else f"{row['calls']:,} calls"
-        click.echo(f"{row['name']:18} {row['year']}  {cost:>13}  {row['title']}")
+        click.echo(f"{row['name']:19} {row['year']}  {cost:>13}  {row['title']}")
 
 
 @papers_command.command("show")
