@@ -168,6 +168,16 @@ def test_files_without_anything_to_rank_are_told(files, tmp_path):
     assert not (tmp_path / "b.mztab").exists()
 
 
+def test_losses_of_a_training_are_exit_code_one(files, tmp_path):
+    pytest.importorskip("lightgbm")
+    with open(tmp_path / "run.mgf", "a") as f:
+        f.write("BEGIN IONS\nTITLE=s3\nPEPMASS=4\nEND IONS\n" * 3)
+    assert call("train", *files[:2], "--kind", "lightgbm", "--valid", 0, "-o", tmp_path / "m").return_value == 1
+    assert (
+        "held out: none was" in call("train", *files, "--kind", "lightgbm", "--valid", 0, "-o", tmp_path / "m").stderr
+    )
+
+
 def test_methods_are_listed():
     said = call("methods").stdout
     assert "hyperscore" in said

@@ -89,7 +89,7 @@ def train_command(
     if not given["simulated"] and not any(s.peptide for s in spectra):
         raise InputError("none of the spectra is annotated: expected lines SEQ=PEPTIDE", path=files[0])
     if kind == "lightgbm":
-        return _trees(spectra, known, engines, out, given) or int(bad)
+        return _trees(spectra, known, engines, out, given) or int(bad > 0)
     try:
         from ..peptides.engine_training import EnginePlan, train_engine
         from ..peptides.fit import Pace
@@ -112,7 +112,7 @@ def train_command(
         done = train(plan, spectra, out, known=known, resume=given["resume"], progress=shown)
         _measured(done.exact)
     click.echo(f"wrote {out}", err=True)
-    return int(bad)
+    return int(bad > 0)
 
 
 def _trees(
@@ -188,7 +188,7 @@ def propose_command(files: tuple[str, ...], model: str, out: Path, top: int, bea
                 told.add(p.spectrum)
             bar.update(len(part))
     click.echo(f"{len(told)} of {len(spectra)} spectra have candidates; wrote {out}", err=True)
-    return int(bad or len(told) < len(spectra))
+    return int(bad > 0 or len(told) < len(spectra))
 
 
 def _spectra(files: tuple[str, ...], fixed: Mapping[str, str]) -> tuple[list[Spectrum], int]:

@@ -50,9 +50,9 @@ def _from_mgf(
     bad: Bad | None,
 ) -> Spectrum:
     params = read["params"]
-    for field in ("pepmass", "charge"):
+    for field, such in (("pepmass", "PEPMASS=451.2535"), ("charge", "CHARGE=2+")):
         if params.get(field) is None:
-            raise InputError(f"no {field.upper()}")
+            raise InputError(f"no {field.upper()}: expected a line as in {such}")
     charges = [int(z) for z in params["charge"]]
     if len(charges) != 1:
         raise InputError(f"several charges ({', '.join(map(str, charges))}): expected one")
