@@ -7,9 +7,10 @@ import pytest
 
 from anyrank.core.errors import InputError
 from anyrank.core.types import Candidate
-from anyrank.core.vectors import Sparse, concat, dots, take
+from anyrank.core.vectors import Encoded, Sparse, concat, dots, take
 from anyrank.retrieve.build import build
 from anyrank.retrieve.collection import Collection
+from anyrank.retrieve.stages import BM25
 from anyrank.retrieve.vectorstore import VectorStore
 from anyrank.testing import check_index
 
@@ -149,3 +150,46 @@ def test_a_commit_killed_after_its_deletes_were_written_can_be_made_again(tmp_pa
     assert [d.content for d in again.get(["d1"])] == ["another text"]
     assert len(again) == 50
     assert left.name in {p.name for p in meta.parent.glob("*.del")}
+
+
+def test_two_encodings_at_once_do_not_meet(tmp_path):
+    """The second is told so at once; both names may be encoded side by side; a killed one leaves no lock that binds."""
+    collection = build_small(tmp_path)
+    busy = []
+
+    class Slow(Constant):
+        def encode(self, contents, *, query=False):
+            with pytest.raises(InputError, match="another process is encoding its documents with 'v'"):
+                Collection.open(collection.path).encode(Constant(), "v")
+            busy.append(Collection.open(collection.path).encode(Constant(), "w"))
+            return super().encode(contents, query=query)
+
+    (collection.path / "vectors").mkdir()
+    (collection.path / "vectors" / ".v.lock").write_text("left by a killed process")
+    collection.encode(Slow(), "v")
+    assert len(busy) == 1
+    assert collection.encoded == ["v", "w"]
+    assert not list((collection.path / "vectors").glob(".*.lock"))
+    assert len(collection.vectors("v").missing()) == 0
+
+
+class Constant:
+    name = "constant"
+
+    def encode(self, contents, *, query=False):
+        return Encoded(np.ones((len(contents), 2), dtype=np.float32))
+
+
+def build_small(tmp_path):
+    return Collection(tmp_path / "c", build([Candidate(f"d{i}", f"text {i}") for i in range(3)], tmp_path / "c"))
+
+
+def test_a_query_of_stop_words_says_why_it_finds_nothing(tmp_path):
+    stage = BM25(build_small(tmp_path))
+    none, some, signs = stage.run(["to be or not to be", "text or not", "?!"])
+    assert (none.ids, signs.ids, len(some)) == ([], [], 3)
+    assert none.trace[0].notes == signs.trace[0].notes
+    assert "only stop words" in none.trace[0].notes[0]
+    assert some.trace[0].notes == ()
+    kept = BM25(build([Candidate("d", "to be or not to be")], tmp_path / "k", stop_words=False))
+    assert kept("to be").ids == ["d"]

@@ -10,7 +10,7 @@ from typing import Any
 from ..core.errors import InputError, ModelError
 from ..core.rerank import Group, each
 from ..core.trace import Usage
-from ..core.types import Judgement
+from ..core.types import Judgement, text_of
 from .hf_load import device_of, load, torch_module
 from .hf_plan import plan
 
@@ -120,8 +120,6 @@ class SequenceClassifier:
 
 def content_text(content: Any, id: str = "") -> str:
     """The text of a query or document; a title stands before its text. Raises InputError where there is none."""
-    if isinstance(content, Mapping):
-        return f"{content.get('title') or ''} {content.get('text') or ''}".strip()
     if content is None:
         raise InputError(f"candidate {id!r} has no text to score: load the texts first")
-    return str(content)
+    return text_of(content)

@@ -154,6 +154,22 @@ class Judgement:
     note: str = ""
 
 
+def text_of(content: Any) -> str:
+    """The text of a query or document: a text as it is; of a mapping its title and text (or content, contents, body),
+    of one without them, and of anything else, as it prints; of None an empty one.
+
+    >>> text_of({"title": "Lift", "text": "of wings"}), text_of(7), text_of(None)
+    ('Lift of wings', '7', '')
+    """
+    if isinstance(content, Mapping) and (named := [k for k in _TEXTS if k in content]):
+        body = next((str(content[k]) for k in named[("title" in content) :] if content[k]), "")
+        return f"{content.get('title') or ''} {body}".strip()
+    return "" if content is None else str(content)
+
+
+_TEXTS = ("title", "text", "content", "contents", "body")
+
+
 def strict(scores: Sequence[float]) -> list[float]:
     """The same scores made strictly falling in single precision, as programs that sort runs by score need them.
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from .errors import InputError
 from .trace import Usage
+from .types import Candidate
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -103,6 +104,12 @@ class Encoder(Protocol):
     name: str
 
     def encode(self, contents: Sequence[Any], *, query: bool = False) -> Encoded: ...
+
+
+class Documents(Protocol):
+    """What gives documents by id, in the asked order. Raises InputError on an unknown id."""
+
+    def get(self, ids: Sequence[str]) -> list[Candidate]: ...
 
 
 class Index(Protocol):

@@ -6,11 +6,11 @@ import base64
 import hashlib
 from collections.abc import Callable, Iterable, Mapping
 from importlib.resources import files
-from os import PathLike, getpid
-from pathlib import Path
+from os import PathLike
 from typing import Any
 
-from ..core.types import Ranking
+from ..core.files import whole_file
+from ..core.types import Ranking, text_of
 from .charts import Bar, Point, bars, esc, scatter, tag
 from .evaluation import Evaluation
 from .flow import TOP, flow
@@ -64,13 +64,9 @@ def write_report(
     path: str | PathLike[str], e: Evaluation, runs: Mapping[str, Run], qrels: Qrels, **options: Any
 ) -> None:
     """The page of `report` written to a file, whole or not at all."""
-    target = Path(path)
-    part = target.with_name(f"{target.name}.{getpid()}.part")
-    try:
-        part.write_text(report(e, runs, qrels, **options), "utf-8", errors="replace")
-        part.replace(target)
-    finally:
-        part.unlink(missing_ok=True)
+    page = report(e, runs, qrels, **options).encode("utf-8", errors="replace")
+    with whole_file(path) as file:
+        file.write(page)
 
 
 def _words(runs: Iterable[Any]) -> tuple[dict[str, str], dict[str, str]]:
@@ -88,9 +84,7 @@ def _words(runs: Iterable[Any]) -> tuple[dict[str, str], dict[str, str]]:
 
 
 def _plain(content: Any) -> str:
-    if isinstance(content, Mapping):
-        return " ".join(str(v) for k in ("title", "text") if (v := content.get(k))) or str(content)[:1000]
-    return str(content)[:1000]
+    return text_of(content)[:1000]
 
 
 def _section(title: str, inside: str) -> str:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import fcntl
 import gzip
 import io
 import os
-import stat
 import sys
 import zlib
 from collections.abc import Iterator
@@ -14,6 +12,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import IO, Any, TextIO, cast
 
 from ..core.errors import InputError
+from ..core.files import whole_file
 
 File = str | os.PathLike[str]
 
@@ -88,45 +87,28 @@ def atomic(path: File) -> Iterator[TextIO]:
         sys.stdout.flush()
         return
     name = os.path.realpath(path)
-    direct = os.path.exists(name) and not os.path.isfile(name)
-    folder, base = os.path.split(name)
-    temp = name if direct else os.path.join(folder, f".{base}.tmp")
+    packed = name.endswith(".gz")
     try:
-        raw = open(name, "wb") if direct else _claim(temp, path)  # noqa: SIM115
+        if os.path.exists(name) and not os.path.isfile(name):
+            with _direct(name, path) as raw, _text(raw, packed) as f:
+                yield f
+        else:
+            with whole_file(path) as raw, _text(raw, packed) as f:
+                yield f
+    except UnicodeEncodeError as error:
+        raise InputError(f"text that is not valid Unicode can't be written: {error}", path=path) from None
+
+
+def _direct(name: str, path: File) -> IO[bytes]:
+    try:
+        return open(name, "wb")
     except OSError as error:
         raise InputError(f"can't be written: {error.strerror}", path=path) from None
-    with raw:
-        try:
-            with _text(raw, packed=base.endswith(".gz")) as f:
-                yield f
-            if not direct:
-                os.replace(temp, name)
-                _sync(folder)
-        except BaseException as error:
-            if not direct and os.path.exists(temp):
-                os.unlink(temp)
-            if isinstance(error, UnicodeEncodeError):
-                raise InputError(f"text that is not valid Unicode can't be written: {error}", path=path) from None
-            raise
-
-
-def _claim(temp: str, path: File) -> IO[bytes]:
-    """The unfinished file, emptied and locked."""
-    raw = open(temp, "ab")  # noqa: SIM115
-    try:
-        fcntl.flock(raw, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        if not os.path.samestat(os.stat(temp), os.fstat(raw.fileno())):
-            raise BlockingIOError
-    except (BlockingIOError, FileNotFoundError):
-        raw.close()
-        raise InputError("another process is writing this file", path=path) from None
-    raw.truncate(0)
-    return raw
 
 
 @contextmanager
 def _text(raw: IO[bytes], packed: bool) -> Iterator[TextIO]:
-    """A text layer over ``raw``, which is synced at the end."""
+    """A text layer over ``raw``."""
     out: Any = gzip.GzipFile("", "wb", 6, raw, mtime=0) if packed else raw
     text = io.TextIOWrapper(out, "utf-8", newline="\n")
     try:
@@ -136,13 +118,3 @@ def _text(raw: IO[bytes], packed: bool) -> Iterator[TextIO]:
         if packed:
             out.close()
     raw.flush()
-    if stat.S_ISREG(os.fstat(raw.fileno()).st_mode):
-        os.fsync(raw.fileno())
-
-
-def _sync(folder: str) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

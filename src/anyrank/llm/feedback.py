@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,16 +14,10 @@ from ..core.errors import InputError
 from ..core.stage import Limited
 from ..core.trace import Step, Usage
 from ..core.types import Candidate, Ranking
-from ..core.vectors import Encoder, Index
+from ..core.vectors import Documents, Encoder, Index
 
 Floats = NDArray[np.float64]
 _STEPS = {"kl": (0.005, 100), "ranknet": (0.001, 20)}
-
-
-class Documents(Protocol):
-    """What gives documents by id, in the asked order."""
-
-    def get(self, ids: Sequence[str]) -> list[Candidate]: ...
 
 
 @dataclass(frozen=True)

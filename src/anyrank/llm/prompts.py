@@ -9,11 +9,11 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 from ..core.errors import InputError
 from ..core.language import Prompt, Turn
-from ..core.types import Candidate, Query
+from ..core.types import Candidate, Query, text_of
 from .labels import Labels
 
 Scale = Literal["raw", "unit", "percent"]
@@ -163,17 +163,6 @@ def fill(form: str, fields: Mapping[str, str]) -> str:
         return fields[found[1]] if found[1] else found[0][0]
 
     return _FIELD.sub(value, form)
-
-
-def text_of(content: Any) -> str:
-    """The text of a query or document: a text as it is; of a mapping its title and text (or content, contents, body);
-    anything else as it prints."""
-    if isinstance(content, str):
-        return content
-    if isinstance(content, Mapping):
-        body = next((str(content[k]) for k in ("text", "content", "contents", "body") if content.get(k)), "")
-        return f"{content.get('title') or ''} {body}".strip()
-    return "" if content is None else str(content)
 
 
 def safe(text: str) -> str:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..core.errors import InputError
+from ..core.files import alone
 from ..core.trace import Usage
 from ..core.types import Candidate
 from ..core.vectors import Encoder
@@ -78,15 +79,36 @@ class Collection:
     ) -> Usage:
         """Vectors of every document that has none yet, and what they cost; ``on_progress`` gets the number done.
 
-        Every ``shard`` documents are written at once; after a kill, the same call goes on with what is missing.
+        Every ``shard`` documents are written at once; after a kill, the same call goes on with what is missing. Raises
+        InputError where another process encodes with the same name.
         ``dtype="float16"`` halves the disk; a single dense query then takes about six times as long (its conversion).
         """
         name = name or encoder.name
-        folder, usage = self._folder(name), Usage()
+        folder = self._folder(name)
+        if not self._missing(name):
+            return self._turned_over(name)
+        (self.path / "vectors").mkdir(exist_ok=True)
+        busy = f"another process is encoding its documents with {name!r}: wait until it is done"
+        with alone(self.path / "vectors" / f".{name}.lock", self.path, busy):
+            usage = self._encode(encoder, name, folder, dtype, shard, on_progress)
+            return usage + self._turned_over(name)
+
+    def _missing(self, name: str) -> list[int]:
+        """The rows that have no vector of that name."""
         if name in self.encoded:
-            todo = self.vectors(name).missing()
-        else:
-            todo = [r for rows in self.lexical.live() for r in rows]
+            return self.vectors(name).missing()
+        return [r for rows in self.lexical.live() for r in rows]
+
+    def _encode(
+        self,
+        encoder: Encoder,
+        name: str,
+        folder: Path,
+        dtype: str,
+        shard: int,
+        on_progress: Callable[[int], None] | None,
+    ) -> Usage:
+        todo, usage = self._missing(name), Usage()  # another process may have made some meanwhile
         done = len(self) - len(todo)
         for start in range(0, len(todo), shard):
             rows = todo[start : start + shard]
@@ -95,15 +117,16 @@ class Collection:
             usage, done = usage + encoded.usage, done + len(rows)
             if on_progress is not None:
                 on_progress(done)
-        if name in self.encoded:
-            self._turn_over(name)
         return usage
 
-    def _turn_over(self, name: str) -> None:
-        index = self.vectors(name)
-        shards = {s.name for s in index.store.shards()}
-        if index.store.sparse and (index.inverted is None or index.inverted.shards != shards):
-            index.inverted = Inverted.make(index.store)
+    def _turned_over(self, name: str) -> Usage:
+        """Nothing spent: sparse vectors get the lists by term that they lack."""
+        if name in self.encoded:
+            index = self.vectors(name)
+            shards = {s.name for s in index.store.shards()}
+            if index.store.sparse and (index.inverted is None or index.inverted.shards != shards):
+                index.inverted = Inverted.make(index.store)
+        return Usage()
 
     def add(self, docs: Iterable[Candidate], encoders: Encoders | None = None) -> int:
         """New documents in every part, and how many. Raises InputError on an id that is there already."""

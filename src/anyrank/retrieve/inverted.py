@@ -13,8 +13,9 @@ import numpy as np
 from numpy.lib.format import open_memmap
 from numpy.typing import NDArray
 
+from ..core.files import sync_folder
 from ..core.vectors import Sparse
-from .manifest import sync_folder, write_json
+from .manifest import write_json
 from .vectorstore import VectorStore
 
 NAME = "inverted"

@@ -17,7 +17,7 @@ from tantivy import FieldType, Query
 from ..core.errors import InputError
 from ..core.types import Candidate
 from .analysis import analyser
-from .engine import FOLDER, Asking, Writing, whole
+from .engine import FOLDER, Asking, Writing, clean, whole
 from .facts import Filter, field_prefix
 from .manifest import Manifest
 from .rows import Rows
@@ -87,6 +87,10 @@ class Lexical:
         hits = list(self._hits(texts, k, filter))
         ids = iter(self.rows.ids([r for rows, _ in hits for r in rows]))
         return [list(zip(islice(ids, len(rows)), scores)) for rows, scores in hits]
+
+    def terms(self, text: str) -> list[str]:
+        """The terms that a text is searched by, in its order."""
+        return list(self._analyser.analyze(clean(text)))
 
     def candidates(self, texts: Sequence[str], k: int, filter: Filter | None = None) -> list[list[Candidate]]:
         """``search`` with contents and fields."""

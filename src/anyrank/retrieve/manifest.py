@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from ..core.errors import InputError
+from ..core.files import whole_file
 
 NAME, FORMAT, KIND = "manifest.json", 1, "anyrank collection"
 
@@ -52,19 +52,5 @@ class Manifest:
 
 def write_json(path: Path, value: Any) -> None:
     """The value as a JSON file that is either the old one or the whole new one, whenever the machine stops."""
-    fresh = path.with_name(f".{path.name}.tmp")
-    with open(fresh, "w", encoding="utf-8") as file:
-        json.dump(value, file, indent=1)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(fresh, path)
-    sync_folder(path.parent)
-
-
-def sync_folder(folder: Path) -> None:
-    """Renames inside the folder made durable."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    with whole_file(path) as file:
+        file.write(json.dumps(value, indent=1).encode())

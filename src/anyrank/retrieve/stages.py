@@ -5,34 +5,30 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Protocol
 
 from ..core.errors import InputError
 from ..core.stage import Limited, Stage
 from ..core.trace import Step, Usage
 from ..core.types import Candidate, Ranking
-from ..core.vectors import Encoder, Index
+from ..core.vectors import Documents, Encoder, Index
 from .collection import Collection
 from .facts import Filter
 from .lexical import Lexical
 from .shares import shared
 
 
-class Documents(Protocol):
-    """What gives documents by id, in the asked order. Raises InputError on an unknown id."""
-
-    def get(self, ids: Sequence[str]) -> list[Candidate]: ...
-
-
 def _retrieved(
-    name: str, rankings: Sequence[Ranking], found: Callable[[], tuple[Sequence[Sequence[Candidate]], Usage]]
+    name: str,
+    rankings: Sequence[Ranking],
+    found: Callable[[], tuple[Sequence[Sequence[Candidate]], Usage]],
+    why: Callable[[Ranking], tuple[str, ...]] = lambda _: (),
 ) -> list[Ranking]:
     if not rankings:
         return []
     began = time.perf_counter()
     lists, usage = found()
     seconds = (time.perf_counter() - began) / len(rankings)
-    steps = [Step(name, seconds, u) for u in shared(usage, len(rankings))]
+    steps = [Step(name, seconds, u, why(r)) for r, u in zip(rankings, shared(usage, len(rankings)))]
     return [
         replace(r, candidates=tuple(candidates), trace=(*r.trace, step))
         for r, candidates, step in zip(rankings, lists, steps)
@@ -49,7 +45,7 @@ def _text(ranking: Ranking) -> str:
 @dataclass(frozen=True)
 class BM25(Limited):
     """The k best documents of a lexical index, or of a collection's, for the query's text, with contents and fields.
-    ``filter`` as in ``facts.Filter``."""
+    ``filter`` as in ``facts.Filter``. A query of stop words alone finds nothing, and its step says why."""
 
     lexical: Lexical | Collection = field(repr=False)
     k: int = 1000
@@ -61,7 +57,12 @@ class BM25(Limited):
     def batch(self, rankings: Sequence[Ranking]) -> list[Ranking]:
         index = self.lexical if isinstance(self.lexical, Lexical) else self.lexical.lexical
         texts = [_text(r) for r in rankings]
-        return _retrieved("bm25", rankings, lambda: (index.candidates(texts, self.k, self.filter), Usage()))
+
+        def why(ranking: Ranking) -> tuple[str, ...]:
+            return () if index.terms(_text(ranking)) else ("the query has no term to search for: only stop words or "
+                                                           "signs, which the index leaves out",)  # fmt: skip
+
+        return _retrieved("bm25", rankings, lambda: (index.candidates(texts, self.k, self.filter), Usage()), why)
 
 
 @dataclass(frozen=True)

@@ -19,8 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core.errors import InputError
+from ..core.files import sync_folder
 from ..core.vectors import Sparse, Vectors, concat, take
-from .manifest import sync_folder, write_json
+from .manifest import write_json
 
 _META = "vectors.json"
 Ints = NDArray[np.int64]
