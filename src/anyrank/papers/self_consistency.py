@@ -2,6 +2,7 @@
 
 Tang et al., "Found in the Middle: Permutation Self-Consistency Improves Listwise Ranking in Large Language Models",
 NAACL 2024, arXiv 2310.07712. Kemeny order (found by neighbour swaps) or Borda points.
+Figures: none in the sources at hand.
 """
 
 from __future__ import annotations

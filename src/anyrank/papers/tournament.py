@@ -4,6 +4,7 @@ After Chen et al., "TourRank: Utilizing Large Language Models for Documents Rank
 Strategy", 2024, arXiv 2406.11678: one tournament, with whole orders of each group (the paper adds the points of several
 tournaments; wrap this in `SelfConsistency` for that). A few rounds instead of a long chain, at a price: where more than
 ``keep`` of the true best meet in one group, the surplus is lost to lower places.
+Figures: none in the sources at hand.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """UPR: the mean log-likelihood of the question after the passage and an instruction to write a question.
 
 Sachan et al., "Improving Passage Retrieval with Zero-Shot Question Generation", EMNLP 2022, arXiv 2204.07496.
+Figures: none in the sources at hand.
 """
 
 from __future__ import annotations
