@@ -16,10 +16,10 @@ from typing import Any
 
 from ..core.language import Generates
 from ..core.rerank import Rerank
-from ..core.types import Ranking
+from ..core.types import Ranking, text_of
 from ..io.files import atomic
 from ..llm.library import LISTWISE
-from ..llm.prompts import Template, text_of
+from ..llm.prompts import Template
 from . import rankgpt
 from .card import Card, Figure
 
