@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+MODULES = $(shell cd src && find anyrank -name '*.py' -not -name '__*' | sed 's/\.py$$//' | tr / . | sort)
 
 .PHONY: demo test test-torch check bench docs clean
 
@@ -26,9 +27,10 @@ bench: $(VENV)/.dev
 	$(BIN)/python bench/bench_io.py
 	$(BIN)/python bench/bench_evaluate.py
 
-docs: $(VENV)/.dev
+# All of the API, so it needs torch too.
+docs: $(VENV)/.torch
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[docs]'
-	$(BIN)/python -m pdoc anyrank $(addprefix anyrank.,core io retrieve backends llm papers evaluate testing) -o site
+	$(BIN)/python -m pdoc anyrank $(MODULES) -o site
 	@echo "open site/index.html"
 
 $(VENV)/.run: pyproject.toml constraints.txt

@@ -1,11 +1,11 @@
 """What losses, curricula and rules of mining are worth, on one small cross-encoder: nDCG@10 of each against plain
 training, over several seeds, with intervals and tests.
 
-    python bench/bench_training.py GROUPS losses|curricula|mining [--seeds 3] [--groups 1500] [--threads 1]
+    python bench/bench_training.py GROUPS losses|curricula|mining [--seeds 3] [--groups 800] [--threads 1]
 
 GROUPS is the folder of scripts/make_groups.py. Losses learn from its teacher-labelled groups; curricula and mining from
 the training judgements of SciFact and NFCorpus (RankNet, one positive to seven negatives). The body is SPLADE-tiny's,
-the head random by the seed. Measured on the validation groups (BM25's best 30 of each query), query by query, the mean
+the head random by the seed. Measured on the validation groups (BM25's best 20 of each query), query by query, the mean
 over the seeds; intervals and p are of the paired difference to the first row, resampling queries (Holm-corrected in a
 part). Written to bench/results/training-PART.json after each seed; DOC prints the table of all parts for the docs.
 """
@@ -38,7 +38,7 @@ from anyrank.train.teachers import ranking_of
 from anyrank.train.validation import Validation, scores
 
 RESULTS = Path(__file__).parent / "results"
-VALID, DEPTH, JUDGED, TEXTS, NEGATIVES = ("scifact", "nfcorpus", "cosqa"), 30, 120, 8, 7
+VALID, DEPTH, JUDGED, TEXTS, NEGATIVES = ("scifact", "nfcorpus", "cosqa"), 20, 100, 8, 7
 
 LEARNED = (
     "mse", "ccc", "margin_mse", "margin_mse_all", "kl_distillation", "listnet", "listmle", "ranknet",
@@ -200,7 +200,7 @@ def main() -> None:
     parser.add_argument("groups_folder", type=Path)
     parser.add_argument("part", choices=("losses", "curricula", "mining", "doc"))
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--groups", type=int, default=1500)
+    parser.add_argument("--groups", type=int, default=800)
     parser.add_argument("--threads", type=int, default=1)
     args = parser.parse_args()
     if args.part == "doc":

@@ -10,7 +10,8 @@ from __future__ import annotations
 import logging
 import math
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,8 @@ from .validation import Validation
 log = logging.getLogger(__name__)
 
 WHOLE = "complete"
-
+SHORT = 256
+"""Tokens up to which attention that keeps all its weights costs little memory."""
 
 Score = Callable[[Sequence[Group]], Sequence[Sequence[float]]]
 """Scores of every group's texts, by the model as it is now."""
@@ -91,10 +93,27 @@ class Loop(Trainer):  # type: ignore[misc,unused-ignore]
             self.state = state  # it had ended: Trainer would take one step more
             self._load_from_checkpoint(state.best_model_checkpoint or str(last))
         else:
-            self.train(resume_from_checkpoint=str(last) if last else None)
+            with plain_attention(self.model):
+                self.train(resume_from_checkpoint=str(last) if last else None)
         assert self.model is not None
         self.accelerator.unwrap_model(self.model, keep_fp32_wrapper=False)
         self.model.eval()
+
+
+@contextmanager
+def plain_attention(model: Any) -> Iterator[None]:
+    """On a CPU, attention of short texts step by step: going back through the fused kernel takes half as long again
+    (MiniLM-L6 at 128 tokens, bfloat16, no dropout: 1.39 s a batch against 1.00)."""
+    body = getattr(model, "body", None)
+    if torch.cuda.is_available() or getattr(model, "max_length", SHORT + 1) > SHORT or body is None:
+        yield
+        return
+    before = body.config._attn_implementation
+    body.set_attn_implementation("eager")
+    try:
+        yield
+    finally:
+        body.set_attn_implementation(before)
 
 
 def settings(recipe: Recipe, batches: int, validation: Validation | None, progress: bool) -> TrainingArguments:
