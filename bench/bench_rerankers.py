@@ -1,12 +1,13 @@
 """Trained rerankers against the training-free ones over BM25's top 100: nDCG@10, pairs a second, memory.
 
-    python bench/bench_rerankers.py report DATA tiny=FOLDER mini=FOLDER
-    python bench/bench_rerankers.py dev GROUPS tiny=FOLDER mini=FOLDER
+    python bench/bench_rerankers.py dev|report DATA WORK [tiny=FOLDER mini=FOLDER …]
+    python bench/bench_rerankers.py cost DATA WORK tiny=FOLDER mini=FOLDER
 
-``dev`` is where choices are made: the validation groups of scripts/make_groups.py (SciFact's training claims that no
-training saw, NFCorpus dev, CoSQA dev; BM25's top 50). ``report`` is run once, when they are made: TREC DL19's given
-top 100, SciFact test, Cranfield, Vaswani, CoSQA dev. Cost: 1,000 pairs of DL19 in a process of its own for each
-pipeline, one thread, every text encoded anew, interleaved rounds. Results: bench/results/rerankers-PART.json.
+``dev`` is where choices are made: 200 of SciFact's training claims that no training saw, NFCorpus dev, CoSQA dev.
+``report`` is run once, when they are made: TREC DL19's given top 100, SciFact test, Cranfield, Vaswani, CoSQA dev.
+Every model scores each list once; the scores are kept in WORK (name a model anew after training it anew) and fused as
+pipelines fuse them. ``cost``: 1,000 pairs of DL19 in a process of its own for each pipeline, one thread, every text
+encoded anew, interleaved rounds. Results: bench/results/rerankers-PART.json.
 """
 
 from __future__ import annotations
@@ -16,55 +17,128 @@ import resource
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterable
 from pathlib import Path
 
-from quality import collection, measure
+from quality import collection
 
-from anyrank.core.stage import Stage
-from anyrank.core.types import Ranking
+from anyrank.core.fusion import Combine
+from anyrank.core.types import Query, Ranking
+from anyrank.evaluate.evaluation import evaluate
 from anyrank.expression import Settings, parse
 from anyrank.io.corpus import read_documents, read_queries
 from anyrank.io.dataset import Dataset
-from anyrank.io.qrels import read_qrels
+from anyrank.io.qrels import Qrels, read_qrels
 from anyrank.io.runs import attach, read_run
-from anyrank.train.groups import read_groups
+from anyrank.retrieve.collection import Collection
+from anyrank.train.group import Group
+from anyrank.train.groups import read_groups, write_groups
 from anyrank.train.teachers import ranking_of
 
 RESULTS = Path(__file__).parent / "results"
-FREE = ("minilm", "splade", "splade + minilm", "splade + minilm + 0.5 * prior")
-REPORT = (("scifact", "test"), ("cranfield", "test"), ("vaswani", "test"), ("cosqa", "dev"))
+HELD_OUT = 200  # as in scripts/make_groups.py
+PARTS = {
+    "dev": (("scifact", "train"), ("nfcorpus", "dev"), ("cosqa", "dev")),
+    "report": (("dl19", "test"), ("scifact", "test"), ("cranfield", "test"), ("vaswani", "test"), ("cosqa", "dev")),
+}
+FREE = ("minilm", "splade", "minilm + splade", "minilm + splade + 0.5 * prior")
 ROUNDS, QUERIES = 3, 10
 
-
-def texts(names: Iterable[str]) -> list[str]:
-    """The pipelines, in names: without training, each model, and each fused with what it might gain from."""
-    out = list(FREE)
-    for name in names:
-        out += [name, f"{name} + splade", f"{name} + minilm", f"{name} + splade + minilm", f"{name} + 0.5 * prior"]
-    return out
+Scores = dict[str, dict[str, float]]
 
 
-def stages(models: dict[str, str], settings: Settings | None = None) -> dict[str, Stage]:
-    """The pipelines over given candidates, by their text with the models' short names."""
-    found: dict[str, Stage] = {"bm25": parse("prior", starts=False)}
-    for text in texts(models):
-        full = " ".join(f'model("{models[word]}")' if word in models else word for word in text.split(" "))
-        found[text] = parse(full, *([settings] if settings else []), starts=False)
+def pipelines(names: Iterable[str]) -> list[str]:
+    """Without training, each model, and each fused with what it might gain from."""
+    more = (
+        name + rest for name in names for rest in ("", " + splade", " + minilm", " + minilm + splade", " + 0.5 * prior")
+    )
+    return ["prior", *FREE, *more]
+
+
+def judgements(data: Path, name: str, split: str) -> tuple[list[Query], Qrels]:
+    if name == "dl19":
+        given = data / "dl-candidates"
+        return list(read_queries(given / "dl19.queries.tsv")), read_qrels(given / "qrels/dl19-passage.qrels")
+    opened = Dataset.open(data / name)
+    queries, qrels = opened.queries(split), opened.qrels(split)
+    if split != "test":
+        queries = queries[: HELD_OUT if name == "scifact" else None]
+    return queries, {q.id: qrels[q.id] for q in queries if q.id in qrels}
+
+
+def lists(data: Path, work: Path, name: str, split: str) -> list[Ranking]:
+    """BM25's top 100, and beside them in ``work`` the scores of the shipped encoders."""
+    folder = work / f"{name}-{split}"
+    kept = folder / "lists.jsonl"
+    if not kept.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        queries, _ = judgements(data, name, split)
+        if name == "dl19":
+            run, texts = (
+                read_run(data / "dl-candidates/runs/dl19.BM25.top100.trec"),
+                read_documents(data / "dl-candidates/dl19.passages.jsonl.gz"),
+            )
+            found, settings = attach(run, [q for q in queries if q.id in run], texts), Settings()
+        else:
+            index = work / f"index-{name}"
+            opened = Collection.open(index) if index.exists() else collection(Dataset.open(data / name), index)
+            settings = Settings(opened)
+            found = [r for r in parse("bm25 % 100", settings).batch([Ranking(q) for q in queries]) if len(r)]
+        for free in ("minilm", "splade"):
+            keep(folder / f"{free}.json", parse(free, settings, starts=False).batch(found))
+        write_groups(kept, (Group.of(r.query, list(r), [0.0] * len(r)) for r in found))
+    return [ranking_of(g) for g in read_groups(kept)]
+
+
+def keep(file: Path, rankings: Iterable[Ranking]) -> Scores:
+    found = {r.query.id: dict(zip(r.ids, r.scores)) for r in rankings}
+    file.write_text(json.dumps(found))
     return found
 
 
-def dl19(folder: Path) -> list[Ranking]:
-    run, asked = read_run(folder / "runs/dl19.BM25.top100.trec"), read_queries(folder / "dl19.queries.tsv")
-    return attach(run, asked, read_documents(folder / "dl19.passages.jsonl.gz"))
+def scored(data: Path, work: Path, name: str, split: str, models: dict[str, str]) -> dict[str, Scores]:
+    starts = lists(data, work, name, split)
+    out = {"prior": {r.query.id: dict(zip(r.ids, r.scores)) for r in starts}}
+    for model in ("minilm", "splade", *models):
+        file = work / f"{name}-{split}" / f"{model}.json"
+        if not file.exists():
+            begin = time.perf_counter()
+            keep(file, parse(f'model("{models[model]}")', starts=False).batch(starts))
+            print(f"{name}: {model} in {time.perf_counter() - begin:.0f} s", flush=True)
+        out[model] = json.loads(file.read_text())
+    return out
 
 
-def cost(data: Path, models: dict[str, str], text: str) -> None:
+def fused(pipeline: str, scores: dict[str, Scores]) -> Scores:
+    weights, names = [], []
+    for part in pipeline.split(" + "):
+        weight, _, name = part.rpartition(" * ")
+        weights.append(float(weight or 1))
+        names.append(name)
+    if len(names) == 1:
+        return scores[names[0]]
+    return {q: Combine()([scores[n][q] for n in names], weights) for q in scores["prior"]}
+
+
+def quality(part: str, data: Path, work: Path, models: dict[str, str]) -> dict[str, object]:
+    found: dict[str, object] = {}
+    for name, split in PARTS[part]:
+        scores = scored(data, work, name, split, models)
+        qrels = judgements(data, name, split)[1]
+        runs = {p: fused(p, scores) for p in pipelines(models)}
+        result = evaluate(runs, qrels, ["nDCG@10", "RR@10"])
+        print(f"\n{name} {split}\n{result.table()}", flush=True)
+        found[f"{name} {split}"] = {p: {m: round(result.mean(p, m), 4) for m in ("nDCG@10", "RR@10")} for p in runs}
+    means = {p: round(statistics.mean(v[p]["nDCG@10"] for v in found.values()), 4) for p in pipelines(models)}  # type: ignore[index]
+    print(json.dumps(means, indent=1))
+    return {**found, "mean nDCG@10": means}
+
+
+def measured(data: Path, work: Path, text: str) -> None:
     """What a child process prints: seconds for 1,000 pairs, and its peak memory in MB."""
-    starts = dl19(data / "dl-candidates")[:QUERIES]
-    stage = stages(models)[text]
+    starts = lists(data, work, "dl19", "test")[:QUERIES]
+    stage = parse(text, starts=False)
     stage.batch([starts[0][:2]])
     begin = time.perf_counter()
     for r in starts:
@@ -74,61 +148,36 @@ def cost(data: Path, models: dict[str, str], text: str) -> None:
     print(json.dumps({"seconds": seconds, "pairs": sum(map(len, starts)), "mb": peak}))
 
 
-def costs(data: Path, models: dict[str, str]) -> dict[str, dict[str, float]]:
-    measured: dict[str, list[dict[str, float]]] = {}
+def costs(data: Path, work: Path, models: dict[str, str]) -> dict[str, object]:
+    texts = {"minilm": "minilm", "splade": "splade", "minilm + splade": "minilm + splade"}
+    texts |= {name: f'model("{folder}")' for name, folder in models.items()}
+    rows: dict[str, list[dict[str, float]]] = {name: [] for name in texts}
     for _ in range(ROUNDS):
-        for text in ("splade + minilm", *models):
-            given = [f"{k}={v}" for k, v in models.items()]
-            call = [sys.executable, __file__, "cost", str(data), *given, text]
-            said = subprocess.run(["taskset", "-c", "0", *call], capture_output=True, text=True, check=True).stdout
-            measured.setdefault(text, []).append(json.loads(said.splitlines()[-1]))
+        for name, text in texts.items():
+            call = ["taskset", "-c", "0", sys.executable, __file__, "measure", str(data), str(work), text]
+            said = subprocess.run(call, capture_output=True, text=True, check=True).stdout
+            rows[name].append(json.loads(said.splitlines()[-1]))
     return {
-        text: {
-            "pairs a second": round(statistics.median(r["pairs"] / r["seconds"] for r in rows)),
-            "MB": round(max(r["mb"] for r in rows)),
+        name: {
+            "pairs a second": round(statistics.median(r["pairs"] / r["seconds"] for r in found), 1),
+            "of all rounds": [round(r["pairs"] / r["seconds"], 1) for r in found],
+            "MB": round(max(r["mb"] for r in found)),
         }
-        for text, rows in measured.items()
+        for name, found in rows.items()
     }
 
 
-def dev(folder: Path, models: dict[str, str]) -> dict[str, object]:
-    found: dict[str, object] = {}
-    for name in ("scifact", "nfcorpus", "cosqa"):
-        starts = [ranking_of(g) for g in read_groups(folder / f"valid-{name}.jsonl")]
-        print(f"\n{name}")
-        found[name] = measure(stages(models), starts, read_qrels(folder / f"valid-{name}.tsv"))
-    return found
-
-
-def report(data: Path, models: dict[str, str]) -> dict[str, object]:
-    print("\ndl19, given BM25 top-100")
-    given = data / "dl-candidates"
-    found: dict[str, object] = {
-        "dl19 bm25-top100": measure(stages(models), dl19(given), read_qrels(given / "qrels/dl19-passage.qrels"))
-    }
-    for name, split in REPORT:
-        opened = Dataset.open(data / name)
-        with tempfile.TemporaryDirectory() as scratch:
-            settings = Settings(collection(opened, Path(scratch) / "index"))
-            starts = parse("bm25 % 100", settings).batch([Ranking(q) for q in opened.queries(split)])
-            print(f"\n{name} {split}")
-            found[f"{name} {split}"] = measure(stages(models, settings), starts, opened.qrels(split))
-    return found
-
-
-def main(part: str, folder: Path, models: dict[str, str]) -> None:
-    found = {"nDCG@10 and more": (dev if part == "dev" else report)(folder, models)}
-    if part == "report":
-        found["cost"] = costs(folder, models)
-        print(json.dumps(found["cost"], indent=1))
+def main(part: str, data: Path, work: Path, models: dict[str, str]) -> None:
+    found = costs(data, work, models) if part == "cost" else quality(part, data, work, models)
+    if part == "cost":
+        print(json.dumps(found, indent=1))
     (RESULTS / f"rerankers-{part}.json").write_text(json.dumps(found, indent=1) + "\n")
 
 
 if __name__ == "__main__":
-    if len(sys.argv) < 4 or sys.argv[1] not in ("dev", "report", "cost"):
+    if len(sys.argv) < 4 or sys.argv[1] not in (*PARTS, "cost", "measure"):
         sys.exit(__doc__)
-    named = dict(a.split("=", 1) for a in sys.argv[3:] if "=" in a)
-    if sys.argv[1] == "cost":
-        cost(Path(sys.argv[2]), named, sys.argv[-1])
+    if sys.argv[1] == "measure":
+        measured(Path(sys.argv[2]), Path(sys.argv[3]), sys.argv[4])
     else:
-        main(sys.argv[1], Path(sys.argv[2]), named)
+        main(sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3]), dict(a.split("=", 1) for a in sys.argv[4:]))

@@ -40,9 +40,11 @@ from anyrank.train.validation import Validation, scores
 RESULTS = Path(__file__).parent / "results"
 VALID, DEPTH, JUDGED, TEXTS, NEGATIVES = ("scifact", "nfcorpus", "cosqa"), 20, 100, 8, 7
 
+CALM = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}  # one pass over the texts
+
 LEARNED = (
-    "mse", "ccc", "margin_mse", "margin_mse_all", "kl_distillation", "listnet", "listmle", "ranknet",
-    "ranknet_difference", "ranknet_weighted", "ranklist", "adr_mse", "hinge", "brio",
+    "mse", "ccc", "margin_mse", "margin_mse_all", "kl_distillation", "listnet", "listmle", "ranknet", "ranklist",
+    "adr_mse", "hinge",
 )  # fmt: skip
 CURRICULA: dict[str, Curriculum | None] = {
     "none": None,
@@ -125,7 +127,7 @@ def run(variant: Variant, seed: int, tests: dict[str, Validation], threads: int)
     with tempfile.TemporaryDirectory() as out:
         recipe = Recipe(
             out=out,
-            model=Model(start=str(resolve("splade-tiny-fp32")), max_length=128),
+            model=Model(start=str(resolve("splade-tiny-fp32")), max_length=128, options=CALM),
             optimiser=Optimiser(rate=5e-4, batch=8, bf16=True),
             export=Export(int8=False),
             seed=seed,
