@@ -34,7 +34,8 @@ def tokenizer(folder: Path, *, ends: bool = False, chat: str = CHAT) -> Any:
         tok.post_processor = processors.TemplateProcessing(
             single="$A </s>", pair="$A </s> $B:1 </s>:1", special_tokens=[("</s>", tok.token_to_id("</s>"))]
         )
-    fast = PreTrainedTokenizerFast(tokenizer_object=tok, bos_token="<s>", eos_token="</s>", pad_token="<pad>")
+    made: Any = PreTrainedTokenizerFast
+    fast = made(tokenizer_object=tok, bos_token="<s>", eos_token="</s>", pad_token="<pad>")
     fast.chat_template = chat or None
     fast.save_pretrained(folder)
     return fast
@@ -63,12 +64,12 @@ def llama(folder: Path, chat: str = CHAT) -> str:
 def t5(folder: Path) -> str:
     """A folder with a T5 of two layers a side."""
     import torch
-    from transformers import T5Config, T5ForConditionalGeneration
+    from transformers import AutoConfig, T5ForConditionalGeneration
 
     tok = tokenizer(folder, ends=True, chat="")
     torch.manual_seed(0)
-    config = T5Config(
-        vocab_size=len(tok), d_model=32, d_kv=8, d_ff=64, num_layers=2, num_heads=4, decoder_start_token_id=0,
+    config = AutoConfig.for_model(
+        "t5", vocab_size=len(tok), d_model=32, d_kv=8, d_ff=64, num_layers=2, num_heads=4, decoder_start_token_id=0,
         pad_token_id=0, eos_token_id=2, initializer_factor=3.0,
     )  # fmt: skip
     return _save(T5ForConditionalGeneration(config), folder)
@@ -77,12 +78,12 @@ def t5(folder: Path) -> str:
 def bert(folder: Path, labels: int = 1) -> str:
     """A folder with a BERT classifier of two layers, context 64."""
     import torch
-    from transformers import BertConfig, BertForSequenceClassification
+    from transformers import AutoConfig, BertForSequenceClassification
 
     tok = tokenizer(folder, ends=True)
     torch.manual_seed(0)
-    config = BertConfig(
-        vocab_size=len(tok), hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=4,
+    config = AutoConfig.for_model(
+        "bert", vocab_size=len(tok), hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=4,
         max_position_embeddings=64, initializer_range=0.4, pad_token_id=0, num_labels=labels,
     )  # fmt: skip
     return _save(BertForSequenceClassification(config), folder)
