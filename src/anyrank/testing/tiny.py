@@ -68,7 +68,7 @@ def t5(folder: Path) -> str:
 
     tok = tokenizer(folder, ends=True, chat="")
     torch.manual_seed(0)
-    config = AutoConfig.for_model(
+    config: Any = AutoConfig.for_model(
         "t5", vocab_size=len(tok), d_model=32, d_kv=8, d_ff=64, num_layers=2, num_heads=4, decoder_start_token_id=0,
         pad_token_id=0, eos_token_id=2, initializer_factor=3.0,
     )  # fmt: skip
@@ -82,7 +82,7 @@ def bert(folder: Path, labels: int = 1) -> str:
 
     tok = tokenizer(folder, ends=True)
     torch.manual_seed(0)
-    config = AutoConfig.for_model(
+    config: Any = AutoConfig.for_model(
         "bert", vocab_size=len(tok), hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=4,
         max_position_embeddings=64, initializer_range=0.4, pad_token_id=0, num_labels=labels,
     )  # fmt: skip
