@@ -80,7 +80,9 @@ def variants(part: str, folder: Path, size: int) -> dict[str, Variant]:
     rows = list(read_groups(folder / "judged.jsonl"))
     if part == "curricula":
         plain = partial(negatives, rows, None, size, *MINING["random"])
-        return {name: Variant("ranknet", plain, weigh) for name, weigh in CURRICULA.items()}
+        runs = {g.id: g.priors for g in rows}
+        known = {name: weigh and replace(weigh, runs=runs) for name, weigh in CURRICULA.items()}
+        return {name: Variant("ranknet", plain, weigh) for name, weigh in known.items()}
     second = {g.id: g for g in read_groups(folder / "judged-minilm.jsonl")}
     return {name: Variant("ranknet", partial(negatives, rows, second, size, *rule)) for name, rule in MINING.items()}
 
@@ -95,20 +97,22 @@ def negatives(
     rows: Sequence[Group], second: dict[str, Group] | None, size: int, rules: Rules, sampler: Sampler,
     agrees: Rules | None, seed: int,
 ) -> list[Group]:  # fmt: skip
-    """One positive (drawn by the seed) and seven mined negatives of each query."""
+    """One positive (drawn by the seed) and seven mined negatives of each query; its other positives are left out."""
     rng = np.random.default_rng(seed)
     order = rng.permutation(len(rows))[:size]
-    runs, known, doubts = [], {}, {}
+    runs, known = [], {}
+    doubts: dict[str, set[str]] = {}
     for i in order.tolist():
         good = [d for d, label in zip(rows[i].ids, rows[i].labels) if label > 0]
         if not good:
             continue
         runs.append(ranking_of(rows[i]))
         known[rows[i].id] = {good[int(rng.integers(len(good)))]: 1}
+        doubts[rows[i].id] = set(good) - set(known[rows[i].id])
         if agrees is not None and second is not None:
             best = ranking_of(replace(second[rows[i].id], priors=second[rows[i].id].labels))
             places = np.argsort([-c.score for c in best], kind="stable").tolist()
-            doubts[rows[i].id] = doubted(best.ordered(places), known[rows[i].id], agrees)
+            doubts[rows[i].id] |= doubted(best.ordered(places), known[rows[i].id], agrees)
     return [g for g in mined(runs, known, NEGATIVES, rules, sampler, exclude=doubts, seed=seed) if len(g.texts) > 1]
 
 
