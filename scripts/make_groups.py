@@ -1,5 +1,5 @@
 """Training groups for the shipped rerankers: queries of open collections and queries made from their passages, BM25's
-candidates, labels by the sum of z-scores of the shipped models (code: by MiniLM alone, since SPLADE-tiny knows none).
+candidates, labels by the sum of z-scores of the shipped models (code: twice MiniLM's, since SPLADE-tiny knows none).
 
     python scripts/make_groups.py OUT        # writes OUT/train.jsonl, OUT/valid-*.jsonl and valid-*.tsv
 
@@ -40,7 +40,7 @@ from anyrank.train.written import written_queries
 
 DATA = Path(os.environ.get("ANYRANK_DATA", Path(__file__).parents[2] / "shared" / "data"))
 CANDIDATES, TEXTS, BEST, BONUS = 40, 10, 3, 3.0
-TEACHER = "splade + minilm"
+TEACHER, OF_CODE = "splade + minilm", "minilm + minilm"  # sums of two z-scores, so that all margins are of one scale
 HELD_OUT = 200  # of SciFact's training claims, for validation
 ASKED = 1200  # of NFCorpus' training queries
 WRITTEN = 1700  # passages that questions are written for
@@ -72,8 +72,8 @@ def taught(collection: Collection, queries: Iterable[Query], teacher: str) -> It
 
 def written(web: Collection, file: Path, rng: random.Random) -> list[Query]:
     """Questions by a small language model, of those the ones that find their passage again."""
+    passages = rng.sample(list(web.documents()), WRITTEN)  # drawn in any case: what follows draws from rng too
     if not file.exists():
-        passages = rng.sample(list(web.documents()), WRITTEN)
         write_groups(file, written_queries(passages, language_model("smollm2-135m-instruct")))
     found = findable(read_groups(file), parse("bm25 + minilm", Settings(web)))
     return [Query(g.id, g.query) for g in found]
@@ -138,7 +138,7 @@ def main(out: Path) -> None:
                 out / f"valid-{name}.jsonl", (Group.of(r.query, list(r), [0.0] * len(r)) for r in found if len(r))
             )
             write_qrels(out / f"valid-{name}.tsv", {q.id: grades[q.id] for q in held})
-            add(collection, queries + made(more, n, rng, "made"), qrels, "minilm" if name == "cosqa" else TEACHER)
+            add(collection, queries + made(more, n, rng, "made"), qrels, OF_CODE if name == "cosqa" else TEACHER)
     write_groups(out / "judged.jsonl", compared)
     write_groups(out / "judged-minilm.jsonl", second)
     write_groups(out / "train.jsonl", train)

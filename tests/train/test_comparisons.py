@@ -1,21 +1,34 @@
-"""The data that bench/bench_training.py compares ways to train on."""
+"""The data that bench/bench_training.py compares ways to train on, and that scripts/make_groups.py makes."""
 
+import random
 from pathlib import Path
 
 import pytest
 
+from anyrank.core.types import Candidate, Query
+from anyrank.expression import Settings, parse
 from anyrank.train.group import Group
+from anyrank.train.groups import write_groups
+from anyrank.train.teachers import labelled
 
-BENCH = Path(__file__).parents[2] / "bench"
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
 def bench(monkeypatch):
     pytest.importorskip("transformers")
-    monkeypatch.syspath_prepend(BENCH)
+    monkeypatch.syspath_prepend(ROOT / "bench")
     import bench_training
 
     return bench_training
+
+
+@pytest.fixture
+def make(monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "scripts")
+    import make_groups
+
+    return make_groups
 
 
 def rows():
@@ -36,8 +49,6 @@ def test_no_negative_is_judged_relevant(bench, name):
 
 
 def test_curricula_know_the_whole_run(bench, tmp_path):
-    from anyrank.train.groups import write_groups
-
     write_groups(tmp_path / "judged.jsonl", rows())
     found = bench.variants("curricula", tmp_path, 5)
     (group,) = [g for g in found["recip"].groups(0) if g.id == "q0"]
@@ -46,3 +57,34 @@ def test_curricula_know_the_whole_run(bench, tmp_path):
     at = [1 / (1 + int(d[1:])) for d in (group.ids[0], group.ids[1])]
     assert found["recip"].weigh([best], 0)[0] == pytest.approx((at[0] - at[1] + 1) / 2)
     assert found["recip"].weigh([best], 0) != found["recip"].weigh([worst], 0)
+
+
+def test_questions_that_are_there_already_change_no_later_draw(make, monkeypatch, tmp_path):
+    class Web:
+        """A collection of 2,000 passages."""
+
+        def documents(self):
+            return [Candidate(str(i), f"passage {i}") for i in range(2000)]
+
+    def asked(passages, _backend):
+        return [Group(f"on {d.content}", (d.content,), (1.0,), d.id, (d.id,)) for d in passages[:3]]
+
+    fakes = {"written_queries": asked, "language_model": str, "findable": lambda pairs, _stage: pairs}
+    fakes |= {"parse": lambda *_: None, "Settings": lambda _: None}
+    for name, fake in fakes.items():
+        monkeypatch.setattr(make, name, fake)
+    first, again = random.Random(0), random.Random(0)
+    found = make.written(Web(), tmp_path / "questions.jsonl", first)
+    assert isinstance(found[0], Query)
+    assert make.written(Web(), tmp_path / "questions.jsonl", again) == found
+    assert first.random() == again.random()
+
+
+def test_teachers_of_text_and_of_code_label_on_one_scale(make):
+    texts = ("lift of a wing", "heat in a plate", "the wing and its lift", "shock waves", "flow past a wing")
+    group = Group("wing lift", texts, (0.0,) * 5, "q")
+    spans = []
+    for teacher in (make.TEACHER, make.OF_CODE):
+        (found,) = labelled([group], parse(teacher, Settings(None), starts=False))
+        spans.append(max(found.labels) - min(found.labels))
+    assert 0.5 < spans[0] / spans[1] < 2
