@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import platform
 import random
 import time
 from pathlib import Path
@@ -68,6 +69,12 @@ def shuffled(rankings: list[Ranking], seed: int) -> list[Ranking]:
     return [r.ordered(rng.sample(range(len(r)), len(r))) for r in rankings]
 
 
+def cpu() -> str:
+    """The processor's name, since seconds of different ones can't be compared."""
+    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
+    return next((line.partition(": ")[2] for line in lines if line.startswith("model name")), platform.processor())
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path)
@@ -113,6 +120,7 @@ def main() -> None:
             fallback=sum(u.fallback for u in costs),
             truncated=sum(u.truncated for u in costs),
             seconds_per_query=round(seconds / n, 2),
+            machine=cpu(),
         )
 
 

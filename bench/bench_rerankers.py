@@ -3,7 +3,8 @@
     python bench/bench_rerankers.py dev|report DATA WORK [tiny=FOLDER mini=FOLDER …]
     python bench/bench_rerankers.py cost DATA WORK tiny=FOLDER mini=FOLDER
 
-``dev`` is where choices are made: 200 of SciFact's training claims that no training saw, NFCorpus dev, CoSQA dev.
+``dev`` is where choices are made: 50 of SciFact's training claims that no training saw, 50 queries of NFCorpus dev,
+CoSQA dev.
 ``report`` is run once, when they are made: TREC DL19's given top 100, SciFact test, Cranfield, Vaswani, CoSQA dev.
 Every model scores each list once; the scores are kept in WORK (name a model anew after training it anew) and fused as
 pipelines fuse them. ``cost``: 1,000 pairs of DL19 in a process of its own for each pipeline, one thread, every text
@@ -37,7 +38,7 @@ from anyrank.train.groups import read_groups, write_groups
 from anyrank.train.teachers import ranking_of
 
 RESULTS = Path(__file__).parent / "results"
-HELD_OUT = 200  # as in scripts/make_groups.py
+FIRST = 50  # queries of a part where choices are made (SciFact's are held out in scripts/make_groups.py)
 PARTS = {
     "dev": (("scifact", "train"), ("nfcorpus", "dev"), ("cosqa", "dev")),
     "report": (("dl19", "test"), ("scifact", "test"), ("cranfield", "test"), ("vaswani", "test"), ("cosqa", "dev")),
@@ -62,8 +63,8 @@ def judgements(data: Path, name: str, split: str) -> tuple[list[Query], Qrels]:
         return list(read_queries(given / "dl19.queries.tsv")), read_qrels(given / "qrels/dl19-passage.qrels")
     opened = Dataset.open(data / name)
     queries, qrels = opened.queries(split), opened.qrels(split)
-    if split != "test":
-        queries = queries[: HELD_OUT if name == "scifact" else None]
+    if name in ("scifact", "nfcorpus") and split != "test":
+        queries = queries[:FIRST]
     return queries, {q.id: qrels[q.id] for q in queries if q.id in qrels}
 
 
@@ -88,7 +89,8 @@ def lists(data: Path, work: Path, name: str, split: str) -> list[Ranking]:
         for free in ("minilm", "splade"):
             keep(folder / f"{free}.json", parse(free, settings, starts=False).batch(found))
         write_groups(kept, (Group.of(r.query, list(r), [0.0] * len(r)) for r in found))
-    return [ranking_of(g) for g in read_groups(kept)]
+    asked = {q.id for q in judgements(data, name, split)[0]}
+    return [r for r in map(ranking_of, read_groups(kept)) if r.query.id in asked]
 
 
 def keep(file: Path, rankings: Iterable[Ranking]) -> Scores:
