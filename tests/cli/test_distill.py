@@ -111,11 +111,40 @@ def test_texts_of_triples_are_labelled_anew(files, tmp_path):
         call(*named, "--queries", queries, "--documents", docs)
 
 
+def test_groups_of_one_query_are_labelled_each_by_itself(tmp_path):
+    old, out = tmp_path / "old.jsonl", tmp_path / "g.jsonl"
+    pairs = [[TEXTS["d1"], TEXTS[other]] for other in ("d2", "d3")]
+    rows = [{"id": "q1", "query": "wing lift", "texts": pair, "labels": [0, 0]} for pair in pairs]
+    old.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    assert call("--groups", old, "--teacher", "minilm", "-o", out).return_value == 0
+    found = list(read_groups(out))
+    assert [(g.id, list(g.texts)) for g in found] == [("q1", pair) for pair in pairs]
+    assert len({g.labels for g in found}) == 2
+
+
+@pytest.mark.parametrize(("teacher", "noted"), [("splade + minilm", True), ("minilm", False)])
+def test_pairs_get_no_margin_from_sums_of_z_scores(tmp_path, teacher, noted):
+    triples = tmp_path / "t.tsv"
+    triples.write_text(f"wing lift\t{TEXTS['d1']}\t{TEXTS['d2']}\n")
+    said = call("--groups", triples, "--format", "triples", "--teacher", teacher, "-o", tmp_path / "g.jsonl")
+    assert ("1 groups have fewer than 3 texts" in said.stderr) == noted
+    (group,) = read_groups(tmp_path / "g.jsonl")
+    assert (group.labels == (2.0, -2.0)) == noted
+
+
+def test_a_file_of_another_format_is_told_with_the_option(tmp_path):
+    (tmp_path / "t.tsv").write_text("wing lift\tso\tno\n")
+    with pytest.raises(InputError, match=r"looks like triples: .*with --format triples to distill"):
+        call("--groups", tmp_path / "t.tsv", "-o", tmp_path / "g.jsonl")
+
+
 @pytest.mark.parametrize(
     ("args", "says"),
     [
         ([], "give one of --index, --corpus, --run and --groups"),
         (["--groups", "a", "--depth", "3"], "--depth and --split don't go with --groups"),
+        (["--groups", "a", "--candidates", "bm25 % 3"], "--candidates goes with --index and --corpus"),
+        (["--run", "a", "--documents", "b", "--candidates", "bm25 % 3"], "a run and groups bring their own"),
         (["--index", "a", "--corpus", "b"], "give one of"),
         (["--run", "a"], "--run goes with --documents"),
         (["--corpus", "{docs}", "--split", "train"], "--split goes with a collection"),

@@ -158,6 +158,8 @@ def test_the_command_lists_shows_and_writes(tmp_path):
     assert recipe == load("cornstack").recipe("runs/cornstack", ("a.jsonl", "b.jsonl"))
     with pytest.raises(InputError, match="rankgpt is a method, not a training: recipes are there for baidu"):
         call("recipe", "rankgpt")
+    with pytest.raises(InputError, match="no paper on training 'margin': recipes are there for baidu"):
+        call("recipe", "margin")
 
 
 def test_recipe_text_leaves_defaults_out():

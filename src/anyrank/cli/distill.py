@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..core.errors import InputError
-from ..core.stage import Each, Stage
+from ..core.fusion import Combine
+from ..core.stage import Each, Fuse, Stage
 from ..core.types import Query, Ranking
 from .common import from_run, is_dataset, progress, report_status, stamp
 
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
     from ..train.group import Group
 
 BATCH = 16
+FIND = "bm25 % 50"
+FEW = 3
+"""Texts under which a sum of z-scores is the same whatever the scores are: 2 and -2, or 0."""
 
 
 @click.command("distill")
@@ -32,15 +36,16 @@ BATCH = 16
 @click.option("--format", "format_", type=click.Choice(["groups", "triples", "permutations"]), default="groups",
               show_default=True, help="How GROUPS is written; ids in it need --queries and --documents.")  # fmt: skip
 @click.option("--documents", help="The run's documents: a file, a collection's folder, or an index.")
-@click.option("--candidates", default="bm25 % 50", show_default=True, help="The pipeline that finds the candidates.")
+@click.option("--candidates", help=f"The pipeline that finds the candidates.  [default: {FIND}]")
 @click.option("--teacher", default="splade + minilm", show_default=True, help="The pipeline that scores them; of "
-              "several parts the z-scores are summed.")  # fmt: skip
+              "several parts the z-scores within a query are summed, so give pairs one part.")  # fmt: skip
 @click.option("--depth", type=click.IntRange(1), help="Take only the first N candidates of each query of the run.")
 @click.option("-o", "--out", required=True, type=click.Path(path_type=Path), help="The groups: JSON lines.")
 @click.option("--resume", is_flag=True, help="Go on with a job that was stopped (same arguments).")
 def distill_command(
     queries: str | None, split: str | None, index: str | None, corpus: str | None, run: str | None, groups: str | None,
-    format_: str, documents: str | None, candidates: str, teacher: str, depth: int | None, out: Path, resume: bool,
+    format_: str, documents: str | None, candidates: str | None, teacher: str, depth: int | None, out: Path,
+    resume: bool,
 ) -> int:  # fmt: skip
     """Make training data: candidates by one pipeline, labels by another. Each line of OUT is a query with its
     candidates' texts, the teacher's scores (labels) and the candidates' own (priors).
@@ -58,13 +63,21 @@ def distill_command(
 
     if sum(source is not None for source in (index, corpus, run, groups)) != 1:
         raise InputError("give one of --index, --corpus, --run and --groups")
+    if candidates is not None and (run is not None or groups is not None):
+        raise InputError("--candidates goes with --index and --corpus: a run and groups bring their own")
+    candidates = candidates or FIND
     if groups is not None:
         if depth is not None or split:
             raise InputError("--depth and --split don't go with --groups")
         old = _read(groups, format_, queries, documents)
         settings: dict[str, Any] = {"files": stamp(queries, groups, documents), "teacher": teacher, "format": format_}
         labels = parse(teacher, Settings(None), starts=False)
-        return _job(Each(lambda r: r), labels, list(map(ranking_of, old.values())), out, settings, resume, old)
+        few = sum(len(g.texts) < FEW for g in old.values())
+        if few and isinstance(labels, Fuse) and labels.method == Combine():
+            click.echo(f"note: {few} groups have fewer than {FEW} texts, where summed z-scores say which is better but "
+                       "not by how much: for margins give --teacher one part, such as minilm", err=True)  # fmt: skip
+        rankings = [ranking_of(replace(group, id=name)) for name, group in old.items()]
+        return _job(Each(lambda r: r), labels, rankings, out, settings, resume, old)
     if queries is None:
         raise InputError("--queries is missing: a file of queries, or a collection")
     if (documents is None) != (run is None) or (depth is not None and run is None) or (split and run):
@@ -88,7 +101,8 @@ def _job(
     given: Mapping[str, Group] = MappingProxyType({}),
 ) -> int:  # fmt: skip
     """Journalled query by query beside OUT; queries that were not judged whole stay out of both, so that resuming tries
-    them again. Groups that were ``given``, by id, keep all but their labels. Returns the exit code."""
+    them again. Groups that were ``given``, by their rankings' query ids, keep all but their labels. Returns the exit
+    code."""
     from ..io.candidates import step_from_dict
     from ..io.journal import Journal
     from ..io.records import write_jsonl
@@ -144,7 +158,8 @@ def _job(
 
 
 def _read(path: str, format: str, queries: str | None, documents: str | None) -> dict[str, Group]:
-    """The groups of a file by their ids, or places; neighbouring triples of one query are one."""
+    """The groups of a file by names of their own: ids, or places, and both where an id comes again. Neighbouring
+    triples of one query are one group; those of a query that stand apart are refused."""
     from ..train.sources import Source, read_source
 
     kind: Any = format
@@ -155,9 +170,9 @@ def _read(path: str, format: str, queries: str | None, documents: str | None) ->
     found: dict[str, Group] = {}
     for place, group in enumerate(read_source(source)):
         named = group if group.id else replace(group, id=f"q{place}")
-        if named.id in found:
+        if named.id in found and format == "triples":
             raise InputError(f"query {named.id!r} comes twice: put the lines of a query together", path=path)
-        found[named.id] = named
+        found[f"{named.id} ({place})" if named.id in found else named.id] = named
     return found
 
 

@@ -56,8 +56,9 @@ def recipe_command(name: str, out: str, files: tuple[str, ...]) -> None:
     from ..papers import load, names, trainings
     from ..train.recipe import recipe_text
 
-    if name in names():
-        raise InputError(f"{name} is a method, not a training: recipes are there for {', '.join(trainings())}")
+    if name not in trainings():
+        what = f"{name} is a method, not a training" if name in names() else f"no paper on training {name!r}"
+        raise InputError(f"{what}: recipes are there for {', '.join(trainings())}")
     card = load(name).CARD
     click.echo(f"# {card.title}, arXiv {card.arxiv}; what it needs: {card.needs}")
     click.echo(recipe_text(load(name).recipe(out.replace("NAME", name), files)), nl=False)

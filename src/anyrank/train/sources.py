@@ -87,6 +87,7 @@ def read_source(given: Source | str) -> Iterator[Group]:
         if guess in (None, source.format):
             raise
         how = f"{source.path} looks like {guess}: give it as {{format: {guess}, path: {source.path}}}"
+        how += f" in a recipe, with --format {guess} to distill" * (guess in ("groups", "triples", "permutations"))
         raise InputError(f"{error}; {how}") from None
 
 
