@@ -43,7 +43,7 @@ VALID, DEPTH, JUDGED, TEXTS, NEGATIVES = ("scifact", "nfcorpus", "cosqa"), 20, 1
 CALM = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}  # one pass over the texts
 
 LEARNED = (
-    "mse", "ccc", "margin_mse", "margin_mse_all", "kl_distillation", "listnet", "listmle", "ranknet", "ranklist",
+    "mse", "ccc", "margin_mse", "margin_mse_all", "listnet", "listmle", "ranknet", "ranklist",
     "adr_mse", "hinge",
 )  # fmt: skip
 CURRICULA: dict[str, Curriculum | None] = {
