@@ -76,6 +76,20 @@ def test_poolings_that_there_are_not(tokenizer, tmp_path):
     assert BiEncoder.from_folder(tmp_path, pooling="cls").pooling == "cls"
 
 
+@pytest.mark.parametrize("kind", KINDS[:3])
+def test_no_model_is_longer_than_its_positions(kind, tokenizer):
+    assert made(kind, tokenizer, length=512).max_length == 512
+    with pytest.raises(InputError, match="max_length=513: this model reads 512 tokens at most"):
+        made(kind, tokenizer, length=513)
+
+
+def test_positions_that_start_after_the_paddings_own(tokenizer):
+    shape = SHAPE | {"model_type": "roberta", "max_position_embeddings": 34, "pad_token_id": 1}
+    assert CrossEncoder.from_config(shape, tokenizer, max_length=32).max_length == 32
+    with pytest.raises(InputError, match="reads 32 tokens at most"):
+        CrossEncoder.from_config(shape, tokenizer, max_length=33)
+
+
 def test_texts_are_cut(tokenizer):
     model = made("cross", tokenizer, length=10)
     (chunk,) = model.features(["lift of wing"], [["heat " * 50]])["chunks"]

@@ -12,12 +12,13 @@ from transformers import set_seed
 from anyrank.core.errors import InputError
 from anyrank.models.knrm import KNRM
 from anyrank.testing import check_loss
+from anyrank.train.curriculum import group_weight, recip
 from anyrank.train.drawing import Draw
 from anyrank.train.group import Group
 from anyrank.train.losses import ranklist, skip_schedule
 from anyrank.train.objective import Objective
-from anyrank.train.recipe import Data, Export, Loss, Optimiser, Recipe, read_recipe
-from anyrank.train.run import table, train
+from anyrank.train.recipe import Curriculum, Data, Export, Loss, Optimiser, Recipe, read_recipe
+from anyrank.train.run import table, train, weighing
 
 WORDS = ["lift", "drag", "wing", "flow", "heat", "plate", "shock", "layer"]
 POOL = [Group(w, tuple(WORDS), tuple(float(x == w) for x in WORDS), f"q{i}", priors=tuple(np.linspace(3, 0, 8)))
@@ -173,3 +174,13 @@ def test_a_draw_of_ones_own_and_groups_without_priors(words, tmp_path):
         train(recipe(tmp_path / "bare", data=Data(draw=Draw(negatives=2))), train=bare, model=fresh(words))
     with pytest.raises(InputError, match="query 'q0' has no priors"):
         Draw(negatives=1)(bare[0], 0)
+
+
+def test_a_curriculum_knows_the_pool_that_is_drawn_from():
+    drawn = Draw(negatives=1)(POOL[5], 0)
+    weigh = weighing(Curriculum(difficulty="recip", end=0), POOL)
+    how = {"labels": drawn.labels, "priors": drawn.priors, "difficulty": recip}
+    assert weigh([drawn], 0.0) == [group_weight(**how, run=POOL[5].priors)]
+    assert weigh([drawn], 0.0) != [group_weight(**how)]
+    pairs = [drawn, drawn]  # one id for both: each is read by itself
+    assert weighing(Curriculum(difficulty="recip", end=0), pairs)(pairs, 0.0) == [group_weight(**how)] * 2

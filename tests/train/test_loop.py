@@ -14,7 +14,7 @@ import pytest
 import torch
 from transformers import set_seed
 
-from anyrank.core.errors import InputError
+from anyrank.core.errors import InputError, ModelError
 from anyrank.core.rerank import Rerank
 from anyrank.core.types import Candidate, Query, Ranking
 from anyrank.models.cross_encoder import CrossEncoder
@@ -279,6 +279,8 @@ def test_data_and_folders_that_do_not_fit(words, tmp_path):
     with pytest.raises(InputError, match="1 ranknet: nothing to compare in any group"):
         train(recipe(tmp_path / "s"), train=singles, model=fresh(words))
     assert train(recipe(tmp_path / "t", losses=(Loss(name="mse"),)), train=singles, model=fresh(words)).effect is None
+    with pytest.raises(ModelError, match=r"model.start: './nothing' is no folder of a model here"):
+        train(recipe(tmp_path / "n", model=Model(start="./nothing")), train=given)
     with pytest.raises(InputError, match="a shape and a tokenizer"):
         train(recipe(tmp_path / "y", model=Model(shape=SHAPE)), train=given)
     with pytest.raises(InputError, match="the group id 'q0' comes twice"):

@@ -8,6 +8,7 @@ import pytest
 pytest.importorskip("torch")
 import torch
 
+from anyrank.core.errors import InputError
 from anyrank.testing import check_loss
 from anyrank.train.losses import LOSSES, brio, in_batch, infonce, per_group, ranklist
 from anyrank.train.losses.shared import averaged, better, ready
@@ -98,9 +99,9 @@ def test_shapes_that_disagree_are_named():
 
 
 def test_labels_out_of_range_and_unknown_discounts_are_named():
-    with pytest.raises(ValueError, match="from 0 to 2"):
+    with pytest.raises(InputError, match="from 0 to 2"):
         LOSSES["binary_cross_entropy"](torch.zeros(1, 2), torch.tensor([[0, 2]]))
-    with pytest.raises(ValueError, match="cube"):
+    with pytest.raises(InputError, match="cube"):
         LOSSES["adr_mse"](torch.zeros(1, 2), torch.tensor([[0, 1]]), discount="cube")
 
 

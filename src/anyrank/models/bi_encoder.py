@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from ..core.errors import InputError
-from .ragged import chunks, counts, filled, gathered, limit, longer
+from .ragged import chunks, counts, filled, fits, gathered, limit, longer
 
 MODES = {"mean": "pooling_mode_mean_tokens", "cls": "pooling_mode_cls_token"}
 
@@ -37,6 +37,7 @@ class BiEncoder(nn.Module):  # type: ignore[misc,unused-ignore]
         for name, value, known in (("pooling", pooling, MODES), ("similarity", similarity, ("cosine", "dot"))):
             if value not in known:
                 raise InputError(f"{name}={value!r}: choose {' or '.join(known)}")
+        fits(body, max_length)
         self.body = body
         self.tokenizer = tokenizer
         self.max_length = max_length

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from .ragged import chunks, counts, exact, filled, gathered, limit, longer
+from .ragged import chunks, counts, exact, filled, fits, gathered, limit, longer
 
 
 class CrossEncoder(nn.Module):  # type: ignore[misc,unused-ignore]
@@ -27,6 +27,7 @@ class CrossEncoder(nn.Module):  # type: ignore[misc,unused-ignore]
 
     def __init__(self, body: Any, tokenizer: Any, max_length: int = 256) -> None:
         super().__init__()
+        fits(body, max_length)
         self.body = body
         self.tokenizer = tokenizer
         self.max_length = max_length

@@ -13,6 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ..core.errors import InputError
+
 CHUNK = 65536 if torch.cuda.is_available() else 2048
 """Tokens of a chunk, padding included: small where computing is dear, large where starting a computation is."""
 
@@ -21,6 +23,16 @@ def limit(tokenizer: Any) -> int:
     """How many tokens texts are cut to by what a tokenizer's folder says; 256 where it says nothing."""
     said = int(tokenizer.model_max_length)
     return said if said < 10**9 else 256
+
+
+def fits(body: Any, length: int) -> None:
+    """Raises InputError where a transformers body has fewer positions than ``length`` tokens (a body whose positions
+    aren't a table, such as ALiBi's or rotary ones, has as many as are asked for)."""
+    for name, part in body.named_modules():
+        if name.rpartition(".")[2] == "position_embeddings" and isinstance(part, nn.Embedding):
+            first = 0 if part.padding_idx is None else part.padding_idx + 1  # RoBERTa's start after the padding's
+            if length > (most := part.num_embeddings - first):
+                raise InputError(f"max_length={length}: this model reads {most} tokens at most: give a smaller one")
 
 
 def chunks(tokenizer: Any, first: Sequence[str], second: Sequence[str] | None, length: int) -> list[dict[str, Any]]:

@@ -14,7 +14,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from ..core.errors import InputError
+from ..core.errors import InputError, ModelError
 from ..evaluate.evaluation import Evaluation, evaluate
 from ..io.files import atomic
 from ..io.qrels import Qrels, read_qrels
@@ -159,10 +159,15 @@ def _subject(
 
 
 def build(model: Model) -> Any:
-    """The module that a recipe's ``model`` describes. Raises InputError where it says too little."""
+    """The module that a recipe's ``model`` describes. Raises InputError where it says too little, ModelError where its
+    start isn't to be had."""
     kind = MODELS[model.kind]
     if model.start:
-        return kind.from_folder(model.start, max_length=model.max_length, **model.options)
+        try:
+            return kind.from_folder(model.start, max_length=model.max_length, **model.options)
+        except OSError as error:
+            what = f"model.start: {model.start!r} is no folder of a model here, nor to be had from the hub"
+            raise ModelError(f"{what}: {' '.join(str(error).split())}") from error
     if not model.tokenizer:
         raise InputError("model: give start (a folder or hub id), or a shape and a tokenizer for a fresh model")
     return kind.from_config(model.shape, model.tokenizer, max_length=model.max_length, **model.options)
@@ -188,12 +193,15 @@ def named(name: str, options: Mapping[str, Any] = MappingProxyType({})) -> LossF
 
 
 def weighing(said: Curriculum, groups: Sequence[Group]) -> Weigh | None:
-    """The weights of a curriculum; None where it has none. Raises InputError where a group has no priors."""
+    """The weights of a curriculum; None where it has none. Of groups with ids of their own, easiness is read within all
+    their texts, also of those that an epoch draws from. Raises InputError where a group has no priors."""
     if said.difficulty == "none":
         return None
     if lacking := next((g for g in groups if not g.priors), None):
         raise InputError(f"the curriculum needs priors, which the group {lacking.id or lacking.query!r} has not")
-    return Weights(said.difficulty, said.form, said.end, said.anti, said.threshold)
+    runs = {g.id: g.priors for g in groups if g.id}
+    whole = runs if len(runs) == len(groups) else {}
+    return Weights(said.difficulty, said.form, said.end, said.anti, said.threshold, whole)
 
 
 def drawing(recipe: Recipe, groups: Sequence[Group]) -> DrawFn | None:

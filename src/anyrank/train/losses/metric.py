@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ...core.errors import InputError
 from .shared import averaged, better, gaps, order, over_groups, ranks, ready, soft_ranks
 
 
@@ -85,7 +86,7 @@ def adr_mse(
     gold = ranks(y, real)
     discounts = {"log2": 1 / torch.log2(1 + gold), "reciprocal": 1 / gold, "none": torch.ones_like(gold)}
     if discount not in discounts:
-        raise ValueError(f"discount {discount!r}: one of {', '.join(discounts)}")
+        raise InputError(f"discount {discount!r}: one of {', '.join(discounts)}")
     return averaged((soft_ranks(s, real, temperature) - gold).square() * discounts[discount], real)
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor
 
+from ...core.errors import InputError
 from .shared import averaged, better, over_groups, ready
 
 
@@ -19,7 +20,7 @@ def binary_cross_entropy(
     """Mean of -y log sigmoid(s) - (1 - y) log sigmoid(-s), labels y from 0 to 1 (monoBERT's loss, arXiv 1901.04085).
 
     With ``threshold`` grades become 1 above it and 0 up to it. Least, the labels' own entropy, where sigmoid(s) = y.
-    Raises ValueError for labels outside 0 … 1, for which it would fall without end.
+    Raises InputError for labels outside 0 … 1, for which it would fall without end.
 
     >>> import torch
     >>> round(float(binary_cross_entropy(torch.tensor([[2., -1.]]), torch.tensor([[3., 0.]]), threshold=1)), 6)
@@ -29,7 +30,7 @@ def binary_cross_entropy(
     if threshold is not None:
         y = (y > threshold).to(s)
     elif bool(((y < 0) | (y > 1)).any()):
-        raise ValueError(
+        raise InputError(
             f"labels from {float(y.min()):g} to {float(y.max()):g}: binary cross entropy needs 0 to 1;"
             " give threshold= to cut grades in two"
         )
