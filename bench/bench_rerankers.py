@@ -3,9 +3,9 @@
     python bench/bench_rerankers.py dev|report DATA WORK [tiny=FOLDER mini=FOLDER …]
     python bench/bench_rerankers.py cost DATA WORK tiny=FOLDER mini=FOLDER
 
-``dev`` is where choices are made: 50 of SciFact's training claims that no training saw, 50 queries of NFCorpus dev,
-CoSQA dev.
-``report`` is run once, when they are made: TREC DL19's given top 100, SciFact test, Cranfield, Vaswani, CoSQA dev.
+``dev`` is where choices are made: 50 of SciFact's training claims that no training saw, 50 queries of NFCorpus dev, 200
+of CoSQA dev. ``report`` is run once, when they are made: TREC DL19's given top 100, SciFact test, Cranfield, Vaswani,
+the other 300 queries of CoSQA dev.
 Every model scores each list once; the scores are kept in WORK (name a model anew after training it anew) and fused as
 pipelines fuse them. ``cost``: 1,000 pairs of DL19 in a process of its own for each pipeline, one thread, every text
 encoded anew, interleaved rounds. Results: bench/results/rerankers-PART.json.
@@ -38,10 +38,10 @@ from anyrank.train.groups import read_groups, write_groups
 from anyrank.train.teachers import ranking_of
 
 RESULTS = Path(__file__).parent / "results"
-FIRST = 50  # queries of a part where choices are made (SciFact's are held out in scripts/make_groups.py)
+FIRST = {"scifact": 50, "nfcorpus": 50, "cosqa": 200}  # queries of dev (SciFact's are held out by make_groups.py)
 PARTS = {
     "dev": (("scifact", "train"), ("nfcorpus", "dev"), ("cosqa", "dev")),
-    "report": (("dl19", "test"), ("scifact", "test"), ("cranfield", "test"), ("vaswani", "test"), ("cosqa", "dev")),
+    "report": (("dl19", "test"), ("scifact", "test"), ("cranfield", "test"), ("vaswani", "test"), ("cosqa", "rest")),
 }
 FREE = ("minilm", "splade", "minilm + splade", "minilm + splade + 0.5 * prior")
 ROUNDS, QUERIES = 3, 10
@@ -62,9 +62,9 @@ def judgements(data: Path, name: str, split: str) -> tuple[list[Query], Qrels]:
         given = data / "dl-candidates"
         return list(read_queries(given / "dl19.queries.tsv")), read_qrels(given / "qrels/dl19-passage.qrels")
     opened = Dataset.open(data / name)
-    queries, qrels = opened.queries(split), opened.qrels(split)
-    if name in ("scifact", "nfcorpus") and split != "test":
-        queries = queries[:FIRST]
+    queries, qrels = opened.queries(split.replace("rest", "dev")), opened.qrels(split.replace("rest", "dev"))
+    if split != "test":
+        queries = queries[FIRST[name] :] if split == "rest" else queries[: FIRST[name]]
     return queries, {q.id: qrels[q.id] for q in queries if q.id in qrels}
 
 
