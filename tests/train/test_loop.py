@@ -23,7 +23,7 @@ from anyrank.testing import check_judge
 from anyrank.train.batches import Batches, Collate, cut
 from anyrank.train.group import Group
 from anyrank.train.judge import ModelJudge
-from anyrank.train.loop import Loop, last_checkpoint
+from anyrank.train.loop import Loop, last_checkpoint, plain_attention
 from anyrank.train.losses import LOSSES, in_batch, infonce, listnet, mse
 from anyrank.train.objective import Objective
 from anyrank.train.recipe import Check, Curriculum, Data, Export, Language, Loss, Model, Optimiser, Recipe
@@ -365,6 +365,20 @@ def test_a_killed_training_ends_with_the_same_weights(words, tmp_path):
         assert process.returncode == 0, errors.decode()
     for file in ("model.safetensors", "checkpoints/checkpoint-18/model.safetensors"):
         assert (tmp_path / "whole" / file).read_bytes() == (tmp_path / "broken" / file).read_bytes(), (file, step)
+
+
+@pytest.mark.parametrize(("length", "within"), [(16, "eager"), (257, "sdpa")])
+def test_attention_is_plain_while_a_cpu_trains_on_short_texts(words, monkeypatch, length, within):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    model = CrossEncoder.from_config(SHAPE, words, max_length=length)
+    before = scores(model, groups(4))
+    with plain_attention(model):
+        assert model.body.config._attn_implementation == within
+        during = scores(model, groups(4))
+    assert model.body.config._attn_implementation == "sdpa"
+    torch.testing.assert_close(torch.tensor(before), torch.tensor(during), atol=1e-5, rtol=0)
+    with plain_attention(fresh(words)):
+        pass
 
 
 def test_a_model_is_a_judge(words):
