@@ -274,12 +274,13 @@ RUN = [
 ]
 
 
-def test_judged_documents_that_a_run_lacks_follow_it():
+def test_judged_documents_that_a_run_lacks_follow_it(caplog):
     qrels = {"q1": {"d1": 2, "d3": 1, "gone": 1}, "q2": {"d1": 0}}
     (group,) = judged(RUN, qrels, DOCUMENTS)
     assert group == Group(
         "why lift?", ("text 2", "text 3", "text 1"), (0.0, 1.0, 2.0), "q1", ("d2", "d3", "d1"), (5.0, 4.0, 4.0)
     )
+    assert "1 queries have no relevant document" in caplog.text
 
 
 def test_a_part_of_a_collection():

@@ -18,14 +18,14 @@ log = logging.getLogger(__name__)
 def judged(rankings: Iterable[Ranking], qrels: Qrels, documents: Texts | None = None) -> Iterator[Group]:
     """A group a query that has a relevant document: the ranking's candidates, labelled by grade (unjudged: 0), their
     scores as priors. Judged documents that the ranking lacks follow, with its lowest score, where ``documents`` has
-    their texts.
+    their texts. How many queries have no relevant document is logged at the end.
 
     >>> from anyrank.core.types import Query
     >>> run = [Ranking(Query("q1", "why?"), (Candidate("d2", "no", 2.0), Candidate("d1", "so", 1.0)))]
     >>> next(judged(run, {"q1": {"d1": 2}})).labels
     (0.0, 2.0)
     """
-    known = documents or {}
+    known, empty = documents or {}, 0
     for ranking in rankings:
         grades = qrels.get(ranking.query.id, {})
         absent = [i for i in grades if i not in set(ranking.ids)]
@@ -38,6 +38,10 @@ def judged(rankings: Iterable[Ranking], qrels: Qrels, documents: Texts | None = 
         if max(labels, default=0.0) > 0:
             group = Group.of(ranking.query, found, labels)
             yield group if len(ranking) else replace(group, priors=())
+        else:
+            empty += 1
+    if empty:
+        log.warning("%d queries have no relevant document with a text and are left out", empty)
 
 
 def training_part(
