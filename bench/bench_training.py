@@ -194,7 +194,7 @@ def document() -> str:
             cells += (
                 ["", "", ""]
                 if r is kept["rows"][0]
-                else [f"{r['difference']:+.4f}", f"{low:+.4f} to {high:+.4f}", f"{r['p']:.4f}"]
+                else [f"{r['difference']:+.4f}", f"{low:+.4f} to {high:+.4f}", f"{r['p']:.4f}" if r["p"] else "< .0001"]
             )
             lines.append("| " + " | ".join(cells) + " |")
         lines.append("")
@@ -222,6 +222,7 @@ def main() -> None:
             found[name].append(values)
             print(seed, f"{name:24} {np.mean(values):.4f} {pairs} pairs", flush=True)
         kept = {"groups": args.groups, "queries": len(values), "rows": table(found, ends)}
+        kept["values"] = {n: [round(float(v), 4) for v in np.mean(found[n], axis=0)] for n in rows}
         (RESULTS / f"training-{args.part}.json").write_text(json.dumps(kept, indent=1) + "\n")
     for row in table(found, ends):
         print(row)
