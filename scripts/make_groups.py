@@ -4,7 +4,7 @@ candidates, labels by the sum of z-scores of the shipped models (code: twice Min
     python scripts/make_groups.py OUT        # writes OUT/train.jsonl, OUT/valid-*.jsonl and valid-*.tsv
 
 Beside them OUT/judged.jsonl has the training judgements of SciFact and NFCorpus over BM25's best 50, for comparisons of
-ways to train (bench/bench_training.py), and judged-minilm.jsonl the same texts scored by MiniLM. SmolLM2-135M writes
+ways to train (bench/bench_ablations.py), and judged-minilm.jsonl the same texts scored by MiniLM. SmolLM2-135M writes
 questions for passages of the web (OUT/questions.jsonl; where the file is there already, it is read).
 
 Needs the extra torch and the optional data (ANYRANK_DATA, or ../shared/data). Read: MS MARCO v2 passages that TREC
@@ -34,6 +34,7 @@ from anyrank.retrieve.collection import Collection
 from anyrank.train.consistency import findable
 from anyrank.train.group import Group
 from anyrank.train.groups import read_groups, write_groups
+from anyrank.train.judged import judged
 from anyrank.train.synthetic import cloze_queries, keyword_queries, title_queries
 from anyrank.train.teachers import distilled, labelled
 from anyrank.train.written import written_queries
@@ -79,15 +80,11 @@ def written(web: Collection, file: Path, rng: random.Random) -> list[Query]:
     return [Query(g.id, g.query) for g in found]
 
 
-def judged(collection: Collection, queries: list[Query], qrels: Qrels) -> list[Group]:
+def listed(collection: Collection, queries: list[Query], qrels: Qrels) -> list[Group]:
     """BM25's best 50 with the grades of the judgements (0 where there is none)."""
     found = parse("bm25 % 50", Settings(collection)).batch([Ranking(q) for q in queries])
-    groups = []
-    for r in found:
-        grades = qrels.get(r.query.id, {})
-        if any(grades.get(i, 0) > 0 for i in r.ids):
-            groups.append(Group.of(r.query, list(r), [float(max(grades.get(i, 0), 0)) for i in r.ids]))
-    return groups
+    known = {r.query.id: {i: g for i, g in qrels.get(r.query.id, {}).items() if i in r.ids} for r in found}
+    return list(judged(found, known))
 
 
 def made(pairs: Iterable[Group], n: int, rng: random.Random, kind: str) -> list[Query]:
@@ -129,7 +126,7 @@ def main(out: Path) -> None:
                 held, grades = data.queries("dev")[:HELD_OUT], data.qrels("dev")
                 queries = rng.sample(queries, min(ASKED, len(queries)))
             if queries:
-                mine = judged(collection, queries, qrels)
+                mine = listed(collection, queries, qrels)
                 compared += mine
                 second += labelled(mine, parse("minilm", Settings(collection), starts=False))
             settings = Settings(collection)

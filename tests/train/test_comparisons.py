@@ -1,4 +1,4 @@
-"""The data that bench/bench_training.py compares ways to train on, and that scripts/make_groups.py makes."""
+"""The data that bench/bench_ablations.py compares ways to train on, and that scripts/make_groups.py makes."""
 
 import random
 from pathlib import Path
@@ -18,9 +18,9 @@ ROOT = Path(__file__).parents[2]
 def bench(monkeypatch):
     pytest.importorskip("transformers")
     monkeypatch.syspath_prepend(ROOT / "bench")
-    import bench_training
+    import bench_ablations
 
-    return bench_training
+    return bench_ablations
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
 """What losses, curricula and rules of mining are worth, on one small cross-encoder: nDCG@10 of each against plain
 training, over several seeds, with intervals and tests.
 
-    python bench/bench_training.py GROUPS losses|curricula|mining [--seeds 3] [--groups 800] [--threads 1]
+    python bench/bench_ablations.py GROUPS losses|curricula|mining [--seeds 3] [--groups 800] [--threads 1]
 
 GROUPS is the folder of scripts/make_groups.py. Losses learn from its teacher-labelled groups; curricula and mining from
 the training judgements of SciFact and NFCorpus (RankNet, one positive to seven negatives). The body is SPLADE-tiny's,
