@@ -46,19 +46,22 @@ def show_command(name: str) -> None:
 @click.argument("name")
 @click.option("-o", "--out", default="runs/NAME", show_default=True, help="The folder that the recipe trains into.")
 @click.option("--train", "files", multiple=True, default=["groups.jsonl"], show_default=True, help="Training groups.")
-def recipe_command(name: str, out: str, files: tuple[str, ...]) -> None:
+@click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="Another value, dots between the names.")
+def recipe_command(name: str, out: str, files: tuple[str, ...], settings: tuple[str, ...]) -> None:
     """The set-up of a paper on training, as a recipe to edit and train by.
 
     \b
-    anyrank papers recipe margin_mse --train groups.jsonl > recipe.yaml
+    anyrank papers recipe margin_mse --train groups.jsonl --set optimiser.batch=16 > recipe.yaml
     anyrank train recipe.yaml
     """
     from ..papers import load, names, trainings
     from ..train.recipe import recipe_text
+    from ..train.settings import with_settings
 
     if name not in trainings():
         what = f"{name} is a method, not a training" if name in names() else f"no paper on training {name!r}"
         raise InputError(f"{what}: recipes are there for {', '.join(trainings())}")
     card = load(name).CARD
     click.echo(f"# {card.title}, arXiv {card.arxiv}; what it needs: {card.needs}")
-    click.echo(recipe_text(load(name).recipe(out.replace("NAME", name), files)), nl=False)
+    recipe = with_settings(load(name).recipe(out.replace("NAME", name), files), settings)
+    click.echo(recipe_text(recipe), nl=False)

@@ -14,8 +14,10 @@ import click
 @click.option("-o", "--out", type=click.Path(file_okay=False, path_type=Path), help="The result's folder, in place of "
               "the recipe's.")  # fmt: skip
 @click.option("--seed", type=int, help="In place of the recipe's.")
+@click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="Another value than the recipe's, dots "
+              "between the names (optimiser.rate=1e-4).")  # fmt: skip
 @click.option("--resume", is_flag=True, help="Go on from the last checkpoint, to the same weights as if never stopped.")
-def train_command(recipe: str, out: Path | None, seed: int | None, resume: bool) -> int:
+def train_command(recipe: str, out: Path | None, seed: int | None, settings: tuple[str, ...], resume: bool) -> int:
     """Train a reranker or an encoder by RECIPE, a YAML file; a card of data, seed, commit and measured effect, and an
     int8 graph that the base install runs, are written beside the model.
 
@@ -28,9 +30,10 @@ def train_command(recipe: str, out: Path | None, seed: int | None, resume: bool)
 
     from ..backends.hf_load import torch_module
     from ..train.recipe import read_recipe
+    from ..train.settings import with_settings
 
     torch_module()
-    said = read_recipe(recipe)
+    said = with_settings(read_recipe(recipe), settings)
     if out is not None:
         said = replace(said, out=str(out))
     if seed is not None:

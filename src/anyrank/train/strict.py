@@ -18,17 +18,25 @@ T = TypeVar("T")
 def read(kind: type[T], path: str | Path) -> T:
     """The value of the dataclass ``kind`` in a YAML file. Raises InputError with file and line."""
     try:
+        text = Path(path).read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise InputError(f"not YAML: {error}", path=path) from error
+    return read_text(kind, text, path)
+
+
+def read_text(kind: type[T], text: str, path: str | Path) -> T:
+    """The same of a text; ``path`` is what errors call it."""
+    try:
         import yaml
     except ImportError as error:
         raise MissingExtra("PyYAML", extra="train") from error
     try:
-        text = Path(path).read_text(encoding="utf-8")
         loader = yaml.SafeLoader(text)
         node = loader.get_single_node()
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else None
         raise InputError(f"not YAML: {error.problem}", path=path, line=line) from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except yaml.YAMLError as error:
         raise InputError(f"not YAML: {error}", path=path) from error
     if node is None:
         raise InputError("the file is empty", path=path)

@@ -1,0 +1,52 @@
+"""Single values of a recipe set anew."""
+
+import pytest
+
+from anyrank.core.errors import InputError
+from anyrank.train.recipe import Data, Loss, Recipe
+from anyrank.train.settings import with_settings
+from anyrank.train.sources import Source
+
+BASE = Recipe(out="a", data=Data(train=("x.jsonl", Source(format="triples", path="b.tsv"))))
+
+
+@pytest.mark.parametrize(
+    ("setting", "found"),
+    [
+        ("seed=7", lambda r: r.seed == 7),
+        ("optimiser.rate=1e-4", lambda r: r.optimiser.rate == 1e-4),
+        ("model.options={pooling: cls}", lambda r: r.model.options == {"pooling": "cls"}),
+        ("model.options.pooling=cls", lambda r: r.model.options == {"pooling": "cls"}),
+        ("losses=[{name: mse}, {name: ranknet, weight: 2}]", lambda r: r.losses[1] == Loss(name="ranknet", weight=2.0)),
+        ("losses.0.weight=3", lambda r: r.losses == (Loss(name="ranknet", weight=3.0),)),
+        ("data.train.1.path=c.tsv", lambda r: r.data.train[1] == Source(format="triples", path="c.tsv")),
+        ("data.about=a = b", lambda r: r.data.about == "a = b"),
+    ],
+)
+def test_one_value(setting, found):
+    assert found(with_settings(BASE, [setting]))
+
+
+def test_nothing_else_changes():
+    assert with_settings(BASE, []) is BASE
+    assert with_settings(with_settings(BASE, ["seed=3"]), ["seed=0"]) == BASE
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ("seed", "expected NAME=VALUE"),
+        ("sede=1", "unknown key 'sede': did you mean 'seed'"),
+        ("optimizer.rate=1", "there is no 'optimizer'; known are out, model, data"),
+        ("optimiser.rte=1", "unknown key 'optimiser.rte': did you mean 'rate'"),
+        ("losses.1.name=mse", "there is no '1'; known are 0"),
+        ("seed.x=1", "there is no 'x'; known are none"),
+        ("seed=much", "seed: expected a whole number, found 'much'"),
+        ("optimiser.warmup=2", "at most 1, found 2"),
+        ("seed={", "is no value of YAML"),
+    ],
+)
+def test_errors_name_the_setting(setting, message):
+    with pytest.raises(InputError, match=message.replace("[", r"\[")) as error:
+        with_settings(BASE, [setting])
+    assert str(error.value).startswith(f"{setting}: ") and "settings:" not in str(error.value)
