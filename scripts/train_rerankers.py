@@ -1,9 +1,10 @@
-"""Train the cross-encoders anyrank-tiny and anyrank-mini on the groups of scripts/make_groups.py.
+"""Train the rerankers anyrank-tiny and anyrank-mini on the groups of scripts/make_groups.py.
 
-    python scripts/train_rerankers.py GROUPS OUT tiny|mini [--groups N] [--texts N] [--loss NAME] [--seed N] [--resume]
+    python scripts/train_rerankers.py GROUPS OUT tiny|mini [--kind late|cross] [--groups N] [--loss NAME] [--seed N]
 
-The body starts from a published encoder (SPLADE-tiny's, MiniLM-L6's), its head at random. It learns from texts cut at
-``--learned`` tokens, and is exported for ``--length``. Choices are made by bench/bench_rerankers.py dev alone.
+The body starts from a published encoder (SPLADE-tiny's, MiniLM-L6's). By late interaction training begins at about
+MiniLM's own quality; a cross-encoder's head begins at random. It learns from texts cut at ``--learned`` tokens, and is
+exported for ``--length``. Choices are made by bench/bench_rerankers.py dev alone.
 """
 
 from __future__ import annotations
@@ -15,13 +16,12 @@ import random
 from pathlib import Path
 
 from anyrank.backends.registry import resolve
-from anyrank.models.cross_encoder import CrossEncoder
 from anyrank.train.export import export
 from anyrank.train.groups import read_groups
 from anyrank.train.recipe import Check, Data, Export, Loss, Model, Optimiser, Recipe
-from anyrank.train.run import train
+from anyrank.train.run import MODELS, train
 
-STARTS = {"tiny": ("splade-tiny-fp32", 5e-4, 8), "mini": ("all-minilm-l6-v2", 1e-4, 4)}
+STARTS = {"tiny": ("splade-tiny-fp32", 5e-4, 8), "mini": ("all-minilm-l6-v2", 5e-5, 4)}
 
 CALM = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}  # one pass over many texts: nothing to guard
 
@@ -31,6 +31,7 @@ def main() -> None:
     parser.add_argument("groups_folder", type=Path)
     parser.add_argument("out", type=Path)
     parser.add_argument("size", choices=sorted(STARTS))
+    parser.add_argument("--kind", choices=("late", "cross"), default="late")
     parser.add_argument("--groups", type=int, default=0)
     parser.add_argument("--texts", type=int, default=8)
     parser.add_argument("--loss", default="margin_mse_all")
@@ -49,7 +50,7 @@ def main() -> None:
     random.Random(args.seed).shuffle(groups)
     recipe = Recipe(
         out=str(args.out),
-        model=Model(start=str(resolve(start)), max_length=args.learned, options=CALM),
+        model=Model(kind=args.kind, start=str(resolve(start)), max_length=args.learned, options=CALM),
         data=Data(about="scripts/make_groups.py", licence="see NOTICE", texts=args.texts),
         losses=(Loss(name=args.loss),),
         optimiser=Optimiser(rate=args.rate or rate, batch=args.batch or batch, epochs=args.epochs, bf16=True),
@@ -59,7 +60,7 @@ def main() -> None:
         threads=args.threads,
     )
     train(recipe, train=groups[: args.groups or None], resume=args.resume)
-    model = CrossEncoder.from_folder(args.out, max_length=args.length)
+    model = MODELS[args.kind].from_folder(args.out, max_length=args.length)
     model.save(args.out)
     done = export(model, args.out, groups, Export(least=0.98), args.seed)
     print(json.dumps({"int8 agreement": round(done.agreement, 4), "bytes": done.bytes}))

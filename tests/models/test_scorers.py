@@ -11,12 +11,13 @@ from anyrank.models import ragged
 from anyrank.models.bi_encoder import BiEncoder
 from anyrank.models.cross_encoder import CrossEncoder
 from anyrank.models.knrm import KNRM
+from anyrank.models.late_interaction import LateInteraction
 
 SHAPE = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 32}
 WORDS = ["lift", "drag", "wing", "flow", "heat", "plate", "shock", "layer", "of"]
 QUERIES = ["lift of wing", "heat"]
 TEXTS = [["wing", "lift lift drag plate of flow heat wing layer", ""], ["heat shock"]]
-KINDS = ["cross", "bi", "bi-cls-dot", "knrm"]
+KINDS = ["cross", "bi", "bi-cls-dot", "late", "knrm"]
 
 
 @pytest.fixture(scope="module")
@@ -32,8 +33,16 @@ def made(kind, tokenizer, length=16):
         return KNRM.from_config({"width": 8}, tokenizer, max_length=length).eval()
     if kind == "cross":
         return CrossEncoder.from_config(SHAPE, tokenizer, max_length=length).eval()
+    if kind == "late":
+        return weighing(LateInteraction.from_config(SHAPE, tokenizer, max_length=length, scales=(3.0, 2.0))).eval()
     options = {"pooling": "cls", "similarity": "dot"} if kind == "bi-cls-dot" else {}
     return BiEncoder.from_config(SHAPE, tokenizer, max_length=length, **options).eval()
+
+
+def weighing(model):
+    """With token weights that differ."""
+    torch.nn.init.normal_(model.weigh.weight)
+    return model
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -76,7 +85,7 @@ def test_poolings_that_there_are_not(tokenizer, tmp_path):
     assert BiEncoder.from_folder(tmp_path, pooling="cls").pooling == "cls"
 
 
-@pytest.mark.parametrize("kind", KINDS[:3])
+@pytest.mark.parametrize("kind", KINDS[:4])
 def test_no_model_is_longer_than_its_positions(kind, tokenizer):
     assert made(kind, tokenizer, length=512).max_length == 512
     with pytest.raises(InputError, match="max_length=513: this model reads 512 tokens at most"):

@@ -12,6 +12,7 @@ from anyrank.expression import Settings, parse
 from anyrank.models.bi_encoder import BiEncoder
 from anyrank.models.cross_encoder import CrossEncoder
 from anyrank.models.knrm import KNRM
+from anyrank.models.late_interaction import LateInteraction
 from anyrank.train.export import compared, export, spearman, unfit
 from anyrank.train.group import Group
 from anyrank.train.recipe import Export, Optimiser, Recipe
@@ -34,8 +35,11 @@ def made(kind, words, **options):
     return kind.from_config(SHAPE, words, max_length=24, **options).eval()
 
 
-def test_a_cross_encoders_graph(words, tmp_path):
-    model = made(CrossEncoder, words)
+@pytest.mark.parametrize("kind", [CrossEncoder, LateInteraction])
+def test_the_graph_of_what_scores_pairs(kind, words, tmp_path):
+    model = made(kind, words)
+    if kind is LateInteraction:
+        torch.nn.init.normal_(model.weigh.weight)
     model.save(tmp_path)
     done = export(model, tmp_path, groups(), Export(least=0.9))
     assert done.accepted
@@ -45,7 +49,7 @@ def test_a_cross_encoders_graph(words, tmp_path):
     (mine,) = scores(model, [group])
     ranked = parse(f"model({str(tmp_path)!r})", Settings(), starts=False)(ranking)
     assert {c.id: c.score for c in ranked} == pytest.approx(
-        {str(i): s for i, s in enumerate(mine)}, abs=done.difference + 0.02
+        {str(i): s for i, s in enumerate(mine)}, abs=1.5 * done.difference + 0.02
     )
     assert done.difference < 0.1 * (max(mine) - min(mine)) + 0.05
 

@@ -49,4 +49,5 @@ def test_nothing_else_changes():
 def test_errors_name_the_setting(setting, message):
     with pytest.raises(InputError, match=message.replace("[", r"\[")) as error:
         with_settings(BASE, [setting])
-    assert str(error.value).startswith(f"{setting}: ") and "settings:" not in str(error.value)
+    assert str(error.value).startswith(f"{setting}: ")
+    assert "settings:" not in str(error.value)

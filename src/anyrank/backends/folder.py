@@ -13,14 +13,15 @@ from typing import Any, Literal
 
 from ..core.errors import ModelError
 
-Kind = Literal["dense", "sparse", "cross"]
+Kind = Literal["dense", "sparse", "cross", "late"]
 ONNX = ("onnx/model.onnx", "model.onnx", "onnx/model_quantized.onnx", "model_quantized.onnx")
 
 
 @dataclass(frozen=True, slots=True)
 class Declared:
     """The facts. ``pooling``: "mean", "cls", or "none" where the graph pools; ``activation`` of a cross-encoder's
-    logits: "none" or "sigmoid"; ``max_length`` in tokens; prefixes are put before queries and documents."""
+    logits: "none" or "sigmoid"; ``max_length`` in tokens; prefixes are put before queries and documents; ``scales`` of
+    a late interaction's parts, tokens and means."""
 
     kind: Kind
     onnx: Path
@@ -31,6 +32,7 @@ class Declared:
     activation: str = "none"
     query_prefix: str = ""
     document_prefix: str = ""
+    scales: tuple[float, ...] = (1.0, 1.0)
 
 
 def read(folder: Path) -> Declared:

@@ -24,6 +24,7 @@ from ..core.vectors import Encoded, Sparse, concat
 from .batching import Text
 from .folder import Declared, read
 from .onnx_engine import MAX_TOKENS, Cost, Engine, Output, engine
+from .onnx_late import OnnxLateInteraction
 from .registry import resolve
 
 LOGIT_TOKENS = 1024
@@ -178,7 +179,7 @@ def load(
     max_tokens: int = MAX_TOKENS,
     threads: int | None = None,
     **options: Any,
-) -> OnnxEncoder | OnnxSparseEncoder | OnnxCrossEncoder:
+) -> OnnxEncoder | OnnxSparseEncoder | OnnxCrossEncoder | OnnxLateInteraction:
     """The model of a name in the table, a hub id or a local folder, of the kind that its folder declares.
 
     ``max_length`` cuts texts shorter than the model does; ``max_tokens`` bounds a batch (rows x padded length);
@@ -193,5 +194,6 @@ def load(
         return OnnxSparseEncoder(str(name), declared, ready, **options)
     if options:
         raise InputError(f"a {declared.kind} model takes no {', '.join(options)}")
-    kind = OnnxEncoder if declared.kind == "dense" else OnnxCrossEncoder
-    return kind(str(name), declared, ready)
+    kinds: dict[str, Any] = {"dense": OnnxEncoder, "late": OnnxLateInteraction, "cross": OnnxCrossEncoder}
+    found: OnnxEncoder | OnnxCrossEncoder | OnnxLateInteraction = kinds[declared.kind](str(name), declared, ready)
+    return found

@@ -16,6 +16,7 @@ from .recipe import Recipe
 KINDS = {
     "cross": ("cross-encoder", "text-ranking"),
     "bi": ("bi-encoder", "sentence-similarity"),
+    "late": ("late-interaction ranker", "text-ranking"),
     "language": ("listwise language model", "text-generation"),
     "knrm": ("kernel-pooling ranker (KNRM)", "text-ranking"),
 }

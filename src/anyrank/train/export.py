@@ -34,7 +34,7 @@ CHECKED = 64
 @dataclass(frozen=True, slots=True)
 class Exported:
     """A graph and how it compares with its original: ``agreement`` is the mean over groups of Spearman's rank
-    correlation (cross-encoders; over all texts together, where no group has two) or the mean cosine of the texts'
+    correlation (what scores pairs; over all texts together, where no group has two) or the mean cosine of the texts'
     vectors (bi-encoders), ``difference`` the largest absolute one of a score (of a vector's component). A graph below
     ``least`` is not ``accepted``, and is removed."""
 
@@ -80,7 +80,7 @@ def export(model: Any, folder: Path, groups: Sequence[Group], spec: Export, seed
     onnx.save(graph(model, folder / "tokenizer.json", sample), path)
     (folder / "anyrank.json").write_text(json.dumps(declared(model), indent=2) + "\n", encoding="utf-8")
     agreement, difference = compared(model, folder, held)
-    what = "mean rank correlation with the original" if model.kind == "cross" else "mean cosine with the original"
+    what = "mean cosine with the original" if model.kind == "bi" else "mean rank correlation with the original"
     size, texts = path.stat().st_size, sum(len(g.texts) for g in held)
     done = Exported(path, size, agreement, difference, texts, spec.least, what)
     if not done.accepted:
@@ -91,13 +91,16 @@ def export(model: Any, folder: Path, groups: Sequence[Group], spec: Export, seed
 
 
 def graph(model: Any, tokenizer: Path, sample: Sequence[Text]) -> onnx.ModelProto:
-    """The int8 graph of a model: logits [batch, 1], or hidden states [batch, length, width]."""
+    """The int8 graph of a model: logits [batch, 1], or hidden states [batch, length, width], of a late interaction with
+    the logit of each token's weight as one column more."""
     config, cross = model.body.config, model.kind == "cross"
     weights = {k.removeprefix("bert."): v.float().cpu().numpy() for k, v in model.body.state_dict().items()}
 
     def made(found: Any = None) -> tuple[Bert, str]:
         bert = Bert(weights, config.num_hidden_layers, config.num_attention_heads, tops=found, pair=cross)
-        return bert, bert.classify() if cross else states(bert)
+        if cross:
+            return bert, bert.classify()
+        return bert, states(bert, model.weigh.weight.detach().float().cpu().numpy() if model.kind == "late" else None)
 
     plain, _ = made()
     measured = tops(plain, plain.model(list(plain.taps.values())), tokenizer, sample, model.max_length)
@@ -105,9 +108,12 @@ def graph(model: Any, tokenizer: Path, sample: Sequence[Text]) -> onnx.ModelProt
     return small.model([out])
 
 
-def states(bert: Bert) -> str:
-    """The last hidden states [batch, length, width]."""
+def states(bert: Bert, weigh: Any = None) -> str:
+    """The last hidden states [batch, length, width]; with ``weigh`` [1, width] their product with it behind them."""
     x, shape = bert.encoder()
+    if weigh is not None:
+        x = bert.op("Concat", x, bert.op("MatMul", x, bert.constant("weigh", weigh.T)), axis=1)
+        shape = bert.op("Concat", bert.op("Slice", shape, bert.ints(0), bert.ints(2)), bert.ints(-1), axis=0)
     return bert.op("Reshape", x, shape, out="last_hidden_state")
 
 
@@ -115,6 +121,8 @@ def declared(model: Any) -> dict[str, Any]:
     """What anyrank.json says of a model."""
     if model.kind == "cross":
         return {"kind": "cross", "pooling": "none", "max_length": model.max_length}
+    if model.kind == "late":
+        return {"kind": "late", "pooling": "none", "max_length": model.max_length, "scales": list(model.scales)}
     cosine = model.similarity == "cosine"
     return {"kind": "dense", "pooling": model.pooling, "normalise": cosine, "max_length": model.max_length}
 
@@ -122,7 +130,7 @@ def declared(model: Any) -> dict[str, Any]:
 def compared(model: Any, folder: Path, groups: Sequence[Group]) -> tuple[float, float]:
     """Agreement and largest difference of a folder's graph with its original, as `Exported` has them."""
     ready: Any = load(folder)
-    if model.kind == "cross":
+    if model.kind != "bi":
         asked = [(Query("q", g.query), [Candidate(str(i), t) for i, t in enumerate(g.texts)]) for g in groups]
         mine, theirs = scores(model, groups), [list(j.scores) for j in ready(asked)]
         pairs = [(a, b) for x, y in zip(mine, theirs) for a, b in zip(x, y)]

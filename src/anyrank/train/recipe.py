@@ -24,9 +24,10 @@ def _least(value: Any, **bounds: float) -> None:
 class Model:
     """What is trained. ``start`` is a folder or hub id; without it the model is fresh, of a ``shape`` (the transformers
     configuration, or KNRM's) with the ``tokenizer`` of a folder or hub id. ``options`` are those of the model's class
-    (a bi-encoder's pooling, similarity, temperature, in_batch). A "language" model starts from a causal one."""
+    (a bi-encoder's pooling, similarity, temperature, in_batch; scales of late interaction). A "language" model starts
+    from a causal one."""
 
-    kind: Literal["cross", "bi", "knrm", "language"] = "cross"
+    kind: Literal["cross", "bi", "late", "knrm", "language"] = "cross"
     start: str = ""
     shape: Mapping[str, Any] = field(default_factory=dict)
     tokenizer: str = ""

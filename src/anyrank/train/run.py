@@ -21,6 +21,7 @@ from ..io.qrels import Qrels, read_qrels
 from ..models.bi_encoder import BiEncoder
 from ..models.cross_encoder import CrossEncoder
 from ..models.knrm import KNRM
+from ..models.late_interaction import LateInteraction
 from .batches import Collate, cut
 from .card import card
 from .curriculum import Curriculum as Weights
@@ -36,7 +37,7 @@ from .validation import Validation, scores
 
 log = logging.getLogger(__name__)
 
-MODELS: dict[str, Any] = {"cross": CrossEncoder, "bi": BiEncoder, "knrm": KNRM}
+MODELS: dict[str, Any] = {"cross": CrossEncoder, "bi": BiEncoder, "late": LateInteraction, "knrm": KNRM}
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,124 @@
+"""LateInteraction: one transformer reads queries and texts apart; a score says how near the query's tokens find one of
+the text's (MaxSim, ColBERT, arXiv 2004.12832) and how near the means of both are (Sentence-BERT, arXiv 1908.10084).
+
+Design choices: any encoder is a start, without a projection, so that training begins about as good as its cosine;
+tokens of the query weigh by a softmax over a learned direction that begins at 0, that is alike; [CLS] and [SEP] count
+as tokens. The two parts of a score have fixed ``scales``, which set the size of its margins.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from .ragged import chunks, counts, exact, filled, fits, gathered, limit, longer
+
+SCALES = (20.0, 10.0)
+HEAD = "late.safetensors"
+"""The file with what a folder holds beside its encoder."""
+
+
+class LateInteraction(nn.Module):  # type: ignore[misc,unused-ignore]
+    """Scores [B, n] of groups of texts. ``scales``: of the tokens' part and of the means'."""
+
+    kind = "late"
+
+    def __init__(
+        self, body: Any, tokenizer: Any, max_length: int = 256, scales: Sequence[float] = SCALES
+    ) -> None:  # fmt: skip
+        super().__init__()
+        fits(body, max_length)
+        self.body = body
+        self.tokenizer = tokenizer
+        self.max_length = max_length
+        self.scales = tuple(map(float, scales))
+        self.weigh = nn.Linear(body.config.hidden_size, 1, bias=False)
+        nn.init.zeros_(self.weigh.weight)
+        exact(self.weigh)
+
+    @classmethod
+    def from_folder(
+        cls, name: str | Path, *, max_length: int | None = None, scales: Sequence[float] | None = None, **config: Any
+    ) -> LateInteraction:
+        """A model of a folder or a hub id: one of ours, or any encoder. ``config`` overrides the configuration."""
+        from safetensors.torch import load_file
+        from transformers import AutoModel, AutoTokenizer
+
+        tokenizer = AutoTokenizer.from_pretrained(name)
+        body = AutoModel.from_pretrained(
+            name, attn_implementation="sdpa", use_safetensors=True, dtype=torch.float32, **config
+        )
+        head = load_file(file) if (file := Path(name) / HEAD).is_file() else {}
+        if scales is None:
+            scales = head["scales"].tolist() if head else SCALES
+        model = cls(body, tokenizer, max_length or limit(tokenizer), scales)
+        if head:
+            model.weigh.weight.data.copy_(head["weigh"])
+        return model
+
+    @classmethod
+    def from_config(
+        cls, shape: Mapping[str, Any], tokenizer: str | Path | Any, *, max_length: int = 256, **options: Any
+    ) -> LateInteraction:
+        """A fresh model of a shape, by default a BERT, and a tokenizer (or the folder or hub id of one)."""
+        from .bi_encoder import BiEncoder
+
+        fresh = BiEncoder.from_config(shape, tokenizer, max_length=max_length)
+        return cls(fresh.body, fresh.tokenizer, max_length, **options)
+
+    def features(self, queries: Sequence[str], texts: Sequence[Sequence[str]]) -> dict[str, Any]:
+        """The inputs of `forward` for queries and, for each, its texts."""
+        asked = dict(self.tokenizer(list(queries), truncation=True, max_length=self.max_length, padding=True,
+                                    return_tensors="pt"))  # fmt: skip
+        flat = [text for group in texts for text in group]
+        return {
+            "asked": asked,
+            "chunks": chunks(self.tokenizer, flat, None, self.max_length),
+            "mask": counts(texts),
+        }
+
+    def cut(self, queries: Sequence[str], texts: Sequence[Sequence[str]]) -> list[int]:
+        """How many texts of each group lose tokens to ``max_length``, the query counted in."""
+        return [
+            sum(longer(self.tokenizer, [q, *t], None, self.max_length)) for q, t in zip(queries, texts, strict=True)
+        ]
+
+    def forward(self, asked: Mapping[str, Tensor], chunks: Sequence[Mapping[str, Tensor]], mask: Tensor) -> Tensor:
+        """Scores [B, n], 0 where ``mask`` is False."""
+        queries, real = self.embed(asked)
+        weights = self.weigh(queries)[..., 0].masked_fill(~real, -torch.inf).softmax(1)
+        query, means = nn.functional.normalize(queries, dim=-1), _mean(queries, real)
+        owner = torch.arange(len(mask), device=mask.device)[:, None].expand_as(mask)[mask]
+        parts = []
+        for chunk in chunks:
+            states, there = self.embed(chunk)
+            mine = owner[chunk["rows"]]
+            near = query[mine] @ nn.functional.normalize(states, dim=-1).transpose(1, 2)  # [texts, asked, tokens]
+            best = near.masked_fill(~there[:, None], -torch.inf).amax(2)
+            tokens, whole = (weights[mine] * best).sum(1), (means[mine] * _mean(states, there)).sum(1)
+            parts.append(self.scales[0] * tokens + self.scales[1] * whole)
+        return filled(gathered(parts, [chunk["rows"] for chunk in chunks]), mask)
+
+    def embed(self, chunk: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
+        """States [texts, tokens, width] in single precision, and which of them are real."""
+        states = self.body(**{k: v for k, v in chunk.items() if k != "rows"}).last_hidden_state.float()
+        return states, chunk["attention_mask"].bool()
+
+    def save(self, folder: Path) -> None:
+        """The encoder as transformers reads it, and beside it the head."""
+        from safetensors.torch import save_file
+
+        self.tokenizer.model_max_length = self.max_length
+        self.body.save_pretrained(folder)
+        self.tokenizer.save_pretrained(folder)
+        save_file({"weigh": self.weigh.weight.detach().cpu(), "scales": torch.tensor(self.scales)}, folder / HEAD)
+
+
+def _mean(states: Tensor, real: Tensor) -> Tensor:
+    """Means of the real states, of length 1."""
+    weight = real.float()[..., None]
+    return nn.functional.normalize((states * weight).sum(1) / weight.sum(1), dim=-1)
