@@ -4,8 +4,8 @@
     python bench/bench_rerankers.py cost DATA WORK tiny=FOLDER mini=FOLDER
 
 ``dev`` is where choices are made: 50 of SciFact's training claims that no training saw, 50 queries of NFCorpus dev, 200
-of CoSQA dev. ``report`` is run once, when they are made: TREC DL19's given top 100, SciFact test, Cranfield, Vaswani,
-the other 300 queries of CoSQA dev.
+of CoSQA dev, and the questions of TREC-QA's training and development parts over their given sentences. ``report`` is run
+once, when they are made: TREC DL19's given top 100, SciFact test, Cranfield, Vaswani, the other 300 queries of CoSQA dev.
 Every model scores each list once; the scores are kept in WORK (name a model anew after training it anew) and fused as
 pipelines fuse them. ``cost``: 1,000 pairs of DL19 in a process of its own for each pipeline, one thread, every text
 encoded anew, interleaved rounds. Results: bench/results/rerankers-PART.json.
@@ -13,7 +13,10 @@ encoded anew, interleaved rounds. Results: bench/results/rerankers-PART.json.
 
 from __future__ import annotations
 
+import csv
+import gzip
 import json
+import random
 import resource
 import statistics
 import subprocess
@@ -25,7 +28,7 @@ from pathlib import Path
 from quality import collection
 
 from anyrank.core.fusion import Combine
-from anyrank.core.types import Query, Ranking
+from anyrank.core.types import Candidate, Query, Ranking
 from anyrank.evaluate.evaluation import evaluate
 from anyrank.expression import Settings, parse
 from anyrank.io.corpus import read_documents, read_queries
@@ -40,7 +43,7 @@ from anyrank.train.teachers import ranking_of
 RESULTS = Path(__file__).parent / "results"
 FIRST = {"scifact": 50, "nfcorpus": 50, "cosqa": 200}  # queries of dev (SciFact's are held out by make_groups.py)
 PARTS = {
-    "dev": (("scifact", "train"), ("nfcorpus", "dev"), ("cosqa", "dev")),
+    "dev": (("scifact", "train"), ("nfcorpus", "dev"), ("cosqa", "dev"), ("trec-qa", "dev")),
     "report": (("dl19", "test"), ("scifact", "test"), ("cranfield", "test"), ("vaswani", "test"), ("cosqa", "rest")),
 }
 FREE = ("minilm", "splade", "minilm + splade", "minilm + splade + 0.5 * prior")
@@ -57,7 +60,36 @@ def pipelines(names: Iterable[str]) -> list[str]:
     return ["prior", *FREE, *more]
 
 
+def sentences(folder: Path) -> tuple[list[Ranking], Qrels]:
+    """TREC-QA's questions that have right and wrong answers, these in a drawn order and all of score 0."""
+    rows: dict[str, dict[str, int]] = {}
+    for part in ("train", "dev"):
+        with gzip.open(folder / f"{part}.csv.gz", "rt", encoding="utf-8") as file:
+            for row in csv.DictReader(file):
+                found = rows.setdefault(written(row["qtext"]), {})
+                found[written(row["atext"])] = max(int(row["label"]), found.get(written(row["atext"]), 0))
+    rankings, qrels = [], {}
+    for n, (question, graded) in enumerate(rows.items()):
+        if 0 < sum(graded.values()) < len(graded):
+            answers = list(enumerate(graded))
+            random.Random(n).shuffle(answers)
+            candidates = tuple(Candidate(str(i), text, 0.0) for i, text in answers)
+            rankings.append(Ranking(Query(f"q{n}", question), candidates))
+            qrels[f"q{n}"] = {str(i): graded[text] for i, text in answers}
+    return rankings, qrels
+
+
+def written(text: str) -> str:
+    """A text as people write it, of one that was split into tokens."""
+    for token, said in (("``", '"'), ("''", '"'), ("-LRB-", "("), ("-RRB-", ")")):
+        text = text.replace(token, said)
+    return text
+
+
 def judgements(data: Path, name: str, split: str) -> tuple[list[Query], Qrels]:
+    if name == "trec-qa":
+        asked, grades = sentences(data / name)
+        return [r.query for r in asked], grades
     if name == "dl19":
         given = data / "dl-candidates"
         return list(read_queries(given / "dl19.queries.tsv")), read_qrels(given / "qrels/dl19-passage.qrels")
@@ -75,7 +107,9 @@ def lists(data: Path, work: Path, name: str, split: str) -> list[Ranking]:
     if not kept.exists():
         folder.mkdir(parents=True, exist_ok=True)
         queries, _ = judgements(data, name, split)
-        if name == "dl19":
+        if name == "trec-qa":
+            found, settings = sentences(data / name)[0], Settings()
+        elif name == "dl19":
             run, texts = (
                 read_run(data / "dl-candidates/runs/dl19.BM25.top100.trec"),
                 read_documents(data / "dl-candidates/dl19.passages.jsonl.gz"),

@@ -34,7 +34,7 @@ class Writer:
         return [Completion(SAID[w], Usage(calls=1)) for w in words]
 
 
-def test_good_queries_are_kept_with_their_documents_and_the_rest_is_left_out():
+def test_good_queries_are_kept_with_their_documents_and_the_rest_is_left_out(caplog):
     writer = Writer()
     docs = [Candidate(f"d-{word}", f"{word} in so many words") for word in SAID]
     groups = list(written_queries(docs, writer, batch=4))
@@ -45,6 +45,9 @@ def test_good_queries_are_kept_with_their_documents_and_the_rest_is_left_out():
     assert groups[0].texts == ("wing in so many words",)
     assert groups[0].id == "written-d-wing"
     assert writer.batches == [4, 2]
+    said = caplog.messages[-1]
+    assert said.startswith("left out: 2 written before")
+    assert all(part in said for part in ("1 too short or too long", "1 of the passage itself"))
 
 
 def test_the_prompt_ends_where_the_query_begins_and_stops_at_its_line():

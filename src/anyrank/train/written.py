@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Container, Iterable, Iterator
 from itertools import islice
 
-from ..core.language import Generates
+from ..core.language import Completion, Generates
 from ..core.types import Candidate, Query
 from ..llm.prompts import Template
 from .group import Group
@@ -55,11 +56,12 @@ def written_queries(
 ) -> Iterator[Group]:
     """A group a document: the first line that the model writes as the query, the document with label 1.
 
-    Left out: queries shorter or longer than ``words`` (least, most), that speak of the passage itself, that stood in
-    the examples or were written before; a document for which the model failed is logged. Filter what is left by
+    Left out, and counted in the log at the end: queries shorter or longer than ``words`` (least, most), that speak of
+    the passage itself, that stood in the examples or were written before, and documents for which the model failed.
+    Filter what is left by
     `consistency.findable`: a small model also writes what its passage doesn't answer.
     """
-    seen = {query for _, query in _SHOTS}
+    seen, left = {query for _, query in _SHOTS}, Counter[str]()
     stream = iter(documents)
     while held := list(islice(stream, batch)):
         asked = [template.render(Query(d.id, ""), [d]).prompt for d in held]
@@ -68,7 +70,21 @@ def written_queries(
             if answer.finish == "error":
                 log.warning("document %s: no query was written: %s", document.id, answer.error)
             query = " ".join(answer.text.strip().strip("\"'").split())
-            if query in seen or not words[0] <= len(query.split()) <= words[1] or _JUNK.search(query):
+            if why := _unfit(answer, query, words, seen):
+                left[why] += 1
                 continue
             seen.add(query)
             yield Group(query, (str(document.content),), (1.0,), f"written-{document.id}", (document.id,))
+    if left:
+        log.warning("left out: %s", ", ".join(f"{n} {why}" for why, n in left.most_common()))
+
+
+def _unfit(answer: Completion, query: str, words: tuple[int, int], seen: Container[str]) -> str:
+    """Why a query is left out; "" where it is not."""
+    if answer.finish == "error":
+        return "failed"
+    if query in seen:
+        return "written before"
+    if not words[0] <= len(query.split()) <= words[1]:
+        return "too short or too long"
+    return "of the passage itself" if _JUNK.search(query) else ""
