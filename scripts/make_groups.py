@@ -189,7 +189,8 @@ def main(out: Path) -> None:
             taught = Taught.open(data.documents(), scratch / name, late)
             documents = list(taught.collection.documents())
             if code:  # its judged queries validate
-                queries = [q for q in read_queries(DATA / name / "queries.jsonl.gz") if "-train-" in q.id]
+                judged = data.qrels("dev")
+                queries = [q for q in read_queries(DATA / name / "queries.jsonl.gz") if q.id not in judged]
                 qrels, more = {}, keyword_queries(documents)
             else:
                 queries, qrels, more = data.queries("train"), data.qrels("train"), title_queries(documents)

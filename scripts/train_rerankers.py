@@ -19,7 +19,7 @@ from anyrank.backends.registry import resolve
 from anyrank.train.export import export
 from anyrank.train.groups import read_groups
 from anyrank.train.recipe import Check, Data, Export, Loss, Model, Optimiser, Recipe
-from anyrank.train.run import MODELS, train
+from anyrank.train.run import MODELS, build, train
 
 STARTS = {"tiny": ("splade-tiny-fp32", 5e-4, 8), "mini": ("all-minilm-l6-v2", 5e-5, 4)}
 
@@ -59,7 +59,11 @@ def main() -> None:
         seed=args.seed,
         threads=args.threads,
     )
-    train(recipe, train=groups[: args.groups or None], resume=args.resume)
+    model = build(recipe.model)
+    if args.kind == "late":
+        met = model.weigh_by_rarity([g.query for g in groups[:4000]], [t for g in groups for t in g.texts[:3]])
+        logging.info("token weights begin by rarity: %.2f of its variance met", met)
+    train(recipe, train=groups[: args.groups or None], model=model, resume=args.resume)
     model = MODELS[args.kind].from_folder(args.out, max_length=args.length)
     model.save(args.out)
     done = export(model, args.out, groups, Export(least=0.98), args.seed)

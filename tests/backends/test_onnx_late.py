@@ -20,7 +20,7 @@ def folder(tmp_path_factory):
     """States of 32 numbers, of which the last serves as the weight's logit."""
     made = tmp_path_factory.mktemp("late") / "late"
     shutil.copytree(TINY / "states", made)
-    (made / "anyrank.json").write_text(json.dumps({"kind": "late", "max_length": 16, "scales": [2.0, 1.0]}))
+    (made / "anyrank.json").write_text(json.dumps({"kind": "late", "max_length": 16, "scales": [1.0, 1.0, 1.0]}))
     return made
 
 
@@ -38,8 +38,8 @@ def test_a_score_is_what_the_formula_says():
     text = Tokens.of(np.array([[0.0, 5.0, 9.0]], dtype=np.float32))
     assert query.weight == pytest.approx([0.25, 0.75])
     cosine = 1 / np.sqrt(5)  # of the means (1, .5) and (0, 5)
-    assert query.near(text, (20.0, 10.0)) == pytest.approx(20 * 0.75 + 10 * cosine, abs=1e-5)
-    assert query.near(text.halved(), (20.0, 10.0)) == pytest.approx(20 * 0.75 + 10 * cosine, abs=1e-2)
+    assert query.near(text, (20.0, 8.0, 10.0)) == pytest.approx(20 * 0.75 + 8 * 0.5 + 10 * cosine, abs=1e-5)
+    assert query.near(text.halved(), (20.0, 8.0, 10.0)) == pytest.approx(20 * 0.75 + 8 * 0.5 + 10 * cosine, abs=1e-2)
 
 
 def test_a_text_scores_the_same_in_any_company(late):

@@ -34,7 +34,7 @@ def made(kind, tokenizer, length=16):
     if kind == "cross":
         return CrossEncoder.from_config(SHAPE, tokenizer, max_length=length).eval()
     if kind == "late":
-        return weighing(LateInteraction.from_config(SHAPE, tokenizer, max_length=length, scales=(3.0, 2.0))).eval()
+        return weighing(LateInteraction.from_config(SHAPE, tokenizer, max_length=length, scales=(3.0, 1.0, 2.0))).eval()
     options = {"pooling": "cls", "similarity": "dot"} if kind == "bi-cls-dot" else {}
     return BiEncoder.from_config(SHAPE, tokenizer, max_length=length, **options).eval()
 

@@ -21,7 +21,7 @@ ONNX = ("onnx/model.onnx", "model.onnx", "onnx/model_quantized.onnx", "model_qua
 class Declared:
     """The facts. ``pooling``: "mean", "cls", or "none" where the graph pools; ``activation`` of a cross-encoder's
     logits: "none" or "sigmoid"; ``max_length`` in tokens; prefixes are put before queries and documents; ``scales`` of
-    a late interaction's parts, tokens and means."""
+    a late interaction's parts: weighted tokens, even tokens, means."""
 
     kind: Kind
     onnx: Path
@@ -32,7 +32,7 @@ class Declared:
     activation: str = "none"
     query_prefix: str = ""
     document_prefix: str = ""
-    scales: tuple[float, ...] = (1.0, 1.0)
+    scales: tuple[float, ...] = (1.0, 1.0, 1.0)
 
 
 def read(folder: Path) -> Declared:

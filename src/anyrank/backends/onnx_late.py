@@ -47,7 +47,8 @@ class Tokens:
     def near(self, text: Tokens, scales: Sequence[float]) -> float:
         """The score of a text for this query."""
         best = (self.unit @ np.asarray(text.unit, dtype=np.float32).T).max(axis=1)
-        return float(scales[0] * (self.weight @ best) + scales[1] * (self.mean @ text.mean))
+        weighted, even, means = scales
+        return float(weighted * (self.weight @ best) + even * best.mean() + means * (self.mean @ text.mean))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
