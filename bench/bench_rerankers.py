@@ -5,8 +5,8 @@
 
 ``dev`` is where choices are made: 50 of SciFact's training claims that no training saw, 50 queries of NFCorpus dev, 200
 of CoSQA dev, and the questions of TREC-QA's training and development parts over their given sentences. ``report`` is
-run once, when they are made: TREC DL19's given top 100, SciFact test, Cranfield, Vaswani, the other 300 queries of CoSQA
-dev.
+run once, when they are made: TREC DL19's given top 100, SciFact test, Cranfield, Vaswani, and the other 300 queries of
+CoSQA dev.
 Every model scores each list once; the scores are kept in WORK (name a model anew after training it anew) and fused as
 pipelines fuse them. ``cost``: 1,000 pairs of DL19 in a process of its own for each pipeline, one thread, every text
 encoded anew, interleaved rounds. Results: bench/results/rerankers-PART.json.
