@@ -28,6 +28,12 @@ def by_hand(bag, docs, text, k):
     return [(docs[i].id, float(scores[i])) for i in keep][:k]
 
 
+def test_what_only_scores_candidates_makes_no_vectors(collection):
+    with pytest.raises(InputError, match="m scores candidates and makes no vectors"):
+        collection.encode(lambda groups: [], "m")
+    assert collection.encoded == []
+
+
 @pytest.mark.parametrize("shard", [7, 1000])
 def test_search_finds_what_brute_force_finds(collection, bag, shard):
     done = []

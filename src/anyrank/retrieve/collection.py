@@ -80,10 +80,12 @@ class Collection:
         """Vectors of every document that has none yet, and what they cost; ``on_progress`` gets the number done.
 
         Every ``shard`` documents are written at once; after a kill, the same call goes on with what is missing. Raises
-        InputError where another process encodes with the same name.
+        InputError where another process encodes with the same name, and on a model that makes no vectors.
         ``dtype="float16"`` halves the disk; a single dense query then takes about six times as long (its conversion).
         """
         name = name or encoder.name
+        if not hasattr(encoder, "encode"):
+            raise InputError(f"{name} scores candidates and makes no vectors: encode with a dense or sparse model")
         folder = self._folder(name)
         if not self._missing(name):
             return self._turned_over(name)
