@@ -10,9 +10,9 @@ exported for ``--length``. Choices are made by bench/bench_rerankers.py dev alon
 from __future__ import annotations
 
 import argparse
-import json
 import logging
 import random
+import sys
 from pathlib import Path
 
 from anyrank.backends.registry import resolve
@@ -67,7 +67,11 @@ def main() -> None:
     model = MODELS[args.kind].from_folder(args.out, max_length=args.length)
     model.save(args.out)
     done = export(model, args.out, groups, Export(least=0.98), args.seed)
-    print(json.dumps({"int8 agreement": round(done.agreement, 4), "bytes": done.bytes}))
+    said = f"{done.what} {done.agreement:.4f} over {done.texts} texts"
+    card = (args.out / "README.md").read_text("utf-8").replace("None was made.", f"{said}, {done.bytes / 1e6:.1f} MB.")
+    card = card.replace(f"at most {args.learned} tokens", f"at most {args.length} tokens ({args.learned} in training)")
+    (args.out / "README.md").write_text(card, "utf-8")
+    sys.exit(0 if done.accepted else f"int8 graph refused: {said}")
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ import pytest
 
 from anyrank.backends.onnx import load
 from anyrank.backends.onnx_late import OnnxLateInteraction, Tokens
-from anyrank.core.errors import InputError
+from anyrank.core.errors import InputError, ModelError
 from anyrank.core.types import Candidate, Query
 
 TINY = Path(__file__).parent / "tiny"
@@ -78,3 +78,20 @@ def test_contents_other_than_text_are_named(late):
         late([group("q", "fine", None)])
     with pytest.raises(InputError, match="query 'q' holds bytes"):
         late([group(b"q", "fine")])
+
+
+@pytest.mark.parametrize(
+    ("said", "message"),
+    [
+        ({"kind": "lat"}, "kind 'lat' is none of dense, sparse, cross, late"),
+        ({"kind": "late", "scales": [1, 2]}, "expected three scales, found 2"),
+        ({"kind": "late", "scales": 3}, "anyrank.json"),
+        ({"kind": "late", "scales": ["x", 1, 2]}, "anyrank.json"),
+        ({"kind": "late", "colour": 1}, "colour"),
+    ],
+)
+def test_a_wrong_declaration_is_named(said, message, folder, tmp_path):
+    shutil.copytree(folder, tmp_path / "m")
+    (tmp_path / "m" / "anyrank.json").write_text(json.dumps(said))
+    with pytest.raises(ModelError, match=message):
+        load(tmp_path / "m")

@@ -157,3 +157,38 @@ def test_saved_bi_encoders_are_sentence_transformers(kind, tokenizer, tmp_path):
     assert theirs.max_seq_length == 16
     assert torch.allclose(torch.tensor(theirs.encode(TEXTS[0])), mine, atol=1e-5)
     assert theirs.similarity_fn_name == model.similarity
+
+
+def test_late_interaction_is_what_the_formula_says(tokenizer):
+    model = made("late", tokenizer)
+    with torch.no_grad():
+        q, _ = model.embed(ragged.chunks(tokenizer, ["lift of wing"], None, 16)[0])
+        d, _ = model.embed(ragged.chunks(tokenizer, ["wing drag"], None, 16)[0])
+        near = torch.nn.functional.cosine_similarity(q[0][:, None], d[0][None], dim=-1).amax(1)
+        weights = model.weigh(q[0])[:, 0].softmax(0)
+        whole = torch.cosine_similarity(q[0].mean(0), d[0].mean(0), dim=0)
+        wanted = 3 * (weights * near).sum() + near.mean() + 2 * whole
+        assert float(model(**model.features(["lift of wing"], [["wing drag"]]))) == pytest.approx(float(wanted), 1e-5)
+
+
+def test_rare_tokens_weigh_more(tokenizer):
+    model = LateInteraction.from_config(SHAPE, tokenizer, max_length=16)
+    texts = ["of lift of drag", "of wing", "of flow of heat", "of plate", "of shock layer"] * 4
+    queries = ["of shock", "layer of", "of of drag", "heat of wing"] * 4
+    first = model.weigh_by_rarity(queries, texts)
+    direction = model.weigh.weight.clone()
+    assert 0.5 < first <= 1
+    assert model.weigh_by_rarity(queries, texts) == pytest.approx(first)
+    assert torch.equal(model.weigh.weight, direction)
+    assert model.training
+    q, _ = model.eval().embed(model.features(["of shock"], [[""]])["asked"])
+    weights = model.weigh(q[0])[:, 0]
+    assert weights[2] > weights[1]
+    with pytest.raises(InputError, match="needs queries and texts"):
+        model.weigh_by_rarity([], texts)
+
+
+@pytest.mark.parametrize("scales", [[1, 2], ["a", 1, 2], []])
+def test_scales_are_three_numbers(scales, tokenizer):
+    with pytest.raises(InputError, match="expected three numbers"):
+        LateInteraction.from_config(SHAPE, tokenizer, scales=scales)

@@ -44,6 +44,7 @@ def test_nothing_else_changes():
         ("seed=much", "seed: expected a whole number, found 'much'"),
         ("optimiser.warmup=2", "at most 1, found 2"),
         ("seed={", "is no value of YAML"),
+        ("out=2024-13-01", "is no value of YAML"),
     ],
 )
 def test_errors_name_the_setting(setting, message):

@@ -7,9 +7,9 @@ guessed from, and pickles never opened.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from ..core.errors import ModelError
 
@@ -45,11 +45,21 @@ def read(folder: Path) -> Declared:
     if not tokenizer.is_file():
         raise ModelError(f"{folder}: no tokenizer.json: save the model's fast tokenizer there (save_pretrained)")
     if own:
-        try:
-            return Declared(onnx=onnx, tokenizer=tokenizer, **own)
-        except TypeError as error:
-            raise ModelError(f"{folder / 'anyrank.json'}: {error}") from error
+        return _ours(folder / "anyrank.json", own, onnx, tokenizer)
     return _theirs(folder, onnx, tokenizer)
+
+
+def _ours(path: Path, said: Any, onnx: Path, tokenizer: Path) -> Declared:
+    try:
+        found = Declared(onnx=onnx, tokenizer=tokenizer, **said)
+        found = replace(found, scales=tuple(map(float, found.scales)))
+    except (TypeError, ValueError) as error:
+        raise ModelError(f"{path}: {error}") from error
+    if found.kind not in get_args(Kind):
+        raise ModelError(f"{path}: kind {found.kind!r} is none of {', '.join(get_args(Kind))}")
+    if len(found.scales) != 3:
+        raise ModelError(f"{path}: expected three scales, found {len(found.scales)}")
+    return found
 
 
 def _json(path: Path) -> Any:

@@ -18,6 +18,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ..core.errors import InputError
 from .ragged import chunks, counts, exact, filled, fits, gathered, limit, longer
 
 SCALES = (10.0, 12.0, 9.0)
@@ -35,10 +36,12 @@ class LateInteraction(nn.Module):  # type: ignore[misc,unused-ignore]
     ) -> None:  # fmt: skip
         super().__init__()
         fits(body, max_length)
+        if len(given := list(scales)) != 3 or not all(isinstance(s, int | float) for s in given):
+            raise InputError(f"scales={given}: expected three numbers, of weighted MaxSim, even MaxSim and the cosine")
         self.body = body
         self.tokenizer = tokenizer
         self.max_length = max_length
-        self.scales = tuple(map(float, scales))
+        self.scales = tuple(map(float, given))
         self.weigh = nn.Linear(body.config.hidden_size, 1, bias=False)
         nn.init.zeros_(self.weigh.weight)
         exact(self.weigh)
@@ -47,7 +50,7 @@ class LateInteraction(nn.Module):  # type: ignore[misc,unused-ignore]
     def from_folder(
         cls, name: str | Path, *, max_length: int | None = None, scales: Sequence[float] | None = None, **config: Any
     ) -> LateInteraction:
-        """A model of a folder or a hub id: one of ours, or any encoder. ``config`` overrides the configuration."""
+        """A model of one of our folders, or any encoder's folder or hub id. ``config`` overrides the configuration."""
         from safetensors.torch import load_file
         from transformers import AutoModel, AutoTokenizer
 
@@ -102,34 +105,42 @@ class LateInteraction(nn.Module):  # type: ignore[misc,unused-ignore]
         for chunk in chunks:
             states, there = self.embed(chunk)
             mine = owner[chunk["rows"]]
-            near = query[mine] @ nn.functional.normalize(states, dim=-1).transpose(1, 2)  # [texts, asked, tokens]
+            with torch.autocast(states.device.type, enabled=False):  # bfloat16 is too coarse to order by
+                near = query[mine] @ nn.functional.normalize(states, dim=-1).transpose(1, 2)  # [texts, asked, tokens]
             best = near.masked_fill(~there[:, None], -torch.inf).amax(2)
             tokens, whole = (weights[mine] * best).sum(1), (means[mine] * _mean(states, there)).sum(1)
             parts.append(tokens + self.scales[2] * whole)
         return filled(gathered(parts, [chunk["rows"] for chunk in chunks]), mask)
 
     def weigh_by_rarity(self, queries: Sequence[str], texts: Sequence[str]) -> float:
-        """Set the direction of the weights, by ridge regression, so that a token of a query weighs by the logarithm of
-        its inverse document frequency in ``texts``; [CLS] and [SEP] by a twentieth of the rarest's. Gives the share of
-        the weights' variance that is met."""
-        seen = Counter(i for t in self.tokenizer(list(texts))["input_ids"] for i in set(t))
+        """Set the direction of the weights, by ridge regression, so that a token of a query weighs by its inverse
+        document frequency in ``texts``; [CLS], [SEP] and what stands everywhere by a twentieth of the rarest's. Gives
+        the share that is met of the variance of the weights' logarithms. Raises InputError without queries or texts."""
+        if not queries or not texts:
+            raise InputError("rarity needs queries and texts")
+        read = self.tokenizer(list(texts), truncation=True, max_length=self.max_length)["input_ids"]
+        seen = Counter(i for ids in read for i in set(ids))
         rarity = {i: math.log(1 + (len(texts) - n + 0.5) / (n + 0.5)) for i, n in seen.items()}
         most = math.log(1 + (len(texts) + 0.5) / 0.5)
         special = set(self.tokenizer.all_special_ids)
         states, wanted = [], []
+        device, was = self.weigh.weight.device, self.training
+        self.eval()
         with torch.inference_mode():
             for at in range(0, len(queries), 64):
-                asked = self.features(queries[at : at + 64], [[""]] * len(queries[at : at + 64]))["asked"]
+                some = queries[at : at + 64]
+                asked = {k: v.to(device) for k, v in self.features(some, [[""]] * len(some))["asked"].items()}
                 found, real = self.embed(asked)
                 states.append(found[real])
                 ids = asked["input_ids"][real].tolist()
                 wanted += [most / 20 if i in special else max(rarity.get(i, most), most / 20) for i in ids]
-        x, y = torch.cat(states).double(), torch.tensor(wanted, dtype=torch.float64).log()
+        self.train(was)
+        x, y = torch.cat(states).double().cpu(), torch.tensor(wanted, dtype=torch.float64).log()
         y = y - y.mean()
         x = x - x.mean(0)
         direction = torch.linalg.solve(x.T @ x + len(x) * 1e-3 * torch.eye(x.shape[1], dtype=x.dtype), x.T @ y)
         self.weigh.weight.data.copy_(direction[None].float())
-        return float(1 - (y - x @ direction).var() / y.var())
+        return float(1 - (y - x @ direction).var() / y.var().clamp_min(1e-12))
 
     def embed(self, chunk: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
         """States [texts, tokens, width] in single precision, and which of them are real."""

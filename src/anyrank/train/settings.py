@@ -11,8 +11,9 @@ from .strict import read_text
 
 
 def with_settings(recipe: Recipe, settings: Iterable[str]) -> Recipe:
-    """The recipe with other values: each setting is ``name=value``, dots (and the places of lists, from 0) on the way
-    to the name, the value as YAML has it. Raises InputError on an unknown name and on a value that doesn't fit.
+    """The recipe with other values, set one after the other: each setting is ``name=value``, dots (and the places of
+    lists, from 0) on the way to the name, the value as YAML has it. Raises InputError on an unknown name and on a value
+    that doesn't fit.
 
     >>> changed = with_settings(Recipe(out="a"), ["optimiser.rate=1e-4", "losses.0.name=mse"])
     >>> changed.optimiser.rate, changed.losses[0].name
@@ -37,7 +38,7 @@ def _changed(recipe: Recipe, setting: str) -> Recipe:
         raise InputError("expected NAME=VALUE")
     try:
         value = yaml.safe_load(text)
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: a date of a 13th month
         raise InputError(f"{text!r} is no value of YAML") from error
     whole = yaml.safe_load(yaml.safe_dump(recipe.as_dict(), sort_keys=False))
     *above, last = path.strip().split(".")
