@@ -58,6 +58,7 @@ CANDIDATES, TEXTS, BEST, BONUS = 40, 10, 3, 4.0
 OF_TEXT = {"splade": 1.0, "minilm": 1.0, "late": 1.0}  # the teachers and their weights in the sum of z-scores
 OF_CODE = {"minilm": 1.5, "late": 1.5}
 OF_RUN = {"splade": 0.6, "minilm": 0.6, "late": 0.6, "run": 1.2}  # all sums of 3, so that margins are of one scale
+TEACHES = (0.0, 20.0, 10.0)  # late interaction, before any training: even MaxSim and the cosine
 LARGE = "dl22.SPLADE_P_P_ENSEMBLE_DISTIL.top100.trec"
 HELD_OUT = 200  # of SciFact's training claims, for validation
 ASKED = 1200  # of NFCorpus' training queries
@@ -120,7 +121,7 @@ class Taught:
 
 def untrained(folder: Path) -> Path:
     """MiniLM as a late interaction, as int8."""
-    start = LateInteraction.from_folder(resolve("all-minilm-l6-v2"), max_length=256).eval()
+    start = LateInteraction.from_folder(resolve("all-minilm-l6-v2"), max_length=256, scales=TEACHES).eval()
     start.save(folder)
     docs = read_documents(DATA / "dl-candidates/dl22.passages.jsonl.gz")
     export(start, folder, [Group("", (str(d.content),), (0.0,)) for d in islice(docs, 600)], Export(least=0.0))

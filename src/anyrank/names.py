@@ -16,7 +16,7 @@ from .core.rerank import Rerank
 from .core.stage import Each, Keep, Stage
 from .expression import Part, Settings
 
-SHIPPED = {"splade": "splade-tiny", "minilm": "minilm"}
+SHIPPED = {"splade": "splade-tiny", "minilm": "minilm", "mini": "anyrank-mini", "tiny": "anyrank-tiny"}
 """Names in pipelines of the models that come with the package."""
 
 
@@ -120,10 +120,10 @@ def _passages(
     return Rerank(Passages(judge, words=words, stride=stride, aggregate=aggregate, top=top), name=f"passages({name})")
 
 
-def _shipped(name: str, about: str) -> Part:
+def _shipped(name: str, about: str, *, searches: bool = True) -> Part:
     return Part(
         about,
-        source=lambda settings, **options: _search(settings, name, **options),
+        source=(lambda settings, **options: _search(settings, name, **options)) if searches else None,
         then=lambda settings, **options: _score(settings, name, **options),
     )
 
@@ -132,6 +132,8 @@ PARTS: dict[str, Part | Fusion] = {
     "bm25": Part("BM25 search; bm25(k=1000)", source=_bm25, then=_bm25),
     "splade": _shipped("splade", "learned sparse model (shipped): searches at the start, scores candidates after '>>'"),
     "minilm": _shipped("minilm", "dense model (shipped): searches at the start, scores candidates after '>>'"),
+    "mini": _shipped("mini", "reranker over MiniLM-L6 (shipped): scores candidates after '>>'", searches=False),
+    "tiny": _shipped("tiny", "reranker over BERT-tiny (shipped), the fast one: scores after '>>'", searches=False),
     "model": Part('any model by name, hub id or folder: model("path")', source=_search, then=_score),
     "search": Part("search with a model's stored vectors, also after '>>': search(\"minilm\")", _search, _search),
     "passages": Part('long texts split, scored and aggregated: passages("splade", aggregate="max")', then=_passages),
