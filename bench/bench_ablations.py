@@ -1,14 +1,14 @@
-"""What losses, curricula and rules of mining are worth, on one small late-interaction model: nDCG@10 of each against
-plain training, over several seeds, with intervals and tests.
+"""What losses, curricula and rules of mining are worth, on one small model: nDCG@10 of each against plain training,
+over several seeds, with intervals and tests.
 
-    python bench/bench_ablations.py GROUPS losses|curricula|mining [--seeds 3] [--groups 800] [--threads 1]
+    python bench/bench_ablations.py GROUPS losses|curricula|mining [--seeds 3] [--groups 800] [--kind cross]
 
 GROUPS is the folder of scripts/make_groups.py. Losses learn from its teacher-labelled groups; curricula and mining from
 the training judgements of SciFact and NFCorpus (RankNet, one positive to seven negatives). The body is SPLADE-tiny's;
-groups, their order and the negatives are drawn by the seed. Measured on the validation groups (BM25's best 20 of each
-query), query by query, the mean over the seeds; intervals and p are of the paired difference to the first row,
-resampling queries (Holm-corrected in a part). Written to bench/results/training-PART.json after each seed; DOC prints
-the table of all parts for the docs.
+a cross-encoder's head, groups, their order and the negatives are drawn by the seed. Measured on the validation groups
+(BM25's best 20 of each query), query by query, the mean over the seeds; intervals and p are of the paired difference to
+the first row, resampling queries (Holm-corrected in a part). Written to bench/results/training-PART.json after each
+seed; DOC prints the table of all parts for the docs.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -128,13 +129,13 @@ def judged(folder: Path) -> dict[str, Validation]:
     return out
 
 
-def run(variant: Variant, seed: int, tests: dict[str, Validation], threads: int) -> tuple[list[float], int]:
+def run(variant: Variant, kind: Any, seed: int, tests: dict[str, Validation], threads: int) -> tuple[list[float], int]:
     """nDCG@10 of each validation query, and how many pairs were learned from."""
     groups = variant.groups(seed)
     with tempfile.TemporaryDirectory() as out:
         recipe = Recipe(
             out=out,
-            model=Model(kind="late", start=str(resolve("splade-tiny-fp32")), max_length=128, options=CALM),
+            model=Model(kind=kind, start=str(resolve("splade-tiny-fp32")), max_length=128, options=CALM),
             optimiser=Optimiser(rate=5e-4, batch=8, bf16=True),
             export=Export(int8=False),
             seed=seed,
@@ -229,6 +230,7 @@ def main() -> None:
     parser.add_argument("part", choices=("losses", "curricula", "mining", "doc"))
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--groups", type=int, default=800)
+    parser.add_argument("--kind", choices=("cross", "late"), default="cross")
     parser.add_argument("--threads", type=int, default=1)
     args = parser.parse_args()
     if args.part == "doc":
@@ -240,10 +242,10 @@ def main() -> None:
     found: dict[str, list[list[float]]] = {n: [] for n in rows}
     for seed in range(args.seeds):
         for name, variant in rows.items():
-            values, pairs = run(variant, seed, tests, args.threads)
+            values, pairs = run(variant, args.kind, seed, tests, args.threads)
             found[name].append(values)
             print(seed, f"{name:24} {np.mean(values):.4f} {pairs} pairs", flush=True)
-        kept = {"groups": args.groups, "queries": len(values), "rows": table(found, ends)}
+        kept = {"kind": args.kind, "groups": args.groups, "queries": len(values), "rows": table(found, ends)}
         values_of = {n: np.mean(found[n], axis=0).tolist() for n in rows}
         kept["pairs"] = compared(values_of)
         kept["values"] = {n: [round(v, 4) for v in mine] for n, mine in values_of.items()}

@@ -58,6 +58,7 @@ PARTS = {
 }
 MEAN = ("dl19 test", "scifact apart", "cranfield test", "vaswani test", "cosqa rest")
 """What a report's mean is of."""
+SHIPPED = ("minilm", "splade", "mini")
 FREE = ("minilm", "splade", "minilm + splade", "minilm + splade + 0.5 * prior")
 ROUNDS, QUERIES = 3, 10
 
@@ -67,7 +68,9 @@ Scores = dict[str, dict[str, float]]
 def pipelines(names: Iterable[str]) -> list[str]:
     """Without training, each model, and each fused with what it might gain from."""
     more = (
-        name + rest for name in names for rest in ("", " + splade", " + minilm", " + minilm + splade", " + 0.5 * prior")
+        name + rest
+        for name in ("mini", *names)
+        for rest in ("", " + splade", " + minilm", " + minilm + splade", " + 0.5 * prior")
     )
     return ["prior", *FREE, *more]
 
@@ -162,12 +165,13 @@ def keep(file: Path, rankings: Iterable[Ranking]) -> Scores:
 def scored(data: Path, work: Path, name: str, split: str, models: dict[str, str]) -> dict[str, Scores]:
     starts = lists(data, work, name, split)
     out = {"prior": {r.query.id: dict(zip(r.ids, r.scores)) for r in starts}}
-    for model in ("minilm", "splade", *models):
+    for model in (*SHIPPED, *models):
         kept = f"{model}-{digest(models[model])[:12]}" if model in models else model
         file = place(work, name, split) / f"{kept}.json"
         if not file.exists():
             begin = time.perf_counter()
-            keep(file, parse(f'model("{models[model]}")', starts=False).batch(starts))
+            text = f'model("{models[model]}")' if model in models else model
+            keep(file, parse(text, starts=False).batch(starts))
             print(f"{name}: {model} in {time.perf_counter() - begin:.0f} s", flush=True)
         out[model] = json.loads(file.read_text())
     return out
@@ -213,7 +217,7 @@ def measured(data: Path, work: Path, text: str) -> None:
 
 
 def costs(data: Path, work: Path, models: dict[str, str]) -> dict[str, object]:
-    texts = {"minilm": "minilm", "splade": "splade", "minilm + splade": "minilm + splade"}
+    texts = {name: name for name in (*SHIPPED, "minilm + splade")}
     texts |= {name: f'model("{folder}")' for name, folder in models.items()}
     rows: dict[str, list[dict[str, float]]] = {name: [] for name in texts}
     for _ in range(ROUNDS):

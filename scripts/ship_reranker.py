@@ -1,9 +1,9 @@
 """Put a trained reranker into the package: graph, tokenizer, what it declares, a card, and their hashes in the table.
 
-    python scripts/ship_reranker.py FOLDER anyrank-tiny|anyrank-mini
+    python scripts/ship_reranker.py FOLDER anyrank-tiny
 
 FOLDER is what scripts/train_rerankers.py wrote. What the card says of its effect is read from
-bench/results/rerankers-report.json and rerankers-cost.json (bench/bench_rerankers.py), where it stands as tiny or mini.
+bench/results/rerankers-report.json and rerankers-cost.json (bench/bench_rerankers.py), where it stands as tiny.
 """
 
 from __future__ import annotations
@@ -20,9 +20,8 @@ PACKAGE, TABLE, RESULTS = (
 )  # fmt: skip
 STARTS = {
     "anyrank-tiny": "a SPLADE model on BERT-tiny (Apache-2.0; the source of the shipped splade-tiny)",
-    "anyrank-mini": "all-MiniLM-L6-v2 (sentence-transformers, Apache-2.0; the source of the shipped minilm)",
 }
-COMPARED = ("bm25", "minilm", "splade", "minilm + splade")
+COMPARED = ("bm25", "minilm", "splade", "minilm + splade", "mini")
 
 CARD = """# {name}
 
@@ -83,8 +82,7 @@ def main(folder: Path, name: str) -> None:
         rows.append(f"| `{pipeline}` | {' | '.join(cells)} |")
     table = json.loads(TABLE.read_text("utf-8"))
     about = (
-        f"Late interaction over {'MiniLM-L6' if short == 'mini' else 'BERT-tiny'}, int8: scores English texts for a "
-        f"query, up to {said['max_length']} tokens"
+        f"Late interaction over BERT-tiny, int8: scores English texts for a query, up to {said['max_length']} tokens"
     )
     into = PACKAGE / name
     into.mkdir(parents=True, exist_ok=True)

@@ -4,6 +4,7 @@ import pytest
 
 import anyrank as ar
 from anyrank.core.stage import Each
+from anyrank.expression import parse
 
 
 def test_one_text_is_no_list_of_documents():
@@ -15,3 +16,21 @@ def test_one_text_is_no_list_of_documents():
 def test_top_is_at_least_one(top):
     with pytest.raises(ar.InputError, match="at least 1"):
         ar.rerank("q", ["a", "b"], Each(lambda r: r), top=top)
+
+
+@pytest.mark.parametrize("name", ["mini", "tiny"])
+def test_the_shipped_rerankers_know_what_answers_a_question(name):
+    texts = [
+        "The bank of the river is steep.",
+        "Interest rates of banks rose in May.",
+        "Banks pay interest on deposits.",
+    ]
+    best = ar.rerank("do banks pay interest on savings", texts, name)
+    assert best.ids == ["2", "1", "0"]
+    assert (best.status, best.cost.usage.calls) == ("ok", 4)
+
+
+@pytest.mark.parametrize("name", ["mini", "tiny"])
+def test_rerankers_do_not_search(name):
+    with pytest.raises(ar.InputError, match=name):
+        parse(f"{name} % 10", starts=True)

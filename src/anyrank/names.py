@@ -16,7 +16,7 @@ from .core.rerank import Rerank
 from .core.stage import Each, Keep, Stage
 from .expression import Part, Settings
 
-SHIPPED = {"splade": "splade-tiny", "minilm": "minilm", "mini": "anyrank-mini", "tiny": "anyrank-tiny"}
+SHIPPED = {"splade": "splade-tiny", "minilm": "minilm", "tiny": "anyrank-tiny"}
 """Names in pipelines of the models that come with the package."""
 
 
@@ -94,6 +94,13 @@ def _score(
     return Rerank(judge, depth=depth, max_calls=max_calls, max_seconds=max_seconds, name=name)
 
 
+def _late(
+    settings: Settings, depth: int | None = None, max_calls: int | None = None, max_seconds: float | None = None
+) -> Stage:
+    """The candidates scored by the shipped MiniLM token by token."""
+    return Rerank(model("minilm").late(), depth=depth, max_calls=max_calls, max_seconds=max_seconds, name="mini")
+
+
 def _stored(settings: Settings, name: str) -> Any:
     """The stored vectors of a collection, where it has them."""
     held = settings.collection is not None and stored(name) in settings.collection.encoded
@@ -132,7 +139,7 @@ PARTS: dict[str, Part | Fusion] = {
     "bm25": Part("BM25 search; bm25(k=1000)", source=_bm25, then=_bm25),
     "splade": _shipped("splade", "learned sparse model (shipped): searches at the start, scores candidates after '>>'"),
     "minilm": _shipped("minilm", "dense model (shipped): searches at the start, scores candidates after '>>'"),
-    "mini": _shipped("mini", "reranker over MiniLM-L6 (shipped): scores candidates after '>>'", searches=False),
+    "mini": Part("reranker, late interaction over the shipped MiniLM: scores candidates after '>>'", then=_late),
     "tiny": _shipped("tiny", "reranker over BERT-tiny (shipped), the fast one: scores after '>>'", searches=False),
     "model": Part('any model by name, hub id or folder: model("path")', source=_search, then=_score),
     "search": Part("search with a model's stored vectors, also after '>>': search(\"minilm\")", _search, _search),

@@ -10,7 +10,7 @@ from .core.stage import Stage
 from .core.types import Ranking
 from .expression import Settings, parse
 
-DEFAULT = "minilm + splade"
+DEFAULT = "mini"
 
 
 def rerank(query: Any, documents: Iterable[Any], pipeline: str | Stage = DEFAULT, top: int | None = None) -> Ranking:

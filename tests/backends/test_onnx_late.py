@@ -95,3 +95,21 @@ def test_a_wrong_declaration_is_named(said, message, folder, tmp_path):
     (tmp_path / "m" / "anyrank.json").write_text(json.dumps(said))
     with pytest.raises(ModelError, match=message):
         load(tmp_path / "m")
+
+
+def test_the_shipped_minilm_is_read_token_by_token():
+    encoder = load("minilm")
+    late = encoder.late()
+    assert isinstance(late, OnnxLateInteraction)
+    texts = ["interest rates of banks", "a steep river bank", "the bank pays interest on deposits"]
+    (said,) = late([group("do banks pay interest", *texts)])
+    assert np.argsort(said.scores)[::-1].tolist()[0] == 2
+    (_, tokens), *_ = late.read(["the bank pays interest"])
+    assert tokens.mean == pytest.approx(encoder.encode(["the bank pays interest"]).vectors[0], abs=1e-5)
+    words = dict(zip(["[CLS]", "the", "bank", "pays", "interest", "[SEP]"], tokens.weight))
+    assert max(words["[CLS]"], words["the"], words["[SEP]"]) < min(words["bank"], words["pays"], words["interest"])
+
+
+def test_a_graph_without_states_of_tokens_says_so():
+    with pytest.raises(InputError, match="no states of tokens"):
+        load(TINY / "states").late()

@@ -9,7 +9,7 @@ can move a value across a rounding step).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -82,6 +82,12 @@ class OnnxEncoder:
             rows[out.places] = part
         assert rows is not None
         return Encoded(rows[place], _usage(cost, len(contents)) if texts else Usage())
+
+    def late(self) -> OnnxLateInteraction:
+        """The same model as a judge by late interaction. Raises InputError where its graph has no output "tokens"."""
+        if "tokens" not in [o.name for o in self.engine.session.get_outputs()]:
+            raise InputError(f"{self.name} gives one vector a text, and no states of tokens for late interaction")
+        return OnnxLateInteraction(self.name, self.declared, replace(self.engine, output="tokens"))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

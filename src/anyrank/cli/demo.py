@@ -18,6 +18,8 @@ PIPELINES = (
     "bm25 + splade + minilm",
     "bm25 % 100 >> splade + minilm",
     "bm25 % 100 >> splade + minilm + 0.5 * prior",
+    "bm25 % 100 >> tiny",
+    "bm25 % 100 >> mini",
 )
 QUESTION = "what causes flow separation on a wing"
 

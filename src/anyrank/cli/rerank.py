@@ -22,7 +22,7 @@ BATCH = 16
 @click.option("--documents", help="The run's documents: a file, a collection's folder, or an index.")
 @click.option("-o", "--out", type=click.Path(path_type=Path), help="The reranked TREC run.")
 @click.option("--resume", is_flag=True, help="Go on with a job that was stopped (same arguments).")
-@pipeline_option("minilm + splade", "What reranks, such as 'splade + minilm + prior' or 'model(\"my/folder\")'.")
+@pipeline_option("mini", "What reranks, such as 'splade + minilm + prior' or 'model(\"my/folder\")'.")
 @click.option("--method", help="Instead of a pipeline, a method of 'anyrank papers list', with --model.")
 @click.option("--model", help="hf:HUB_ID, llamacpp:FILE.gguf, openai:MODEL@URL#prefill=vllm&key_env=NAME, or a name of "
               "'anyrank models list'.")  # fmt: skip
