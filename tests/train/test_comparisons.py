@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from anyrank.core.types import Candidate, Query
+from anyrank.core.fusion import Combine
+from anyrank.core.types import Candidate, Query, Ranking
 from anyrank.expression import Settings, parse
 from anyrank.train.group import Group
 from anyrank.train.groups import write_groups
-from anyrank.train.teachers import labelled
 
 ROOT = Path(__file__).parents[2]
 
@@ -82,9 +82,16 @@ def test_questions_that_are_there_already_change_no_later_draw(make, monkeypatch
 
 def test_teachers_of_text_and_of_code_label_on_one_scale(make):
     texts = ("lift of a wing", "heat in a plate", "the wing and its lift", "shock waves", "flow past a wing")
-    group = Group("wing lift", texts, (0.0,) * 5, "q")
+    before = Ranking.of("wing lift", texts)
+    scores = {
+        name: dict(zip(r.ids, r.scores))
+        for name in ("splade", "minilm")
+        for r in [parse(name, Settings(None), starts=False)(before)]
+    }
+    scores |= {"late": scores["minilm"], "run": scores["splade"]}
     spans = []
-    for teacher in (make.TEACHER, make.OF_CODE):
-        (found,) = labelled([group], parse(teacher, Settings(None), starts=False))
-        spans.append(max(found.labels) - min(found.labels))
-    assert 0.5 < spans[0] / spans[1] < 2
+    for weights in (make.OF_TEXT, make.OF_CODE, make.OF_RUN):
+        assert sum(weights.values()) == pytest.approx(3)
+        labels = Combine()([scores[name] for name in weights], list(weights.values())).values()
+        spans.append(max(labels) - min(labels))
+    assert max(spans) < 2 * min(spans)
