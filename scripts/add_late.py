@@ -28,7 +28,8 @@ ABOUT = "all-MiniLM-L6-v2, int8: English sentence vectors, 384 numbers, and late
 MORE = """
 A second output, tokens (`scripts/add_late.py`), has the states before pooling and a logit for the weight of each token,
 for late interaction (`mini` in pipelines): a direction found by regression on rarity (share of variance met {met:.2f}),
-from queries and texts of MS MARCO, SciFact, NFCorpus and CoSQA; no judgements were read for that.
+from queries of the training groups and their three best texts each (MS MARCO, SciFact, NFCorpus, CoSQA; which texts are
+best their teachers said, and the judgements of SciFact's and NFCorpus' training parts).
 """
 
 

@@ -10,8 +10,8 @@ questions for passages of the web (OUT/questions.jsonl; where the file is there 
 
 Needs the extra torch and the optional data (ANYRANK_DATA, or ../shared/data). Read: MS MARCO v2 passages that TREC
 DL22's runs hold (no judgements), SciFact and NFCorpus with their training queries and judgements, CoSQA's documents and
-the texts of its training queries. Not read: TREC DL19, SciFact's test part, the parts of NFCorpus and CoSQA that
-validate, Cranfield, Vaswani.
+its queries' texts that validate nothing. Not read: TREC DL19, SciFact's test part, the parts of NFCorpus and CoSQA
+that validate, TREC-QA, Cranfield, Vaswani.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ DRAWS = {"web": 15, "scifact": 3, "nfcorpus": 2, "cosqa": 3}  # groups for a que
 
 
 class Late:
-    """A stage: MiniLM by late interaction, before any training, on documents of a collection read once."""
+    """A teacher: MiniLM by late interaction, before any training, on documents of a collection read once."""
 
     def __init__(self, folder: Path, documents: Iterable[Candidate]) -> None:
         self.judge: Any = load(folder)

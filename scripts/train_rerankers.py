@@ -1,4 +1,4 @@
-"""Train the rerankers anyrank-tiny and anyrank-mini on the groups of scripts/make_groups.py.
+"""Train rerankers of two sizes (tiny is the one that ships) on the groups of scripts/make_groups.py.
 
     python scripts/train_rerankers.py GROUPS OUT tiny|mini [--kind late|cross] [--groups N] [--loss NAME] [--seed N]
     python scripts/train_rerankers.py GROUPS OUT tiny|mini --finish             # of a training that is done

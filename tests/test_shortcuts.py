@@ -30,6 +30,14 @@ def test_the_shipped_rerankers_know_what_answers_a_question(name):
     assert (best.status, best.cost.usage.calls) == ("ok", 4)
 
 
+@pytest.mark.parametrize("name", ["mini", "tiny", "minilm"])
+def test_long_texts_are_read_in_passages(name):
+    long = " ".join(["Rivers have banks of sand and stone."] * 60 + ["Banks pay interest on deposits."])
+    best = ar.rerank("do banks pay interest on savings", ["Soup needs salt.", long], f'passages("{name}")')
+    assert best.ids == ["1", "0"]
+    assert best.cost.usage.truncated == 0
+
+
 @pytest.mark.parametrize("name", ["mini", "tiny"])
 def test_rerankers_do_not_search(name):
     with pytest.raises(ar.InputError, match=name):

@@ -86,19 +86,19 @@ def _score(
     max_calls: int | None = None,
     max_seconds: float | None = None,
 ) -> Stage:
-    """The candidates scored by a model: an encoder's similarity, or a cross-encoder."""
+    """The candidates scored by a model."""
+    return Rerank(_judge(settings, name), depth=depth, max_calls=max_calls, max_seconds=max_seconds, name=name)
+
+
+def _judge(settings: Settings, name: str) -> Any:
+    """What scores candidates under a name: an encoder by similarity, the shipped MiniLM token by token ("mini"), or a
+    model that is a judge itself."""
     from .retrieve.score import Similarity
 
+    if name == "mini":
+        return model("minilm").late()
     found = model(SHIPPED.get(name, name))
-    judge = Similarity(found, _stored(settings, found.name)) if hasattr(found, "encode") else found
-    return Rerank(judge, depth=depth, max_calls=max_calls, max_seconds=max_seconds, name=name)
-
-
-def _late(
-    settings: Settings, depth: int | None = None, max_calls: int | None = None, max_seconds: float | None = None
-) -> Stage:
-    """The candidates scored by the shipped MiniLM token by token."""
-    return Rerank(model("minilm").late(), depth=depth, max_calls=max_calls, max_seconds=max_seconds, name="mini")
+    return Similarity(found, _stored(settings, found.name)) if hasattr(found, "encode") else found
 
 
 def _stored(settings: Settings, name: str) -> Any:
@@ -120,10 +120,8 @@ def _passages(
 ) -> Stage:
     """Long candidates split into passages, each scored by a model, and the scores aggregated."""
     from .retrieve.passages import Passages
-    from .retrieve.score import Similarity
 
-    found = model(SHIPPED.get(name, name))
-    judge = Similarity(found) if hasattr(found, "encode") else found
+    judge = _judge(Settings(), name)  # what an index stores are vectors of whole texts
     return Rerank(Passages(judge, words=words, stride=stride, aggregate=aggregate, top=top), name=f"passages({name})")
 
 
@@ -139,7 +137,7 @@ PARTS: dict[str, Part | Fusion] = {
     "bm25": Part("BM25 search; bm25(k=1000)", source=_bm25, then=_bm25),
     "splade": _shipped("splade", "learned sparse model (shipped): searches at the start, scores candidates after '>>'"),
     "minilm": _shipped("minilm", "dense model (shipped): searches at the start, scores candidates after '>>'"),
-    "mini": Part("reranker, late interaction over the shipped MiniLM: scores candidates after '>>'", then=_late),
+    "mini": _shipped("mini", "reranker, the shipped MiniLM read token by token: scores after '>>'", searches=False),
     "tiny": _shipped("tiny", "reranker over BERT-tiny (shipped), the fast one: scores after '>>'", searches=False),
     "model": Part('any model by name, hub id or folder: model("path")', source=_search, then=_score),
     "search": Part("search with a model's stored vectors, also after '>>': search(\"minilm\")", _search, _search),
