@@ -24,9 +24,9 @@ from typing import Any
 
 import numpy as np
 
-from anyrank.backends.registry import resolve
 from anyrank.evaluate.measures import Meter, lists
 from anyrank.evaluate.significance import corrected, intervals, t_test
+from anyrank.hub.registry import resolve
 from anyrank.io.qrels import read_qrels
 from anyrank.train.curriculum import Curriculum
 from anyrank.train.group import Group

@@ -61,13 +61,13 @@ def engine(name: str, folder: Path, work: list[tuple[str, list[str]]]) -> Callab
     """What does one round."""
     if name in ("anyrank", "fp32", "raw"):
         from anyrank import Candidate, Query
-        from anyrank.backends.onnx import load
+        from anyrank.backends.onnx.models import load
 
         judge = load(folder / ("fp32" if name == "fp32" else "int8"))
         asked = [(Query(str(i), q), [Candidate(str(j), d) for j, d in enumerate(ds)]) for i, (q, ds) in enumerate(work)]
         if name != "raw":
             return lambda: judge(asked)
-        from anyrank.backends.onnx_engine import Engine
+        from anyrank.backends.onnx.engine import Engine
 
         ready, forward = [], Engine.forward
         Engine.forward = lambda self, batch: (ready.append(batch), forward(self, batch))[1]  # type: ignore[method-assign]
@@ -134,7 +134,7 @@ def peak() -> dict[str, float]:
 
 def work_of(folder: Path, queries: int) -> tuple[int, int, float]:
     """Pairs, real tokens, and multiply-adds x 2 of a round without padding (linear layers and attention), in GFLOP."""
-    from anyrank.backends.onnx import load
+    from anyrank.backends.onnx.models import load
 
     judge = load(folder / "int8")
     lengths = []

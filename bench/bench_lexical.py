@@ -83,7 +83,7 @@ def docs(folder: Path) -> Iterator[list[str]]:
 
 def build_anyrank(folder: Path) -> None:
     from anyrank.core.types import Candidate
-    from anyrank.retrieve.build import build
+    from anyrank.index.build import build
 
     build((Candidate(i, t) for i, t in docs(folder)), folder / "anyrank")
 
@@ -91,7 +91,7 @@ def build_anyrank(folder: Path) -> None:
 def build_engine(folder: Path) -> None:
     import tantivy
 
-    from anyrank.retrieve.analysis import analyser
+    from anyrank.index.analysis import analyser
 
     schema = (
         tantivy.SchemaBuilder()
@@ -126,7 +126,7 @@ def build_bm25s(folder: Path) -> None:
 
 
 def search_anyrank(folder: Path, threads: int = 1) -> Any:
-    from anyrank.retrieve.lexical import Lexical
+    from anyrank.index.lexical import Lexical
 
     lexical = Lexical.open(folder / "anyrank")
     lexical.threads = threads
@@ -136,7 +136,7 @@ def search_anyrank(folder: Path, threads: int = 1) -> Any:
 def search_engine(folder: Path, stored: bool = False) -> Any:
     import tantivy
 
-    from anyrank.retrieve.analysis import analyser
+    from anyrank.index.analysis import analyser
 
     index = tantivy.Index.open(str(folder / "engine"))
     index.register_tokenizer("body", analyser())

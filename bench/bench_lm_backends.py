@@ -19,7 +19,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from anyrank.backends.hf import HF
+from anyrank.backends.hf.language_model import HF
 from anyrank.backends.llamacpp import LlamaCpp
 
 TEXT = "the river flows past an old city where many people read long passages about ships and trade every day"

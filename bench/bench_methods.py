@@ -21,8 +21,8 @@ from anyrank.evaluate.evaluation import evaluate
 from anyrank.io.corpus import read_documents, read_queries
 from anyrank.io.qrels import Qrels, read_qrels
 from anyrank.io.runs import attach, read_run
-from anyrank.methods import language_model
 from anyrank.papers import load
+from anyrank.pipeline.methods import language_model
 
 OUT = Path(__file__).parent / "results" / "methods.json"
 METHODS: dict[str, tuple[str, dict[str, object]]] = {

@@ -12,10 +12,10 @@ import sys
 import tempfile
 
 from anyrank import Ranking
-from anyrank.expression import Settings, parse
+from anyrank.index.build import build
+from anyrank.index.collection import Collection
 from anyrank.io import Dataset
-from anyrank.retrieve.build import build
-from anyrank.retrieve.collection import Collection
+from anyrank.pipeline.parser import Settings, parse
 from anyrank.train.mining import Rules, doubted, mined
 from anyrank.train.sampling import Softmax, Top, Uniform
 

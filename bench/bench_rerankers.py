@@ -33,12 +33,12 @@ from quality import collection
 from anyrank.core.fusion import Combine
 from anyrank.core.types import Candidate, Query, Ranking
 from anyrank.evaluate.evaluation import evaluate
-from anyrank.expression import Settings, parse
+from anyrank.index.collection import Collection
 from anyrank.io.corpus import read_documents, read_queries
 from anyrank.io.dataset import Dataset
 from anyrank.io.qrels import Qrels, read_qrels
 from anyrank.io.runs import attach, read_run
-from anyrank.retrieve.collection import Collection
+from anyrank.pipeline.parser import Settings, parse
 from anyrank.train.group import Group
 from anyrank.train.groups import read_groups, write_groups
 from anyrank.train.teachers import ranking_of

@@ -23,16 +23,16 @@ from typing import Any
 
 from bench_methods import starts
 
-from anyrank.backends.hf import HF
+from anyrank.backends.hf.language_model import HF
 from anyrank.core.groupings import Heap, Sliding
 from anyrank.core.rerank import Rerank
 from anyrank.core.stage import Stage
 from anyrank.core.types import Ranking
 from anyrank.llm.first_token import FirstToken
-from anyrank.llm.generated import Generated
+from anyrank.llm.generation import Generated
 from anyrank.llm.library import FIRST_TOKEN, LISTWISE, SETWISE_TOKEN
-from anyrank.methods import language_model
 from anyrank.papers import load
+from anyrank.pipeline.methods import language_model
 
 OUT = Path(__file__).parent / "results" / "strategies.json"
 Run = Callable[[], Any]

@@ -142,7 +142,7 @@ def main() -> None:
     given = parse.parse_args()
     if given.once:
         return once(given.once, given.folder, given.steps, given.threads)
-    from anyrank.backends.registry import resolve
+    from anyrank.hub.registry import resolve
 
     rounds = []
     with tempfile.TemporaryDirectory() as folder:

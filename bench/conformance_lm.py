@@ -20,7 +20,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from anyrank.backends.hf import HF
+from anyrank.backends.hf.language_model import HF
 from anyrank.backends.llamacpp import LlamaCpp
 from anyrank.backends.openai import OpenAI
 from anyrank.core.language import Completion, LogProbs, Prompt

@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT / "scripts"), str(ROOT / "src")]
 from make_weights import tensors  # noqa: E402
 
-from anyrank.backends.registry import resolve  # noqa: E402
+from anyrank.hub.registry import resolve  # noqa: E402
 from anyrank.train.bert_graph import Bert  # noqa: E402
 from anyrank.train.calibration import tops  # noqa: E402
 

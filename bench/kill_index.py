@@ -19,10 +19,10 @@ import sys, zlib
 from pathlib import Path
 import numpy as np
 from anyrank.core.types import Candidate
-from anyrank.core.vectors import Encoded
-from anyrank.retrieve.build import build
-from anyrank.retrieve.collection import Collection
-from anyrank.retrieve.manifest import Manifest
+from anyrank.vectors import Encoded
+from anyrank.index.build import build
+from anyrank.index.collection import Collection
+from anyrank.store.manifest import Manifest
 
 class Sums:
     name = "sums"
@@ -42,7 +42,7 @@ for start in range(0, n // 2, 500):
 
 
 def check(path: Path, n: int) -> None:
-    from anyrank.retrieve.collection import Collection
+    from anyrank.index.collection import Collection
 
     collection = Collection.open(path)
     docs = {d.id: d for d in collection.documents()}

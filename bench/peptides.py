@@ -25,16 +25,16 @@ from pathlib import Path
 from typing import Any
 
 from anyrank.core.types import Ranking
-from anyrank.peptides.accuracy import Scored, assess, intervals, measures
-from anyrank.peptides.boosted import Boosted
-from anyrank.peptides.corrupt import corrupted, practice
-from anyrank.peptides.distance import pmd, rmd
-from anyrank.peptides.judges import reranker
-from anyrank.peptides.merge import merge
-from anyrank.peptides.methods import METHODS, Setting, stage
-from anyrank.peptides.psm import join
-from anyrank.peptides.spectra import read_spectra
-from anyrank.peptides.table import read_psms
+from anyrank.domains.peptides.accuracy import Scored, assess, intervals, measures
+from anyrank.domains.peptides.boosted import Boosted
+from anyrank.domains.peptides.corrupt import corrupted, practice
+from anyrank.domains.peptides.distance import pmd, rmd
+from anyrank.domains.peptides.judges import reranker
+from anyrank.domains.peptides.merge import merge
+from anyrank.domains.peptides.methods import METHODS, Setting, stage
+from anyrank.domains.peptides.psm import join
+from anyrank.domains.peptides.spectra import read_spectra
+from anyrank.domains.peptides.table import read_psms
 
 ROOT = Path(__file__).parents[1]
 DATA = Path(os.environ.get("ANYRANK_DATA", ROOT.parent / "shared" / "data")) / "peptide-ms"

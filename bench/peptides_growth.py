@@ -34,21 +34,21 @@ SPECTRA, TIMES, REPEATS = 64, 5, 3
 
 def judge_of(method: str, threads: int) -> Callable[[Any], Any]:
     if method == "hyperscore":
-        from anyrank.peptides.judges import SpectrumMatch
+        from anyrank.domains.peptides.judges import SpectrumMatch
 
         return SpectrumMatch()
     if method == "lightgbm":
-        from anyrank.peptides.boosted import Boosted
-        from anyrank.peptides.corrupt import practice
-        from anyrank.peptides.simulate import simulated
+        from anyrank.domains.peptides.boosted import Boosted
+        from anyrank.domains.peptides.corrupt import practice
+        from anyrank.domains.peptides.simulate import simulated
 
         groups = practice(simulated(60, 1), 6)
         return Boosted.fit(groups, [r.query.content.peptide for r in groups], ())
     import torch
 
+    from anyrank.domains.peptides.neural import RankNovo
+    from anyrank.domains.peptides.training import SMALL
     from anyrank.models.axial import Axial
-    from anyrank.peptides.neural import RankNovo
-    from anyrank.peptides.training import SMALL
 
     torch.set_num_threads(threads)
     torch.manual_seed(0)
@@ -57,8 +57,8 @@ def judge_of(method: str, threads: int) -> Callable[[Any], Any]:
 
 def groups(candidates: int, length: int) -> list[Any]:
     from anyrank.core.types import Candidate, Query
-    from anyrank.peptides.peptide import Peptide
-    from anyrank.peptides.simulate import simulated
+    from anyrank.domains.peptides.peptide import Peptide
+    from anyrank.domains.peptides.simulate import simulated
 
     random, out = Random(1), []
     for s in simulated(SPECTRA, 0, (length, length), noise=(100, 101)):

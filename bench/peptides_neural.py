@@ -31,25 +31,25 @@ from typing import Any
 import torch
 
 from anyrank.core.types import Ranking
+from anyrank.domains.peptides.accuracy import Scored, assess, intervals, measures
+from anyrank.domains.peptides.base_engine import BaseEngine
+from anyrank.domains.peptides.boosted import Boosted
+from anyrank.domains.peptides.corrupt import practice
+from anyrank.domains.peptides.distance import pmd
+from anyrank.domains.peptides.engine_training import EnginePlan, train_engine
+from anyrank.domains.peptides.fit import Pace
+from anyrank.domains.peptides.judges import Consensus, EngineScore, MassError, SpectrumMatch, Vote, reranker
+from anyrank.domains.peptides.matching import cosine
+from anyrank.domains.peptides.merge import merge
+from anyrank.domains.peptides.neural import RankNovo
+from anyrank.domains.peptides.peptide import Peptide
+from anyrank.domains.peptides.psm import join
+from anyrank.domains.peptides.simulate import simulated
+from anyrank.domains.peptides.spectra import read_spectra
+from anyrank.domains.peptides.spectrum import Spectrum
+from anyrank.domains.peptides.table import read_psms
+from anyrank.domains.peptides.training import SMALL, Plan, train
 from anyrank.models.axial import Axial, Shape
-from anyrank.peptides.accuracy import Scored, assess, intervals, measures
-from anyrank.peptides.base_engine import BaseEngine
-from anyrank.peptides.boosted import Boosted
-from anyrank.peptides.corrupt import practice
-from anyrank.peptides.distance import pmd
-from anyrank.peptides.engine_training import EnginePlan, train_engine
-from anyrank.peptides.fit import Pace
-from anyrank.peptides.judges import Consensus, EngineScore, MassError, SpectrumMatch, Vote, reranker
-from anyrank.peptides.matching import cosine
-from anyrank.peptides.merge import merge
-from anyrank.peptides.neural import RankNovo
-from anyrank.peptides.peptide import Peptide
-from anyrank.peptides.psm import join
-from anyrank.peptides.simulate import simulated
-from anyrank.peptides.spectra import read_spectra
-from anyrank.peptides.spectrum import Spectrum
-from anyrank.peptides.table import read_psms
-from anyrank.peptides.training import SMALL, Plan, train
 
 ROOT = Path(__file__).parents[1]
 DATA = Path(os.environ.get("ANYRANK_DATA", ROOT.parent / "shared" / "data")) / "peptide-ms"

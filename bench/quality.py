@@ -18,14 +18,14 @@ from pathlib import Path
 from anyrank.core.stage import Stage
 from anyrank.core.types import Candidate, Ranking
 from anyrank.evaluate.evaluation import evaluate
-from anyrank.expression import Settings, parse
+from anyrank.index.build import build
+from anyrank.index.collection import Collection
 from anyrank.io.corpus import read_documents, read_queries
 from anyrank.io.dataset import Dataset
 from anyrank.io.qrels import read_qrels
 from anyrank.io.runs import attach, read_run
-from anyrank.names import model
-from anyrank.retrieve.build import build
-from anyrank.retrieve.collection import Collection
+from anyrank.pipeline.parser import Settings, parse
+from anyrank.pipeline.table import model
 
 RERANK = "bm25 % 100 >> "
 TRIED = (

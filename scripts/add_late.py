@@ -20,7 +20,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from anyrank.backends.registry import PACKAGE, TABLE, resolve
+from anyrank.hub.registry import PACKAGE, TABLE, resolve
 from anyrank.models.late_interaction import SCALES, LateInteraction
 from anyrank.train.groups import read_groups
 

@@ -26,29 +26,29 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from anyrank.backends.onnx import load
-from anyrank.backends.registry import resolve
+from anyrank.backends.onnx.models import load
 from anyrank.core.fusion import Combine
 from anyrank.core.types import Candidate, Query, Ranking
-from anyrank.expression import Settings, parse
+from anyrank.hub.registry import resolve
+from anyrank.index.build import build
+from anyrank.index.collection import Collection
 from anyrank.io.corpus import read_documents, read_queries
 from anyrank.io.dataset import Dataset
 from anyrank.io.qrels import Qrels, write_qrels
 from anyrank.io.runs import read_run
-from anyrank.methods import language_model
 from anyrank.models.late_interaction import LateInteraction
-from anyrank.names import model
-from anyrank.retrieve.build import build
-from anyrank.retrieve.collection import Collection
+from anyrank.pipeline.methods import language_model
+from anyrank.pipeline.parser import Settings, parse
+from anyrank.pipeline.table import model
 from anyrank.train.consistency import findable
 from anyrank.train.export import export
 from anyrank.train.group import Group
 from anyrank.train.groups import read_groups, write_groups
-from anyrank.train.judged import judged
+from anyrank.train.judgements import judged
+from anyrank.train.query_generation import written_queries
 from anyrank.train.recipe import Export
 from anyrank.train.synthetic import cloze_queries, keyword_queries, title_queries
 from anyrank.train.teachers import labelled
-from anyrank.train.written import written_queries
 
 DATA = Path(os.environ.get("ANYRANK_DATA", Path(__file__).parents[2] / "shared" / "data"))
 Run = Mapping[str, Sequence[tuple[str, float]]]

@@ -29,11 +29,11 @@ from safetensors.numpy import load_file
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "src"))
 
-from anyrank.backends import onnx as backend
-from anyrank.backends.registry import PACKAGE, TABLE, resolve
-from anyrank.core.vectors import dots, take
+from anyrank.backends.onnx.models import models as backend
+from anyrank.hub.registry import PACKAGE, TABLE, resolve
 from anyrank.train.bert_graph import Bert
 from anyrank.train.calibration import tops
+from anyrank.vectors import dots, take
 
 DATA = Path(os.environ.get("ANYRANK_DATA", Path(__file__).parents[2] / "shared" / "data"))
 SAMPLES = {"dl-candidates/dl22.passages": 240, "scifact/corpus": 100, "cosqa/corpus": 60, "scifact/queries": 100}

@@ -20,7 +20,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from anyrank.backends.registry import resolve
+from anyrank.hub.registry import resolve
 from anyrank.train.export import export
 from anyrank.train.group import Group
 from anyrank.train.groups import read_groups

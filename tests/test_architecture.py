@@ -1,66 +1,126 @@
-"""Imports point one way, files stay small, the base stays light."""
+"""Imports point one way, without circles; a backend holds one heavy package; the base stays light."""
 
 import ast
 import subprocess
 import sys
+from collections import defaultdict
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import anyrank
 
 ROOT = Path(anyrank.__file__).parent
-CORE = {"core"}
-MIDDLE = {"io", "retrieve", "llm", "backends", "models", "evaluate"}
-MAY = {
-    "core": set(),
-    **dict.fromkeys(MIDDLE, CORE),
-    "train": CORE | MIDDLE,
-    "synth": CORE | MIDDLE,
-    "peptides": CORE | MIDDLE | {"train"},
-    "testing": CORE,
-}
-LIGHT = set(sys.stdlib_module_names) | {"numpy"}
+ROOMS = """
+core disk vectors io store index hub models backends judges llm retrieve evaluate train rl synth pages benchmarks
+domains papers pipeline serve integrations scale testing cli
+""".split()  # noqa: SIM905
+"""Rooms in order: a room imports itself and the rooms before it."""
+PUBLIC = {"__init__", "__main__", "shortcuts"}
+"""Files beside the rooms, which may import any."""
+STANDARD = set(sys.stdlib_module_names) | {"numpy"}
+LIGHT_ROOMS = {"core", "disk", "vectors"}
+HEAVY = {"onnxruntime", "torch", "transformers", "llama_cpp", "httpx2", "vllm", "sentence_transformers"}
+"""Packages of which a backend holds one (transformers brings torch, so a folder on transformers may use both)."""
 
 
 def room(path: Path) -> str:
     return path.relative_to(ROOT).parts[0].removesuffix(".py")
 
 
-def imports(path: Path):
-    """(room of ours, or "", top package of theirs, or "") for every import in a file."""
+def module(path: Path) -> str:
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+FILES = {module(p): p for p in ROOT.rglob("*.py")}
+
+
+def imports(path: Path, deep: bool = True):
+    """(module of ours, or "", top package of theirs, or "") for every import in a file; without ``deep``, of those
+    that run when the file is imported."""
     package = path.relative_to(ROOT).parts[:-1]
-    for node in ast.walk(ast.parse(path.read_text())):
+    nodes = ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if deep else top(path)
+    for node in nodes:
         if isinstance(node, ast.ImportFrom) and node.level:
-            base = [*package[: len(package) - node.level + 1], *(node.module or "").split(".")]
-            base = [b for b in base if b]
-            for name in [base[0]] if base else [a.name for a in node.names]:
-                yield name, ""
+            base = ".".join([*package[: len(package) - node.level + 1], *([node.module] if node.module else [])])
+            for alias in node.names:
+                name = f"{base}.{alias.name}" if base else alias.name
+                yield (name if name in FILES else base), ""
         elif isinstance(node, ast.ImportFrom):
-            yield ("", node.module.split(".")[0])
+            yield "", (node.module or "").split(".")[0]
         elif isinstance(node, ast.Import):
-            for a in node.names:
-                yield "", a.name.split(".")[0]
+            for alias in node.names:
+                yield "", alias.name.split(".")[0]
+
+
+def top(path: Path):
+    """Statements that run on import: of a file and its classes and conditions, but not of functions."""
+    todo = list(ast.parse(path.read_text(encoding="utf-8")).body)
+    while todo:
+        node = todo.pop()
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            continue
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+            continue
+        yield node
+        todo.extend(ast.iter_child_nodes(node))
+
+
+def test_every_room_has_its_place_in_the_order():
+    assert {room(p) for p in ROOT.rglob("*.py")} - PUBLIC <= set(ROOMS)
 
 
 def test_imports_point_one_way():
     wrong = []
-    for path in ROOT.rglob("*.py"):
+    for path in FILES.values():
         here = room(path)
         for ours, theirs in imports(path):
+            there = ours.split(".")[0]
             if theirs == "anyrank":
                 wrong.append(f"{path}: import ours relatively")
-            if here in MAY and ours and ours != here and ours not in MAY[here]:
-                wrong.append(f"{path}: {here} imports {ours}")
-            if ours == "papers" and here not in ("papers", "cli", "methods"):
-                wrong.append(f"{path}: only the command line and the table of methods import papers")
-            if here == "core" and theirs and theirs not in LIGHT:
-                wrong.append(f"{path}: core imports {theirs}")
-    assert not wrong, wrong
+            if here in LIGHT_ROOMS and theirs and theirs not in STANDARD:
+                wrong.append(f"{path}: {here} imports {theirs}")
+            if here in PUBLIC or not ours or there == here:
+                continue
+            if there not in ROOMS or ROOMS.index(there) > ROOMS.index(here):
+                wrong.append(f"{path}: {here} imports {there}")
+            if there == "papers" and here not in ("pipeline", "cli"):
+                wrong.append(f"{path}: only the command line and the pipeline's table import papers")
+    assert not wrong, "\n".join(wrong)
 
 
-def test_files_are_small():
-    sizes = {str(p.relative_to(ROOT)): len(p.read_text().splitlines()) for p in ROOT.rglob("*.py")}
-    assert {p: n for p, n in sizes.items() if n > 250} == {}
-    assert sum(n for p, n in sizes.items() if p.startswith("core/")) < 1500
+def test_no_domain_imports_another():
+    wrong = []
+    for path in FILES.values():
+        if room(path) == "domains" and len(parts := path.relative_to(ROOT).parts) > 2:
+            wrong += [
+                f"{path} imports {ours}"
+                for ours, _ in imports(path)
+                if ours.startswith("domains.") and ours.split(".")[1] != parts[1]
+            ]
+    assert not wrong, "\n".join(wrong)
+
+
+def test_no_circles_between_files():
+    graph = defaultdict(set)
+    for name, path in FILES.items():
+        for ours, _ in imports(path, deep=False):
+            if ours and ours in FILES and ours != name and not name.startswith(f"{ours}."):
+                graph[name].add(ours)
+    try:
+        list(TopologicalSorter(graph).static_order())
+    except CycleError as error:
+        raise AssertionError(" -> ".join(error.args[1])) from None
+
+
+def test_a_backend_holds_one_heavy_package():
+    held = defaultdict(set)
+    for name, path in FILES.items():
+        parts = name.split(".")
+        if parts[0] == "backends" and len(parts) > 1:
+            held[parts[1]] |= {theirs for _, theirs in imports(path)} & HEAVY
+    wrong = {b: sorted(packages) for b, packages in held.items() if len(packages - {"torch"}) > 1}
+    assert not wrong
 
 
 def test_importing_the_package_imports_nothing_heavy():

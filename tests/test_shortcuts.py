@@ -4,7 +4,7 @@ import pytest
 
 import anyrank as ar
 from anyrank.core.stage import Each
-from anyrank.expression import parse
+from anyrank.pipeline.parser import parse
 
 
 def test_one_text_is_no_list_of_documents():

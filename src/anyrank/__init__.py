@@ -3,11 +3,11 @@
 from .core.errors import AnyrankError, InputError, JudgeError, MissingExtra, ModelError
 from .core.fusion import RRF, Borda, Combine, Interleave
 from .core.groupings import AllPairs, Bubble, Heap, MergeSort, Pointwise, Sliding, Tournament
-from .core.pairs import BothOrders
 from .core.rerank import Judge, Rerank
 from .core.stage import Branch, Cut, Each, Fuse, Keep, Stage
 from .core.trace import Step, Usage
 from .core.types import Candidate, Judgement, Query, Ranking
+from .judges.both_orders import BothOrders
 from .shortcuts import pipeline, rerank
 
 __version__ = "0.1.0"

@@ -8,7 +8,7 @@ from typing import Any
 from .core.errors import InputError
 from .core.stage import Stage
 from .core.types import Ranking
-from .expression import Settings, parse
+from .pipeline.parser import Settings, parse
 
 DEFAULT = "mini"
 
@@ -47,7 +47,7 @@ def pipeline(text: str, index: Any = None, filter: Mapping[str, Any] | None = No
     is then ``pipeline("bm25 + minilm", "my.index")("what causes lift")``.
     """
     if index is not None and not hasattr(index, "lexical"):
-        from .retrieve.collection import Collection
+        from .index.collection import Collection
 
         index = Collection.open(index)
     return parse(text, Settings(index, filter), starts=index is not None)

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anyrank.backends.batching import SLICE_CHARS, SLICE_TEXTS, cuts, shortened, slices
+from anyrank.backends.onnx.batching import SLICE_CHARS, SLICE_TEXTS, cuts, shortened, slices
 
 
 @given(st.lists(st.integers(1, 60), max_size=80), st.integers(1, 200))

@@ -6,8 +6,8 @@ import pytest
 pytest.importorskip("torch")
 pytest.importorskip("transformers")
 
-from anyrank.backends.hf import HF
-from anyrank.backends.hf_text import fitted
+from anyrank.backends.hf.language_model import HF
+from anyrank.backends.hf.text import fitted
 from anyrank.core.errors import InputError, ModelError
 from anyrank.core.language import Attends, Embeds, Generates, ScoresNext, ScoresText, Turn
 from anyrank.testing.tiny import llama, t5

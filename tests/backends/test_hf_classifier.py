@@ -3,8 +3,8 @@ import pytest
 pytest.importorskip("torch")
 pytest.importorskip("transformers")
 
-from anyrank.backends.hf_classifier import SequenceClassifier
-from anyrank.backends.hf_pairs import OrderedPairs
+from anyrank.backends.hf.classifier import SequenceClassifier
+from anyrank.backends.hf.pairs import OrderedPairs
 from anyrank.core.errors import InputError, ModelError
 from anyrank.core.groupings import Pointwise
 from anyrank.core.rerank import Rerank

@@ -5,7 +5,7 @@ import pytest
 pytest.importorskip("torch")
 pytest.importorskip("transformers")
 
-from anyrank.backends.hf import HF
+from anyrank.backends.hf.language_model import HF
 from anyrank.backends.openai import OpenAI
 from anyrank.core.language import Turn
 from anyrank.testing import check_backend

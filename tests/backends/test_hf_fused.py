@@ -7,10 +7,10 @@ pytest.importorskip("transformers")
 
 import torch
 
-from anyrank.backends.hf import HF
+from anyrank.backends.hf.language_model import HF
 from anyrank.core.errors import ModelError
 from anyrank.core.types import Query, Ranking
-from anyrank.llm.cached import Cached
+from anyrank.llm.cache import Cached
 from anyrank.papers import load
 from anyrank.testing.tiny import llama, t5
 

@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anyrank.backends.hf_plan import PAYS, SHARE, common, plan
+from anyrank.backends.hf.plan import PAYS, SHARE, common, plan
 
 rows = st.lists(st.lists(st.integers(0, 2), min_size=1, max_size=80), max_size=12)
 

@@ -4,7 +4,7 @@ pytest.importorskip("torch")
 pytest.importorskip("transformers")
 pytest.importorskip("gguf")
 
-from anyrank.backends.hf import HF
+from anyrank.backends.hf.language_model import HF
 from anyrank.backends.llamacpp import LlamaCpp
 from anyrank.core.errors import InputError, MissingExtra, ModelError
 from anyrank.core.language import Turn

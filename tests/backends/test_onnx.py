@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from anyrank import Candidate, InputError, ModelError, Query
-from anyrank.backends import onnx_engine
-from anyrank.backends.onnx import OnnxCrossEncoder, OnnxEncoder, OnnxSparseEncoder, load
-from anyrank.core.vectors import dots, take
+from anyrank.backends.onnx import engine as onnx_engine
+from anyrank.backends.onnx.models import OnnxCrossEncoder, OnnxEncoder, OnnxSparseEncoder, load
 from anyrank.testing import check_encoder, check_judge
+from anyrank.vectors import dots, take
 
 TINY = Path(__file__).parent / "tiny"
 WORDS = ["the", "a", "quick", "fox", "over", "lazy", "dog", "cat", "sat", "on", "mat", "red", "city", "paris", "lyon"]

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from anyrank.backends.onnx import load
-from anyrank.backends.onnx_late import OnnxLateInteraction, Tokens
+from anyrank.backends.onnx.late import OnnxLateInteraction, Tokens
+from anyrank.backends.onnx.models import load
 from anyrank.core.errors import InputError, ModelError
 from anyrank.core.types import Candidate, Query
 

@@ -102,7 +102,7 @@ def test_documents_that_vectors_know_in_part_are_counted(tmp_path):
 
 
 def test_vectors_of_a_model_in_a_folder(corpus, index):
-    from anyrank.backends.registry import resolve
+    from anyrank.hub.registry import resolve
 
     folder = str(resolve("minilm"))
     out = call("index", corpus, "-o", index, "--encode", folder, "--json").stdout

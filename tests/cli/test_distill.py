@@ -197,7 +197,7 @@ def test_a_killed_job_goes_on_where_it_stood(files, tmp_path, monkeypatch):
 
 def test_what_a_teacher_could_not_judge_is_tried_again(files, tmp_path, monkeypatch):
     from anyrank.core.errors import JudgeError
-    from anyrank.retrieve.score import Similarity
+    from anyrank.judges.similarity import Similarity
 
     docs, queries = files
     out = tmp_path / "g.jsonl"

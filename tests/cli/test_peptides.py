@@ -10,9 +10,9 @@ from anyrank.core.errors import InputError
 
 pytest.importorskip("pyteomics")
 
-from anyrank.peptides.ions import by_ions
-from anyrank.peptides.mztab import read_mztab
-from anyrank.peptides.notation import parse
+from anyrank.domains.peptides.ions import by_ions
+from anyrank.domains.peptides.mztab import read_mztab
+from anyrank.domains.peptides.notation import parse
 
 TRUE = ["PEPTIDEK", "ELVISK", "M[Oxidation]AGICK".replace("C", "")]
 OTHER = ["PEPTIDEK", "EVLISK", "M[Oxidation]GAIK"]

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from anyrank.core.errors import InputError
 from anyrank.core.groupings import AllPairs, Bubble, Heap, MergeSort, Pointwise, Sliding, Tournament
-from anyrank.core.pairs import BothOrders
 from anyrank.core.rerank import Rerank
 from anyrank.core.types import Ranking
+from anyrank.judges.both_orders import BothOrders
 from anyrank.testing import Counting, Hostile, Oracle, Scripted, check_grouping, toy
 
 EXACT = [

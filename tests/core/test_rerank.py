@@ -8,10 +8,10 @@ import pytest
 
 from anyrank.core.errors import InputError, JudgeError, ModelError
 from anyrank.core.groupings import Heap, Pointwise, Sliding, Tournament
-from anyrank.core.pairs import BothOrders
 from anyrank.core.rerank import Rerank
 from anyrank.core.trace import Usage
 from anyrank.core.types import Candidate, Judgement, Ranking
+from anyrank.judges.both_orders import BothOrders
 from anyrank.testing import Hostile, Oracle, Scripted, check_stage, toy
 
 

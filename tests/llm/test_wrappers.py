@@ -10,12 +10,12 @@ from dataclasses import dataclass
 
 import pytest
 
-from anyrank.backends.fingerprint import Fingerprinted
 from anyrank.core.errors import InputError
 from anyrank.core.language import Attends, Completion, Embeds, Generates, LogProbs, ScoresNext, Turn
 from anyrank.core.trace import Usage
-from anyrank.llm.cached import Cached
-from anyrank.llm.metered import Budget, Metered
+from anyrank.hub.fingerprint import Fingerprinted
+from anyrank.llm.cache import Cached
+from anyrank.llm.metering import Budget, Metered
 from anyrank.llm.needs import need, offers
 from anyrank.llm.retry import Retry
 from anyrank.papers import load, names
@@ -94,7 +94,7 @@ def test_a_file_that_is_no_cache_is_named(tmp_path):
 
 FILL = """
 import sys
-from anyrank.llm.cached import Cached
+from anyrank.llm.cache import Cached
 from anyrank.testing import ScriptedModel
 
 def fill(number):

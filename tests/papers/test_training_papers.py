@@ -72,7 +72,7 @@ def test_cards_and_recipes(name, tmp_path):
 
 
 def test_trainings_are_no_methods_of_pipelines():
-    from anyrank.methods import parts
+    from anyrank.pipeline.methods import parts
 
     assert set(trainings()) == set(LOSSES)
     assert not set(trainings()) & set(names())
@@ -125,7 +125,7 @@ def test_one_positive_to_four_negatives_from_a_file(tmp_path):
 def test_curated_pairs_have_a_pool_without_their_own_text():
     import numpy as np
 
-    from anyrank.core.vectors import Encoded
+    from anyrank.vectors import Encoded
 
     class Letters:
         """An encoder of letters."""

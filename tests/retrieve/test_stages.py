@@ -6,15 +6,15 @@ import pytest
 
 from anyrank.core.errors import InputError
 from anyrank.core.rerank import Rerank
+from anyrank.core.shares import shared
 from anyrank.core.trace import Usage
 from anyrank.core.types import Candidate, Query, Ranking
-from anyrank.core.vectors import dots
-from anyrank.retrieve.build import build
-from anyrank.retrieve.collection import Collection
-from anyrank.retrieve.score import Similarity
-from anyrank.retrieve.shares import shared
+from anyrank.index.build import build
+from anyrank.index.collection import Collection
+from anyrank.judges.similarity import Similarity
 from anyrank.retrieve.stages import BM25, Attach, VectorSearch
 from anyrank.testing import check_judge, check_stage
+from anyrank.vectors import dots
 
 
 @pytest.fixture

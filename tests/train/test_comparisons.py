@@ -7,7 +7,7 @@ import pytest
 
 from anyrank.core.fusion import Combine
 from anyrank.core.types import Candidate, Query, Ranking
-from anyrank.expression import Settings, parse
+from anyrank.pipeline.parser import Settings, parse
 from anyrank.train.group import Group
 from anyrank.train.groups import write_groups
 

@@ -5,14 +5,14 @@ import random
 import pytest
 import torch
 
-from anyrank.backends.onnx import load
+from anyrank.backends.onnx.models import load
 from anyrank.core.errors import InputError
 from anyrank.core.types import Candidate, Query, Ranking
-from anyrank.expression import Settings, parse
 from anyrank.models.bi_encoder import BiEncoder
 from anyrank.models.cross_encoder import CrossEncoder
 from anyrank.models.knrm import KNRM
 from anyrank.models.late_interaction import LateInteraction
+from anyrank.pipeline.parser import Settings, parse
 from anyrank.train.export import compared, export, spearman, unfit
 from anyrank.train.group import Group
 from anyrank.train.recipe import Export, Optimiser, Recipe

@@ -7,11 +7,11 @@ from dataclasses import replace
 import pytest
 import torch
 
-from anyrank.backends.hf import HF
+from anyrank.backends.hf.language_model import HF
 from anyrank.core.errors import InputError
 from anyrank.core.types import Candidate, Query
 from anyrank.llm.first_token import FirstToken
-from anyrank.llm.generated import Generated
+from anyrank.llm.generation import Generated
 from anyrank.testing.tiny import CHAT, llama
 from anyrank.train.group import Group
 from anyrank.train.language_model import LanguageObjective, Listwise, separator

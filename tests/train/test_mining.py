@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 from anyrank.core.errors import InputError
 from anyrank.core.stage import Each
 from anyrank.core.types import Candidate, Query, Ranking
-from anyrank.core.vectors import Encoded
 from anyrank.train.consistency import consistent_pairs, dual_consistent, findable
 from anyrank.train.group import Group
 from anyrank.train.mining import Rules, doubted, mined, negatives, per_positive
 from anyrank.train.sampling import Decay, Softmax, Top, Uniform, softmax
+from anyrank.vectors import Encoded
 
 SCORES = st.lists(st.floats(-50, 50), min_size=2, max_size=30)
 MARGIN = st.none() | st.floats(0, 5)

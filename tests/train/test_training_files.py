@@ -13,7 +13,7 @@ from anyrank.io.corpus import read_queries
 from anyrank.io.dataset import Dataset
 from anyrank.train.group import Group
 from anyrank.train.groups import group_from_dict, group_to_dict, read_groups, write_groups
-from anyrank.train.judged import judged, training_part
+from anyrank.train.judgements import judged, training_part
 from anyrank.train.permutations import read_permutations, write_permutations
 from anyrank.train.triples import contents, merged, read_teacher_scores, read_triples
 

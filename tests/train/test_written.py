@@ -8,7 +8,7 @@ from anyrank.core.errors import InputError
 from anyrank.core.language import Completion
 from anyrank.core.trace import Usage
 from anyrank.core.types import Candidate
-from anyrank.train.written import QUERY_FOR, written_queries
+from anyrank.train.query_generation import QUERY_FOR, written_queries
 
 SAID = {
     "wing": ' "why does a wing lift"\n',

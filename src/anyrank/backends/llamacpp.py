@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 from ..core.errors import InputError, MissingExtra, ModelError
 from ..core.language import Completion, LogProbs, Prompt
 from ..core.trace import Usage
-from .fingerprint import Fingerprinted
-from .hf_plan import common
-from .hf_sample import Draft
-from .hf_text import Overflow, Tokens, asks, continued, fitted, render
+from ..hub.fingerprint import Fingerprinted
+from .hf.plan import common
+from .hf.sampling import Draft
+from .hf.text import Overflow, Tokens, asks, continued, fitted, render
 
 
 @dataclass(frozen=True)

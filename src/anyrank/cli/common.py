@@ -96,10 +96,10 @@ def stamp(*paths: str | Path | None) -> list[tuple[str, int, int]]:
 def from_run(run: str, queries: str, documents: str, depth: int | None) -> tuple[Any, list[Ranking]]:
     """The rankings of a TREC run, the first ``depth`` of each, with the texts of a file or a collection's folder; where
     ``documents`` is an index, that index, opened, whose texts are still to be attached (else None)."""
+    from ..index.collection import Collection
     from ..io.corpus import read_documents, read_queries
     from ..io.dataset import Dataset
     from ..io.runs import attach, read_run
-    from ..retrieve.collection import Collection
 
     found = {q: docs[:depth] for q, docs in read_run(run).items()}
     asked = read_queries(queries)

@@ -41,12 +41,12 @@ def demo_command(dataset: str, out: Path, pipelines: tuple[str, ...], split: str
     from ..evaluate.evaluation import evaluate
     from ..evaluate.measures import parse as measure
     from ..evaluate.report import write_report
-    from ..expression import Settings, parse
+    from ..index.build import build
+    from ..index.collection import Collection
     from ..io.dataset import Dataset
     from ..io.runs import write_run
-    from ..names import model
-    from ..retrieve.build import build
-    from ..retrieve.collection import Collection
+    from ..pipeline.parser import Settings, parse
+    from ..pipeline.table import model
 
     measure("nDCG@10")  # a missing package is told before the work, not after it
     data = Dataset.open(dataset)

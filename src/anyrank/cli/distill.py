@@ -56,8 +56,8 @@ def distill_command(
     anyrank distill --queries q.tsv --run bm25.trec --documents corpus.jsonl -o groups.jsonl
     anyrank distill --groups triples.tsv --format triples --teacher minilm -o groups.jsonl
     """
-    from ..expression import Settings, parse
-    from ..retrieve.collection import Collection
+    from ..index.collection import Collection
+    from ..pipeline.parser import Settings, parse
     from ..retrieve.stages import Attach
     from ..train.teachers import ranking_of
 
@@ -193,10 +193,10 @@ def _asked(queries: str, split: str | None) -> list[Query]:
 
 def _indexed(corpus: str, folder: Path, resume: bool) -> Path:
     """The index of a corpus beside the output; one that is finished is kept where a job is resumed."""
+    from ..index.build import build
     from ..io.corpus import read_documents
     from ..io.dataset import Dataset
-    from ..retrieve.build import build
-    from ..retrieve.manifest import NAME, Manifest
+    from ..store.manifest import NAME, Manifest
 
     if not (resume and (folder / NAME).is_file() and Manifest.read(folder).complete):
         with progress("indexing", None, "documents") as bar:

@@ -49,12 +49,12 @@ def index_command(
     anyrank index scifact/ -o scifact.index --encode minilm --encode splade
     anyrank index more.csv -o my.index --update --id-field sku --text-field description
     """
+    from ..index.build import build
+    from ..index.collection import Collection
     from ..io.corpus import DOCUMENT, read_documents
     from ..io.dataset import Dataset
     from ..io.files import texts
-    from ..names import SHIPPED, model, model_of, stored
-    from ..retrieve.build import build
-    from ..retrieve.collection import Collection
+    from ..pipeline.table import SHIPPED, model, model_of, stored
 
     if update + delete + overwrite > 1:
         raise InputError("choose one of --update, --delete and --overwrite")
@@ -101,6 +101,6 @@ def _advance(bar: Any, done: int) -> None:
 
 def _built(folder: Path) -> bool:
     """Whether a finished index lies there."""
-    from ..retrieve.manifest import NAME, Manifest
+    from ..store.manifest import NAME, Manifest
 
     return (folder / NAME).is_file() and Manifest.read(folder).complete

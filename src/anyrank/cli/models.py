@@ -21,7 +21,7 @@ def models_command() -> None:
 @as_json_option
 def list_command(json_out: bool) -> None:
     """The models that anyrank knows, with kind, size and whether they are here."""
-    from ..backends.registry import list_models
+    from ..hub.registry import list_models
 
     rows = [m.as_row() for m in list_models()]
     if json_out:
@@ -35,7 +35,7 @@ def list_command(json_out: bool) -> None:
 @click.argument("name")
 def get_command(name: str) -> None:
     """Fetch a model into the cache, verify it, and print its folder."""
-    from ..backends.registry import resolve
+    from ..hub.registry import resolve
 
     click.echo(resolve(name))
 
@@ -44,7 +44,7 @@ def get_command(name: str) -> None:
 @click.argument("name")
 def path_command(name: str) -> None:
     """The same as get: print the folder of a model, fetching it where it isn't here yet."""
-    from ..backends.registry import resolve
+    from ..hub.registry import resolve
 
     click.echo(resolve(name))
 
@@ -53,6 +53,6 @@ def path_command(name: str) -> None:
 @click.argument("name")
 def show_command(name: str) -> None:
     """The card of a model: origin, licence, hash, measured effect."""
-    from ..backends.registry import card
+    from ..hub.registry import card
 
     click.echo(card(name))

@@ -40,8 +40,8 @@ def rerank_command(method: str, out: Path, keep: int, html: Path | None, json_ou
     """Merge the engines' peptides of each spectrum, put them in a better order and write the best as mzTab. Exit code
     1 says that some spectrum or row could not be used (each is named by file and line), or not be reranked."""
     from .. import __version__
-    from ..peptides.methods import stage
-    from ..peptides.mztab import write_mztab
+    from ..domains.peptides.methods import stage
+    from ..domains.peptides.mztab import write_mztab
 
     had = read(**given)
     before = had.rankings
@@ -61,8 +61,8 @@ def rerank_command(method: str, out: Path, keep: int, html: Path | None, json_ou
         err=True,
     )
     if html is not None:
+        from ..domains.peptides.rerank_page import Source, rerank_page
         from ..io.files import atomic
-        from ..peptides.rerank_page import Source, rerank_page
 
         files, count = {SPECTRA: had.run, **had.files}, {SPECTRA: len(before), **had.rows}
         sources = [Source(n, files[n], count[n], tuple(map(str, errors))) for n, errors in had.lost.items()]
@@ -84,10 +84,10 @@ def eval_command(
     """Measure methods, and each engine alone, on annotated spectra (MGF with SEQ=): amino-acid precision and recall,
     peptide recall (by mass, as the field counts it), exact peptides (I = L) and the area under precision against
     coverage; with 95% bootstrap intervals over spectra."""
+    from ..domains.peptides.accuracy import assess, intervals, measures
+    from ..domains.peptides.methods import METHODS, stage
+    from ..domains.peptides.page import page
     from ..io.files import atomic
-    from ..peptides.accuracy import assess, intervals, measures
-    from ..peptides.methods import METHODS, stage
-    from ..peptides.page import page
 
     had = read(**given)
     rankings = [r for r in had.rankings if r.query.content.peptide is not None]
@@ -125,7 +125,7 @@ def eval_command(
 @peptides_command.command("methods")
 def methods_command() -> None:
     """List the methods."""
-    from ..peptides.methods import METHODS
+    from ..domains.peptides.methods import METHODS
 
     for name, method in METHODS.items():
         click.echo(f"{name:<12} {method.about}")

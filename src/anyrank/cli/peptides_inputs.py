@@ -14,9 +14,9 @@ from ..core.types import Ranking
 from .common import as_json_option, progress
 
 if TYPE_CHECKING:
-    from ..peptides.methods import Setting
-    from ..peptides.psm import Joined
-    from ..peptides.spectrum import Spectrum
+    from ..domains.peptides.methods import Setting
+    from ..domains.peptides.psm import Joined
+    from ..domains.peptides.spectrum import Spectrum
 
 Made = TypeVar("Made", bound=Callable[..., Any])
 SHOWN = 5
@@ -80,9 +80,9 @@ def read(
     top: int | None, tolerance: str, model: str | None, problems: Path | None,
 ) -> Inputs:  # fmt: skip
     """Everything read, joined and merged; what could not be used is told on standard error."""
-    from ..peptides.matching import Tolerance
-    from ..peptides.merge import merge
-    from ..peptides.methods import Setting
+    from ..domains.peptides.matching import Tolerance
+    from ..domains.peptides.merge import merge
+    from ..domains.peptides.methods import Setting
 
     files, known, letters = checked(engines, columns, fixed)
     width = Tolerance.of(tolerance)
@@ -107,7 +107,7 @@ def checked(
     engines: Sequence[str], columns: Sequence[str], fixed: Sequence[str]
 ) -> tuple[dict[str, str], dict[str, str], dict[str, str]]:
     """Files and columns by engine, tokens by letter. Raises InputError on what can't be meant."""
-    from ..peptides.table import Columns
+    from ..domains.peptides.table import Columns
 
     files = _pairs(engines, "=", "--engine", "NAME=FILE")
     known = _pairs(columns, ":", "--columns", "NAME:spectrum=COL,sequence=COL,score=COL")
@@ -122,7 +122,7 @@ def checked(
 
 def letters(fixed: Sequence[str]) -> dict[str, str]:
     """Tokens by the bare letter that stands for them."""
-    from ..peptides.residues import RESIDUES
+    from ..domains.peptides.residues import RESIDUES
 
     for token in fixed:
         if token not in RESIDUES:
@@ -133,7 +133,7 @@ def letters(fixed: Sequence[str]) -> dict[str, str]:
 
 def read_one(file: str, fixed: Mapping[str, str], bad: list[InputError]) -> list[Spectrum]:
     """The spectra of a file, with progress; what could not be used is told and put into ``bad``."""
-    from ..peptides.spectra import read_spectra
+    from ..domains.peptides.spectra import read_spectra
 
     found = []
     with progress("reading spectra", None, "spectra") as bar:
@@ -149,8 +149,8 @@ def join_engines(
     fixed: Mapping[str, str], run: str, lost: dict[str, list[InputError]],
 ) -> dict[str, Joined]:  # fmt: skip
     """Each engine's rows with their spectra; what could not be used is told and put into ``lost``."""
-    from ..peptides.psm import join
-    from ..peptides.table import Columns, read_psms
+    from ..domains.peptides.psm import join
+    from ..domains.peptides.table import Columns, read_psms
 
     joined = {}
     for engine, path in files.items():

@@ -17,7 +17,7 @@ from .common import progress
 from .peptides_inputs import Made, checked, columns_option, join_engines, read_one, reading_options
 
 if TYPE_CHECKING:
-    from ..peptides.spectrum import Spectrum
+    from ..domains.peptides.spectrum import Spectrum
 
 
 KINDS = {
@@ -91,9 +91,9 @@ def train_command(
     if kind == "lightgbm":
         return _trees(spectra, known, engines, out, given) or int(bad > 0)
     try:
-        from ..peptides.engine_training import EnginePlan, train_engine
-        from ..peptides.fit import Pace
-        from ..peptides.training import SMALL, Plan, train
+        from ..domains.peptides.engine_training import EnginePlan, train_engine
+        from ..domains.peptides.fit import Pace
+        from ..domains.peptides.training import SMALL, Plan, train
     except ImportError as error:
         raise MissingExtra(error.name or "torch", extra="train") from error
     rounds = given["rounds"] or 10
@@ -119,9 +119,9 @@ def _trees(
     spectra: list[Spectrum], known: list[Ranking], engines: tuple[str, ...], out: Path, given: dict[str, Any]
 ) -> int:
     """Trees over the engines' candidates, or over made-up ones."""
-    from ..peptides.boosted_training import grow
-    from ..peptides.corrupt import practice
-    from ..peptides.matching import Tolerance
+    from ..domains.peptides.boosted_training import grow
+    from ..domains.peptides.corrupt import practice
+    from ..domains.peptides.matching import Tolerance
 
     rankings = known if engines else practice(spectra, given["candidates"], given["seed"])
     done = grow(
@@ -146,7 +146,7 @@ def _known(
     by: str | None, top: int | None,
 ) -> tuple[list[Spectrum], list[Ranking], tuple[str, ...], int]:  # fmt: skip
     """The spectra, the engines' candidates for the annotated ones, the engines, and how much could not be used."""
-    from ..peptides.merge import merge
+    from ..domains.peptides.merge import merge
 
     paths, named, bare = checked(engines, columns, fixed)
     spectra, bad = _spectra(files, bare)
@@ -170,7 +170,7 @@ def propose_command(files: tuple[str, ...], model: str, out: Path, top: int, bea
     """Propose peptides by our own small engine. Exit code 1 says that some spectrum could not be used or that nothing
     fits its mass."""
     try:
-        from ..peptides.base_engine import BaseEngine
+        from ..domains.peptides.base_engine import BaseEngine
     except ImportError as error:
         raise MissingExtra(error.name or "torch", extra="torch") from error
     from ..io.files import atomic

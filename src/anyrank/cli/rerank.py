@@ -44,7 +44,7 @@ def rerank_command(
     anyrank rerank --run bm25.trec --queries q.tsv --documents corpus.jsonl -o better.trec --resume
     anyrank rerank lists.jsonl --method first --model smollm2-135m-instruct --depth 20
     """
-    from ..expression import Settings, parse
+    from ..pipeline.parser import Settings, parse
     from ..retrieve.stages import Attach
 
     if method is not None:

@@ -40,9 +40,9 @@ def search_command(
     anyrank search my.index "wing flutter" -p "bm25 % 100 >> splade + minilm" --filter year=1950..
     anyrank search my.index --queries topics.tsv -o run.trec --resume
     """
-    from ..expression import Settings, parse
+    from ..index.collection import Collection
     from ..io.corpus import read_queries
-    from ..retrieve.collection import Collection
+    from ..pipeline.parser import Settings, parse
 
     if (query is None) == (queries is None):
         raise InputError("give one QUERY, or a file of them with --queries")

@@ -28,7 +28,7 @@ def train_command(recipe: str, out: Path | None, seed: int | None, settings: tup
     import sys
     from dataclasses import replace
 
-    from ..backends.hf_load import torch_module
+    from ..backends.hf.load import torch_module
     from ..train.recipe import read_recipe
     from ..train.settings import with_settings
 

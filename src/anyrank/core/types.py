@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, overload
 
 from .errors import InputError
+from .limits import Limits
 from .trace import Status, Step, Usage, total, worst
 
 Order = Sequence[int] | Mapping[int, float]
@@ -42,7 +43,7 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Ranking(Sequence[Candidate]):
-    """A query, its candidates (best first) and the trace of how they came to stand so.
+    """A query, its candidates (best first), the trace of how they came to stand so, and the limits of further work.
 
     The one value that flows through every pipeline. Candidate ids are unique; a slice keeps query and trace.
 
@@ -56,6 +57,7 @@ class Ranking(Sequence[Candidate]):
     query: Query
     candidates: tuple[Candidate, ...] = ()
     trace: tuple[Step, ...] = ()
+    limits: Limits = Limits()
 
     def __post_init__(self) -> None:
         if len({c.id for c in self.candidates}) != len(self.candidates):
@@ -152,22 +154,6 @@ class Judgement:
     scores: Sequence[float]
     usage: Usage = field(default_factory=lambda: Usage(calls=1))
     note: str = ""
-
-
-def text_of(content: Any) -> str:
-    """The text of a query or document: a text as it is; of a mapping its title and text (or content, contents, body),
-    of one without them, and of anything else, as it prints; of None an empty one.
-
-    >>> text_of({"title": "Lift", "text": "of wings"}), text_of(7), text_of(None)
-    ('Lift of wings', '7', '')
-    """
-    if isinstance(content, Mapping) and (named := [k for k in _TEXTS if k in content]):
-        body = next((str(content[k]) for k in named[("title" in content) :] if content[k]), "")
-        return f"{content.get('title') or ''} {body}".strip()
-    return "" if content is None else str(content)
-
-
-_TEXTS = ("title", "text", "content", "contents", "body")
 
 
 def strict(scores: Sequence[float]) -> list[float]:

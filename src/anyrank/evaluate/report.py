@@ -9,8 +9,9 @@ from importlib.resources import files
 from os import PathLike
 from typing import Any
 
-from ..core.files import whole_file
-from ..core.types import Ranking, text_of
+from ..core.content import text_of
+from ..core.types import Ranking
+from ..disk import whole_file
 from .charts import Bar, Point, bars, esc, scatter, tag
 from .evaluation import Evaluation
 from .flow import TOP, flow

@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import IO, Any, TextIO, cast
 
 from ..core.errors import InputError
-from ..core.files import whole_file
+from ..disk import whole_file
 
 File = str | os.PathLike[str]
 

@@ -11,9 +11,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from ..core.content import text_of
 from ..core.errors import InputError
 from ..core.language import Prompt, Turn
-from ..core.types import Candidate, Query, text_of
+from ..core.types import Candidate, Query
 from .labels import Labels
 
 Scale = Literal["raw", "unit", "percent"]

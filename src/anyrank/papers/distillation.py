@@ -14,9 +14,10 @@ import random
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from ..core.content import text_of
 from ..core.language import Generates
 from ..core.rerank import Rerank
-from ..core.types import Ranking, text_of
+from ..core.types import Ranking
 from ..io.files import atomic
 from ..llm.library import LISTWISE
 from ..llm.prompts import Template

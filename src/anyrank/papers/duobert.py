@@ -7,8 +7,8 @@ is p(the first is better) and the second's 1 - p. Meant for the best 30 of monoB
 
 from __future__ import annotations
 
-from ..backends.hf_classifier import SequenceClassifier
-from ..backends.hf_pairs import OrderedPairs
+from ..backends.hf.classifier import SequenceClassifier
+from ..backends.hf.pairs import OrderedPairs
 from ..core.groupings import AllPairs
 from ..core.rerank import Judge, Rerank
 from .card import Card, Figure, Price

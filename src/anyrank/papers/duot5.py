@@ -11,7 +11,7 @@ from ..core.groupings import AllPairs
 from ..core.language import ScoresNext
 from ..core.rerank import Rerank
 from ..llm.library import DUO_T5
-from ..llm.preferred import Preferred
+from ..llm.preference import Preferred
 from ..llm.prompts import Template
 from .card import Card, Figure, Price
 

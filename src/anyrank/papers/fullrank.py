@@ -12,7 +12,7 @@ from dataclasses import replace
 from ..core.groupings import Sliding
 from ..core.language import Generates
 from ..core.rerank import Rerank
-from ..llm.generated import Generated
+from ..llm.generation import Generated
 from ..llm.library import LISTWISE
 from ..llm.prompts import Template
 from ..train.listwise_labels import MultiPass, labels

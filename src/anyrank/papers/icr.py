@@ -12,7 +12,7 @@ from ..core.language import Attends
 from ..core.rerank import Judge, Rerank
 from ..llm.attention import Attention
 from ..llm.library import ATTENTION
-from ..llm.presented import Presented
+from ..llm.presentation import Presented
 from ..llm.prompts import Template
 from .card import Card, Figure, Price
 

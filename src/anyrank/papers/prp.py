@@ -12,10 +12,10 @@ from typing import Any, Literal
 
 from ..core.errors import InputError
 from ..core.groupings import AllPairs, Grouping, Heap, Sliding
-from ..core.pairs import BothOrders
 from ..core.rerank import Judge, Rerank
+from ..judges.both_orders import BothOrders
 from ..llm.first_token import FirstToken
-from ..llm.generated import Generated
+from ..llm.generation import Generated
 from ..llm.library import PAIR, PAIR_TOKEN
 from ..llm.prompts import Template
 from .card import Card, Figure, Price

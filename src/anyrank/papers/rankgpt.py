@@ -10,7 +10,7 @@ from __future__ import annotations
 from ..core.groupings import Sliding
 from ..core.language import Generates
 from ..core.rerank import Rerank
-from ..llm.generated import Generated
+from ..llm.generation import Generated
 from ..llm.library import CONVERSATION
 from ..llm.prompts import Template
 from .card import Card, Figure, Price

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from ..core.errors import MissingExtra
 from ..core.rerank import Judge, Rerank
-from ..peptides.judges import Whole
+from ..domains.peptides.judges import Whole
 from .card import Card, Figure, Price
 
 BACILLUS = "9-species-V1, bacillus"
@@ -42,7 +42,7 @@ CARD = Card(
 def opened(folder: str) -> Judge:
     """The judge of a model's folder. Raises ModelError, and MissingExtra without torch."""
     try:
-        from ..peptides.neural import RankNovo
+        from ..domains.peptides.neural import RankNovo
     except ImportError as error:
         raise MissingExtra(error.name or "torch", extra="torch") from error
     return RankNovo.load(folder)

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from ..core.groupings import Sliding
 from ..core.stage import Stage
-from ..llm.consensus import SelfConsistency
+from ..judges.consensus import SelfConsistency
 from . import rankgpt
 from .card import Card, Cost, Price
 

@@ -11,7 +11,7 @@ from typing import Any, Literal
 from ..core.groupings import Bubble, Grouping, Heap
 from ..core.rerank import Judge, Rerank
 from ..llm.first_token import FirstToken
-from ..llm.generated import Generated
+from ..llm.generation import Generated
 from ..llm.library import SETWISE, SETWISE_TOKEN
 from ..llm.prompts import Template
 from .card import Card, Figure, Price

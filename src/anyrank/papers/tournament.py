@@ -12,7 +12,7 @@ from __future__ import annotations
 from ..core import groupings
 from ..core.language import Generates
 from ..core.rerank import Rerank
-from ..llm.generated import Generated
+from ..llm.generation import Generated
 from ..llm.library import LISTWISE
 from ..llm.prompts import Template
 from .card import Card, Price

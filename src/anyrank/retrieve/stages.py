@@ -7,14 +7,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from ..core.errors import InputError
+from ..core.shares import shared
 from ..core.stage import Limited, Stage
 from ..core.trace import Step, Usage
 from ..core.types import Candidate, Ranking
-from ..core.vectors import Documents, Encoder, Index
-from .collection import Collection
-from .facts import Filter
-from .lexical import Lexical
-from .shares import shared
+from ..index.collection import Collection
+from ..index.lexical import Lexical
+from ..store.filters import Filter
+from ..vectors import Documents, Encoder, Index
 
 
 def _retrieved(

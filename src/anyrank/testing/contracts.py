@@ -14,7 +14,7 @@ from ..core.groupings import Grouping
 from ..core.rerank import Group, Judge, Rerank
 from ..core.stage import Stage
 from ..core.types import Ranking
-from ..core.vectors import Encoder, Index, dots, take
+from ..vectors import Encoder, Index, dots, take
 from .judges import Hostile, Oracle, toy
 
 

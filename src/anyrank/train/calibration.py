@@ -9,7 +9,7 @@ import numpy as np
 import onnx
 import onnxruntime as ort
 
-from ..backends.batching import Text, padded
+from ..backends.onnx.batching import Text, padded
 from .bert_graph import Bert
 
 

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..core.stage import Stage
 from ..core.types import Query, Ranking
-from ..core.vectors import Encoder, dots, take
+from ..vectors import Encoder, dots, take
 from .group import Group
 
 

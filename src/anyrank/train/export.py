@@ -15,8 +15,8 @@ import onnx
 import torch
 from numpy.typing import NDArray
 
-from ..backends.batching import Text
-from ..backends.onnx import load
+from ..backends.onnx.batching import Text
+from ..backends.onnx.models import load
 from ..core.errors import InputError
 from ..core.types import Candidate, Query
 from .bert_graph import EPS, Bert

@@ -18,7 +18,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..backends.hf_text import continued, render
+from ..backends.hf.text import continued, render
 from ..core.errors import InputError
 from ..core.types import Candidate, Query
 from ..llm.library import FIRST_TOKEN, LISTWISE

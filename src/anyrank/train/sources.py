@@ -16,7 +16,7 @@ from ..io.files import texts
 from ..io.runs import attach, read_run
 from .group import Group
 from .groups import read_groups
-from .judged import training_part
+from .judgements import training_part
 from .permutations import read_permutations
 from .triples import Texts, contents, merged, read_teacher_scores, read_triples
 

@@ -1,0 +1,1 @@
+"""Language models and classifiers on transformers."""

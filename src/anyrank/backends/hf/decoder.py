@@ -1,0 +1,197 @@
+"""Decoder-only models on token rows: scores, texts, attention and hidden states, with shared beginnings run once.
+
+Rows are padded on the left, between the shared beginning and their own tokens, so that their ends stand together.
+"""
+
+from __future__ import annotations
+
+import copy
+import inspect
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+from .plan import Group, Row, plan
+from .sampling import Draft
+
+LOGITS = 1 << 26  # values of the output layer computed at once
+
+
+@dataclass(frozen=True)
+class Decoder:
+    """A loaded model and how it is to be run: ``budget`` tokens a batch, ``reuse`` of shared beginnings."""
+
+    model: Any
+    budget: int
+    reuse: bool
+    lock: Any = field(default_factory=threading.RLock)
+
+    def score(self, rows: Sequence[Row], keep: Sequence[int], read: Callable[[int, Any], None]) -> None:
+        """Give ``read`` each row's place and the log-probabilities over the vocabulary after each of its last ``keep``
+        tokens: float32 [keep, vocabulary]."""
+        import torch
+
+        most = max(1, LOGITS // (self.model.config.get_text_config().vocab_size * max(keep, default=1)))
+        with self.lock, torch.inference_mode():
+            for group in plan(rows, self.budget, keep, self.reuse, most):
+                shared = self._shared(rows, group)
+                for batch in group.batches:
+                    last = max(keep[i] for i in batch)
+                    out, _ = self._forward(rows, batch, group.prefix, shared, **self._lasts(last))
+                    logits = out.logits[:, -last:].float()
+                    for k, i in enumerate(batch):
+                        read(i, logits[k, last - keep[i] :].log_softmax(-1))
+
+    def generate(self, rows: Sequence[Row], drafts: Sequence[Draft]) -> None:
+        """Fill each row's draft, token by token, until it says that it is done."""
+        import torch
+
+        with self.lock, torch.inference_mode():
+            for group in plan(rows, self.budget, [1] * len(rows), self.reuse):
+                shared = self._shared(rows, group)
+                for batch in group.batches:
+                    out, mask = self._forward(rows, batch, group.prefix, shared, use_cache=True, **self._lasts(1))
+                    self._write(out, mask, [drafts[i] for i in batch])
+
+    def _write(self, out: Any, mask: Any, live: list[Draft]) -> None:
+        import torch
+
+        while True:
+            tokens = advance(live, out.logits[:, -1])
+            stay = [k for k, d in enumerate(live) if not d.done]
+            if not stay:
+                return
+            cache = out.past_key_values
+            if len(stay) < len(live):
+                places = torch.tensor(stay, device=mask.device)
+                cache.reorder_cache(places)
+                live, tokens, mask = [live[k] for k in stay], [tokens[k] for k in stay], mask[places]
+            mask = torch.cat([mask, mask.new_ones(len(live), 1)], 1)
+            out = self.model(
+                input_ids=torch.tensor(tokens, device=mask.device)[:, None],
+                attention_mask=mask,
+                position_ids=mask.sum(1, keepdim=True) - 1,
+                past_key_values=cache,
+                use_cache=True,
+            )
+
+    def attention(self, rows: Sequence[Row], starts: Sequence[int]) -> list[list[float]]:
+        """For each row the attention that its tokens from ``starts`` on pay to each of its tokens: mean over those
+        tokens, sum over heads and layers. Only they run with attention weights kept; what stands before them is run
+        once for all rows that share it."""
+        import torch
+
+        out: list[list[float]] = [[] for _ in rows]
+        tails = [len(r) - s for r, s in zip(rows, starts)]
+        with self.lock, torch.inference_mode():
+            for group in plan(rows, self.budget, tails, self.reuse, most=1):
+                shared = self._shared(rows, group)
+                for (i,) in group.batches:
+                    row, start, cache = rows[i], starts[i], copy.deepcopy(shared)
+                    if start > group.prefix:
+                        cache = self._one(row[group.prefix : start], group.prefix, cache, self.model.base_model)
+                        cache = cache.past_key_values
+                    with eager(self.model):
+                        out_ = self._one(row[start:], start, cache, self.model.base_model, output_attentions=True)
+                    layers = out_.attentions
+                    total = torch.zeros(len(row), dtype=torch.float64, device=layers[0].device)
+                    for weights in layers:  # a layer with a sliding window keeps only the last keys
+                        paid = weights[0].double().sum(0).mean(0)
+                        total[len(row) - len(paid) :] += paid
+                    out[i] = total.tolist()
+        return out
+
+    def hidden(self, rows: Sequence[Row], layer: int) -> list[Any]:
+        """Hidden state of each row's last token after layer ``layer``: float32 arrays [dim]."""
+        import torch
+
+        out: list[Any] = [None] * len(rows)
+        more = {} if layer == -1 else {"output_hidden_states": True}
+        with self.lock, torch.inference_mode():
+            for group in plan(rows, self.budget, [1] * len(rows), self.reuse):
+                shared = self._shared(rows, group)
+                for batch in group.batches:
+                    got, _ = self._forward(rows, batch, group.prefix, shared, self.model.base_model, **more)
+                    states = got.last_hidden_state if layer == -1 else got.hidden_states[layer]
+                    for i, state in zip(batch, states[:, -1].float().cpu().numpy()):
+                        out[i] = state
+        return out
+
+    def _shared(self, rows: Sequence[Row], group: Group) -> Any:
+        """Keys and values of a group's shared beginning, a cache of one row; None where there is none."""
+        if not group.prefix:
+            return None
+        row = rows[group.batches[0][0]]
+        return self._one(row[: group.prefix], 0, None, self.model.base_model).past_key_values
+
+    def _one(self, ids: Row, past: int, cache: Any, body: Any, **more: Any) -> Any:
+        """Output for more tokens of one row, after ``past`` tokens in ``cache``."""
+        import torch
+
+        at = self.model.device
+        where = torch.arange(past, past + len(ids), device=at)[None]
+        tokens = torch.tensor([list(ids)], device=at)
+        return body(input_ids=tokens, position_ids=where, past_key_values=cache, use_cache=True, **more)
+
+    def _forward(
+        self, rows: Sequence[Row], batch: Sequence[int], prefix: int, shared: Any, body: Any = None, **more: Any
+    ) -> tuple[Any, Any]:
+        """Output for some rows, padded on the left after ``prefix`` shared tokens, and the mask of what is not
+        padding [rows, prefix + width]."""
+        import torch
+
+        at, part = self.model.device, [rows[i][prefix:] for i in batch]
+        width = max(map(len, part))
+        ids = torch.zeros(len(part), width, dtype=torch.long, device=at)
+        mask = torch.zeros(len(part), prefix + width, dtype=torch.long, device=at)
+        mask[:, :prefix] = 1
+        for k, row in enumerate(part):
+            ids[k, width - len(row) :] = torch.tensor(list(row), device=at)
+            mask[k, prefix + width - len(row) :] = 1
+        if shared is not None:
+            shared = copy.deepcopy(shared)
+            shared.batch_repeat_interleave(len(part))
+        out = (body or self.model)(
+            input_ids=ids,
+            attention_mask=mask,
+            position_ids=(mask.cumsum(1) - 1).clamp_min(0)[:, prefix:],
+            **{"past_key_values": shared, "use_cache": shared is not None} | more,
+        )
+        return out, mask
+
+    def _lasts(self, last: int) -> dict[str, int]:
+        """The argument, by this model's name for it, that asks for the last logits only."""
+        known = inspect.signature(self.model.forward).parameters
+        return next(({name: last} for name in ("logits_to_keep", "num_logits_to_keep") if name in known), {})
+
+
+@contextmanager
+def eager(model: Any) -> Iterator[None]:
+    """The model with an attention that shows its weights."""
+    before = model.config._attn_implementation
+    change = getattr(model, "set_attn_implementation", None)
+
+    def use(name: str) -> None:
+        if change is not None:
+            change(name)
+        else:
+            model.config._attn_implementation = name
+
+    use("eager")
+    try:
+        yield
+    finally:
+        use(before)
+
+
+def advance(drafts: Sequence[Draft], logits: Any) -> list[int]:
+    """The next token of each draft by its row of logits [drafts, vocabulary]."""
+    best = logits.argmax(-1).tolist()
+    return [d.add(b, partial(_plain, row)) for d, b, row in zip(drafts, best, logits)]
+
+
+def _plain(row: Any) -> Any:
+    return row.float().cpu().numpy()

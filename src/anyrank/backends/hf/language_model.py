@@ -1,0 +1,250 @@
+"""Language models by transformers and torch: decoders and encoder-decoders, safetensors or GGUF, every verb.
+
+A prompt's tokens are its own: what is asked of it alone and in a batch is the same up to the rounding of the number
+format (float32: about 1e-5 in a log-probability; bfloat16: about 1e-1, enough to turn a near tie of greedy tokens).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
+from typing import Any
+
+import numpy as np
+
+from ...core.errors import InputError, ModelError
+from ...core.language import Completion, LogProbs, Prompt, TokenWeights
+from ...core.trace import Usage
+from ...hub.fingerprint import Fingerprinted
+from .decoder import Decoder
+from .fused import FusionInDecoder
+from .load import device_of, load, torch_module
+from .sampling import Draft
+from .seq2seq import EncoderDecoder
+from .text import Overflow, Tokens, asks, continued, fitted, render
+
+
+@dataclass(frozen=True)
+class HF(Fingerprinted, FusionInDecoder):
+    """A language model by its hub id, folder or .gguf file; loaded when first used.
+
+    ``dtype``: "auto" (bfloat16 where the machine is fast at it, else float32), "bfloat16", "float16", "float32".
+    ``threads``: torch's threads, set for the whole process. ``context``: tokens that fit (the model's own number by
+    default; an encoder-decoder with relative positions has none). A prompt that doesn't fit raises InputError, or
+    loses tokens at its beginning or in its "middle" as ``overflow`` says, and ``usage.truncated`` counts it.
+    ``batch_tokens``: tokens run at once. ``reuse``: what prompts of one call begin with alike is run once.
+
+    In a conversation for an encoder-decoder, the assistant's turn is what the decoder begins with.
+
+    Errors: MissingExtra without torch and transformers; ModelError where the model can't be loaded.
+    """
+
+    path: str
+    dtype: str = "auto"
+    gguf_file: str | None = None
+    revision: str | None = None
+    threads: int | None = None
+    device: str = ""
+    context: int | None = None
+    overflow: Overflow = "error"
+    batch_tokens: int = 4096
+    reuse: bool = True
+
+    @classmethod
+    def load(cls, path: Any, **options: Any) -> HF:
+        """The same value, loaded at once."""
+        model = cls(str(path), **options)
+        _ = model.engine
+        return model
+
+    @cached_property
+    def _loaded(self) -> tuple[Any, Any]:
+        if self.threads:
+            torch_module().set_num_threads(self.threads)
+        return load(
+            "lm", self.path, dtype=self.dtype, device=device_of(self.device), revision=self.revision,
+            gguf_file=self.gguf_file,
+        )  # fmt: skip
+
+    @cached_property
+    def engine(self) -> Decoder | EncoderDecoder:
+        model = self._loaded[0]
+        if model.config.is_encoder_decoder:
+            return EncoderDecoder(model, self.batch_tokens)
+        return Decoder(model, self.batch_tokens, self.reuse)
+
+    @property
+    def tokenizer(self) -> Any:
+        return self._loaded[1]
+
+    @cached_property
+    def limit(self) -> int | None:
+        """Tokens that fit."""
+        config = self._loaded[0].config.get_text_config()
+        own = getattr(config, "max_position_embeddings", None)
+        known = [n for n in (self.context, own) if n]
+        return min(known) if known else None
+
+    def render(self, prompt: Prompt) -> str:
+        """The text that the model sees for a prompt."""
+        text, beginning, _ = self._render(prompt)
+        return text + beginning
+
+    def generate(
+        self,
+        prompts: Sequence[Prompt],
+        *,
+        max_tokens: int,
+        stop: Sequence[str] = (),
+        temperature: float = 0.0,
+        seed: int = 0,
+    ) -> list[Completion]:
+        if max_tokens < 1:
+            raise InputError(f"max_tokens={max_tokens}: at least 1")
+        asked = [self._tokens(p, reserve=max_tokens) for p in prompts]
+        drafts = []
+        for t in asked:
+            used = len(t.start) if self._seq2seq else len(t.ids)
+            most = min(max_tokens, (self.limit or used + max_tokens) - used)
+            drafts.append(Draft(self._decode, t.ids, most, self._ends, tuple(stop), temperature, seed))
+        if isinstance(self.engine, EncoderDecoder):
+            self.engine.generate([t.ids for t in asked], [t.start for t in asked], drafts)
+        else:
+            self.engine.generate([t.ids for t in asked], drafts)
+        return [
+            Completion(d.text, replace(_usage(t), completion_tokens=len(d.ids)), d.finish)
+            for t, d in zip(asked, drafts)
+        ]
+
+    def next_token_logprobs(self, prompts: Sequence[Prompt], options: Sequence[Sequence[str]]) -> list[LogProbs]:
+        """Where the tokenizer merges an option with the prompt's last characters, all options of that prompt are
+        counted from the last token boundary that they share, those characters included."""
+        asked = [self._tokens(p, o) for p, o in zip(prompts, options, strict=True)]
+        return [
+            LogProbs(v, _usage(t), tuple(map(len, t.options))) for t, v in zip(asked, self._scores(asked), strict=True)
+        ]
+
+    def next_token_logits(self, prompts: Sequence[Prompt], options: Sequence[Sequence[str]]) -> list[LogProbs]:
+        """The raw logits of one-token options at an encoder-decoder's next place (RankT5's score), as ``values``."""
+        asked = [self._tokens(p, o) for p, o in zip(prompts, options, strict=True)]
+        if not self._seq2seq or any(len(o) != 1 for t in asked for o in t.options):
+            raise ModelError(f"{self.path}: raw logits are read from encoder-decoders, for options of one token")
+        return [LogProbs(v, _usage(t)) for t, v in zip(asked, self._scores(asked, raw=True), strict=True)]
+
+    def loglikelihood(self, prompts: Sequence[Prompt], continuations: Sequence[str]) -> list[LogProbs]:
+        """Counted from the last token boundary where the tokenizer merges prompt and continuation."""
+        said = self.next_token_logprobs(prompts, [(c,) for c in continuations])
+        return [replace(s, usage=s.usage + Usage(prompt_tokens=s.tokens[0])) for s in said]
+
+    def attention(self, prompts: Sequence[Prompt], marks: Sequence[str]) -> list[TokenWeights]:
+        engine = self.engine
+        if isinstance(engine, EncoderDecoder):
+            raise ModelError(f"{self.path}: an encoder-decoder can't be asked for a prompt's attention to itself")
+        texts, rows, spans, starts, cut = [], [], [], [], []
+        for prompt, mark in zip(prompts, marks, strict=True):
+            text, beginning, templated = self._render(prompt)
+            text += beginning
+            ids, where = self._placed(text, not templated)
+            kept = fitted(ids, self.limit, self.overflow, "prompt")
+            after = text.rfind(mark) + len(mark) if mark in text else -1
+            start = next((k for k, i in enumerate(kept) if where[i][0] >= after and where[i][1]), None)
+            if after < 0 or start is None:
+                raise InputError(f"no token stands after the mark {mark!r} in the prompt that ends {text[-60:]!r}")
+            texts.append(text)
+            rows.append([ids[i] for i in kept])
+            spans.append(tuple(where[i] for i in kept))
+            starts.append(start)
+            cut.append(len(kept) < len(ids))
+        return [
+            TokenWeights(s, tuple(w), Usage(calls=1, prompt_tokens=len(w), truncated=int(c)), t)
+            for s, w, c, t in zip(spans, engine.attention(rows, starts), cut, texts)
+        ]
+
+    def hidden_states(self, prompts: Sequence[Prompt], *, layer: int = -1) -> tuple[Any, Usage]:
+        """float32 [n, dim]; of an encoder-decoder, the encoder's. Layer 0 is the embedding."""
+        config = self._loaded[0].config.get_text_config()
+        if not -config.num_hidden_layers - 1 <= layer <= config.num_hidden_layers:
+            raise InputError(f"layer {layer}: the model has layers 0 to {config.num_hidden_layers}")
+        asked = [self._tokens(p) for p in prompts]
+        states = self.engine.hidden([t.ids for t in asked], layer)
+        usage = sum((_usage(t) for t in asked), Usage())
+        return (np.stack(states) if states else np.zeros((0, config.hidden_size), np.float32)), usage
+
+    @property
+    def _seq2seq(self) -> bool:
+        return isinstance(self.engine, EncoderDecoder)
+
+    @cached_property
+    def _ends(self) -> frozenset[int]:
+        model = self._loaded[0]
+        ends = getattr(model.generation_config, "eos_token_id", None)
+        found = ends if isinstance(ends, list) else [ends]
+        return frozenset(e for e in (*found, self.tokenizer.eos_token_id) if e is not None)
+
+    def _tokens(self, prompt: Prompt, options: Sequence[str] = (), reserve: int = 0) -> Tokens:
+        """The prompt's ids, cut to fit beside ``reserve`` new tokens (or the longest option's)."""
+        text, beginning, templated = self._render(prompt)
+        room = self.limit
+        if self._seq2seq:
+            first = self._loaded[0].config.decoder_start_token_id
+            said = continued(partial(self._encode, special=False), beginning, options, first)
+            ids: Sequence[int] = self.tokenizer(text)["input_ids"]
+            start = said.ids if said.ids[:1] == (first,) else (first, *said.ids)
+        else:
+            first = next((t for t in (self.tokenizer.bos_token_id, self.tokenizer.eos_token_id) if t is not None), None)
+            spell = partial(self._encode, special=not templated)
+            said = continued(spell, text + beginning, options, first)
+            ids, start = said.ids, ()
+            if room is not None:  # a prompt that may be cut leaves space for the answer, one that may not for a token
+                reserve = min(reserve, room // 2 if self.overflow != "error" else 1)
+                room -= reserve + max(map(len, said.options), default=0)
+        kept = fitted(ids, room, self.overflow, "prompt")
+        return Tokens(tuple(ids[i] for i in kept), said.options, start, len(kept) < len(ids))
+
+    def _scores(self, asked: Sequence[Tokens], raw: bool = False) -> list[tuple[float, ...]]:
+        """The sum over each option's tokens."""
+        todo = asks(asked)
+        values = [[0.0] * len(t.options) for t in asked]
+
+        def read(i: int, logprobs: Any) -> None:
+            owner = todo[i].owner
+            for k in todo[i].options:
+                option = list(asked[owner].options[k])
+                values[owner][k] = float(logprobs[range(len(option)), option].double().sum())
+
+        rows, keep = [a.row for a in todo], [a.keep for a in todo]
+        if isinstance(self.engine, EncoderDecoder):
+            self.engine.score([t.ids for t in asked], [a.owner for a in todo], rows, keep, read, raw)
+        else:
+            self.engine.score(rows, keep, read)
+        return [tuple(v) for v in values]
+
+    def _encode(self, texts: Sequence[str], special: bool) -> list[list[int]]:
+        """Ids of texts; ``special`` adds what the tokenizer puts before a text, never what it puts after."""
+        tokenizer = self.tokenizer
+        rows = tokenizer(list(texts), add_special_tokens=special, return_attention_mask=False)["input_ids"]
+        end = tokenizer.eos_token_id
+        if special and end is not None and tokenizer("a")["input_ids"][-1] == end:
+            rows = [r[:-1] for r in rows]
+        return [list(map(int, r)) for r in rows]
+
+    def _decode(self, ids: Sequence[int]) -> str:
+        return str(self.tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False))
+
+    def _render(self, prompt: Prompt) -> tuple[str, str, bool]:
+        tokenizer = self.tokenizer
+        form = partial(tokenizer.apply_chat_template, tokenize=False, add_generation_prompt=True)
+        return render(form if tokenizer.chat_template else None, prompt)
+
+    def _placed(self, text: str, special: bool) -> tuple[list[int], list[tuple[int, int]]]:
+        """Ids of a text, each with its characters."""
+        if not self.tokenizer.is_fast:
+            raise ModelError(f"{self.path}: its tokenizer doesn't say which characters a token covers")
+        (ids,) = self._encode([text], special)
+        spans = self.tokenizer(text, add_special_tokens=special, return_offsets_mapping=True)["offset_mapping"]
+        return ids, [(int(a), int(b)) for a, b in spans[: len(ids)]]
+
+
+def _usage(t: Tokens) -> Usage:
+    return Usage(calls=1, prompt_tokens=len(t.ids), truncated=int(t.cut))

@@ -1,0 +1,99 @@
+"""Loading of transformers models: safetensors or GGUF, never a pickle, never code from a hub."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from ...core.errors import InputError, MissingExtra, ModelError
+
+
+def torch_module() -> Any:
+    """torch, or MissingExtra; transformers is checked with it."""
+    for package in ("torch", "transformers"):
+        try:
+            module = __import__(package)
+        except ModuleNotFoundError as error:
+            if error.name != package:
+                raise
+            raise MissingExtra(package, "torch") from None
+        if package == "torch":
+            torch = module
+    return torch
+
+
+def device_of(name: str) -> str:
+    """The named device; "" is the first GPU where there is one, else the CPU."""
+    return name or ("cuda" if torch_module().cuda.is_available() else "cpu")
+
+
+def dtype_of(name: str, device: str) -> Any:
+    """The torch dtype of ``name``; "auto" is bfloat16 where the machine multiplies it fast, else float32."""
+    torch = torch_module()
+    names = {"bfloat16": "bfloat16", "bf16": "bfloat16", "float16": "float16", "fp16": "float16",
+             "float32": "float32", "fp32": "float32"}  # fmt: skip
+    if name == "auto":
+        return torch.bfloat16 if _fast_bf16(device) else torch.float32
+    if name not in names:
+        raise InputError(f"dtype {name!r}: expected auto, bfloat16, float16 or float32")
+    return getattr(torch, names[name])
+
+
+@cache
+def _fast_bf16(device: str) -> bool:
+    torch = torch_module()
+    if device.startswith("cuda"):
+        return bool(torch.cuda.is_bf16_supported())
+    try:
+        with open("/proc/cpuinfo") as file:
+            return any(
+                flag in line for line in file if line.startswith("flags") for flag in ("avx512_bf16", "amx_bf16")
+            )
+    except OSError:
+        return False
+
+
+def load(
+    kind: str, path: str, *, dtype: str, device: str, revision: str | None, gguf_file: str | None, **options: Any
+) -> tuple[Any, Any]:
+    """(model, tokenizer) of a folder, a .gguf file or a hub id. ``kind``: "classifier", or "lm" for the generating kind
+    that the configuration names.
+
+    Raises ModelError where it can't be found or isn't safetensors.
+    """
+    torch = torch_module()
+    number = dtype_of(dtype, device)
+    import transformers as tf
+
+    where, gguf = _place(path, gguf_file)
+    common = {"revision": revision, "trust_remote_code": False} | ({"gguf_file": gguf} if gguf else {})
+    try:
+        tokenizer = tf.AutoTokenizer.from_pretrained(where, **common)
+        if kind == "classifier":
+            auto: Any = tf.AutoModelForSequenceClassification
+        else:
+            config = tf.AutoConfig.from_pretrained(where, **common)
+            auto = tf.AutoModelForSeq2SeqLM if config.is_encoder_decoder else tf.AutoModelForCausalLM
+        safe = {} if gguf else {"use_safetensors": True}
+        model = auto.from_pretrained(where, dtype=number, **safe, **common, **options)
+    except (OSError, ValueError, KeyError, ImportError) as error:
+        raise ModelError(f"{path}: can't be loaded: {error}") from error
+    if tokenizer.pad_token_id is None:
+        tokenizer.pad_token = tokenizer.eos_token or tokenizer.unk_token
+    model.eval().requires_grad_(False)
+    head = model.get_output_embeddings()
+    if head is not None:  # a slice that isn't contiguous would make torch copy the whole layer for each row
+        head.register_forward_pre_hook(lambda _, given: (given[0].contiguous(), *given[1:]))
+    return model.to(torch.device(device)), tokenizer
+
+
+def _place(path: str, gguf_file: str | None) -> tuple[str, str | None]:
+    p = Path(path).expanduser()
+    if p.suffix == ".gguf" and p.is_file():
+        return str(p.parent), p.name
+    if p.is_dir() and gguf_file and not (p / gguf_file).is_file():
+        raise ModelError(f"{p / gguf_file}: no such file")
+    if not p.is_dir() and (p.is_absolute() or path.startswith((".", "~"))):
+        raise ModelError(f"{path}: no such folder")
+    return (str(p) if p.is_dir() else path), gguf_file

@@ -1,0 +1,1 @@
+"""Encoders and rerankers on onnxruntime, without torch."""

@@ -1,0 +1,205 @@
+"""Encoders and cross-encoders on onnxruntime and tokenizers, without torch.
+
+Texts are sorted by length and run in batches bounded by tokens (``max_tokens`` of a batch: rows x padded length), so
+memory is bounded whatever is passed; repeated texts run once. The shipped int8 models have no scale that depends on a
+batch: their vectors are the same at any batch size within a cosine of 1e-5 (measured 1e-7; float32 sums in other orders
+can move a value across a rounding step).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...core.errors import InputError, ModelError
+from ...core.rerank import Group, each
+from ...core.trace import Usage
+from ...core.types import Judgement
+from ...hub.folder import Declared, read
+from ...hub.registry import resolve
+from ...vectors import Encoded, Sparse, concat
+from .batching import Text
+from .engine import MAX_TOKENS, Cost, Engine, Output, engine
+from .late import OnnxLateInteraction
+
+LOGIT_TOKENS = 1024
+"""The largest batch of a sparse model whose graph gives logits for every position: [tokens, vocabulary] numbers."""
+
+
+def _distinct(contents: Sequence[Any], prefix: str) -> tuple[list[Text], list[int]]:
+    """The distinct texts, and for each content which one it is."""
+    for i, content in enumerate(contents):
+        if not isinstance(content, str):
+            raise InputError(f"content {i} is {type(content).__name__}, not text: this encoder reads text only")
+    order = {text: i for i, text in enumerate(dict.fromkeys(contents))}
+    return [prefix + text for text in order], [order[c] for c in contents]
+
+
+def _usage(cost: Cost, contents: int) -> Usage:
+    ran = len(cost.tokens)
+    return Usage(ran, int(cost.tokens.sum()), truncated=int(cost.cut.sum()), cached=contents - ran)
+
+
+def _pooled(out: Output, pooling: str) -> NDArray[np.float32]:
+    """One row a text, of states [rows, length, width] or of what the graph has pooled already."""
+    if out.values.ndim == 2:
+        return out.values
+    if pooling == "cls":
+        return out.values[:, 0]
+    mask = out.mask[..., None].astype(np.float32)
+    return np.asarray((out.values * mask).sum(1) / np.maximum(mask.sum(1), 1.0), dtype=np.float32)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class OnnxEncoder:
+    """A dense encoder: float32 [n, dim]. Raises InputError where a content is not text.
+
+    >>> from anyrank.backends.onnx.models import load
+    >>> load("minilm").encode(["a small dog", "a puppy", "stock prices"]).vectors.shape
+    (3, 384)
+    """
+
+    name: str
+    declared: Declared
+    engine: Engine
+
+    def encode(self, contents: Sequence[Any], *, query: bool = False) -> Encoded:
+        prefix = self.declared.query_prefix if query else self.declared.document_prefix
+        texts, place = _distinct(contents, prefix)
+        cost, outputs = self.engine.run(texts or [""])  # no texts: one run says the width
+        rows: NDArray[np.float32] | None = None
+        for out in outputs:
+            part = _pooled(out, self.declared.pooling)
+            if rows is None:
+                rows = np.empty((max(len(texts), 1), part.shape[1]), dtype=np.float32)
+            if self.declared.normalise:
+                part = part / np.maximum(np.linalg.norm(part, axis=1, keepdims=True), 1e-12)
+            rows[out.places] = part
+        assert rows is not None
+        return Encoded(rows[place], _usage(cost, len(contents)) if texts else Usage())
+
+    def late(self) -> OnnxLateInteraction:
+        """The same model as a judge by late interaction. Raises InputError where its graph has no output "tokens"."""
+        if "tokens" not in [o.name for o in self.engine.session.get_outputs()]:
+            raise InputError(f"{self.name} gives one vector a text, and no states of tokens for late interaction")
+        return OnnxLateInteraction(self.name, self.declared, replace(self.engine, output="tokens"))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class OnnxSparseEncoder:
+    """A learned sparse encoder (SPLADE, arXiv 2107.05720): log(1 + relu(max over positions of the logit)) a term.
+
+    ``terms`` keeps at most so many of the heaviest terms a text; weights at or below ``threshold`` are dropped.
+    Raises InputError where a content is not text.
+    """
+
+    name: str
+    declared: Declared
+    engine: Engine
+    threshold: float = 0.0
+    terms: int | None = None
+
+    def encode(self, contents: Sequence[Any], *, query: bool = False) -> Encoded:
+        prefix = self.declared.query_prefix if query else self.declared.document_prefix
+        texts, place = _distinct(contents, prefix)
+        cost, outputs = self.engine.run(texts or [""])
+        parts, places = [], []
+        for out in outputs:
+            parts.append(_sparse(_weights(out), self.threshold, self.terms))
+            places.append(out.places)
+        back = np.argsort(np.concatenate(places))
+        rows = concat(parts)
+        assert isinstance(rows, Sparse)
+        return Encoded(rows.take([int(back[i]) for i in place]), _usage(cost, len(contents)) if texts else Usage())
+
+
+def _weights(out: Output) -> NDArray[np.float32]:
+    """Term weights [rows, vocabulary], of the graph itself or of its logits [rows, length, vocabulary]."""
+    if out.values.ndim == 2:
+        return out.values
+    logits = np.where(out.mask[..., None] > 0, out.values, np.float32(0)).max(axis=1)
+    return np.asarray(np.log1p(np.maximum(logits, 0)), dtype=np.float32)
+
+
+def _sparse(weights: NDArray[np.float32], threshold: float, terms: int | None) -> Sparse:
+    """Rows of the weights above ``threshold``, the heaviest ``terms`` of each."""
+    if terms is not None and terms < weights.shape[1]:
+        floor = np.partition(weights, -terms, axis=1)[:, -terms, None]
+        weights = np.where(weights >= floor, weights, np.float32(0))
+    rows, columns = np.nonzero(weights > max(threshold, 0.0))
+    indptr = np.searchsorted(rows, np.arange(len(weights) + 1)).astype(np.int64)
+    return Sparse(indptr, columns.astype(np.int32), weights[rows, columns], weights.shape[1])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class OnnxCrossEncoder:
+    """A judge that reads query and candidate together and scores each pair alone.
+
+    One logit is the score itself, of two the second less the first; a declared sigmoid makes it 0 … 1.
+    Raises InputError where a query or a candidate is not text.
+    """
+
+    name: str
+    declared: Declared
+    engine: Engine
+
+    def __call__(self, groups: Sequence[Group]) -> list[Judgement]:
+        pairs = []
+        for query, candidate in each(groups):
+            for what, content in ((f"query {query.id!r}", query.content), (f"{candidate.id!r}", candidate.content)):
+                if not isinstance(content, str):
+                    raise InputError(f"{what} holds {type(content).__name__}, not text: a cross-encoder reads text")
+            pairs.append((str(query.content), str(candidate.content)))
+        order = {pair: i for i, pair in enumerate(dict.fromkeys(pairs))}
+        cost, outputs = self.engine.run(list(order))
+        scores = np.empty(len(order), dtype=np.float64)
+        for out in outputs:
+            scores[out.places] = self._score(out.values)
+        judgements, said, seen = [], iter(order[p] for p in pairs), set[int]()
+        for _, members in groups:
+            mine = [next(said) for _ in members]
+            new = list(dict.fromkeys(i for i in mine if i not in seen))
+            seen.update(new)
+            tokens, cut = int(cost.tokens[new].sum()), int(cost.cut[new].sum())
+            usage = Usage(len(new), tokens, truncated=cut, cached=len(mine) - len(new))
+            judgements.append(Judgement(scores[mine].tolist(), usage))
+        return judgements
+
+    def _score(self, logits: NDArray[np.float32]) -> NDArray[np.float64]:
+        values = np.asarray(logits, dtype=np.float64).reshape(len(logits), -1)
+        if values.shape[1] > 2:
+            raise ModelError(f"{self.declared.onnx}: {values.shape[1]} logits a pair, expected 1 or 2")
+        score = values[:, -1] - (values[:, 0] if values.shape[1] == 2 else 0.0)
+        return 1 / (1 + np.exp(-score)) if self.declared.activation == "sigmoid" else score
+
+
+def load(
+    name: str | Path,
+    *,
+    max_length: int | None = None,
+    max_tokens: int = MAX_TOKENS,
+    threads: int | None = None,
+    **options: Any,
+) -> OnnxEncoder | OnnxSparseEncoder | OnnxCrossEncoder | OnnxLateInteraction:
+    """The model of a name in the table, a hub id or a local folder, of the kind that its folder declares.
+
+    ``max_length`` cuts texts shorter than the model does; ``max_tokens`` bounds a batch (rows x padded length);
+    ``threads`` defaults to all processors. A sparse model also takes ``terms`` and ``threshold``.
+    """
+    declared = read(resolve(name))
+    ready = engine(declared, threads, max_tokens, max_length)
+    if declared.kind == "sparse":
+        shape = next(o.shape for o in ready.session.get_outputs() if o.name == ready.output)
+        if shape is not None and len(shape) == 3:
+            ready = engine(declared, threads, min(max_tokens, LOGIT_TOKENS), max_length)
+        return OnnxSparseEncoder(str(name), declared, ready, **options)
+    if options:
+        raise InputError(f"a {declared.kind} model takes no {', '.join(options)}")
+    kinds: dict[str, Any] = {"dense": OnnxEncoder, "late": OnnxLateInteraction, "cross": OnnxCrossEncoder}
+    found: OnnxEncoder | OnnxCrossEncoder | OnnxLateInteraction = kinds[declared.kind](str(name), declared, ready)
+    return found

@@ -1,0 +1,39 @@
+"""Limits: how much time, how many calls and how many tokens the work on a query may take."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+from .errors import InputError
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """One way for a request, a command and a test to bound the cost of a ranking.
+
+    ``deadline`` is a moment of ``time.monotonic()`` (see `within`), ``max_calls`` and ``max_tokens`` are a query's, for
+    all stages of a pipeline together. A stage that meets a limit ends early with a valid ranking, and its step in the
+    trace says which one. None is no limit.
+
+    >>> Limits(max_calls=20).max_calls
+    20
+    """
+
+    deadline: float | None = None
+    max_calls: int | None = None
+    max_tokens: int | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("max_calls", "max_tokens"):
+            if (value := getattr(self, name)) is not None and not value > 0:
+                raise InputError(f"{name}={value}: must be more than 0, or None for no limit")
+
+    @classmethod
+    def within(
+        cls, seconds: float | None = None, *, max_calls: int | None = None, max_tokens: int | None = None
+    ) -> Limits:
+        """Limits with a deadline so many seconds from now."""
+        if seconds is not None and not seconds > 0:
+            raise InputError(f"seconds={seconds}: must be more than 0, or None for no limit")
+        return cls(None if seconds is None else time.monotonic() + seconds, max_calls, max_tokens)

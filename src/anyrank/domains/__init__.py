@@ -1,0 +1,1 @@
+"""Rankings of things other than documents; no domain imports another."""

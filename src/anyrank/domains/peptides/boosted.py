@@ -1,0 +1,121 @@
+"""Gradient-boosted trees over the feature table (LightGBM): a learned baseline, and the file it is kept in."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ...core.errors import InputError, MissingExtra
+from ...core.rerank import Group
+from ...core.types import Judgement, Ranking
+from ...io.files import atomic
+from .features import features, names
+from .matching import NARROW, Tolerance
+from .peptide import Peptide
+
+SETTINGS: Mapping[str, Any] = {
+    "objective": "binary", "learning_rate": 0.05, "num_leaves": 7, "min_data_in_leaf": 5, "feature_fraction": 0.5,
+    "bagging_fraction": 0.8, "bagging_freq": 1, "lambda_l2": 1.0, "num_threads": 1, "verbosity": -1,
+    "deterministic": True,
+}  # fmt: skip
+"""Small trees for small data; chosen beforehand, not tuned."""
+KIND = "anyrank peptide trees"
+
+
+@dataclass(frozen=True)
+class Boosted:
+    """A judge: the log-odds that a candidate is the right peptide, by trees over `features.features`. ``engines`` are
+    those whose scores the trees look at; candidates of others are judged by the spectrum. ``facts`` say what the trees
+    were trained on; they are kept with them."""
+
+    booster: Any = field(repr=False)
+    engines: tuple[str, ...]
+    tolerance: Tolerance = Tolerance()
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def fit(
+        cls,
+        rankings: Sequence[Ranking],
+        truths: Sequence[Peptide],
+        engines: Sequence[str],
+        *,
+        rounds: int = 100,
+        seed: int = 0,
+        tolerance: Tolerance = NARROW,
+        settings: Mapping[str, Any] = SETTINGS,
+    ) -> Boosted:
+        """Trees that tell the true peptides from the others. Raises InputError where all candidates are of one kind."""
+        lightgbm = _lightgbm()
+        tables = [features(r.query, r.candidates, engines, tolerance) for r in rankings]
+        right = np.array([c.id == t.key for r, t in zip(rankings, truths, strict=True) for c in r], dtype=float)
+        if not 0 < right.sum() < len(right):
+            raise InputError(f"{int(right.sum())} right of {len(right)} candidates: both kinds are needed to learn")
+        data = lightgbm.Dataset(np.concatenate(tables), right, params={"verbosity": -1})
+        booster = lightgbm.train({**settings, "seed": seed}, data, rounds)
+        facts = {"spectra": len(rankings), "candidates": len(right), "right": int(right.sum()), "trees": rounds}
+        return cls(booster, tuple(engines), tolerance, facts)
+
+    @property
+    def weights(self) -> dict[str, float]:
+        """The share of the trees' whole gain that each feature has, highest first; features never used are left out."""
+        gain = self.booster.feature_importance("gain")
+        found = {n: float(g) / max(float(gain.sum()), 1e-12) for n, g in zip(names(self.engines), gain) if g > 0}
+        return dict(sorted(found.items(), key=lambda pair: -pair[1]))
+
+    def save(self, path: str | PathLike[str]) -> None:
+        """One JSON file: the engines, the fragment tolerance, the features' names, the facts and LightGBM's own text.
+        Raises InputError where it can't be written."""
+        record = {
+            "kind": KIND, "engines": self.engines, "tolerance": asdict(self.tolerance),
+            "features": names(self.engines), "facts": dict(self.facts), "booster": self.booster.model_to_string(),
+        }  # fmt: skip
+        with atomic(path) as f:
+            json.dump(record, f, indent=1)
+            f.write("\n")
+
+    @classmethod
+    def load(cls, path: str | PathLike[str], engines: Sequence[str]) -> Boosted:
+        """Saved trees, with the fragment tolerance they were trained with. Raises InputError where the file is none of
+        `save`, was made with other features than these, or knows an engine that is not among ``engines``."""
+        lightgbm = _lightgbm()
+        try:
+            record = json.loads(Path(path).read_text("utf-8"))
+        except OSError as error:
+            raise InputError(f"can't be read: {error.strerror}", path=path) from None
+        except ValueError:
+            record = None
+        if not isinstance(record, dict) or record.get("kind") != KIND:
+            raise InputError("no file of 'anyrank peptides train --kind lightgbm'", path=path)
+        known = tuple(record["engines"])
+        if missing := [e for e in known if e not in engines]:
+            raise InputError(
+                f"the trees were trained with the scores of the engine {missing[0]!r}, given are {', '.join(engines)}: "
+                f"name its output --engine {missing[0]}=FILE, or train again without it",
+                path=path,
+            )
+        if record["features"] != names(known):
+            raise InputError("made with other features than this version's: train again", path=path)
+        booster = lightgbm.Booster(model_str=record["booster"])
+        return cls(booster, known, Tolerance(**record["tolerance"]), record["facts"])
+
+    def __call__(self, groups: Sequence[Group]) -> list[Judgement]:
+        tables = [features(q, members, self.engines, self.tolerance) for q, members in groups]
+        if not tables:
+            return []
+        said = self.booster.predict(np.concatenate(tables), raw_score=True)
+        return [Judgement(part.tolist()) for part in np.split(said, np.cumsum([len(t) for t in tables])[:-1])]
+
+
+def _lightgbm() -> Any:
+    try:
+        import lightgbm
+    except ImportError as error:
+        raise MissingExtra("lightgbm", extra="lightgbm") from error
+    return lightgbm

@@ -1,0 +1,134 @@
+"""Rankers that need no training, as judges over one group: all candidates of a spectrum."""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_right
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from ...core.fusion import RRF, Borda, Fusion
+from ...core.groupings import Plan, best_first
+from ...core.rerank import Group, Rerank
+from ...core.types import Candidate, Judgement, Ranking
+from .distance import pmds
+from .ions import ppm
+from .matching import Match, Tolerance, hyperscore, match
+from .peptide import Peptide
+from .spectrum import Spectrum
+
+
+@dataclass(frozen=True)
+class Whole:
+    """All candidates as one group, whose scores become the ranking's: what a judge that compares them needs."""
+
+    def __call__(self, n: int) -> Plan:
+        (scores,) = yield [list(range(n))]
+        return {i: scores[i] for i in best_first(scores)}
+
+
+def reranker(judge: Callable[[Sequence[Group]], Sequence[Judgement]], name: str) -> Rerank:
+    """A judge of whole groups as a stage, named ``name`` in traces."""
+    return Rerank(judge, Whole(), name=name)
+
+
+@dataclass(frozen=True)
+class EngineScore:
+    """One engine's own score; what it didn't propose comes last."""
+
+    engine: str
+
+    def __call__(self, groups: Sequence[Group]) -> list[Judgement]:
+        return [Judgement([float(_scores(c).get(self.engine, -math.inf)) for c in members]) for _, members in groups]
+
+
+@dataclass(frozen=True)
+class Vote:
+    """The engines' lists fused: ``RRF()``, ``Borda()`` or ``Combine()`` of core.fusion, over their ranks or scores
+    within the group. Borda's points are told over the most there are, since these grow with the group."""
+
+    engines: tuple[str, ...]
+    fusion: Fusion = RRF()
+
+    def __call__(self, groups: Sequence[Group]) -> list[Judgement]:
+        return [Judgement(self._fused(members)) for _, members in groups]
+
+    def _fused(self, members: Sequence[Candidate]) -> list[float]:
+        runs = []
+        for engine in self.engines:
+            ranked = sorted((c for c in members if engine in _scores(c)), key=lambda c: c.meta["ranks"][engine])
+            runs.append({c.id: float(_scores(c)[engine]) for c in ranked})
+        fused = self.fusion([r for r in runs if r], [1.0] * sum(map(bool, runs)))
+        most = len(fused) * len(runs) if isinstance(self.fusion, Borda) else 1
+        return [fused[c.id] / most if c.id in fused else -math.inf for c in members]
+
+
+@dataclass(frozen=True)
+class ScoreSum:
+    """The sum over engines of the score's percentile among all scores of that engine in this run; an engine that didn't
+    propose a candidate adds 0. Comparable between spectra, and between engines with different scales."""
+
+    engines: tuple[str, ...]
+    levels: tuple[tuple[float, ...], ...]
+
+    @classmethod
+    def of(cls, rankings: Sequence[Ranking], engines: Sequence[str]) -> ScoreSum:
+        """The percentiles from the rankings that are to be ranked; no truth is looked at."""
+        every = {e: sorted(float(_scores(c)[e]) for r in rankings for c in r if e in _scores(c)) for e in engines}
+        return cls(tuple(engines), tuple(tuple(every[e]) for e in engines))
+
+    def __call__(self, groups: Sequence[Group]) -> list[Judgement]:
+        return [Judgement([self._sum(c) for c in members]) for _, members in groups]
+
+    def _sum(self, c: Candidate) -> float:
+        said = _scores(c)
+        pairs = zip(self.engines, self.levels)
+        return math.fsum(bisect_right(level, said[e]) / len(level) for e, level in pairs if e in said)
+
+
+@dataclass(frozen=True)
+class MassError:
+    """The candidate's precursor error in ppm, the least of the isotopes', negated."""
+
+    isotopes: tuple[int, ...] = (0, 1)
+
+    def __call__(self, groups: Sequence[Group]) -> list[Judgement]:
+        return [
+            Judgement([-abs(ppm(c.content, q.content.precursor_mz, q.content.charge, self.isotopes)) for c in members])
+            for q, members in groups
+        ]
+
+
+@dataclass(frozen=True)
+class Consensus:
+    """The mean mass distance (PMD) from the other candidates, negated; the spectrum isn't looked at."""
+
+    def __call__(self, groups: Sequence[Group]) -> list[Judgement]:
+        return [Judgement(self._central([c.content for c in members])) for _, members in groups]
+
+    @staticmethod
+    def _central(peptides: Sequence[Peptide]) -> list[float]:
+        out: list[float] = (-pmds(peptides).sum(axis=1) / max(len(peptides) - 1, 1)).tolist()
+        return out
+
+
+@dataclass(frozen=True)
+class SpectrumMatch:
+    """A score of the spectrum's match with a candidate's ions: `matching.hyperscore`, `cosine`, `explained` or
+    `coverage`, on the ``peaks`` highest peaks."""
+
+    score: Callable[[Spectrum, Match], float] = hyperscore
+    tolerance: Tolerance = Tolerance()
+    peaks: int = 300
+
+    def __call__(self, groups: Sequence[Group]) -> list[Judgement]:
+        out = []
+        for query, members in groups:
+            spectrum = query.content.prepared(peaks=self.peaks)
+            found = (match(spectrum, c.content, self.tolerance) for c in members)
+            out.append(Judgement([self.score(spectrum, f) for f in found]))
+        return out
+
+
+def _scores(c: Candidate) -> dict[str, float]:
+    return c.meta.get("scores", {})  # type: ignore[no-any-return]

@@ -1,0 +1,79 @@
+"""The table of methods that ``anyrank peptides`` offers: a line each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from ...core.errors import InputError, MissingExtra
+from ...core.fusion import RRF, Borda
+from ...core.rerank import Judge
+from ...core.stage import Stage
+from ...core.types import Ranking
+from .judges import Consensus, EngineScore, MassError, ScoreSum, SpectrumMatch, Vote, reranker
+from .matching import Tolerance, cosine, coverage, explained, hyperscore
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """What a method may need to know: the engines, all rankings that are to be ranked (for how their scores are
+    spread, never their truth), the fragment tolerance, and a model's file or folder."""
+
+    engines: tuple[str, ...]
+    rankings: Sequence[Ranking] = ()
+    tolerance: Tolerance = Tolerance()
+    model: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """A way to rank: what it is, how its judge is made, and whether that takes a trained model."""
+
+    about: str
+    make: Callable[[Setting], Judge]
+    learned: bool = False
+
+
+def _boosted(s: Setting) -> Judge:
+    from .boosted import Boosted
+
+    if s.model is None:
+        raise InputError("the method lightgbm needs trained trees: --model FILE (see 'anyrank peptides train')")
+    return Boosted.load(s.model, s.engines)
+
+
+def _ranknovo(s: Setting) -> Judge:
+    try:
+        from .neural import RankNovo
+    except ImportError as error:
+        raise MissingExtra(error.name or "torch", extra="torch") from error
+    if s.model is None:
+        raise InputError("the method ranknovo needs a trained model: --model FOLDER (see 'anyrank peptides train')")
+    return RankNovo.load(s.model)
+
+
+METHODS: dict[str, Method] = {
+    "hyperscore": Method("b! · y! · matched intensity", lambda s: SpectrumMatch(hyperscore, s.tolerance)),
+    "cosine": Method("cosine with the theoretical ions", lambda s: SpectrumMatch(cosine, s.tolerance)),
+    "explained": Method("matched fraction of the intensity", lambda s: SpectrumMatch(explained, s.tolerance)),
+    "coverage": Method("fraction of bonds seen broken", lambda s: SpectrumMatch(coverage, s.tolerance)),
+    "mass": Method("least precursor error in ppm", lambda s: MassError()),
+    "consensus": Method("least mean mass distance from the other candidates", lambda s: Consensus()),
+    "rrf": Method("reciprocal ranks of the engines, summed", lambda s: Vote(s.engines, RRF())),
+    "borda": Method("Borda count of the engines' ranks", lambda s: Vote(s.engines, Borda())),
+    "sum": Method("the engines' scores as percentiles, summed", lambda s: ScoreSum.of(s.rankings, s.engines)),
+    "lightgbm": Method("boosted trees over all of these (--model)", _boosted, learned=True),
+    "ranknovo": Method("a transformer over all candidates and the spectrum (--model)", _ranknovo, learned=True),
+}
+
+
+def stage(name: str, setting: Setting) -> Stage:
+    """The reranker of a method, or of one engine's own scores, ``engine:NAME``. Raises InputError on unknown names."""
+    if name.startswith("engine:"):
+        engine = name.removeprefix("engine:")
+        if engine not in setting.engines:
+            raise InputError(f"no engine {engine!r}: given are {', '.join(setting.engines)}")
+        return reranker(EngineScore(engine), name)
+    if name not in METHODS:
+        raise InputError(f"no method {name!r}: choose one of {', '.join(METHODS)}, or engine:NAME")
+    return reranker(METHODS[name].make(setting), name)

@@ -1,0 +1,98 @@
+"""A tandem mass spectrum and its preparation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...core.errors import InputError
+from .peptide import Peptide
+from .residues import PROTON
+
+Floats = NDArray[np.float64]
+Bad = list[InputError]
+"""What a reader could not use, each with its file and line."""
+
+
+def refuse(bad: Bad | None, error: InputError) -> None:
+    """Keep an error for later, or raise it where nobody collects them."""
+    if bad is None:
+        raise error
+    bad.append(error)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Spectrum:
+    """Peaks (``mz`` rising, ``intensity`` beside it), the precursor's m/z and charge, and where it came from:
+    ``title`` (of an mzML file: the native id), ``index`` (its place in the file from 0), ``scan`` number, retention
+    time ``rt`` in seconds, ``line`` where it begins. ``peptide`` is its annotation, where it has one.
+
+    Raises InputError where peaks or precursor are not numbers that a spectrum can have.
+    """
+
+    mz: Floats
+    intensity: Floats
+    precursor_mz: float
+    charge: int
+    title: str = ""
+    index: int = 0
+    scan: str = ""
+    rt: float | None = None
+    peptide: Peptide | None = None
+    line: int | None = None
+
+    def __post_init__(self) -> None:
+        if len(self.mz) != len(self.intensity):
+            raise InputError(f"{len(self.mz)} m/z values for {len(self.intensity)} intensities")
+        if not (np.isfinite(self.precursor_mz) and self.precursor_mz > 0):
+            raise InputError(f"a precursor of m/z {self.precursor_mz}")
+        if self.charge < 1:
+            raise InputError(f"a precursor charge of {self.charge}: only positive ions are known here")
+        for what, values in (("m/z", self.mz), ("intensity", self.intensity)):
+            if len(values) and not (np.isfinite(values).all() and values.min() >= 0):
+                raise InputError(f"a peak whose {what} is negative or not a number")
+
+    def __len__(self) -> int:
+        return len(self.mz)
+
+    @property
+    def name(self) -> str:
+        """The title; of a spectrum without one, its place in the file."""
+        return self.title or f"index={self.index}"
+
+    @property
+    def mass(self) -> float:
+        """The neutral mass of the precursor in Da."""
+        return (self.precursor_mz - PROTON) * self.charge
+
+    def prepared(
+        self,
+        low: float = 50.5,
+        high: float = 4500.0,
+        peaks: int = 300,
+        precursor: float = 2.0,
+        least: float = 0.0,
+    ) -> Spectrum:
+        """The spectrum as models and scores want it: m/z from ``low`` to ``high``, no peak within ``precursor`` Da of
+        the precursor at any charge up to its own, none below ``least`` of the highest, only the ``peaks`` highest; then
+        the square roots of the intensities over their Euclidean norm. RankNovo's settings are the defaults.
+
+        >>> s = Spectrum(np.array([40., 100., 200., 300.]), np.array([9., 16., 9., 5.]), 300.5, 1)
+        >>> s.prepared().mz.tolist(), s.prepared().intensity.tolist()
+        ([100.0, 200.0], [0.8, 0.6])
+        """
+        keep = (self.mz >= low) & (self.mz <= high)
+        for z in range(1, self.charge + 1):
+            keep &= np.abs(self.mz - (self.mass / z + PROTON)) > precursor
+        keep &= self.intensity > 0
+        if keep.any():
+            keep &= self.intensity >= least * self.intensity[keep].max()
+        chosen = np.flatnonzero(keep)
+        if len(chosen) > peaks:
+            strongest = np.argsort(-self.intensity[chosen], kind="stable")[:peaks]
+            chosen = np.sort(chosen[strongest])
+        root = np.sqrt(self.intensity[chosen])
+        norm = float(np.linalg.norm(root)) or 1.0
+        return replace(self, mz=self.mz[chosen], intensity=root / norm)

@@ -1,0 +1,1 @@
+"""One door to models: the registry of names, model folders, and the hub."""

@@ -1,0 +1,1 @@
+"""Pipelines as text: the parser and the table of names."""

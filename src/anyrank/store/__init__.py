@@ -1,0 +1,1 @@
+"""Documents: their content, fields, presence and filters."""

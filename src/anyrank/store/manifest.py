@@ -1,0 +1,56 @@
+"""The manifest of a collection's folder: format, options and how far its building came."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from ..core.errors import InputError
+from ..disk import whole_file
+
+NAME, FORMAT, KIND = "manifest.json", 1, "anyrank collection"
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """``documents`` and ``rows`` count what was committed while building, ``last`` is the id of the last document."""
+
+    language: str = "english"
+    stop_words: bool = True
+    complete: bool = False
+    documents: int = 0
+    rows: int = 0
+    last: str = ""
+
+    @classmethod
+    def read(cls, folder: Path) -> Manifest:
+        """Raises InputError on a folder that is absent, foreign, damaged, or of a newer format."""
+        path = folder / NAME
+        if not path.is_file():
+            state = "holds no collection (no manifest.json)" if folder.exists() else "does not exist"
+            raise InputError(f"{state}: build one there with `anyrank index`", path=folder)
+        try:
+            values = json.loads(path.read_text("utf-8"))
+            if values["kind"] != KIND:
+                raise ValueError
+            format = int(values["format"])
+        except (ValueError, KeyError, TypeError) as error:
+            raise InputError("this is no manifest of an anyrank collection", path=path) from error
+        if format > FORMAT:
+            raise InputError(f"format {format} is newer than this anyrank reads ({FORMAT}): upgrade anyrank", path=path)
+        lacking = [n for n in cls.__slots__ if n not in values]
+        if lacking:
+            raise InputError(f"lacks {', '.join(lacking)}: build the collection again with overwrite", path=path)
+        return cls(**{n: values[n] for n in cls.__slots__})
+
+    def write(self, folder: Path) -> None:
+        """Atomic and durable."""
+        write_json(folder / NAME, {"kind": KIND, "format": FORMAT, **asdict(self)})
+
+
+def write_json(path: Path, value: Any) -> None:
+    """The value as a JSON file that is either the old one or the whole new one, whenever the machine stops."""
+    with whole_file(path) as file:
+        file.write(json.dumps(value, indent=1).encode())

@@ -1,0 +1,208 @@
+"""Residues, notation, ions and distances against the published table and values computed with RankNovo's own code."""
+
+import inspect
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from anyrank.core.errors import InputError
+from anyrank.domains.peptides.alignment import VOCABULARY, rows
+from anyrank.domains.peptides.distance import UNIT, pmd, pmds, rmd
+from anyrank.domains.peptides.ions import by_ions, fragments, ppm
+from anyrank.domains.peptides.notation import parse
+from anyrank.domains.peptides.peptide import Peptide
+from anyrank.domains.peptides.residues import ISOTOPE, MASSES, N_TERM, PROTON, RESIDUES, WATER
+from anyrank.domains.peptides.spectrum import Spectrum
+
+GOLDEN_PMD = [
+    ("PEPTIDEK", "EPPTIDEK", 1.244164),
+    ("PEPTIDEK", "PEPTIDK", 1.0),
+    ("PEPTIDEK", "GGPTIDEK", 2.178999),
+    ("PEPTIDEK", "NPTIDEK", 1.291687),
+    ("PEPTIDEK", "PEPTLDEK", 0.0),
+    ("M+15.995GC+57.021K", "FGC+57.021K", 0.000642),
+    ("M+15.995GC+57.021K", "+42.011AMK", 2.836302),
+    ("M+15.995GC+57.021K", "-17.027QK", 3.061693),
+]
+GOLDEN_RMD = [
+    ("PEPTIDEK", "EPPTIDEK", [0.622082, 0, 0, 0, 0, 0, 0, 0]),
+    ("PEPTIDEK", "PEPTIDK", [0, 0, 0, 0, 0, 0, -0.018428]),
+    ("PEPTIDEK", "PEPTLDEK", [0] * 8),
+    (
+        "PEPTIDEK",
+        "GGPTIDEK",
+        [-0.778459, 0.330395, -0.291687, -0.214001, 0.020061, 0.057843, 0.330395, 0.311967],
+    ),
+    ("M+15.995GC+57.021K", "FGC+57.021K", [0.000642] * 4),
+]
+
+tokens = st.sampled_from(sorted(RESIDUES))
+peptides = st.builds(
+    lambda front, rest: Peptide((*([front] if front else []), *rest)),
+    st.sampled_from(["", *N_TERM]),
+    st.lists(tokens, min_size=1, max_size=14),
+)
+
+
+@pytest.mark.parametrize(("target", "candidate", "value"), GOLDEN_PMD)
+def test_pmd_is_the_published_one(target, candidate, value):
+    assert pmd([parse(candidate)], parse(target))[0] == pytest.approx(value, abs=6e-7)
+
+
+@pytest.mark.parametrize(("target", "candidate", "values"), GOLDEN_RMD)
+def test_rmd_is_the_published_one(target, candidate, values):
+    assert rmd(parse(candidate), parse(target)) == pytest.approx(values, abs=6e-7)
+
+
+def slow_pmd(a, b):
+    table = np.zeros((len(a) + 1, len(b) + 1))
+    table[:, 0], table[0] = range(len(a) + 1), range(len(b) + 1)
+    for i in range(1, len(a) + 1):
+        for j in range(1, len(b) + 1):
+            pair = table[i - 1, j - 1] + abs(a[i - 1] - b[j - 1]) / UNIT
+            table[i, j] = min(pair, table[i - 1, j] + 1, table[i, j - 1] + 1)
+    return table[-1, -1]
+
+
+@given(st.lists(st.tuples(peptides, peptides), min_size=1, max_size=5))
+def test_pmd_of_many_is_that_of_each(pairs):
+    ours = pmd([a for a, _ in pairs], [b for _, b in pairs])
+    assert ours == pytest.approx([slow_pmd(a.masses, b.masses) for a, b in pairs], abs=1e-9)
+    assert pmd([b for _, b in pairs], [a for a, _ in pairs]) == pytest.approx(ours, abs=1e-9)
+
+
+@given(st.lists(peptides, max_size=5))
+def test_pmd_of_all_pairs_is_that_of_each(some):
+    expected = [[pmd([a], b)[0] for b in some] for a in some]
+    assert pmds(some) == pytest.approx(np.array(expected).reshape(len(some), len(some)), abs=1e-9)
+
+
+def test_pmd_needs_a_target_each():
+    assert len(pmd([], [])) == 0
+    with pytest.raises(InputError, match="1 candidates for 2 targets"):
+        pmd([parse("PEK")], [parse("PEK")] * 2)
+
+
+@given(peptides)
+def test_a_peptide_is_its_own_target_and_reads_back(peptide):
+    assert pmd([peptide], peptide)[0] == 0
+    assert not rmd(peptide, peptide).any()
+    assert parse(str(peptide)) == parse(peptide.proforma) == peptide
+    assert parse(peptide.key).key == peptide.key
+
+
+PUBLISHED = """
+G 57.021464 A 71.037114 S 87.032028 P 97.052764 V 99.068414 T 101.047670 C+57.021 160.030649 L 113.084064 I 113.084064
+N 114.042927 D 115.026943 Q 128.058578 K 128.094963 E 129.042593 M 131.040485 H 137.058912 F 147.068414 R 156.101111
+Y 163.063329 W 186.079313 M+15.995 147.0354 N+0.984 115.026943 Q+0.984 129.042594
++42.011 42.010565 +43.006 43.005814 -17.027 -17.026549 +43.006-17.027 25.980265
+"""
+
+
+def test_the_table_is_the_published_one():
+    said = PUBLISHED.split()
+    assert {t: float(m) for t, m in zip(said[::2], said[1::2])} == MASSES
+    assert (len(RESIDUES), len(N_TERM)) == (23, 4)
+    assert pytest.approx(2 * 1.007825035 + 15.99491463, abs=1e-12) == WATER
+    assert PROTON == 1.00727646688
+
+
+def test_the_mass_of_a_precursor_is_the_published_one():
+    s = Spectrum(np.zeros(0), np.zeros(0), 500.25, 2)
+    assert s.mass == pytest.approx((500.25 - 1.007276) * 2, abs=1e-5)
+    assert parse("PEPTIDEK").mz(2) == pytest.approx(parse("PEPTIDEK").mass / 2 + PROTON)
+
+
+def test_spectra_are_prepared_as_published():
+    given = {k: p.default for k, p in inspect.signature(Spectrum.prepared).parameters.items() if k != "self"}
+    assert given == {"low": 50.5, "high": 4500.0, "peaks": 300, "precursor": 2.0, "least": 0.0}
+
+
+@pytest.mark.parametrize(
+    "spelling",
+    [
+        "+42.011AC+57.021M+15.995N+0.984IK",
+        "[Acetyl]-AC[Carbamidomethyl]M[Oxidation]N[Deamidated]IK/2",
+        "[UNIMOD:1]-AC[UNIMOD:4]M[UNIMOD:35]N[UNIMOD:7]IK",
+        "[U:1]-AC[U:Carbamidomethyl]M[+15.9949]N[+0.984016]IK",
+        "(+42.01)AC(+57.02)M(+15.99)N(+.98)IK",
+        "A[42.0106]C[57.0215]M[15.9949]N[0.9840]IK",
+        "K.A[42.0106]C[57.0215]M[15.9949]N[0.9840]IK.G",
+        "_.[UNIMOD:1]AC[UNIMOD:4]M[UNIMOD:35]N[UNIMOD:7]IK._",
+        "['+42.011', 'A', 'C+57.021', 'M+15.995', 'N+0.984', 'I', 'K']",
+        "(Acetylation),A,C(Carbamidomethylation),M(Oxidation),N(Deamidation),I,K",
+    ],
+)
+def test_spellings_of_one_peptide(spelling):
+    assert parse(spelling).tokens == ("+42.011", "A", "C+57.021", "M+15.995", "N+0.984", "I", "K")
+
+
+def test_two_modifications_of_the_n_terminus_are_one():
+    assert (
+        parse("+43.006-17.027QK").tokens == parse("[Carbamyl][Ammonia-loss]-QK").tokens == ("+43.006-17.027", "Q", "K")
+    )
+    assert parse("A,Cmod,Nmod,K").tokens == ("A", "C+57.021", "N+0.984", "K")
+
+
+@pytest.mark.parametrize(
+    ("spelling", "named"),
+    [
+        ("PEPTUDE", r"run.csv:3: unknown residue 'U' \(place 5"),
+        ("PEPS[Phospho]K", r"run.csv:3: unknown modification 'Phospho'"),
+        ("PEPS[79.966]K", r"run.csv:3: unknown residue 'S\+79.97'"),
+        ("AC K", r"run.csv:3: unknown residue 'C'.*fixed="),
+        ("[Oxidation]-PEK", r"unknown N-terminal modification of \+15.9949"),
+        ("PEK-[Amidated]", r"C-terminal"),
+        ("", r"without residues"),
+        ("PE*K", r"'\*K' is no residue"),
+    ],
+)
+def test_what_can_not_be_read_is_named(spelling, named):
+    with pytest.raises(InputError, match=named) as error:
+        parse(spelling, path="run.csv", line=3)
+    assert error.value.line == 3
+
+
+def test_the_vocabulary_is_the_published_one():
+    assert VOCABULARY[:8] == ("<cls>", "<pad>", "<eos>", "<unk>", "G", "A", "S", "P")
+    assert (VOCABULARY.index("W"), VOCABULARY.index("0"), VOCABULARY.index("-")) == (22, 23, 32)
+    assert (len(VOCABULARY), VOCABULARY[-1]) == (41, "<mask>")
+    numbers, masses = rows([parse("+43.006-17.027QK"), parse("N[Deamidated]")])
+    assert [[VOCABULARY[i] for i in row] for row in numbers] == [["<cls>", "5", "Q", "K"], ["<cls>", "2", "-", "-"]]
+    assert masses[0] == pytest.approx(np.cumsum([0, 25.980265, 128.058578, 128.094963]))
+
+
+@given(st.text("ACDEKMNPQ[]()+-.,0123456789UNIMOD:'\" _/n", max_size=25))
+def test_any_text_is_a_peptide_or_an_error_of_ours(text):
+    try:
+        peptide = parse(text)
+    except InputError:
+        return
+    assert parse(peptide.proforma) == peptide
+
+
+def test_fixed_modifications():
+    assert parse("EGPC", fixed={"C": "C+57.021"}).tokens[-1] == "C+57.021"
+    assert parse("C[42.0106]K", fixed={"C": "C+57.021"}).tokens == ("+42.011", "C+57.021", "K")
+
+
+def test_tokens_that_do_not_belong():
+    for wrong in (("A", "+42.011"), ("+42.011",), ("B",), ()):
+        with pytest.raises(InputError):
+            Peptide(wrong)
+
+
+@given(peptides, st.integers(1, 4))
+def test_ions_make_up_the_peptide(peptide, charge):
+    b, y = fragments(peptide, charge)
+    assert len(b) == len(y) == len(peptide) - 1
+    assert (b + y[::-1]) * charge - 2 * charge * PROTON == pytest.approx(np.full(len(b), peptide.mass))
+    assert len(by_ions(peptide, charge)) == 2 * (len(peptide) - 1) * max(1, charge - 1)
+
+
+@given(peptides, st.integers(1, 4), st.sampled_from([0, 1, 2]))
+def test_precursor_error_finds_the_isotope(peptide, charge, isotope):
+    mz = peptide.mz(charge) + isotope * ISOTOPE / charge
+    assert ppm(peptide, mz * (1 + 5e-6), charge, (0, 1, 2)) == pytest.approx(5, abs=0.2)

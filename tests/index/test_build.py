@@ -1,0 +1,152 @@
+"""Building: refusals, bounded batches, and kills at any moment."""
+
+import json
+import random
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from anyrank.core.errors import InputError
+from anyrank.core.types import Candidate
+from anyrank.index.build import build
+from anyrank.index.lexical import Lexical
+from anyrank.store.manifest import FORMAT, NAME, Manifest
+
+CHILD = """
+import sys
+from anyrank.core.types import Candidate
+from anyrank.index.build import build
+docs = (Candidate(f"d{i}", f"word{i % 97} text number {i}", meta={"n": i}) for i in range(int(sys.argv[2])))
+build(docs, sys.argv[1], batch=100, on_progress=lambda n: print(n, flush=True))
+"""
+
+
+class Stop(Exception):
+    pass
+
+
+def failing(docs, after):
+    yield from docs[:after]
+    raise Stop
+
+
+def test_progress_counts_committed_documents(tmp_path, make):
+    seen = []
+    build(make(25), tmp_path / "x", batch=10, on_progress=seen.append)
+    assert seen == [10, 20, 25]
+
+
+def test_a_stopped_build_says_how_to_finish_and_goes_on(tmp_path, make):
+    docs, path, seen = make(25), tmp_path / "x", []
+    with pytest.raises(Stop):
+        build(failing(docs, 17), path, batch=5)
+    with pytest.raises(InputError, match=r"stopped after 15 documents: run the same build again"):
+        Lexical.open(path)
+    lexical = build(docs, path, batch=4, on_progress=seen.append)
+    assert seen == [19, 23, 25]
+    assert list(lexical.documents()) == docs
+
+
+def test_an_unfinished_build_wants_the_same_corpus_and_options(tmp_path, make):
+    docs, path = make(25), tmp_path / "x"
+    with pytest.raises(Stop):
+        build(failing(docs, 17), path, batch=5)
+    with pytest.raises(InputError, match="'d14', the last one committed"):
+        build(docs[1:], path)
+    with pytest.raises(InputError, match="'d14', the last one committed"):
+        build(docs[:10], path)
+    with pytest.raises(InputError, match="language='english'"):
+        build(docs, path, language="german")
+    assert len(build(docs[1:], path, overwrite=True)) == 24
+
+
+@pytest.mark.parametrize(("first", "second"), [(3, 4), (3, 24), (0, 11)])
+def test_an_id_that_comes_twice_is_named(tmp_path, make, first, second):
+    docs = make(25)
+    docs[second] = Candidate(docs[first].id, "another")
+    with pytest.raises(InputError, match=repr(docs[first].id)):
+        build(docs, tmp_path / "x", batch=10)
+    assert len(build(make(25), tmp_path / "x", batch=10)) == 25
+
+
+def test_a_complete_index_is_kept_unless_told(tmp_path, make):
+    path = tmp_path / "x"
+    build(make(5), path)
+    with pytest.raises(InputError, match="overwrite=True"):
+        build(make(6), path)
+    assert len(Lexical.open(path)) == 5
+    assert len(build(make(6), path, overwrite=True)) == 6
+
+
+def test_foreign_folders_and_files_are_left_alone(tmp_path, make):
+    (tmp_path / "mine.txt").write_text("x")
+    for path, words in [(tmp_path, "other files"), (tmp_path / "mine.txt", "is a file")]:
+        with pytest.raises(InputError, match=words):
+            build(make(1), path)
+        with pytest.raises(InputError, match="holds no collection"):
+            Lexical.open(path)
+    with pytest.raises(InputError, match="does not exist"):
+        Lexical.open(tmp_path / "nowhere")
+    assert [p.name for p in tmp_path.iterdir()] == ["mine.txt"]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("{", "no manifest"),
+        ("[]", "no manifest"),
+        ('{"kind": "x"}', "no manifest"),
+        ('{"kind": "anyrank collection"}', "no manifest"),
+        ('{"kind": "anyrank collection", "format": 1}', "lacks language"),
+    ],
+)
+def test_a_damaged_manifest_is_named(tmp_path, text, words):
+    (tmp_path / NAME).write_text(text)
+    with pytest.raises(InputError, match=words):
+        Manifest.read(tmp_path)
+
+
+def test_a_newer_format_asks_for_an_upgrade(tmp_path, make):
+    build(make(1), tmp_path / "x")
+    path = tmp_path / "x" / NAME
+    path.write_text(json.dumps({**json.loads(path.read_text()), "format": FORMAT + 1, "new": 1}))
+    with pytest.raises(InputError, match="upgrade anyrank"):
+        Lexical.open(tmp_path / "x")
+
+
+def test_a_missing_engine_folder_is_named(tmp_path, make):
+    build(make(1), tmp_path / "x")
+    (tmp_path / "x" / "lexical" / "meta.json").unlink()
+    with pytest.raises(InputError, match="lexical"):
+        Lexical.open(tmp_path / "x")
+
+
+def test_an_empty_corpus_is_an_empty_index(tmp_path):
+    lexical = build([], tmp_path / "x")
+    assert len(lexical) == 0
+    assert lexical.search(["a word"], 3) == [[]]
+    assert list(lexical.ids()) == []
+    assert lexical.add([Candidate("a", "word")]) == 1
+    assert lexical.search(["word"], 3)[0][0][0] == "a"
+
+
+def test_killed_builds_end_with_exactly_the_corpus(tmp_path):
+    n, path, rng, kills = 4000, tmp_path / "x", random.Random(7), 0
+    for attempt in range(30):
+        child = subprocess.Popen([sys.executable, "-c", CHILD, str(path), str(n)], stdout=subprocess.PIPE, text=True)
+        if attempt < 5:
+            child.stdout.readline()  # it has begun to commit
+            time.sleep(rng.random() * 0.15)
+            child.send_signal(signal.SIGKILL)
+        child.communicate()
+        kills += child.returncode == -signal.SIGKILL
+        if child.returncode == 0:
+            break
+    assert kills >= 3
+    lexical = Lexical.open(path)
+    assert list(lexical.ids()) == [f"d{i}" for i in range(n)]
+    assert [c.meta["n"] for c in lexical.documents()] == list(range(n))
+    assert len(lexical.search(["word13"], n)[0]) == len(range(13, n, 97))

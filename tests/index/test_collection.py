@@ -1,0 +1,201 @@
+"""Collections: vectors stored, searched, changed with their documents, and made again after a stop."""
+
+import logging
+
+import numpy as np
+import pytest
+
+from anyrank.core.errors import InputError
+from anyrank.core.types import Candidate
+from anyrank.index.build import build
+from anyrank.index.collection import Collection
+from anyrank.index.vector_store import VectorStore
+from anyrank.retrieve.stages import BM25
+from anyrank.testing import check_index
+from anyrank.vectors import Encoded, Sparse, concat, dots, take
+
+
+@pytest.fixture
+def collection(tmp_path, make):
+    build(make(100), tmp_path / "x")
+    return Collection.open(tmp_path / "x")
+
+
+def by_hand(bag, docs, text, k):
+    query = bag.encode([text], query=True).vectors
+    scores = dots(query, bag.encode([d.content for d in docs]).vectors)
+    keep = [i for i in np.argsort(-scores, kind="stable") if scores[i] or not bag.sparse]
+    return [(docs[i].id, float(scores[i])) for i in keep][:k]
+
+
+def test_what_only_scores_candidates_makes_no_vectors(collection):
+    with pytest.raises(InputError, match="m scores candidates and makes no vectors"):
+        collection.encode(lambda groups: [], "m")
+    assert collection.encoded == []
+
+
+@pytest.mark.parametrize("shard", [7, 1000])
+def test_search_finds_what_brute_force_finds(collection, bag, shard):
+    done = []
+    usage = collection.encode(bag, "v", shard=shard, on_progress=done.append)
+    assert (usage.calls, done[-1]) == (100, 100)
+    assert collection.encoded == ["v"]
+    texts = ["wing", "lift drag drag heat", "cone of the body", "nothing here"]
+    queries = bag.encode(texts, query=True).vectors
+    docs = list(collection.documents())
+    for one in (collection, Collection.open(collection.path)):
+        for text, hits in zip(texts, one.vectors("v").search(queries, 10)):
+            assert hits == by_hand(bag, docs, text, 10)
+    check_index(collection.vectors("v"), queries, [d.id for d in docs])
+
+
+def test_postings_and_a_scan_agree(collection, bag):
+    bag.sparse = True
+    collection.encode(bag, "v", shard=30)
+    index, queries = collection.vectors("v"), bag.encode(["wing lift", "jet", ""], query=True).vectors
+    turned = index.search(queries, 200)
+    index.inverted = None
+    assert index.search(queries, 200) == turned
+
+
+def test_encoding_goes_on_where_it_stopped(collection, bag):
+    class Stop(Exception):
+        pass
+
+    def stop(done):
+        if done >= 60:
+            raise Stop
+
+    with pytest.raises(Stop):
+        collection.encode(bag, "v", shard=20, on_progress=stop)
+    (collection.path / "vectors" / "v" / ".shard-000004.tmp").mkdir()  # what a kill leaves
+    again = Collection.open(collection.path)
+    assert again.encode(bag, "v", shard=20).calls == 40
+    assert bag.seen == 100
+    assert again.encode(bag, "v").calls == 0
+    assert again.vectors("v").missing() == []
+
+
+def test_changes_reach_every_part(collection, bag, caplog):
+    collection.encode(bag, "v")
+    index, ask = collection.vectors("v"), bag.encode(["zebra"], query=True).vectors
+
+    def found():
+        return [i for i, s in index.search(ask, 200)[0] if s > 0]
+
+    before = found()
+    assert collection.update([Candidate("d3", "zebra zebra zebra"), Candidate("new", "zebra")], {"v": bag}) == 2
+    assert found()[:2] == ["d3", "new"]
+    assert collection.lexical.search(["zebra"], 9)[0][0][0] == "d3"
+    assert collection.delete(["d3"]) == 1
+    assert found()[0] == "new"
+    with caplog.at_level(logging.WARNING):
+        assert collection.add([Candidate("late", "zebra")]) == 1
+    assert "1 documents have no vectors 'v'" in caplog.text
+    assert "late" not in found()
+    collection.encode(bag, "v")
+    assert {"new", "late"} <= set(found())
+    assert len(collection) == 101
+    assert set(before) - {"d3"} <= set(found())
+
+
+def test_stored_vectors_come_back_by_id(collection, bag):
+    collection.encode(bag, "v", shard=9)
+    ids = ["d50", "nobody", "d3", "d99"]
+    places, vectors = collection.vectors("v").vectors(ids)
+    assert places == [0, 2, 3]
+    wanted = bag.encode([d.content for d in collection.get(["d50", "d3", "d99"])]).vectors
+    for i in range(3):
+        assert dots(take(wanted, [i]), vectors).tolist() == dots(take(wanted, [i]), wanted).tolist()
+    assert collection.vectors("v").vectors(["nobody"]) == ([], None)
+
+
+def test_wrong_names_kinds_and_sizes_are_named(collection, bag):
+    with pytest.raises(InputError, match="no vectors 'v'"):
+        collection.vectors("v")
+    with pytest.raises(InputError, match=r"\.\./x"):
+        collection.encode(bag, "../x")
+    with pytest.raises(InputError, match="float8"):
+        collection.encode(bag, "v", dtype="float8")
+    collection.encode(bag, "v")
+    index = collection.vectors("v")
+    other = bag.encode(["x"]).vectors
+    for wrong in (np.ones((1, 3), np.float32), Sparse.of([{0: 1.0}], 3)):
+        with pytest.raises(InputError, match="of 3 dimensions"):
+            index.search(wrong, 5)
+        with pytest.raises(InputError, match="3"):
+            index.store.append([1], wrong)
+    with pytest.raises(InputError, match="k=0"):
+        index.search(other, 0)
+    with pytest.raises(InputError, match="2 documents"):
+        index.store.append([1, 2], other)
+
+
+def test_the_last_vectors_of_a_row_win(tmp_path, bag):
+    one = bag.encode(["wing", "lift", "drag"]).vectors
+    store = VectorStore.create(tmp_path / "v", one, "float32")
+    store.append([2, 0, 1], one)
+    store.append([0], take(one, [0]))
+    got = VectorStore.open(tmp_path / "v").take([1, 0, 2])
+    want = concat([take(one, [2]), take(one, [0]), take(one, [0])])
+    for i in range(3):
+        assert dots(take(want, [i]), got)[i] == dots(take(want, [i]), want)[i]
+
+
+def test_a_commit_killed_after_its_deletes_were_written_can_be_made_again(tmp_path, make):
+    """The engine names a file of deletes by segment and operation, so the same commit again wants the same name."""
+    build(make(50), tmp_path / "x")
+    meta = tmp_path / "x" / "lexical" / "meta.json"
+    before = meta.read_text()
+    changed = [Candidate("d1", "another text")]
+    Collection.open(tmp_path / "x").update(changed)
+    (left,) = meta.parent.glob("*.del")
+    meta.write_text(before)  # as if the kill had come before the commit was noted
+    Collection.open(tmp_path / "x").update(changed)
+    again = Collection.open(tmp_path / "x")
+    assert [d.content for d in again.get(["d1"])] == ["another text"]
+    assert len(again) == 50
+    assert left.name in {p.name for p in meta.parent.glob("*.del")}
+
+
+def test_two_encodings_at_once_do_not_meet(tmp_path):
+    """The second is told so at once; both names may be encoded side by side; a killed one leaves no lock that binds."""
+    collection = build_small(tmp_path)
+    busy = []
+
+    class Slow(Constant):
+        def encode(self, contents, *, query=False):
+            with pytest.raises(InputError, match="another process is encoding its documents with 'v'"):
+                Collection.open(collection.path).encode(Constant(), "v")
+            busy.append(Collection.open(collection.path).encode(Constant(), "w"))
+            return super().encode(contents, query=query)
+
+    (collection.path / "vectors").mkdir()
+    (collection.path / "vectors" / ".v.lock").write_text("left by a killed process")
+    collection.encode(Slow(), "v")
+    assert len(busy) == 1
+    assert collection.encoded == ["v", "w"]
+    assert not list((collection.path / "vectors").glob(".*.lock"))
+    assert len(collection.vectors("v").missing()) == 0
+
+
+class Constant:
+    name = "constant"
+
+    def encode(self, contents, *, query=False):
+        return Encoded(np.ones((len(contents), 2), dtype=np.float32))
+
+
+def build_small(tmp_path):
+    return Collection(tmp_path / "c", build([Candidate(f"d{i}", f"text {i}") for i in range(3)], tmp_path / "c"))
+
+
+def test_a_query_of_stop_words_says_why_it_finds_nothing(tmp_path):
+    stage = BM25(build_small(tmp_path))
+    none, some, signs = stage.run(["to be or not to be", "text or not", "?!"])
+    assert (none.ids, signs.ids, len(some)) == ([], [], 3)
+    assert none.trace[0].notes == signs.trace[0].notes
+    assert "only stop words" in none.trace[0].notes[0]
+    assert some.trace[0].notes == ()
+    kept = BM25(build([Candidate("d", "to be or not to be")], tmp_path / "k", stop_words=False))
+    assert kept("to be").ids == ["d"]

@@ -1,0 +1,115 @@
+"""Pipeline texts: the same stages as Python's operators, and errors that point at the place."""
+
+import contextlib
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from anyrank.core.fusion import RRF, Interleave
+from anyrank.core.stage import Cut, Each, Fuse, Keep, Stage, Then
+from anyrank.core.types import Ranking
+from anyrank.pipeline.parser import Part, PipelineError, Settings, parse
+
+
+def same(r):
+    return r
+
+
+def lookup(settings, n=3):
+    if not isinstance(n, int):
+        raise TypeError("lookup() n is a whole number")
+    return Each(lambda r: Ranking.of(r.query, [f"d{i}" for i in range(n)], [f"d{i}" for i in range(n)]))
+
+
+NAMES = {
+    "bm25": Part("", source=lambda s: A, then=lambda s: A),
+    "splade": Part("", source=lambda s: B, then=lambda s: B),
+    "find": Part("", source=lookup),
+    "keep": Part("", then=lambda s, name: Keep(name)),
+    "rrf": RRF(),
+}
+A, B = Each(same), Each(lambda r: r)
+
+
+def read(text, **kw):
+    return parse(text, Settings(), NAMES, **kw)
+
+
+@pytest.mark.parametrize(
+    ("text", "stage"),
+    [
+        ("bm25", A),
+        ("bm25 % 100", A % 100),
+        ("bm25 % 100 >> splade + bm25", A % 100 >> B + A),
+        ("bm25 + 0.5 * splade", A + 0.5 * B),
+        ("bm25 + splade * 2 + bm25", A + 2 * B + A),
+        ("bm25 | splade", A | B),
+        ("(bm25 + splade) % 10", (A + B) % 10),
+        ('bm25 >> keep("first")', A >> Keep("first")),
+        ("rrf(bm25 % 5, splade)", Fuse((A % 5, B), RRF())),
+        ("  bm25  ", A),
+        ("bm25\n  % 7\u00a0>>\tsplade", A % 7 >> B),
+        ('bm25 >> keep("two  blanks")', A >> Keep("two  blanks")),
+        ("bm25 + -0.5 * splade", A + -0.5 * B),
+        ("bm25 + 0.5 * splade % 3", A + 0.5 * (B % 3)),
+        ("bm25 | splade | bm25", Fuse((A, B, A), Interleave())),
+    ],
+)
+def test_text_and_operators_build_the_same(text, stage):
+    assert read(text) == stage
+
+
+def test_sums_are_one_fusion_of_all_parts():
+    assert read("bm25 + splade + bm25") == Fuse((A, B, A))
+    assert (A % 3 >> Cut(2)) == Then(Then(A, Cut(3)), Cut(2))
+
+
+def test_arguments_reach_the_stage():
+    assert len(read("find(n=7)")("q")) == 7
+    assert len(read("find(2) % 1")("q")) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "said", "under"),
+    [
+        ("bm26 % 10", "did you mean 'bm25'", "bm26"),
+        ("bm25 >> zzz", "known are bm25, find, keep, rrf, splade", "zzz"),
+        ("bm25 % 0", "whole number of at least 1", "0"),
+        ("bm25 % splade", "an argument is a number", "splade"),
+        ("bm25 >> find", "starts a pipeline", "find"),
+        ("keep('x') >> bm25", "follows '>>'", "keep"),
+        ("bm25 - splade", "operators >> + | % *", "bm25 - splade"),
+        ("bm25 >> keep()", "missing 1 required positional argument", "keep()"),
+        ("bm25 + 'x'", "a stage is expected here", "'x'"),
+        ("bm25.batch", "operators >> + | % *", "bm25.batch"),
+        ("__import__('os').system('true')", "operators >> + | % *", "__import__('os').system('true')"),
+        ("find(open('x'))", "an argument is a number", "open('x')"),
+        ("rrf()", "fuses stages", "rrf()"),
+        ("'é' and bm25 >> nope", "operators", "'é' and bm25 >> nope"),
+        ("True * bm25", "a weight is a finite number", "True"),
+        ("1e999 * bm25", "a weight is a finite number", "1e999"),
+        ("", "this is not a pipeline", ""),
+        ("bm25 >>", "this is not a pipeline", ""),
+    ],
+)
+def test_errors_point_at_the_place(text, said, under):
+    with pytest.raises(PipelineError) as caught:
+        read(text)
+    message, line, pointer = str(caught.value).split("\n")
+    assert said in message
+    assert line.strip() == text.strip()
+    if under:
+        assert line[pointer.index("^") : pointer.rindex("^") + 1] == under
+
+
+@given(st.text(max_size=40))
+def test_any_text_is_a_pipeline_or_a_pipeline_error(text):
+    with contextlib.suppress(PipelineError):
+        assert isinstance(read(text), Stage)
+
+
+def test_without_starts_names_continue():
+    with pytest.raises(PipelineError, match="starts a pipeline"):
+        read("find", starts=False)
+    assert read("bm25 + splade", starts=False) == A + B
