@@ -19,7 +19,7 @@ from ..core.trace import Usage
 from ..hub.fingerprint import Fingerprinted
 from .hf.plan import common
 from .hf.sampling import Draft
-from .hf.text import Overflow, Tokens, asks, continued, fitted, render
+from .hf.text import Overflow, Tokens, continued, fitted, option_rows, render
 
 
 @dataclass(frozen=True)
@@ -117,7 +117,7 @@ class LlamaCpp(Fingerprinted):
         asked = [self._tokens(p, o) for p, o in zip(prompts, options, strict=True)]
         values = [[0.0] * len(t.options) for t in asked]
         with self._lock:
-            for ask in sorted(asks(asked), key=lambda a: a.row):  # neighbours share their beginnings
+            for ask in sorted(option_rows(asked), key=lambda a: a.row):  # neighbours share their beginnings
                 logprobs = _log_softmax(self._run(ask.row, ask.keep))
                 for k in ask.options:
                     option = list(asked[ask.owner].options[k])
