@@ -10,7 +10,7 @@ Row = Sequence[int]
 PAYS = 48
 """Tokens that a shared prefix must save: about the cost of one more forward pass."""
 SHARE = 0.25
-"""Share of its rows' tokens that a prefix must save: a cache costs copies and a mask (.07 and .18 lost time, measured)."""
+"""Share of its rows' tokens that a prefix must save: a cache costs copies and a mask (.07, .18 lost time, measured)."""
 
 
 @dataclass(frozen=True, slots=True)
