@@ -15,7 +15,8 @@ MAY = {
     **dict.fromkeys(MIDDLE, CORE),
     "train": CORE | MIDDLE,
     "synth": CORE | MIDDLE,
-    "peptides": CORE | MIDDLE | {"train"},
+    "pages": CORE | {"io", "evaluate"},
+    "peptides": CORE | MIDDLE | {"train", "pages"},
     "testing": CORE,
 }
 LIGHT = set(sys.stdlib_module_names) | {"numpy"}
