@@ -61,6 +61,12 @@ def test_long_curves_are_thinned_from_end_to_end():
     assert "made" not in drawn
 
 
+def test_a_curve_of_one_point_is_a_dot():
+    root = ElementTree.fromstring(curves({"a": [(0.5, 1.0)]}, "label", "x"))
+    assert [(c.get("cx"), c.get("cy")) for c in root.iter("circle")] == [("522", "14")]
+    assert not list(root.iter("path"))
+
+
 def test_curves_beyond_the_colours_are_dashed():
     drawn = curves({f"s{i}": [(0.0, 0.5), (1.0, 0.5)] for i in range(SERIES + 2)}, "label", "x")
     assert drawn.count("stroke-dasharray") == 2

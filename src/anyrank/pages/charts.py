@@ -185,13 +185,16 @@ def curves(series: Mapping[str, Sequence[tuple[float, float]]], label: str, x_la
         marks += [line(left, y(v), right, y(v), "grid"), text(left - 8, y(v) + 4, f"{v:g}", "tick", "end")]
         marks.append(text(x(v), bottom + 18, f"{v:g}", "tick", "middle"))
     for i, (name, points) in enumerate(series.items()):
-        if points:
-            n = min(len(points), MOST_POINTS)
-            shown = (points[j * (len(points) - 1) // max(n - 1, 1)] for j in range(n))
+        n = min(len(points), MOST_POINTS)
+        shown = [points[j * (len(points) - 1) // max(n - 1, 1)] for j in range(n)]
+        if n == 1:  # a line of no length would not be seen
+            dot = element("circle", cx=x(shown[0][0]), cy=y(shown[0][1]), r=4, style=f"fill:{series_colour(i)}")
+            marks.append(element("g", title(name), dot, class_="mark"))
+        elif n:
             path = "M" + " L".join(f"{x(a):.1f} {y(b):.1f}" for a, b in shown)
             dashes = {"stroke_dasharray": "6 3"} if i >= SERIES else {}
-            stroke = element("path", d=path, class_="curve", style=f"stroke:{series_colour(i)}", **dashes)
-            marks.append(element("g", title(name), stroke, class_="mark"))
+            curve = element("path", d=path, class_="curve", style=f"stroke:{series_colour(i)}", **dashes)
+            marks.append(element("g", title(name), curve, class_="mark"))
     marks.append(text((left + right) / 2, bottom + 40, x_label, "note", "middle"))
     return drawing(label, WIDTH, bottom + 50, *marks)
 
