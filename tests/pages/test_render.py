@@ -8,13 +8,13 @@ from jinja2 import UndefinedError
 from markupsafe import Markup
 
 from anyrank.pages import render, write_page
-from anyrank.pages.render import _environment
+from anyrank.pages.render import environment
 
 PACKAGE = "anyrank.pages"
 
 
 def printed(source, **values):
-    return _environment(PACKAGE).from_string(source).render(values)
+    return environment(PACKAGE).from_string(source).render(values)
 
 
 def test_what_a_template_prints_is_cleaned_and_escaped_once():

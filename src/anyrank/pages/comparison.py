@@ -39,7 +39,7 @@ def report(
     query_texts, document_texts = _texts(held.values())
     query_texts |= {q: str(t)[:1000] for q, t in (queries or {}).items()}
     orders = {name: lists(run, name, e.ties)[0] for name, run in held.items()}  # type: ignore[arg-type]
-    measure = e.measures[0]
+    measure, points = e.measures[0], _points(e)
     costs = {run: {} if cost is None else cost.as_row() for run, cost in e.costs.items()}
     return render(
         "comparison.html.jinja",
@@ -52,8 +52,8 @@ def report(
         whiskers=_whiskers(e),
         legend=legend(e),
         differences=_differences(e, query_texts),
-        scatter=_scatter(e),
-        untimed=[run for run in e.runs if not _timed(e, run)],
+        scatter=scatter(points, measure) if points else None,
+        untimed=[run for run in e.runs if run not in {p.name for p in points}],
         flows=_flows(e, orders, qrels, query_texts, document_texts if texts is None else texts, flows),
         depth=DEPTH,
         costs=costs,
@@ -128,20 +128,14 @@ def _differences(e: Evaluation, query_texts: Mapping[str, str]) -> list[Differen
     return out
 
 
-def _timed(e: Evaluation, run: str) -> bool:
-    cost = e.costs[run]
-    return cost is not None and cost.ms > 0
-
-
-def _scatter(e: Evaluation) -> Markup | None:
-    """Quality against latency of the runs that hold timings, if any does."""
-    m = e.measures[0]
+def _points(e: Evaluation) -> list[Point]:
+    """Quality against latency of the runs that hold timings."""
     points = []
-    for run in e.runs:
-        cost, s = e.costs[run], e.summaries[run][m]
+    for run, cost in e.costs.items():
         if cost is not None and cost.ms > 0:
+            s = e.summaries[run][e.measures[0]]
             points.append(Point(run, cost.ms, s.mean, s.low, s.high))
-    return scatter(points, m) if points else None
+    return points
 
 
 def _flows(

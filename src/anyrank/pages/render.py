@@ -23,7 +23,7 @@ def render(template: str, package: str = HERE, **values: object) -> str:
 
     What a template prints is made `one_line` and escaped unless it is markup; a name that has no value is an error.
     """
-    return _environment(package).get_template(template).render(values)
+    return environment(package).get_template(template).render(values)
 
 
 def write_page(path: str | PathLike[str], page: str) -> None:
@@ -33,7 +33,8 @@ def write_page(path: str | PathLike[str], page: str) -> None:
 
 
 @cache
-def _environment(package: str) -> Environment:
+def environment(package: str = HERE) -> Environment:
+    """The templates of a package and of this room, with the style and script that `base.html.jinja` puts in."""
     environment = Environment(
         loader=ChoiceLoader([PackageLoader(name) for name in dict.fromkeys((package, HERE))]),
         autoescape=True,
