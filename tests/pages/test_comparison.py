@@ -86,6 +86,50 @@ def test_the_sections_are_there(page):
     assert "paired t-test, Holm correction" in page
 
 
+def rows_of(page, heading):
+    """The words of a section's table, a list a row."""
+    table = re.search(rf"<h2>{heading}</h2>.*?</table>", page, re.S)[0]
+    rows = [re.findall(r"<t[hd].*?</t[hd]>", row, re.S) for row in re.findall(r"<tr>.*?</tr>", table, re.S)]
+    return [[" ".join(re.sub(r"<svg.*?</svg>|<[^>]*>", "", cell, flags=re.S).split()) for cell in row] for row in rows]
+
+
+def test_tables_hold_the_values_of_the_evaluation():
+    runs, qrels = made(runs=("first", "second"))
+    runs["bare"] = {q: {"d0": 1.0} for q in qrels}
+    e = evaluate(runs, qrels, ["nDCG@10", "AP"], samples=50)
+    page = report(e, runs, qrels)
+    head, first, second, _ = rows_of(page, "Quality")
+    low, high = (f(getattr(e.summaries[r]["nDCG@10"], end) for r in runs) for f, end in ((min, "low"), (max, "high")))
+    interval = f"95% interval, {low:.2f} to {high:.2f}"
+    assert head == ["run", "nDCG@10", interval, "difference", "p", "W/T/L", "AP", "Judged@10"]
+    c = e.compared("second", "nDCG@10")
+    assert first[:2] == ["first", f"{e.mean('first', 'nDCG@10'):.4f}"]
+    assert first[3:6] == ["baseline", "", ""]
+    assert second[3] == f"{c.difference:+.4f}"
+    assert second[5] == f"{c.wins}/{c.ties}/{c.losses}"
+    assert second[6].startswith(f"{e.mean('second', 'AP'):.4f}")
+    assert second[7] == f"{e.judged['second']:.3f}"
+    head, first, second, bare = rows_of(page, "Cost, and what went wrong")
+    assert head[-2:] == ["not judged", "stages (ms a query), notes"]
+    assert dict(zip(head, second))["repaired"] == "8"
+    assert dict(zip(head, first))["ms/query"] == "10.0"
+    assert re.fullmatch(r"judge.* 100\.0; “.*”", second[-1])
+    assert bare[1:-2] == ["–"] * (len(head) - 3)
+    assert bare[-1] == "no trace"
+    assert "without timings: bare" in page
+
+
+def test_marks_show_significance_and_the_best():
+    qrels = {f"q{i}": {"a": 1} for i in range(20)}
+    good = {q: {"a": 2.0, "b": 1.0} for q in qrels}
+    bad = {q: {"a": 1.0, "b": 2.0 if i else 0.0} for i, q in enumerate(qrels)}
+    for base, other, mark in ((bad, good, '<span class="up">▲</span>'), (good, bad, '<span class="down">▼</span>')):
+        runs = {"base": base, "other": other}
+        page = report(evaluate(runs, qrels, ["RR@10"], samples=50), runs, qrels)
+        assert page.count(mark) == 1
+        assert page.count('<td class="best">1.0000') == 1
+
+
 def test_flows_are_bounded_and_the_most_changed():
     runs, qrels = made(queries=70)
     e = evaluate(runs, qrels, ["nDCG@10"], samples=50)

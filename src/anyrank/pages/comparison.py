@@ -35,10 +35,10 @@ def report(
 ) -> str:
     """The page. ``runs`` and ``qrels`` are those that were evaluated; ``queries`` and ``texts`` give the texts of
     queries and documents by id where the rankings don't hold them. Charts show the evaluation's first measure."""
-    held = {name: run if isinstance(run, Mapping) else list(run) for name, run in runs.items()}
-    query_texts, document_texts = _texts(held.values())
+    repeatable = {name: run if isinstance(run, Mapping) else list(run) for name, run in runs.items()}
+    query_texts, document_texts = _texts(repeatable.values())
     query_texts |= {q: str(t)[:1000] for q, t in (queries or {}).items()}
-    orders = {name: lists(run, name, e.ties)[0] for name, run in held.items()}  # type: ignore[arg-type]
+    orders = {name: lists(run, name, e.ties)[0] for name, run in repeatable.items()}  # type: ignore[arg-type]
     measure, points = e.measures[0], _points(e)
     costs = {run: {} if cost is None else cost.as_row() for run, cost in e.costs.items()}
     return render(
@@ -55,7 +55,6 @@ def report(
         scatter=scatter(points, measure) if points else None,
         untimed=[run for run in e.runs if run not in {p.name for p in points}],
         flows=_flows(e, orders, qrels, query_texts, document_texts if texts is None else texts, flows),
-        depth=DEPTH,
         costs=costs,
         notes={run: [n for s in (cost.steps if cost else ()) for n in s.notes][:3] for run, cost in e.costs.items()},
         columns={k: COSTS[k] for k in COSTS if k not in TROUBLES and any(row.get(k) for row in costs.values())},

@@ -35,7 +35,7 @@ def write_page(path: str | PathLike[str], page: str) -> None:
 @cache
 def environment(package: str = HERE) -> Environment:
     """The templates of a package and of this room, with the style and script that `base.html.jinja` puts in."""
-    environment = Environment(
+    env = Environment(
         loader=ChoiceLoader([PackageLoader(name) for name in dict.fromkeys((package, HERE))]),
         autoescape=True,
         undefined=StrictUndefined,
@@ -43,12 +43,12 @@ def environment(package: str = HERE) -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["cut"] = one_line
+    env.filters["cut"] = one_line
     style, script = (files(HERE).joinpath("templates", name).read_text("utf-8") for name in ("style.css", "script.js"))
     # The page's policy lets no script run but the one with this digest, whatever else might get into the page.
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    environment.globals |= {"style": Markup(style), "script": Markup(script), "script_digest": digest}
-    return environment
+    env.globals |= {"style": Markup(style), "script": Markup(script), "script_digest": digest}
+    return env
 
 
 def _printable(value: object) -> object:
