@@ -1,16 +1,20 @@
+import asyncio
+import contextlib
 import json
 import logging
 import math
 import signal
 import subprocess
 import sys
+import threading
 import time
+from http.server import BaseHTTPRequestHandler
+from socketserver import StreamRequestHandler, ThreadingTCPServer
 
 import pytest
 
-from anyrank.backends.openai import OpenAI
-from anyrank.backends.openai_http import Patience
-from anyrank.core.errors import InputError, ModelError
+from anyrank.backends.openai import OpenAI, Patience
+from anyrank.core.errors import InputError, MissingExtra, ModelError
 from anyrank.core.language import Generates, ScoresNext, ScoresText, Turn
 from anyrank.papers import load
 from anyrank.testing import toy
@@ -63,24 +67,24 @@ def test_it_offers_its_verbs():
 
 
 def test_plain_prompts_and_conversations_are_completed_in_order():
-    asked = []
+    requests = []
 
     def answer(path, body, headers):
-        asked.append((path, body))
+        requests.append((path, body))
         return good(path, body)
 
     prompts = ["one", TALK, "three"] * 5
     with wire(answer) as url:
-        said = OpenAI("m", url, concurrency=4, extra={"top_p": 0.5}).generate(
+        result = OpenAI("m", url, concurrency=4, extra={"top_p": 0.5}).generate(
             prompts, max_tokens=7, stop=["L"], temperature=0.3, seed=5
         )
-    assert [c.text for c in said] == ["ONE", "HE", "THREE"] * 5
-    assert {c.finish for c in said} == {"stop"}
-    assert said[0].usage.prompt_tokens == 3
-    assert said[0].usage.completion_tokens == 3
-    assert {p for p, _ in asked} == {"/completions", "/chat/completions"}
+    assert [c.text for c in result] == ["ONE", "HE", "THREE"] * 5
+    assert {c.finish for c in result} == {"stop"}
+    assert result[0].usage.prompt_tokens == 3
+    assert result[0].usage.completion_tokens == 3
+    assert {p for p, _ in requests} == {"/completions", "/chat/completions"}
     common = {"model": "m", "max_tokens": 7, "temperature": 0.3, "seed": 5, "stop": ["L"], "top_p": 0.5}
-    assert all(common.items() <= body.items() for _, body in asked)
+    assert all(common.items() <= body.items() for _, body in requests)
 
 
 @pytest.mark.parametrize("fault", FAULTS)
@@ -91,14 +95,14 @@ def test_a_fault_costs_its_own_prompt_only_and_ends_in_time(fault):
     start = time.monotonic()
     with wire(answer) as url:
         model = OpenAI("m", url, patience=QUICK)
-        said = model.generate(["fine", "bad", "also"], max_tokens=5)
+        result = model.generate(["fine", "bad", "also"], max_tokens=5)
         scores = model.next_token_logprobs(["fine", "bad"], [["A", "B"]] * 2)
         (likely,) = model.loglikelihood(["bad"], [""])
     assert time.monotonic() - start < 10
-    assert [c.text for c in said] == ["FINE", "", "ALSO"]
-    assert [c.finish for c in said] == ["stop", "error", "stop"]
-    assert said[1].error
-    assert not said[0].error
+    assert [c.text for c in result] == ["FINE", "", "ALSO"]
+    assert [c.finish for c in result] == ["stop", "error", "stop"]
+    assert result[1].error
+    assert not result[0].error
     assert scores[0].values == (-0.5, -1.5)
     assert all(map(math.isnan, scores[1].values))
     assert sum(scores[1].usage.repairs.values()) == 2
@@ -106,8 +110,16 @@ def test_a_fault_costs_its_own_prompt_only_and_ends_in_time(fault):
 
 
 def test_the_error_says_what_was_met():
-    words = {"500": "on fire", "429": "429", "hangs": "within 0.2 s", "drips": "within 0.2 s", "404": "no such model",
-             "half a body": "early", "invalid JSON": "not JSON", "wrong content type": "text/html"}  # fmt: skip
+    words = {
+        "500": "on fire",
+        "429": "429",
+        "hangs": "within 0.2 s",
+        "drips": "within 0.2 s",
+        "404": "no such model",
+        "half a body": "without sending complete message body",
+        "invalid JSON": "not JSON",
+        "wrong content type": "text/html",
+    }
     for fault, word in words.items():
 
         def answer(path, body, headers, fault=fault):
@@ -115,9 +127,9 @@ def test_the_error_says_what_was_met():
 
         with wire(answer) as url:
             model = OpenAI("m", url, patience=Patience(0.25, 0, 0.01))
-            said, _ = model.generate(["x", "fine"], max_tokens=5)
+            result, _ = model.generate(["x", "fine"], max_tokens=5)
             scored, _ = model.next_token_logprobs(["x", "fine"], [["A", "B"]] * 2)
-        assert word in said.error, (fault, said.error)
+        assert word in result.error, (fault, result.error)
         assert word in scored.error, (fault, scored.error)
 
 
@@ -153,11 +165,11 @@ def test_a_passing_fault_is_tried_again_and_a_lasting_refusal_is_not():
         return Raw(503, b"busy") if seen.count(body["prompt"]) < 3 else good(path, body)
 
     with wire(answer) as url:
-        said = OpenAI("m", url, patience=QUICK).generate(["x", "refused"], max_tokens=5)
-    assert said[0].text == "X"
+        result = OpenAI("m", url, patience=QUICK).generate(["x", "refused"], max_tokens=5)
+    assert result[0].text == "X"
     assert seen.count("x") == 3
     assert seen.count("refused") == 1
-    assert said[1].error == "HTTP 400: too long"
+    assert result[1].error == "HTTP 400: too long"
 
 
 def test_retry_after_is_waited_for_or_given_up():
@@ -168,22 +180,22 @@ def test_retry_after_is_waited_for_or_given_up():
         return Raw(429, b"", {"Retry-After": "0.3"}) if len(times) == 1 else good(path, body)
 
     with wire(answer) as url:
-        (said,) = OpenAI("m", url, patience=QUICK).generate(["x"], max_tokens=5)
-    assert said.text == "X"
+        (result,) = OpenAI("m", url, patience=QUICK).generate(["x"], max_tokens=5)
+    assert result.text == "X"
     assert times[1] - times[0] >= 0.3
     with wire(lambda *_: Raw(429, b"", {"Retry-After": "3600"})) as url:
-        (said,) = OpenAI("m", url, patience=QUICK, deadline=5).generate(["x"], max_tokens=5)
-    assert "no time left to wait 3600.0 s" in said.error
+        (result,) = OpenAI("m", url, patience=QUICK, deadline=5).generate(["x"], max_tokens=5)
+    assert "no time left to wait 3600.0 s" in result.error
 
 
 def test_the_deadline_ends_the_whole_batch():
     start = time.monotonic()
     with wire(lambda *_: FAULTS["hangs"]) as url:
         model = OpenAI("m", url, patience=Patience(0.3, 50, 0.01), deadline=0.8, concurrency=2)
-        said = model.generate(["x"] * 12, max_tokens=5)
+        result = model.generate(["x"] * 12, max_tokens=5)
     assert time.monotonic() - start < 4
-    assert {c.finish for c in said} == {"error"}
-    assert any("deadline" in c.error for c in said)
+    assert {c.finish for c in result} == {"error"}
+    assert any("deadline" in c.error for c in result)
 
 
 def test_an_interrupt_waits_for_no_request():
@@ -191,10 +203,10 @@ def test_an_interrupt_waits_for_no_request():
     code = "import signal, sys; from anyrank.backends.openai import OpenAI as M; "
     code += "signal.signal(signal.SIGINT, signal.default_int_handler); "  # a job in the background is born deaf to it
     code += "M('m', sys.argv[1]).generate('x' * 20, max_tokens=1)"
-    asked = []
+    requests = []
 
     def slow(path, body, headers):
-        asked.append(body)
+        requests.append(body)
         return FAULTS["hangs"]
 
     with (
@@ -202,17 +214,17 @@ def test_an_interrupt_waits_for_no_request():
         subprocess.Popen([sys.executable, "-c", code, url], stderr=subprocess.PIPE, text=True) as process,
     ):
         try:
-            while len(asked) < 8:
+            while len(requests) < 8:
                 time.sleep(0.02)
                 assert process.poll() is None
             began = time.monotonic()
             process.send_signal(signal.SIGINT)
-            _, said = process.communicate(timeout=20)
+            _, result = process.communicate(timeout=20)
         finally:
             process.kill()
     assert time.monotonic() - began < 5
-    assert "KeyboardInterrupt" in said
-    assert len(asked) == 8
+    assert "KeyboardInterrupt" in result
+    assert len(requests) == 8
 
 
 def test_an_error_of_ours_in_one_prompt_ends_the_others_requests():
@@ -227,7 +239,7 @@ def test_an_error_of_ours_in_one_prompt_ends_the_others_requests():
 @pytest.mark.parametrize(
     ("fault", "why"), [("500", "3 tries failed; the last met: HTTP 500: on fire"), ("no choices", "without choices")]
 )
-def test_the_trace_says_why_probabilities_were_not_had(method, fault, why):
+def test_the_trace_says_why_probabilities_are_missing(method, fault, why):
     ranking, _ = toy(2)
     with wire(lambda *a: FAULTS[fault]) as url:
         after = load(method).build(OpenAI("m", url, patience=QUICK, prefill="server"))(ranking)
@@ -247,19 +259,115 @@ def test_the_trace_says_that_no_label_is_among_the_reported_tokens(method):
     assert after.cost.notes == ("none of what was asked about is among the likeliest next tokens",)
 
 
+def test_connections_are_kept_open_between_requests(monkeypatch):
+    """16 prompts and the second tokens of 8 of them, two at a time: two connections."""
+    monkeypatch.setattr(BaseHTTPRequestHandler, "protocol_version", "HTTP/1.1")
+    connections = []
+
+    def setup(self):
+        connections.append(self.client_address)
+        super(BaseHTTPRequestHandler, self).setup()
+
+    monkeypatch.setattr(BaseHTTPRequestHandler, "setup", setup, raising=False)
+    with wire(good) as url:
+        model = OpenAI("m", url, concurrency=2)
+        assert len(model.next_token_logprobs(["q"] * 8, [["12"]] * 8)) == 8
+    assert len(connections) == 2
+
+
+def test_it_may_be_called_where_an_event_loop_runs():
+    """As in a notebook."""
+
+    async def cell():
+        return OpenAI("m", url).generate(["x"], max_tokens=1)
+
+    with wire(good) as url:
+        assert asyncio.run(cell())[0].text == "X"
+
+
+HEADERS = {
+    "headers without end": b"HTTP/1.1 200 OK\r\n" + b"X-Filler: 0123456789\r\n" * 100_000,
+    "interim answers without end": b"HTTP/1.1 100 Continue\r\n\r\n" * 100_000,
+    "no HTTP": b"SSH-2.0-OpenSSH_9.2\r\n",
+    "nothing": b"",
+    "a length that is no number": b"HTTP/1.1 200 OK\r\nContent-Length: many\r\n\r\n{}",
+    "two lengths": b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\n{}",
+    "a chunk of no size": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n{}",
+    "packed": b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 2\r\n\r\n{x",
+    "moved": b"HTTP/1.1 307 Moved\r\nLocation: http://127.0.0.1:9/\r\nContent-Length: 0\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize("fault", HEADERS)
+@pytest.mark.parametrize("drip", [False, True])
+def test_faults_below_the_body_end_in_time(fault, drip):
+    """Sent at once, or a byte at a time: no library's own limit of a single read helps against that."""
+    over = threading.Event()
+
+    class Handler(StreamRequestHandler):
+        def handle(self):
+            self.connection.recv(1 << 16)
+            with contextlib.suppress(OSError):
+                for i in range(len(HEADERS[fault])) if drip else [slice(None)]:
+                    self.wfile.write(HEADERS[fault][i : i + 1] if drip else HEADERS[fault])
+                    if over.wait(0.02 if drip else 0):
+                        return
+
+    start = time.monotonic()
+    with ThreadingTCPServer(("127.0.0.1", 0), Handler) as server:
+        server.daemon_threads = True
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+        thread.start()
+        try:
+            url = f"http://127.0.0.1:{server.server_address[1]}/v1"
+            (answer,) = OpenAI("m", url, patience=QUICK).generate(["x"], max_tokens=5)
+        finally:
+            over.set()
+            server.shutdown()
+            thread.join()
+    assert time.monotonic() - start < 10
+    assert answer.finish == "error"
+    assert answer.error
+
+
+def test_a_missing_package_is_named_with_the_extra(monkeypatch):
+    monkeypatch.setitem(sys.modules, "httpx2", None)
+    with pytest.raises(MissingExtra, match=r"pip install 'anyrank\[openai\]'"):
+        OpenAI("m", "http://127.0.0.1:9/v1").generate(["x"], max_tokens=1)
+
+
+def test_a_key_is_never_cut_in_two_by_a_short_error(monkeypatch):
+    monkeypatch.setenv("SOME_KEY", KEY)
+    for before in range(200 - len(KEY), 200):
+        text = "x" * before + KEY
+        for body in (json.dumps({"error": {"message": text}}), text):
+            with wire(lambda *_, body=body: Raw(400, body.encode())) as url:
+                (answer,) = OpenAI("m", url, key_env="SOME_KEY").generate(["x"], max_tokens=1)
+            assert answer.error.startswith("HTTP 400: xxx")
+            assert "sk-" not in answer.error
+
+
+@pytest.mark.parametrize("key", [f"{KEY}\n{KEY}", f"{KEY} x", "sk-é", b"\xff\xfesk-very-secret"])
+def test_a_key_that_no_header_can_carry_is_not_quoted(tmp_path, key):
+    (tmp_path / "key").write_bytes(key if isinstance(key, bytes) else key.encode())
+    with pytest.raises(InputError, match="is to hold the key alone, in one line") as error:
+        OpenAI("m", key_file=str(tmp_path / "key")).generate(["x"], max_tokens=1)
+    assert "sk-" not in str(error.value)
+
+
 def test_no_server_at_all():
-    (said,) = OpenAI("m", "http://127.0.0.1:9/v1", patience=QUICK).generate(["x"], max_tokens=5)
-    assert "ConnectionRefused" in said.error
-    assert said.finish == "error"
+    (result,) = OpenAI("m", "http://127.0.0.1:9/v1", patience=QUICK).generate(["x"], max_tokens=5)
+    assert "ConnectionRefused" in result.error
+    assert result.finish == "error"
 
 
 def test_options_by_the_top_tokens():
     with wire(good) as url:
         model = OpenAI("m", url)
-        (said,) = model.next_token_logprobs(["q"], [["A", "12", "Z", "B", "", "1", "13"]])
-    assert said.values == (-0.5, -2.25, -math.inf, -1.5, 0.0, -2.0, -math.inf)
-    assert said.usage.repairs == {"outside the top": 2}
-    assert said.usage.calls == 2
+        (result,) = model.next_token_logprobs(["q"], [["A", "12", "Z", "B", "", "1", "13"]])
+    assert result.values == (-0.5, -2.25, -math.inf, -1.5, 0.0, -2.0, -math.inf)
+    assert result.usage.repairs == {"outside the top": 2}
+    assert result.usage.calls == 2
 
 
 def test_options_of_several_tokens_in_a_conversation_need_a_known_continuation():
@@ -270,12 +378,12 @@ def test_options_of_several_tokens_in_a_conversation_need_a_known_continuation()
         return good(path, body)
 
     with wire(answer) as url:
-        (said,) = OpenAI("m", url).next_token_logprobs([TALK], [["A", "12"]])
-        assert said.values[0] == -0.5
-        assert math.isnan(said.values[1])
-        assert said.usage.repairs == {"option of several tokens": 1}
-        (said,) = OpenAI("m", url, prefill="vllm").next_token_logprobs([TALK], [["A", "12"]])
-        assert said.values == (-0.5, -2.25)
+        (result,) = OpenAI("m", url).next_token_logprobs([TALK], [["A", "12"]])
+        assert result.values[0] == -0.5
+        assert math.isnan(result.values[1])
+        assert result.usage.repairs == {"option of several tokens": 1}
+        (result,) = OpenAI("m", url, prefill="vllm").next_token_logprobs([TALK], [["A", "12"]])
+        assert result.values == (-0.5, -2.25)
         assert bodies[-1]["messages"][-1] == {"role": "assistant", "content": "1"}
         assert bodies[-1]["continue_final_message"] is True
         with pytest.raises(InputError, match="prefill="):
@@ -317,8 +425,8 @@ def test_the_key_goes_to_the_server_and_nowhere_else(monkeypatch, tmp_path, capl
     with wire(answer) as url:
         for where in ({"key_env": "SOME_KEY"}, {"key_file": str(tmp_path / "key")}, {}):
             model = OpenAI("m", url, patience=QUICK, **where)
-            (said,) = model.generate(["x"], max_tokens=1)
-            assert (KEY in said.error) is (where == {})
+            (result,) = model.generate(["x"], max_tokens=1)
+            assert (KEY in result.error) is (where == {})
             assert KEY not in repr(model)
     assert seen == [*[f"Bearer {KEY}"] * 3, None]
     assert "bad key ***" in caplog.text
