@@ -8,15 +8,16 @@ from anyrank.core.errors import InputError
 from anyrank.core.language import Completion, LogProbs, TokenWeights
 from anyrank.core.trace import Usage
 from anyrank.core.types import Candidate, Judgement, Query
+from anyrank.judges.presentation import Presented
+from anyrank.judges.votes import Votes
 from anyrank.llm import library
 from anyrank.llm.attention import Attention, calibrated, places
+from anyrank.llm.capabilities import offers
 from anyrank.llm.first_token import FirstToken
 from anyrank.llm.generation import Generated
 from anyrank.llm.labels import Labels
-from anyrank.llm.needs import offers
 from anyrank.llm.pointwise import QueryLikelihood, TokenLogit, YesNo, odds, sigmoid
 from anyrank.llm.preference import Preferred
-from anyrank.llm.presentation import Presented, Votes
 from anyrank.llm.prompts import Template
 from anyrank.testing import OracleModel, Scripted, ScriptedModel, check_judge, toy
 from anyrank.testing.llm import flat

@@ -13,7 +13,7 @@ from ..core.language import Attends, TokenWeights
 from ..core.rerank import Group
 from ..core.trace import Usage
 from ..core.types import Judgement
-from .needs import need
+from .capabilities import need
 from .prompts import Rendered, Template
 
 

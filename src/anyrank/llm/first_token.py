@@ -10,7 +10,7 @@ from ..core.language import LogProbs, ScoresNext
 from ..core.rerank import Group
 from ..core.trace import Usage
 from ..core.types import Judgement
-from .needs import need, unknown
+from .capabilities import need, unknown
 from .prompts import Rendered, Template
 
 

@@ -9,8 +9,8 @@ from typing import Literal
 from ..core.rerank import Group
 from ..core.trace import Usage
 from ..core.types import Judgement
+from .capabilities import FusesSources, need, unknown
 from .generation import judged, room
-from .needs import FusesSources, need, unknown
 from .prompts import Template
 
 

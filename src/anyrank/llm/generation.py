@@ -10,7 +10,7 @@ from ..core.language import Completion, Generates
 from ..core.rerank import Group
 from ..core.trace import Usage
 from ..core.types import Judgement
-from .needs import need
+from .capabilities import need
 from .parsing import Reading, read_best, read_order
 from .prompts import Rendered, Template
 

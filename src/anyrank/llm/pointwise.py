@@ -11,7 +11,7 @@ from ..core.language import LogProbs, ScoresNext, ScoresText
 from ..core.rerank import Group
 from ..core.trace import Usage
 from ..core.types import Judgement
-from .needs import GivesLogits, need, unknown
+from .capabilities import GivesLogits, need, unknown
 from .prompts import Rendered, Template
 
 

@@ -9,7 +9,7 @@ from ..core.language import ScoresNext
 from ..core.rerank import Group
 from ..core.trace import Usage
 from ..core.types import Judgement
-from .needs import need, unknown
+from .capabilities import need, unknown
 from .pointwise import odds, sigmoid
 from .prompts import Template
 

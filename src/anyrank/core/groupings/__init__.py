@@ -1,8 +1,8 @@
 """Groupings: sorting algorithms whose comparator is a model, one file each.
 
-A grouping decides which candidates are judged together, and turns the judge's scores into an order. It knows nothing of
-queries, documents, prompts or models; `base` says what it may ask for and what it must return. `Rerank(judge, grouping)`
-runs it.
+A grouping decides which candidates are judged together, and turns the judge's scores into an order. It knows nothing
+of queries, documents, prompts or models; `base` says what it may yield and what it must return. `Rerank(judge,
+grouping)` runs it.
 """
 
 from .all_pairs import AllPairs

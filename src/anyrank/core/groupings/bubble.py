@@ -23,7 +23,7 @@ class Bubble:
 
     def __call__(self, n: int) -> Plan:
         # Windows overlap by one: the head of a window is the last member of the window above it. A pass begins at the
-        # window whose head is at ``lowest`` and goes up by ``step``; after pass ``done`` the position ``done`` is final.
+        # window whose head is at ``lowest`` and goes up by ``step``; pass ``done`` makes the position ``done`` final.
         order, step = list(range(n)), self.children
         bottom = lowest = n - step - 1
         for done in range(min(self.k, n)):
