@@ -11,7 +11,7 @@ from anyrank.core.types import Candidate, Judgement, Query
 from anyrank.judges.presentation import Presented
 from anyrank.judges.votes import Votes
 from anyrank.llm import library
-from anyrank.llm.attention import Attention, calibrated, places
+from anyrank.llm.attention import Attention, calibrated, spans_of
 from anyrank.llm.capabilities import offers
 from anyrank.llm.first_token import FirstToken
 from anyrank.llm.generation import Generated
@@ -141,7 +141,7 @@ def test_attention_finds_documents_in_a_chat_template():
     members = [Candidate("a", "no"), Candidate("b", "yes!!"), Candidate("c", "yes!")]
     (said,) = Attention(Chat(), library.ATTENTION)([(Query("q", "x"), members)])
     assert list(said.scores) == [0.0, 2.0, 1.0]
-    assert places("[1] a [1] a", ["[1] a", "[1] a"]) == [(0, 5), (6, 11)]
+    assert spans_of("[1] a [1] a", ["[1] a", "[1] a"]) == [(0, 5), (6, 11)]
 
 
 def test_answers_cut_at_the_limit_and_errors_are_told():

@@ -93,7 +93,9 @@ class Image:
         try:
             data = Path(self.source).read_bytes()
         except (OSError, ValueError) as error:
-            raise InputError(f"the image can't be read: {getattr(error, 'strerror', error)}", path=self.source) from None
+            raise InputError(
+                f"the image can't be read: {getattr(error, 'strerror', error)}", path=self.source
+            ) from None
         if not _format(data):
             # Paths may come from data: no other file is to end up in a prompt.
             raise InputError("not a picture (PNG, JPEG, GIF, WebP, BMP or TIFF)", path=self.source)

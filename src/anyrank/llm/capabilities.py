@@ -1,4 +1,4 @@
-"""What a signal needs of its backend, checked when the signal is made."""
+"""What a signal needs of its backend, checked when the signal is made and when its prompts are."""
 
 from __future__ import annotations
 
@@ -6,8 +6,11 @@ import math
 from collections.abc import Sequence
 from typing import Any, Protocol, runtime_checkable
 
+from ..core.content import images_of
 from ..core.errors import InputError
-from ..core.language import Completion, LogProbs, Prompt
+from ..core.language import Completion, LogProbs, Prompt, can_read_images
+from ..core.rerank import Group
+from .prompts import Rendered, Template
 
 
 @runtime_checkable
@@ -28,14 +31,14 @@ class FusesSources(Protocol):
     def attention_fused(self, groups: Sequence[Sequence[str]]) -> list[LogProbs]: ...
 
 
-def unknown(said: LogProbs) -> str:
-    """Why nothing, or not all, is known of some options; empty where all is.
+def unknown(answer: LogProbs) -> str:
+    """Why nothing, or not all, is known of some options; empty if all is.
 
     >>> unknown(LogProbs((float("-inf"), float("-inf"))))
     'none of what was asked about is among the likeliest next tokens'
     """
-    absent = bool(said.values) and all(v == -math.inf for v in said.values)
-    return said.error or ("none of what was asked about is among the likeliest next tokens" if absent else "")
+    absent = bool(answer.values) and all(v == -math.inf for v in answer.values)
+    return answer.error or ("none of what was asked about is among the likeliest next tokens" if absent else "")
 
 
 def offers(backend: Any, verb: type) -> bool:
@@ -45,7 +48,28 @@ def offers(backend: Any, verb: type) -> bool:
 
 
 def need(backend: Any, verb: type, who: str) -> None:
-    """Raise InputError where a backend lacks the verb that ``who`` needs."""
+    """Raise InputError if a backend lacks the verb that ``who`` needs."""
     if not offers(backend, verb):
         names = [n for n in vars(verb) if not n.startswith("_")]
         raise InputError(f"{who} needs a backend with {', '.join(names)}(): {type(backend).__name__} has none")
+
+
+def rendered(template: Template, backend: Any, groups: Sequence[Group]) -> list[Rendered]:
+    """A prompt a group. Raises InputError, which names the candidate and the backend, for an image that the backend
+    can't read, and as `Template.render` does."""
+    if not can_read_images(backend):
+        for query, members in groups:
+            for owner, item in (("query", query), *(("candidate", c) for c in members)):
+                if images_of(item.content):
+                    raise InputError(
+                        f"{owner} {item.id!r} holds an image, and {_innermost(backend)} reads texts alone: use a model "
+                        "that reads images behind a server (openai:MODEL@URL), or give it the texts alone"
+                    )
+    return [template.render(query, members) for query, members in groups]
+
+
+def _innermost(backend: Any) -> str:
+    """The name of what a backend wraps in the end, which is the model's own."""
+    while (inner := getattr(backend, "wraps", None)) is not None:
+        backend = inner
+    return type(backend).__name__

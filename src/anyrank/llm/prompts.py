@@ -44,9 +44,9 @@ class Template:
 
     ``words`` a document and ``query_words`` limit their texts (0: no limit, and the layout is kept). ``scale`` says
     how {score} is written: as it is, 0 to 1 or 0 to 100 within the group; it comes from ``meta[score_from]`` if that
-    is set, else from the candidate's present score. ``answer``: an order of all labels, or the best one; ``tagged``: between
-    answer tags, after thinking; ``valid`` and ``extract`` are regular expressions for answers in a form of their own
-    (group 1 of ``extract`` is a label). ``mark`` is the text after which attention is read.
+    is set, else from the candidate's present score. ``answer``: an order of all labels, or the best one; ``tagged``:
+    between answer tags, after thinking; ``valid`` and ``extract`` are regular expressions for answers in a form of
+    their own (group 1 of ``extract`` is a label). ``mark`` is the text after which attention is read.
     """
 
     prefix: str = ""
@@ -134,7 +134,9 @@ class Template:
         if not images_of(content):
             return cut(self.labels.disarm(safe(text_of(content)), n), words)
         if not self.chat:
-            raise InputError(f"{owner} holds an image, which a plain-text prompt (a template with chat=False) can't hold")
+            raise InputError(
+                f"{owner} holds an image, which a plain-text prompt (a template with chat=False) can't hold"
+            )
         shown: list[Part] = []
         left, was_cut = words, False
         for is_image, run in groupby(parts_of(content), lambda part: isinstance(part, Image)):
