@@ -1,16 +1,20 @@
+import asyncio
+import contextlib
 import json
 import logging
 import math
 import signal
 import subprocess
 import sys
+import threading
 import time
+from http.server import BaseHTTPRequestHandler
+from socketserver import StreamRequestHandler, ThreadingTCPServer
 
 import pytest
 
-from anyrank.backends.openai import OpenAI
-from anyrank.backends.openai_http import Patience
-from anyrank.core.errors import InputError, ModelError
+from anyrank.backends.openai import OpenAI, Patience
+from anyrank.core.errors import InputError, MissingExtra, ModelError
 from anyrank.core.language import Generates, ScoresNext, ScoresText, Turn
 from anyrank.papers import load
 from anyrank.testing import toy
@@ -106,8 +110,16 @@ def test_a_fault_costs_its_own_prompt_only_and_ends_in_time(fault):
 
 
 def test_the_error_says_what_was_met():
-    words = {"500": "on fire", "429": "429", "hangs": "within 0.2 s", "drips": "within 0.2 s", "404": "no such model",
-             "half a body": "early", "invalid JSON": "not JSON", "wrong content type": "text/html"}  # fmt: skip
+    words = {
+        "500": "on fire",
+        "429": "429",
+        "hangs": "within 0.2 s",
+        "drips": "within 0.2 s",
+        "404": "no such model",
+        "half a body": "without sending complete message body",
+        "invalid JSON": "not JSON",
+        "wrong content type": "text/html",
+    }
     for fault, word in words.items():
 
         def answer(path, body, headers, fault=fault):
@@ -245,6 +257,102 @@ def test_the_trace_says_that_no_label_is_among_the_reported_tokens(method):
         after = load(method).build(OpenAI("m", url, prefill="server"))(ranking)
     assert (after.ids, after.status) == (ranking.ids, "fallback")
     assert after.cost.notes == ("none of what was asked about is among the likeliest next tokens",)
+
+
+def test_connections_are_kept_open_between_requests(monkeypatch):
+    """16 prompts and the second tokens of 8 of them, two at a time: two connections."""
+    monkeypatch.setattr(BaseHTTPRequestHandler, "protocol_version", "HTTP/1.1")
+    connections = []
+
+    def setup(self):
+        connections.append(self.client_address)
+        super(BaseHTTPRequestHandler, self).setup()
+
+    monkeypatch.setattr(BaseHTTPRequestHandler, "setup", setup, raising=False)
+    with wire(good) as url:
+        model = OpenAI("m", url, concurrency=2)
+        assert len(model.next_token_logprobs(["q"] * 8, [["12"]] * 8)) == 8
+    assert len(connections) == 2
+
+
+def test_it_may_be_called_where_an_event_loop_runs():
+    """As in a notebook."""
+
+    async def cell():
+        return OpenAI("m", url).generate(["x"], max_tokens=1)
+
+    with wire(good) as url:
+        assert asyncio.run(cell())[0].text == "X"
+
+
+HEADERS = {
+    "headers without end": b"HTTP/1.1 200 OK\r\n" + b"X-Filler: 0123456789\r\n" * 100_000,
+    "interim answers without end": b"HTTP/1.1 100 Continue\r\n\r\n" * 100_000,
+    "no HTTP": b"SSH-2.0-OpenSSH_9.2\r\n",
+    "nothing": b"",
+    "a length that is no number": b"HTTP/1.1 200 OK\r\nContent-Length: many\r\n\r\n{}",
+    "two lengths": b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\n{}",
+    "a chunk of no size": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n{}",
+    "packed": b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 2\r\n\r\n{x",
+    "moved": b"HTTP/1.1 307 Moved\r\nLocation: http://127.0.0.1:9/\r\nContent-Length: 0\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize("fault", HEADERS)
+@pytest.mark.parametrize("drip", [False, True])
+def test_faults_below_the_body_end_in_time(fault, drip):
+    """Sent at once, or a byte at a time: no library's own limit of a single read helps against that."""
+    over = threading.Event()
+
+    class Handler(StreamRequestHandler):
+        def handle(self):
+            self.connection.recv(1 << 16)
+            with contextlib.suppress(OSError):
+                for i in range(len(HEADERS[fault])) if drip else [slice(None)]:
+                    self.wfile.write(HEADERS[fault][i : i + 1] if drip else HEADERS[fault])
+                    if over.wait(0.02 if drip else 0):
+                        return
+
+    start = time.monotonic()
+    with ThreadingTCPServer(("127.0.0.1", 0), Handler) as server:
+        server.daemon_threads = True
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+        thread.start()
+        try:
+            url = f"http://127.0.0.1:{server.server_address[1]}/v1"
+            (answer,) = OpenAI("m", url, patience=QUICK).generate(["x"], max_tokens=5)
+        finally:
+            over.set()
+            server.shutdown()
+            thread.join()
+    assert time.monotonic() - start < 10
+    assert answer.finish == "error"
+    assert answer.error
+
+
+def test_a_missing_package_is_named_with_the_extra(monkeypatch):
+    monkeypatch.setitem(sys.modules, "httpx2", None)
+    with pytest.raises(MissingExtra, match=r"pip install 'anyrank\[openai\]'"):
+        OpenAI("m", "http://127.0.0.1:9/v1").generate(["x"], max_tokens=1)
+
+
+def test_a_key_is_never_cut_in_two_by_a_short_error(monkeypatch):
+    monkeypatch.setenv("SOME_KEY", KEY)
+    for before in range(200 - len(KEY), 200):
+        text = "x" * before + KEY
+        for body in (json.dumps({"error": {"message": text}}), text):
+            with wire(lambda *_, body=body: Raw(400, body.encode())) as url:
+                (answer,) = OpenAI("m", url, key_env="SOME_KEY").generate(["x"], max_tokens=1)
+            assert answer.error.startswith("HTTP 400: xxx")
+            assert "sk-" not in answer.error
+
+
+@pytest.mark.parametrize("key", [f"{KEY}\n{KEY}", f"{KEY} x", "sk-é", b"\xff\xfesk-very-secret"])
+def test_a_key_that_no_header_can_carry_is_not_quoted(tmp_path, key):
+    (tmp_path / "key").write_bytes(key if isinstance(key, bytes) else key.encode())
+    with pytest.raises(InputError, match="is to hold the key alone, in one line") as error:
+        OpenAI("m", key_file=str(tmp_path / "key")).generate(["x"], max_tokens=1)
+    assert "sk-" not in str(error.value)
 
 
 def test_no_server_at_all():

@@ -1,6 +1,7 @@
 import os
 import random
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -15,47 +16,75 @@ QUERIES = [Query(i, f"text {i}") for i in ("b", "é d", "a")]
 
 
 def job(q):
-    """What stands for the work: a ranking that depends on the query alone."""
-    found = tuple(Candidate(f"d{len(q.id)}{i}", "content", 2.0 - i / 3) for i in range(2))
-    return Ranking(q, found, (Step("s", 0.25, Usage(2, repairs={"x": 1}), ("note",)),))
+    """In place of the work: a ranking that depends on the query alone."""
+    candidates = tuple(Candidate(f"d{len(q.id)}{i}", "content", 2.0 - i / 3) for i in range(2))
+    return Ranking(q, candidates, (Step("s", 0.25, Usage(2, repairs={"x": 1}), ("note",)),))
 
 
-def written(path, queries=QUERIES):
+def write_journal(path, queries=QUERIES):
     with Journal.open(path, SETTINGS) as journal:
         for q in queries:
             journal.append(job(q))
     return path.read_bytes()
 
 
+def crashed(folder):
+    """The bytes of a journal, and of its write-ahead log, as a process leaves them that is killed after its last write;
+    and the log's length after the journal was begun and after each query."""
+    path, log = folder / "crashed", folder / "crashed-wal"
+    with Journal.open(path, SETTINGS) as journal:
+        lengths = [log.stat().st_size]
+        for q in QUERIES:
+            journal.append(job(q))
+            lengths.append(log.stat().st_size)
+        return path.read_bytes(), log.read_bytes(), lengths
+
+
 def test_a_journal_cut_off_at_any_byte_resumes_with_nothing_lost_and_nothing_twice(tmp_path):
-    path = tmp_path / "job"
-    whole = written(path)
-    ends = [i + 1 for i, b in enumerate(whole) if b == 10]
-    assert len(ends) == 1 + len(QUERIES)
-    for cut in range(len(whole) + 1):
-        path.write_bytes(whole[:cut])
+    """Whatever part of the log reached the disk: the transactions that are whole in it count, the others don't."""
+    whole, log, lengths = crashed(tmp_path)
+    path, path_log = tmp_path / "job", tmp_path / "job-wal"
+    assert len(log) == lengths[-1]
+    assert len(set(lengths)) == 1 + len(QUERIES)
+    near = {length + step for length in lengths for step in (-1, 0, 1)}
+    for cut in sorted({*range(0, len(log), 509), *near} & {*range(len(log) + 1)}):
+        path.write_bytes(whole)
+        path_log.write_bytes(log[:cut])
         with Journal.open(path, SETTINGS, resume=True) as journal:
-            todo = journal.todo(QUERIES)
-            complete = max(0, sum(end <= cut for end in ends) - 1)
-            assert todo == QUERIES[complete:]
-            for q in todo:
+            complete = max(0, sum(length <= cut for length in lengths) - 1)
+            assert journal.todo(QUERIES) == QUERIES[complete:]
+            assert len(journal) == complete
+            for q in QUERIES[complete:]:
                 journal.append(job(q))
             assert list(journal.rankings(QUERIES)) == [without_content(job(q)) for q in QUERIES]
-        assert path.read_bytes() == whole
+        assert not path_log.exists()
+
+
+@pytest.mark.parametrize("before", [b"", "an empty database"])
+def test_a_journal_killed_before_its_first_write_is_begun_again(tmp_path, before):
+    path = tmp_path / "job"
+    if before:
+        db = sqlite3.connect(path)
+        db.execute("PRAGMA journal_mode = WAL")
+        db.close()
+        assert path.stat().st_size
+    else:
+        path.write_bytes(before)
+    with Journal.open(path, SETTINGS, resume=True) as journal:
+        assert journal.todo(QUERIES) == QUERIES
+
+
+def test_a_log_whose_journal_was_deleted_does_not_come_back(tmp_path):
+    _, log, _ = crashed(tmp_path)
+    (tmp_path / "job-wal").write_bytes(log)
+    with Journal.open(tmp_path / "job", SETTINGS) as journal:
+        assert len(journal) == 0
+        journal.append(job(QUERIES[0]))
+        assert journal.todo(QUERIES) == QUERIES[1:]
 
 
 def without_content(ranking):
     return Ranking(ranking.query, tuple(Candidate(c.id, score=c.score) for c in ranking), ranking.trace)
-
-
-def test_bytes_of_another_kind_after_the_cut_are_dropped_too(tmp_path):
-    path = tmp_path / "job"
-    whole = written(path)
-    for junk in (b"\0" * 50, b"12 deadbeef {}", b"12 deadbeef {}\n", b"\n", b"\xff"):
-        path.write_bytes(whole + junk)
-        with Journal.open(path, SETTINGS, resume=True) as journal:
-            assert journal.todo(QUERIES) == []
-        assert path.read_bytes() == whole
 
 
 def test_the_run_is_written_in_the_order_of_the_queries_and_the_journal_goes(tmp_path):
@@ -76,7 +105,7 @@ def test_the_run_is_written_in_the_order_of_the_queries_and_the_journal_goes(tmp
 
 def test_other_settings_are_refused_by_name(tmp_path):
     path = tmp_path / "job"
-    whole = written(path)
+    whole = write_journal(path)
     other = {**SETTINGS, "depth": 5}
     with pytest.raises(InputError) as error:
         Journal.open(path, other, resume=True)
@@ -86,29 +115,79 @@ def test_other_settings_are_refused_by_name(tmp_path):
     assert path.read_bytes() == whole
 
 
-def test_what_is_not_a_fit_journal_is_refused_and_left_alone(tmp_path):
+OLD = b"""63 21bfd6d4 {"journal": 1, "fingerprint": "0123456789abcdef", "settings": {}}
+"""
+
+
+def foreign_database(version=0, application=0):
+    db = sqlite3.connect(":memory:")
+    db.execute("CREATE TABLE answers (key BLOB)")
+    db.execute(f"PRAGMA application_id = {application}")
+    db.execute(f"PRAGMA user_version = {version}")
+    return db.serialize()
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"xy", "job: this is no journal"),
+        (b"my notes\n" * 1000, "job: this is no journal"),
+        (b"q1 Q0 d1 1 2.5 t\n", "job: this is no journal"),
+        (foreign_database(), "job: this is no journal"),
+        (foreign_database(version=2, application=7), "job: this is no journal"),
+        (foreign_database(version=3, application=0x616E7972), "a journal of version 3, not 2: delete it"),
+        (OLD, "a journal of an earlier anyrank, which this one can't read: delete it to begin again, or finish"),
+    ],
+)
+def test_a_foreign_file_is_refused_and_left_alone(tmp_path, content, message):
     path = tmp_path / "job"
-    whole = written(path)
-    first, second, *rest = whole.splitlines(keepends=True)
-    for content, says in [
-        (b"my notes", "job:1: this is no journal"),
-        (b"1 note", "job:1: this is no journal"),
-        (b"q1 Q0 d1 1 2.5 t\n", "job:1: this is no journal"),
-        (b'9 01234567 {"id": 1}\n', "job:1: this is no journal"),
-        (first + second[:-2] + b"\n" + b"".join(rest), "job:2: a damaged line before the last"),
-        (first + second.replace(b"d10", b"d11") + b"".join(rest), "job:2: a damaged line before the last"),
-        (first + second + second, "job:3: query 'b' stands twice"),
-    ]:
-        path.write_bytes(content)
-        with pytest.raises(InputError) as error:
-            Journal.open(path, SETTINGS, resume=True)
-        assert says in str(error.value)
-        assert path.read_bytes() == content
-    path.write_bytes(whole)
+    path.write_bytes(content)
+    with pytest.raises(InputError) as error:
+        Journal.open(path, SETTINGS, resume=True)
+    assert message in str(error.value)
+    assert path.read_bytes() == content
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_file_in_the_way_is_refused(tmp_path):
+    path = tmp_path / "job"
+    whole = write_journal(path)
     with pytest.raises(InputError, match="there is a file already: resume the job, or delete it"):
         Journal.open(path, SETTINGS)
-    with pytest.raises(InputError, match="can't be opened: No such file"):
+    assert path.read_bytes() == whole
+    with pytest.raises(InputError, match="can't be opened: unable to open database file"):
         Journal.open(tmp_path / "no" / "job", SETTINGS)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "opens"),
+    [
+        (b'"d30"', b'"d31"', True),  # another document
+        (b'"d30"', b'"d\xff0"', True),  # no UTF-8
+        (b'"depth": 3', b'"depth": 5', False),
+        (b'"depth": 3', b'"depth"\xff 3', False),
+        (b"CREATE TABLE finished", b"CREATE TALBE finished", False),
+    ],
+)
+def test_damage_is_named(tmp_path, old, new, opens):
+    path = tmp_path / "job"
+    whole = write_journal(path)
+    assert whole.count(old) == 1
+    path.write_bytes(whole.replace(old, new))
+    with pytest.raises(InputError, match=r"job: damaged \(.*delete the journal"):  # noqa: PT012, SIM117
+        with Journal.open(path, SETTINGS, resume=True) as journal:
+            assert opens
+            assert journal.todo(QUERIES) == []
+            list(journal.rankings(QUERIES))
+
+
+def test_pages_of_noise_are_named(tmp_path):
+    path = tmp_path / "job"
+    whole = write_journal(path, [Query(f"q{i}", "?") for i in range(300)])
+    for at in range(4096, len(whole), 4096):
+        path.write_bytes(whole[:at] + random.Random(at).randbytes(4096) + whole[at + 4096 :])
+        with pytest.raises(InputError, match=r"damaged.*delete the journal"):
+            Journal.open(path, SETTINGS, resume=True)
 
 
 def test_a_query_is_written_once_by_one_process(tmp_path):
@@ -151,5 +230,5 @@ def test_kill_minus_nine_at_random_moments_loses_and_doubles_nothing(tmp_path):
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
     assert killed
     assert list(read_run(run)) == [f"q{i}" for i in range(3000)]
-    assert {len(found) for found in read_run(run).values()} == {5}
+    assert {len(documents) for documents in read_run(run).values()} == {5}
     assert sorted(os.listdir(tmp_path)) == ["run.trec"]

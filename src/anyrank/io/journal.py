@@ -1,12 +1,11 @@
-"""The journal of a long job: what is finished, a query a line, so that a killed job goes on where it stood."""
+"""Journal of a long job: a small SQLite database of finished queries, from which a killed job goes on."""
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
-import os
 import re
+import sqlite3
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -20,7 +19,8 @@ from .candidates import step_from_dict
 from .files import File
 from .runs import write_run
 
-_TORN_HEADER = re.compile(rb'\d+( [0-9a-f]{0,8}( (\{("(j(o(u(r(n(a(l(".*)?)?)?)?)?)?)?)?)?)?)?)?')
+_APPLICATION, _VERSION = 0x616E7972, 2  # "anyr" in the database's header; version 1 was a text file, a query a line
+_VERSION_1 = re.compile(rb'\d+ [0-9a-f]{8} \{"journal": ')
 
 
 def fingerprint(settings: Mapping[str, Any]) -> str:
@@ -29,133 +29,133 @@ def fingerprint(settings: Mapping[str, Any]) -> str:
     >>> fingerprint({"depth": 100, "model": "minilm"}) == fingerprint({"model": "minilm", "depth": 100})
     True
     """
-    return hashlib.sha256(_plain(settings).encode()).hexdigest()[:16]
+    return _hash(_as_json(settings))
 
 
-def _plain(settings: Mapping[str, Any]) -> str:
+def _as_json(settings: Mapping[str, Any]) -> str:
     return json.dumps(settings, sort_keys=True, default=repr)
 
 
-@dataclass(slots=True, eq=False)
-class Journal:
-    """An append-only file of finished queries: ``length crc32 json`` a line, the job's settings first.
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
-    Every line goes to the system in one write, so ``kill -9`` tears at most the last one; opening drops a torn last
-    line. One process at a time may hold a journal. Memory holds the query ids and where their lines begin.
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Journal:
+    """The finished queries of one job, on disk, with the job's settings.
+
+    Every query is a transaction of its own, complete when ``append`` or ``put`` returns: ``kill -9`` loses at most the
+    query being written. (The disk isn't waited for: a power cut may lose the last few, and damages nothing.) One
+    process at a time may have a journal open. Memory doesn't grow with the number of queries.
     """
 
     path: Path
-    handle: int
-    places: dict[str, tuple[int, int]]
+    db: sqlite3.Connection
 
     @classmethod
     def open(cls, path: File, settings: Mapping[str, Any], *, resume: bool = False) -> Journal:
-        """A new journal, or with ``resume`` the one that is there (a new one where there is none).
+        """A new journal, or with ``resume`` the existing one (a new one where there is none).
 
-        Raises InputError where a journal is there and ``resume`` isn't asked for, it was begun with other settings, it
-        is damaged before its last line, is no journal, or another process holds it.
+        Raises InputError where a journal exists and ``resume`` is false, it was begun with other settings, it is
+        damaged, the file is no journal, or another process has it open.
         """
+        path = Path(path)
+        if not resume and path.exists() and path.stat().st_size:
+            raise InputError("there is a file already: resume the job, or delete it", path=path)
         try:
-            handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
-        except OSError as error:
-            raise InputError(f"can't be opened: {error.strerror}", path=path) from None
-        journal = cls(Path(path), handle, {})
+            journal = cls(path, sqlite3.connect(path, timeout=0.0, isolation_level=None))
+        except sqlite3.Error as error:
+            raise InputError(f"can't be opened: {error}", path=path) from None
         try:
-            journal._begin(settings, resume)
+            journal._begin(settings)
+        except sqlite3.Error as error:
+            journal.close()
+            raise InputError(_reason(error, path), path=path) from None
         except BaseException:
             journal.close()
             raise
         return journal
 
-    def _begin(self, settings: Mapping[str, Any], resume: bool) -> None:
-        try:
-            fcntl.flock(self.handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise InputError("another process is writing this journal", path=self.path) from None
-        header = {"journal": 1, "fingerprint": fingerprint(settings), "settings": json.loads(_plain(settings))}
-        size = os.fstat(self.handle).st_size
-        if size and not resume:
-            raise InputError("there is a file already: resume the job, or delete it", path=self.path)
-        end = 0
-        for n, (start, line) in enumerate(self._lines(), 1):
-            record = _unpack(line)
-            if record is None and start + len(line) == size and (n > 1 or _TORN_HEADER.fullmatch(line)):
-                break
-            if record is None:
-                what = "this is no journal" if n == 1 else "a damaged line before the last: delete the journal"
-                raise InputError(what, path=self.path, line=n)
-            if n == 1:
-                self._same(record, header)
-            elif record["qid"] in self.places:
-                raise InputError(f"query {record['qid']!r} stands twice", path=self.path, line=n)
-            else:
-                self.places[record["qid"]] = (start, len(line))
-            end = start + len(line)
-        os.ftruncate(self.handle, end)
-        if not end:
-            self._write(_pack(header))
+    def _begin(self, settings: Mapping[str, Any]) -> None:
+        """Check the file, or create the tables in an empty one. A foreign file is left as it is."""
+        self.db.execute("PRAGMA locking_mode = EXCLUSIVE")  # held until closed, and no file of shared memory
+        application, version, tables = (
+            self.db.execute(f"SELECT * FROM {source}").fetchone()[0]
+            for source in ("pragma_application_id", "pragma_user_version", "(SELECT count(*) FROM sqlite_master)")
+        )
+        if (application or tables) and application != _APPLICATION:
+            raise InputError("this is no journal", path=self.path)
+        if application and version != _VERSION:
+            raise InputError(f"a journal of version {version}, not {_VERSION}: delete it", path=self.path)
+        self.db.execute("PRAGMA journal_mode = WAL")
+        self.db.execute("PRAGMA synchronous = NORMAL")
+        self.db.execute("BEGIN IMMEDIATE")  # takes the lock, before anything is decided
+        if not application:
+            self.db.execute("CREATE TABLE job (fingerprint TEXT, settings TEXT)")
+            self.db.execute("CREATE TABLE finished (query TEXT PRIMARY KEY, record TEXT, checksum INTEGER)")
+            self.db.execute("INSERT INTO job VALUES (?, ?)", (fingerprint(settings), _as_json(settings)))
+            self.db.execute(f"PRAGMA application_id = {_APPLICATION}")
+            self.db.execute(f"PRAGMA user_version = {_VERSION}")
+        self.db.execute("COMMIT")
+        if (problem := self.db.execute("PRAGMA quick_check(1)").fetchone()[0]) != "ok":
+            raise InputError(f"damaged ({' '.join(problem.split())}): delete the journal", path=self.path)
+        self._check_settings(settings)
 
-    def _same(self, found: Mapping[str, Any], mine: Mapping[str, Any]) -> None:
-        if found.get("journal") != 1:
-            raise InputError("a journal of another version: delete it", path=self.path, line=1)
-        if found["fingerprint"] != mine["fingerprint"]:
-            was, now = found["settings"], mine["settings"]
-            changed = [
-                f"{k}: {was.get(k)!r} then, {now.get(k)!r} now" for k in {**was, **now} if was.get(k) != now.get(k)
-            ]
-            what = (
-                f"begun with settings {found['fingerprint']}, this job has {mine['fingerprint']} ({'; '.join(changed)})"
-            )
-            raise InputError(f"{what}: use the same settings, or delete the journal", path=self.path)
-
-    def _lines(self) -> Iterator[tuple[int, bytes]]:
-        with open(self.path, "rb") as f:
-            start = 0
-            for line in f:
-                yield start, line
-                start += len(line)
-
-    def _write(self, line: bytes) -> int:
-        start = os.lseek(self.handle, 0, os.SEEK_END)
-        while line:
-            line = line[os.write(self.handle, line) :]
-        return start
+    def _check_settings(self, settings: Mapping[str, Any]) -> None:
+        before, stored = self.db.execute("SELECT fingerprint, settings FROM job").fetchone() or ("", "")
+        after = fingerprint(settings)
+        if before != _hash(stored):
+            raise InputError("damaged (the settings have changed): delete the journal", path=self.path)
+        if before == after:
+            return
+        old, new = json.loads(stored), json.loads(_as_json(settings))
+        changed = [f"{k}: {old.get(k)!r} then, {new.get(k)!r} now" for k in {**old, **new} if old.get(k) != new.get(k)]
+        raise InputError(
+            f"begun with settings {before}, this job has {after} ({'; '.join(changed)}): "
+            "use the same settings, or delete the journal",
+            path=self.path,
+        )
 
     def __contains__(self, query: object) -> bool:
-        return query in self.places
+        return self.db.execute("SELECT 1 FROM finished WHERE query = ?", (query,)).fetchone() is not None
 
     def __len__(self) -> int:
-        return len(self.places)
+        count: int = self.db.execute("SELECT count(*) FROM finished").fetchone()[0]
+        return count
 
     def todo(self, queries: Iterable[Query]) -> list[Query]:
         """The queries that aren't finished yet, in their order."""
-        return [q for q in queries if q.id not in self.places]
+        return [q for q in queries if q.id not in self]
 
     def append(self, ranking: Ranking) -> None:
-        """Write a finished ranking: ids, scores, trace; no contents. Raises InputError as ``put`` does, and where a
-        score isn't finite."""
+        """Write a finished ranking: ids, scores and trace, without contents. Raises InputError as ``put`` does, and
+        where a score isn't finite."""
         ranked = [(c.id, float(c.score)) for c in ranking]
         self.put(ranking.query.id, {"ranking": ranked, "trace": [s.as_dict() for s in ranking.trace]})
 
     def put(self, id: str, record: Mapping[str, Any]) -> None:
-        """Write what was made for a query, in JSON values. Raises InputError where its query is there already, or a
-        value can't be written."""
-        if id in self.places:
-            raise InputError(f"query {id!r} is finished already", path=self.path)
+        """Write a query's result, in JSON values. Raises InputError where the query is finished already, or a value
+        can't be written."""
         try:
-            line = _pack({"qid": id, **record})
-        except (TypeError, ValueError) as error:
-            raise InputError(f"the ranking of query {id!r} can't be written: {error}", path=self.path) from None
-        self.places[id] = (self._write(line), len(line))
+            text = json.dumps(record, allow_nan=False)
+            self.db.execute("INSERT INTO finished VALUES (?, ?, ?)", (id, text, zlib.crc32(text.encode())))
+        except sqlite3.IntegrityError:
+            raise InputError(f"query {id!r} is finished already", path=self.path) from None
+        except (TypeError, ValueError, sqlite3.Error) as error:
+            raise InputError(f"the result of query {id!r} can't be written: {error}", path=self.path) from None
 
     def get(self, id: str) -> Mapping[str, Any]:
-        """What was made for a query, read from disk. Raises InputError at a query that isn't finished."""
-        if id not in self.places:
+        """A query's result, read from disk. Raises InputError where the query isn't finished."""
+        try:
+            row = self.db.execute("SELECT record, checksum FROM finished WHERE query = ?", (id,)).fetchone()
+        except sqlite3.DatabaseError as error:
+            raise InputError(_reason(error, self.path), path=self.path) from None
+        if row is None:
             raise InputError(f"query {id!r} is not finished: resume the job", path=self.path)
-        start, size = self.places[id]
-        record = _unpack(os.pread(self.handle, size, start))
-        if record is None:
-            raise InputError(f"the record of query {id!r} was changed meanwhile", path=self.path)
+        text, checksum = row
+        if zlib.crc32(text.encode()) != checksum:
+            raise InputError(f"damaged (the result of query {id!r} has changed): delete the journal", path=self.path)
+        record: dict[str, Any] = json.loads(text)
         return record
 
     def rankings(self, queries: Iterable[Query]) -> Iterator[Ranking]:
@@ -163,8 +163,8 @@ class Journal:
         content. Raises InputError at a query that isn't finished."""
         for q in queries:
             record = self.get(q.id)
-            found = (Candidate(id, score=score) for id, score in record["ranking"])
-            yield Ranking(q, tuple(found), tuple(map(step_from_dict, record["trace"])))
+            candidates = (Candidate(id, score=score) for id, score in record["ranking"])
+            yield Ranking(q, tuple(candidates), tuple(map(step_from_dict, record["trace"])))
 
     def finish(self, path: File, queries: Iterable[Query], tag: str = "anyrank") -> None:
         """Write the run file, whole or not at all, in the order of ``queries``; then remove the journal."""
@@ -172,12 +172,10 @@ class Journal:
         self.close(remove=True)
 
     def close(self, *, remove: bool = False) -> None:
-        """Let go of the file; with ``remove`` delete it."""
-        if self.handle >= 0:
-            if remove:
-                self.path.unlink()
-            os.close(self.handle)
-            self.handle = -1
+        """Close the file; with ``remove`` delete it."""
+        self.db.close()
+        if remove:
+            self.path.unlink(missing_ok=True)
 
     def __enter__(self) -> Journal:
         return self
@@ -186,16 +184,20 @@ class Journal:
         self.close()
 
 
-def _pack(record: Mapping[str, Any]) -> bytes:
-    body = json.dumps(record, ensure_ascii=True, allow_nan=False).encode()
-    return b"%d %08x %s\n" % (len(body), zlib.crc32(body), body)
-
-
-def _unpack(line: bytes) -> dict[str, Any] | None:
-    """The record of a line, None where the line is torn or damaged."""
-    size, _, rest = line.partition(b" ")
-    crc, _, body = rest.partition(b" ")
-    if not body.endswith(b"\n") or size != b"%d" % (len(body) - 1) or crc != b"%08x" % zlib.crc32(body[:-1]):
-        return None
-    record: dict[str, Any] = json.loads(body)
-    return record
+def _reason(error: sqlite3.Error, path: Path) -> str:
+    """What SQLite's error means for a journal, and the mend."""
+    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF  # none where a text is no UTF-8
+    if code == sqlite3.SQLITE_BUSY:
+        return "another process is writing this journal"
+    if code == sqlite3.SQLITE_NOTADB:  # SQLite's locks die with any other descriptor of the file: only read it here
+        with path.open("rb") as file:
+            first = file.read(100)
+        if _VERSION_1.match(first):
+            return (
+                "a journal of an earlier anyrank, which this one can't read: "
+                "delete it to begin again, or finish the job with the anyrank that began it"
+            )
+        return "this is no journal"
+    if code == sqlite3.SQLITE_CORRUPT:
+        return f"damaged ({error}): delete the journal"
+    return f"can't be used: {error}"

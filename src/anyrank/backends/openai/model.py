@@ -1,22 +1,20 @@
-"""Language models behind any OpenAI-compatible server: vLLM, the llama.cpp server, Ollama, hosted ones."""
+"""A model of an OpenAI-compatible server, as a backend that generates, scores options and scores texts."""
 
 from __future__ import annotations
 
 import math
 import os
-import time
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 from urllib.parse import urlsplit
 
-from ..core.errors import InputError, ModelError
-from ..core.language import Completion, LogProbs, Prompt
-from ..core.trace import Usage
-from .openai_http import Line, NoAnswer, Patience, ask
-from .openai_read import completion, longer, usage_of
+from ...core.errors import InputError, ModelError
+from ...core.language import Completion, LogProbs, Prompt
+from ...core.trace import Usage
+from .answers import completion, longer, usage_of
+from .http import NoAnswer, Patience, Server, ask_all
 
 A = TypeVar("A", Completion, LogProbs)
 T = TypeVar("T")
@@ -77,58 +75,48 @@ class OpenAI:
         if stop:
             fields["stop"] = list(stop)
 
-        def one(prompt: Prompt, line: Line) -> Completion:
+        async def one(prompt: Prompt, server: Server) -> Completion:
             try:
-                reply = self._ask(prompt, fields, line)
-                return completion(reply, stop)
+                return completion(await self._ask(prompt, fields, server), stop)
             except NoAnswer as error:
                 return Completion("", Usage(calls=1), "error", str(error))
 
-        return self._served(self._all(one, prompts))
+        return self._check_served(self._all(one, prompts))
 
     def next_token_logprobs(self, prompts: Sequence[Prompt], options: Sequence[Sequence[str]]) -> list[LogProbs]:
         """By the ``top`` next tokens that the server reports. An option that isn't among them is -inf and counted as a
         repair "outside the top"; one that begins with a reported token is followed by a further request (in a
         conversation only where ``prefill`` says how, else it is NaN and counted as "option of several tokens")."""
         pairs = list(zip(prompts, options, strict=True))
-        return self._known(self._all(lambda pair, line: self._options(*pair, line), pairs))
+        return self._check_known(self._all(lambda pair, server: self._options(*pair, server), pairs))
 
     def loglikelihood(self, prompts: Sequence[Prompt], continuations: Sequence[str]) -> list[LogProbs]:
         """By the echo of /completions, as vLLM has it, so for plain prompts only; a token that spans the border between
         prompt and continuation is counted. (llama-cpp-python 0.3.36 echoes values one token off for models without a
         beginning token: ask such a file through the llamacpp backend.)"""
         pairs = list(zip(prompts, continuations, strict=True))
-        return self._known(self._all(lambda pair, line: self._echo(*pair, line), pairs))
+        return self._check_known(self._all(lambda pair, server: self._echo(*pair, server), pairs))
 
-    def _served(self, said: list[A]) -> list[A]:
-        if said and all(s.error.startswith(_REFUSED) for s in said):
-            raise ModelError(f"{self.model} at {self.base_url}: the server refuses ({said[0].error})")
-        return said
+    def _check_served(self, answers: list[A]) -> list[A]:
+        if answers and all(a.error.startswith(_REFUSED) for a in answers):
+            raise ModelError(f"{self.model} at {self.base_url}: the server refuses ({answers[0].error})")
+        return answers
 
-    def _known(self, said: list[LogProbs]) -> list[LogProbs]:
-        if said and all(_NONE in s.usage.repairs for s in said):
+    def _check_known(self, answers: list[LogProbs]) -> list[LogProbs]:
+        if answers and all(_NONE in a.usage.repairs for a in answers):
             raise ModelError(
                 f"{self.model} at {self.base_url} reports no log-probabilities of this kind: generate instead"
             )
-        return self._served(said)
+        return self._check_served(answers)
 
-    def _all(self, one: Callable[[T, Line], R], items: Sequence[T]) -> list[R]:
+    def _all(self, one: Callable[[T, Server], Awaitable[R]], items: Sequence[T]) -> list[R]:
         if not items:
             return []
-        line = Line(time.monotonic() + self.deadline)
-        pool = ThreadPoolExecutor(min(self.concurrency, len(items)))
-        try:
-            asked = [pool.submit(one, item, line) for item in items]
-            for ended in wait(asked, return_when=FIRST_EXCEPTION).done:
-                ended.result()
-            return [ended.result() for ended in asked]
-        except BaseException:  # an interrupt too: no one waits for the requests under way
-            line.cut()
-            raise
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
+        return ask_all(
+            one, items, key=self._key(), patience=self.patience, seconds=self.deadline, concurrency=self.concurrency
+        )
 
-    def _ask(self, prompt: Prompt, fields: Mapping[str, Any], line: Line) -> dict[str, Any]:
+    async def _ask(self, prompt: Prompt, fields: Mapping[str, Any], server: Server) -> dict[str, Any]:
         """The server's answer, with its first choice under "choice". Raises NoAnswer."""
         body: dict[str, Any] = {"model": self.model, **fields, **self.extra}
         if isinstance(prompt, str):
@@ -142,7 +130,7 @@ class OpenAI:
                     body |= {"continue_final_message": True, "add_generation_prompt": False}
         url = urlsplit(self.base_url)
         target = url._replace(path=f"{url.path.rstrip('/')}/{path}").geturl()
-        reply = ask(target, body, self._key(), self.patience, line)
+        reply = await server.ask(target, body)
         choices = reply.get("choices")
         if not isinstance(choices, list) or not choices or not isinstance(choices[0], dict):
             raise NoAnswer(f"an answer without choices: its fields are {sorted(reply)}")
@@ -150,75 +138,83 @@ class OpenAI:
 
     def _key(self) -> str:
         if self.key_env:
-            if not os.environ.get(self.key_env):
-                raise InputError(f"the environment variable {self.key_env} is to hold the key, and is empty")
-            return os.environ[self.key_env].strip()
-        if self.key_file:
+            key, source = os.environ.get(self.key_env, "").strip(), f"the environment variable {self.key_env}"
+            if not key:
+                raise InputError(f"{source} is to hold the key, and is empty")
+        elif self.key_file:
+            source = f"the file {self.key_file}"
             try:
-                return Path(self.key_file).expanduser().read_text().strip()
+                key = Path(self.key_file).expanduser().read_text(errors="replace").strip()
             except OSError as error:
                 raise InputError(f"the file of the key can't be read: {error.strerror}", path=self.key_file) from None
-        return ""
+        else:
+            return ""
+        if not key.isascii() or not key.isprintable() or " " in key:
+            raise InputError(f"{source} is to hold the key alone, in one line of visible ASCII characters")
+        return key
 
-    def _options(self, prompt: Prompt, options: Sequence[str], line: Line) -> LogProbs:
+    async def _options(self, prompt: Prompt, options: Sequence[str], server: Server) -> LogProbs:
         values, tokens = [0.0] * len(options), [0] * len(options)
-        usage, met = Usage(), ""
-        todo = {"": [k for k, o in enumerate(options) if o]}  # options still open, by what of them is already counted
+        usage, problem = Usage(), ""
+        todo = {"": [k for k, o in enumerate(options) if o]}  # unfinished options, by the prefix that is counted
         while todo:
-            said, open_ = todo.popitem()
+            prefix, open_ = todo.popitem()
             try:
-                top, cost = self._top(longer(prompt, said), line)
+                top, cost = await self._top(longer(prompt, prefix), server)
             except NoAnswer as error:
-                met = str(error)
+                problem = str(error)
                 usage += Usage(calls=1, repairs={str(error) if str(error) == _NONE else "no answer": len(open_)})
                 values = [math.nan if k in open_ else v for k, v in enumerate(values)]
                 continue
             usage += cost
             for k in open_:
-                rest = options[k][len(said) :]
+                rest = options[k][len(prefix) :]
                 token = max((t for t in top if t and rest.startswith(t)), key=len, default="")
                 tokens[k] += 1
                 if not token:
                     values[k], usage = -math.inf, usage + Usage(repairs={"outside the top": 1})
                 elif token != rest and not isinstance(prompt, str) and not self.prefill:
                     values[k], usage = math.nan, usage + Usage(repairs={"option of several tokens": 1})
-                    met = met or f"{options[k]!r} is of several tokens, and prefill doesn't say how to ask for the rest"
+                    problem = (
+                        problem
+                        or f"{options[k]!r} is of several tokens, and prefill doesn't say how to ask for the rest"
+                    )
                 else:
                     values[k] += top[token]
                     if token != rest:
-                        todo.setdefault(said + token, []).append(k)
-        return LogProbs(tuple(values), usage, tuple(tokens), met)
+                        todo.setdefault(prefix + token, []).append(k)
+        return LogProbs(tuple(values), usage, tuple(tokens), problem)
 
-    def _top(self, prompt: Prompt, line: Line) -> tuple[dict[str, float], Usage]:
+    async def _top(self, prompt: Prompt, server: Server) -> tuple[dict[str, float], Usage]:
         """The likeliest next tokens and their log-probabilities."""
         plain = isinstance(prompt, str)
         wanted = {"logprobs": self.top} if plain else {"logprobs": True, "top_logprobs": self.top}
-        reply = self._ask(prompt, {self.limit_field: 1, "temperature": 0.0, **wanted}, line)
-        given = reply["choice"].get("logprobs") or {}
+        reply = await self._ask(prompt, {self.limit_field: 1, "temperature": 0.0, **wanted}, server)
+        logprobs = reply["choice"].get("logprobs") or {}
         try:
-            if given.get("content"):
-                found = {str(t["token"]): float(t["logprob"]) for t in given["content"][0]["top_logprobs"]}
+            if logprobs.get("content"):
+                top = {str(t["token"]): float(t["logprob"]) for t in logprobs["content"][0]["top_logprobs"]}
             else:
-                found = {t: float(v) for t, v in (given.get("top_logprobs") or [{}])[0].items()}
+                top = {t: float(v) for t, v in (logprobs.get("top_logprobs") or [{}])[0].items()}
         except (AttributeError, KeyError, TypeError, ValueError, IndexError):
-            found = {}
-        if not found:
+            top = {}
+        if not top:
             raise NoAnswer(_NONE)
-        return found, usage_of(reply)
+        return top, usage_of(reply)
 
-    def _echo(self, prompt: Prompt, continuation: str, line: Line) -> LogProbs:
+    async def _echo(self, prompt: Prompt, continuation: str, server: Server) -> LogProbs:
         if not isinstance(prompt, str):
             raise InputError("a server gives the log-likelihood of plain prompts only, not of conversations")
         if not continuation:
             return LogProbs((0.0,), Usage(), (0,))
         fields = {self.limit_field: 1, "temperature": 0.0, "echo": True, "logprobs": 1}
         try:
-            reply = self._ask(prompt + continuation, fields, line)
+            reply = await self._ask(prompt + continuation, fields, server)
         except NoAnswer as error:
             return LogProbs((math.nan,), Usage(calls=1, repairs={"no answer": 1}), (0,), str(error))
-        given, whole = reply["choice"].get("logprobs") or {}, len(prompt) + len(continuation)
+        logprobs, whole = reply["choice"].get("logprobs") or {}, len(prompt) + len(continuation)
         try:
-            starts, values = given["text_offset"], given["token_logprobs"]
+            starts, values = logprobs["text_offset"], logprobs["token_logprobs"]
             spans = zip(starts, [*starts[1:], whole + 1], values, strict=True)
             inside = [float(v) for start, after, v in spans if start < whole and after > len(prompt)]
         except (AttributeError, KeyError, TypeError, ValueError):

@@ -1,4 +1,4 @@
-"""What a server's answer says, and a prompt with the beginning of its answer."""
+"""Completions and token counts read from a server's answer, and prompts continued by the beginning of one."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from ..core.language import Completion, Prompt, Turn
-from ..core.trace import Usage
-from .openai_http import NoAnswer
+from ...core.language import Completion, Prompt, Turn
+from ...core.trace import Usage
+from .http import NoAnswer
 
 
 def longer(prompt: Prompt, text: str) -> Prompt:
@@ -30,14 +30,14 @@ def completion(reply: Mapping[str, Any], stop: Sequence[str]) -> Completion:
     if reason == "content_filter":
         return Completion("", usage_of(reply), "error", "the server's filter withheld the answer")
     text = text or ""
-    at = min((text.find(s) for s in stop if s in text), default=len(text))
-    return Completion(text[:at], usage_of(reply), "length" if reason == "length" else "stop")
+    end = min((text.find(s) for s in stop if s in text), default=len(text))
+    return Completion(text[:end], usage_of(reply), "length" if reason == "length" else "stop")
 
 
 def usage_of(reply: Mapping[str, Any]) -> Usage:
     """One call, and the tokens that the server counted."""
-    given = reply.get("usage")
-    counts = given if isinstance(given, dict) else {}
+    usage = reply.get("usage")
+    counts = usage if isinstance(usage, dict) else {}
     prompt, new = (counts.get(n) for n in ("prompt_tokens", "completion_tokens"))
     return Usage(
         calls=1,
