@@ -59,12 +59,12 @@ def rendered(template: Template, backend: Any, groups: Sequence[Group]) -> list[
     can't read, and as `Template.render` does."""
     if not can_read_images(backend):
         for query, members in groups:
-            for owner, item in (("query", query), *(("candidate", c) for c in members)):
-                if images_of(item.content):
-                    raise InputError(
-                        f"{owner} {item.id!r} holds an image, and {_innermost(backend)} reads texts alone: use a model "
-                        "that reads images behind a server (openai:MODEL@URL), or give it the texts alone"
-                    )
+            contents = ((f"query {query.id!r}", query.content), *((f"candidate {c.id!r}", c.content) for c in members))
+            if owner := next((owner for owner, content in contents if images_of(content)), ""):
+                raise InputError(
+                    f"{owner} holds an image, and {_innermost(backend)} reads texts alone: use a model that reads "
+                    "images behind a server (openai:MODEL@URL), or give it the texts alone"
+                )
     return [template.render(query, members) for query, members in groups]
 
 

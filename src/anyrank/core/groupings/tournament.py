@@ -38,6 +38,6 @@ class Tournament:
             # members sends out some that would have won elsewhere.
             out = [i for same_rank in by_rank[self.keep :] for i in same_rank] + out
         if len(alive) > 1:
-            (scores,) = yield [alive]
-            alive = [alive[i] for i in best_first(scores)]
+            (final,) = yield [alive]
+            alive = [alive[i] for i in best_first(final)]
         return alive + out
