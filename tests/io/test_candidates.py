@@ -5,6 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from anyrank import Candidate, Query, Ranking, Step, Usage
+from anyrank.core.content import Image, parts_of, text_of
+from anyrank.core.errors import InputError
 from anyrank.io import (
     ranking_from_dict,
     ranking_to_dict,
@@ -99,3 +101,57 @@ def test_a_list_without_texts_is_only_a_ranking():
 def test_a_trace_that_is_none_is_refused(trace):
     with pytest.raises(ValueError, match="trace"):
         ranking_from_dict({"query": "q", "documents": ["a"], "trace": trace})
+
+
+PNG = "data:image/png;base64,iVBORw0KGgo="
+
+
+def test_images_and_mappings_are_contents():
+    record = {
+        "query": {"content": ["like this", {"image": "query.png"}]},
+        "documents": [
+            {"id": "a", "image": PNG, "title": "a shoe", "price": 7},
+            {"id": "b", "content": {"text": "a red shoe", "image": "https://example.org/b.png"}},
+            {"id": "c", "content": ["a", "b"]},
+            {"id": "d", "text": "a text", "image": "d.png"},
+        ],
+    }
+    ranking = ranking_from_dict(record)
+    assert parts_of(ranking.query.content) == ("like this", Image("query.png"))
+    assert parts_of(ranking[0].content) == ("a shoe", Image(b"\x89PNG\r\n\x1a\n", "image/png"))
+    assert ranking[0].meta == {"title": "a shoe", "price": 7}
+    assert parts_of(ranking[1].content) == ("a red shoe", Image("https://example.org/b.png"))
+    assert text_of(ranking[2].content) == "a b"
+    assert (ranking[3].content, ranking[3].meta) == ("a text", {"image": "d.png"})
+    written = json.loads(json.dumps(ranking_to_dict(ranking, texts=True)))
+    again = ranking_from_dict(written)
+    for old, new in zip((ranking.query, *ranking), (again.query, *again)):
+        assert parts_of(new.content) == parts_of(old.content)
+    assert ranking_to_rank_llm(ranking)["candidates"][1]["doc"] == {"contents": "a red shoe"}
+
+
+def test_images_as_values_are_written_as_json_reads_them():
+    data = b"\x89PNG\r\n\x1a\n"
+    contents = [Image("cat.png"), ("a cat", Image(data)), {"text": "a cat", "image": Image("https://x.org/cat")}]
+    ranking = Ranking.of(Image("query.png"), contents)
+    again = ranking_from_dict(json.loads(json.dumps(ranking_to_dict(ranking, texts=True))))
+    assert parts_of(again.query.content) == (Image("query.png"),)
+    assert [parts_of(c.content) for c in again] == [
+        (Image("cat.png"),),
+        ("a cat", Image(data, "image/png")),
+        ("a cat", Image("https://x.org/cat")),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("item", "match"),
+    [
+        ({"id": "a", "image": "data:text/plain,hello"}, r"documents\[0\]: an image as a data: URL"),
+        ({"id": "a", "content": []}, "neither a text nor an image"),
+        ({"id": "a", "image": 7}, "neither a text nor an image"),
+        ({"id": "a", "content": 7}, "the document text .content. is int"),
+    ],
+)
+def test_contents_that_hold_nothing_are_refused(item, match):
+    with pytest.raises(InputError, match=match):
+        ranking_from_dict({"query": "q", "documents": [item]})

@@ -1,13 +1,16 @@
 """Consensus over shuffles, against a judge with a bias for places."""
 
 import math
+from dataclasses import replace
 from itertools import permutations
 
 import pytest
 
 from anyrank.core.errors import InputError
 from anyrank.core.groupings import Sliding
+from anyrank.core.limits import Limits
 from anyrank.core.rerank import Rerank
+from anyrank.core.trace import Step, Usage
 from anyrank.core.types import Ranking
 from anyrank.judges.consensus import SelfConsistency, borda, kemeny
 from anyrank.papers import load
@@ -97,3 +100,21 @@ def test_a_budget_is_shared_out_among_the_shuffles():
         stage.within(max_calls=2)
     with pytest.raises(InputError, match="takes no depth"):
         stage.within(depth=5)
+
+
+def test_a_rankings_limits_are_shared_out_among_its_shuffles():
+    ranking, truth = toy(60)
+    stage = SelfConsistency(load("rankgpt").build(OracleModel(truth)), shuffles=3)  # five windows a shuffle
+    spent = Step("before", usage=Usage(calls=20))
+    after = stage(replace(ranking, trace=(spent,), limits=Limits(max_calls=30)))
+    assert (after.trace[-1].usage.calls, after.trace[-1].status) == (9, "partial")
+    assert after.trace[-1].notes == ("budget spent: limits.max_calls=3",)
+    assert after.limits == Limits(max_calls=30)
+    fewer = stage(replace(ranking, trace=(spent,), limits=Limits(max_calls=22)))
+    assert fewer.trace[-1].usage.calls == 2
+    none = stage(replace(ranking, trace=(spent,), limits=Limits(max_calls=20)))
+    assert (none.ids, none.trace[-1].status) == (ranking.ids, "fallback")
+    assert none.trace[-1].notes == ("budget spent: limits.max_calls=20",)
+    late = stage(replace(ranking, limits=Limits(deadline=0.0)))
+    assert (late.ids, late.trace[-1].usage.calls) == (ranking.ids, 0)
+    assert late.trace[-1].notes == ("budget spent: limits.deadline",)

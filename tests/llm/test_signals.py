@@ -8,15 +8,16 @@ from anyrank.core.errors import InputError
 from anyrank.core.language import Completion, LogProbs, TokenWeights
 from anyrank.core.trace import Usage
 from anyrank.core.types import Candidate, Judgement, Query
+from anyrank.judges.presentation import Presented
+from anyrank.judges.votes import Votes
 from anyrank.llm import library
-from anyrank.llm.attention import Attention, calibrated, places
+from anyrank.llm.attention import Attention, calibrated, spans_of
+from anyrank.llm.capabilities import offers
 from anyrank.llm.first_token import FirstToken
 from anyrank.llm.generation import Generated
 from anyrank.llm.labels import Labels
-from anyrank.llm.needs import offers
 from anyrank.llm.pointwise import QueryLikelihood, TokenLogit, YesNo, odds, sigmoid
 from anyrank.llm.preference import Preferred
-from anyrank.llm.presentation import Presented, Votes
 from anyrank.llm.prompts import Template
 from anyrank.testing import OracleModel, Scripted, ScriptedModel, check_judge, toy
 from anyrank.testing.llm import flat
@@ -140,7 +141,7 @@ def test_attention_finds_documents_in_a_chat_template():
     members = [Candidate("a", "no"), Candidate("b", "yes!!"), Candidate("c", "yes!")]
     (said,) = Attention(Chat(), library.ATTENTION)([(Query("q", "x"), members)])
     assert list(said.scores) == [0.0, 2.0, 1.0]
-    assert places("[1] a [1] a", ["[1] a", "[1] a"]) == [(0, 5), (6, 11)]
+    assert spans_of("[1] a [1] a", ["[1] a", "[1] a"]) == [(0, 5), (6, 11)]
 
 
 def test_answers_cut_at_the_limit_and_errors_are_told():

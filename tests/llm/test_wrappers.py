@@ -15,8 +15,8 @@ from anyrank.core.language import Attends, Completion, Embeds, Generates, LogPro
 from anyrank.core.trace import Usage
 from anyrank.hub.fingerprint import Fingerprinted
 from anyrank.llm.cache import Cached
+from anyrank.llm.capabilities import need, offers
 from anyrank.llm.metering import Budget, Metered
-from anyrank.llm.needs import need, offers
 from anyrank.llm.retry import Retry
 from anyrank.papers import load, names
 from anyrank.testing import HostileModel, OracleModel, ScriptedModel, toy

@@ -1,26 +1,47 @@
 """Content: what a query or document holds, and the one way to read it.
 
-A content is a text, a mapping with a title and a text, an `Image`, or a tuple or list of such parts. `parts_of` reads
-any of them as parts in order (for prompts and models that see images), `text_of` as one text.
+A content is a text, a mapping with a title and a text (and an image), an `Image`, or a tuple or list of such parts.
+`parts_of` reads any of them as parts in order (for prompts and models that see images), `text_of` as one text.
 """
 
 from __future__ import annotations
 
+import base64
+import binascii
+import hashlib
 import mimetypes
 import os
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from .errors import InputError
 
-_BODY_FIELDS = ("text", "content", "contents", "body")
+TEXT_FIELDS = ("text", "content", "contents", "body")
+"""The fields of a mapping that hold its text, the first that is there; ``title`` stands before it."""
+
+_DATA_URL = re.compile(r"data:(?P<media>image/[\w.+-]+)?(?:;[\w-]+=[^;,]*)*;base64,(?P<data>.*)", re.DOTALL)
+_WEB_URL = re.compile(r"https?://", re.IGNORECASE)
+_BASE64 = re.compile(r"[A-Za-z0-9+/]{16,}={0,2}")
+_MAGIC = {
+    b"\x89PNG\r\n\x1a\n": "image/png",
+    b"\xff\xd8\xff": "image/jpeg",
+    b"GIF87a": "image/gif",
+    b"GIF89a": "image/gif",
+    b"BM": "image/bmp",
+    b"II*\x00": "image/tiff",
+    b"MM\x00*": "image/tiff",
+}
+"""What files of the usual formats begin with (WebP, which begins with a length, is looked at apart)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """A picture as content: a file's path, or its bytes with their media type ("image/png").
+    """A picture as content: a file's path, an http(s) URL, or its bytes with their media type ("image/png").
+
+    A URL is passed on to servers that fetch it themselves; it is never fetched here.
 
     >>> Image("cat.jpg").media_type
     'image/jpeg'
@@ -29,20 +50,83 @@ class Image:
     source: str | os.PathLike[str] | bytes
     media: str = ""
 
+    @classmethod
+    def parse(cls, text: str) -> Image:
+        """An image from a text, as JSON has it: a path, an http(s) URL, a data: URL, or the picture in base64.
+
+        Raises InputError on a data: URL that holds no picture in base64.
+
+        >>> Image.parse("data:image/png;base64,iVBORw0KGgo=")
+        Image(source=b'\\x89PNG\\r\\n\\x1a\\n', media='image/png')
+        >>> Image.parse("iVBORw0KGgoAAAANSUhEUgAA").media_type, Image.parse("pictures/cat.png").source
+        ('image/png', 'pictures/cat.png')
+        """
+        if text[:5].lower() == "data:":
+            match = _DATA_URL.fullmatch(text)
+            data = match and _decoded(match["data"])
+            if not match or not data:
+                raise InputError(f"an image as a data: URL is data:image/…;base64,…, not {text[:40]!r}")
+            return cls(data, match["media"] or "")
+        # A JPEG in base64 begins with "/9j/", as a path might: so it counts only where it decodes to a picture.
+        if _BASE64.fullmatch(text) and (data := _decoded(text)) and _format(data):
+            return cls(data)
+        return cls(text)
+
+    @property
+    def url(self) -> str:
+        """The http(s) URL that the image is given by; empty for paths and bytes."""
+        return self.source if isinstance(self.source, str) and _WEB_URL.match(self.source) else ""
+
     @property
     def media_type(self) -> str:
-        """The stated media type, or the one that the file's name ends in; "image/png" if neither says."""
-        guess = None if isinstance(self.source, bytes) else mimetypes.guess_type(str(self.source))[0]
-        return self.media or guess or "image/png"
+        """The stated media type, else what the bytes are or the file's name ends in; "image/png" if nothing says."""
+        if isinstance(self.source, bytes):
+            return self.media or _format(self.source) or "image/png"
+        return self.media or mimetypes.guess_type(str(self.source))[0] or "image/png"
 
     def read(self) -> bytes:
-        """The picture's bytes. Raises InputError if the file can't be read."""
+        """The picture's bytes. Raises InputError for a URL and for a file that can't be read or is no picture."""
         if isinstance(self.source, bytes):
             return self.source
+        if self.url:
+            raise InputError(f"the image {self.url} is given by its URL, which is not fetched: load it, or name a file")
         try:
-            return Path(self.source).read_bytes()
-        except OSError as error:
-            raise InputError(f"the image can't be read: {error.strerror}", path=self.source) from None
+            data = Path(self.source).read_bytes()
+        except (OSError, ValueError) as error:
+            raise InputError(
+                f"the image can't be read: {getattr(error, 'strerror', error)}", path=self.source
+            ) from None
+        if not _format(data):
+            # Paths may come from data: no other file is to end up in a prompt.
+            raise InputError("not a picture (PNG, JPEG, GIF, WebP, BMP or TIFF)", path=self.source)
+        return data
+
+    def as_url(self) -> str:
+        """The image as one URL: its own, or its bytes as a data: URL. Raises InputError as `read`."""
+        if self.url:
+            return self.url
+        data = self.read()
+        media = self.media or _format(data) or self.media_type
+        return f"data:{media};base64,{base64.b64encode(data).decode()}"
+
+    def digest(self) -> str:
+        """A fingerprint of what is shown: of the bytes, or of the URL."""
+        return hashlib.sha256(self.url.encode() or self.read()).hexdigest()
+
+
+def _decoded(text: str) -> bytes:
+    """The bytes of a base64 text; none if it isn't one."""
+    try:
+        return base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        return b""
+
+
+def _format(data: bytes) -> str:
+    """The media type of a picture by its first bytes; empty if they are no picture's."""
+    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
+        return "image/webp"
+    return next((media for magic, media in _MAGIC.items() if data.startswith(magic)), "")
 
 
 Part = str | Image
@@ -50,9 +134,11 @@ Part = str | Image
 
 
 def parts_of(content: Any) -> tuple[Part, ...]:
-    """The parts of a content, in order; texts that follow each other stay apart. Empty parts are left out.
+    """The parts of a content, in order; texts that follow each other stay apart. Empty parts are left out. The
+    ``image`` of a mapping may be a path, a URL, a data: URL, base64 or bytes, or a list of these, and stands after its
+    text.
 
-    >>> parts_of({"title": "A cat", "image": Image("cat.jpg")})
+    >>> parts_of({"title": "A cat", "image": "cat.jpg"})
     ('A cat', Image(source='cat.jpg', media=''))
     >>> parts_of(None), parts_of(("red", "shoe")), parts_of(7)
     ((), ('red', 'shoe'), ('7',))
@@ -61,12 +147,33 @@ def parts_of(content: Any) -> tuple[Part, ...]:
         return (content,)
     if isinstance(content, tuple | list):
         return tuple(part for item in content for part in parts_of(item))
-    if isinstance(content, Mapping):
-        image = content.get("image")
-        text = text_of({k: v for k, v in content.items() if k != "image"}) if set(content) != {"image"} else ""
-        return (*((text,) if text else ()), *(parts_of(image) if isinstance(image, Image) else ()))
-    text = text_of(content)
-    return (text,) if text else ()
+    images: tuple[Image, ...] = ()
+    if isinstance(content, Mapping) and (images := _images(content.get("image"))):
+        content = {name: value for name, value in content.items() if name != "image"} or None
+    text = _text(content)
+    return (*((text,) if text else ()), *images)
+
+
+def _images(value: Any) -> tuple[Image, ...]:
+    """The images of a mapping's field; none if it is of another kind."""
+    match value:
+        case Image():
+            return (value,)
+        case str() if value:
+            return (Image.parse(value),)
+        case bytes() | os.PathLike():
+            return (Image(value),)
+        case tuple() | list():
+            return tuple(image for item in value for image in _images(item))
+    return ()
+
+
+def _text(content: Any) -> str:
+    """The text of a content that is neither an image nor of parts."""
+    if isinstance(content, Mapping) and (named := [k for k in ("title", *TEXT_FIELDS) if k in content]):
+        body = next((str(content[k]) for k in named[("title" in content) :] if content[k]), "")
+        return f"{content.get('title') or ''} {body}".strip()
+    return "" if content is None else str(content)
 
 
 def text_of(content: Any) -> str:
@@ -76,14 +183,49 @@ def text_of(content: Any) -> str:
 
     >>> text_of({"title": "Lift", "text": "of wings"}), text_of(7), text_of(None)
     ('Lift of wings', '7', '')
-    >>> text_of(("a cat", Image("cat.jpg")))
-    'a cat'
+    >>> text_of(("a cat", Image("cat.jpg"))), text_of({"image": "cat.jpg"})
+    ('a cat', '')
     """
-    if isinstance(content, Image):
-        return ""
-    if isinstance(content, tuple | list) and any(isinstance(part, Image) for part in content):
-        return " ".join(text for part in content if (text := text_of(part)))
-    if isinstance(content, Mapping) and (named := [k for k in ("title", *_BODY_FIELDS) if k in content]):
-        body = next((str(content[k]) for k in named[("title" in content) :] if content[k]), "")
-        return f"{content.get('title') or ''} {body}".strip()
-    return "" if content is None else str(content)
+    return content if isinstance(content, str) else " ".join(p for p in parts_of(content) if isinstance(p, str))
+
+
+def images_of(content: Any) -> tuple[Image, ...]:
+    """The images among a content's parts.
+
+    >>> images_of(("a cat", Image("cat.jpg")))
+    (Image(source='cat.jpg', media=''),)
+    """
+    return () if isinstance(content, str) else tuple(p for p in parts_of(content) if isinstance(p, Image))
+
+
+def required_text(content: Any, owner: str) -> str:
+    """`text_of` a content, for models that read texts alone. Raises InputError, which names the ``owner`` ("candidate
+    'd1'"), where there is no content, or images without a text.
+
+    >>> required_text({"title": "Lift", "text": "of wings"}, "candidate 'd1'")
+    'Lift of wings'
+    """
+    if content is None:
+        raise InputError(f"{owner} has no text to score: load the texts first")
+    text = text_of(content)
+    if not text and images_of(content):
+        raise InputError(f"{owner} holds an image and no text: choose a model that reads images, or give it a text")
+    return text
+
+
+def joined(parts: Iterable[Part]) -> str | tuple[Part, ...]:
+    """Parts put together without anything between them: neighbouring texts become one, empty ones go; one text where
+    there is no image.
+
+    >>> joined(["a ", "", "cat"]), joined(["a ", "cat", Image("cat.jpg"), "."])
+    ('a cat', ('a cat', Image(source='cat.jpg', media=''), '.'))
+    """
+    out: list[Part] = []
+    for part in parts:
+        if isinstance(part, str) and out and isinstance(out[-1], str):
+            out[-1] += part
+        elif part:
+            out.append(part)
+    if any(isinstance(part, Image) for part in out):
+        return tuple(out)
+    return out[0] if out and isinstance(out[0], str) else ""

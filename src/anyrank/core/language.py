@@ -1,4 +1,4 @@
-"""What may be asked of a language model. A backend offers the verbs it can; a signal says which it needs.
+"""The verbs of language models. A backend offers the verbs it can; a signal says which it needs.
 
 Every verb takes a batch and answers in order, one answer a prompt. A prompt is either plain text, given to the model as
 it stands, or a conversation, to which the backend applies the model's own chat template; a conversation whose last turn
@@ -11,24 +11,81 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, runtime_checkable
 
+from .content import Image, Part
+from .errors import InputError
 from .trace import Usage
 
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """One turn of a conversation."""
+    """One turn of a conversation: a text, or parts of which some are images (for a backend that `ReadsImages`)."""
 
     role: Literal["system", "user", "assistant"]
-    content: str
+    content: str | tuple[Part, ...]
+
+    @property
+    def text(self) -> str:
+        """The turn's text, for backends that read texts alone. Raises InputError where it holds an image.
+
+        >>> Turn("user", "Which is best?").text
+        'Which is best?'
+        """
+        if isinstance(self.content, str):
+            return self.content
+        if image := next((part for part in self.content if isinstance(part, Image)), None):
+            shown = f"{len(image.source)} bytes" if isinstance(image.source, bytes) else str(image.source)
+            raise InputError(f"the prompt holds an image ({shown}), and this model reads texts alone")
+        return "".join(part for part in self.content if isinstance(part, str))
 
 
 Prompt = str | tuple[Turn, ...]
 
 
+def messages(turns: Sequence[Turn]) -> list[dict[str, Any]]:
+    """A conversation in the form of OpenAI's chat completions; images become ``image_url`` parts, with their own URL or
+    their bytes as a data: URL.
+
+    >>> messages([Turn("system", "Be short."), Turn("user", ("What is it?", Image("https://example.org/cat.png")))])
+    ... # doctest: +NORMALIZE_WHITESPACE
+    [{'role': 'system', 'content': 'Be short.'},
+     {'role': 'user', 'content': [{'type': 'text', 'text': 'What is it?'},
+                                  {'type': 'image_url', 'image_url': {'url': 'https://example.org/cat.png'}}]}]
+    """
+    return [
+        {"role": t.role, "content": t.content if isinstance(t.content, str) else [*map(_content_part, t.content)]}
+        for t in turns
+    ]
+
+
+def _content_part(part: Part) -> dict[str, Any]:
+    if isinstance(part, Image):
+        return {"type": "image_url", "image_url": {"url": part.as_url()}}
+    return {"type": "text", "text": part}
+
+
+def images_in(prompt: Prompt) -> tuple[Image, ...]:
+    """The images of a prompt, in order."""
+    turns = () if isinstance(prompt, str) else prompt
+    return tuple(p for t in turns if not isinstance(t.content, str) for p in t.content if isinstance(p, Image))
+
+
+@runtime_checkable
+class ReadsImages(Protocol):
+    """A backend that says whether its prompts may hold images. One without this attribute reads texts alone."""
+
+    @property
+    def reads_images(self) -> bool: ...
+
+
+def can_read_images(backend: Any) -> bool:
+    """Whether a backend's prompts may hold images."""
+    return isinstance(backend, ReadsImages) and backend.reads_images
+
+
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """A generated text. ``finish``: "stop" (the model ended), "length" (cut at max_tokens), "error" (no answer was
-    had; ``text`` is empty and ``error`` says why)."""
+    """A generated text. ``finish``: "stop" (the model ended), "length" (cut at max_tokens), "error" (there is no
+    answer; ``text`` is empty and ``error`` says why)."""
 
     text: str
     usage: Usage = field(default_factory=lambda: Usage(calls=1))
@@ -94,8 +151,8 @@ class ScoresText(Protocol):
 @runtime_checkable
 class Attends(Protocol):
     """Attention that the tokens after ``mark`` pay to every token of the prompt: softmax over the whole context, mean
-    over those tokens, sum over heads and layers. ``mark`` is a text; the tokens after its last place in the rendered
-    prompt attend (the whole prompt is given)."""
+    over those tokens, sum over heads and layers. ``mark`` is a text; the tokens after its last occurrence in the
+    rendered prompt attend (the whole prompt is given)."""
 
     def attention(self, prompts: Sequence[Prompt], marks: Sequence[str]) -> list[TokenWeights]: ...
 

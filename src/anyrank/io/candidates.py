@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import fields
 from typing import Any
 
+from ..core.content import Image, images_of, parts_of, text_of
 from ..core.errors import InputError
 from ..core.trace import Step, Usage
 from ..core.types import Candidate, Query, Ranking
 from .corpus import DOCUMENT
 from .files import File, empty, label
-from .records import Record, id_of, json_lines, text_of
+from .records import Record, first_of, id_of, json_lines, text_field
 
 _LISTS = ("documents", "candidates", "ranking")
 _QUERY_IDS = ("qid", "id", "_id", "query_id")
@@ -23,15 +25,15 @@ _COUNTS = [f.name for f in fields(Usage) if f.name != "repairs"]
 
 def read_rankings(path: File) -> Iterator[Ranking]:
     """The candidate lists of a file or stdin (``-``), one at a time; queries without an id are called q1, q2, … by
-    their place.
+    their position.
 
     Raises InputError, with the line, on what ``ranking_from_dict`` refuses, a query id that stands twice, and an empty
     file.
     """
     seen: dict[str, int] = {}
-    for place, (n, record) in enumerate(json_lines(path), 1):
+    for number, (n, record) in enumerate(json_lines(path), 1):
         try:
-            ranking = ranking_from_dict(record, f"q{place}")
+            ranking = ranking_from_dict(record, f"q{number}")
         except InputError as error:
             raise InputError(str(error), path=label(path), line=n) from None
         id = ranking.query.id
@@ -47,11 +49,15 @@ def read_rankings(path: File) -> Iterator[Ranking]:
 def ranking_from_dict(record: Record, id: str = "q") -> Ranking:
     """One candidate list, in its given order, from any of three forms:
 
-    ``{"query": "…", "documents": ["…" | {"id", "text", …}]}``, ids defaulting to places from "0";
+    ``{"query": "…", "documents": ["…" | {"id", "text", …}]}``, ids defaulting to positions from "0";
     rank_llm's ``{"query": {"text", "qid"}, "candidates": [{"docid", "score", "doc"}]}``;
-    and what ``ranking_to_dict`` makes. Scores are kept where they fall; other fields go to ``meta``.
+    and what ``ranking_to_dict`` makes. Scores that fall are kept; other fields go to ``meta``.
 
-    Raises InputError on a missing query or list, an empty query text, ids that stand twice, a document without text
+    Query and documents may be images: ``{"image": …}`` without a text, or ``{"content": {"text": …, "image": …}}``,
+    or a ``content`` that is a list of texts and such mappings. An image is a path, an http(s) URL, a data: URL or
+    base64.
+
+    Raises InputError on a missing query or list, an empty query text, ids that stand twice, a document without content
     or id, and a score that isn't a finite number.
 
     >>> r = ranking_from_dict({"query": "capital of France", "documents": ["Lyon", {"id": "p", "text": "Paris"}]})
@@ -62,18 +68,18 @@ def ranking_from_dict(record: Record, id: str = "q") -> Ranking:
     name = next((n for n in _LISTS if n in record), None)
     if name is None or not isinstance(record[name], list):
         raise InputError(f"expected a list named {', '.join(_LISTS[:-1])} or {_LISTS[-1]}")
-    found: list[Candidate] = []
+    candidates: list[Candidate] = []
     scores: dict[int, float] = {}
-    for place, item in enumerate(record[name]):
+    for i, item in enumerate(record[name]):
         try:
-            candidate = _candidate(item, place, texts=name != "ranking")
+            candidate = _candidate(item, i, texts=name != "ranking")
         except InputError as error:
-            raise InputError(f"{name}[{place}]: {error}") from None
-        found.append(candidate)
+            raise InputError(f"{name}[{i}]: {error}") from None
+        candidates.append(candidate)
         if not math.isnan(candidate.score):
-            scores[place] = candidate.score
-    ranking = Ranking(query, tuple(found))
-    ranking = ranking.ordered(scores if len(scores) == len(found) else range(len(found)))
+            scores[i] = candidate.score
+    ranking = Ranking(query, tuple(candidates))
+    ranking = ranking.ordered(scores if len(scores) == len(candidates) else range(len(candidates)))
     trace = record.get("trace") or []
     if not isinstance(trace, list):
         raise InputError(f"the trace is {type(trace).__name__}: expected a list of steps")
@@ -84,17 +90,18 @@ def ranking_to_dict(ranking: Ranking, origin: Ranking | None = None, *, texts: b
     """A ranking, JSON-ready: query, the candidates best first, status, cost and trace.
 
     ``origin`` is the ranking before it was reranked: with it every candidate says its ``index`` there. ``texts`` adds
-    the candidates' contents. Their ``meta`` is left out.
+    the candidates' contents, as ``text``, or as ``content`` if they are no texts. Their ``meta`` is left out.
     """
-    places = {} if origin is None else {c.id: i for i, c in enumerate(origin)}
+    indices = {} if origin is None else {c.id: i for i, c in enumerate(origin)}
 
     def item(c: Candidate) -> dict[str, Any]:
-        index = {"index": places[c.id]} if c.id in places else {}
-        return {"id": c.id, **index, "score": c.score, **({"text": c.content} if texts else {})}
+        index = {"index": indices[c.id]} if c.id in indices else {}
+        content = {} if not texts else {"text" if _is_plain(c.content) else "content": _to_json(c.content)}
+        return {"id": c.id, **index, "score": c.score, **content}
 
-    cost = ranking.cost.as_dict()
+    query, cost = ranking.query.content, ranking.cost.as_dict()
     return {
-        "query": ranking.query.content,
+        "query": query if _is_plain(query) else {"content": _to_json(query)},
         "qid": ranking.query.id,
         "ranking": [item(c) for c in ranking],
         "status": ranking.status,
@@ -105,9 +112,30 @@ def ranking_to_dict(ranking: Ranking, origin: Ranking | None = None, *, texts: b
 
 def ranking_to_rank_llm(ranking: Ranking) -> dict[str, Any]:
     """A ranking in rank_llm's form, for its programs."""
-    query = {"text": ranking.query.content, "qid": ranking.query.id}
-    found = [{"docid": c.id, "score": c.score, "doc": {"contents": c.content}} for c in ranking]
-    return {"query": query, "candidates": found}
+    query = {"text": text_of(ranking.query.content), "qid": ranking.query.id}
+    candidates = [
+        {"docid": c.id, "score": c.score, "doc": {"contents": None if c.content is None else text_of(c.content)}}
+        for c in ranking
+    ]
+    return {"query": query, "candidates": candidates}
+
+
+def _is_plain(content: Any) -> bool:
+    return content is None or not isinstance(content, Image | Mapping | tuple | list)
+
+
+def _to_json(content: Any) -> Any:
+    """A content with its images as paths or URLs (bytes as data: URLs), as `parts_of` reads them again."""
+    match content:
+        case Image():
+            inline = isinstance(content.source, bytes) or content.url
+            return {"image": content.as_url() if inline else os.fspath(content.source)}
+        case Mapping():
+            image = content.get("image")
+            return {**content, **(_to_json(image) if isinstance(image, Image) else {})}
+        case tuple() | list():
+            return [_to_json(part) for part in content]
+    return content
 
 
 def _query(record: Record, id: str) -> Query:
@@ -115,34 +143,57 @@ def _query(record: Record, id: str) -> Query:
         raise InputError(f"no query: expected a field query, found {', '.join(record) or 'none'}")
     value = record["query"]
     inner = value if isinstance(value, dict) else {}
-    text = text_of(inner, ("text", "content"), "query text")[1] if inner else text_of(record, ("query",), "query")[1]
-    if not text.strip():
+    content = (
+        _content(inner, ("text", "content"), "query text") if inner else text_field(record, ("query",), "query")[1]
+    )
+    if isinstance(content, str) and not content.strip():
         raise InputError("the query text is empty")
-    meta = {k: v for k, v in {**record, **inner}.items() if k not in _NOT_META}
+    content_fields = {"image"} if isinstance(content, dict) else set()
+    meta = {k: v for k, v in {**record, **inner}.items() if k not in _NOT_META | content_fields}
     for holder in (inner, record):
         if any(n in holder for n in _QUERY_IDS):
-            return Query(id_of(holder, _QUERY_IDS, "query id")[1], text, meta)
-    return Query(id, text, meta)
+            return Query(id_of(holder, _QUERY_IDS, "query id")[1], content, meta)
+    return Query(id, content, meta)
 
 
-def _candidate(item: Any, place: int, texts: bool) -> Candidate:
-    """One document; its score is NaN where it has none. ``texts``: whether it must have a text."""
+def _content(record: Record, names: tuple[str, ...], what: str) -> Any:
+    """The content in a record's field: a text as it is; a list or object, or the record's ``image`` if there is no such
+    field, as `parts_of` reads them. Raises InputError on what it can't read and on an empty content but a text."""
+    name = first_of(record, names)
+    if name is None and record.get("image"):
+        content: Any = {"image": record["image"]}
+        nothing = not images_of(content)
+    elif name is not None and isinstance(record[name], dict | list):
+        content = record[name]
+        nothing = not parts_of(content)
+    else:
+        return text_field(record, names, what)[1]
+    if nothing:
+        raise InputError(f"the {what} ({name or 'image'}) holds neither a text nor an image")
+    return content
+
+
+def _candidate(item: Any, position: int, texts: bool) -> Candidate:
+    """One document; its score is NaN if it has none. ``texts``: whether it must have a content."""
     if isinstance(item, str):
-        return Candidate(str(place), item, math.nan)
+        return Candidate(str(position), item, math.nan)
     if not isinstance(item, dict):
         raise InputError(f"expected a text or an object, found {type(item).__name__}")
     named = any(n in item for n in DOCUMENT.id)
-    id_name, id = id_of(item, DOCUMENT.id, "document id") if named else ("", str(place))
+    id_name, id = id_of(item, DOCUMENT.id, "document id") if named else ("", str(position))
     doc = item.get("doc")
     body: Record = {"text": doc} if isinstance(doc, str) else doc if isinstance(doc, dict) else item
-    text_name, text = "", None
-    if texts or any(n in body for n in _TEXTS):
-        text_name, text = text_of(body, _TEXTS, "document text")
+    content: Any = None
+    if texts or body.get("image") or any(n in body for n in _TEXTS):
+        content = _content(body, _TEXTS, "document text")
     title = body.get("title")
-    if text is not None and isinstance(title, str):
-        text = f"{title} {text}".strip()
-    meta = {k: v for k, v in {**item, **body}.items() if k not in (id_name, text_name, "doc", "score", "index")}
-    return Candidate(id, text, _score(item), meta)
+    if isinstance(content, str) and isinstance(title, str):
+        content = f"{title} {content}".strip()
+    elif isinstance(content, dict) and isinstance(title, str):
+        content = {"title": title, **content}
+    content_name = first_of(body, _TEXTS) or ("image" if content is not None else "")
+    meta = {k: v for k, v in {**item, **body}.items() if k not in (id_name, content_name, "doc", "score", "index")}
+    return Candidate(id, content, _score(item), meta)
 
 
 def _score(item: Record) -> float:

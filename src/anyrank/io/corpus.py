@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from ..core.errors import InputError
 from ..core.types import Candidate, Query
 from .files import File
-from .records import Fields, Record, first_of, id_of, parsed, records, text_of
+from .records import Fields, Record, first_of, id_of, parsed, records, text_field
 from .seen import Seen
 
 DOCUMENT = Fields(("_id", "id", "docid", "doc_id", "docno"), ("text", "contents", "body", "content"), ("title",))
@@ -48,7 +48,7 @@ def document(record: Record, fields: Fields = DOCUMENT) -> Candidate:
     Candidate(id='7', content='Wings lift and drag', score=0.0, meta={'title': 'Wings', 'year': 1958})
     """
     id_name, id = id_of(record, fields.id, "document id")
-    text_name, text = text_of(record, fields.text, "document text")
+    text_name, text = text_field(record, fields.text, "document text")
     title_name = first_of(record, fields.title)
     title = None if title_name is None else record[title_name]
     if title is not None and not isinstance(title, str):
@@ -60,7 +60,7 @@ def document(record: Record, fields: Fields = DOCUMENT) -> Candidate:
 def query(record: Record, fields: Fields = QUERY) -> Query:
     """A record as a query; ``meta`` holds every field but id and text. Raises InputError on an empty text."""
     id_name, id = id_of(record, fields.id, "query id")
-    text_name, text = text_of(record, fields.text, "query text")
+    text_name, text = text_field(record, fields.text, "query text")
     if not text.strip():
         raise InputError(f"the text of query {id!r} is empty")
     return Query(id, text.strip(), {k: v for k, v in record.items() if k not in (id_name, text_name)})

@@ -155,9 +155,9 @@ def first_of(record: Record, names: tuple[str, ...]) -> str | None:
     return None
 
 
-def text_of(record: Record, names: tuple[str, ...], what: str) -> tuple[str, str]:
-    """(field name, its text) of the first of ``names`` that the record has. Raises InputError where none is there or
-    it holds no text."""
+def text_field(record: Record, names: tuple[str, ...], what: str) -> tuple[str, str]:
+    """(field name, its text) of the first of ``names`` that the record has. Raises InputError if there is none or it
+    holds no text."""
     name = first_of(record, names)
     if name is None:
         there = ", ".join(record) or "none"
@@ -174,7 +174,7 @@ def id_of(record: Record, names: tuple[str, ...], what: str) -> tuple[str, str]:
     name = first_of(record, names)
     if name is not None and type(record[name]) is int:
         return name, str(record[name])
-    name, value = text_of(record, names, what)
+    name, value = text_field(record, names, what)
     if not value.strip():
         raise InputError(f"the {what} is empty")
     return name, value

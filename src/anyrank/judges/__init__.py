@@ -1,1 +1,2 @@
-"""Judges that wrap any other judge, or score by vectors: both orders, passages, similarity, consensus."""
+"""Judges that work on any other judge (both orders, order of presentation, votes, passages), judges by vectors, and
+consensus over shuffles."""

@@ -21,22 +21,22 @@ class BothOrders:
     judge: Judge
 
     def __call__(self, groups: Sequence[Group]) -> list[Judgement]:
-        asked: list[Group] = []
+        requests: list[Group] = []
         for query, members in groups:
-            asked.append((query, members))
+            requests.append((query, members))
             if len(members) == 2:
-                asked.append((query, [members[1], members[0]]))
-        said = iter(self.judge(asked))
-        out = []
-        for _, members in groups:
-            one = next(said)
-            if len(members) == 2:
-                two = next(said)
-                (a, b), (b2, a2) = one.scores, two.scores
-                unread = any(map(math.isnan, (a, b, a2, b2)))
-                win = 0 if unread else (a > b and a2 > b2) - (b > a and b2 > a2)
-                usage = one.usage + two.usage
-                usage = usage + Usage(repairs={"unread pair": 1}) if unread else usage
-                one = Judgement([float(win > 0), float(win < 0)], usage, one.note or two.note)
-            out.append(one)
-        return out
+                requests.append((query, [members[1], members[0]]))
+        answers = iter(self.judge(requests))
+        return [_joined(next(answers), next(answers)) if len(members) == 2 else next(answers) for _, members in groups]
+
+
+def _joined(forward: Judgement, backward: Judgement) -> Judgement:
+    """The judgement of a pair from those of its two orders."""
+    (a, b), (second_b, second_a) = forward.scores, backward.scores
+    unread = any(map(math.isnan, (a, b, second_a, second_b)))
+    a_wins = not unread and a > b and second_a > second_b
+    b_wins = not unread and b > a and second_b > second_a
+    usage = forward.usage + backward.usage
+    if unread:
+        usage = usage + Usage(repairs={"unread pair": 1})
+    return Judgement([float(a_wins), float(b_wins)], usage, forward.note or backward.note)

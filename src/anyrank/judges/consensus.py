@@ -1,13 +1,16 @@
-"""Consensus: the same reranker on several shuffles of its input, and the rankings agreed on."""
+"""Consensus: the same reranker on several shuffles of its input, and one ranking that agrees with most of them."""
 
 from __future__ import annotations
 
 import random
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+from ..core.budget import Budget
 from ..core.errors import InputError
+from ..core.limits import Limits
 from ..core.rerank import Rerank
 from ..core.stage import Stage
 from ..core.trace import Step, Usage, total
@@ -20,8 +23,8 @@ class SelfConsistency(Stage):
     batch; the answers are joined by ``how``: ``borda`` points, or ``kemeny``, the Borda order improved until no swap
     of neighbours agrees with more of the rankings (permutation self-consistency, arXiv 2310.07712).
 
-    Against the bias for places in a prompt. Costs ``shuffles`` times the stage. A shuffle that the stage only passed
-    through is no opinion and doesn't count.
+    Against the bias for positions in a prompt. Costs ``shuffles`` times the stage; a ranking's limits are shared out
+    among its shuffles. A shuffle that the stage only passed through is no opinion and doesn't count.
     """
 
     stage: Stage
@@ -43,44 +46,69 @@ class SelfConsistency(Stage):
         if not isinstance(self.stage, Rerank) or budgets.keys() - {"max_calls", "max_tokens", "max_seconds"}:
             raise InputError(f"{self.name} takes no {', '.join(budgets)}")
         shares = dict(budgets)
-        for what in ("max_calls", "max_tokens"):
-            if what in shares and (whole := shares[what]) is not None:
-                shares[what] = whole // self.shuffles
-                if shares[what] < 1:
-                    raise InputError(f"{what}={whole}: less than one for each of {self.shuffles} shuffles")
+        for option in ("max_calls", "max_tokens"):
+            if option in shares and (whole := shares[option]) is not None:
+                shares[option] = whole // self.shuffles
+                if shares[option] < 1:
+                    raise InputError(f"{option}={whole}: less than one for each of {self.shuffles} shuffles")
         return replace(self, stage=replace(self.stage, **shares))
 
     def batch(self, rankings: Sequence[Ranking]) -> list[Ranking]:
-        asked = [self._shuffled(r, i) for r in rankings for i in range(self.shuffles)]
-        done = self.stage.batch(asked)
-        voted = [_read(a) or a.ids != before.ids for before, a in zip(asked, done)]
-        parts = [slice(i * self.shuffles, (i + 1) * self.shuffles) for i in range(len(rankings))]
-        return [self._agree(r, done[part], voted[part]) for r, part in zip(rankings, parts)]
+        shuffled = [self._shuffled(ranking) for ranking in rankings]
+        flat = [one for several in shuffled for one in several]
+        answers = iter(self.stage.batch(flat) if flat else [])
+        return [
+            self._agreed(ranking, several, [next(answers) for _ in several])
+            for ranking, several in zip(rankings, shuffled)
+        ]
 
-    def _shuffled(self, ranking: Ranking, i: int) -> Ranking:
-        members = list(ranking.candidates)
-        if i:
-            random.Random(f"{self.seed}/{i}/{ranking.query.id}").shuffle(members)
-        return replace(ranking, candidates=tuple(members), trace=())
+    def _shuffled(self, ranking: Ranking) -> list[Ranking]:
+        """The orders to ask about, each with an equal share of what the ranking's limits leave; where they leave less
+        than a call or token for each, fewer orders."""
+        left = ranking.limits.less(ranking.cost.usage)
+        count = min(n for n in (self.shuffles, left.max_calls, left.max_tokens) if n is not None)
+        share = Limits(
+            left.deadline,
+            None if left.max_calls is None else left.max_calls // max(count, 1),
+            None if left.max_tokens is None else left.max_tokens // max(count, 1),
+        )
+        orders = []
+        for i in range(count):
+            members = list(ranking.candidates)
+            if i:
+                random.Random(f"{self.seed}/{i}/{ranking.query.id}").shuffle(members)
+            orders.append(replace(ranking, candidates=tuple(members), trace=(), limits=share))
+        return orders
 
-    def _agree(self, ranking: Ranking, answers: Sequence[Ranking], voted: Sequence[bool]) -> Ranking:
-        place = {id: i for i, id in enumerate(ranking.ids)}
-        orders = [[place[id] for id in a.ids] for a, vote in zip(answers, voted) if vote]
-        cost = total(s for a in answers for s in a.trace)
+    def _agreed(self, ranking: Ranking, shuffled: Sequence[Ranking], answers: Sequence[Ranking]) -> Ranking:
+        """The ranking in the order that the answers agree on; as it is where none of them is an opinion."""
+        index = {id: i for i, id in enumerate(ranking.ids)}
+        # An answer that is its own input counts only if every group was judged: else it is no more than the shuffle.
+        orders = [
+            [index[id] for id in answer.ids]
+            for before, answer in zip(shuffled, answers)
+            if _fully_judged(answer) or answer.ids != before.ids
+        ]
+        cost = total(step for answer in answers for step in answer.trace)
         usage, notes = cost.usage, cost.notes
-        if orders and len(orders) < len(answers):
+        if not answers and len(ranking):
+            spent = Budget.of_limits(ranking.limits, ranking.cost.usage).exceeded(Usage(), 1, time.monotonic())
+            notes = (f"budget spent: {spent}",)
+        if not orders:
+            return ranking.with_step(
+                Step(self.name, cost.seconds, usage, tuple(dict.fromkeys(notes)), untouched=len(ranking) > 0)
+            )
+        if len(orders) < len(answers):
             usage = usage + Usage(repairs={"shuffle not ranked": len(answers) - len(orders)})
-        step = Step(self.name, cost.seconds, usage, tuple(dict.fromkeys(notes)), untouched=bool(answers) and not orders)
-        points = borda(orders, len(ranking))
-        scores = points if orders else [0.0] * len(ranking)
-        if orders and self.how == "kemeny":
-            scores = [0.0] * len(ranking)
-            for rank, i in enumerate(kemeny(orders, points)):
+        scores = borda(orders, len(ranking))
+        if self.how == "kemeny":
+            for rank, i in enumerate(kemeny(orders, scores)):
                 scores[i] = float(len(ranking) - rank)
-        return (ranking.scored(scores) if orders else ranking).with_step(step)
+        step = Step(self.name, cost.seconds, usage, tuple(dict.fromkeys(notes)))
+        return ranking.scored(scores).with_step(step)
 
 
-def _read(answer: Ranking) -> bool:
+def _fully_judged(answer: Ranking) -> bool:
     """Whether every group of an answer was judged."""
     usage = answer.cost.usage
     return not usage.fallback and "unread pair" not in usage.repairs
@@ -107,11 +135,12 @@ def kemeny(orders: Sequence[Sequence[int]], start: Sequence[float]) -> list[int]
     [1, 0, 2]
     """
     n = len(start)
-    places = [{i: rank for rank, i in enumerate(order)} for order in orders]
-    out: list[int] = []
+    ranks = [{i: rank for rank, i in enumerate(order)} for order in orders]
+    agreed: list[int] = []
+    # An insertion sort whose comparison is a vote: each candidate rises past those that a majority puts it before.
     for i in sorted(range(n), key=lambda i: -start[i]):
-        at = len(out)
-        while at and 2 * sum(p[i] < p[out[at - 1]] for p in places) > len(places):
-            at -= 1
-        out.insert(at, i)
-    return out
+        position = len(agreed)
+        while position and 2 * sum(rank[i] < rank[agreed[position - 1]] for rank in ranks) > len(ranks):
+            position -= 1
+        agreed.insert(position, i)
+    return agreed

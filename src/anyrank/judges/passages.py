@@ -5,10 +5,11 @@ from __future__ import annotations
 import heapq
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
+from ..core.content import TEXT_FIELDS, images_of, text_of
 from ..core.errors import InputError
 from ..core.rerank import Group, Judge
 from ..core.trace import Usage
@@ -39,9 +40,9 @@ class Passages:
     about every passage alone, and aggregates: the first passage's score (FirstP), the maximum (MaxP), the mean, the sum
     (SumP; Dai & Callan 2019, arXiv 1905.09217), or the mean of the ``top`` best ("top").
 
-    A candidate of one passage scores what ``judge`` says of it alone. Usage is added over a group's passages. A passage
-    that could not be scored (NaN) is left out; a candidate with none scored is NaN. Contents other than text are
-    judged whole.
+    A candidate of one passage gets the score that ``judge`` gives it alone. Usage is added over a group's passages. A
+    passage that could not be scored (NaN) is left out; a candidate with none scored is NaN. Texts, and mappings and
+    tuples of texts, are split; other contents, and all that hold an image, are judged whole.
     """
 
     judge: Judge
@@ -59,33 +60,33 @@ class Passages:
             raise InputError(f"top={self.top}: must be at least 1")
 
     def __call__(self, groups: Sequence[Group]) -> list[Judgement]:
-        asked: list[Group] = []
-        counts: list[list[int]] = []
+        requests: list[Group] = []
+        counts: list[list[int]] = []  # passages of each member, by group
         for query, members in groups:
-            parts = [self._split(c) for c in members]
-            counts.append([len(p) for p in parts])
-            asked += [(query, [passage]) for part in parts for passage in part]
-        said = iter(self.judge(asked))
+            split = [self._split(candidate) for candidate in members]
+            counts.append([len(several) for several in split])
+            requests += [(query, [passage]) for several in split for passage in several]
+        answers = iter(self.judge(requests))
         judgements = []
         for sizes in counts:
             usage, scores = Usage(), []
             for size in sizes:
-                answers = [next(said) for _ in range(size)]
-                usage = sum((a.usage for a in answers), usage)
-                scores.append(self._together([a.scores[0] for a in answers]))
+                own = [next(answers) for _ in range(size)]
+                usage = sum((a.usage for a in own), usage)
+                scores.append(self._aggregated([a.scores[0] for a in own]))
             judgements.append(Judgement(scores, usage))
         return judgements
 
     def _split(self, candidate: Candidate) -> list[Candidate]:
-        if not isinstance(candidate.content, str):
+        if not _is_text(candidate.content):
             return [candidate]
-        parts = passages(candidate.content, self.words, self.stride)
-        if len(parts) == 1:
+        texts = passages(text_of(candidate.content), self.words, self.stride)
+        if len(texts) == 1:
             return [candidate]
-        kept = parts[:1] if self.aggregate == "first" else parts
-        return [replace(candidate, id=f"{candidate.id}#{i}", content=text) for i, text in enumerate(kept)]
+        wanted = texts[:1] if self.aggregate == "first" else texts
+        return [replace(candidate, id=f"{candidate.id}#{i}", content=text) for i, text in enumerate(wanted)]
 
-    def _together(self, scores: Sequence[float]) -> float:
+    def _aggregated(self, scores: Sequence[float]) -> float:
         known = [s for s in scores if not math.isnan(s)]
         if not known:
             return math.nan
@@ -101,3 +102,12 @@ class Passages:
             case _:
                 best = heapq.nlargest(self.top, known)
                 return math.fsum(best) / len(best)
+
+
+def _is_text(content: Any) -> bool:
+    """Whether a content is made of text alone. Numbers, spectra and the like only print as text."""
+    if isinstance(content, tuple | list):
+        return all(map(_is_text, content))
+    if isinstance(content, Mapping):
+        return any(isinstance(content.get(field), str) for field in TEXT_FIELDS) and not images_of(content)
+    return isinstance(content, str)

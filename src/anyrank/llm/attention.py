@@ -1,4 +1,4 @@
-"""Attention: how much the query looks at each document, less how much a query without content does."""
+"""Attention: how much the query attends to each document, less how much a query without content does."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ..core.language import Attends, TokenWeights
 from ..core.rerank import Group
 from ..core.trace import Usage
 from ..core.types import Judgement
-from .needs import need
+from .capabilities import need, rendered
 from .prompts import Rendered, Template
 
 
@@ -34,58 +34,61 @@ class Attention:
     def __post_init__(self) -> None:
         need(self.backend, Attends, "Attention")
         if not self.template.mark:
-            raise InputError("Attention needs a template with a mark: the text after the documents, from which on "
-                             "tokens attend")  # fmt: skip
+            raise InputError(
+                "Attention needs a template with a mark: the text after the documents, from which on tokens attend"
+            )
 
     def __call__(self, groups: Sequence[Group]) -> list[Judgement]:
         if not groups:
             return []
-        asked = [self.template.render(query, members) for query, members in groups]
+        requests = rendered(self.template, self.backend, groups)
         prompts = []
-        for one, (query, members) in zip(asked, groups):
-            prompts.append(one.prompt)
+        for request, (query, members) in zip(requests, groups):
+            prompts.append(request.prompt)
             if self.blank:
                 prompts.append(self.template.render(replace(query, content=self.blank), members).prompt)
-        said = self.backend.attention(prompts, [self.template.mark] * len(prompts))
-        if len(said) != len(prompts):
-            raise ValueError(f"{len(said)} answers for {len(prompts)} prompts")
+        answers = self.backend.attention(prompts, [self.template.mark] * len(prompts))
+        if len(answers) != len(prompts):
+            raise ValueError(f"{len(answers)} answers for {len(prompts)} prompts")
         if not self.blank:
-            return [self._judge(a, [s]) for a, s in zip(asked, said)]
-        return [self._judge(a, said[2 * i : 2 * i + 2]) for i, a in enumerate(asked)]
+            return [self._judge(request, [answer]) for request, answer in zip(requests, answers)]
+        return [self._judge(request, answers[2 * i : 2 * i + 2]) for i, request in enumerate(requests)]
 
-    def _judge(self, asked: Rendered, said: Sequence[TokenWeights]) -> Judgement:
-        usage = sum((s.usage for s in said), Usage(truncated=asked.truncated))
-        passes = [inside(s, places(s.text or str(asked.prompt), asked.bodies)) for s in said]
-        why = next((s.error for s in said if s.error), "")
+    def _judge(self, request: Rendered, answers: Sequence[TokenWeights]) -> Judgement:
+        """The judgement of one group from its one pass, or from its passes with the query and with the blank one."""
+        usage = sum((a.usage for a in answers), Usage(truncated=request.truncated))
+        # The two rendered prompts differ in the query, so each has its own spans.
+        passes = [inside(a, spans_of(a.text or str(request.prompt), request.bodies)) for a in answers]
+        error = next((a.error for a in answers if a.error), "")
         if len(passes) == 1:
-            return Judgement([float(np.sum(w)) if len(w) else math.nan for w in passes[0]], usage, why)
-        return Judgement([calibrated(q, blank) for q, blank in zip(*passes)], usage, why)
+            return Judgement([float(np.sum(w)) if len(w) else math.nan for w in passes[0]], usage, error)
+        return Judgement([calibrated(q, blank) for q, blank in zip(*passes)], usage, error)
 
 
-def places(text: str, bodies: Sequence[str]) -> list[tuple[int, int]]:
-    """The character span of each document in a rendered prompt; an empty span where it isn't to be found.
+def spans_of(text: str, bodies: Sequence[str]) -> list[tuple[int, int]]:
+    """The character span of each document in a rendered prompt; an empty span for one that isn't in it.
 
-    >>> places("head ab ab tail", ["ab", "ab", "x"])
+    >>> spans_of("head ab ab tail", ["ab", "ab", "x"])
     [(5, 7), (8, 10), (0, 0)]
     """
-    at, out = 0, []
+    end, spans = 0, []
     for body in bodies:
-        start = text.find(body, at)
-        out.append((start, start + len(body)) if start >= 0 else (0, 0))
-        at = max(at, out[-1][1])
-    return out
+        start = text.find(body, end)  # after the document before it, so that equal texts get different spans
+        spans.append((start, start + len(body)) if start >= 0 else (0, 0))
+        end = max(end, spans[-1][1])
+    return spans
 
 
-def inside(said: TokenWeights, spans: Sequence[tuple[int, int]]) -> list[np.ndarray]:
+def inside(answer: TokenWeights, spans: Sequence[tuple[int, int]]) -> list[np.ndarray]:
     """The weights of the tokens that begin within each character span."""
-    starts = np.array([s for s, e in said.spans], dtype=np.int64)
-    real = np.array([e > s for s, e in said.spans], dtype=bool)
-    weights = np.array(said.weights, dtype=np.float64)
+    starts = np.array([start for start, _ in answer.spans], dtype=np.int64)
+    real = np.array([end > start for start, end in answer.spans], dtype=bool)  # a template's own tokens have no text
+    weights = np.array(answer.weights, dtype=np.float64)
     return [weights[(starts >= a) & (starts < b) & real] for a, b in spans]
 
 
 def calibrated(query: Sequence[float], blank: Sequence[float]) -> float:
-    """One document's score from its tokens' attention under the query and under the blank query; NaN where the tokens
+    """One document's score from its tokens' attention under the query and under the blank query; NaN if the tokens
     don't match or there are none.
 
     >>> round(calibrated([.1, .2, .3, .1, .05] + [.1] * 5, [.1] * 4 + [.9] + [.1] * 5), 9)
@@ -94,5 +97,6 @@ def calibrated(query: Sequence[float], blank: Sequence[float]) -> float:
     if len(query) != len(blank) or not len(query):
         return math.nan
     change = np.asarray(query, dtype=np.float64) - np.asarray(blank, dtype=np.float64)
+    # Tokens that lose much under the query are outliers of the blank pass (punctuation, say): left out.
     spread = float(np.std(change, ddof=1)) if len(change) > 1 else 0.0
     return float(np.sum(change[change > np.mean(change) - 2 * spread] if spread > 0 else change))

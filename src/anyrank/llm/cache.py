@@ -14,23 +14,27 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from ..core.content import Image
 from ..core.errors import InputError
-from ..core.language import Completion, LogProbs, TokenWeights
+from ..core.language import Completion, LogProbs, TokenWeights, Turn
 from ..core.trace import Usage
 from .wrapper import Item, Wrapper, call, failed
 
-_FORMS: dict[str, type] = {"generate": Completion, "generate_fused": Completion, "attention": TokenWeights}
+_ANSWERS: dict[str, type] = {"generate": Completion, "generate_fused": Completion, "attention": TokenWeights}
+"""The kind of answer that a verb gives, if not LogProbs."""
 _FORMAT = 1
+"""Of the keys: another number makes all answers kept so far unknown."""
 
 
 @dataclass(frozen=True)
 class Cached(Wrapper):
-    """A backend whose answers are kept in the SQLite file ``path`` (made where it is absent; safe between processes
-    and threads).
+    """A backend whose answers are kept in the SQLite file ``path`` (made if it is absent; safe between processes and
+    threads).
 
     The key is everything that an answer depends on: model and revision, verb, prompt, options, settings. ``model`` is
-    the backend's own description (its repr, and the fingerprint of its weights where it has one) where none is given.
-    Of a server only name and address are known: give a ``revision`` where it may change its weights. An answer from
+    the backend's own description (its repr, and the fingerprint of its weights if it has one) if none is given; of an
+    image its bytes count, of one given by URL the URL. Of a server only name and address are known: give a
+    ``revision`` if it may change its weights. An answer from
     the file costs nothing and counts in ``usage.cached``; so does the second of two equal prompts in a batch. Errors
     and unknown probabilities aren't kept.
     """
@@ -50,22 +54,22 @@ class Cached(Wrapper):
         keys = [self._key(verb, item, settings) for item in items]
         with self._open() as db:
             known = {k: v for k in dict.fromkeys(keys) if (v := _load(db, k, verb)) is not None}
+        # Of equal prompts only the first is asked; the others get its answer, at no cost.
         first = {k: i for i, k in reversed(list(enumerate(keys)))}
         fresh = sorted(i for k, i in first.items() if k not in known)
-        said = dict(zip(fresh, call(self.wraps, verb, [items[i] for i in fresh], settings)))
-        keep = [(keys[i], _pack(answer)) for i, answer in said.items() if _worth(answer)]
-        if keep:
+        answers = dict(zip(fresh, call(self.wraps, verb, [items[i] for i in fresh], settings)))
+        kept = [(keys[i], _pack(answer)) for i, answer in answers.items() if _worth_keeping(answer)]
+        if kept:
             with self._open() as db:
-                db.executemany("INSERT OR REPLACE INTO answers VALUES (?, ?)", keep)
-        found = {**known, **{keys[i]: replace(a, usage=Usage(cached=1)) for i, a in said.items() if _worth(a)}}
-        again = {keys[i]: replace(a, usage=Usage()) for i, a in said.items()}
-        return [said[i] if i in said else found.get(k, again.get(k)) for i, k in enumerate(keys)]
+                db.executemany("INSERT OR REPLACE INTO answers VALUES (?, ?)", kept)
+        for i, answer in answers.items():
+            usage = Usage(cached=1) if _worth_keeping(answer) else Usage()
+            known[keys[i]] = replace(answer, usage=usage)
+        return [answers[i] if i in answers else known[k] for i, k in enumerate(keys)]
 
     def _key(self, verb: str, item: Item, settings: Mapping[str, Any]) -> bytes:
-        said = item[0]  # a text, turns, or sources
-        prompt = said if isinstance(said, str) else [t if isinstance(t, str) else [t.role, t.content] for t in said]
         model = self.model or repr(self.wraps) + _fingerprint(self.wraps)
-        whole = [_FORMAT, model, self.revision, verb, prompt, item[1:], dict(settings)]
+        whole = [_FORMAT, model, self.revision, verb, _described(item[0]), item[1:], dict(settings)]
         return hashlib.sha256(json.dumps(whole, sort_keys=True).encode("utf-8", "surrogatepass")).digest()
 
     @contextmanager
@@ -87,6 +91,18 @@ class Cached(Wrapper):
             db.close()
 
 
+def _described(prompt: Any) -> Any:
+    """A prompt (a text, turns, or sources) as JSON; an image by its type and a hash of it."""
+    match prompt:
+        case Turn():
+            return [prompt.role, _described(prompt.content)]
+        case Image():
+            return {"image": prompt.digest(), "media": prompt.media_type}
+        case tuple() | list():
+            return [_described(part) for part in prompt]
+    return prompt
+
+
 def _fingerprint(backend: Any) -> str:
     """What tells the weights behind a backend from others of the same name."""
     while (inner := getattr(backend, "wraps", None)) is not None:
@@ -94,7 +110,8 @@ def _fingerprint(backend: Any) -> str:
     return str(getattr(backend, "fingerprint", ""))
 
 
-def _worth(answer: Any) -> bool:
+def _worth_keeping(answer: Any) -> bool:
+    """Whether an answer is neither an error nor incomplete."""
     return not (failed(answer) or (isinstance(answer, LogProbs) and any(map(math.isnan, answer.values))))
 
 
@@ -110,7 +127,7 @@ def _load(db: sqlite3.Connection, key: bytes, verb: str) -> Any:
         return None
     fields = json.loads(zlib.decompress(row[0]))
     fixed = {k: _tuples(v) if isinstance(v, list) else v for k, v in fields.items()}
-    return _FORMS.get(verb, LogProbs)(**fixed, usage=Usage(cached=1))
+    return _ANSWERS.get(verb, LogProbs)(**fixed, usage=Usage(cached=1))
 
 
 def _tuples(values: list[Any]) -> tuple[Any, ...]:

@@ -10,7 +10,7 @@ from ..core.language import LogProbs, ScoresNext
 from ..core.rerank import Group
 from ..core.trace import Usage
 from ..core.types import Judgement
-from .needs import need, unknown
+from .capabilities import need, rendered, unknown
 from .prompts import Rendered, Template
 
 
@@ -35,10 +35,10 @@ class FirstToken:
     def __call__(self, groups: Sequence[Group]) -> list[Judgement]:
         if not groups:
             return []
-        asked = [self.template.render(query, members) for query, members in groups]
-        options = [self.options(len(a.names)) for a in asked]
-        said = self.backend.next_token_logprobs([a.prompt for a in asked], options)
-        return [self._judge(a, s) for a, s in zip(asked, said, strict=True)]
+        requests = rendered(self.template, self.backend, groups)
+        options = [self.options(len(r.names)) for r in requests]
+        answers = self.backend.next_token_logprobs([r.prompt for r in requests], options)
+        return [self._judge(request, answer) for request, answer in zip(requests, answers, strict=True)]
 
     def options(self, n: int) -> list[str]:
         """The texts whose probabilities are read, one a document (two with ``spaced``)."""
@@ -48,16 +48,16 @@ class FirstToken:
         rest = [m.removeprefix(mouth) for m in marks]
         return rest + [" " + r for r in rest] if self.spaced else rest
 
-    def _judge(self, asked: Rendered, said: LogProbs) -> Judgement:
-        n = len(asked.names)
-        values = list(said.values)
+    def _judge(self, request: Rendered, answer: LogProbs) -> Judgement:
+        n = len(request.names)
+        values = list(answer.values)
         if self.spaced and len(values) == 2 * n:
             values = [_likelier(a, b) for a, b in zip(values[:n], values[n:])]
         absent = sum(v == -math.inf for v in values)
-        usage = said.usage + Usage(truncated=asked.truncated)
+        usage = answer.usage + Usage(truncated=request.truncated)
         if absent == len(values):  # nothing is known of any
             values = [math.nan] * n
-        return Judgement(values, usage + Usage(repairs={"not in the top": absent} if absent else {}), unknown(said))
+        return Judgement(values, usage + Usage(repairs={"not in the top": absent} if absent else {}), unknown(answer))
 
 
 def _likelier(a: float, b: float) -> float:

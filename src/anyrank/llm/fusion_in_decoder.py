@@ -9,8 +9,8 @@ from typing import Literal
 from ..core.rerank import Group
 from ..core.trace import Usage
 from ..core.types import Judgement
-from .generation import judged, room
-from .needs import FusesSources, need, unknown
+from .capabilities import FusesSources, need, rendered, unknown
+from .generation import judgement_of, tokens_for
 from .prompts import Template
 
 
@@ -30,14 +30,14 @@ class Fused:
     def __call__(self, groups: Sequence[Group]) -> list[Judgement]:
         if not groups:
             return []
-        asked = [self.template.render(query, members) for query, members in groups]
-        sources = [a.bodies for a in asked]
+        requests = rendered(self.template, self.backend, groups)
+        sources = [request.bodies for request in requests]
         if self.read == "order":
-            most = max(room(self.template, len(a.names)) for a in asked)
-            said = self.backend.generate_fused(sources, max_tokens=most)
-            return [judged(self.template, a, s) for a, s in zip(asked, said, strict=True)]
-        paid = self.backend.attention_fused(sources)
+            most = max(tokens_for(self.template, len(request.names)) for request in requests)
+            answers = self.backend.generate_fused(sources, max_tokens=most)
+            return [judgement_of(self.template, r, answer) for r, answer in zip(requests, answers, strict=True)]
+        weights = self.backend.attention_fused(sources)
         return [
-            Judgement(list(p.values), p.usage + Usage(truncated=a.truncated), unknown(p))
-            for a, p in zip(asked, paid, strict=True)
+            Judgement(list(w.values), w.usage + Usage(truncated=request.truncated), unknown(w))
+            for request, w in zip(requests, weights, strict=True)
         ]

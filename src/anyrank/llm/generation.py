@@ -1,4 +1,4 @@
-"""Generated: the model writes the order (or the best one) out, and the answer is read."""
+"""Generated: the model writes the order (or the best one), and its answer is parsed."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ from ..core.language import Completion, Generates
 from ..core.rerank import Group
 from ..core.trace import Usage
 from ..core.types import Judgement
-from .needs import need
+from .capabilities import need, rendered
 from .parsing import Reading, read_best, read_order
 from .prompts import Rendered, Template
 
 THINKING = 2048
+"""New tokens for a model that thinks before it answers."""
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,7 @@ class Generated:
 
     An order of n documents scores them n to 1; a choice scores 1 to 0. Documents that an order leaves out follow in
     the present order. An answer without any label scores nothing (NaN), so that the group keeps its order.
-    ``max_tokens`` 0 is enough for the asked-for answer, and 2,048 where the model thinks first.
+    ``max_tokens`` 0 stands for enough for the answer's form, and 2,048 for a model that thinks first.
     """
 
     backend: Generates
@@ -38,40 +39,41 @@ class Generated:
     def __call__(self, groups: Sequence[Group]) -> list[Judgement]:
         if not groups:
             return []
-        asked = [self.template.render(query, members) for query, members in groups]
-        said = self.backend.generate(
-            [a.prompt for a in asked],
-            max_tokens=self.max_tokens or max(room(self.template, len(a.names)) for a in asked),
+        requests = rendered(self.template, self.backend, groups)
+        answers = self.backend.generate(
+            [request.prompt for request in requests],
+            max_tokens=self.max_tokens or max(tokens_for(self.template, len(r.names)) for r in requests),
             stop=("</answer>",) if self.template.tagged else (),
             temperature=self.temperature,
             seed=self.seed,
         )
-        return [judged(self.template, a, s) for a, s in zip(asked, said, strict=True)]
+        return [judgement_of(self.template, r, answer) for r, answer in zip(requests, answers, strict=True)]
 
 
-def room(template: Template, n: int) -> int:
-    """Tokens for an answer about n documents: a label, its brackets and the separator take about six."""
+def tokens_for(template: Template, n: int) -> int:
+    """New tokens for an answer about n documents: a label, its brackets and the separator take about six."""
     return THINKING if template.tagged else 16 + (6 * n if template.answer == "order" else 0)
 
 
-def judged(template: Template, asked: Rendered, said: Completion) -> Judgement:
-    """The judgement of one group by what the model wrote about it."""
-    n, t = len(asked.names), template
-    usage = said.usage + Usage(truncated=asked.truncated)
-    if said.finish == "error":
-        return Judgement([math.nan] * n, usage + Usage(repairs={"no answer": 1}), said.error)
-    read = read_order if t.answer == "order" else read_best
-    text = said.text if "<think>" in said.text else t.assistant + said.text
-    reading = read(text, n, t.labels, tagged=t.tagged, valid=t.valid, extract=t.extract)
+def judgement_of(template: Template, request: Rendered, answer: Completion) -> Judgement:
+    """The judgement of one group from what the model wrote about it."""
+    n, ranked = len(request.names), template.answer == "order"
+    usage = answer.usage + Usage(truncated=request.truncated)
+    if answer.finish == "error":
+        return Judgement([math.nan] * n, usage + Usage(repairs={"no answer": 1}), answer.error)
+    # What was put into the model's mouth is part of its answer, unless it began anew by thinking.
+    text = answer.text if "<think>" in answer.text else template.assistant + answer.text
+    read = read_order if ranked else read_best
+    reading = read(text, n, template.labels, tagged=template.tagged, valid=template.valid, extract=template.extract)
     repairs = dict(reading.repairs)
-    if repairs and said.finish == "length":
+    if repairs and answer.finish == "length":
         repairs["cut at max_tokens"] = 1
-    return Judgement(scores(reading, n, t.answer == "order"), usage + Usage(repairs=repairs))
+    return Judgement(scores(reading, n, ranked), usage + Usage(repairs=repairs))
 
 
 def scores(reading: Reading, n: int, ranked: bool = True) -> list[float]:
     """Scores of n documents from a reading: n, n-1, … for an order (what it lacks last, in the present order), 1 and 0
-    for a choice, NaN where nothing was read.
+    for a choice, NaN if nothing was read.
 
     >>> scores(Reading((2,)), 3), scores(Reading((2,)), 3, ranked=False)
     ([2.0, 1.0, 3.0], [0.0, 0.0, 1.0])
@@ -80,8 +82,8 @@ def scores(reading: Reading, n: int, ranked: bool = True) -> list[float]:
         return [math.nan] * n
     if not ranked:
         return [float(i == reading.order[0]) for i in range(n)]
-    places = [*reading.order, *sorted(set(range(n)) - set(reading.order))]
-    out = [0.0] * n
-    for rank, i in enumerate(places):
-        out[i] = float(n - rank)
-    return out
+    order = [*reading.order, *sorted(set(range(n)) - set(reading.order))]
+    values = [0.0] * n
+    for rank, i in enumerate(order):
+        values[i] = float(n - rank)
+    return values

@@ -27,13 +27,13 @@ class Metered(Wrapper):
 
     def ask(self, verb: str, items: Sequence[Item], settings: Mapping[str, Any]) -> list[Any]:
         start = time.perf_counter()
-        said = call(self.wraps, verb, items, settings)
+        answers = call(self.wraps, verb, items, settings)
         with self._lock:
             self.seconds += time.perf_counter() - start
             self.batches += bool(items)
             self.prompts[verb] = self.prompts.get(verb, 0) + len(items)
-            self.usage = sum((s.usage for s in said), self.usage)
-        return said
+            self.usage = sum((a.usage for a in answers), self.usage)
+        return answers
 
 
 @dataclass
@@ -56,32 +56,33 @@ class Budget(Wrapper):
     _lock: Any = field(default_factory=threading.Lock, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        for what in ("max_calls", "max_tokens", "max_seconds", "chunk"):
-            value = getattr(self, what)
+        for option in ("max_calls", "max_tokens", "max_seconds", "chunk"):
+            value = getattr(self, option)
             if value is not None and not value > 0:
-                raise InputError(f"{what}={value}: must be more than 0, or None for no limit")
+                raise InputError(f"{option}={value}: must be more than 0, or None for no limit")
 
     def ask(self, verb: str, items: Sequence[Item], settings: Mapping[str, Any]) -> list[Any]:
         with self._lock:
-            out: list[Any] = []
-            while len(out) < len(items):
-                room = self._room(items[len(out) :])
-                if not room:
-                    self.refused += len(items) - len(out)
-                    return out + [unanswered(verb, item, "budget spent") for item in items[len(out) :]]
-                said = call(self.wraps, verb, items[len(out) : len(out) + room], settings)
-                self.spent = sum((s.usage for s in said), self.spent)
-                out += said
-            return out
+            answers: list[Any] = []
+            while rest := items[len(answers) :]:
+                count = self._affordable(len(rest))
+                if not count:
+                    self.refused += len(rest)
+                    return answers + [unanswered(verb, item, "budget spent") for item in rest]
+                batch = call(self.wraps, verb, rest[:count], settings)
+                self.spent = sum((a.usage for a in batch), self.spent)
+                answers += batch
+            return answers
 
-    def _room(self, items: Sequence[Item]) -> int:
-        """How many prompts may go now."""
+    def _affordable(self, count: int) -> int:
+        """How many of so many prompts may go now."""
         now = time.monotonic()
         self._started = now if self._started is None else self._started
-        late = self.max_seconds is not None and now - self._started >= self.max_seconds
-        dear = self.max_tokens is not None and self.spent.tokens >= self.max_tokens
-        if late or dear:
+        if self.max_seconds is not None and now - self._started >= self.max_seconds:
             return 0
-        timed = self.max_seconds is not None or self.max_tokens is not None
-        left = len(items) if self.max_calls is None else max(0, self.max_calls - self.spent.calls)
-        return min(len(items), left, self.chunk if timed else len(items))
+        if self.max_tokens is not None and self.spent.tokens >= self.max_tokens:
+            return 0
+        if self.max_calls is not None:
+            count = min(count, max(0, self.max_calls - self.spent.calls))
+        # Seconds and tokens are known only after a call, so batches are small under a limit on them.
+        return count if self.max_seconds is None and self.max_tokens is None else min(count, self.chunk)

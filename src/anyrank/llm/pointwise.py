@@ -7,11 +7,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from ..core.language import LogProbs, ScoresNext, ScoresText
+from ..core.language import LogProbs, Prompt, ScoresNext, ScoresText
 from ..core.rerank import Group
 from ..core.trace import Usage
 from ..core.types import Judgement
-from .needs import GivesLogits, need, unknown
+from .capabilities import GivesLogits, need, rendered, unknown
 from .prompts import Rendered, Template
 
 
@@ -34,8 +34,9 @@ class YesNo:
         return _one_by_one(
             groups,
             self.template,
-            lambda asked: self.backend.next_token_logprobs([a.prompt for a in asked], [options] * len(asked)),
-            lambda said: _AS[self.score](odds(said.values)),
+            self.backend,
+            lambda requests: self.backend.next_token_logprobs(_prompts(requests), [options] * len(requests)),
+            lambda answer: _AS[self.score](odds(answer.values)),
         )
 
 
@@ -52,21 +53,22 @@ class QueryLikelihood:
         need(self.backend, ScoresText, "QueryLikelihood")
 
     def __call__(self, groups: Sequence[Group]) -> list[Judgement]:
-        def score(said: LogProbs) -> float:
-            value = said.values[0] if said.values else math.nan
-            return value / max(said.tokens[0], 1) if self.mean and said.tokens else value
+        def score(answer: LogProbs) -> float:
+            value = answer.values[0] if answer.values else math.nan
+            return value / max(answer.tokens[0], 1) if self.mean and answer.tokens else value
 
         return _one_by_one(
             groups,
             self.template,
-            lambda asked: self.backend.loglikelihood([a.prompt for a in asked], [" " + a.query for a in asked]),
+            self.backend,
+            lambda requests: self.backend.loglikelihood(_prompts(requests), [" " + r.query for r in requests]),
             score,
         )
 
 
 @dataclass(frozen=True)
 class TokenLogit:
-    """The raw logit of ``token`` at the first place of the answer (RankT5, arXiv 2210.10634)."""
+    """The raw logit of ``token`` as the answer's first token (RankT5, arXiv 2210.10634)."""
 
     backend: GivesLogits
     template: Template
@@ -79,33 +81,38 @@ class TokenLogit:
         return _one_by_one(
             groups,
             self.template,
-            lambda asked: self.backend.next_token_logits([a.prompt for a in asked], [(self.token,)] * len(asked)),
-            lambda said: said.values[0] if said.values else math.nan,
+            self.backend,
+            lambda requests: self.backend.next_token_logits(_prompts(requests), [(self.token,)] * len(requests)),
+            lambda answer: answer.values[0] if answer.values else math.nan,
         )
+
+
+def _prompts(requests: Sequence[Rendered]) -> list[Prompt]:
+    return [request.prompt for request in requests]
 
 
 def _one_by_one(
     groups: Sequence[Group],
     template: Template,
+    backend: object,
     ask: Callable[[Sequence[Rendered]], Sequence[LogProbs]],
     score: Callable[[LogProbs], float],
 ) -> list[Judgement]:
     """A judgement a group from one prompt a member, all prompts in one batch."""
-    asked = [[template.render(query, [c]) for c in members] for query, members in groups]
-    flat = [a for one in asked for a in one]
-    said = list(ask(flat)) if flat else []
-    scores = [score(s) for _, s in zip(flat, said, strict=True)]
-    out, at = [], 0
-    for one in asked:
-        end = at + len(one)
-        usage = sum((s.usage for s in said[at:end]), Usage(truncated=sum(a.truncated for a in one)))
-        out.append(Judgement(scores[at:end], usage, next(filter(None, map(unknown, said[at:end])), "")))
-        at = end
-    return out
+    requests = rendered(template, backend, [(query, [member]) for query, members in groups for member in members])
+    answers = list(ask(requests)) if requests else []
+    scores = [score(answer) for _, answer in zip(requests, answers, strict=True)]
+    judgements, start = [], 0
+    for _, members in groups:
+        own = slice(start, start + len(members))
+        start = own.stop
+        usage = sum((a.usage for a in answers[own]), Usage(truncated=sum(r.truncated for r in requests[own])))
+        judgements.append(Judgement(scores[own], usage, next(filter(None, map(unknown, answers[own])), "")))
+    return judgements
 
 
 def odds(values: Sequence[float]) -> float:
-    """The first log-probability less the second; NaN where nothing is known of them. -inf counts as -100, so that an
+    """The first log-probability less the second; NaN if nothing is known of them. -inf counts as -100, so that an
     option outside the top that a server reports gives a large finite difference.
 
     >>> odds((-1.0, -3.0)), odds((-1.0, float("-inf")))

@@ -9,7 +9,7 @@ from ..core.language import ScoresNext
 from ..core.rerank import Group
 from ..core.trace import Usage
 from ..core.types import Judgement
-from .needs import need, unknown
+from .capabilities import need, rendered, unknown
 from .pointwise import odds, sigmoid
 from .prompts import Template
 
@@ -30,10 +30,12 @@ class Preferred:
     def __call__(self, groups: Sequence[Group]) -> list[Judgement]:
         if not groups:
             return []
-        asked = [self.template.render(query, members) for query, members in groups]
-        said = self.backend.next_token_logprobs([a.prompt for a in asked], [(self.yes, self.no)] * len(asked))
-        out = []
-        for a, s in zip(asked, said, strict=True):
-            p = sigmoid(odds(s.values))
-            out.append(Judgement([p, 1.0 - p], s.usage + Usage(truncated=a.truncated), unknown(s)))
-        return out
+        requests = rendered(self.template, self.backend, groups)
+        options = [(self.yes, self.no)] * len(requests)
+        answers = self.backend.next_token_logprobs([request.prompt for request in requests], options)
+        judgements = []
+        for request, answer in zip(requests, answers, strict=True):
+            p = sigmoid(odds(answer.values))
+            usage = answer.usage + Usage(truncated=request.truncated)
+            judgements.append(Judgement([p, 1.0 - p], usage, unknown(answer)))
+        return judgements

@@ -9,19 +9,23 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from itertools import groupby
+from typing import Any, Literal
 
-from ..core.content import text_of
+from ..core.content import Image, Part, images_of, joined, parts_of, text_of
 from ..core.errors import InputError
 from ..core.language import Prompt, Turn
 from ..core.types import Candidate, Query
 from .labels import Labels
 
 Scale = Literal["raw", "unit", "percent"]
+Shown = str | tuple[Part, ...]
+"""What stands in a prompt: a text, or texts and images in order."""
 
 _FIELD = re.compile(r"\{\{|\}\}|\{(\w+)\}")
-_KNOWN = {"query", "num", "label", "rank", "index", "text", "candidate", "passage", "doc_content", "score", "labels"}
-_KNOWN |= {"psg_ids", "instruction"}
+_LABEL_FIELDS = ("label", "rank", "index")
+_TEXT_FIELDS = ("text", "candidate", "passage", "doc_content")
+_KNOWN = {"query", "num", "instruction", "score", "labels", "psg_ids", *_LABEL_FIELDS, *_TEXT_FIELDS}
 _MARKUP = re.compile(r"<(?=[|｜][^<>\n]{1,60}>|/?(?:s|think|answer|bos|eos|start_of_turn|end_of_turn)>)|\[(?=/?INST\])")
 _WORD = re.compile(r"\S+")
 
@@ -32,16 +36,17 @@ class Template:
 
     ``prefix``, one ``body`` a document (joined by ``separator``) and ``suffix`` make one user turn. Placeholders:
     {query}, {num} (how many documents), {instruction} (the query's ``meta["instruction"]``, else the template's own),
-    in the body {label} {text} {score}, in prefix and suffix {labels} (all of
-    them) and {doc1}, {doc2}, … With ``prefix_assistant`` or ``body_assistant`` the parts become turns of a
-    conversation that the assistant acknowledges. ``assistant`` is put into the model's mouth, so that its answer goes
-    on from there. ``examples`` are earlier (user, assistant) exchanges. With ``chat=False`` the prompt is plain text.
+    in the body {label} {text} {score}, in prefix and suffix {labels} (all of them) and {doc1}, {doc2}, … Images of a
+    query or document stand in its place, between its texts. With ``prefix_assistant`` or ``body_assistant`` the parts
+    become turns of a conversation that the assistant acknowledges. ``assistant`` is put into the model's mouth, so
+    that its answer goes on from there. ``examples`` are earlier (user, assistant) exchanges. With ``chat=False`` the
+    prompt is plain text, and holds no images.
 
-    ``words`` a document and ``query_words`` are limits (0: none, and the layout is kept). ``scale`` says how {score}
-    is written: as it is, 0 to 1 or 0 to 100 within the group; it comes from ``meta[score_from]`` where that is set,
-    else from the candidate's present score. ``answer``: an order of all labels, or the best one; ``tagged``: between
-    answer tags, after thinking; ``valid`` and ``extract`` are regular expressions for answers in a form of their own
-    (group 1 of ``extract`` is a label). ``mark`` is the text after which attention is read.
+    ``words`` a document and ``query_words`` limit their texts (0: no limit, and the layout is kept). ``scale`` says
+    how {score} is written: as it is, 0 to 1 or 0 to 100 within the group; it comes from ``meta[score_from]`` if that
+    is set, else from the candidate's present score. ``answer``: an order of all labels, or the best one; ``tagged``:
+    between answer tags, after thinking; ``valid`` and ``extract`` are regular expressions for answers in a form of
+    their own (group 1 of ``extract`` is a label). ``mark`` is the text after which attention is read.
     """
 
     prefix: str = ""
@@ -68,10 +73,10 @@ class Template:
 
     def __post_init__(self) -> None:
         for part in ("prefix", "body", "suffix", "prefix_assistant", "body_assistant"):
-            for found in _FIELD.finditer(getattr(self, part)):
-                if found[1] and found[1] not in _KNOWN and not re.fullmatch(r"doc\d+", found[1]):
+            for match in _FIELD.finditer(getattr(self, part)):
+                if match[1] and match[1] not in _KNOWN and not re.fullmatch(r"doc\d+", match[1]):
                     raise InputError(
-                        f"placeholder {{{found[1]}}} in the {part} of a template: known are "
+                        f"placeholder {{{match[1]}}} in the {part} of a template: known are "
                         f"{', '.join(sorted(_KNOWN))}, doc1, doc2, …; write {{{{ and }}}} for braces"
                     )
         for part in ("valid", "extract"):
@@ -83,36 +88,70 @@ class Template:
             raise InputError("a plain-text template (chat=False) has no turns: leave out examples and assistant parts")
 
     def render(self, query: Query, members: Sequence[Candidate]) -> Rendered:
-        """The prompt for one group. Raises InputError where a document has no content."""
+        """The prompt for one group. Raises InputError where a document has no content, and for an image in a plain-text
+        prompt."""
         n = len(members)
-        clip = [self._text(c, n) for c in members]
         names = self.labels.names(n)
-        asked, query_cut = cut(self.labels.disarm(safe(text_of(query.content)), n), self.query_words)
-        asked = " ".join(asked.split())
-        told = self.labels.disarm(safe(text_of(query.meta.get("instruction"))), n) or self.instruction
-        fields = {"query": asked, "num": str(n), "instruction": told}
+        documents = [self._document(candidate, n) for candidate in members]
+        question, query_cut = self._query(query, n)
+        instruction = self.labels.disarm(safe(text_of(query.meta.get("instruction"))), n) or self.instruction
+        # Prefix and suffix may name any document, by its number or, where there is one alone, as the body does.
+        fields: dict[str, Shown] = {"query": question, "num": str(n), "instruction": instruction}
         fields["labels"] = fields["psg_ids"] = f"[{', '.join(self.labels.marks(n))}]"
-        fields |= {f"doc{i}": text for i, (text, _) in enumerate(clip, 1)}
-        fields |= dict.fromkeys(("text", "candidate", "passage", "doc_content"), clip[0][0] if n else "")
-        fields |= dict.fromkeys(("label", "rank", "index"), names[0] if n else "")
+        fields |= {f"doc{i}": text for i, (text, _) in enumerate(documents, 1)}
+        fields |= dict.fromkeys(_TEXT_FIELDS, documents[0][0] if n else "")
+        fields |= dict.fromkeys(_LABEL_FIELDS, names[0] if n else "")
         bodies, replies = [], []
-        for name, (text, _), score in zip(names, clip, self._scores(members)):
-            own = fields | dict.fromkeys(("label", "rank", "index"), name)
-            own |= dict.fromkeys(("text", "candidate", "passage", "doc_content"), text)
-            own |= {"score": score}
+        for name, (text, _), score in zip(names, documents, self._scores(members)):
+            own = fields | dict.fromkeys(_LABEL_FIELDS, name) | dict.fromkeys(_TEXT_FIELDS, text) | {"score": score}
             bodies.append(fill(self.body, own))
-            replies.append(fill(self.body_assistant, own))
+            replies.append(text_of(fill(self.body_assistant, own)))
         prefix, suffix = fill(self.prefix, fields), fill(self.suffix, fields)
+        texts = tuple(map(text_of, bodies))
         if self.chat:
-            prompt: Prompt = self._turns(prefix, fill(self.prefix_assistant, fields), bodies, replies, suffix)
+            prefix_reply = text_of(fill(self.prefix_assistant, fields))
+            prompt: Prompt = self._turns(prefix, prefix_reply, bodies, replies, suffix)
         else:
-            prompt = self.system + prefix + self.separator.join(bodies) + suffix + self.assistant
-        return Rendered(prompt, asked, names, tuple(bodies), query_cut + sum(was_cut for _, was_cut in clip))
+            prompt = self.system + text_of(prefix) + self.separator.join(texts) + text_of(suffix) + self.assistant
+        cuts = query_cut + sum(was_cut for _, was_cut in documents)
+        return Rendered(prompt, text_of(question), names, texts, cuts)
 
-    def _text(self, candidate: Candidate, n: int) -> tuple[str, bool]:
+    def _document(self, candidate: Candidate, n: int) -> tuple[Shown, bool]:
         if candidate.content is None:
             raise InputError(f"candidate {candidate.id!r} has no content to put into a prompt: load the texts first")
-        return cut(self.labels.disarm(safe(text_of(candidate.content)), n), self.words)
+        return self._shown(candidate.content, n, self.words, f"candidate {candidate.id!r}")
+
+    def _query(self, query: Query, n: int) -> tuple[Shown, bool]:
+        """The query on one line."""
+        shown, was_cut = self._shown(query.content, n, self.query_words, f"query {query.id!r}")
+        if isinstance(shown, str):
+            return " ".join(shown.split()), was_cut
+        return tuple(" ".join(p.split()) if isinstance(p, str) else p for p in shown), was_cut
+
+    def _shown(self, content: Any, n: int, words: int, owner: str) -> tuple[Shown, bool]:
+        """A content as it stands in a prompt, and whether it was cut: its texts in all cut to ``words`` words and
+        without anything that could be taken for a label or chat markup, its images as they are."""
+        if not images_of(content):
+            return cut(self.labels.disarm(safe(text_of(content)), n), words)
+        if not self.chat:
+            raise InputError(
+                f"{owner} holds an image, which a plain-text prompt (a template with chat=False) can't hold"
+            )
+        shown: list[Part] = []
+        left, was_cut = words, False
+        for is_image, run in groupby(parts_of(content), lambda part: isinstance(part, Image)):
+            if is_image:
+                shown += run
+                continue
+            text = self.labels.disarm(safe(" ".join(map(str, run))), n)
+            if words and not left:  # all words were spent on earlier texts
+                was_cut = True
+                continue
+            text, more = cut(text, left)
+            left -= len(_WORD.findall(text)) if words else 0
+            was_cut = was_cut or more
+            shown.append(text)
+        return joined(shown), was_cut
 
     def _scores(self, members: Sequence[Candidate]) -> list[str]:
         if "{score}" not in self.body:
@@ -120,29 +159,31 @@ class Template:
         return [f"{s:.3f}" for s in scaled(_given(members, self.score_from), self.scale)]
 
     def _turns(
-        self, prefix: str, reply: str, bodies: Sequence[str], replies: Sequence[str], suffix: str
+        self, prefix: Shown, reply: str, bodies: Sequence[Shown], replies: Sequence[str], suffix: Shown
     ) -> tuple[Turn, ...]:
         turns = [Turn("system", self.system)]
         for user, assistant in self.examples:
             turns += [Turn("user", user), Turn("assistant", assistant)]
         turns += [Turn("user", prefix), Turn("assistant", reply)]
         for i, (body, answer) in enumerate(zip(bodies, replies)):
-            last = i == len(bodies) - 1
-            turns += [Turn("user", body if answer or last else body + self.separator), Turn("assistant", answer)]
+            # Bodies of one turn are kept apart by the separator; an answer between them does that, too.
+            apart = "" if answer or i == len(bodies) - 1 else self.separator
+            turns += [Turn("user", _together(body, apart)), Turn("assistant", answer)]
         turns += [Turn("user", suffix), Turn("assistant", self.assistant)]
-        out: list[Turn] = []
+        # Turns that say nothing go, and neighbours of one role become one turn.
+        merged: list[Turn] = []
         for turn in turns:
-            if turn.content and out and out[-1].role == turn.role:
-                out[-1] = Turn(turn.role, out[-1].content + turn.content)
+            if turn.content and merged and merged[-1].role == turn.role:
+                merged[-1] = Turn(turn.role, _together(merged[-1].content, turn.content))
             elif turn.content:
-                out.append(turn)
-        return tuple(out)
+                merged.append(turn)
+        return tuple(merged)
 
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
-    """A prompt made of a template: the query and the documents' bodies as they stand in it, the documents' labels, and
-    how many texts were cut."""
+    """A prompt made of a template: the text of the query and of the documents' bodies as they stand in it, the
+    documents' labels, and how many texts were cut."""
 
     prompt: Prompt
     query: str
@@ -151,19 +192,32 @@ class Rendered:
     truncated: int = 0
 
 
-def fill(form: str, fields: Mapping[str, str]) -> str:
+def fill(form: str, fields: Mapping[str, Shown]) -> Shown:
     """A template's text with its placeholders filled in, in one pass. Doubled braces are single ones.
 
     >>> fill("{{{query}}}", {"query": "{num}"})
     '{{num}}'
     """
+    filled: list[Part] = []
+    end = 0
+    for match in _FIELD.finditer(form):
+        filled.append(form[end : match.start()])
+        end = match.end()
+        if not match[1]:
+            filled.append(match[0][0])
+        elif match[1] not in fields:
+            raise InputError(f"the template asks for {{{match[1]}}}, which this group of documents has not")
+        else:
+            filled += _parts(fields[match[1]])
+    return joined([*filled, form[end:]])
 
-    def value(found: re.Match[str]) -> str:
-        if found[1] and found[1] not in fields:
-            raise InputError(f"the template asks for {{{found[1]}}}, which this group of documents has not")
-        return fields[found[1]] if found[1] else found[0][0]
 
-    return _FIELD.sub(value, form)
+def _parts(shown: Shown) -> tuple[Part, ...]:
+    return (shown,) if isinstance(shown, str) else shown
+
+
+def _together(*shown: Shown) -> Shown:
+    return joined(part for one in shown for part in _parts(one))
 
 
 def safe(text: str) -> str:
@@ -180,8 +234,8 @@ def cut(text: str, words: int) -> tuple[str, bool]:
     """The first ``words`` words on one line, and whether there were more; 0 words: the text as it is."""
     if not words:
         return text, False
-    found = _WORD.findall(text)
-    return " ".join(found[:words]), len(found) > words
+    every = _WORD.findall(text)
+    return " ".join(every[:words]), len(every) > words
 
 
 def scaled(scores: Sequence[float], scale: Scale) -> list[float]:
@@ -201,7 +255,9 @@ def _given(members: Sequence[Candidate], key: str) -> list[float]:
     if key:
         for c in members:
             if key not in c.meta:
-                raise InputError(f"candidate {c.id!r} has no score {key!r} in its meta: put Keep({key!r}) after the "
-                                 "stage whose scores the prompt shall show")  # fmt: skip
+                raise InputError(
+                    f"candidate {c.id!r} has no score {key!r} in its meta: put Keep({key!r}) after the stage whose "
+                    "scores the prompt shall show"
+                )
         return [float(c.meta[key]) for c in members]
     return [c.score for c in members]

@@ -1,4 +1,4 @@
-"""Retry: a backend asked again where it failed, a bounded number of times and not beyond a deadline."""
+"""Retry: a backend asked again after failures, a bounded number of times and not beyond a deadline."""
 
 from __future__ import annotations
 
@@ -40,27 +40,29 @@ class Retry(Wrapper):
 
     def ask(self, verb: str, items: Sequence[Item], settings: Mapping[str, Any]) -> list[Any]:
         end = self.clock() + self.deadline
-        out: list[Any] = [None] * len(items)
-        lost = [Usage()] * len(items)
-        todo = list(range(len(items)))
+        answers: list[Any] = [None] * len(items)
+        failures = [Usage()] * len(items)  # what the failed attempts at each prompt took
+        open_prompts = list(range(len(items)))
         for attempt in range(self.tries):
             error: Exception | None = None
             try:
-                said = call(self.wraps, verb, [items[i] for i in todo], settings)
+                batch = call(self.wraps, verb, [items[i] for i in open_prompts], settings)
             except AnyrankError:
                 raise
             except Exception as raised:  # noqa: BLE001 - whatever a client library raises may pass with time
-                error, said = raised, [None] * len(todo)
-            for i, answer in zip(todo, said):
-                out[i] = answer
-            todo = [i for i in todo if out[i] is None or failed(out[i])]
+                error, batch = raised, [None] * len(open_prompts)
+            for i, answer in zip(open_prompts, batch):
+                answers[i] = answer
+            open_prompts = [i for i in open_prompts if answers[i] is None or failed(answers[i])]
             pause = min(self.cap, self.wait * 2**attempt) * random.uniform(0.5, 1.0)
-            if not todo or attempt + 1 == self.tries or self.clock() + pause > end:
+            if not open_prompts or attempt + 1 == self.tries or self.clock() + pause > end:
                 break
-            log.info("%s: %d of %d prompts are asked again: %s", verb, len(todo), len(items), error or "error answers")
-            for i in todo:
-                lost[i] += (Usage(calls=1) if out[i] is None else out[i].usage) + Usage(repairs={"asked again": 1})
+            counts = (len(open_prompts), len(items))
+            log.info("%s: %d of %d prompts are asked again: %s", verb, *counts, error or "error answers")
+            for i in open_prompts:
+                usage = Usage(calls=1) if answers[i] is None else answers[i].usage
+                failures[i] += usage + Usage(repairs={"asked again": 1})
             self.sleep(pause)
         if error is not None:
             raise error
-        return [replace(answer, usage=answer.usage + extra) for answer, extra in zip(out, lost)]
+        return [replace(answer, usage=answer.usage + extra) for answer, extra in zip(answers, failures)]

@@ -7,12 +7,12 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..core.language import Completion, LogProbs, Prompt, TokenWeights
+from ..core.language import Completion, LogProbs, Prompt, TokenWeights, can_read_images
 from ..core.trace import Usage
 
 Answer = Completion | LogProbs | TokenWeights
 Item = tuple[Any, ...]
-"""A prompt, and what is asked about it where the verb takes more (options, continuation, mark)."""
+"""A prompt, and the other arguments of verbs that take more (options, continuation, mark)."""
 
 
 class Wrapper(ABC):
@@ -24,8 +24,20 @@ class Wrapper(ABC):
     def ask(self, verb: str, items: Sequence[Item], settings: Mapping[str, Any]) -> list[Any]:
         """One answer an item, in order."""
 
-    def generate(self, prompts: Sequence[Prompt], *, max_tokens: int, stop: Sequence[str] = (),
-                 temperature: float = 0.0, seed: int = 0) -> list[Completion]:  # fmt: skip
+    @property
+    def reads_images(self) -> bool:
+        """Whether the wrapped backend does."""
+        return can_read_images(self.wraps)
+
+    def generate(
+        self,
+        prompts: Sequence[Prompt],
+        *,
+        max_tokens: int,
+        stop: Sequence[str] = (),
+        temperature: float = 0.0,
+        seed: int = 0,
+    ) -> list[Completion]:
         settings = {"max_tokens": max_tokens, "stop": tuple(stop), "temperature": temperature, "seed": seed}
         return self.ask("generate", [(p,) for p in prompts], settings)
 
@@ -49,17 +61,17 @@ class Wrapper(ABC):
 
 
 def call(backend: Any, verb: str, items: Sequence[Item], settings: Mapping[str, Any]) -> list[Any]:
-    """The answers of a backend to some items. Raises ValueError where their number is wrong."""
+    """The answers of a backend to some items. Raises ValueError if their number is wrong."""
     if not items:
         return []
-    said = list(getattr(backend, verb)(*map(list, zip(*items)), **settings))
-    if len(said) != len(items):
-        raise ValueError(f"{type(backend).__name__}.{verb} gave {len(said)} answers to {len(items)} prompts")
-    return said
+    answers = list(getattr(backend, verb)(*map(list, zip(*items)), **settings))
+    if len(answers) != len(items):
+        raise ValueError(f"{type(backend).__name__}.{verb} gave {len(answers)} answers to {len(items)} prompts")
+    return answers
 
 
 def unanswered(verb: str, item: Item, why: str) -> Answer:
-    """The answer that was not had, at no cost."""
+    """The answer to a prompt that was not run, at no cost."""
     if verb.startswith("generate"):
         return Completion("", Usage(), "error", why)
     if verb == "attention":

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from ..core.content import text_of
-from ..core.language import Generates
+from ..core.language import Generates, messages
 from ..core.rerank import Rerank
 from ..core.types import Ranking
 from ..io.files import atomic
@@ -67,7 +67,7 @@ def examples(
             "query": text_of(old.query.content),
             "candidates": [{"docid": c.id, "text": text_of(c.content)} for c in shown],
             "permutation": [i + 1 for i in permutation],
-            "prompt": turns if isinstance(turns, str) else [{"role": t.role, "content": t.content} for t in turns],
+            "prompt": turns if isinstance(turns, str) else messages(turns),
             "target": " > ".join(marks[i] for i in permutation),
         }
 

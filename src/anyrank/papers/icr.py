@@ -10,9 +10,9 @@ from __future__ import annotations
 from ..core.groupings import Sliding
 from ..core.language import Attends
 from ..core.rerank import Judge, Rerank
+from ..judges.presentation import Presented
 from ..llm.attention import Attention
 from ..llm.library import ATTENTION
-from ..llm.presentation import Presented
 from ..llm.prompts import Template
 from .card import Card, Figure, Price
 

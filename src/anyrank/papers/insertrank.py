@@ -12,9 +12,9 @@ from dataclasses import replace
 from ..core.groupings import Sliding
 from ..core.language import Generates
 from ..core.rerank import Rerank
+from ..judges.presentation import Presented
 from ..llm.generation import Generated
 from ..llm.library import WITH_SCORES
-from ..llm.presentation import Presented
 from ..llm.prompts import Scale, Template
 from .card import Card, Figure, Price
 

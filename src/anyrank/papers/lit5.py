@@ -12,9 +12,9 @@ from typing import Literal
 
 from ..core.groupings import Sliding
 from ..core.rerank import Rerank
+from ..llm.capabilities import FusesSources
 from ..llm.fusion_in_decoder import Fused
 from ..llm.library import LIT5, LIT5_SCORE
-from ..llm.needs import FusesSources
 from ..llm.prompts import Template
 from .card import Card, Figure, Price
 

@@ -10,9 +10,10 @@ from __future__ import annotations
 from ..core.groupings import Heap
 from ..core.language import Generates
 from ..core.rerank import Judge, Rerank
+from ..judges.presentation import Presented
+from ..judges.votes import Votes
 from ..llm.generation import THINKING, Generated
 from ..llm.library import REASONING
-from ..llm.presentation import Presented, Votes
 from ..llm.prompts import Template
 from .card import Card, Figure, Price
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from ..core.groupings import Pointwise
 from ..core.rerank import Rerank
+from ..llm.capabilities import GivesLogits
 from ..llm.library import RANK_T5
-from ..llm.needs import GivesLogits
 from ..llm.pointwise import TokenLogit
 from ..llm.prompts import Template
 from .card import Card, Figure, Price

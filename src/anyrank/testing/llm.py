@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from ..core.content import Part
 from ..core.language import Completion, LogProbs, Prompt, TokenWeights
 from ..core.trace import Usage
 
@@ -20,8 +21,14 @@ _LABEL = re.compile(r"(?:\[(\w+)\]|(?i:passage) ?(\w+)[:=]|(?i:passage)(\w+) =)\
 
 
 def flat(prompt: Prompt) -> str:
-    """A prompt as one text."""
-    return prompt if isinstance(prompt, str) else "\n".join(t.content for t in prompt)
+    """A prompt as one text; images stand in it by their source."""
+    if isinstance(prompt, str):
+        return prompt
+    return "\n".join("".join(map(_shown, (t.content,) if isinstance(t.content, str) else t.content)) for t in prompt)
+
+
+def _shown(part: Part) -> str:
+    return part if isinstance(part, str) else f"<image {part.source!r}>"
 
 
 def _usage(prompt: Prompt, answer: str = "") -> Usage:
@@ -31,11 +38,13 @@ def _usage(prompt: Prompt, answer: str = "") -> Usage:
 @dataclass(frozen=True)
 class OracleModel:
     """A model that knows the true score (at least 0) of each document, finds it in the prompt by ``find`` (group 1 is
-    the id; the default fits `toy`), and answers in the form that the prompt asks for. ``log`` keeps every prompt."""
+    the id; the default fits `toy`), and answers in the form that the prompt asks for. ``log`` keeps every prompt. An
+    image stands in the prompt by its source, as in ``<image 'd1.png'>``, for a model that ``reads_images``."""
 
     truth: Mapping[str, float]
     find: str = r"text of (\S+)"
     log: list[Prompt] = field(default_factory=list, compare=False)
+    reads_images: bool = False
 
     def _documents(self, prompt: Prompt) -> list[tuple[str, float, tuple[int, int]]]:
         """(label, true score, span) of each document, in order."""
@@ -54,7 +63,7 @@ class OracleModel:
 
     def _answer(self, prompt: Prompt) -> Completion:
         order = [name for name, _, _ in sorted(self._documents(prompt), key=lambda d: -d[1])]
-        mouth = prompt[-1].content if not isinstance(prompt, str) and prompt[-1].role == "assistant" else ""
+        mouth = prompt[-1].text if not isinstance(prompt, str) and prompt[-1].role == "assistant" else ""
         text = flat(prompt)
         if "SORTED =" in text:
             said = f"[{', '.join('PASSAGE' + name for name in order)}]"

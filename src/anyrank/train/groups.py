@@ -8,7 +8,7 @@ from typing import Any
 
 from ..core.errors import InputError
 from ..io.files import File
-from ..io.records import Record, first_of, id_of, json_lines, parsed, text_of, write_jsonl
+from ..io.records import Record, first_of, id_of, json_lines, parsed, text_field, write_jsonl
 from .group import Group
 
 _IDS = ("id", "_id", "qid", "query_id")
@@ -38,7 +38,7 @@ def group_from_dict(record: Record, *, scores: bool = True) -> Group:
     >>> group_from_dict({"query": "why?", "pos": ["so"], "neg": ["no", "nay"]}).labels
     (1.0, 0.0, 0.0)
     """
-    query = text_of(record, ("query",), "query")[1]
+    query = text_field(record, ("query",), "query")[1]
     if not query.strip():
         raise InputError("the query is empty")
     id = id_of(record, _IDS, "query id")[1] if first_of(record, _IDS) else ""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from ...core.content import text_of
+from ...core.content import required_text
 from ...core.errors import InputError, ModelError
 from ...core.rerank import Group, each
 from ...core.trace import Usage
@@ -64,7 +64,10 @@ class SequenceClassifier:
         return min(n for n in (self.context, own, tokenizer.model_max_length, 1 << 20) if n)
 
     def __call__(self, groups: Sequence[Group]) -> list[Judgement]:
-        pairs = [(content_text(q.content), content_text(c.content, c.id)) for q, c in each(groups)]
+        pairs = [
+            (required_text(q.content, f"query {q.id!r}"), required_text(c.content, f"candidate {c.id!r}"))
+            for q, c in each(groups)
+        ]
         rows = [self._row(*pair) for pair in pairs]
         scores = iter(self._scores([row for row, _ in rows]))
         used = iter(Usage(calls=1, prompt_tokens=len(row["input_ids"]), truncated=int(cut)) for row, cut in rows)
@@ -117,10 +120,3 @@ class SequenceClassifier:
                     for i, value in zip(batch, values.tolist()):
                         out[i] = value
         return out
-
-
-def content_text(content: Any, id: str = "") -> str:
-    """The text of a query or document; a title stands before its text. Raises InputError where there is none."""
-    if content is None:
-        raise InputError(f"candidate {id!r} has no text to score: load the texts first")
-    return text_of(content)

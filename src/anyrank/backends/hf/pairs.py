@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from ...core.content import required_text, text_of
 from ...core.errors import InputError
 from ...core.rerank import Group
 from ...core.trace import Usage
 from ...core.types import Candidate, Judgement
-from .classifier import SequenceClassifier, content_text
+from .classifier import SequenceClassifier
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ class OrderedPairs:
 
     def _fitted(self, query: Any, member: Candidate) -> tuple[str, int]:
         """A document's text that fits in its half, and 1 if it was cut."""
-        text = content_text(member.content, member.id)
-        room = max((self.head.limit - len(self._tokenizer(content_text(query), "")["input_ids"]) - 1) // 2, 1)
+        text = required_text(member.content, f"candidate {member.id!r}")
+        room = max((self.head.limit - len(self._tokenizer(text_of(query), "")["input_ids"]) - 1) // 2, 1)
         spans = self._tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)["offset_mapping"]
         return (text, 0) if len(spans) <= room else (text[: spans[room - 1][1]], 1)

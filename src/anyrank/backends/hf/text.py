@@ -29,16 +29,17 @@ class Tokens:
 def render(template: Template | None, prompt: Prompt) -> tuple[str, str, bool]:
     """The prompt's text, the beginning of the assistant's answer, and whether the text went through ``template``.
 
-    A conversation for a model without a chat template becomes its turns' contents, joined by blank lines. A template
-    that knows no system turn gets it as the beginning of the first user turn.
+    A conversation for a model without a chat template becomes its turns' texts, joined by blank lines. A template
+    that knows no system turn gets it as the beginning of the first user turn. Raises InputError for a prompt that holds
+    an image.
     """
     if isinstance(prompt, str):
         return prompt, "", False
     turns, beginning = list(prompt), ""
     if turns and turns[-1].role == "assistant":
-        beginning = turns.pop().content
+        beginning = turns.pop().text
     if template is None:
-        return "\n\n".join(t.content for t in turns), beginning, False
+        return "\n\n".join(t.text for t in turns), beginning, False
     if not turns:
         raise InputError("a conversation needs a turn before the assistant's")
     return _templated(template, turns), beginning, True
@@ -47,12 +48,13 @@ def render(template: Template | None, prompt: Prompt) -> tuple[str, str, bool]:
 def _templated(template: Template, turns: Sequence[Turn]) -> str:
     from jinja2.exceptions import TemplateError
 
+    texts = [{"role": t.role, "content": t.text} for t in turns]
     try:
-        return template([{"role": t.role, "content": t.content} for t in turns])
+        return template(texts)
     except (TemplateError, ValueError) as error:
         if turns[0].role != "system" or len(turns) < 2 or turns[1].role != "user":
             raise InputError(f"the model's chat template refuses the conversation: {error}") from error
-        return _templated(template, [Turn("user", f"{turns[0].content}\n\n{turns[1].content}"), *turns[2:]])
+        return _templated(template, [Turn("user", f"{turns[0].text}\n\n{turns[1].text}"), *turns[2:]])
 
 
 def continued(encode: Encode, text: str, options: Sequence[str], first: int | None) -> Tokens:

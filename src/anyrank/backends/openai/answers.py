@@ -16,7 +16,7 @@ def longer(prompt: Prompt, text: str) -> Prompt:
     if isinstance(prompt, str) or not text:
         return prompt + text if isinstance(prompt, str) else prompt
     if prompt and prompt[-1].role == "assistant":
-        return (*prompt[:-1], replace(prompt[-1], content=prompt[-1].content + text))
+        return (*prompt[:-1], replace(prompt[-1], content=prompt[-1].text + text))
     return (*prompt, Turn("assistant", text))
 
 

@@ -7,11 +7,11 @@ import os
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, ClassVar, Literal, TypeVar
 from urllib.parse import urlsplit
 
 from ...core.errors import InputError, ModelError
-from ...core.language import Completion, LogProbs, Prompt
+from ...core.language import Completion, LogProbs, Prompt, messages
 from ...core.trace import Usage
 from .answers import completion, longer, usage_of
 from .http import NoAnswer, Patience, Server, ask_all
@@ -52,6 +52,8 @@ class OpenAI:
     prefill: Literal["", "server", "vllm"] = ""
     limit_field: str = "max_tokens"
     extra: Mapping[str, Any] = field(default_factory=dict, hash=False)
+
+    reads_images: ClassVar[bool] = True  # sent on as they are; whether the model reads them is the server's matter
 
     def __post_init__(self) -> None:
         url = urlsplit(self.base_url)
@@ -122,7 +124,7 @@ class OpenAI:
         if isinstance(prompt, str):
             path, body["prompt"] = "completions", prompt
         else:
-            path, body["messages"] = "chat/completions", [{"role": t.role, "content": t.content} for t in prompt]
+            path, body["messages"] = "chat/completions", messages(prompt)
             if prompt and prompt[-1].role == "assistant":
                 if not self.prefill:
                     raise InputError("say how this server continues an assistant's turn: prefill='server' or 'vllm'")

@@ -1,0 +1,75 @@
+"""What a signal needs of its backend, checked when the signal is made and when its prompts are."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any, Protocol, runtime_checkable
+
+from ..core.content import images_of
+from ..core.errors import InputError
+from ..core.language import Completion, LogProbs, Prompt, can_read_images
+from ..core.rerank import Group
+from .prompts import Rendered, Template
+
+
+@runtime_checkable
+class GivesLogits(Protocol):
+    """The raw logit of each option's token at the next position (each option one token; ``values`` are logits, not
+    log-probabilities). RankT5 reads these: a log-probability differs from it by a term of its own for every prompt."""
+
+    def next_token_logits(self, prompts: Sequence[Prompt], options: Sequence[Sequence[str]]) -> list[LogProbs]: ...
+
+
+@runtime_checkable
+class FusesSources(Protocol):
+    """Fusion in decoder: an answer to several sources, each encoded alone; and the attention that an answer pays to
+    each source (``values``, one a source)."""
+
+    def generate_fused(self, groups: Sequence[Sequence[str]], *, max_tokens: int) -> list[Completion]: ...
+
+    def attention_fused(self, groups: Sequence[Sequence[str]]) -> list[LogProbs]: ...
+
+
+def unknown(answer: LogProbs) -> str:
+    """Why nothing, or not all, is known of some options; empty if all is.
+
+    >>> unknown(LogProbs((float("-inf"), float("-inf"))))
+    'none of what was asked about is among the likeliest next tokens'
+    """
+    absent = bool(answer.values) and all(v == -math.inf for v in answer.values)
+    return answer.error or ("none of what was asked about is among the likeliest next tokens" if absent else "")
+
+
+def offers(backend: Any, verb: type) -> bool:
+    """Whether a backend, and everything it wraps, has the verb of a protocol."""
+    inner = getattr(backend, "wraps", None)
+    return isinstance(backend, verb) and (inner is None or offers(inner, verb))
+
+
+def need(backend: Any, verb: type, who: str) -> None:
+    """Raise InputError if a backend lacks the verb that ``who`` needs."""
+    if not offers(backend, verb):
+        names = [n for n in vars(verb) if not n.startswith("_")]
+        raise InputError(f"{who} needs a backend with {', '.join(names)}(): {type(backend).__name__} has none")
+
+
+def rendered(template: Template, backend: Any, groups: Sequence[Group]) -> list[Rendered]:
+    """A prompt a group. Raises InputError, which names the candidate and the backend, for an image that the backend
+    can't read, and as `Template.render` does."""
+    if not can_read_images(backend):
+        for query, members in groups:
+            contents = ((f"query {query.id!r}", query.content), *((f"candidate {c.id!r}", c.content) for c in members))
+            if owner := next((owner for owner, content in contents if images_of(content)), ""):
+                raise InputError(
+                    f"{owner} holds an image, and {_innermost(backend)} reads texts alone: use a model that reads "
+                    "images behind a server (openai:MODEL@URL), or give it the texts alone"
+                )
+    return [template.render(query, members) for query, members in groups]
+
+
+def _innermost(backend: Any) -> str:
+    """The name of what a backend wraps in the end, which is the model's own."""
+    while (inner := getattr(backend, "wraps", None)) is not None:
+        backend = inner
+    return type(backend).__name__
