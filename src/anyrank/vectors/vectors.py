@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -98,6 +98,7 @@ class Encoded:
     usage: Usage = field(default_factory=Usage)
 
 
+@runtime_checkable
 class Encoder(Protocol):
     """What turns contents into vectors, one row a content; queries and documents may be treated differently."""
 
