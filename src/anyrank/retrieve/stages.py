@@ -11,10 +11,10 @@ from ..core.shares import shared
 from ..core.stage import Limited, Stage
 from ..core.trace import Step, Usage
 from ..core.types import Candidate, Ranking
+from ..index.base import Documents, Index
 from ..index.collection import Collection
 from ..index.lexical import Lexical
 from ..store.filters import Filter
-from ..index.base import Documents, Index
 from ..vectors import Encoder
 
 
