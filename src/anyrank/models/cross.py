@@ -9,12 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 
-from .ragged import chunks, counts, exact, filled, fits, gathered, limit, longer
+from ..core.content import text_of
+from ..core.types import Candidate
+from .base import declare
+from .parts.ragged import chunks, counts, exact, filled, fits, gathered, limit, longer, texts_of
 
 
 class CrossEncoder(nn.Module):  # type: ignore[misc,unused-ignore]
@@ -23,7 +26,7 @@ class CrossEncoder(nn.Module):  # type: ignore[misc,unused-ignore]
     The head of a body that had none (an encoder such as MiniLM) starts at random: set torch's seed before.
     """
 
-    kind = "cross"
+    kind: ClassVar[str] = "cross"
 
     def __init__(self, body: Any, tokenizer: Any, max_length: int = 256) -> None:
         super().__init__()
@@ -63,16 +66,19 @@ class CrossEncoder(nn.Module):  # type: ignore[misc,unused-ignore]
         body = kind.from_config(config, attn_implementation="sdpa")
         return cls(body, tokenizer, max_length)
 
-    def features(self, queries: Sequence[str], texts: Sequence[Sequence[str]]) -> dict[str, Any]:
-        """The inputs of `forward` for queries and, for each, its texts."""
-        first = [q for q, group in zip(queries, texts, strict=True) for _ in group]
-        second = [text for group in texts for text in group]
-        return {"chunks": chunks(self.tokenizer, first, second, self.max_length), "mask": counts(texts)}
+    def features(
+        self, queries: Sequence[Any], candidates: Sequence[Sequence[Candidate]], statistics: Any = None
+    ) -> dict[str, Any]:
+        """The inputs of `forward` for contents of queries and, for each, its candidates."""
+        first = [text_of(q) for q, group in zip(queries, candidates, strict=True) for _ in group]
+        parts = chunks(self.tokenizer, first, texts_of(candidates), self.max_length)
+        return {"chunks": parts, "mask": counts(candidates)}
 
-    def cut(self, queries: Sequence[str], texts: Sequence[Sequence[str]]) -> list[int]:
+    def truncated(self, queries: Sequence[Any], candidates: Sequence[Sequence[Candidate]]) -> list[int]:
         """How many texts of each group lose tokens to ``max_length``, or have their query cut."""
         return [
-            sum(longer(self.tokenizer, [q] * len(t), t, self.max_length)) for q, t in zip(queries, texts, strict=True)
+            sum(longer(self.tokenizer, [text_of(q)] * len(group), texts_of([group]), self.max_length))
+            for q, group in zip(queries, candidates, strict=True)
         ]
 
     def forward(self, chunks: Sequence[Mapping[str, Tensor]], mask: Tensor) -> Tensor:
@@ -88,3 +94,4 @@ class CrossEncoder(nn.Module):  # type: ignore[misc,unused-ignore]
         self.tokenizer.model_max_length = self.max_length
         self.body.save_pretrained(folder)
         self.tokenizer.save_pretrained(folder)
+        declare(folder, self.kind, pooling="none", max_length=self.max_length)

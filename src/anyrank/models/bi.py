@@ -10,13 +10,16 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 
+from ..core.content import text_of
 from ..core.errors import InputError
-from .ragged import chunks, counts, filled, fits, gathered, limit, longer
+from ..core.types import Candidate
+from .base import declare
+from .parts.ragged import chunks, counts, filled, fits, gathered, limit, owners, texts_of, too_long
 
 MODES = {"mean": "pooling_mode_mean_tokens", "cls": "pooling_mode_cls_token"}
 
@@ -27,7 +30,7 @@ class BiEncoder(nn.Module):  # type: ignore[misc,unused-ignore]
     ``pooling``: "mean" or "cls"; ``similarity``: "cosine" or "dot".
     """
 
-    kind = "bi"
+    kind: ClassVar[str] = "bi"
 
     def __init__(
         self, body: Any, tokenizer: Any, max_length: int = 256, pooling: str = "mean", similarity: str = "cosine",
@@ -52,7 +55,7 @@ class BiEncoder(nn.Module):  # type: ignore[misc,unused-ignore]
         sentence-transformers folder says; raises InputError on a pooling that is neither mean nor cls."""
         from transformers import AutoModel, AutoTokenizer
 
-        options = _said(Path(name)) | options
+        options = _stated(Path(name)) | options
         tokenizer = AutoTokenizer.from_pretrained(name)
         body = AutoModel.from_pretrained(name, attn_implementation="sdpa", use_safetensors=True, dtype=torch.float32)
         return cls(body, tokenizer, max_length or limit(tokenizer), **options)
@@ -73,31 +76,32 @@ class BiEncoder(nn.Module):  # type: ignore[misc,unused-ignore]
         kind: Any = AutoModel
         return cls(kind.from_config(config, attn_implementation="sdpa"), tokenizer, max_length, **options)
 
-    def features(self, queries: Sequence[str], texts: Sequence[Sequence[str]]) -> dict[str, Any]:
-        """The inputs of `forward` for queries and, for each, its texts."""
-        flat = [text for group in texts for text in group]
+    def features(
+        self, queries: Sequence[Any], candidates: Sequence[Sequence[Candidate]], statistics: Any = None
+    ) -> dict[str, Any]:
+        """The inputs of `forward` for contents of queries and, for each, its candidates."""
         return {
-            "asked": chunks(self.tokenizer, queries, None, self.max_length),
-            "chunks": chunks(self.tokenizer, flat, None, self.max_length),
-            "mask": counts(texts),
+            "queries": self._read([text_of(q) for q in queries]),
+            "chunks": self._read(texts_of(candidates)),
+            "mask": counts(candidates),
         }
 
-    def cut(self, queries: Sequence[str], texts: Sequence[Sequence[str]]) -> list[int]:
+    def _read(self, texts: Sequence[str]) -> list[dict[str, Any]]:
+        return chunks(self.tokenizer, texts, None, self.max_length)
+
+    def truncated(self, queries: Sequence[Any], candidates: Sequence[Sequence[Candidate]]) -> list[int]:
         """How many texts of each group lose tokens to ``max_length``, the query counted in."""
-        return [
-            sum(longer(self.tokenizer, [q, *t], None, self.max_length)) for q, t in zip(queries, texts, strict=True)
-        ]
+        return too_long(self.tokenizer, queries, candidates, self.max_length)
 
     def forward(
-        self, asked: Sequence[Mapping[str, Tensor]], chunks: Sequence[Mapping[str, Tensor]], mask: Tensor
+        self, queries: Sequence[Mapping[str, Tensor]], chunks: Sequence[Mapping[str, Tensor]], mask: Tensor
     ) -> Tensor:
         """Scores [B, n], 0 where ``mask`` is False; see the class for ``in_batch``."""
-        queries, texts = self.embed(asked), self.embed(chunks)
+        query_vectors, texts = self.embed(queries), self.embed(chunks)
         if self.in_batch and self.training:
             wide = texts.new_zeros(mask.numel(), texts.shape[1]).masked_scatter(mask.reshape(-1, 1), texts)
-            return queries @ wide.T / self.scale
-        owner = torch.arange(len(mask), device=mask.device)[:, None].expand_as(mask)[mask]
-        return filled((queries[owner] * texts).sum(1) / self.scale, mask)
+            return query_vectors @ wide.T / self.scale
+        return filled((query_vectors[owners(mask)] * texts).sum(1) / self.scale, mask)
 
     @property
     def scale(self) -> float:
@@ -115,6 +119,11 @@ class BiEncoder(nn.Module):  # type: ignore[misc,unused-ignore]
         vectors = gathered(parts, [chunk["rows"] for chunk in chunks])
         return nn.functional.normalize(vectors, dim=1) if self.similarity == "cosine" else vectors
 
+    def encode(self, texts: Sequence[str], *, query: bool = False) -> Tensor:
+        """Vectors [texts, width] of queries or texts, which are read alike."""
+        device = next(self.parameters()).device
+        return self.embed([{k: v.to(device) for k, v in chunk.items()} for chunk in self._read(texts)])
+
     def save(self, folder: Path) -> None:
         """A folder for sentence-transformers: the body, its pooling, and normalisation where scores are cosines."""
         self.tokenizer.model_max_length = self.max_length
@@ -131,19 +140,29 @@ class BiEncoder(nn.Module):  # type: ignore[misc,unused-ignore]
             "modules.json": modules,
             "1_Pooling/config.json": pooling,
             "sentence_bert_config.json": {"max_seq_length": self.max_length, "do_lower_case": False},
-            "config_sentence_transformers.json": {"similarity_fn_name": self.similarity, "prompts": {}},
+            "config_sentence_transformers.json": {
+                "similarity_fn_name": self.similarity,
+                "prompts": {},
+                "temperature": self.temperature,
+            },
         }.items():
             (folder / file).parent.mkdir(exist_ok=True)
             (folder / file).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
         if self.similarity == "cosine":
             (folder / "2_Normalize").mkdir(exist_ok=True)
+        normalise = self.similarity == "cosine"
+        declare(folder, "dense", pooling=self.pooling, normalise=normalise, max_length=self.max_length)
 
 
-def _said(folder: Path) -> dict[str, str]:
-    """What a sentence-transformers folder says of pooling and similarity."""
+def _stated(folder: Path) -> dict[str, Any]:
+    """Pooling, similarity and temperature where a sentence-transformers folder states them."""
     files = ("1_Pooling/config.json", "config_sentence_transformers.json")
     pooling, more = (json.loads(f.read_text("utf-8")) if (f := folder / name).is_file() else {} for name in files)
     names = {mode: name for name, mode in MODES.items()}
     modes = [names.get(mode, mode) for mode, on in pooling.items() if mode.startswith("pooling_mode_") and on is True]
-    said = {"pooling": ", ".join(modes), "similarity": more.get("similarity_fn_name")}
-    return {name: value for name, value in said.items() if value}
+    stated = {
+        "pooling": ", ".join(modes),
+        "similarity": more.get("similarity_fn_name"),
+        "temperature": more.get("temperature"),
+    }
+    return {name: value for name, value in stated.items() if value}

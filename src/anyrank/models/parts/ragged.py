@@ -13,7 +13,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..core.errors import InputError
+from ...core.content import text_of
+from ...core.errors import InputError
+from ...core.types import Candidate
 
 CHUNK = 65536 if torch.cuda.is_available() else 2048
 """Tokens of a chunk, padding included: small where computing is dear, large where starting a computation is."""
@@ -21,8 +23,8 @@ CHUNK = 65536 if torch.cuda.is_available() else 2048
 
 def limit(tokenizer: Any) -> int:
     """How many tokens texts are cut to by what a tokenizer's folder says; 256 where it says nothing."""
-    said = int(tokenizer.model_max_length)
-    return said if said < 10**9 else 256
+    stated = int(tokenizer.model_max_length)
+    return stated if stated < 10**9 else 256
 
 
 def fits(body: Any, length: int) -> None:
@@ -43,13 +45,14 @@ def chunks(tokenizer: Any, first: Sequence[str], second: Sequence[str] | None, l
         max_length=length,
     )  # fmt: skip
     sizes = [len(ids) for ids in given["input_ids"]]
-    places: list[list[int]] = []
+    members: list[list[int]] = []
     for i in sorted(range(len(sizes)), key=sizes.__getitem__, reverse=True):
-        if not places or (len(places[-1]) + 1) * sizes[places[-1][0]] > CHUNK:
-            places.append([])
-        places[-1].append(i)
+        # the first of a chunk is its longest: all others are padded to it
+        if not members or (len(members[-1]) + 1) * sizes[members[-1][0]] > CHUNK:
+            members.append([])
+        members[-1].append(i)
     out = []
-    for rows in places:
+    for rows in members:
         part = {name: [values[i] for i in rows] for name, values in given.items()}
         out.append(dict(tokenizer.pad(part, return_tensors="pt")) | {"rows": torch.tensor(rows)})
     return out
@@ -68,6 +71,34 @@ def longer(
     return [len(ids) > length for ids in given["input_ids"]]
 
 
+def texts_of(candidates: Sequence[Sequence[Candidate]]) -> list[str]:
+    """The texts of all groups' candidates, one after the other.
+
+    >>> texts_of([[Candidate("1", "a"), Candidate("2", {"title": "b", "text": "c"})], [Candidate("3")]])
+    ['a', 'b c', '']
+    """
+    return [text_of(c.content) for group in candidates for c in group]
+
+
+def too_long(
+    tokenizer: Any, queries: Sequence[Any], candidates: Sequence[Sequence[Candidate]], length: int
+) -> list[int]:
+    """How many texts of each group, its query counted in, are longer than ``length`` tokens, each read by itself."""
+    return [
+        sum(longer(tokenizer, [text_of(q), *texts_of([group])], None, length))
+        for q, group in zip(queries, candidates, strict=True)
+    ]
+
+
+def owners(mask: Tensor) -> Tensor:
+    """The group of each member of ``mask`` [groups, n], in their order.
+
+    >>> owners(torch.tensor([[True, True], [True, False]])).tolist()
+    [0, 0, 1]
+    """
+    return torch.arange(len(mask), device=mask.device)[:, None].expand_as(mask)[mask]
+
+
 def gathered(parts: Sequence[Tensor], rows: Sequence[Tensor]) -> Tensor:
     """The chunks' results in the order of the texts, in single precision."""
     values = torch.cat([p.float() for p in parts])
@@ -83,8 +114,8 @@ def filled(flat: Tensor, mask: Tensor) -> Tensor:
     return flat.new_zeros(mask.shape).masked_scatter(mask, flat)
 
 
-def counts(groups: Sequence[Sequence[str]]) -> Tensor:
-    """The mask [groups, n] of texts that there are.
+def counts(groups: Sequence[Sequence[Any]]) -> Tensor:
+    """The mask [groups, n] of members that there are.
 
     >>> counts([["a", "b"], ["c"]]).tolist()
     [[True, True], [True, False]]
