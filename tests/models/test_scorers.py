@@ -6,7 +6,7 @@ import pytest
 import torch
 from transformers import BertTokenizerFast
 
-from anyrank.core.errors import InputError
+from anyrank.core.errors import InputError, ModelError
 from anyrank.models.bi import BiEncoder
 from anyrank.models.cross import CrossEncoder
 from anyrank.models.knrm import KNRM
@@ -77,14 +77,14 @@ def test_a_saved_model_is_the_same(kind, tokenizer, tmp_path):
 
 
 def test_poolings_that_there_are_not(tokenizer, tmp_path):
-    with pytest.raises(InputError, match="pooling='max': choose mean or cls"):
-        BiEncoder.from_config(SHAPE, tokenizer, pooling="max")
+    with pytest.raises(InputError, match="pooling='best': choose mean or cls or max or last"):
+        BiEncoder.from_config(SHAPE, tokenizer, pooling="best")
     with pytest.raises(InputError, match="similarity='cos': choose cosine or dot"):
         BiEncoder.from_config(SHAPE, tokenizer, similarity="cos")
     made("bi", tokenizer).save(tmp_path)
     config = tmp_path / "1_Pooling" / "config.json"
-    config.write_text('{"pooling_mode_mean_tokens": false, "pooling_mode_max_tokens": true}')
-    with pytest.raises(InputError, match="pooling='pooling_mode_max_tokens'"):
+    config.write_text('{"pooling_mode_mean_tokens": false, "pooling_mode_weightedmean_tokens": true}')
+    with pytest.raises(ModelError, match="pooling weightedmean_tokens is not known: cls, mean, max, last are"):
         BiEncoder.from_folder(tmp_path)
     assert BiEncoder.from_folder(tmp_path, pooling="cls").pooling == "cls"
 

@@ -1,4 +1,4 @@
-"""Runs models of `anyrank.models` on torch: encoders (`TorchEncoder`) and judges (`TorchJudge`), opened by their folder.
+"""Runs the models of `anyrank.models`: encoders (`TorchEncoder`) and judges (`TorchJudge`), opened by their folder.
 
 Texts are sorted by length and run in batches bounded by tokens, without gradients, in single precision by default;
 neither padding nor what else is in a batch changes a score (1e-5). ``dtype`` "bfloat16", "float16" or "auto" computes

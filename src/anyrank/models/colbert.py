@@ -61,9 +61,7 @@ class ColBERT(nn.Module):  # type: ignore[misc,unused-ignore]
         foreign = Foreign.of(folder)
         tokenizer = AutoTokenizer.from_pretrained(folder)
         stanford = (folder / "artifact.metadata").is_file()
-        body = AutoModel.from_pretrained(
-            folder, attn_implementation="sdpa", use_safetensors=True, dtype=torch.float32
-        )
+        body = AutoModel.from_pretrained(folder, use_safetensors=True, dtype=torch.float32)
         most = longest(body, tokenizer, max_length)
         if colbert(folder):
             stated = Reading.of(foreign, most)

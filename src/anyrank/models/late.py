@@ -22,7 +22,8 @@ from ..core.content import text_of
 from ..core.errors import InputError
 from ..core.types import Candidate
 from .base import declare
-from .parts.ragged import chunks, counts, exact, filled, fits, gathered, limit, owners, texts_of, too_long
+from .parts.foreign import Foreign, folder_of
+from .parts.ragged import chunks, counts, exact, filled, fits, gathered, longest, owners, runs, texts_of, too_long
 
 SCALES = (10.0, 12.0, 9.0)
 HEAD = "late.safetensors"
@@ -57,14 +58,14 @@ class LateInteraction(nn.Module):  # type: ignore[misc,unused-ignore]
         from safetensors.torch import load_file
         from transformers import AutoModel, AutoTokenizer
 
-        tokenizer = AutoTokenizer.from_pretrained(name)
-        body = AutoModel.from_pretrained(
-            name, attn_implementation="sdpa", use_safetensors=True, dtype=torch.float32, **config
-        )
-        head = load_file(file) if (file := Path(name) / HEAD).is_file() else {}
+        folder = folder_of(name)
+        tokenizer = AutoTokenizer.from_pretrained(folder)
+        body = AutoModel.from_pretrained(folder, use_safetensors=True, dtype=torch.float32, **config)
+        head = load_file(file) if (file := folder / HEAD).is_file() else {}
         if scales is None:
             scales = head["scales"].tolist() if head else SCALES
-        model = cls(body, tokenizer, max_length or limit(tokenizer), scales)
+        length = max_length or longest(body, tokenizer, Foreign.of(folder).max_length())
+        model = cls(body, tokenizer, length, scales)
         if head:
             model.weigh.weight.data.copy_(head["weigh"])
         return model
@@ -148,7 +149,7 @@ class LateInteraction(nn.Module):  # type: ignore[misc,unused-ignore]
 
     def embed(self, chunk: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
         """States [texts, tokens, width] in single precision, and which of them are real."""
-        states = self.body(**{k: v for k, v in chunk.items() if k != "rows"}).last_hidden_state.float()
+        states = runs(self.body, chunk).last_hidden_state.float()
         return states, chunk["attention_mask"].bool()
 
     def save(self, folder: Path) -> None:

@@ -72,9 +72,7 @@ class Sparse(nn.Module):  # type: ignore[misc,unused-ignore]
             "document_prefix": document,
         } | options
         tokenizer = AutoTokenizer.from_pretrained(folder)
-        body = AutoModelForMaskedLM.from_pretrained(
-            folder, attn_implementation="sdpa", use_safetensors=True, dtype=torch.float32
-        )
+        body = AutoModelForMaskedLM.from_pretrained(folder, use_safetensors=True, dtype=torch.float32)
         return cls(body, tokenizer, max_length or longest(body, tokenizer, foreign.max_length()), **options)
 
     @classmethod
@@ -91,7 +89,7 @@ class Sparse(nn.Module):  # type: ignore[misc,unused-ignore]
         )
         config = AutoConfig.for_model(given.pop("model_type"), **given)
         kind: Any = AutoModelForMaskedLM
-        return cls(kind.from_config(config, attn_implementation="sdpa"), tokenizer, max_length, **options)
+        return cls(kind.from_config(config), tokenizer, max_length, **options)
 
     def features(
         self, queries: Sequence[Any], candidates: Sequence[Sequence[Candidate]], statistics: Any = None
@@ -145,7 +143,12 @@ class Sparse(nn.Module):  # type: ignore[misc,unused-ignore]
         self.tokenizer.save_pretrained(folder)
         names = ("MLMTransformer", "SpladePooling")
         modules = [
-            {"idx": i, "name": str(i), "path": f"{i}_{n}" if i else "", "type": f"sentence_transformers.sparse_encoder.models.{n}"}
+            {
+                "idx": i,
+                "name": str(i),
+                "path": f"{i}_{n}" if i else "",
+                "type": f"sentence_transformers.sparse_encoder.models.{n}",
+            }
             for i, n in enumerate(names)
         ]
         document, query = self.prefixes

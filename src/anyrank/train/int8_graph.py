@@ -4,8 +4,8 @@ embedding tables are then replaced here. (`bert_graph` writes a BERT's by hand, 
 Design choices:
 
 - Weights are int8 with one scale an output column, embeddings int8 with one scale a row, symmetric.
-- Activations get one scale a token, found as the graph runs. onnxruntime's own dynamic quantisation takes one scale over
-  a whole batch, padding included, so that a text's score would change with what stands beside it, and it loses more.
+- Activations get one scale a token, found as the graph runs. onnxruntime's own dynamic quantisation takes one scale
+  over a whole batch, padding included: a text's score would change with what stands beside it, and lose more.
 - What multiplies activations with each other (attention) and the last, small head stay in float32.
 - The exporter is torch's older one (TorchScript): on BERT, DistilBERT, RoBERTa, XLM-R, ModernBERT and MPNet its graphs
   give the same numbers (6e-6) as those of the newer one (dynamo), which takes ten times as long and the package
@@ -84,7 +84,12 @@ class _Rewrite:
             large = [i for i in node.input if i in weights and np.prod(weights[i].dims) >= LEAST]
             if node.op_type == "MatMul" and large == [node.input[1]] and len(weights[large[0]].dims) == 2:
                 self._linear(node, numpy_helper.to_array(weights[large[0]]))
-            elif node.op_type == "Gather" and large == [node.input[0]] and len(weights[large[0]].dims) == 2 and not _axis(node):
+            elif (
+                node.op_type == "Gather"
+                and large == [node.input[0]]
+                and len(weights[large[0]].dims) == 2
+                and not _axis(node)
+            ):
                 self._table(node, numpy_helper.to_array(weights[large[0]]))
             else:
                 self.nodes.append(node)

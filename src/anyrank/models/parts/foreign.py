@@ -54,10 +54,22 @@ class Foreign:
         if not path.is_file():
             return cls(folder)
         try:
-            stated = [(str(m["type"]).rsplit(".", 1)[-1], folder / m.get("path", "")) for m in json.loads(path.read_text("utf-8"))]
+            stated = [
+                (str(m["type"]).rsplit(".", 1)[-1], folder / m.get("path", ""))
+                for m in json.loads(path.read_text("utf-8"))
+            ]
         except (ValueError, KeyError, TypeError) as error:
             raise ModelError(f"{path}: can't be read: {error!r}") from error
-        known = {"Transformer", "MLMTransformer", "Pooling", "Normalize", "Dense", "SpladePooling", "MultiVectorMask", "Dropout"}
+        known = {
+            "Transformer",
+            "MLMTransformer",
+            "Pooling",
+            "Normalize",
+            "Dense",
+            "SpladePooling",
+            "MultiVectorMask",
+            "Dropout",
+        }
         if strange := [name for name, _ in stated if name not in known]:
             raise ModelError(f"{path}: a module {strange[0]} can't be run here: known are {', '.join(sorted(known))}")
         return cls(folder, tuple(stated))
@@ -81,24 +93,30 @@ class Foreign:
         return json_of(self.folder / "sentence_bert_config.json")
 
     def pooling(self) -> str:
-        """"mean", "cls", "max" or "last"; "" if nothing is stated. Raises ModelError on another one, and on several."""
+        """The pooling, of POOLING; "" if none is stated. Raises ModelError on another one, and on several."""
         stated = self.module("Pooling") or json_of(self.folder / "1_Pooling" / "config.json")
         if not stated:
             return ""
         names = {theirs: ours for ours, theirs in POOLING.items()}
         mode = stated.get("pooling_mode")
         if mode is None:
-            on = [k.removeprefix("pooling_mode_") for k, v in stated.items() if k.startswith("pooling_mode_") and v is True]
+            on = [
+                k.removeprefix("pooling_mode_")
+                for k, v in stated.items()
+                if k.startswith("pooling_mode_") and v is True
+            ]
             modes = [_OLDER.get(m, m) for m in on]
         else:
             modes = [names.get(m, m) for m in ([mode] if isinstance(mode, str) else mode)]
         if len(modes) != 1 or modes[0] not in POOLING:
-            stated_modes = ", ".join(sorted(modes)) or "none"
+            known, stated_modes = ", ".join(POOLING), ", ".join(sorted(modes)) or "none"
             raise ModelError(
-                f"{self.folder / '1_Pooling'}: pooling {stated_modes} is not known: {', '.join(POOLING)} are (one of them)"
+                f"{self.folder / '1_Pooling'}: pooling {stated_modes} is not known: {known} are, one of them"
             )
         if stated.get("include_prompt") is False and any(self.prompts()):
-            raise ModelError(f"{self.folder / '1_Pooling'}: include_prompt false can't be run here: tokens of prompts count")
+            raise ModelError(
+                f"{self.folder / '1_Pooling'}: include_prompt false can't be run here: tokens of prompts count"
+            )
         return str(modes[0])
 
     def prompts(self) -> tuple[str, str]:
@@ -174,7 +192,9 @@ class Dense(nn.Module):  # type: ignore[misc,unused-ignore]
             "module_output_name": reads,
         } | ({"use_residual": True} if self.add else {})
         (folder / "config.json").write_text(json.dumps(stated, indent=2) + "\n", encoding="utf-8")
-        save_file({k: v.detach().cpu().contiguous() for k, v in self.state_dict().items()}, folder / "model.safetensors")
+        save_file(
+            {k: v.detach().cpu().contiguous() for k, v in self.state_dict().items()}, folder / "model.safetensors"
+        )
 
 
 def _activation(path: str, folder: Path) -> nn.Module:
@@ -217,5 +237,9 @@ def pooled(states: Tensor, mask: Tensor, pooling: str) -> Tensor:
     positions = torch.arange(mask.shape[1], device=mask.device)
     real = mask.bool()
     # the first, or the last, real position of each text
-    at = torch.where(real, positions, mask.shape[1]).amin(1) if pooling == "cls" else torch.where(real, positions, 0).amax(1)
+    at = (
+        torch.where(real, positions, mask.shape[1]).amin(1)
+        if pooling == "cls"
+        else torch.where(real, positions, 0).amax(1)
+    )
     return states[torch.arange(len(states), device=states.device), at.clamp(max=mask.shape[1] - 1)]

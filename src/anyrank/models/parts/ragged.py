@@ -6,7 +6,9 @@ tokens. Chunks of near lengths cost a few per cent more than their tokens, and t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import inspect
+from collections.abc import Mapping, Sequence
+from functools import cache
 from types import MethodType
 from typing import Any
 
@@ -27,34 +29,70 @@ def limit(tokenizer: Any) -> int:
     return stated if stated < 10**9 else 256
 
 
-def fits(body: Any, length: int) -> None:
-    """Raises InputError where a transformers body has fewer positions than ``length`` tokens (a body whose positions
-    aren't a table, such as ALiBi's or rotary ones, has as many as are asked for)."""
+def positions(body: Any) -> int | None:
+    """How many tokens a transformers body reads at most; None if its positions aren't a table (ALiBi's or rotary
+    ones)."""
     for name, part in body.named_modules():
         if name.rpartition(".")[2] == "position_embeddings" and isinstance(part, nn.Embedding):
             first = 0 if part.padding_idx is None else part.padding_idx + 1  # RoBERTa's start after the padding's
-            if length > (most := part.num_embeddings - first):
-                raise InputError(f"max_length={length}: this model reads {most} tokens at most: give a smaller one")
+            return int(part.num_embeddings) - first
+    return None
 
 
-def chunks(tokenizer: Any, first: Sequence[str], second: Sequence[str] | None, length: int) -> list[dict[str, Any]]:
+def fits(body: Any, length: int) -> None:
+    """Raises InputError where a transformers body has fewer positions than ``length`` tokens."""
+    most = positions(body)
+    if most is not None and length > most:
+        raise InputError(f"max_length={length}: this model reads {most} tokens at most: give a smaller one")
+
+
+def longest(body: Any, tokenizer: Any, stated: int | None = None) -> int:
+    """The longest text in tokens: what is ``stated``, what the tokenizer says and what the body reads, the least of
+    them."""
+    return min(n for n in (stated, limit(tokenizer), positions(body)) if n)
+
+
+def runs(body: Any, chunk: Mapping[str, Any]) -> Any:
+    """A transformers body's output for a chunk, of which it is given what it reads (a DistilBERT no token types)."""
+    known = _arguments(type(body))
+    return body(**{k: v for k, v in chunk.items() if k in known})
+
+
+@cache
+def _arguments(kind: type) -> frozenset[str]:
+    return frozenset(inspect.signature(kind.forward).parameters)  # type: ignore[attr-defined,unused-ignore]
+
+
+def chunks(
+    tokenizer: Any, first: Sequence[str], second: Sequence[str] | None, length: int, most: int | None = None
+) -> list[dict[str, Any]]:
     """Inputs of a transformers body for texts, or for pairs of texts, cut to ``length`` tokens; ``rows`` of a chunk
-    says which texts it holds. Of a pair, the longer one loses tokens."""
+    says which texts it holds. Of a pair, the longer one loses tokens. A chunk has at most CHUNK, or ``most``, tokens
+    if that is less."""
     given = tokenizer(
         list(first), None if second is None else list(second), truncation="longest_first" if second else True,
         max_length=length,
     )  # fmt: skip
-    sizes = [len(ids) for ids in given["input_ids"]]
-    members: list[list[int]] = []
-    for i in sorted(range(len(sizes)), key=sizes.__getitem__, reverse=True):
-        # the first of a chunk is its longest: all others are padded to it
-        if not members or (len(members[-1]) + 1) * sizes[members[-1][0]] > CHUNK:
-            members.append([])
-        members[-1].append(i)
     out = []
-    for rows in members:
+    for rows in grouped([len(ids) for ids in given["input_ids"]], most):
         part = {name: [values[i] for i in rows] for name, values in given.items()}
         out.append(dict(tokenizer.pad(part, return_tensors="pt")) | {"rows": torch.tensor(rows)})
+    return out
+
+
+def grouped(sizes: Sequence[int], most: int | None = None) -> list[list[int]]:
+    """Positions by falling size, in chunks of at most CHUNK, or ``most``, tokens, padding included, or of one text.
+
+    >>> grouped([3, 9, 2, 3], 9)
+    [[1], [0, 3, 2]]
+    """
+    budget = CHUNK if most is None else min(most, CHUNK)
+    out: list[list[int]] = []
+    for i in sorted(range(len(sizes)), key=sizes.__getitem__, reverse=True):
+        # the first of a chunk is its longest: all others are padded to it
+        if not out or (len(out[-1]) + 1) * sizes[out[-1][0]] > budget:
+            out.append([])
+        out[-1].append(i)
     return out
 
 
@@ -81,11 +119,14 @@ def texts_of(candidates: Sequence[Sequence[Candidate]]) -> list[str]:
 
 
 def too_long(
-    tokenizer: Any, queries: Sequence[Any], candidates: Sequence[Sequence[Candidate]], length: int
-) -> list[int]:
-    """How many texts of each group, its query counted in, are longer than ``length`` tokens, each read by itself."""
+    tokenizer: Any, queries: Sequence[Any], candidates: Sequence[Sequence[Candidate]], length: int,
+    prefixes: tuple[str, str] = ("", ""),
+) -> list[int]:  # fmt: skip
+    """How many texts of each group, its query counted in, are longer than ``length`` tokens, each read by itself.
+    ``prefixes`` stand before documents and before queries."""
+    document, query = prefixes
     return [
-        sum(longer(tokenizer, [text_of(q), *texts_of([group])], None, length))
+        sum(longer(tokenizer, [query + text_of(q), *(document + t for t in texts_of([group]))], None, length))
         for q, group in zip(queries, candidates, strict=True)
     ]
 
@@ -130,6 +171,7 @@ def exact(head: Any) -> None:
 
     def forward(self: Any, x: Tensor) -> Tensor:  # a method, so that a copy of the model reads its own weights
         with torch.autocast(x.device.type, enabled=False):
-            return nn.functional.linear(x.float(), self.weight, self.bias)
+            bias = None if self.bias is None else self.bias.float()
+            return nn.functional.linear(x.float(), self.weight.float(), bias)
 
     head.forward = MethodType(forward, head)

@@ -106,7 +106,9 @@ class Reading:
         usual = {f.name: f.default for f in fields(self)}
         return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items() if v != usual[k]}
 
-    def read(self, tokenizer: Any, texts: Sequence[str], *, query: bool, most: int | None = None) -> list[dict[str, Any]]:
+    def read(
+        self, tokenizer: Any, texts: Sequence[str], *, query: bool, most: int | None = None
+    ) -> list[dict[str, Any]]:
         """Texts as chunks of a transformers body, each with ``counted`` [texts, tokens]: which tokens count in
         scores. Texts of near lengths stand together (see `ragged`)."""
         marker = self._id(tokenizer, self.query_marker if query else self.document_marker)
