@@ -46,7 +46,7 @@ class ReadsText(Protocol):
 
 
 def open_folder(
-    declared: Declared, *, name: str = "", max_length: int | None = None, device: str = "", dtype: str = "float32",
+    declared: Declared, *, max_length: int | None = None, device: str = "", dtype: str = "float32",
     threads: int | None = None, **options: Any,
 ) -> TorchEncoder | TorchJudge:  # fmt: skip
     """The encoder or judge of a folder with safetensors, of the kind that it declares.
@@ -77,12 +77,11 @@ def open_folder(
     target = device_of(device)
     model = model.eval().requires_grad_(False).to(torch.device(target))
     run = Runner(model, target, dtype_of(dtype, target))
-    called = name or str(folder)
     if declared.kind in ("dense", "bi"):
-        return TorchEncoder(called, run)
+        return TorchEncoder(declared.name, run)
     if declared.kind == "sparse":
-        return TorchEncoder(called, run, sparse=True, **kept)
-    return TorchJudge(called, run, declared.activation)
+        return TorchEncoder(declared.name, run, sparse=True, **kept)
+    return TorchJudge(declared.name, run, declared.activation)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
