@@ -22,7 +22,7 @@ from ...core.trace import Usage
 from ...core.types import Judgement
 from ...hub.folder import Declared, read
 from ...hub.registry import resolve
-from ...vectors import Encoded, Sparse, concat
+from ...vectors import Encoded, Sparse
 from .batching import Text
 from .engine import MAX_TOKENS, Cost, Engine, Output, engine
 from .late import OnnxLateInteraction
@@ -113,8 +113,7 @@ class OnnxSparseEncoder:
             parts.append(_sparse(_weights(out), self.threshold, self.terms))
             places.append(out.places)
         back = np.argsort(np.concatenate(places))
-        rows = concat(parts)
-        assert isinstance(rows, Sparse)
+        rows = Sparse.join(parts)
         return Encoded(rows.take([int(back[i]) for i in place]), _usage(cost, len(contents)) if texts else Usage())
 
 
