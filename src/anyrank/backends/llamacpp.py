@@ -17,6 +17,7 @@ from ..core.errors import InputError, MissingExtra, ModelError
 from ..core.language import Completion, LogProbs, Prompt
 from ..core.trace import Usage
 from ..hub.fingerprint import Fingerprinted
+from ..hub.folder import Declared
 from .hf.plan import common
 from .hf.sampling import Draft
 from .hf.text import Overflow, Tokens, asks, continued, fitted, render
@@ -218,3 +219,14 @@ def _log_softmax(logits: NDArray[np.float32]) -> NDArray[np.float64]:
 
 def _usage(t: Tokens) -> Usage:
     return Usage(calls=1, prompt_tokens=len(t.ids), truncated=int(t.cut))
+
+
+def open_folder(declared: Declared, **options: Any) -> LlamaCpp:
+    """The language model of a GGUF file, loaded when it is first used.
+
+    A prompt that doesn't fit loses its middle and is counted as truncated (``overflow="error"`` raises instead). Raises
+    ModelError for a model of another kind.
+    """
+    if declared.kind != "language":
+        raise ModelError(f"{declared.described}, not a language model")
+    return LlamaCpp(str(declared.gguf or declared.folder), **{"overflow": "middle", **options})

@@ -2,99 +2,26 @@
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable
 from dataclasses import replace
-from functools import cache, partial
-from pathlib import Path
+from functools import partial
 from typing import Any
-from urllib.parse import parse_qsl
 
 from ..core.errors import InputError
 from ..core.rerank import Rerank
 from ..core.stage import Stage
+from ..hub.open import PREFIXES, open_model
 from .parser import Part, Settings
-
-HOSTED = "https://api.openai.com/v1"
-_SERVER = ("key_env", "key_file", "limit_field", "prefill")
-"""What may be said of a server after ``#``, as `OpenAI` names it."""
 
 
 def language_model(name: str) -> Any:
-    """The backend that a model's name stands for: ``hf:`` and a hub id or folder (transformers, also without the
-    prefix), ``llamacpp:`` and a GGUF file, ``openai:MODEL@URL`` for a server that speaks OpenAI's dialect (without
-    ``@URL`` the hosted one, with the key in OPENAI_API_KEY; settings of the server follow as
-    ``#prefill=vllm&key_env=NAME``), ``classifier:`` and a sequence-classification model. A name in ``anyrank models
-    list`` is fetched first. One process opens a model once. A prompt that doesn't fit a local model loses its middle
-    and is counted as truncated, so that one long document doesn't end a long job.
+    """The language model, or the classifier, that a method is given by name: anything that `open_model` opens, by
+    transformers where the name states no other runtime. Loaded when first used.
 
     >>> language_model("openai:qwen3@http://127.0.0.1:8080/v1").base_url
     'http://127.0.0.1:8080/v1'
     """
-    if not isinstance(name, str):
-        raise InputError(f"a model is named by a text in quotes, not by {name!r}")
-    kind, colon, rest = name.partition(":")
-    return _opened(kind, rest) if colon and kind in _KINDS else _opened("hf", name)
-
-
-@cache
-def _opened(kind: str, name: str) -> Any:
-    if not name:
-        raise InputError(f"{kind}: names no model")
-    return _KINDS[kind](name)
-
-
-def _file(name: str) -> str:
-    """The place of a model of the table: its folder, or the one GGUF file in it; a local path as an absolute one (so
-    that kept answers are one model's); any other name as it is."""
-    from ..hub.registry import list_models, resolve
-
-    if name not in {m.name for m in list_models()}:
-        return str(Path(name).resolve()) if Path(name).exists() else name
-    folder = resolve(name)
-    weights = sorted(folder.glob("*.gguf"))
-    return str(weights[0] if len(weights) == 1 else folder)
-
-
-def _hf(name: str) -> Any:
-    from ..backends.hf.language_model import HF
-
-    return HF(_file(name), overflow="middle")
-
-
-def _llamacpp(name: str) -> Any:
-    from ..backends.llamacpp import LlamaCpp
-
-    return LlamaCpp(_file(name), overflow="middle")
-
-
-def _openai(name: str) -> Any:
-    from ..backends.openai import OpenAI
-
-    plain, _, settings = name.partition("#")
-    model, _, url = plain.partition("@")
-    options = dict(parse_qsl(settings, keep_blank_values=True))
-    if unknown := sorted(options.keys() - _SERVER):
-        raise InputError(f"openai:{name}: unknown settings {', '.join(unknown)}: there are {', '.join(_SERVER)}")
-    if options.get("prefill", "") not in ("", "server", "vllm"):
-        raise InputError(f"openai:{name}: prefill is server or vllm, not {options['prefill']!r}")
-    if not url and not options.keys() & {"key_env", "key_file"}:
-        options["key_env"] = "OPENAI_API_KEY"
-    return OpenAI(model, url or HOSTED, **options)  # type: ignore[arg-type]
-
-
-def _classifier(name: str) -> Any:
-    from ..backends.hf.classifier import SequenceClassifier
-
-    return SequenceClassifier(name)
-
-
-_KINDS: dict[str, Callable[[str], Any]] = {
-    "hf": _hf,
-    "llamacpp": _llamacpp,
-    "openai": _openai,
-    "classifier": _classifier,
-}
+    stated = isinstance(name, str) and name.startswith(tuple(f"{p}:" for p in ("openai", *PREFIXES)))
+    return open_model(name, runtime="" if stated else "hf")
 
 
 def build(
@@ -115,12 +42,10 @@ def build(
     from ..llm.cache import Cached
     from ..papers import load
 
-    make, opened = load(paper).build, getattr(load(paper), "opened", language_model)
-    judges = inspect.signature(make).parameters["backend"].annotation == "Judge"
-    classifier = judges and ":" not in model and opened is language_model
-    backend = opened(f"classifier:{model}" if classifier else model)
+    make = load(paper).build
+    backend = getattr(load(paper), "opened", language_model)(model)
     if cache is not None:
-        if judges:
+        if callable(backend):
             raise InputError(f"{paper} scores pairs and keeps no answers: leave cache out")
         backend = Cached(backend, cache)
     if isinstance(options.get("template"), str):
@@ -135,6 +60,8 @@ def build(
     }
     given = {k: v for k, v in limits.items() if v is not None}
     stage: Stage = make(backend, **options)
+    if isinstance(stage, Rerank) and not callable(stage.judge):
+        raise InputError(f"{paper} needs a model that scores candidates by itself, and {model} is a language model")
     if not given:
         return stage
     if isinstance(stage, SelfConsistency):

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from functools import cache
 from importlib.metadata import entry_points
 from typing import Any
 from urllib.parse import quote, unquote
@@ -14,20 +13,17 @@ from ..core.errors import InputError
 from ..core.fusion import RRF, Borda, Combine, Fusion, Interleave
 from ..core.rerank import Rerank
 from ..core.stage import Each, Keep, Stage
+from ..hub.open import open_model
+from ..vectors import Encoder
 from .parser import Part, Settings
 
 SHIPPED = {"splade": "splade-tiny", "minilm": "minilm", "tiny": "anyrank-tiny"}
 """Names in pipelines of the models that come with the package."""
 
 
-@cache
 def model(name: str) -> Any:
-    """The model of a registry name, hub id or folder, loaded once a process."""
-    if not isinstance(name, str):
-        raise InputError(f"a model is named by a text in quotes, not by {name!r}")
-    from ..backends.onnx.models import load
-
-    return load(name)
+    """The model of a registry name, hub id or folder, opened once a process."""
+    return open_model(name)
 
 
 def _collection(settings: Settings, what: str) -> Any:
@@ -53,17 +49,17 @@ def _search(settings: Settings, name: str, k: int = 1000) -> Stage:
     from ..retrieve.stages import VectorSearch
 
     collection, encoder = _collection(settings, name), model(SHIPPED.get(name, name))
-    if not hasattr(encoder, "encode"):
+    if not isinstance(encoder, Encoder):
         raise InputError(f"{name} scores candidates and can't search: put it after '>>'")
-    kept = stored(encoder.name)
-    if kept not in collection.encoded:
+    key = stored(encoder.name)
+    if key not in collection.encoded:
         known = ", ".join(map(model_of, collection.encoded)) or "none"
         raise InputError(f"the index holds no vectors of {encoder.name!r} (it has: {known}): add them with --encode")
-    return VectorSearch(collection.vectors(kept), encoder, collection, _count(k), settings.filter)
+    return VectorSearch(collection.vectors(key), encoder, collection, _count(k), settings.filter)
 
 
 def stored(name: str) -> str:
-    """The name under which a collection keeps the vectors of a model: its own, or of a hub id or a path one that a
+    """The name under which a collection stores the vectors of a model: its own, or for a hub id or a path one that a
     folder can have.
 
     >>> stored("minilm"), stored("owner/name"), model_of(stored("../a b"))
@@ -91,20 +87,24 @@ def _score(
 
 
 def _judge(settings: Settings, name: str) -> Any:
-    """What scores candidates under a name: an encoder by similarity, the shipped MiniLM token by token ("mini"), or a
-    model that is a judge itself."""
+    """The judge that a name stands for: an encoder's similarity, or a model that scores candidates by itself."""
     from ..judges.similarity import Similarity
 
-    if name == "mini":
-        return model("minilm").late()
-    found = model(SHIPPED.get(name, name))
-    return Similarity(found, _stored(settings, found.name)) if hasattr(found, "encode") else found
+    name = SHIPPED.get(name, name)
+    opened = model(name)
+    if isinstance(opened, Encoder):
+        return Similarity(opened, _stored(settings, opened.name))
+    if not callable(opened):
+        raise InputError(
+            f"{name} is a language model and scores no candidates by itself: use it by a method, as rankgpt({name!r})"
+        )
+    return opened
 
 
 def _stored(settings: Settings, name: str) -> Any:
-    """The stored vectors of a collection, where it has them."""
-    held = settings.collection is not None and stored(name) in settings.collection.encoded
-    return settings.collection.vectors(stored(name)) if held else None
+    """The vectors of a model that the collection stores; None where it stores none."""
+    collection, key = settings.collection, stored(name)
+    return collection.vectors(key) if collection is not None and key in collection.encoded else None
 
 
 def _feedback(settings: Settings, name: str, k: int = 1000, loss: str = "kl") -> Stage:
