@@ -22,7 +22,7 @@ from ..core.rerank import Group
 from ..core.trace import Usage
 from ..core.types import Candidate, Judgement
 from ..hub.folder import Declared
-from ..vectors import Encoded, Sparse, Vectors, concat
+from ..vectors import Dense, Encoded, Sparse, Tokens, Vectors, concat
 from .hf.load import device_of, dtype_of, torch_module
 
 SLICE = 2048
@@ -36,6 +36,18 @@ class Embeds(Protocol):
     def inputs(self, texts: Sequence[str], *, query: bool = False) -> list[dict[str, Any]]: ...
 
     def embed(self, chunks: Sequence[Mapping[str, Any]]) -> Any: ...
+
+
+@runtime_checkable
+class Attends(Protocol):
+    """A model that reads texts alone, into one vector for each of their tokens: `states` gives of a chunk the vectors
+    [texts, tokens, dim] and which of them count; ``similarity`` is "maxsim" or "meanmaxsim"."""
+
+    similarity: str
+
+    def inputs(self, texts: Sequence[str], *, query: bool = False) -> list[dict[str, Any]]: ...
+
+    def states(self, chunk: Mapping[str, Any]) -> tuple[Any, Any]: ...
 
 
 @runtime_checkable
@@ -56,6 +68,8 @@ def open_folder(
     Raises MissingExtra without torch, ModelError if the folder can't be read, InputError on options that don't fit.
     """
     torch = torch_module()
+    from safetensors import SafetensorError
+
     from ..models import model_class
 
     folder, kept = Path(declared.folder), {k: options.pop(k) for k in ("terms", "threshold") if k in options}
@@ -65,10 +79,11 @@ def open_folder(
         raise InputError(f"max_length={max_length}: at least 3 tokens")
     if threads:
         torch.set_num_threads(threads)
-    longest = min(n for n in (max_length, declared.max_length) if n) if max_length else None
+    longest = min(max_length, declared.max_length) if max_length else None
+    options = _stated(declared) | options
     try:
         model = model_class(declared.kind).from_folder(folder, max_length=longest, **options)
-    except (OSError, RuntimeError, ValueError, KeyError) as error:
+    except (OSError, RuntimeError, ValueError, KeyError, SafetensorError) as error:
         if isinstance(error, InputError):
             raise
         raise ModelError(f"{folder}: can't be loaded: {' '.join(str(error).split())[:500]}") from error
@@ -77,11 +92,21 @@ def open_folder(
     target = device_of(device)
     model = model.eval().requires_grad_(False).to(torch.device(target))
     run = Runner(model, target, dtype_of(dtype, target))
-    if declared.kind in ("dense", "bi"):
-        return TorchEncoder(declared.name, run)
-    if declared.kind == "sparse":
-        return TorchEncoder(declared.name, run, sparse=True, **kept)
+    if isinstance(model, Embeds | Attends):
+        return TorchEncoder(declared.name, run, sparse=declared.kind == "sparse", **kept)
     return TorchJudge(declared.name, run, declared.activation)
+
+
+def _stated(declared: Declared) -> dict[str, Any]:
+    """What is declared of an encoder beyond its folder's own files: by anyrank.json, or by the registry."""
+    if declared.kind not in ("dense", "sparse"):
+        return {}
+    prefixes = {"query_prefix": declared.query_prefix, "document_prefix": declared.document_prefix}
+    options = {name: text for name, text in prefixes.items() if text}
+    if declared.kind == "dense":
+        options |= {"pooling": declared.pooling} if declared.pooling != "none" else {}
+        options |= {"similarity": "cosine"} if declared.normalise else {}
+    return options
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -111,7 +136,7 @@ class Runner:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TorchEncoder:
-    """An encoder: dense float32 [n, width], or sparse rows. Repeated texts run once.
+    """An encoder: dense float32 [n, width], sparse rows, or one matrix a text. Repeated texts run once.
 
     Of sparse vectors ``terms`` keeps at most so many of the heaviest a text, and weights at or below ``threshold`` are
     dropped. Raises InputError if a content has no text.
@@ -138,7 +163,7 @@ class TorchEncoder:
             usage = Usage()
         back = np.argsort(np.concatenate(positions))
         rows = [int(back[order[text]]) for text in texts]
-        return Encoded(_taken(concat(parts), rows), usage + Usage(cached=len(texts) - len(distinct)))
+        return Encoded(concat(parts).take(rows), usage + Usage(cached=len(texts) - len(distinct)))
 
     def _chunks(self, part: Mapping[int, str], query: bool) -> Iterator[tuple[NDArray[np.int64], Vectors, int]]:
         """(positions, vectors, real tokens) of each chunk of some texts."""
@@ -146,10 +171,22 @@ class TorchEncoder:
         positions = np.fromiter(part, np.int64, len(part))
         for chunk in model.inputs(list(part.values()), query=query):
             rows, tokens = chunk["rows"].numpy(), int(chunk["attention_mask"].sum())
-            alone = {**chunk, "rows": torch.arange(len(rows))}  # in the chunk's own order
+            alone = self.run.moved({**chunk, "rows": torch.arange(len(rows))})  # in the chunk's own order
             with self.run.computing():
-                values = model.embed([self.run.moved(alone)]).float().cpu().numpy()
-            yield positions[rows], _rows(values, self.threshold, self.terms) if self.sparse else values, tokens
+                vectors = self._tokens(alone, query) if isinstance(model, Attends) else self._pooled(alone)
+            yield positions[rows], vectors, tokens
+
+    def _pooled(self, chunk: Mapping[str, Any]) -> Vectors:
+        values = self.run.model.embed([chunk]).float().cpu().numpy()
+        return _rows(values, self.threshold, self.terms) if self.sparse else Dense(values)
+
+    def _tokens(self, chunk: Mapping[str, Any], query: bool) -> Tokens:
+        """One matrix a text; with weights if a query's tokens count by their number."""
+        states, counted = self.run.model.states(chunk)
+        rows = [mine[real].float().cpu().numpy() for mine, real in zip(states, counted)]
+        if query and self.run.model.similarity == "meanmaxsim":
+            return Tokens.of(rows, [np.full(len(r), 1 / max(len(r), 1), np.float32) for r in rows])
+        return Tokens.of(rows)
 
     def _truncated(self, part: Mapping[int, str], query: bool) -> int:
         """How many of the texts lose tokens."""
@@ -253,9 +290,3 @@ def _rows(weights: NDArray[np.float32], threshold: float, terms: int | None) -> 
     rows, columns = np.nonzero(weights > max(threshold, 0.0))
     indptr = np.searchsorted(rows, np.arange(len(weights) + 1)).astype(np.int64)
     return Sparse(indptr, columns.astype(np.int32), weights[rows, columns], weights.shape[1])
-
-
-def _taken(vectors: Vectors, rows: Sequence[int]) -> Vectors:
-    from ..vectors import take
-
-    return take(vectors, rows)

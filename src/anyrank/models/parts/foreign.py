@@ -37,7 +37,7 @@ def json_of(path: Path) -> dict[str, Any]:
 def folder_of(name: str | Path) -> Path:
     """The folder of a model: a local one as it is; of a hub id the one it is fetched into. Raises ModelError."""
     path = Path(name).expanduser()
-    return path if path.is_dir() else resolve(name)
+    return path if path.is_dir() else resolve(name, "torch")
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,8 +48,9 @@ def fits(body: Any, length: int) -> None:
 
 def longest(body: Any, tokenizer: Any, stated: int | None = None) -> int:
     """The longest text in tokens: what is ``stated``, what the tokenizer says and what the body reads, the least of
-    them."""
-    return min(n for n in (stated, limit(tokenizer), positions(body)) if n)
+    them; 256 if nothing says it."""
+    table = positions(body) or getattr(body.config, "max_position_embeddings", None)
+    return min((n for n in (stated, int(tokenizer.model_max_length), table) if n and n < 10**9), default=256)
 
 
 def runs(body: Any, chunk: Mapping[str, Any]) -> Any:
