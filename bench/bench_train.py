@@ -60,7 +60,7 @@ class Clock:
 
 
 def ours(folder: str, data: Any, steps: int, out: str, clock: Any) -> None:
-    from anyrank.models.cross_encoder import CrossEncoder
+    from anyrank.models.cross import CrossEncoder
     from anyrank.train.batches import Collate
     from anyrank.train.group import Group
     from anyrank.train.loop import Loop
@@ -113,7 +113,7 @@ def shape(name: str, tokenizer: str, folder: Path) -> str:
     """A folder with a fresh model of a shape."""
     import torch
 
-    from anyrank.models.cross_encoder import CrossEncoder
+    from anyrank.models.cross import CrossEncoder
 
     torch.manual_seed(0)
     CrossEncoder.from_config(SHAPES[name], tokenizer, max_length=LENGTH).save(folder)

@@ -36,7 +36,7 @@ from anyrank.io.corpus import read_documents, read_queries
 from anyrank.io.dataset import Dataset
 from anyrank.io.qrels import Qrels, write_qrels
 from anyrank.io.runs import read_run
-from anyrank.models.late_interaction import LateInteraction
+from anyrank.models.late import LateInteraction
 from anyrank.pipeline.methods import language_model
 from anyrank.pipeline.parser import Settings, parse
 from anyrank.pipeline.table import model

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from transformers import logging
 
-from anyrank.models.cross_encoder import CrossEncoder
+from anyrank.models.cross import CrossEncoder
 from anyrank.train.group import Group
 from anyrank.train.recipe import Check, Export, Optimiser, Recipe
 from anyrank.train.run import train

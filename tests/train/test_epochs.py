@@ -125,9 +125,9 @@ def test_a_recipe_draws_anew_each_epoch_and_the_same_after_a_stop(words, tmp_pat
     seen = []
 
     class Watched(KNRM):
-        def features(self, queries, texts):
-            seen.extend((q, tuple(t)) for q, t in zip(queries, texts))
-            return super().features(queries, texts)
+        def features(self, queries, candidates, statistics=None):
+            seen.extend((q, tuple(c.content for c in group)) for q, group in zip(queries, candidates))
+            return super().features(queries, candidates, statistics)
 
     def model():
         set_seed(0)

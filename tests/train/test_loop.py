@@ -17,7 +17,7 @@ from transformers import set_seed
 from anyrank.core.errors import InputError, ModelError
 from anyrank.core.rerank import Rerank
 from anyrank.core.types import Candidate, Query, Ranking
-from anyrank.models.cross_encoder import CrossEncoder
+from anyrank.models.cross import CrossEncoder
 from anyrank.models.knrm import KNRM
 from anyrank.testing import check_judge
 from anyrank.train.batches import Batches, Collate, cut
@@ -207,7 +207,7 @@ def test_a_recipes_curriculum(words, tmp_path):
 
 
 def test_in_batch_negatives(words, tmp_path):
-    from anyrank.models.bi_encoder import BiEncoder
+    from anyrank.models.bi import BiEncoder
 
     set_seed(0)
     model = BiEncoder.from_config(SHAPE, words, max_length=16, in_batch=True)
@@ -393,7 +393,7 @@ def test_a_model_is_a_judge(words):
 
 
 def test_a_judge_counts_what_it_cuts(words):
-    from anyrank.models.bi_encoder import BiEncoder
+    from anyrank.models.bi import BiEncoder
 
     long, short = "lift drag wing flow heat plate shock", "lift"
     asked = [
@@ -403,7 +403,7 @@ def test_a_judge_counts_what_it_cuts(words):
     for kind, lost in ((CrossEncoder, [1, 1]), (BiEncoder, [1, 1])):
         model = kind.from_config(SHAPE, words, max_length=6)
         assert [j.usage.truncated for j in ModelJudge(model)(asked)] == lost
-        (batch,) = model.features(["wing"], [[long, short]])["chunks"]
+        (batch,) = model.features(["wing"], [[Candidate("0", long), Candidate("1", short)]])["chunks"]
         assert batch["attention_mask"].sum(1).tolist()[0] == 6
     model = KNRM.from_config({"width": 16}, words, max_length=6)
     assert [j.usage.truncated for j in ModelJudge(model)(asked)] == [1, 1]

@@ -37,7 +37,7 @@ _USES = {
     "dense": _ENCODER,
     "sparse": _ENCODER,
     "late": _JUDGE,
-    "colbert": _JUDGE,
+    "colbert": _ENCODER,
     "cross": _JUDGE,
     "language": "a method ranks by it: use it as rankgpt({0!r}) or another method",
 }
@@ -50,8 +50,8 @@ class Declared:
     ``kind`` is one of `KINDS` ("late" is our own late interaction, "colbert" the published one) or of a model of ours
     ("knrm", "axial", …); ``runtime`` the module of
     `anyrank.backends` that runs it. ``onnx`` and ``gguf`` are the file of that format, where the runtime reads one.
-    ``pooling``: "mean", "cls", "last", or "none" where the graph pools; ``activation`` of a cross-encoder's logits:
-    "none" or "sigmoid"; ``max_length`` in tokens; prefixes are put before queries and documents; ``scales`` of a late
+    ``pooling``: "mean", "cls", "last", "max", or "none" where the graph pools; ``activation`` of a cross-encoder's
+    logits: "none" or "sigmoid"; ``max_length`` in tokens; prefixes are put before queries and documents; ``scales`` of a late
     interaction's parts: weighted tokens, even tokens, means.
 
     ``name`` is what the user calls it. ``hub`` and ``revision`` are set where it comes from a hub whose client fetches
@@ -340,9 +340,10 @@ def _pooling(folder: Path, modules: Any) -> str:
     modes = {k.removeprefix("pooling_mode_") for k, v in config.items() if k.startswith("pooling_mode_") and v is True}
     if isinstance(mode := config.get("pooling_mode"), str):
         modes.add(mode)
-    known = {"mean_tokens": "mean", "cls_token": "cls", "mean": "mean", "cls": "cls", "lasttoken": "last"}
+    known = {"mean_tokens": "mean", "cls_token": "cls", "mean": "mean", "cls": "cls", "lasttoken": "last",
+             "max_tokens": "max", "max": "max"}  # fmt: skip
     if not modes <= known.keys() or len(modes) > 1:
-        raise ModelError(f"{folder}: pooling {', '.join(sorted(modes))} is not known: mean, cls or last is")
+        raise ModelError(f"{folder}: pooling {', '.join(sorted(modes))} is not known: mean, cls, last or max is")
     return known[modes.pop()] if modes else "mean"
 
 

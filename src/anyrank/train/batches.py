@@ -51,7 +51,7 @@ class Collate:
     model: Any
 
     def __call__(self, groups: Sequence[Group]) -> dict[str, Any]:
-        features = self.model.features([g.query for g in groups], [g.texts for g in groups])
+        features = self.model.features([g.query for g in groups], [g.candidates for g in groups])
         labels = torch.tensor([x for g in groups for x in g.labels], dtype=torch.float32)
         mask = features["mask"]
         full = torch.zeros(mask.shape).masked_scatter(mask, labels)

@@ -19,11 +19,12 @@ from ..backends.onnx.batching import Text
 from ..backends.onnx.models import load
 from ..core.errors import InputError
 from ..core.types import Candidate, Query
+from ..models.base import DECLARATION
 from .bert_graph import EPS, Bert
 from .calibration import tops
 from .group import Group
 from .recipe import Export
-from .validation import moved, scores
+from .validation import scores
 
 log = logging.getLogger(__name__)
 
@@ -78,14 +79,15 @@ def export(model: Any, folder: Path, groups: Sequence[Group], spec: Export, seed
     path = folder / "onnx" / "model.onnx"
     path.parent.mkdir(parents=True, exist_ok=True)
     onnx.save(graph(model, folder / "tokenizer.json", sample), path)
-    (folder / "anyrank.json").write_text(json.dumps(declared(model), indent=2) + "\n", encoding="utf-8")
+    before = (folder / DECLARATION).read_text(encoding="utf-8")
+    (folder / DECLARATION).write_text(json.dumps(declared(model), indent=2) + "\n", encoding="utf-8")
     agreement, difference = compared(model, folder, held)
     what = "mean cosine with the original" if model.kind == "bi" else "mean rank correlation with the original"
     size, texts = path.stat().st_size, sum(len(g.texts) for g in held)
     done = Exported(path, size, agreement, difference, texts, spec.least, what)
     if not done.accepted:
         path.unlink()
-        (folder / "anyrank.json").unlink()
+        (folder / DECLARATION).write_text(before, encoding="utf-8")
         log.error("the int8 graph agrees by %.4f only, %.4f was asked for: it is removed", agreement, spec.least)
     return done
 
@@ -139,8 +141,7 @@ def compared(model: Any, folder: Path, groups: Sequence[Group]) -> tuple[float, 
     texts = [t for g in groups for t in g.texts]
     was = model.training
     with torch.inference_mode():
-        chunks = moved(model.eval().features([""], [texts])["chunks"], next(model.parameters()).device)
-        ours = model.embed(chunks).cpu().numpy()
+        ours = model.eval().encode(texts).cpu().numpy()
     model.train(was)
     other = np.asarray(ready.encode(texts).vectors)
     cosines = (ours * other).sum(1) / np.maximum(np.linalg.norm(ours, axis=1) * np.linalg.norm(other, axis=1), 1e-12)

@@ -46,6 +46,12 @@ class Group:
         texts, ids = tuple(str(c.content) for c in candidates), tuple(c.id for c in candidates)
         return cls(str(query.content), texts, tuple(labels), query.id, ids, tuple(c.score for c in candidates))
 
+    @property
+    def candidates(self) -> tuple[Candidate, ...]:
+        """The texts as candidates, as models take them."""
+        ids = self.ids or tuple(map(str, range(len(self.texts))))
+        return tuple(Candidate(i, text) for i, text in zip(ids, self.texts))
+
     def take(self, places: Sequence[int]) -> Group:
         """The texts at these places, in this order.
 

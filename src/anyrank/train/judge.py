@@ -33,5 +33,5 @@ class ModelJudge:
                     raise InputError(f"query {query.id!r}: {type(content).__name__} where the model reads text")
             asked.append(Group(query.content, tuple(str(c.content) for c in members), (0.0,) * len(members), query.id))
         found = scores(self.model, asked, self.bf16)
-        cut = self.model.cut([g.query for g in asked], [g.texts for g in asked])
+        cut = self.model.truncated([g.query for g in asked], [g.candidates for g in asked])
         return [Judgement(values, Usage(len(values), truncated=lost)) for values, lost in zip(found, cut, strict=True)]

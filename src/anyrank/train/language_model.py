@@ -23,6 +23,7 @@ from ..core.errors import InputError
 from ..core.types import Candidate, Query
 from ..llm.library import FIRST_TOKEN, LISTWISE
 from ..llm.prompts import Template
+from ..models.base import declare
 from .group import Group
 from .losses import LOSSES, RANK_WEIGHTS, combine, importance_weights, language_loss, own_targets
 from .losses.language import IGNORED
@@ -152,6 +153,7 @@ class Listwise:
             model = model.merge_and_unload()
         model.save_pretrained(folder)
         self.tokenizer.save_pretrained(folder)
+        declare(folder, self.kind, "hf")
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ..core.errors import InputError
+from ..models import kinds, near
 from .drawing import Draw
 from .sources import Source
 from .strict import read
@@ -27,12 +28,16 @@ class Model:
     (a bi-encoder's pooling, similarity, temperature, in_batch; scales of late interaction). A "language" model starts
     from a causal one."""
 
-    kind: Literal["cross", "bi", "late", "knrm", "language"] = "cross"
+    kind: str = "cross"
     start: str = ""
     shape: Mapping[str, Any] = field(default_factory=dict)
     tokenizer: str = ""
     max_length: int = 256
     options: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.kind not in (known := (*kinds(), "language")):
+            raise InputError(f"kind: no model of kind {self.kind!r}: {near(self.kind, known)}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

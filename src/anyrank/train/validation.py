@@ -30,7 +30,7 @@ def scores(model: Any, groups: Sequence[Group], bf16: bool = False) -> list[list
             batch.append(i)
             if sum(len(groups[j].texts) for j in batch) < TEXTS and at + 1 < len(order):
                 continue
-            features = model.features([groups[j].query for j in batch], [groups[j].texts for j in batch])
+            features = model.features([groups[j].query for j in batch], [groups[j].candidates for j in batch])
             found = model(**moved(features, device)).float().cpu()
             for j, row in zip(batch, found.tolist()):
                 out[j] = row[: len(groups[j].texts)]

@@ -10,8 +10,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from ..core.errors import InputError
-from .axial import Shape
+from ...core.errors import InputError
+from ..axial import Shape
 from .axial_attention import AxialLayer
 from .spectrum_encoder import SpectrumEncoder, Waves
 

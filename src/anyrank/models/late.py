@@ -13,13 +13,17 @@ import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 
+from ..core.content import text_of
 from ..core.errors import InputError
-from .ragged import chunks, counts, exact, filled, fits, gathered, limit, longer
+from ..core.types import Candidate
+from .base import declare
+from .parts.foreign import Foreign, folder_of
+from .parts.ragged import chunks, counts, exact, filled, fits, gathered, longest, owners, runs, texts_of, too_long
 
 SCALES = (10.0, 12.0, 9.0)
 HEAD = "late.safetensors"
@@ -29,7 +33,7 @@ HEAD = "late.safetensors"
 class LateInteraction(nn.Module):  # type: ignore[misc,unused-ignore]
     """Scores [B, n] of groups of texts. ``scales``: of weighted MaxSim, of even MaxSim, of the means' cosine."""
 
-    kind = "late"
+    kind: ClassVar[str] = "late"
 
     def __init__(
         self, body: Any, tokenizer: Any, max_length: int = 256, scales: Sequence[float] = SCALES
@@ -54,14 +58,14 @@ class LateInteraction(nn.Module):  # type: ignore[misc,unused-ignore]
         from safetensors.torch import load_file
         from transformers import AutoModel, AutoTokenizer
 
-        tokenizer = AutoTokenizer.from_pretrained(name)
-        body = AutoModel.from_pretrained(
-            name, attn_implementation="sdpa", use_safetensors=True, dtype=torch.float32, **config
-        )
-        head = load_file(file) if (file := Path(name) / HEAD).is_file() else {}
+        folder = folder_of(name)
+        tokenizer = AutoTokenizer.from_pretrained(folder)
+        body = AutoModel.from_pretrained(folder, use_safetensors=True, dtype=torch.float32, **config)
+        head = load_file(file) if (file := folder / HEAD).is_file() else {}
         if scales is None:
             scales = head["scales"].tolist() if head else SCALES
-        model = cls(body, tokenizer, max_length or limit(tokenizer), scales)
+        length = max_length or longest(body, tokenizer, Foreign.of(folder).max_length())
+        model = cls(body, tokenizer, length, scales)
         if head:
             model.weigh.weight.data.copy_(head["weigh"])
         return model
@@ -71,44 +75,46 @@ class LateInteraction(nn.Module):  # type: ignore[misc,unused-ignore]
         cls, shape: Mapping[str, Any], tokenizer: str | Path | Any, *, max_length: int = 256, **options: Any
     ) -> LateInteraction:
         """A fresh model of a shape, by default a BERT, and a tokenizer (or the folder or hub id of one)."""
-        from .bi_encoder import BiEncoder
+        from .bi import BiEncoder
 
         fresh = BiEncoder.from_config(shape, tokenizer, max_length=max_length)
         return cls(fresh.body, fresh.tokenizer, max_length, **options)
 
-    def features(self, queries: Sequence[str], texts: Sequence[Sequence[str]]) -> dict[str, Any]:
-        """The inputs of `forward` for queries and, for each, its texts."""
-        asked = dict(self.tokenizer(list(queries), truncation=True, max_length=self.max_length, padding=True,
-                                    return_tensors="pt"))  # fmt: skip
-        flat = [text for group in texts for text in group]
+    def features(
+        self, queries: Sequence[Any], candidates: Sequence[Sequence[Candidate]], statistics: Any = None
+    ) -> dict[str, Any]:
+        """The inputs of `forward` for contents of queries and, for each, its candidates."""
         return {
-            "asked": asked,
-            "chunks": chunks(self.tokenizer, flat, None, self.max_length),
-            "mask": counts(texts),
+            "queries": self._padded([text_of(q) for q in queries]),
+            "chunks": chunks(self.tokenizer, texts_of(candidates), None, self.max_length),
+            "mask": counts(candidates),
         }
 
-    def cut(self, queries: Sequence[str], texts: Sequence[Sequence[str]]) -> list[int]:
-        """How many texts of each group lose tokens to ``max_length``, the query counted in."""
-        return [
-            sum(longer(self.tokenizer, [q, *t], None, self.max_length)) for q, t in zip(queries, texts, strict=True)
-        ]
+    def _padded(self, texts: Sequence[str]) -> dict[str, Tensor]:
+        return dict(
+            self.tokenizer(list(texts), truncation=True, max_length=self.max_length, padding=True, return_tensors="pt")
+        )
 
-    def forward(self, asked: Mapping[str, Tensor], chunks: Sequence[Mapping[str, Tensor]], mask: Tensor) -> Tensor:
+    def truncated(self, queries: Sequence[Any], candidates: Sequence[Sequence[Candidate]]) -> list[int]:
+        """How many texts of each group lose tokens to ``max_length``, the query counted in."""
+        return too_long(self.tokenizer, queries, candidates, self.max_length)
+
+    def forward(self, queries: Mapping[str, Tensor], chunks: Sequence[Mapping[str, Tensor]], mask: Tensor) -> Tensor:
         """Scores [B, n], 0 where ``mask`` is False."""
-        queries, real = self.embed(asked)
-        weights = self.weigh(queries)[..., 0].masked_fill(~real, -torch.inf).softmax(1)
+        query_states, real = self.embed(queries)
+        weights = self.weigh(query_states)[..., 0].masked_fill(~real, -torch.inf).softmax(1)
         even = real / real.sum(1, keepdim=True)
         weights = self.scales[0] * weights + self.scales[1] * even
-        query, means = nn.functional.normalize(queries, dim=-1), _mean(queries, real)
-        owner = torch.arange(len(mask), device=mask.device)[:, None].expand_as(mask)[mask]
+        query, means = nn.functional.normalize(query_states, dim=-1), _mean(query_states, real)
+        owner = owners(mask)
         parts = []
         for chunk in chunks:
-            states, there = self.embed(chunk)
-            mine = owner[chunk["rows"]]
+            states, real_text = self.embed(chunk)
+            whose = owner[chunk["rows"]]  # the query of each text
             with torch.autocast(states.device.type, enabled=False):  # bfloat16 is too coarse to order by
-                near = query[mine] @ nn.functional.normalize(states, dim=-1).transpose(1, 2)  # [texts, asked, tokens]
-            best = near.masked_fill(~there[:, None], -torch.inf).amax(2)
-            tokens, whole = (weights[mine] * best).sum(1), (means[mine] * _mean(states, there)).sum(1)
+                cosines = query[whose] @ nn.functional.normalize(states, dim=-1).mT  # [texts, query tokens, tokens]
+            best = cosines.masked_fill(~real_text[:, None], -torch.inf).amax(2)
+            tokens, whole = (weights[whose] * best).sum(1), (means[whose] * _mean(states, real_text)).sum(1)
             parts.append(tokens + self.scales[2] * whole)
         return filled(gathered(parts, [chunk["rows"] for chunk in chunks]), mask)
 
@@ -118,9 +124,9 @@ class LateInteraction(nn.Module):  # type: ignore[misc,unused-ignore]
         the share that is met of the variance of the weights' logarithms. Raises InputError without queries or texts."""
         if not queries or not texts:
             raise InputError("rarity needs queries and texts")
-        read = self.tokenizer(list(texts), truncation=True, max_length=self.max_length)["input_ids"]
-        seen = Counter(i for ids in read for i in set(ids))
-        rarity = {i: math.log(1 + (len(texts) - n + 0.5) / (n + 0.5)) for i, n in seen.items()}
+        rows = self.tokenizer(list(texts), truncation=True, max_length=self.max_length)["input_ids"]
+        frequency = Counter(i for ids in rows for i in set(ids))
+        rarity = {i: math.log(1 + (len(texts) - n + 0.5) / (n + 0.5)) for i, n in frequency.items()}
         most = math.log(1 + (len(texts) + 0.5) / 0.5)
         special = set(self.tokenizer.all_special_ids)
         states, wanted = [], []
@@ -128,11 +134,10 @@ class LateInteraction(nn.Module):  # type: ignore[misc,unused-ignore]
         self.eval()
         with torch.inference_mode():
             for at in range(0, len(queries), 64):
-                some = queries[at : at + 64]
-                asked = {k: v.to(device) for k, v in self.features(some, [[""]] * len(some))["asked"].items()}
-                found, real = self.embed(asked)
-                states.append(found[real])
-                ids = asked["input_ids"][real].tolist()
+                part = {k: v.to(device) for k, v in self._padded(queries[at : at + 64]).items()}
+                token_states, real = self.embed(part)
+                states.append(token_states[real])
+                ids = part["input_ids"][real].tolist()
                 wanted += [most / 20 if i in special else max(rarity.get(i, most), most / 20) for i in ids]
         self.train(was)
         x, y = torch.cat(states).double().cpu(), torch.tensor(wanted, dtype=torch.float64).log()
@@ -144,7 +149,7 @@ class LateInteraction(nn.Module):  # type: ignore[misc,unused-ignore]
 
     def embed(self, chunk: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
         """States [texts, tokens, width] in single precision, and which of them are real."""
-        states = self.body(**{k: v for k, v in chunk.items() if k != "rows"}).last_hidden_state.float()
+        states = runs(self.body, chunk).last_hidden_state.float()
         return states, chunk["attention_mask"].bool()
 
     def save(self, folder: Path) -> None:
@@ -155,6 +160,7 @@ class LateInteraction(nn.Module):  # type: ignore[misc,unused-ignore]
         self.body.save_pretrained(folder)
         self.tokenizer.save_pretrained(folder)
         save_file({"weigh": self.weigh.weight.detach().cpu(), "scales": torch.tensor(self.scales)}, folder / HEAD)
+        declare(folder, self.kind, pooling="none", max_length=self.max_length, scales=list(self.scales))
 
 
 def _mean(states: Tensor, real: Tensor) -> Tensor:
