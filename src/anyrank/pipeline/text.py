@@ -74,7 +74,7 @@ class _Writer:
             case Weighted(Weighted(), _):
                 raise InputError(f"no text form: a weight of a weight, {stage!r}; write their product")
             case Weighted(inner, weight):
-                return f"{repr(weight).removesuffix('.0')} * {self.within(inner, ATOM, starts)}", PRODUCT
+                return f"{repr(weight + 0.0).removesuffix('.0')} * {self.within(inner, ATOM, starts)}", PRODUCT
             case Fuse():
                 return self.fused(stage, starts)
             case Cut(k):
