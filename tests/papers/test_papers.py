@@ -141,8 +141,12 @@ class Encodes:
 @pytest.mark.parametrize("name", names())
 def test_a_model_that_can_not_do_what_the_card_needs_is_refused(name):
     card = load(name).CARD
-    with pytest.raises(InputError, match=f"{name} needs a model with {card.capabilities[0]}.*: m is a Encodes"):
+    needed = "that scores candidates by itself" if name in JUDGED else f"with {card.capabilities[0]}"
+    with pytest.raises(InputError, match=f"{name} needs a model {needed}.*, and m is no language model: Encodes"):
         card.check(Encodes(), "m")
+    other, kind = (Oracle({}), "a judge") if name not in JUDGED else (OracleModel({}), "a language model with generate")
+    with pytest.raises(InputError, match=f"{name} needs .* and m is {kind}"):
+        card.check(other, "m")
     card.check(backend(name, {}), "m")
 
 
