@@ -97,7 +97,7 @@ class _Writer:
         nested = any(isinstance(s, Fuse) and s.method == fuse.method for s in fuse.stages)
         if sign and len(fuse.stages) > 1 and not nested:
             binds = SUM if sign == "+" else UNION
-            return f" {sign} ".join(self.within(s, binds + 1, starts) for s in fuse.stages), binds
+            return f" {sign} ".join(self.within(s, binds, starts) for s in fuse.stages), binds
         if not fuse.stages:
             raise InputError("no text form: a fusion of no stages")
         name, options = self.fusion(fuse.method)
