@@ -19,8 +19,8 @@ DEFAULT = "mini"
 def rerank(query: Any, documents: Iterable[Any], pipeline: str | Stage = DEFAULT, top: int | None = None) -> Ranking:
     """``documents`` in a better order for ``query``, and ``status``, ``cost`` and ``trace`` of what happened.
 
-    A document is a text (its id is its place in the input: "0", "1", …) or a mapping with ``text`` and, if it has them,
-    ``id``, ``title`` and other fields. ``top`` keeps the best few.
+    A document is a text (its id is its position in the input: "0", "1", …) or a mapping with ``text`` and, if it has
+    them, ``id``, ``title`` and other fields. ``top`` keeps the best few.
 
     >>> import anyrank as ar
     >>> best = ar.rerank("capital of France", ["Lyon is a large city.", "Paris is the capital of France."])

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from anyrank.core.fusion import RRF, Interleave
-from anyrank.core.stage import Cut, Each, Fuse, Keep, Stage, Then
+from anyrank.core.stage import Cut, Each, Fuse, Keep, Limited, Stage, Then
 from anyrank.core.types import Ranking
 from anyrank.pipeline.parser import Part, PipelineError, Settings, parse
 
@@ -148,3 +148,25 @@ def test_a_named_stage_is_and_prints_what_it_was_built_as():
 
 def test_the_settings_of_a_fusion_may_be_given():
     assert read("rrf(bm25, splade, k=10)") == Fuse((A, B), RRF(10))
+
+
+def test_a_named_retriever_is_told_the_cut_that_follows():
+    limits = []
+
+    class Search(Limited):
+        def limit(self, k):
+            limits.append(k)
+            return lookup(None, k)
+
+        def batch(self, rankings):
+            raise AssertionError("not told how many")
+
+    table = {"search": Part("", source=lambda settings: Search()), "rest": Part("", source=first, then=first)}
+    assert parse("search % 4", names=table)("q").ids == ["d0", "d1", "d2", "d3"]
+    assert len(parse("rest % 4", names=table)(Ranking.of("q", ["a"] * 9))) == 4
+    assert limits == [4]
+
+
+def test_a_plug_ins_weight_counts_in_a_fusion():
+    table = {**NAMES, "heavy": Part("", source=lambda settings: 3 * Each(same))}
+    assert parse("heavy + find", names=table).stages[0].weight == 3

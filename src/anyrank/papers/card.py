@@ -120,11 +120,12 @@ class Card:
 
     def check(self, model: Any, name: str) -> None:
         """Raise InputError where an opened model, of that name, can do nothing of what the method needs."""
-        if not any(offers(model, PROTOCOLS[c]) for c in self.capabilities):
-            raise InputError(
-                f"{self.name} needs a model with {' or '.join(self.capabilities)}: {name} is a "
-                f"{type(model).__name__}, which has none"
-            )
+        if any(offers(model, PROTOCOLS[c]) for c in self.capabilities):
+            return
+        needed = f"with {' or '.join(self.capabilities)}"
+        if self.capabilities == ("judge",):
+            needed = "that scores candidates by itself"
+        raise InputError(f"{self.name} needs a model {needed}, and {name} is {_described(model)}")
 
     def __str__(self) -> str:
         lines = [
@@ -140,3 +141,15 @@ class Card:
                 f"{c.prompt_tokens:,} prompt and {c.completion_tokens:,} completion tokens",
             ]
         return "\n".join([*lines, *(f"  reported, not ours: {figure}" for figure in self.figures)])
+
+
+def _described(model: Any) -> str:
+    """An opened model by what it can do."""
+    verbs = [verb for verb, protocol in PROTOCOLS.items() if verb != "judge" and offers(model, protocol)]
+    if verbs:
+        return f"a language model with {', '.join(verbs)}"
+    return (
+        "a judge, no language model"
+        if offers(model, PROTOCOLS["judge"])
+        else f"no language model: {type(model).__name__}"
+    )

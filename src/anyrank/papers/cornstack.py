@@ -19,7 +19,7 @@ from ..train.group import Group
 from ..train.negatives import Draw
 from ..train.recipe import Data, Loss, Model, Optimiser, Recipe
 from ..train.sources import Source
-from ..vectors import Encoder, dots, take
+from ..vectors import Encoder
 from .card import Card, Figure
 
 CARD = Card(
@@ -40,21 +40,25 @@ CARD = Card(
 
 def curated(pairs: Sequence[Group], encoder: Encoder, *, pool: int = 100) -> Iterator[Group]:
     """The consistent pairs, each with the ``pool`` most similar texts of the others, and all similarities as priors."""
-    kept = list(consistent_pairs(pairs, encoder))
-    texts = encoder.encode([g.texts[0] for g in kept]).vectors
-    queries = encoder.encode([text_of(g.query) for g in kept], query=True).vectors
-    for place, pair in enumerate(kept):
-        row = np.asarray(dots(take(queries, [place]), texts)).ravel()
-        near = [i for i in np.argsort(-row, kind="stable").tolist() if kept[i].texts[0] != pair.texts[0]][:pool]
-        pool_of_pair = [Candidate("", kept[i].candidates[0].content) for i in (place, *near)]
-        priors = tuple(float(row[i]) for i in (place, *near))
-        yield Group(pair.query, tuple(pool_of_pair), (1.0, *[0.0] * len(near)), pair.id, priors)
+    consistent = list(consistent_pairs(pairs, encoder))
+    texts = encoder.encode([g.texts[0] for g in consistent]).vectors
+    queries = encoder.encode([text_of(g.query) for g in consistent], query=True).vectors
+    for index, pair in enumerate(consistent):
+        scores = texts.near(queries.take([index]))
+        ranked = np.argsort(-scores, kind="stable").tolist()
+        near = [i for i in ranked if consistent[i].texts[0] != pair.texts[0]][:pool]
+        candidates = tuple(Candidate("", consistent[i].candidates[0].content) for i in (index, *near))
+        priors = tuple(float(scores[i]) for i in (index, *near))
+        yield Group(pair.query, candidates, (1.0, *[0.0] * len(near)), pair.id, priors)
 
 
 def recipe(
-    out: str, train: Sequence[str | Source], *, negatives: int = 7,
+    out: str,
+    train: Sequence[str | Source],
+    *,
+    negatives: int = 7,
     start: str = "Snowflake/snowflake-arctic-embed-m-long",
-) -> Recipe:  # fmt: skip
+) -> Recipe:
     """The retriever's training: InfoNCE over the batch's texts and the drawn negatives."""
     return Recipe(
         out=out,

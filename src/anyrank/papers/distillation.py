@@ -2,8 +2,8 @@
 
 Sun et al. (RankGPT), arXiv 2304.09542; Pradeep et al., "RankVicuna: Zero-Shot Listwise Document Reranking with
 Open-Source Large Language Models", 2023, arXiv 2309.15088. `build` is the teacher; `export` writes its answers, one
-JSON object a line: query, candidates in the order that the student will see, and the permutation of their places (from
-1, best first), also as the text that the student shall write.
+JSON object a line: query, candidates in the order that the student will see, and the permutation of their positions
+(from 1, best first), also as the text that the student shall write.
 """
 
 from __future__ import annotations
@@ -50,9 +50,13 @@ def build(
 
 
 def examples(
-    before: Iterable[Ranking], after: Iterable[Ranking], *, size: int = 20, shuffle: int | None = None,
+    before: Iterable[Ranking],
+    after: Iterable[Ranking],
+    *,
+    size: int = 20,
+    shuffle: int | None = None,
     template: Template = LISTWISE,
-) -> Iterator[dict[str, Any]]:  # fmt: skip
+) -> Iterator[dict[str, Any]]:
     """One example a query: its first ``size`` candidates before reranking (in a shuffled order with a seed), and their
     order after it. Rankings that the teacher only passed through are left out."""
     for old, new in zip(before, after, strict=True):
@@ -75,9 +79,7 @@ def examples(
         }
 
 
-def export(
-    path: str | os.PathLike[str], before: Iterable[Ranking], after: Iterable[Ranking], **options: Any
-) -> int:  # fmt: skip
+def export(path: str | os.PathLike[str], before: Iterable[Ranking], after: Iterable[Ranking], **options: Any) -> int:
     """Write `examples` to a JSON-lines file, whole or not at all; returns how many."""
     count = 0
     with atomic(path) as file:

@@ -2,7 +2,7 @@
 
 Pradeep et al., "The Expando-Mono-Duo Design Pattern for Text Ranking with Pretrained Sequence-to-Sequence Models",
 2021, arXiv 2101.05667. For each ordered pair (i, j), p goes to i and 1 - p to j. Quadratic: meant for the best of
-another reranker, so ``depth`` is 50 unless told otherwise.
+another reranker, so ``depth`` is 50 by default.
 """
 
 from __future__ import annotations

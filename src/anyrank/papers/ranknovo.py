@@ -3,9 +3,9 @@
 Qiu et al., "Universal Biological Sequence Reranking for Improved De Novo Peptide Sequencing", ICML 2025, arXiv
 2505.17552. The candidates are the rows of an alignment, attended along and across, with the spectrum beside them; the
 model predicts each one's mass distance from the true peptide (PMD). ``backend`` is a judge of whole groups, in
-pipelines the folder of a model: ``ranknovo("model/")`` over rankings of peptides (`peptides.merge`). From files:
-``anyrank peptides train``, then ``anyrank peptides rerank --method ranknovo --model FOLDER``. The paper's weights on
-its two losses are not published, nor are its engines here: a model is to be trained.
+pipelines the folder of a model (opened by `open_model`): ``ranknovo("model/")`` over rankings of peptides
+(`peptides.merge`). From files: ``anyrank peptides train``, then ``anyrank peptides rerank --method ranknovo --model
+FOLDER``. The paper's weights on its two losses are not published, nor are its engines here: a model is to be trained.
 """
 
 from __future__ import annotations

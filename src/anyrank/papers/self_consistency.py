@@ -1,7 +1,7 @@
 """Permutation self-consistency: the same listwise reranker on several shuffles, and the order they agree on.
 
 Tang et al., "Found in the Middle: Permutation Self-Consistency Improves Listwise Ranking in Large Language Models",
-NAACL 2024, arXiv 2310.07712. Kemeny order (found by neighbour swaps) or Borda points.
+NAACL 2024, arXiv 2310.07712. Kemeny order (by swaps of neighbours) or Borda points.
 Figures: none in the sources at hand.
 """
 

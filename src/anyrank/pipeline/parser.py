@@ -143,12 +143,10 @@ class _Reader:
         """The stage that a part makes here, which remembers its call."""
         make = part.source if first else part.then
         if make is None:
-            where = (
-                "follows '>>'; start with a retriever such as bm25"
-                if first
-                else "starts a pipeline; it can't follow '>>'"
-            )
-            raise self.fail(name, f"{name.id!r} {where}")
+            rule = "starts a pipeline; it can't follow '>>'"
+            if first:
+                rule = "follows '>>'; start with a retriever such as bm25"
+            raise self.fail(name, f"{name.id!r} {rule}")
         written = call(name.id, parameters(make), args, options)
         stage = make(self.settings, *args, **options)
         if isinstance(stage, Cut | Keep | Weighted):  # values that print themselves; a fusion looks for its weights

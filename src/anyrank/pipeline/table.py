@@ -218,8 +218,10 @@ class Table(Mapping[str, Part | Fusion]):
         return len(PARTS) + len(self.plugins) + len(self.papers)
 
 
+@cache
 def names() -> Table:
-    """All names: ours, those of plug-ins, then the papers'. A plug-in can't take one of ours."""
+    """All names: ours, those of plug-ins, then the papers'; installed plug-ins are looked up once a process. A plug-in
+    can't take one of ours."""
     from .. import papers
 
     plugins: dict[str, EntryPoint] = {}

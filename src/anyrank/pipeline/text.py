@@ -74,7 +74,7 @@ class _Writer:
             case Weighted(Weighted(), _):
                 raise InputError(f"no text form: a weight of a weight, {stage!r}; write their product")
             case Weighted(inner, weight):
-                return f"{repr(weight).removesuffix('.0')} * {self.within(inner, ATOM, starts)}", PRODUCT
+                return f"{repr(weight + 0.0).removesuffix('.0')} * {self.within(inner, ATOM, starts)}", PRODUCT
             case Fuse():
                 return self.fused(stage, starts)
             case Cut(k):
@@ -97,7 +97,7 @@ class _Writer:
         nested = any(isinstance(s, Fuse) and s.method == fuse.method for s in fuse.stages)
         if sign and len(fuse.stages) > 1 and not nested:
             binds = SUM if sign == "+" else UNION
-            return f" {sign} ".join(self.within(s, binds + 1, starts) for s in fuse.stages), binds
+            return f" {sign} ".join(self.within(s, binds, starts) for s in fuse.stages), binds
         if not fuse.stages:
             raise InputError("no text form: a fusion of no stages")
         name, options = self.fusion(fuse.method)
