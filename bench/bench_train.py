@@ -60,7 +60,7 @@ class Clock:
 
 
 def ours(folder: str, data: Any, steps: int, out: str, clock: Any) -> None:
-    from anyrank.models.cross_encoder import CrossEncoder
+    from anyrank.models.cross import CrossEncoder
     from anyrank.train.batches import Collate
     from anyrank.train.group import Group
     from anyrank.train.loop import Loop
@@ -69,7 +69,7 @@ def ours(folder: str, data: Any, steps: int, out: str, clock: Any) -> None:
     from anyrank.train.recipe import Optimiser, Recipe
 
     model = CrossEncoder.from_folder(folder, max_length=LENGTH)
-    given = [Group(q, tuple(ts), tuple(ys)) for q, ts, ys in data]
+    given = [Group.from_texts(q, tuple(ts), tuple(ys)) for q, ts, ys in data]
     recipe = Recipe(out=out, optimiser=Optimiser(batch=BATCH, steps=steps))
     loop = Loop(model, recipe, given, Collate(model), Objective(((1.0, listnet),)))
     loop.add_callback(clock)
@@ -113,7 +113,7 @@ def shape(name: str, tokenizer: str, folder: Path) -> str:
     """A folder with a fresh model of a shape."""
     import torch
 
-    from anyrank.models.cross_encoder import CrossEncoder
+    from anyrank.models.cross import CrossEncoder
 
     torch.manual_seed(0)
     CrossEncoder.from_config(SHAPES[name], tokenizer, max_length=LENGTH).save(folder)

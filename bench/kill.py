@@ -35,10 +35,10 @@ def kill_and_finish(args: list[str], seconds: float, rng: random.Random) -> int:
         process = subprocess.Popen([*ANYRANK, *args], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
         time.sleep(rng.uniform(0.3, 1.0) * seconds)
         process.send_signal(signal.SIGKILL)
-        _, said = process.communicate()
-        if process.returncode == 0 or FINISHED in said.decode():
+        _, errors = process.communicate()
+        if process.returncode == 0 or FINISHED in errors.decode():
             return hits
-        assert process.returncode == -signal.SIGKILL, said.decode()
+        assert process.returncode == -signal.SIGKILL, errors.decode()
         hits += 1
     last = subprocess.run([*ANYRANK, *args], capture_output=True, text=True)
     assert last.returncode == 0 or FINISHED in last.stderr, last.stderr

@@ -21,7 +21,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from anyrank.hub.registry import PACKAGE, TABLE, resolve
-from anyrank.models.late_interaction import SCALES, LateInteraction
+from anyrank.models.late import SCALES, LateInteraction
 from anyrank.train.groups import read_groups
 
 ABOUT = "all-MiniLM-L6-v2, int8: English sentence vectors, 384 numbers, and late interaction; texts up to 256 tokens"

@@ -36,7 +36,7 @@ from anyrank.io.corpus import read_documents, read_queries
 from anyrank.io.dataset import Dataset
 from anyrank.io.qrels import Qrels, write_qrels
 from anyrank.io.runs import read_run
-from anyrank.models.late_interaction import LateInteraction
+from anyrank.models.late import LateInteraction
 from anyrank.pipeline.methods import language_model
 from anyrank.pipeline.parser import Settings, parse
 from anyrank.pipeline.table import model
@@ -124,7 +124,9 @@ def untrained(folder: Path) -> Path:
     start = LateInteraction.from_folder(resolve("all-minilm-l6-v2"), max_length=256, scales=TEACHES).eval()
     start.save(folder)
     docs = read_documents(DATA / "dl-candidates/dl22.passages.jsonl.gz")
-    export(start, folder, [Group("", (str(d.content),), (0.0,)) for d in islice(docs, 600)], Export(least=0.0))
+    export(
+        start, folder, [Group.from_texts("", (str(d.content),), (0.0,)) for d in islice(docs, 600)], Export(least=0.0)
+    )
     return folder
 
 

@@ -21,11 +21,12 @@ from pathlib import Path
 from typing import Any
 
 from anyrank.hub.registry import resolve
+from anyrank.models import model_class
 from anyrank.train.export import export
 from anyrank.train.group import Group
 from anyrank.train.groups import read_groups
 from anyrank.train.recipe import Check, Data, Export, Loss, Model, Optimiser, Recipe
-from anyrank.train.run import MODELS, build, train
+from anyrank.train.run import build, train
 
 STARTS = {"tiny": ("splade-tiny-fp32", 5e-4, 8, 0.75), "mini": ("all-minilm-l6-v2", 5e-5, 4, 0.5)}
 """Of each size the start, the rate, groups a batch, and the share of the trained weights."""
@@ -44,7 +45,7 @@ def started(recipe: Recipe, groups: Sequence[Group]) -> Any:
 
 def finish(recipe: Recipe, groups: Sequence[Group], share: float, length: int) -> bool:
     """Average, export, and say so in the card; whether the int8 graph agrees with its original."""
-    out, kind = Path(recipe.out), MODELS[recipe.model.kind]
+    out, kind = Path(recipe.out), model_class(recipe.model.kind)
     trained = out / "trained"  # the weights as training left them
     if not trained.exists():
         trained.mkdir()

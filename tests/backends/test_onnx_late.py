@@ -83,7 +83,7 @@ def test_contents_other_than_text_are_named(late):
 @pytest.mark.parametrize(
     ("said", "message"),
     [
-        ({"kind": "lat"}, "kind 'lat' is none of dense, sparse, cross, late"),
+        ({"kind": "lat"}, "kind 'lat' is none of dense, sparse, late"),
         ({"kind": "late", "scales": [1, 2]}, "expected three scales, found 2"),
         ({"kind": "late", "scales": 3}, "anyrank.json"),
         ({"kind": "late", "scales": ["x", 1, 2]}, "anyrank.json"),

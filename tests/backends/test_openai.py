@@ -67,24 +67,24 @@ def test_it_offers_its_verbs():
 
 
 def test_plain_prompts_and_conversations_are_completed_in_order():
-    asked = []
+    requests = []
 
     def answer(path, body, headers):
-        asked.append((path, body))
+        requests.append((path, body))
         return good(path, body)
 
     prompts = ["one", TALK, "three"] * 5
     with wire(answer) as url:
-        said = OpenAI("m", url, concurrency=4, extra={"top_p": 0.5}).generate(
+        result = OpenAI("m", url, concurrency=4, extra={"top_p": 0.5}).generate(
             prompts, max_tokens=7, stop=["L"], temperature=0.3, seed=5
         )
-    assert [c.text for c in said] == ["ONE", "HE", "THREE"] * 5
-    assert {c.finish for c in said} == {"stop"}
-    assert said[0].usage.prompt_tokens == 3
-    assert said[0].usage.completion_tokens == 3
-    assert {p for p, _ in asked} == {"/completions", "/chat/completions"}
+    assert [c.text for c in result] == ["ONE", "HE", "THREE"] * 5
+    assert {c.finish for c in result} == {"stop"}
+    assert result[0].usage.prompt_tokens == 3
+    assert result[0].usage.completion_tokens == 3
+    assert {p for p, _ in requests} == {"/completions", "/chat/completions"}
     common = {"model": "m", "max_tokens": 7, "temperature": 0.3, "seed": 5, "stop": ["L"], "top_p": 0.5}
-    assert all(common.items() <= body.items() for _, body in asked)
+    assert all(common.items() <= body.items() for _, body in requests)
 
 
 @pytest.mark.parametrize("fault", FAULTS)
@@ -95,14 +95,14 @@ def test_a_fault_costs_its_own_prompt_only_and_ends_in_time(fault):
     start = time.monotonic()
     with wire(answer) as url:
         model = OpenAI("m", url, patience=QUICK)
-        said = model.generate(["fine", "bad", "also"], max_tokens=5)
+        result = model.generate(["fine", "bad", "also"], max_tokens=5)
         scores = model.next_token_logprobs(["fine", "bad"], [["A", "B"]] * 2)
         (likely,) = model.loglikelihood(["bad"], [""])
     assert time.monotonic() - start < 10
-    assert [c.text for c in said] == ["FINE", "", "ALSO"]
-    assert [c.finish for c in said] == ["stop", "error", "stop"]
-    assert said[1].error
-    assert not said[0].error
+    assert [c.text for c in result] == ["FINE", "", "ALSO"]
+    assert [c.finish for c in result] == ["stop", "error", "stop"]
+    assert result[1].error
+    assert not result[0].error
     assert scores[0].values == (-0.5, -1.5)
     assert all(map(math.isnan, scores[1].values))
     assert sum(scores[1].usage.repairs.values()) == 2
@@ -127,9 +127,9 @@ def test_the_error_says_what_was_met():
 
         with wire(answer) as url:
             model = OpenAI("m", url, patience=Patience(0.25, 0, 0.01))
-            said, _ = model.generate(["x", "fine"], max_tokens=5)
+            result, _ = model.generate(["x", "fine"], max_tokens=5)
             scored, _ = model.next_token_logprobs(["x", "fine"], [["A", "B"]] * 2)
-        assert word in said.error, (fault, said.error)
+        assert word in result.error, (fault, result.error)
         assert word in scored.error, (fault, scored.error)
 
 
@@ -165,11 +165,11 @@ def test_a_passing_fault_is_tried_again_and_a_lasting_refusal_is_not():
         return Raw(503, b"busy") if seen.count(body["prompt"]) < 3 else good(path, body)
 
     with wire(answer) as url:
-        said = OpenAI("m", url, patience=QUICK).generate(["x", "refused"], max_tokens=5)
-    assert said[0].text == "X"
+        result = OpenAI("m", url, patience=QUICK).generate(["x", "refused"], max_tokens=5)
+    assert result[0].text == "X"
     assert seen.count("x") == 3
     assert seen.count("refused") == 1
-    assert said[1].error == "HTTP 400: too long"
+    assert result[1].error == "HTTP 400: too long"
 
 
 def test_retry_after_is_waited_for_or_given_up():
@@ -180,22 +180,22 @@ def test_retry_after_is_waited_for_or_given_up():
         return Raw(429, b"", {"Retry-After": "0.3"}) if len(times) == 1 else good(path, body)
 
     with wire(answer) as url:
-        (said,) = OpenAI("m", url, patience=QUICK).generate(["x"], max_tokens=5)
-    assert said.text == "X"
+        (result,) = OpenAI("m", url, patience=QUICK).generate(["x"], max_tokens=5)
+    assert result.text == "X"
     assert times[1] - times[0] >= 0.3
     with wire(lambda *_: Raw(429, b"", {"Retry-After": "3600"})) as url:
-        (said,) = OpenAI("m", url, patience=QUICK, deadline=5).generate(["x"], max_tokens=5)
-    assert "no time left to wait 3600.0 s" in said.error
+        (result,) = OpenAI("m", url, patience=QUICK, deadline=5).generate(["x"], max_tokens=5)
+    assert "no time left to wait 3600.0 s" in result.error
 
 
 def test_the_deadline_ends_the_whole_batch():
     start = time.monotonic()
     with wire(lambda *_: FAULTS["hangs"]) as url:
         model = OpenAI("m", url, patience=Patience(0.3, 50, 0.01), deadline=0.8, concurrency=2)
-        said = model.generate(["x"] * 12, max_tokens=5)
+        result = model.generate(["x"] * 12, max_tokens=5)
     assert time.monotonic() - start < 4
-    assert {c.finish for c in said} == {"error"}
-    assert any("deadline" in c.error for c in said)
+    assert {c.finish for c in result} == {"error"}
+    assert any("deadline" in c.error for c in result)
 
 
 def test_an_interrupt_waits_for_no_request():
@@ -203,10 +203,10 @@ def test_an_interrupt_waits_for_no_request():
     code = "import signal, sys; from anyrank.backends.openai import OpenAI as M; "
     code += "signal.signal(signal.SIGINT, signal.default_int_handler); "  # a job in the background is born deaf to it
     code += "M('m', sys.argv[1]).generate('x' * 20, max_tokens=1)"
-    asked = []
+    requests = []
 
     def slow(path, body, headers):
-        asked.append(body)
+        requests.append(body)
         return FAULTS["hangs"]
 
     with (
@@ -214,17 +214,17 @@ def test_an_interrupt_waits_for_no_request():
         subprocess.Popen([sys.executable, "-c", code, url], stderr=subprocess.PIPE, text=True) as process,
     ):
         try:
-            while len(asked) < 8:
+            while len(requests) < 8:
                 time.sleep(0.02)
                 assert process.poll() is None
             began = time.monotonic()
             process.send_signal(signal.SIGINT)
-            _, said = process.communicate(timeout=20)
+            _, result = process.communicate(timeout=20)
         finally:
             process.kill()
     assert time.monotonic() - began < 5
-    assert "KeyboardInterrupt" in said
-    assert len(asked) == 8
+    assert "KeyboardInterrupt" in result
+    assert len(requests) == 8
 
 
 def test_an_error_of_ours_in_one_prompt_ends_the_others_requests():
@@ -239,7 +239,7 @@ def test_an_error_of_ours_in_one_prompt_ends_the_others_requests():
 @pytest.mark.parametrize(
     ("fault", "why"), [("500", "3 tries failed; the last met: HTTP 500: on fire"), ("no choices", "without choices")]
 )
-def test_the_trace_says_why_probabilities_were_not_had(method, fault, why):
+def test_the_trace_says_why_probabilities_are_missing(method, fault, why):
     ranking, _ = toy(2)
     with wire(lambda *a: FAULTS[fault]) as url:
         after = load(method).build(OpenAI("m", url, patience=QUICK, prefill="server"))(ranking)
@@ -356,18 +356,18 @@ def test_a_key_that_no_header_can_carry_is_not_quoted(tmp_path, key):
 
 
 def test_no_server_at_all():
-    (said,) = OpenAI("m", "http://127.0.0.1:9/v1", patience=QUICK).generate(["x"], max_tokens=5)
-    assert "ConnectionRefused" in said.error
-    assert said.finish == "error"
+    (result,) = OpenAI("m", "http://127.0.0.1:9/v1", patience=QUICK).generate(["x"], max_tokens=5)
+    assert "ConnectionRefused" in result.error
+    assert result.finish == "error"
 
 
 def test_options_by_the_top_tokens():
     with wire(good) as url:
         model = OpenAI("m", url)
-        (said,) = model.next_token_logprobs(["q"], [["A", "12", "Z", "B", "", "1", "13"]])
-    assert said.values == (-0.5, -2.25, -math.inf, -1.5, 0.0, -2.0, -math.inf)
-    assert said.usage.repairs == {"outside the top": 2}
-    assert said.usage.calls == 2
+        (result,) = model.next_token_logprobs(["q"], [["A", "12", "Z", "B", "", "1", "13"]])
+    assert result.values == (-0.5, -2.25, -math.inf, -1.5, 0.0, -2.0, -math.inf)
+    assert result.usage.repairs == {"outside the top": 2}
+    assert result.usage.calls == 2
 
 
 def test_options_of_several_tokens_in_a_conversation_need_a_known_continuation():
@@ -378,12 +378,12 @@ def test_options_of_several_tokens_in_a_conversation_need_a_known_continuation()
         return good(path, body)
 
     with wire(answer) as url:
-        (said,) = OpenAI("m", url).next_token_logprobs([TALK], [["A", "12"]])
-        assert said.values[0] == -0.5
-        assert math.isnan(said.values[1])
-        assert said.usage.repairs == {"option of several tokens": 1}
-        (said,) = OpenAI("m", url, prefill="vllm").next_token_logprobs([TALK], [["A", "12"]])
-        assert said.values == (-0.5, -2.25)
+        (result,) = OpenAI("m", url).next_token_logprobs([TALK], [["A", "12"]])
+        assert result.values[0] == -0.5
+        assert math.isnan(result.values[1])
+        assert result.usage.repairs == {"option of several tokens": 1}
+        (result,) = OpenAI("m", url, prefill="vllm").next_token_logprobs([TALK], [["A", "12"]])
+        assert result.values == (-0.5, -2.25)
         assert bodies[-1]["messages"][-1] == {"role": "assistant", "content": "1"}
         assert bodies[-1]["continue_final_message"] is True
         with pytest.raises(InputError, match="prefill="):
@@ -425,8 +425,8 @@ def test_the_key_goes_to_the_server_and_nowhere_else(monkeypatch, tmp_path, capl
     with wire(answer) as url:
         for where in ({"key_env": "SOME_KEY"}, {"key_file": str(tmp_path / "key")}, {}):
             model = OpenAI("m", url, patience=QUICK, **where)
-            (said,) = model.generate(["x"], max_tokens=1)
-            assert (KEY in said.error) is (where == {})
+            (result,) = model.generate(["x"], max_tokens=1)
+            assert (KEY in result.error) is (where == {})
             assert KEY not in repr(model)
     assert seen == [*[f"Bearer {KEY}"] * 3, None]
     assert "bad key ***" in caplog.text

@@ -98,13 +98,13 @@ def test_a_reranking_is_reported_as_a_page(files, tmp_path):
     assert (
         "3 spectra, 3 with candidates (7 in all), ranked by hyperscore; the first choice changed for 2 (66.7%)." in html
     )
-    assert "other.csv:5: unknown residue &#x27;U&#x27;" in html
+    assert "other.csv:5: unknown residue &#39;U&#39;" in html
     assert "and 3 more" in html
     assert '<option value="0">' in html
     assert "s1: ELVISK, was EVLISK" in html
     assert html.count("<svg") == 1 + 3  # M[Oxidation]AGIK's rival; ELVISK's former first and two more rivals
     assert "ELVISK (right)" in html
-    assert "the engines&#x27; first (wrong)" in html
+    assert "the engines&#39; first (wrong)" in html
     assert "http://" not in html.replace("http://www.w3.org", "")
     call("rerank", *files, "-o", tmp_path / "best.mztab", "--method", "engine:bad", "--html", page)
     assert "None changed." in page.read_text()

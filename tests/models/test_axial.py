@@ -7,10 +7,10 @@ import torch
 
 from anyrank.core.errors import InputError, ModelError
 from anyrank.models.axial import CONFIG, WEIGHTS, Axial, Shape
-from anyrank.models.axial_attention import ColumnAttention, RowAttention
 from anyrank.models.next_residue import NextResidue
-from anyrank.models.spectrum_encoder import SpectrumEncoder, Waves
-from anyrank.models.starts import PROTON, look_for_ions, turned
+from anyrank.models.parts.axial_attention import ColumnAttention, RowAttention
+from anyrank.models.parts.spectrum_encoder import SpectrumEncoder, Waves
+from anyrank.models.parts.starts import PROTON, look_for_ions, turned
 
 SHAPE = Shape(width=16, heads=2, ffn=32, layers=2, spectrum_layers=1, dropout=0.0, positions=20)
 B, R, C = 2, 4, 6

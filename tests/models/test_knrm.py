@@ -7,6 +7,7 @@ import torch
 from transformers import BertTokenizerFast
 
 from anyrank.models.knrm import KNRM, MU, SIGMA
+from anyrank.testing.check_model import candidates_of
 
 
 @pytest.fixture
@@ -31,6 +32,6 @@ def test_only_exact_matches_count_for_orthogonal_words(model):
     with torch.no_grad():
         model.out.weight.copy_(torch.eye(11)[:1])
         model.out.bias.zero_()
-        scores = model(**model.features(["wing lift"], [["wing", "wing lift", "[MASK]"]]))[0]
+        scores = model(**model.features(["wing lift"], candidates_of([["wing", "wing lift", "[MASK]"]])))[0]
     floor = 0.01 * math.log(1e-10)
     assert scores.tolist() == pytest.approx([floor, 0.0, 2 * floor], abs=1e-4)

@@ -6,17 +6,19 @@ import pytest
 import torch
 from transformers import BertTokenizerFast
 
-from anyrank.core.errors import InputError
-from anyrank.models import ragged
-from anyrank.models.bi_encoder import BiEncoder
-from anyrank.models.cross_encoder import CrossEncoder
+from anyrank.core.errors import InputError, ModelError
+from anyrank.models.bi import BiEncoder
+from anyrank.models.cross import CrossEncoder
 from anyrank.models.knrm import KNRM
-from anyrank.models.late_interaction import LateInteraction
+from anyrank.models.late import LateInteraction
+from anyrank.models.parts import ragged
+from anyrank.testing.check_model import candidates_of
 
 SHAPE = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 32}
 WORDS = ["lift", "drag", "wing", "flow", "heat", "plate", "shock", "layer", "of"]
 QUERIES = ["lift of wing", "heat"]
 TEXTS = [["wing", "lift lift drag plate of flow heat wing layer", ""], ["heat shock"]]
+GROUPS = candidates_of(TEXTS)
 KINDS = ["cross", "bi", "bi-cls-dot", "late", "knrm"]
 
 
@@ -49,14 +51,16 @@ def weighing(model):
 def test_scores_do_not_depend_on_the_batch(kind, tokenizer, monkeypatch):
     model = made(kind, tokenizer)
     with torch.no_grad():
-        scores = model(**model.features(QUERIES, TEXTS))
+        scores = model(**model.features(QUERIES, GROUPS))
         assert scores.shape == (2, 3)
         assert scores[1, 1:].tolist() == [0.0, 0.0]
         assert len(set(scores[0].tolist())) == 3
-        alone = [float(model(**model.features([q], [[t]]))[0, 0]) for q, ts in zip(QUERIES, TEXTS) for t in ts]
-        assert scores[model.features(QUERIES, TEXTS)["mask"]].tolist() == pytest.approx(alone, abs=1e-5)
+        alone = [
+            float(model(**model.features([q], candidates_of([[t]])))[0, 0]) for q, ts in zip(QUERIES, TEXTS) for t in ts
+        ]
+        assert scores[model.features(QUERIES, GROUPS)["mask"]].tolist() == pytest.approx(alone, abs=1e-5)
         monkeypatch.setattr(ragged, "CHUNK", 1)
-        many = model.features(QUERIES, TEXTS)
+        many = model.features(QUERIES, GROUPS)
         assert len(many["chunks"]) == 4
         assert torch.allclose(model(**many), scores, atol=1e-5)
 
@@ -68,19 +72,19 @@ def test_a_saved_model_is_the_same(kind, tokenizer, tmp_path):
     again = type(model).from_folder(tmp_path).eval()
     assert again.max_length == 300
     with torch.no_grad():
-        features = model.features(QUERIES, TEXTS)
-        assert torch.equal(model(**features), again(**again.features(QUERIES, TEXTS)))
+        features = model.features(QUERIES, GROUPS)
+        assert torch.equal(model(**features), again(**again.features(QUERIES, GROUPS)))
 
 
 def test_poolings_that_there_are_not(tokenizer, tmp_path):
-    with pytest.raises(InputError, match="pooling='max': choose mean or cls"):
-        BiEncoder.from_config(SHAPE, tokenizer, pooling="max")
+    with pytest.raises(InputError, match="pooling='best': choose mean or cls or max or last"):
+        BiEncoder.from_config(SHAPE, tokenizer, pooling="best")
     with pytest.raises(InputError, match="similarity='cos': choose cosine or dot"):
         BiEncoder.from_config(SHAPE, tokenizer, similarity="cos")
     made("bi", tokenizer).save(tmp_path)
     config = tmp_path / "1_Pooling" / "config.json"
-    config.write_text('{"pooling_mode_mean_tokens": false, "pooling_mode_max_tokens": true}')
-    with pytest.raises(InputError, match="pooling='pooling_mode_max_tokens'"):
+    config.write_text('{"pooling_mode_mean_tokens": false, "pooling_mode_weightedmean_tokens": true}')
+    with pytest.raises(ModelError, match="pooling weightedmean_tokens is not known: cls, mean, max, last are"):
         BiEncoder.from_folder(tmp_path)
     assert BiEncoder.from_folder(tmp_path, pooling="cls").pooling == "cls"
 
@@ -101,7 +105,7 @@ def test_positions_that_start_after_the_paddings_own(tokenizer):
 
 def test_texts_are_cut(tokenizer):
     model = made("cross", tokenizer, length=10)
-    (chunk,) = model.features(["lift of wing"], [["heat " * 50]])["chunks"]
+    (chunk,) = model.features(["lift of wing"], candidates_of([["heat " * 50]]))["chunks"]
     assert chunk["input_ids"].shape == (1, 10)
     assert tokenizer.decode(chunk["input_ids"][0]) == "[CLS] lift of wing [SEP] heat heat heat heat [SEP]"
 
@@ -109,7 +113,7 @@ def test_texts_are_cut(tokenizer):
 def test_a_head_keeps_single_precision_under_autocast(tokenizer):
     model = made("cross", tokenizer)
     with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
-        scores = model(**model.features(QUERIES, TEXTS))[0]
+        scores = model(**model.features(QUERIES, GROUPS))[0]
     assert (scores != scores.bfloat16().float()).any()
 
 
@@ -118,14 +122,14 @@ def test_a_copy_of_a_model_reads_its_own_head(tokenizer):
     other = copy.deepcopy(model)
     with torch.no_grad():
         other.body.classifier.bias += 1
-        features = model.features(["heat"], [["heat shock"]])
+        features = model.features(["heat"], candidates_of([["heat shock"]]))
         assert float(other(**features)) == pytest.approx(float(model(**features)) + 1)
 
 
 def test_in_batch_scores_are_of_every_query_with_every_text(tokenizer):
     model = made("bi", tokenizer)
     model.in_batch = True
-    features = model.features(QUERIES, TEXTS)
+    features = model.features(QUERIES, GROUPS)
     with torch.no_grad():
         narrow = model(**features)
         wide = model.train()(**features)
@@ -143,7 +147,7 @@ def test_saved_cross_encoders_are_sentence_transformers(tokenizer, tmp_path):
     model.save(tmp_path)
     theirs = st.CrossEncoder(str(tmp_path), device="cpu").predict([(QUERIES[0], t) for t in TEXTS[0]])
     with torch.no_grad():
-        assert theirs.tolist() == pytest.approx(model(**model.features(QUERIES, TEXTS))[0].tolist(), abs=1e-5)
+        assert theirs.tolist() == pytest.approx(model(**model.features(QUERIES, GROUPS))[0].tolist(), abs=1e-5)
 
 
 @pytest.mark.parametrize("kind", ["bi", "bi-cls-dot"])
@@ -168,7 +172,9 @@ def test_late_interaction_is_what_the_formula_says(tokenizer):
         weights = model.weigh(q[0])[:, 0].softmax(0)
         whole = torch.cosine_similarity(q[0].mean(0), d[0].mean(0), dim=0)
         wanted = 3 * (weights * near).sum() + near.mean() + 2 * whole
-        assert float(model(**model.features(["lift of wing"], [["wing drag"]]))) == pytest.approx(float(wanted), 1e-5)
+        assert float(model(**model.features(["lift of wing"], candidates_of([["wing drag"]])))) == pytest.approx(
+            float(wanted), 1e-5
+        )
 
 
 def test_rare_tokens_weigh_more(tokenizer):
@@ -181,7 +187,7 @@ def test_rare_tokens_weigh_more(tokenizer):
     assert model.weigh_by_rarity(queries, texts) == pytest.approx(first)
     assert torch.equal(model.weigh.weight, direction)
     assert model.training
-    q, _ = model.eval().embed(model.features(["of shock"], [[""]])["asked"])
+    q, _ = model.eval().embed(model.features(["of shock"], candidates_of([[""]]))["queries"])
     weights = model.weigh(q[0])[:, 0]
     assert weights[2] > weights[1]
     with pytest.raises(InputError, match="needs queries and texts"):

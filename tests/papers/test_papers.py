@@ -232,8 +232,8 @@ def test_a_model_that_says_nothing_of_use_leaves_the_input_as_it_was(name, optio
             return [LogProbs((math.nan,) * len(g)) for g in groups]
 
     ranking, _ = toy(25)
-    needs = load(name).CARD.needs if options.get("mode", "generation") == "generation" else "probabilities"
-    said = "20 passages are provided." if "generat" in needs or "inner" in needs else [math.nan] * 2
+    verbs = load(name).CARD.capabilities if options.get("mode", "generation") == "generation" else ()
+    said = "20 passages are provided." if {"generate", "generate_fused"} & set(verbs) else [math.nan] * 2
     after = load(name).build(Useless(lambda p: said), **options)(ranking)
     assert after.ids == ranking.ids
     usage = after.cost.usage

@@ -1,4 +1,4 @@
-"""Single values of a recipe set anew."""
+"""Single values of a recipe replaced."""
 
 import pytest
 
@@ -11,7 +11,7 @@ BASE = Recipe(out="a", data=Data(train=("x.jsonl", Source(format="triples", path
 
 
 @pytest.mark.parametrize(
-    ("setting", "found"),
+    ("setting", "holds"),
     [
         ("seed=7", lambda r: r.seed == 7),
         ("optimiser.rate=1e-4", lambda r: r.optimiser.rate == 1e-4),
@@ -23,8 +23,8 @@ BASE = Recipe(out="a", data=Data(train=("x.jsonl", Source(format="triples", path
         ("data.about=a = b", lambda r: r.data.about == "a = b"),
     ],
 )
-def test_one_value(setting, found):
-    assert found(with_settings(BASE, [setting]))
+def test_one_value(setting, holds):
+    assert holds(with_settings(BASE, [setting]))
 
 
 def test_nothing_else_changes():

@@ -1,44 +1,140 @@
-"""Vectors: sparse rows, products, joining."""
+"""Vectors: the same contract for every kind, and what is a kind's own."""
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
 
 from anyrank.core.errors import InputError
-from anyrank.vectors import Sparse, concat, dots, take
+from anyrank.vectors import (
+    Dense,
+    Encoded,
+    Sparse,
+    Tokens,
+    Vectors,
+    as_vectors,
+    concat,
+    dots,
+    kinds,
+    take,
+    vectors_class,
+)
 
-DIM = 12
-rows = st.lists(st.dictionaries(st.integers(0, DIM - 1), st.floats(0.125, 8, width=16), max_size=6), max_size=6)
-
-
-def dense(rows):
-    out = np.zeros((len(rows), DIM), dtype=np.float32)
-    for i, row in enumerate(rows):
-        for k, v in row.items():
-            out[i, k] = v
-    return out
-
-
-@given(docs=rows, query=rows.filter(bool))
-def test_sparse_products_equal_dense_ones(docs, query):
-    sparse = dots(Sparse.of(query[:1], DIM), Sparse.of(docs, DIM))
-    assert sparse == pytest.approx(dots(dense(query[:1]), dense(docs)), abs=1e-3)
-
-
-@given(docs=rows, data=st.data())
-def test_take_and_concat(docs, data):
-    v = Sparse.of(docs, DIM)
-    picked = data.draw(st.lists(st.integers(0, len(docs) - 1), max_size=5)) if docs else []
-    part = take(v, picked)
-    assert [part.row(i) for i in range(len(part))] == [docs[i] for i in picked]
-    joined = concat([part, v])
-    assert [joined.row(i) for i in range(len(joined))] == [docs[i] for i in picked] + docs
-    assert np.array_equal(concat([dense(docs), dense(docs)]), np.concatenate([dense(docs)] * 2))
+DIM = 6
+halves = st.integers(-16, 16).map(lambda n: n / 8)  # exact in half precision, and so are sums of their products
+sparse_rows = st.dictionaries(st.integers(0, DIM - 1), halves.filter(bool), max_size=DIM)
+dense_rows = hnp.arrays(np.float32, DIM, elements=halves)
+token_rows = st.integers(0, 4).flatmap(lambda n: hnp.arrays(np.float32, (n, DIM), elements=halves))
+WEIGHTED = "tokens with weights"
 
 
-def test_mixed_kinds_are_refused():
-    with pytest.raises(InputError, match="different kinds"):
-        concat([Sparse.of([{}], DIM), dense([{}])])
-    with pytest.raises(InputError, match="sparse"):
-        dots(dense([{}]), Sparse.of([{}], DIM))
+def made(kind, rows):
+    """Vectors of a kind from its rows."""
+    if kind == "dense":
+        return Dense(np.array(rows, dtype=np.float32).reshape(-1, DIM))
+    if kind == "sparse":
+        return Sparse.of(rows, DIM)
+    weights = [np.arange(1, len(r) + 1, dtype=np.float32) / 4 for r in rows]
+    return Tokens.of([np.zeros((0, DIM)), *rows], [np.zeros(0), *weights] if kind == WEIGHTED else None).part(
+        1, len(rows) + 1
+    )
+
+
+def score(kind, query, row):
+    """The score of one row for a query's row, by hand."""
+    if kind == "dense":
+        return float(np.dot(query, row))
+    if kind == "sparse":
+        return sum(weight * row.get(term, 0.0) for term, weight in query.items())
+    weights = np.arange(1, len(query) + 1) / 4 if kind == WEIGHTED else np.ones(len(query))
+    return float(sum(w * max(q @ s for s in row) for w, q in zip(weights, query))) if len(row) else 0.0
+
+
+ROWS = {"dense": dense_rows, "sparse": sparse_rows, "tokens": token_rows, WEIGHTED: token_rows}
+every = pytest.mark.parametrize("kind", list(ROWS))
+
+
+def equal(a: Vectors, b: Vectors) -> bool:
+    one, other = a.arrays(), b.arrays()
+    return type(a) is type(b) and list(one) == list(other) and all(np.array_equal(one[n], other[n]) for n in one)
+
+
+@every
+@given(data=st.data())
+def test_near_and_products_are_the_scores_by_hand(kind, data):
+    queries, rows = (data.draw(st.lists(ROWS[kind], min_size=n, max_size=5)) for n in (1, 0))
+    vectors, asked = made(kind, rows), made(kind, queries)
+    expected = np.array([[score(kind, q, r) for r in rows] for q in queries]).reshape(len(queries), len(rows))
+    assert vectors.products(asked) == pytest.approx(expected)
+    assert vectors.products(asked.take([])).shape == (0, len(rows))
+    for q in range(len(queries)):
+        near = vectors.near(asked.take([q]))
+        assert near.dtype == np.float32
+        assert near == pytest.approx(expected[q])
+        assert dots(take(asked, [q]), vectors).tolist() == near.tolist()
+
+
+@every
+@given(data=st.data())
+def test_rows_are_taken_cut_and_joined(kind, data):
+    rows = data.draw(st.lists(ROWS[kind], min_size=1, max_size=5))
+    vectors = made(kind, rows)
+    picked = data.draw(st.lists(st.integers(0, len(rows) - 1), max_size=6))
+    start = data.draw(st.integers(0, len(rows)))
+    stop = data.draw(st.integers(start, len(rows)))
+    assert (vectors.dim, len(vectors), vectors.kind) == (DIM, len(rows), kind.split()[0])
+    assert equal(vectors.take(picked), made(kind, [rows[i] for i in picked]))
+    assert equal(vectors.part(start, stop), made(kind, rows[start:stop]))
+    assert equal(concat([vectors.part(0, start), vectors.part(start, len(rows))]), vectors)
+    assert equal(concat([vectors]), vectors)
+
+
+@every
+@given(data=st.data())
+def test_rows_come_back_from_stored_arrays(kind, data):
+    vectors = made(kind, data.draw(st.lists(ROWS[kind], min_size=1, max_size=4)))
+    stored = {n: a.astype(np.float16) if a.dtype.kind == "f" else a for n, a in vectors.arrays().items()}
+    back = vectors_class(vectors.kind).from_arrays(stored, DIM)
+    assert equal(back.part(0, len(vectors)), vectors)
+    assert equal(back.take(range(len(vectors))), vectors)
+    for part in (back.part(0, 1), back.take([0])):
+        assert {a.dtype for a in part.arrays().values() if a.dtype.kind == "f"} <= {np.dtype(np.float32)}
+
+
+def test_a_kind_is_a_file():
+    assert kinds() == ("dense", "sparse", "tokens")
+    assert [vectors_class(k) for k in kinds()] == [Dense, Sparse, Tokens]
+    with pytest.raises(InputError, match="unknown kind 'binary'"):
+        vectors_class("binary")
+
+
+@pytest.mark.parametrize("a", ["dense", "sparse", "tokens"])
+@pytest.mark.parametrize("b", ["dense", "sparse", "tokens"])
+def test_kinds_and_dimensions_do_not_mix(a, b):
+    rows = {"dense": [np.ones(DIM)], "sparse": [{0: 1.0}], "tokens": [np.ones((2, DIM))]}
+    one, other = made(a, rows[a]), made(b, rows[b])
+    if a == b:
+        small = {
+            "dense": Dense(np.ones((1, 2), np.float32)),
+            "sparse": Sparse.of([{0: 1.0}], 2),
+            "tokens": Tokens.of([np.ones((1, 2))]),
+        }
+        other = small[b]
+    with pytest.raises(InputError, match="different kinds or dimensions"):
+        concat([one, other])
+    with pytest.raises(InputError, match=f"a {b} query of {other.dim} dimensions can't be compared with {a} rows of 6"):
+        one.near(other)
+
+
+def test_an_array_counts_as_dense_vectors():
+    rows = np.arange(6, dtype=np.float64).reshape(2, 3)
+    dense = Encoded(rows).vectors
+    assert isinstance(dense, Dense)
+    assert as_vectors(dense) is dense
+    assert (dense.shape, dense.dtype, dense[1].tolist()) == ((2, 3), np.float32, [3, 4, 5])
+    assert np.array_equal(np.asarray(dense), rows)
+    assert np.array_equal(np.asarray(dense, dtype=np.float64), rows)
+    assert np.linalg.norm(dense, axis=1) == pytest.approx(np.linalg.norm(rows, axis=1))
+    with pytest.raises(InputError, match="this encoder makes sparse ones"):
+        Sparse.of([{}], 3).dense()

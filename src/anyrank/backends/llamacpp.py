@@ -17,9 +17,10 @@ from ..core.errors import InputError, MissingExtra, ModelError
 from ..core.language import Completion, LogProbs, Prompt
 from ..core.trace import Usage
 from ..hub.fingerprint import Fingerprinted
+from ..hub.folder import Declared
 from .hf.plan import common
 from .hf.sampling import Draft
-from .hf.text import Overflow, Tokens, asks, continued, fitted, render
+from .hf.text import Overflow, Tokens, continued, fitted, option_rows, render
 
 
 @dataclass(frozen=True)
@@ -117,7 +118,7 @@ class LlamaCpp(Fingerprinted):
         asked = [self._tokens(p, o) for p, o in zip(prompts, options, strict=True)]
         values = [[0.0] * len(t.options) for t in asked]
         with self._lock:
-            for ask in sorted(asks(asked), key=lambda a: a.row):  # neighbours share their beginnings
+            for ask in sorted(option_rows(asked), key=lambda a: a.row):  # neighbours share their beginnings
                 logprobs = _log_softmax(self._run(ask.row, ask.keep))
                 for k in ask.options:
                     option = list(asked[ask.owner].options[k])
@@ -218,3 +219,14 @@ def _log_softmax(logits: NDArray[np.float32]) -> NDArray[np.float64]:
 
 def _usage(t: Tokens) -> Usage:
     return Usage(calls=1, prompt_tokens=len(t.ids), truncated=int(t.cut))
+
+
+def open_folder(declared: Declared, **options: Any) -> LlamaCpp:
+    """The language model of a GGUF file, loaded when it is first used.
+
+    A prompt that doesn't fit loses its middle and is counted as truncated (``overflow="error"`` raises instead). Raises
+    ModelError for a model of another kind.
+    """
+    if declared.kind != "language":
+        raise ModelError(f"{declared.described}, not a language model")
+    return LlamaCpp(str(declared.gguf or declared.folder), **{"overflow": "middle", **options})

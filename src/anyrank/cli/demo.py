@@ -1,4 +1,4 @@
-"""``anyrank demo``: the main job, from documents to a judged comparison of pipelines."""
+"""``anyrank demo``: the main job, from documents to a comparison of pipelines with an HTML report."""
 
 from __future__ import annotations
 
@@ -40,15 +40,15 @@ def demo_command(dataset: str, out: Path, pipelines: tuple[str, ...], split: str
     from ..evaluate.cost import peak_memory_mb
     from ..evaluate.evaluation import evaluate
     from ..evaluate.measures import parse as measure
-    from ..evaluate.report import write_report
     from ..index.build import build
     from ..index.collection import Collection
     from ..io.dataset import Dataset
     from ..io.runs import write_run
+    from ..pages import write_report
     from ..pipeline.parser import Settings, parse
     from ..pipeline.table import model
 
-    measure("nDCG@10")  # a missing package is told before the work, not after it
+    measure("nDCG@10")  # a missing package is an error before the work, not after it
     data = Dataset.open(dataset)
     start = time.perf_counter()
     build(data.documents(), out / "index", overwrite=True)

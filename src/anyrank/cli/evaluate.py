@@ -1,4 +1,4 @@
-"""``anyrank eval`` and ``anyrank compare``: judge runs."""
+"""``anyrank eval`` and ``anyrank compare``: measure runs and compare them."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def eval_command(qrels: str, runs: tuple[str, ...], **options: Any) -> int:
     \b
     anyrank eval dl19.qrels bm25.trec -m nDCG@10 -m "RR(rel=2)@10"
     """
-    return _judge(qrels, runs, baseline=None, test="none", correction="none", **options)
+    return _measure(qrels, runs, baseline=None, test="none", correction="none", **options)
 
 
 @click.command("compare")
@@ -65,16 +65,19 @@ def compare_command(qrels: str, runs: tuple[str, ...], **options: Any) -> int:
     """
     if len(runs) < 2:
         raise InputError("compare takes two runs or more; 'anyrank eval' measures one")
-    return _judge(qrels, runs, **options)
+    return _measure(qrels, runs, **options)
 
 
-def _judge(
+def _measure(
     qrels: str, runs: tuple[str, ...], measures: tuple[str, ...], split: str | None, form: str, html: Path | None,
     ties: Any, seed: int, baseline: str | None, test: Any, correction: Any,
 ) -> int:  # fmt: skip
     from ..evaluate.evaluation import evaluate
     from ..io.runs import read_run
     from .common import is_dataset
+
+    if html is not None:  # a missing package is an error before the work, not after it
+        from ..pages import write_report
 
     names = _names(runs)
     if is_dataset(qrels):
@@ -87,14 +90,12 @@ def _judge(
         from ..io.qrels import read_qrels
 
         judged, topics = read_qrels(qrels), None
-    read = {name: {q: dict(found) for q, found in read_run(path).items()} for name, path in zip(names, runs)}
+    read = {name: {q: dict(results) for q, results in read_run(path).items()} for name, path in zip(names, runs)}
     if baseline is not None and baseline not in names and baseline in runs:
         baseline = names[runs.index(baseline)]
     result = evaluate(read, judged, measures, baseline, test, correction, seed, ties=ties)
     click.echo(result.table(form))
     if html is not None:
-        from ..evaluate.report import write_report
-
         write_report(html, result, read, judged, queries=topics)
         click.echo(f"wrote {html}", err=True)
     return 0

@@ -10,7 +10,7 @@ import click
 
 from ..core.errors import InputError
 from .common import as_json, batches, report_status
-from .peptides_inputs import SPECTRA, inputs, read
+from .peptides_inputs import SPECTRA, input_options, read
 from .peptides_train import propose_command, train_command
 
 
@@ -31,7 +31,7 @@ peptides_command.add_command(propose_command)
 
 
 @peptides_command.command("rerank")
-@inputs
+@input_options
 @click.option("--method", default="hyperscore", show_default=True, help="A method of 'anyrank peptides methods'.")
 @click.option("-o", "--out", required=True, type=click.Path(path_type=Path), help="The reranked peptides, mzTab 1.0.")
 @click.option("-k", "keep", default=1, show_default=True, type=click.IntRange(1), help="Write the best K of each.")
@@ -43,37 +43,37 @@ def rerank_command(method: str, out: Path, keep: int, html: Path | None, json_ou
     from ..domains.peptides.methods import stage
     from ..domains.peptides.mztab import write_mztab
 
-    had = read(**given)
-    before = had.rankings
-    after = list(batches(stage(method, had.setting), before, "reranking"))
-    rows = write_mztab(out, after, run=had.run, method=method, top=keep, version=__version__)
-    some = [(a, b) for a, b in zip(before, after) if len(a)]
+    if html is not None:  # a missing package is an error before the work, not after it
+        from ..domains.peptides.rerank_page import Source, rerank_page
+        from ..pages import write_page
+
+    inputs = read(**given)
+    before = inputs.rankings
+    after = list(batches(stage(method, inputs.setting), before, "reranking"))
+    rows = write_mztab(out, after, run=inputs.run, method=method, top=keep, version=__version__)
+    pairs = [(a, b) for a, b in zip(before, after) if len(a)]
     summary = {
-        "spectra": len(before), "with candidates": len(some), "candidates": sum(map(len, before)), "method": method,
-        "engines": had.rows, "changed": sum(a[0].id != b[0].id for a, b in some),
-        "rows written": rows, "out": str(out), "problems": had.counts,
+        "spectra": len(before), "with candidates": len(pairs), "candidates": sum(map(len, before)), "method": method,
+        "engines": inputs.rows, "changed": sum(a[0].id != b[0].id for a, b in pairs),
+        "rows written": rows, "out": str(out), "problems": inputs.counts,
     }  # fmt: skip
     if json_out:
         click.echo(as_json(summary))
     click.echo(
-        f"{len(some)} of {len(before)} spectra have candidates ({summary['candidates']} in all); {method} chose "
+        f"{len(pairs)} of {len(before)} spectra have candidates ({summary['candidates']} in all); {method} chose "
         f"another than the engines' first for {summary['changed']}; wrote {rows} rows to {out}",
         err=True,
     )
     if html is not None:
-        from ..domains.peptides.rerank_page import Source, rerank_page
-        from ..io.files import atomic
-
-        files, count = {SPECTRA: had.run, **had.files}, {SPECTRA: len(before), **had.rows}
-        sources = [Source(n, files[n], count[n], tuple(map(str, errors))) for n, errors in had.lost.items()]
-        with atomic(html) as f:
-            f.write(rerank_page(before, after, sources, method=method, tolerance=had.setting.tolerance))
+        files, used = {SPECTRA: inputs.run, **inputs.files}, {SPECTRA: len(before), **inputs.rows}
+        sources = [Source(n, files[n], used[n], tuple(map(str, errors))) for n, errors in inputs.lost.items()]
+        write_page(html, rerank_page(before, after, sources, method=method, tolerance=inputs.setting.tolerance))
         click.echo(f"wrote {html}", err=True)
-    return report_status(after) or int(any(had.counts.values()))
+    return report_status(after) or int(any(inputs.counts.values()))
 
 
 @peptides_command.command("eval")
-@inputs
+@input_options
 @click.option("--method", "methods", multiple=True, help="Methods to measure; by default all that need no model.")
 @click.option("--html", type=click.Path(path_type=Path), help="Also write a self-contained HTML report.")
 @click.option("--draw", help="The method whose spectra the report draws; by default the last.")
@@ -86,19 +86,21 @@ def eval_command(
     coverage; with 95% bootstrap intervals over spectra."""
     from ..domains.peptides.accuracy import assess, intervals, measures
     from ..domains.peptides.methods import METHODS, stage
-    from ..domains.peptides.page import page
-    from ..io.files import atomic
 
-    had = read(**given)
-    rankings = [r for r in had.rankings if r.query.content.peptide is not None]
+    if html is not None:  # a missing package is an error before the work, not after it
+        from ..domains.peptides.eval_page import eval_page
+        from ..pages import write_page
+
+    inputs = read(**given)
+    rankings = [r for r in inputs.rankings if r.query.content.peptide is not None]
     if not rankings:
-        raise InputError("none of the spectra is annotated: expected lines SEQ=PEPTIDE", path=had.run)
+        raise InputError("none of the spectra is annotated: expected lines SEQ=PEPTIDE", path=inputs.run)
     chosen = methods or tuple(m for m in METHODS if not METHODS[m].learned)
-    names = [*(f"engine:{e}" for e in had.rows), *(m for m in chosen if not m.startswith("engine:"))]
+    names = [*(f"engine:{e}" for e in inputs.rows), *(m for m in chosen if not m.startswith("engine:"))]
     drawn = draw or names[-1]
     if drawn not in names:
         raise InputError(f"--draw {drawn}: choose one of {', '.join(names)}")
-    ranked = {m: list(batches(stage(m, had.setting), rankings, m)) for m in names}
+    ranked = {m: list(batches(stage(m, inputs.setting), rankings, m)) for m in names}
     truths = [r.query.content.peptide for r in rankings]
     tables = {
         m: [assess(r[0].content if len(r) else None, t, r[0].score if len(r) else 0.0) for r, t in zip(out, truths)]
@@ -113,13 +115,13 @@ def eval_command(
         click.echo(_table(values, bounds))
         click.echo(f"{len(rankings)} annotated spectra; the true peptide is among the candidates of {oracle:.1%}")
     if html is not None:
-        with atomic(html) as f:
-            f.write(page(
-                tables, ranked[drawn], title=f"Peptides of {Path(had.run).name}", method=drawn, oracle=oracle,
-                values=values, bounds=bounds, tolerance=had.setting.tolerance,
-            ))  # fmt: skip
+        page = eval_page(
+            tables, ranked[drawn], title=f"Peptides of {Path(inputs.run).name}", method=drawn, oracle=oracle,
+            values=values, bounds=bounds, tolerance=inputs.setting.tolerance,
+        )  # fmt: skip
+        write_page(html, page)
         click.echo(f"wrote {html}", err=True)
-    return int(any(had.counts.values()))
+    return int(any(inputs.counts.values()))
 
 
 @peptides_command.command("methods")

@@ -1,4 +1,4 @@
-"""What the commands of ``anyrank peptides`` read: spectra and engines' outputs, joined, with all that was lost."""
+"""Input of the ``anyrank peptides`` commands: spectra and engines' outputs, joined, with all that was lost."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ reading_options: tuple[Callable[[Any], Any], ...] = (
 )  # fmt: skip
 
 
-def inputs(command: Made) -> Made:
+def input_options(command: Made) -> Made:
     """The options of the commands that rank."""
     for option in (
         click.option("--spectra", required=True, help="The spectra: MGF or mzML, gzipped or not."),
@@ -79,26 +79,26 @@ def read(
     spectra: str, engines: Sequence[str], columns: Sequence[str], by: str | None, fixed: Sequence[str],
     top: int | None, tolerance: str, model: str | None, problems: Path | None,
 ) -> Inputs:  # fmt: skip
-    """Everything read, joined and merged; what could not be used is told on standard error."""
+    """Read, join and merge everything; each spectrum or row that could not be used is named on standard error."""
     from ..domains.peptides.matching import Tolerance
     from ..domains.peptides.merge import merge
     from ..domains.peptides.methods import Setting
 
-    files, known, letters = checked(engines, columns, fixed)
+    files, known, tokens = checked(engines, columns, fixed)
     width = Tolerance.of(tolerance)
     bad: list[InputError] = []
-    found = read_one(spectra, letters, bad)
-    if not found:
-        said = f"none of {len(bad)} spectra can be used" if bad else "no tandem spectra in it"
-        raise InputError(said, path=spectra)
+    usable = read_one(spectra, tokens, bad)
+    if not usable:
+        reason = f"none of {len(bad)} spectra can be used" if bad else "no tandem spectra in it"
+        raise InputError(reason, path=spectra)
     lost: dict[str, list[InputError]] = {SPECTRA: bad}
-    joined = join_engines(found, files, known, by, letters, spectra, lost)
+    joined = join_engines(usable, files, known, by, tokens, spectra, lost)
     if problems is not None:
         try:
             problems.write_text("".join(f"{e}\n" for errors in lost.values() for e in errors), "utf-8")
         except OSError as error:
             raise InputError(f"can't be written: {error.strerror}", path=problems) from None
-    rankings = merge(found, joined, top)
+    rankings = merge(usable, joined, top)
     rows = {e: sum(map(len, j.found.values())) for e, j in joined.items()}
     return Inputs(spectra, files, rankings, Setting(tuple(files), rankings, width, model), rows, lost)
 
@@ -106,15 +106,16 @@ def read(
 def checked(
     engines: Sequence[str], columns: Sequence[str], fixed: Sequence[str]
 ) -> tuple[dict[str, str], dict[str, str], dict[str, str]]:
-    """Files and columns by engine, tokens by letter. Raises InputError on what can't be meant."""
+    """Files and columns by engine, tokens by letter. Raises InputError on options that contradict each other or name
+    what does not exist."""
     from ..domains.peptides.table import Columns
 
     files = _pairs(engines, "=", "--engine", "NAME=FILE")
     known = _pairs(columns, ":", "--columns", "NAME:spectrum=COL,sequence=COL,score=COL")
     if SPECTRA in files:
         raise InputError(f"--engine {SPECTRA}=…: choose another name for the engine")
-    if strange := [e for e in known if e not in files]:
-        raise InputError(f"--columns {strange[0]}:…: no such engine; given are {', '.join(files) or 'none'}")
+    if unknown := [e for e in known if e not in files]:
+        raise InputError(f"--columns {unknown[0]}:…: no such engine; given are {', '.join(files) or 'none'}")
     for spec in known.values():
         Columns().named(spec)
     return files, known, letters(fixed)
@@ -132,23 +133,23 @@ def letters(fixed: Sequence[str]) -> dict[str, str]:
 
 
 def read_one(file: str, fixed: Mapping[str, str], bad: list[InputError]) -> list[Spectrum]:
-    """The spectra of a file, with progress; what could not be used is told and put into ``bad``."""
+    """The spectra of a file, with progress; those that could not be used are named and added to ``bad``."""
     from ..domains.peptides.spectra import read_spectra
 
-    found = []
+    spectra = []
     with progress("reading spectra", None, "spectra") as bar:
-        for s in read_spectra(file, fixed=fixed, bad=bad):
-            found.append(s)
+        for spectrum in read_spectra(file, fixed=fixed, bad=bad):
+            spectra.append(spectrum)
             bar.update()
-    _tell("of the spectra", bad)
-    return found
+    _warn("of the spectra", bad)
+    return spectra
 
 
 def join_engines(
-    found: Sequence[Spectrum], files: Mapping[str, str], columns: Mapping[str, str], by: str | None,
+    spectra: Sequence[Spectrum], files: Mapping[str, str], columns: Mapping[str, str], by: str | None,
     fixed: Mapping[str, str], run: str, lost: dict[str, list[InputError]],
 ) -> dict[str, Joined]:  # fmt: skip
-    """Each engine's rows with their spectra; what could not be used is told and put into ``lost``."""
+    """Each engine's rows with their spectra; those that could not be used are named and added to ``lost``."""
     from ..domains.peptides.psm import join
     from ..domains.peptides.table import Columns, read_psms
 
@@ -156,25 +157,27 @@ def join_engines(
     for engine, path in files.items():
         rows = lost[engine] = []
         psms = read_psms(path, columns=Columns().named(columns.get(engine, "")), run=run, fixed=fixed, bad=rows)
-        joined[engine] = join(psms, found, by, rows)
-        _tell(f"of {engine}", rows)
+        joined[engine] = join(psms, spectra, by, rows)
+        _warn(f"of {engine}", rows)
     return joined
 
 
 def _pairs(given: Sequence[str], sign: str, option: str, expected: str) -> dict[str, str]:
+    """Names and values of an option's texts; raises InputError on one without name or value, and on a name twice."""
     out: dict[str, str] = {}
-    for said in given:
-        name, found, value = said.partition(sign)
-        example = "" if sign == ":" else f", as in casanovo={said.strip(sign) or 'a.mztab'}"
-        if not found or not name or not value:
-            raise InputError(f"{option} {said!r}: expected {expected}" + example)
+    for pair in given:
+        name, separator, value = pair.partition(sign)
+        example = "" if sign == ":" else f", as in casanovo={pair.strip(sign) or 'a.mztab'}"
+        if not separator or not name or not value:
+            raise InputError(f"{option} {pair!r}: expected {expected}" + example)
         if name in out:
             raise InputError(f"{option} names {name!r} twice")
         out[name] = value
     return out
 
 
-def _tell(whose: str, bad: Sequence[InputError]) -> None:
+def _warn(whose: str, bad: Sequence[InputError]) -> None:
+    """Name the first losses on standard error, and say how many more there are."""
     for error in bad[:SHOWN]:
         click.echo(f"warning: {error}", err=True)
     if len(bad) > SHOWN:

@@ -1,9 +1,8 @@
-"""Judging results: measures, significance, intervals, cost, tables and the HTML report."""
+"""Evaluation of rankings: measures, significance, intervals, cost, and tables as text. HTML reports are in `pages`."""
 
 from .cost import Cost, peak_memory_mb
 from .evaluation import Comparison, Evaluation, Summary, evaluate
 from .measures import Meter, lists, parse
-from .report import report, write_report
 
 __all__ = [
     "Comparison",
@@ -15,6 +14,4 @@ __all__ = [
     "lists",
     "parse",
     "peak_memory_mb",
-    "report",
-    "write_report",
 ]

@@ -1,4 +1,4 @@
-"""Tables of an evaluation for terminals, Markdown, LaTeX, CSV and JSON, all from one list of rows."""
+"""Tables of an evaluation as text: for terminals, Markdown, LaTeX, CSV and JSON, all from one list of rows."""
 
 from __future__ import annotations
 
@@ -26,6 +26,9 @@ COSTS = {
     "cached": ("cached", "{:.0f}"),
     "peak_mb": ("peak MB", "{:.0f}"),
 }  # fmt: skip
+"""The columns of a run's cost: their heading and the format of their numbers, by the name in `Cost.as_row`."""
+COMPARED = ("difference", "p", "corrected", "significant", "wins", "ties", "losses", "effect", "detectable")
+"""The columns of each measure's comparison with the baseline."""
 
 
 def rows(e: Evaluation) -> list[Row]:
@@ -36,19 +39,8 @@ def rows(e: Evaluation) -> list[Row]:
         for m in e.measures:
             s, c = e.summaries[run][m], e.compared(run, m)
             row |= {m: s.mean, f"{m} low": s.low, f"{m} high": s.high}
-            for name in (
-                "difference",
-                "p",
-                "corrected",
-                "significant",
-                "wins",
-                "ties",
-                "losses",
-                "effect",
-                "detectable",
-            ):
-                if e.comparisons:
-                    row[f"{m} {name}"] = None if c is None else getattr(c, name)
+            if e.comparisons:
+                row |= {f"{m} {name}": None if c is None else getattr(c, name) for name in COMPARED}
         row |= {e.judged_name + " (answered)": e.judged[run]}
         row |= {"queries": len(e.queries), "unanswered": len(e.unanswered[run]), "unjudged": len(e.unjudged[run])}
         cost = e.costs[run]
@@ -66,7 +58,7 @@ def query_rows(e: Evaluation) -> list[Row]:
 
 
 def legend(e: Evaluation) -> list[str]:
-    """What a reader needs to know beside the numbers, a sentence or two an item."""
+    """Notes to be read beside the numbers, a sentence or two each: tests, intervals, and the queries left out."""
     level = f"{100 * (1 - e.alpha):g}%"
     out = [
         f"{len(e.queries)} queries. {level} intervals: bootstrap "
@@ -75,16 +67,16 @@ def legend(e: Evaluation) -> list[str]:
     if e.comparisons:
         test = {"t": "paired t-test", "randomisation": "Fisher's paired randomisation test"}.get(e.test, e.test)
         k = len(e.runs) - 1
-        fixed = "no correction" if e.correction == "none" else f"{e.correction.capitalize()} correction"
+        correction = "no correction" if e.correction == "none" else f"{e.correction.capitalize()} correction"
         out.append(
-            f"{UP} better, {DOWN} worse than {e.baseline}: two-sided {test}, {fixed} over {k} "
+            f"{UP} better, {DOWN} worse than {e.baseline}: two-sided {test}, {correction} over {k} "
             f"comparison{'s' * (k > 1)} a measure, alpha {e.alpha:g}. "
             "p is the corrected one; W/T/L: queries won, tied, lost."
         )
         small = []
         for m in e.measures:
-            found = [c.detectable for c in e.comparisons if c.measure == m and c.detectable is not None]
-            small += [f"{m} {statistics.median(found):.4f}"] if found else []
+            sizes = [c.detectable for c in e.comparisons if c.measure == m and c.detectable is not None]
+            small += [f"{m} {statistics.median(sizes):.4f}"] if sizes else []
         if small:
             out.append(
                 f"Smallest difference that these queries would detect (power 0.8, alpha {e.alpha:g}, uncorrected"
@@ -117,20 +109,21 @@ def render(e: Evaluation, format: str = "text") -> str:
 
 
 def _cells(e: Evaluation, strong: Callable[[str], str], mark: dict[str, str]) -> tuple[list[str], list[list[str]]]:
-    """Header and shown cells: the first measure with interval and p, the others with their marks, then cost."""
+    """Header and lines of cells: the first measure with interval and p, the others with their marks, then cost.
+    ``strong`` marks the best values; ``mark`` replaces `UP`, `DOWN` and "" (no significant difference)."""
     table = rows(e)
     first = e.measures[0]
     costs = [k for k in COSTS if any(row[k] for row in table)]
     extra = [f"{100 * (1 - e.alpha):g}% CI"] + (["diff", "p", "W/T/L"] if e.comparisons else [])
     header = ["run", first, *extra, *e.measures[1:], e.judged_name, *(COSTS[k][0] for k in costs)]
     best = {m: max(f"{row[m]:.4f}" for row in table) for m in e.measures}
-    shown = []
+    lines = []
     for row in table:
 
         def value(m: str, row: Row = row) -> str:
             text = f"{row[m]:.4f}"
-            sure = (UP if row[f"{m} difference"] > 0 else DOWN) if row.get(f"{m} significant") else ""
-            return (strong(text) if text == best[m] and len(table) > 1 else text) + mark.get(sure, sure)
+            sign = (UP if row[f"{m} difference"] > 0 else DOWN) if row.get(f"{m} significant") else ""
+            return (strong(text) if text == best[m] and len(table) > 1 else text) + mark.get(sign, sign)
 
         line = [row["run"], value(first), f"{row[first + ' low']:.3f}–{row[first + ' high']:.3f}"]
         if e.comparisons and row["baseline"]:
@@ -141,17 +134,17 @@ def _cells(e: Evaluation, strong: Callable[[str], str], mark: dict[str, str]) ->
             line.append("/".join(str(row[f"{first} {k}"]) for k in ("wins", "ties", "losses")))
         line += [value(m) for m in e.measures[1:]] + [f"{row[e.judged_name + ' (answered)']:.3f}"]
         line += ["–" if row[k] is None else COSTS[k][1].format(row[k]) for k in costs]
-        shown.append(line)
-    return header, shown
+        lines.append(line)
+    return header, lines
 
 
 def _text(e: Evaluation) -> str:
     """Two tables, so that neither is too wide for a terminal: quality, and where it is known cost."""
-    header, shown = _cells(e, str, {"": " "} if e.comparisons else {})
+    header, lines = _cells(e, str, {"": " "} if e.comparisons else {})
     end = header.index(e.judged_name) + 1
-    parts = [_tabulate(header[:end], [line[:end] for line in shown], "simple")]
+    parts = [_tabulate(header[:end], [line[:end] for line in lines], "simple")]
     if len(header) > end:
-        parts.append(_tabulate([header[0], *header[end:]], [[line[0], *line[end:]] for line in shown], "simple"))
+        parts.append(_tabulate([header[0], *header[end:]], [[line[0], *line[end:]] for line in lines], "simple"))
     return "\n\n".join([*parts, "\n".join(legend(e))]) + "\n"
 
 
@@ -159,18 +152,18 @@ def _markdown(e: Evaluation) -> str:
     def safe(text: str) -> str:
         return text.replace("|", r"\|").replace("\n", " ")
 
-    header, shown = _cells(e, lambda t: f"**{t}**", {})
-    table = _tabulate([safe(h) for h in header], [[safe(c) for c in line] for line in shown], "pipe")
+    header, lines = _cells(e, lambda t: f"**{t}**", {})
+    table = _tabulate([safe(h) for h in header], [[safe(c) for c in line] for line in lines], "pipe")
     return table + "\n\n" + "\n".join(f"- {line}" for line in legend(e)) + "\n"
 
 
-def _tabulate(header: list[str], shown: list[list[str]], style: str) -> str:
+def _tabulate(header: list[str], lines: list[list[str]], style: str) -> str:
     try:
         from tabulate import tabulate
     except ImportError as error:
         raise MissingExtra("tabulate", extra="eval") from error
     align = ("left", *["right"] * (len(header) - 1))
-    return str(tabulate(shown, header, tablefmt=style, disable_numparse=True, colalign=align))
+    return str(tabulate(lines, header, tablefmt=style, disable_numparse=True, colalign=align))
 
 
 _TEX = {c: "\\" + c for c in "&%$#_{}"} | {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\^{}"}
@@ -190,7 +183,7 @@ def _tex(text: str) -> str:
 
 
 def _latex(e: Evaluation) -> str:
-    header, shown = _cells(e, lambda t: f"\0{t}\1", {UP: "\2", DOWN: "\3"})
+    header, lines = _cells(e, lambda t: f"\0{t}\1", {UP: "\2", DOWN: "\3"})
     special = {"\0": r"\textbf{", "\1": "}", "\2": r"$^{\uparrow}$", "\3": r"$^{\downarrow}$"}
 
     def line(cells: list[str]) -> str:
@@ -198,7 +191,7 @@ def _latex(e: Evaluation) -> str:
 
     body = [r"\begin{tabular}{l" + "r" * (len(header) - 1) + "}", r"\toprule", line(header), r"\midrule"]
     body += [
-        *map(line, shown),
+        *map(line, lines),
         r"\bottomrule",
         r"\end{tabular}",
         "",

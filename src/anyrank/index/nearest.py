@@ -1,37 +1,39 @@
-"""Exact search over stored vectors: dense by products of blocks, sparse by postings."""
+"""Exact search over stored vectors: every present document is compared with the query, a block at a time."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..core.errors import InputError
 from ..store.filters import Filter
-from ..vectors import Dense, Sparse, Vectors, dots
+from ..vectors import Vectors, as_vectors, vectors_class
 from .lexical import Lexical
-from .postings import Inverted
 from .vector_store import Ints, VectorStore
 
-_BLOCK = 16_384
-_QUERIES = 256
-Best = tuple[Ints, Dense]
+_BLOCK = 16_384  # documents compared at once
+_QUERIES = 256  # queries compared at once
+Floats = NDArray[np.float32]
+Mask = NDArray[np.bool_]
+Best = tuple[Ints, Floats]
+"""Rows and scores, best first."""
 
 
 @dataclass(slots=True, eq=False)
 class Nearest:
-    """The vectors of one encoder in a collection, searched exactly by dot product (a core Index). Only present
-    documents are found; sparse vectors that share no term with the query are not."""
+    """The vectors of one encoder in a collection, searched by their own measure (`Vectors.near`). Only present documents
+    are results, and of kinds that need an overlap (sparse) only those that share a term with the query."""
 
-    store: VectorStore
+    vector_store: VectorStore
     lexical: Lexical
-    inverted: Inverted | None = None
-    _alive: tuple[int, NDArray[np.bool_]] | None = field(default=None, repr=False)
+    _alive: tuple[int, Mask] | None = field(default=None, repr=False)
 
     @property
-    def alive(self) -> NDArray[np.bool_]:
+    def alive(self) -> Mask:
         """For every row whether its document is present: read again when the collection has changed."""
         if self._alive is None or self._alive[0] != self.lexical.generation:
             self._alive = self.lexical.generation, self.lexical.mask()
@@ -40,79 +42,80 @@ class Nearest:
     def missing(self) -> list[int]:
         """Rows of present documents that have no vector."""
         todo = self.alive.copy()
-        for part in self.store.shards():
+        for part in self.vector_store.shards():
             todo[part.rows[part.rows < len(todo)]] = False
         return [int(r) for r in np.flatnonzero(todo)]
 
     def vectors(self, ids: Sequence[str]) -> tuple[list[int], Vectors | None]:
-        """The places in ``ids`` of those that have a stored vector, and these vectors (None where there are none)."""
+        """The positions in ``ids`` of those that have a stored vector, and these vectors (None if there are none)."""
         rows = self.lexical.find(ids)
-        places = [p for p, i in enumerate(ids) if i in rows]
-        shard, _ = self.store.locate([rows[ids[p]] for p in places])
-        held = [p for p, s in zip(places, shard) if s >= 0]
-        return held, self.store.take([rows[ids[p]] for p in held]) if held else None
+        positions = [p for p, i in enumerate(ids) if i in rows]
+        shard, _ = self.vector_store.locate([rows[ids[p]] for p in positions])
+        held = [p for p, s in zip(positions, shard) if s >= 0]
+        return held, self.vector_store.take([rows[ids[p]] for p in held]) if held else None
 
-    def search(self, queries: Vectors, k: int, filter: Filter | None = None) -> list[list[tuple[str, float]]]:
-        """The k nearest documents that pass the filter. Raises InputError where k < 1, or the queries are of another
+    def search(
+        self, queries: Vectors | NDArray[Any], k: int, among: Filter | None = None
+    ) -> list[list[tuple[str, float]]]:
+        """The k nearest documents that pass the filter. Raises InputError if k < 1, or the queries are of another
         kind or dimension than the documents."""
-        dim = queries.dim if isinstance(queries, Sparse) else np.atleast_2d(queries).shape[-1]
+        asked = as_vectors(queries)
         if k < 1:
             raise InputError(f"k={k}: ask for at least 1 document")
-        if len(queries) and (isinstance(queries, Sparse) != self.store.sparse or dim != self.store.meta["dim"]):
-            kind = "sparse" if isinstance(queries, Sparse) else "dense"
+        if len(asked) and (asked.kind != self.vector_store.kind or asked.dim != self.vector_store.dim):
             raise InputError(
-                f"{kind} queries of {dim} dimensions for {self.store.meta['kind']} documents of "
-                f"{self.store.meta['dim']}: use the encoder that made the documents",
-                path=self.store.folder,
+                f"{asked.kind} queries of {asked.dim} dimensions for {self.vector_store.kind} documents of "
+                f"{self.vector_store.dim}: use the encoder that made the documents",
+                path=self.vector_store.folder,
             )
-        among = self.alive if filter is None else self.lexical.passing(filter)
-        best = self._sparse(queries, k, among) if isinstance(queries, Sparse) else self._dense(queries, k, among)
-        return [list(zip(self.lexical.rows.ids(rows.tolist()), scores.tolist())) for rows, scores in best]
-
-    def _dense(self, queries: Dense, k: int, alive: NDArray[np.bool_]) -> list[Best]:
+        mask = self.alive if among is None else self.lexical.passing(among)
         out: list[Best] = []
-        for start in range(0, len(queries), _QUERIES):
-            part = np.asarray(queries[start : start + _QUERIES], dtype=np.float32)
-            best = [_none() for _ in part]
-            for rows, block in self.store.blocks(_BLOCK):
-                ok = _present(rows, alive)
-                if not ok.all():
-                    rows, block = rows[ok], np.asarray(block)[ok]
-                best = [_merge(b, rows, s, k) for b, s in zip(best, part @ np.asarray(block).T)]
-            out += best
-        return out
+        for start in range(0, len(asked), _QUERIES):
+            out += self._best(asked.part(start, min(start + _QUERIES, len(asked))), k, mask)
+        return [list(zip(self.lexical.rows.ids(rows.tolist()), scores.tolist())) for rows, scores in out]
 
-    def _sparse(self, queries: Sparse, k: int, alive: NDArray[np.bool_]) -> list[Best]:
-        inverted = self.inverted
-        best = [_none() for _ in range(len(queries))]
-        if inverted is not None:
-            for q in range(len(queries)):
-                span = slice(queries.indptr[q], queries.indptr[q + 1])
-                scores = inverted.scores(queries.indices[span], queries.values[span])
-                rows = np.flatnonzero(scores)
-                rows = rows[_present(rows, alive)]
-                best[q] = _merge(best[q], rows, scores[rows], k)
-        for rows, block in self.store.blocks(_BLOCK, inverted.shards if inverted else frozenset()):
-            for q in range(len(queries)):
-                scores = dots(queries.take([q]), block)
-                ok = _present(rows, alive) & (scores != 0)
-                best[q] = _merge(best[q], rows[ok], scores[ok], k)
+    def update(self) -> None:
+        """Brings what is derived from the vectors in step with them; a scan has nothing of that kind."""
+
+    def _best(self, queries: Vectors, k: int, mask: Mask) -> list[Best]:
+        """The k best rows of the mask for each query."""
+        return self._scan(queries, [nothing()] * len(queries), k, mask)
+
+    def _scan(
+        self, queries: Vectors, best: list[Best], k: int, mask: Mask, skip: frozenset[str] = frozenset()
+    ) -> list[Best]:
+        """The k best of ``best`` and of all shards that aren't in ``skip``."""
+        overlap = vectors_class(self.vector_store.kind).needs_overlap
+        for rows, block in self.vector_store.blocks(_BLOCK, skip):
+            ok = present(rows, mask)
+            if not ok.all():
+                rows, block = rows[ok], block.take(np.flatnonzero(ok))
+            for q, scores in enumerate(block.products(queries)):
+                if overlap:
+                    shared = np.flatnonzero(scores)
+                    best[q] = merged(best[q], rows[shared], scores[shared], k)
+                else:
+                    best[q] = merged(best[q], rows, scores, k)
         return best
 
 
-def _none() -> Best:
+def nothing() -> Best:
+    """No rows."""
     return np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.float32)
 
 
-def _present(rows: Ints, alive: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    known = rows < len(alive)
-    known[known] = alive[rows[known]]
+def present(rows: Ints, mask: Mask) -> Mask:
+    """Which of the rows are in the mask; rows beyond its end are not."""
+    if not len(rows) or rows[-1] < len(mask):  # ascending rows
+        return mask[rows]
+    known = rows < len(mask)
+    known[known] = mask[rows[known]]
     return known
 
 
-def _merge(best: Best, rows: Ints, scores: Dense, k: int) -> Best:
+def merged(best: Best, rows: Ints, scores: Floats, k: int) -> Best:
     """The k best of both, best first; of equal scores the earlier row."""
-    if len(scores) > k:
+    if len(scores) > k:  # all but the k best, and those that tie with the last of them, go before the sort
         least = np.partition(scores, len(scores) - k)[len(scores) - k]
         keep = np.flatnonzero(scores >= least)
         rows, scores = rows[keep], scores[keep]

@@ -1,11 +1,11 @@
-"""Sparse vectors turned over: for each term the rows that hold it and their weights, memory-mapped (columns of a
-compressed sparse matrix)."""
+"""Search of sparse vectors by postings: for each term the rows that hold it and their weights, memory-mapped (the
+columns of a compressed sparse matrix)."""
 
 from __future__ import annotations
 
 import json
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,17 +15,18 @@ from numpy.typing import NDArray
 
 from ..disk import sync_folder
 from ..store.manifest import write_json
-from ..vectors import Sparse
+from ..vectors import Vectors
+from .nearest import Best, Mask, Nearest, merged, nothing, present
 from .vector_store import VectorStore
 
 NAME = "inverted"
-_BLOCK = 8192
+_BLOCK = 8192  # rows inverted at once
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Inverted:
+class Postings:
     """Postings of term t: ``rows[starts[t]:starts[t+1]]`` with ``weights`` beside them; all rows are below ``end``,
-    ``shards`` names what is covered."""
+    ``shards`` names those that are covered."""
 
     starts: NDArray[np.int64]
     rows: NDArray[Any]
@@ -34,8 +35,8 @@ class Inverted:
     end: int
 
     @classmethod
-    def open(cls, folder: Path) -> Inverted | None:
-        """None where the postings were not made yet."""
+    def open(cls, folder: Path) -> Postings | None:
+        """None if they were not built yet."""
         path = folder / NAME
         if not path.is_dir():
             return None
@@ -44,14 +45,14 @@ class Inverted:
         return cls(np.asarray(starts), rows, weights, frozenset(covers["shards"]), covers["end"])
 
     @classmethod
-    def make(cls, store: VectorStore) -> Inverted:
-        """Postings of every present shard, in two passes that hold one block of vectors at a time."""
-        shards, dim = store.shards(), int(store.meta["dim"])
+    def build(cls, store: VectorStore) -> Postings:
+        """Postings of every present shard, in two passes that hold one block of vectors at a time: the first counts
+        the postings of each term, which says where its list begins; the second fills the lists."""
+        shards = store.shards()
         covers = {"shards": [s.name for s in shards], "end": max((int(s.rows[-1]) + 1 for s in shards), default=0)}
-        counts = np.zeros(dim + 1, dtype=np.int64)
+        counts = np.zeros(store.dim + 1, dtype=np.int64)
         for _, block in store.blocks(_BLOCK):
-            assert isinstance(block, Sparse)
-            counts[1:] += np.bincount(block.indices, minlength=dim)
+            counts[1:] += np.bincount(block.arrays()["indices"], minlength=store.dim)
         starts = np.cumsum(counts)
         fresh = store.folder / f".{NAME}.tmp"
         shutil.rmtree(fresh, ignore_errors=True)
@@ -60,30 +61,56 @@ class Inverted:
         size = (int(starts[-1]),)
         rows = open_memmap(fresh / "rows.npy", "w+", np.dtype(np.int32), size)
         weights = open_memmap(fresh / "weights.npy", "w+", np.dtype(store.meta["dtype"]), size)
-        free = starts[:-1].copy()
-        for at, block in store.blocks(_BLOCK):
-            assert isinstance(block, Sparse)
-            order = np.argsort(block.indices, kind="stable")
-            terms = block.indices[order]
-            held, first, sizes = np.unique(terms, return_index=True, return_counts=True)
-            place = np.arange(len(terms)) - np.repeat(first, sizes) + np.repeat(free[held], sizes)
-            rows[place] = np.repeat(at, np.diff(block.indptr))[order]
-            weights[place] = block.values[order]
-            free[held] += sizes
+        free = starts[:-1].copy()  # where the next posting of each term goes
+        for block_rows, block in store.blocks(_BLOCK):
+            arrays = block.arrays()
+            order = np.argsort(arrays["indices"], kind="stable")  # by term, and within a term by row
+            sorted_terms = arrays["indices"][order]
+            terms, first, sizes = np.unique(sorted_terms, return_index=True, return_counts=True)
+            # The n-th posting of a term in this block goes to the n-th free position of its list.
+            nth = np.arange(len(sorted_terms)) - np.repeat(first, sizes)
+            target = nth + np.repeat(free[terms], sizes)
+            rows[target] = np.repeat(block_rows, np.diff(arrays["indptr"]))[order]
+            weights[target] = arrays["values"][order]
+            free[terms] += sizes
         rows.flush()
         weights.flush()
         write_json(fresh / "covers.json", covers)
         shutil.rmtree(store.folder / NAME, ignore_errors=True)
         fresh.rename(store.folder / NAME)
         sync_folder(store.folder)
-        made = cls.open(store.folder)
-        assert made is not None
-        return made
+        built = cls.open(store.folder)
+        assert built is not None
+        return built
 
-    def scores(self, indices: NDArray[Any], values: NDArray[Any]) -> NDArray[np.float32]:
-        """Dot products of one query with every row below ``end``; 0 where no term is shared."""
+    def scores(self, terms: NDArray[Any], weights: NDArray[Any]) -> NDArray[np.float32]:
+        """Dot products of one query with every row below ``end``; 0 if no term is shared."""
         out = np.zeros(self.end, dtype=np.float32)
-        for term, value in zip(indices.tolist(), values.tolist()):
+        for term, weight in zip(terms.tolist(), weights.tolist()):
             span = slice(self.starts[term], self.starts[term + 1])
-            out[self.rows[span]] += np.float32(value) * np.asarray(self.weights[span], dtype=np.float32)
+            out[self.rows[span]] += np.float32(weight) * np.asarray(self.weights[span], dtype=np.float32)
         return out
+
+
+@dataclass(slots=True, eq=False)
+class PostingsIndex(Nearest):
+    """Sparse vectors searched by postings; shards that these don't cover yet are scanned."""
+
+    postings: Postings | None = field(default=None, repr=False)
+
+    def update(self) -> None:
+        """Postings built anew if shards were added since."""
+        if self.postings is None or self.postings.shards != {s.name for s in self.vector_store.shards()}:
+            self.postings = Postings.build(self.vector_store)
+
+    def _best(self, queries: Vectors, k: int, mask: Mask) -> list[Best]:
+        if self.postings is None:
+            return self._scan(queries, [nothing()] * len(queries), k, mask)
+        best, arrays = [], queries.arrays()
+        for q in range(len(queries)):
+            span = slice(arrays["indptr"][q], arrays["indptr"][q + 1])
+            scores = self.postings.scores(arrays["indices"][span], arrays["values"][span])
+            rows = np.flatnonzero(scores)
+            rows = rows[present(rows, mask)]
+            best.append(merged(nothing(), rows, scores[rows], k))
+        return self._scan(queries, best, k, mask, self.postings.shards)

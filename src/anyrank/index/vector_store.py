@@ -1,8 +1,7 @@
 """Stored vectors: append-only shards of memory-mapped arrays, one folder a shard, keyed by row of the document store.
 
-A shard is written beside its place and renamed into it, so that a killed encoding leaves whole shards only. A row is
-one version of one document: what is replaced or deleted in the lexical index has no live row, and so its vectors count
-no more.
+A shard is written beside its final place and renamed into it, so that a killed encoding leaves whole shards only. A row
+is one version of one document: rows of replaced and deleted documents are not live, and their vectors no longer count.
 """
 
 from __future__ import annotations
@@ -21,45 +20,27 @@ from numpy.typing import NDArray
 from ..core.errors import InputError
 from ..disk import sync_folder
 from ..store.manifest import write_json
-from ..vectors import Sparse, Vectors, concat, take
+from ..vectors import Vectors, concat, vectors_class
 
-_META = "vectors.json"
+META = "vectors.json"
 Ints = NDArray[np.int64]
 
 
 @dataclass(slots=True, eq=False)
 class Shard:
-    """Vectors of ascending ``rows``, memory-mapped as they lie on disk (dense: float16 or float32)."""
+    """Vectors of ascending ``rows``, memory-mapped as they lie on disk (float16 or float32)."""
 
     name: str
     rows: Ints
-    arrays: dict[str, NDArray[Any]]
-    dim: int
+    vectors: Vectors
 
     @classmethod
-    def open(cls, folder: Path, dim: int) -> Shard:
+    def open(cls, folder: Path, kind: str, dim: int) -> Shard:
         arrays = {p.stem: np.load(p, mmap_mode="r") for p in sorted(folder.glob("*.npy"))}
-        return cls(folder.name, np.asarray(arrays.pop("rows")), arrays, dim)
+        return cls(folder.name, np.asarray(arrays.pop("rows")), vectors_class(kind).from_arrays(arrays, dim))
 
     def __len__(self) -> int:
         return len(self.rows)
-
-    def block(self, start: int, stop: int) -> Vectors:
-        """Vectors ``start`` to ``stop`` of the shard, as float32."""
-        if "dense" in self.arrays:
-            return np.asarray(self.arrays["dense"][start:stop], dtype=np.float32)
-        indptr = np.asarray(self.arrays["indptr"][start : stop + 1], dtype=np.int64)
-        a, b = int(indptr[0]), int(indptr[-1])
-        indices = np.asarray(self.arrays["indices"][a:b])
-        return Sparse(indptr - a, indices, np.asarray(self.arrays["values"][a:b], dtype=np.float32), self.dim)
-
-    def take(self, places: Ints) -> Vectors:
-        """The vectors at these places of the shard, as float32."""
-        if "dense" in self.arrays:
-            return np.asarray(self.arrays["dense"][places], dtype=np.float32)
-        indptr, indices, values = (self.arrays[n] for n in ("indptr", "indices", "values"))
-        found = Sparse(indptr, indices, values, self.dim).take(places.tolist())
-        return Sparse(found.indptr, found.indices, found.values.astype(np.float32), self.dim)
 
 
 @dataclass(slots=True, eq=False)
@@ -72,97 +53,92 @@ class VectorStore:
 
     @classmethod
     def open(cls, folder: Path) -> VectorStore:
-        """Raises InputError where there are none."""
+        """Raises InputError if there are none."""
         try:
-            meta = json.loads((folder / _META).read_text("utf-8"))
+            meta = json.loads((folder / META).read_text("utf-8"))
         except FileNotFoundError:
             raise InputError("holds no vectors: encode the collection first", path=folder) from None
         except ValueError as error:
-            raise InputError("is damaged: delete the folder and encode again", path=folder / _META) from error
+            raise InputError("is damaged: delete the folder and encode again", path=folder / META) from error
         return cls(folder, meta)
 
     @classmethod
     def create(cls, folder: Path, like: Vectors, dtype: str) -> VectorStore:
-        """A new store for vectors of this kind, or the present one where it holds this kind already."""
+        """A new store for vectors of this kind, or the present one if it holds this kind already."""
         if dtype not in ("float16", "float32"):
             raise InputError(f"dtype={dtype!r}: choose float16 or float32")
-        sparse = isinstance(like, Sparse)
-        dim = like.dim if isinstance(like, Sparse) else int(like.shape[1])
-        meta = {"kind": "sparse" if sparse else "dense", "dim": dim, "dtype": dtype}
-        if (folder / _META).exists():
+        meta = {"kind": like.kind, "dim": like.dim, "dtype": dtype}
+        if (folder / META).exists():
             store = cls.open(folder)
             for name in ("kind", "dim"):
                 if store.meta[name] != meta[name]:
                     raise InputError(f"holds vectors of {name} {store.meta[name]}, not {meta[name]}", path=folder)
             return store
         folder.mkdir(parents=True, exist_ok=True)
-        write_json(folder / _META, meta)
+        write_json(folder / META, meta)
         return cls(folder, meta)
 
     @property
-    def sparse(self) -> bool:
-        return bool(self.meta["kind"] == "sparse")
+    def kind(self) -> str:
+        return str(self.meta["kind"])
+
+    @property
+    def dim(self) -> int:
+        return int(self.meta["dim"])
 
     def shards(self) -> list[Shard]:
         """The whole shards, oldest first."""
         names = sorted(p.name for p in self.folder.iterdir() if p.name.startswith("shard-"))
         for name in names:
             if name not in self._shards:
-                self._shards[name] = Shard.open(self.folder / name, self.meta["dim"])
+                self._shards[name] = Shard.open(self.folder / name, self.kind, self.dim)
         return [self._shards[n] for n in names]
 
     def append(self, rows: Sequence[int], vectors: Vectors) -> None:
-        """A new shard, on disk as a whole or not at all. Raises InputError on other vectors than the store's."""
-        dim = vectors.dim if isinstance(vectors, Sparse) else vectors.shape[1]
-        if isinstance(vectors, Sparse) != self.sparse or dim != self.meta["dim"] or len(rows) != len(vectors):
-            kind = "sparse" if isinstance(vectors, Sparse) else "dense"
+        """A new shard, on disk as a whole or not at all. Raises InputError on vectors that differ from the store's."""
+        if vectors.kind != self.kind or vectors.dim != self.dim or len(rows) != len(vectors):
             raise InputError(
-                f"{len(vectors)} {kind} vectors of {dim} dimensions for {len(rows)} documents; "
-                f"the store holds {self.meta['kind']} ones of {self.meta['dim']}",
+                f"{len(vectors)} {vectors.kind} vectors of {vectors.dim} dimensions for {len(rows)} documents; "
+                f"the store holds {self.kind} ones of {self.dim}",
                 path=self.folder,
             )
         order = np.argsort(np.asarray(rows, dtype=np.int64), kind="stable")
-        vectors = take(vectors, order)  # type: ignore[arg-type]
-        arrays: dict[str, NDArray[Any]] = {"rows": np.asarray(rows, dtype=np.int64)[order]}
-        if isinstance(vectors, Sparse):
-            arrays |= {"indptr": vectors.indptr, "indices": vectors.indices, "values": vectors.values}
-        else:
-            arrays["dense"] = vectors
+        arrays = {"rows": np.asarray(rows, dtype=np.int64)[order], **vectors.take(order).arrays()}
         number = max((int(s.name[6:]) for s in self.shards()), default=0) + 1
-        save(self.folder / f"shard-{number:06d}", arrays, self.meta["dtype"])
+        _save(self.folder / f"shard-{number:06d}", arrays, self.meta["dtype"])
 
     def locate(self, rows: Sequence[int]) -> tuple[Ints, Ints]:
-        """For each row its shard (a place in ``shards()``) and its place in it; -1 where it has no vector."""
+        """For each row the number of its shard in ``shards()`` and its position there; -1 if it has no vector. If
+        several shards hold a row, the last one counts."""
         wanted = np.asarray(rows, dtype=np.int64)
-        shard, place = np.full(len(wanted), -1), np.full(len(wanted), -1)
+        shard, position = np.full(len(wanted), -1), np.full(len(wanted), -1)
         for n, part in enumerate(self.shards()):
-            at = np.minimum(np.searchsorted(part.rows, wanted), max(len(part) - 1, 0))
-            hit = part.rows[at] == wanted if len(part) else np.zeros(len(wanted), dtype=bool)
-            shard[hit], place[hit] = n, at[hit]
-        return shard, place
+            nearest = np.minimum(np.searchsorted(part.rows, wanted), max(len(part) - 1, 0))
+            hit = part.rows[nearest] == wanted if len(part) else np.zeros(len(wanted), dtype=bool)
+            shard[hit], position[hit] = n, nearest[hit]
+        return shard, position
 
     def take(self, rows: Sequence[int]) -> Vectors:
         """The vectors of rows that all have one, in this order."""
-        shard, place = self.locate(rows)
+        shard, position = self.locate(rows)
         parts: list[Vectors] = []
         order: list[NDArray[Any]] = []
         for n, part in enumerate(self.shards()):
             here = np.flatnonzero(shard == n)
             if len(here):
-                parts.append(part.take(place[here]))
+                parts.append(part.vectors.take(position[here]))
                 order.append(here)
-        back = np.argsort(np.concatenate(order))
-        return take(concat(parts), back)  # type: ignore[arg-type]
+        return concat(parts).take(np.argsort(np.concatenate(order)))
 
     def blocks(self, size: int, skip: frozenset[str] = frozenset()) -> Iterator[tuple[Ints, Vectors]]:
         """Rows and vectors of every shard that isn't in ``skip``, at most ``size`` at once."""
         for part in self.shards():
             for start in range(0, len(part) if part.name not in skip else 0, size):
                 stop = min(start + size, len(part))
-                yield part.rows[start:stop], part.block(start, stop)
+                yield part.rows[start:stop], part.vectors.part(start, stop)
 
 
-def save(folder: Path, arrays: dict[str, NDArray[Any]], dtype: str) -> None:
+def _save(folder: Path, arrays: dict[str, NDArray[Any]], dtype: str) -> None:
     """Arrays as a folder of .npy files that appears at once; floating-point ones in ``dtype``."""
     fresh = folder.with_name(f".{folder.name}.tmp")
     shutil.rmtree(fresh, ignore_errors=True)

@@ -5,28 +5,24 @@ from __future__ import annotations
 import math
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from typing import Any
 
 from ..core.rerank import Group
 from ..core.shares import shared
 from ..core.trace import Usage
 from ..core.types import Judgement
-from ..vectors import Encoder, Vectors, concat, dots, take
-
-
-class Stored(Protocol):
-    """What holds vectors of documents by id (``Collection.vectors(name)``): the places in ``ids`` of those it has, and
-    their vectors in that order, None where it has none."""
-
-    def vectors(self, ids: Sequence[str]) -> tuple[list[int], Vectors | None]: ...
+from ..index.base import Stored
+from ..vectors import Encoder, Vectors, concat
 
 
 @dataclass(frozen=True)
 class Similarity:
-    """A judge: the dot product of the query's and each candidate's vector, dense or sparse.
+    """A judge: the nearness of the query's and each candidate's vectors (`Vectors.near`), of any kind: dot products of
+    dense and sparse ones, MaxSim of token states.
 
     Every distinct content is encoded once a call (a ``call`` of the first group that holds it, ``cached`` for the
-    others). Vectors of ids that ``store`` holds are taken from there. A candidate with neither gets NaN.
+    others). Vectors of ids that ``store`` holds are taken from there, and the contents of these candidates are not
+    read. A candidate with neither gets NaN.
     """
 
     encoder: Encoder
@@ -37,45 +33,57 @@ class Similarity:
             return []
         stored, parts = self._stored(groups)
         queries = {_key(q.content): q.content for q, _ in groups}
-        texts = {
-            _key(c.content): c.content for _, cs in groups for c in cs if c.content is not None and c.id not in stored
-        }
-        asked = self.encoder.encode(list(queries.values()), query=True)
-        usage, fresh = asked.usage, {key: len(stored) + n for n, key in enumerate(texts)}
-        if texts:
-            encoded = self.encoder.encode(list(texts.values()))
+        contents: dict[Hashable, Any] = {}
+        keys: list[list[Hashable | None]] = []  # for each candidate that isn't stored, the key of its content
+        for _, candidates in groups:
+            mine: list[Hashable | None] = []
+            for c in candidates:
+                content = None if c.id in stored else c.content
+                mine.append(None if content is None else _key(content))
+                if content is not None:
+                    contents.setdefault(mine[-1], content)
+            keys.append(mine)
+        encoded_queries = self.encoder.encode(list(queries.values()), query=True)
+        usage = encoded_queries.usage
+        if contents:
+            encoded = self.encoder.encode(list(contents.values()))
             parts, usage = [*parts, encoded.vectors], usage + encoded.usage
-        places = [[stored.get(c.id, fresh.get(_key(c.content))) for c in cs] for _, cs in groups]
-        scores = [[math.nan] * len(p) for p in places]
+        fresh = {key: len(stored) + n for n, key in enumerate(contents)}
+        rows = [
+            [stored[c.id] if c.id in stored else None if key is None else fresh[key] for c, key in zip(cs, mine)]
+            for (_, cs), mine in zip(groups, keys)
+        ]
+        scores = [[math.nan] * len(row) for row in rows]
         if parts:
             documents = concat(parts)
-            of: dict[Hashable, list[tuple[int, int, int]]] = {key: [] for key in queries}
+            members: dict[Hashable, list[tuple[int, int, int]]] = {key: [] for key in queries}
             for g, (query, _) in enumerate(groups):
-                of[_key(query.content)] += [(g, m, p) for m, p in enumerate(places[g]) if p is not None]
-            for n, spots in enumerate(of.values()):
-                values = dots(take(asked.vectors, [n]), take(documents, [p for *_, p in spots])) if spots else ()
-                for (g, m, _), value in zip(spots, values):
-                    scores[g][m] = float(value)
-        return [Judgement(s, u) for s, u in zip(scores, self._usages(groups, places, usage))]
+                members[_key(query.content)] += [(g, m, row) for m, row in enumerate(rows[g]) if row is not None]
+            for n, cells in enumerate(members.values()):
+                if cells:
+                    near = documents.take([row for *_, row in cells]).near(encoded_queries.vectors.take([n]))
+                    for (g, m, _), value in zip(cells, near.tolist()):
+                        scores[g][m] = value
+        return [Judgement(s, u) for s, u in zip(scores, self._usages(groups, rows, usage))]
 
     def _stored(self, groups: Sequence[Group]) -> tuple[dict[str, int], list[Vectors]]:
-        """The place of every stored id's vector, and these vectors."""
+        """The row of every stored id's vector, and these vectors."""
         ids = list(dict.fromkeys(c.id for _, cs in groups for c in cs))
         if self.store is None or not ids:
             return {}, []
-        held, vectors = self.store.vectors(ids)
-        return {ids[p]: n for n, p in enumerate(held)}, [] if vectors is None else [vectors]
+        positions, vectors = self.store.vectors(ids)
+        return {ids[p]: n for n, p in enumerate(positions)}, [] if vectors is None else [vectors]
 
-    def _usages(self, groups: Sequence[Group], places: Sequence[Iterable[int | None]], usage: Usage) -> Iterable[Usage]:
+    def _usages(self, groups: Sequence[Group], rows: Sequence[Iterable[int | None]], usage: Usage) -> Iterable[Usage]:
         """Each group's share: tokens evenly, calls by the group that first holds a content."""
-        met: set[Hashable] = set()
-        for (query, _), at, share in zip(groups, places, shared(usage, len(groups))):
-            keys = [("query", _key(query.content)), *(p for p in at if p is not None)]
-            new = set(keys) - met
-            met |= new
+        seen: set[Hashable] = set()
+        for (query, _), mine, share in zip(groups, rows, shared(usage, len(groups))):
+            keys = [("query", _key(query.content)), *(row for row in mine if row is not None)]
+            new = set(keys) - seen
+            seen |= new
             yield replace(share, calls=len(new), cached=len(keys) - len(new))
 
 
 def _key(content: Any) -> Hashable:
-    """What tells equal contents; of unhashable ones only the same object is equal."""
+    """Tells equal contents; of unhashable ones only the same object is equal."""
     return content if isinstance(content, str) else ("object", id(content))

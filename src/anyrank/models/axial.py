@@ -1,7 +1,7 @@
 """Axial: a transformer over an alignment of peptide candidates and their spectrum (RankNovo, arXiv 2505.17552).
 
 Design choices: as published where that is known. Ours: the start and the length of the waves where a small model is to
-learn from few spectra (``shared``, ``shortest``, ``longest``; see `starts.look_for_ions`); no norm before the heads.
+learn from few spectra (``shared``, ``shortest``, ``longest``; see `parts.starts`); no norm before the heads.
 """
 
 from __future__ import annotations
@@ -10,14 +10,15 @@ import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from ..core.errors import InputError, ModelError
-from .axial_attention import AxialLayer
-from .spectrum_encoder import SpectrumEncoder, Waves
+from .base import declare
+from .parts.axial_attention import AxialLayer
+from .parts.spectrum_encoder import SpectrumEncoder, Waves
 
 CONFIG, WEIGHTS = "axial.json", "model.safetensors"
 
@@ -97,6 +98,8 @@ class CandidateEmbedding(nn.Module):  # type: ignore[misc,unused-ignore]
 class Axial(nn.Module):  # type: ignore[misc,unused-ignore]
     """PMD [B, rows] and RMD [B, rows, columns] of candidates, as predicted from their spectra."""
 
+    kind: ClassVar[str] = "axial"
+
     def __init__(self, shape: Shape = Shape()) -> None:
         super().__init__()
         self.shape = shape
@@ -132,13 +135,14 @@ class Axial(nn.Module):  # type: ignore[misc,unused-ignore]
         return found
 
 
-def save(model: nn.Module, config: dict[str, Any], folder: Path) -> None:
+def save(model: Any, config: dict[str, Any], folder: Path) -> None:
     """A model's configuration and weights in a folder, which is made."""
     from safetensors.torch import save_file
 
     folder.mkdir(parents=True, exist_ok=True)
-    said = {"kind": type(model).__name__, **config}
-    (folder / CONFIG).write_text(json.dumps(said, indent=2) + "\n", encoding="utf-8")
+    stated = {"kind": type(model).__name__, **config}
+    (folder / CONFIG).write_text(json.dumps(stated, indent=2) + "\n", encoding="utf-8")
+    declare(folder, model.kind)
     save_file({k: v.contiguous() for k, v in model.state_dict().items()}, folder / WEIGHTS)
 
 

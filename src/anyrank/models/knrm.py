@@ -12,12 +12,15 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 
-from .ragged import chunks, counts, filled, gathered, longer
+from ..core.content import text_of
+from ..core.types import Candidate
+from .base import declare
+from .parts.ragged import chunks, counts, filled, gathered, longer, owners, texts_of
 
 MU = (1.0, 0.9, 0.7, 0.5, 0.3, 0.1, -0.1, -0.3, -0.5, -0.7, -0.9)
 SIGMA = (0.001, *[0.1] * 10)
@@ -27,7 +30,7 @@ FILE = "knrm.json"
 class KNRM(nn.Module):  # type: ignore[misc,unused-ignore]
     """Scores [B, n] of groups of texts. ``max_length`` is in tokens, of a query and of a text each."""
 
-    kind = "knrm"
+    kind: ClassVar[str] = "knrm"
 
     def __init__(
         self, tokenizer: Any, width: int = 128, max_length: int = 256, embeddings: Tensor | None = None
@@ -46,8 +49,8 @@ class KNRM(nn.Module):  # type: ignore[misc,unused-ignore]
         from safetensors.torch import load_file
         from transformers import AutoTokenizer
 
-        said = json.loads((Path(name) / FILE).read_text(encoding="utf-8"))
-        model = cls(AutoTokenizer.from_pretrained(name), said["width"], max_length or said["max_length"])
+        config = json.loads((Path(name) / FILE).read_text(encoding="utf-8"))
+        model = cls(AutoTokenizer.from_pretrained(name), config["width"], max_length or config["max_length"])
         model.load_state_dict(load_file(Path(name) / "model.safetensors"))
         return model
 
@@ -60,35 +63,39 @@ class KNRM(nn.Module):  # type: ignore[misc,unused-ignore]
             tokenizer = AutoTokenizer.from_pretrained(tokenizer)
         return cls(tokenizer, max_length=max_length, **shape)
 
-    def features(self, queries: Sequence[str], texts: Sequence[Sequence[str]]) -> dict[str, Any]:
-        """The inputs of `forward` for queries and, for each, its texts."""
-        asked = self.tokenizer(
-            list(queries), add_special_tokens=False, truncation=True, max_length=self.max_length, padding=True,
-            return_tensors="pt",
+    def features(
+        self, queries: Sequence[Any], candidates: Sequence[Sequence[Candidate]], statistics: Any = None
+    ) -> dict[str, Any]:
+        """The inputs of `forward` for contents of queries and, for each, its candidates."""
+        words = self.tokenizer(
+            [text_of(q) for q in queries], add_special_tokens=False, truncation=True, max_length=self.max_length,
+            padding=True, return_tensors="pt",
         )  # fmt: skip
-        flat = [text for group in texts for text in group]
         return {
-            "asked": {"ids": asked["input_ids"], "real": asked["attention_mask"]},
-            "chunks": chunks(self.tokenizer, flat, None, self.max_length),
-            "mask": counts(texts),
+            "queries": {"ids": words["input_ids"].long(), "real": words["attention_mask"]},
+            "chunks": chunks(self.tokenizer, texts_of(candidates), None, self.max_length),
+            "mask": counts(candidates),
         }
 
-    def cut(self, queries: Sequence[str], texts: Sequence[Sequence[str]]) -> list[int]:
+    def truncated(self, queries: Sequence[Any], candidates: Sequence[Sequence[Candidate]]) -> list[int]:
         """How many texts of each group lose tokens to ``max_length``, the query counted in."""
-        asked = longer(self.tokenizer, queries, None, self.max_length, special=False)
-        return [q + sum(longer(self.tokenizer, t, None, self.max_length)) for q, t in zip(asked, texts, strict=True)]
+        first = longer(self.tokenizer, [text_of(q) for q in queries], None, self.max_length, special=False)
+        return [
+            q + sum(longer(self.tokenizer, texts_of([group]), None, self.max_length))
+            for q, group in zip(first, candidates, strict=True)
+        ]
 
-    def forward(self, asked: Mapping[str, Tensor], chunks: Sequence[Mapping[str, Tensor]], mask: Tensor) -> Tensor:
+    def forward(self, queries: Mapping[str, Tensor], chunks: Sequence[Mapping[str, Tensor]], mask: Tensor) -> Tensor:
         """Scores [B, n], 0 where ``mask`` is False."""
-        owner = torch.arange(len(mask), device=mask.device)[:, None].expand_as(mask)[mask]
+        owner = owners(mask)
         parts = []
         with torch.autocast(mask.device.type, enabled=False):  # the exact kernel needs cosines to three digits
-            queries = nn.functional.normalize(self.words(asked["ids"]), dim=-1)
+            query_words = nn.functional.normalize(self.words(queries["ids"]), dim=-1)
             for chunk in chunks:
                 whose = owner[chunk["rows"]]
                 texts = nn.functional.normalize(self.words(chunk["input_ids"]), dim=-1)
-                pooled = self.kernels(queries[whose] @ texts.mT, chunk["attention_mask"])
-                parts.append(self.out((pooled * asked["real"][whose][..., None]).sum(1))[:, 0])
+                pooled = self.kernels(query_words[whose] @ texts.mT, chunk["attention_mask"])
+                parts.append(self.out((pooled * queries["real"][whose][..., None]).sum(1))[:, 0])
         return filled(gathered(parts, [chunk["rows"] for chunk in chunks]), mask)
 
     def kernels(self, cosines: Tensor, real: Tensor) -> Tensor:
@@ -107,5 +114,6 @@ class KNRM(nn.Module):  # type: ignore[misc,unused-ignore]
         folder.mkdir(parents=True, exist_ok=True)
         save_file(self.state_dict(), folder / "model.safetensors")
         self.tokenizer.save_pretrained(folder)
-        said = {"width": self.words.embedding_dim, "max_length": self.max_length}
-        (folder / FILE).write_text(json.dumps(said) + "\n", encoding="utf-8")
+        config = {"width": self.words.embedding_dim, "max_length": self.max_length}
+        (folder / FILE).write_text(json.dumps(config) + "\n", encoding="utf-8")
+        declare(folder, self.kind, max_length=self.max_length)

@@ -11,18 +11,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from .axial import Shape, load, save
-from .axial_attention import AxialLayer
-from .spectrum_encoder import Waves
+from .parts.axial_attention import AxialLayer
+from .parts.spectrum_encoder import Waves
 
 
 class NextResidue(nn.Module):  # type: ignore[misc,unused-ignore]
     """Logits [B, places, choices] of the residues that may follow. ``masses``: the choices' masses in Da."""
 
+    kind: ClassVar[str] = "next_residue"
     masses: Tensor
 
     def __init__(self, masses: Sequence[float], shape: Shape) -> None:

@@ -15,6 +15,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from ..core.content import text_of
+from ..core.groupings import Sliding
 from ..core.language import Generates, messages
 from ..core.rerank import Rerank
 from ..core.types import Ranking
@@ -22,7 +23,7 @@ from ..io.files import atomic
 from ..llm.library import LISTWISE
 from ..llm.prompts import Template
 from . import rankgpt
-from .card import Card, Figure
+from .card import Card, Figure, Price
 
 CARD = Card(
     name="distillation",
@@ -30,9 +31,9 @@ CARD = Card(
     arxiv="2309.15088",
     year=2023,
     summary="a teacher's permutations as training examples (JSON lines) for a student",
-    needs="generate",
+    capabilities=("generate",),
     formula="the teacher's: RankGPT's windows",
-    cost=rankgpt.CARD.cost,
+    cost=Price(Sliding(20, 10), per_label=6),
     figures=(
         Figure(0.6682, "TREC DL19", "nDCG@10", "RankVicuna, BM25 top 100", "its repository's recorded run"),
         Figure(0.6790, "TREC DL19", "nDCG@10", "RankVicuna, BM25 top 100", "rank_llm's reproduction table"),
@@ -41,9 +42,11 @@ CARD = Card(
 )
 
 
-def build(backend: Generates, *, template: Template = LISTWISE, **windows: int) -> Rerank:
-    """The teacher: RankGPT's windows (``size``, ``stride``, ``passes``)."""
-    return rankgpt.build(backend, template=template, **windows)
+def build(
+    backend: Generates, *, size: int = 20, stride: int = 10, passes: int = 1, template: Template = LISTWISE
+) -> Rerank:
+    """The teacher: RankGPT's windows."""
+    return rankgpt.build(backend, size=size, stride=stride, passes=passes, template=template)
 
 
 def examples(

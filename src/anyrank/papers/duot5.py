@@ -22,8 +22,9 @@ CARD = Card(
     year=2021,
     summary="pairwise: p(first is better) of a sequence-to-sequence model, summed over all ordered pairs",
     needs="next_token_logprobs of an encoder-decoder",
+    capabilities=("next_token_logprobs",),
     formula="m (m - 1) calls at once for the best m = min(n, depth) documents",
-    cost=lambda n: Price(lambda m: AllPairs("sum"), answer=1, fixed=20)(min(n, 50)),
+    cost=Price(AllPairs("sum"), answer=1, fixed=20, depth=50),
     figures=(
         Figure(0.7302, "TREC DL19", "nDCG@10", "duoT5-3B, BM25 top 100", "rank_llm's reproduction table"),
         Figure(0.6913, "TREC DL20", "nDCG@10", "duoT5-3B, BM25 top 100", "rank_llm's reproduction table"),

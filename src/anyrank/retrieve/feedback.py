@@ -14,7 +14,8 @@ from ..core.errors import InputError
 from ..core.stage import Limited
 from ..core.trace import Step, Usage
 from ..core.types import Candidate, Ranking
-from ..vectors import Documents, Encoder, Index
+from ..index.base import Documents, Index, Stored
+from ..vectors import Dense, Encoder, Vectors
 
 Floats = NDArray[np.float64]
 _STEPS = {"kl": (0.005, 100), "ranknet": (0.001, 20)}
@@ -56,23 +57,21 @@ class DistilledFeedback(Limited):
         start = time.perf_counter()
         query = self.encoder.encode([ranking.query.content], query=True)
         vectors, usage = self._vectors(ranking)
-        if not isinstance(query.vectors, np.ndarray) or not isinstance(vectors, np.ndarray):
-            raise InputError("feedback by distillation moves dense vectors: this encoder makes sparse ones")
-        vector = moved(query.vectors[0], vectors, ranking.scores, self.loss)
-        (found,) = self.index.search(vector[None].astype(np.float32), self.k)
+        vector = moved(query.vectors.dense()[0], vectors.dense(), ranking.scores, self.loss)
+        (matches,) = self.index.search(Dense(vector[None].astype(np.float32)), self.k)
         known = {c.id: c for c in ranking}
-        if self.documents is not None and (absent := [i for i, _ in found if i not in known]):
+        if self.documents is not None and (absent := [i for i, _ in matches if i not in known]):
             known |= {c.id: c for c in self.documents.get(absent)}
-        hits = tuple(replace(known.get(i, Candidate(i)), score=float(s)) for i, s in found)
+        candidates = tuple(known.get(i, Candidate(i)).rescored(float(s)) for i, s in matches)
         step = Step("feedback", time.perf_counter() - start, query.usage + usage)
-        return replace(ranking, candidates=hits).with_step(step)
+        return replace(ranking, candidates=candidates).with_step(step)
 
-    def _vectors(self, ranking: Ranking) -> tuple[Any, Usage]:
-        """A row a candidate, and what that cost."""
-        stored = getattr(self.index, "vectors", None)
-        held, vectors = stored(ranking.ids) if stored is not None else ([], None)
-        if len(held) == len(ranking):
-            return vectors, Usage()
+    def _vectors(self, ranking: Ranking) -> tuple[Vectors, Usage]:
+        """A row a candidate, from the index if it stores them all, and the cost."""
+        if isinstance(self.index, Stored):
+            positions, vectors = self.index.vectors(ranking.ids)
+            if vectors is not None and len(positions) == len(ranking):
+                return vectors, Usage()
         encoded = self.encoder.encode([c.content for c in ranking])
         return encoded.vectors, encoded.usage
 

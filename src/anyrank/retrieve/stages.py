@@ -11,10 +11,11 @@ from ..core.shares import shared
 from ..core.stage import Limited, Stage
 from ..core.trace import Step, Usage
 from ..core.types import Candidate, Ranking
+from ..index.base import Documents, Index
 from ..index.collection import Collection
 from ..index.lexical import Lexical
 from ..store.filters import Filter
-from ..vectors import Documents, Encoder, Index
+from ..vectors import Encoder
 
 
 def _retrieved(
@@ -84,7 +85,7 @@ class VectorSearch(Limited):
 
     def _found(self, rankings: Sequence[Ranking]) -> tuple[list[list[Candidate]], Usage]:
         encoded = self.encoder.encode([r.query.content for r in rankings], query=True)
-        options = {} if self.filter is None else {"filter": self.filter}
+        options = {} if self.filter is None else {"among": self.filter}
         hits = self.index.search(encoded.vectors, self.k, **options)
         bare = [[Candidate(i, None, s) for i, s in one] for one in hits]
         return (bare if self.documents is None else [filled(c, self.documents) for c in bare]), encoded.usage

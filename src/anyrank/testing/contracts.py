@@ -14,7 +14,8 @@ from ..core.groupings import Grouping
 from ..core.rerank import Group, Judge, Rerank
 from ..core.stage import Stage
 from ..core.types import Ranking
-from ..vectors import Encoder, Index, dots, take
+from ..index.base import Index
+from ..vectors import Encoder, dots, take
 from .judges import Hostile, Oracle, toy
 
 

@@ -41,6 +41,77 @@ def tokenizer(folder: Path, *, ends: bool = False, chat: str = CHAT) -> Any:
     return fast
 
 
+def pair_tokenizer(folder: Path, max_length: int = 64) -> Any:
+    """A byte-level BPE for encoders: "<s> text </s>", "<s> first </s> second </s>", a mask token, two unused ones, and
+    punctuation marks as tokens of their own."""
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
+    from transformers import PreTrainedTokenizerFast
+
+    tok = Tokenizer(models.BPE(unk_token="<unk>"))
+    tok.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tok.decoder = decoders.ByteLevel()
+    special = ["<s>", "<pad>", "</s>", "<unk>", "<mask>", "[unused0]", "[unused1]"]
+    rng = random.Random(0)
+    texts = [" ".join(rng.choices(WORDS.split(), k=12)) for _ in range(300)]
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    trainer = trainers.BpeTrainer(
+        vocab_size=400, special_tokens=special, initial_alphabet=alphabet, show_progress=False
+    )
+    tok.train_from_iterator(texts, trainer)
+    ends = [("<s>", tok.token_to_id("<s>")), ("</s>", tok.token_to_id("</s>"))]
+    tok.post_processor = processors.TemplateProcessing(
+        single="<s> $A </s>", pair="<s> $A </s> $B </s>", special_tokens=ends
+    )
+    made: Any = PreTrainedTokenizerFast
+    fast = made(
+        tokenizer_object=tok, bos_token="<s>", cls_token="<s>", eos_token="</s>", sep_token="</s>", pad_token="<pad>",
+        unk_token="<unk>", mask_token="<mask>", model_max_length=max_length,
+        model_input_names=["input_ids", "attention_mask"],
+    )  # fmt: skip
+    fast.save_pretrained(folder)
+    return fast
+
+
+ENCODERS = ("bert", "distilbert", "roberta", "xlm-roberta", "modernbert", "mpnet")
+"""Families of `shape`."""
+
+
+def shape(family: str) -> dict[str, Any]:
+    """The transformers configuration of a tiny encoder: two layers, 66 positions (64 tokens), weights large enough
+    that texts differ."""
+    common = {"model_type": family, "max_position_embeddings": 66, "initializer_range": 0.4, "pad_token_id": 1}
+    if family == "distilbert":
+        return common | {"dim": 32, "n_layers": 2, "n_heads": 2, "hidden_dim": 64}
+    if family == "modernbert":
+        common |= {"global_attn_every_n_layers": 2, "local_attention": 8, "bos_token_id": 0, "eos_token_id": 2}
+        common |= {"cls_token_id": 0, "sep_token_id": 2}
+    layers = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 64}
+    return common | layers
+
+
+def encoder(folder: Path, family: str = "bert", task: str = "body", labels: int = 1) -> str:
+    """A folder with a tiny encoder of a family: its "body" alone, a masked-language model ("masked"), or a classifier
+    ("cross") of so many labels."""
+    import torch
+    from transformers import (
+        AutoConfig,
+        AutoModel,
+        AutoModelForMaskedLM,
+        AutoModelForSequenceClassification,
+    )
+
+    tok = pair_tokenizer(folder)
+    torch.manual_seed(0)
+    options: dict[str, Any] = shape(family) | {"vocab_size": len(tok)}
+    if task == "cross":
+        options["num_labels"] = labels
+    config: Any = AutoConfig.for_model(options.pop("model_type"), **options)
+    kinds: dict[str, Any] = {
+        "body": AutoModel, "masked": AutoModelForMaskedLM, "cross": AutoModelForSequenceClassification
+    }  # fmt: skip
+    return _save(kinds[task].from_config(config), folder)
+
+
 def _save(model: Any, folder: Path) -> str:
     model.eval().save_pretrained(folder)
     return str(folder)

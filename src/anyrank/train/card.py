@@ -42,7 +42,7 @@ def card(
         f"A {kind} of {size:,} parameters, from {origin}, for texts of at most {model.max_length} tokens.", "",
         "## Training", "",
         f"- Data: {recipe.data.about or files or 'not described'}; {len(groups):,} groups, "
-        f"{sum(len(g.texts) for g in groups):,} texts",
+        f"{sum(len(g.candidates) for g in groups):,} texts",
         f"- Licence of the data: {recipe.data.licence or 'not stated'}",
         f"- Loss: {losses}",
         f"- {length}, {o.batch} groups a batch, {o.accumulate} batches a step, rate {o.rate:g}, {o.schedule}, "

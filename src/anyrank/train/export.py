@@ -17,13 +17,15 @@ from numpy.typing import NDArray
 
 from ..backends.onnx.batching import Text
 from ..backends.onnx.models import load
+from ..core.content import text_of
 from ..core.errors import InputError
 from ..core.types import Candidate, Query
+from ..models.base import DECLARATION
 from .bert_graph import EPS, Bert
 from .calibration import tops
 from .group import Group
 from .recipe import Export
-from .validation import moved, scores
+from .validation import scores
 
 log = logging.getLogger(__name__)
 
@@ -72,20 +74,21 @@ def export(model: Any, folder: Path, groups: Sequence[Group], spec: Export, seed
     order = list(groups)
     random.Random(seed).shuffle(order)
     held = order[: min(CHECKED, max(1, len(order) // 2))]
-    pool = [(g.query, text) for g in order[len(held) :] or held for text in g.texts]
+    pool = [(text_of(g.query), text) for g in order[len(held) :] or held for text in g.texts]
     pairs = random.Random(seed).sample(pool, min(spec.samples, len(pool)))
     sample: list[Text] = list(pairs) if model.kind == "cross" else [text for pair in pairs for text in pair]
     path = folder / "onnx" / "model.onnx"
     path.parent.mkdir(parents=True, exist_ok=True)
     onnx.save(graph(model, folder / "tokenizer.json", sample), path)
-    (folder / "anyrank.json").write_text(json.dumps(declared(model), indent=2) + "\n", encoding="utf-8")
+    before = (folder / DECLARATION).read_text(encoding="utf-8")
+    (folder / DECLARATION).write_text(json.dumps(declared(model), indent=2) + "\n", encoding="utf-8")
     agreement, difference = compared(model, folder, held)
     what = "mean cosine with the original" if model.kind == "bi" else "mean rank correlation with the original"
-    size, texts = path.stat().st_size, sum(len(g.texts) for g in held)
+    size, texts = path.stat().st_size, sum(len(g.candidates) for g in held)
     done = Exported(path, size, agreement, difference, texts, spec.least, what)
     if not done.accepted:
         path.unlink()
-        (folder / "anyrank.json").unlink()
+        (folder / DECLARATION).write_text(before, encoding="utf-8")
         log.error("the int8 graph agrees by %.4f only, %.4f was asked for: it is removed", agreement, spec.least)
     return done
 
@@ -131,7 +134,7 @@ def compared(model: Any, folder: Path, groups: Sequence[Group]) -> tuple[float, 
     """Agreement and largest difference of a folder's graph with its original, as `Exported` has them."""
     ready: Any = load(folder)
     if model.kind != "bi":
-        asked = [(Query("q", g.query), [Candidate(str(i), t) for i, t in enumerate(g.texts)]) for g in groups]
+        asked = [(Query("q", text_of(g.query)), _as_texts(g)) for g in groups]
         mine, theirs = scores(model, groups), [list(j.scores) for j in ready(asked)]
         pairs = [(a, b) for x, y in zip(mine, theirs) for a, b in zip(x, y)]
         rhos = [spearman(a, b) for a, b in zip(mine, theirs) if len(a) > 1] or [spearman(*zip(*pairs))]
@@ -139,12 +142,15 @@ def compared(model: Any, folder: Path, groups: Sequence[Group]) -> tuple[float, 
     texts = [t for g in groups for t in g.texts]
     was = model.training
     with torch.inference_mode():
-        chunks = moved(model.eval().features([""], [texts])["chunks"], next(model.parameters()).device)
-        ours = model.embed(chunks).cpu().numpy()
+        ours = model.eval().encode(texts).cpu().numpy()
     model.train(was)
     other = np.asarray(ready.encode(texts).vectors)
     cosines = (ours * other).sum(1) / np.maximum(np.linalg.norm(ours, axis=1) * np.linalg.norm(other, axis=1), 1e-12)
     return float(cosines.mean()), float(np.abs(ours - other).max())
+
+
+def _as_texts(group: Group) -> list[Candidate]:
+    return [Candidate(str(i), text) for i, text in enumerate(group.texts)]
 
 
 def spearman(a: Sequence[float], b: Sequence[float]) -> float:

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ..core.errors import InputError
-from .drawing import Draw
+from ..models import kinds, near
+from .negatives import Draw
 from .sources import Source
 from .strict import read
 
@@ -27,12 +28,16 @@ class Model:
     (a bi-encoder's pooling, similarity, temperature, in_batch; scales of late interaction). A "language" model starts
     from a causal one."""
 
-    kind: Literal["cross", "bi", "late", "knrm", "language"] = "cross"
+    kind: str = "cross"
     start: str = ""
     shape: Mapping[str, Any] = field(default_factory=dict)
     tokenizer: str = ""
     max_length: int = 256
     options: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.kind not in (known := (*kinds(), "language")):
+            raise InputError(f"kind: no model of kind {self.kind!r}: {near(self.kind, known)}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +45,7 @@ class Data:
     """Files for training and validation, of groups (JSONL) or as a ``Source`` says ({format: triples, path: …}), and
     judgements for the latter (else its groups' labels; groups without an id are called q0, q1, … by their place).
     ``about`` and ``licence`` go into the model's card; ``texts`` cuts a group to its first n texts (0: none); ``draw``
-    takes other negatives from each training group in each epoch (see ``drawing``)."""
+    takes other negatives from each training group in each epoch (see ``negatives``)."""
 
     train: tuple[str | Source, ...] = ()
     valid: tuple[str | Source, ...] = ()

@@ -18,26 +18,21 @@ from ..core.errors import InputError, ModelError
 from ..evaluate.evaluation import Evaluation, evaluate
 from ..io.files import atomic
 from ..io.qrels import Qrels, read_qrels
-from ..models.bi_encoder import BiEncoder
-from ..models.cross_encoder import CrossEncoder
-from ..models.knrm import KNRM
-from ..models.late_interaction import LateInteraction
+from ..models import model_class
 from .batches import Collate, cut
 from .card import card
 from .curriculum import Curriculum as Weights
-from .drawing import DrawFn
 from .export import Exported, export, unfit
 from .group import Group
 from .language_model import LanguageObjective, Listwise, separator
 from .loop import Loop, Score, last_checkpoint
+from .negatives import DrawFn
 from .objective import LossFn, Objective, Weigh
 from .recipe import Curriculum, Model, Recipe
 from .sources import read_sources
 from .validation import Validation, scores
 
 log = logging.getLogger(__name__)
-
-MODELS: dict[str, Any] = {"cross": CrossEncoder, "bi": BiEncoder, "late": LateInteraction, "knrm": KNRM}
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +157,7 @@ def _subject(
 def build(model: Model) -> Any:
     """The module that a recipe's ``model`` describes. Raises InputError where it says too little, ModelError where its
     start isn't to be had."""
-    kind = MODELS[model.kind]
+    kind = model_class(model.kind)
     if model.start:
         try:
             return kind.from_folder(model.start, max_length=model.max_length, **model.options)

@@ -1,4 +1,4 @@
-"""Single values of a recipe set anew, as ``--set optimiser.rate=1e-4`` says them."""
+"""Single values of a recipe replaced, as by ``--set optimiser.rate=1e-4``."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from .strict import read_text
 
 
 def with_settings(recipe: Recipe, settings: Iterable[str]) -> Recipe:
-    """The recipe with other values, set one after the other: each setting is ``name=value``, dots (and the places of
-    lists, from 0) on the way to the name, the value as YAML has it. Raises InputError on an unknown name and on a value
-    that doesn't fit.
+    """The recipe with some values replaced, one after the other. A setting is ``path=value``: keys (and positions in
+    lists, from 0) joined by dots, and the value in YAML. Raises InputError on an unknown key and on a value of another
+    type.
 
     >>> changed = with_settings(Recipe(out="a"), ["optimiser.rate=1e-4", "losses.0.name=mse"])
     >>> changed.optimiser.rate, changed.losses[0].name
@@ -21,14 +21,14 @@ def with_settings(recipe: Recipe, settings: Iterable[str]) -> Recipe:
     """
     for setting in settings:
         try:
-            recipe = _changed(recipe, setting)
+            recipe = _replaced(recipe, setting)
         except InputError as error:
             raise InputError(f"{setting}: {str(error).removeprefix(f'settings:{error.line}: ')}") from error
     return recipe
 
 
-def _changed(recipe: Recipe, setting: str) -> Recipe:
-    """The recipe with one other value."""
+def _replaced(recipe: Recipe, setting: str) -> Recipe:
+    """The recipe with one value replaced."""
     try:
         import yaml
     except ImportError as error:
@@ -50,10 +50,10 @@ def _changed(recipe: Recipe, setting: str) -> Recipe:
 
 
 def _key(inside: Any, name: str, new: bool = False) -> str | int:
-    """The key of a mapping or the place of a list that ``name`` stands for. Raises InputError where there is none."""
+    """``name`` as a key of a mapping or a position in a list. Raises InputError where there is none."""
     if isinstance(inside, list) and name.isdecimal() and int(name) < len(inside):
         return int(name)
-    if isinstance(inside, dict) and (new or name in inside):  # a new one is looked at as the recipe is read
+    if isinstance(inside, dict) and (new or name in inside):  # a new one is checked as the recipe is read
         return name
     known = inside if isinstance(inside, dict) else range(len(inside)) if isinstance(inside, list) else ()
     raise InputError(f"there is no {name!r}; known are {', '.join(map(str, known)) or 'none'}")

@@ -1,5 +1,5 @@
-"""YAML read strictly into frozen dataclasses: an unknown or repeated key, or a value of another type, is an error with
-its line."""
+"""A strict reader of YAML into frozen dataclasses: an unknown or repeated key, or a value of another type, is an error
+with its line."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ T = TypeVar("T")
 
 
 def read(kind: type[T], path: str | Path) -> T:
-    """The value of the dataclass ``kind`` in a YAML file. Raises InputError with file and line."""
+    """Read a YAML file into the dataclass ``kind``. Raises InputError with file and line."""
     try:
         text = Path(path).read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
@@ -25,7 +25,7 @@ def read(kind: type[T], path: str | Path) -> T:
 
 
 def read_text(kind: type[T], text: str, path: str | Path) -> T:
-    """The same of a text; ``path`` is what errors call it."""
+    """Read a YAML text into the dataclass ``kind``; errors name ``path`` as its file."""
     try:
         import yaml
     except ImportError as error:
@@ -46,7 +46,7 @@ def read_text(kind: type[T], text: str, path: str | Path) -> T:
 
 @dataclass(frozen=True, slots=True)
 class _Reader:
-    """One file on its way into values."""
+    """The nodes of one file, converted by the types of dataclasses; ``key`` is the dotted path of a node."""
 
     loader: Any
     path: str
@@ -56,31 +56,31 @@ class _Reader:
             return self.value(node, self.member(node, get_args(kind)), key)
         origin = get_origin(kind)
         if is_dataclass(kind):
-            return self.made(node, kind, key)
+            return self.instance(node, kind, key)
         if origin is tuple:
             if node.id != "sequence":
-                raise self.wrong(node, f"{key}: expected a list")
+                raise self.error(node, f"{key}: expected a list")
             return tuple(self.value(item, get_args(kind)[0], f"{key}[{i}]") for i, item in enumerate(node.value))
         try:
-            found = self.loader.construct_object(node, deep=True)
-        except Exception as error:  # a date of a 13th month, an unknown !tag: PyYAML raises whatever it met
-            raise self.wrong(node, f"{key}: not a value of YAML: {getattr(error, 'problem', error)}") from error
+            value = self.loader.construct_object(node, deep=True)
+        except Exception as error:  # a date of a 13th month, an unknown !tag: PyYAML raises errors of any class
+            raise self.error(node, f"{key}: not a value of YAML: {getattr(error, 'problem', error)}") from error
         if origin is Literal:
-            if found not in get_args(kind):
-                raise self.wrong(node, f"{key}: {found!r} is none of {', '.join(map(str, get_args(kind)))}")
-            return found
-        plain = Mapping if origin is not None and issubclass(origin, Mapping) else kind
-        if kind is float and isinstance(found, str):  # YAML 1.1 reads 2e-5 as a text
-            found = self.number(node, found, key)
-        if kind is float and isinstance(found, int) and not isinstance(found, bool):
-            found = float(found)
-        if not isinstance(found, plain) or (isinstance(found, bool) and kind is not bool):
-            name = getattr(plain, "__name__", str(plain)).lower()
-            raise self.wrong(node, f"{key}: expected {_NAMES.get(name, name)}, found {found!r}")
-        return found
+            if value not in get_args(kind):
+                raise self.error(node, f"{key}: {value!r} is none of {', '.join(map(str, get_args(kind)))}")
+            return value
+        expected = Mapping if origin is not None and issubclass(origin, Mapping) else kind
+        if kind is float and isinstance(value, str):  # YAML 1.1 reads 2e-5 as a text
+            value = self.number(node, value, key)
+        if kind is float and isinstance(value, int) and not isinstance(value, bool):
+            value = float(value)
+        if not isinstance(value, expected) or (isinstance(value, bool) and kind is not bool):
+            name = getattr(expected, "__name__", str(expected)).lower()
+            raise self.error(node, f"{key}: expected {_NAMES.get(name, name)}, found {value!r}")
+        return value
 
     def member(self, node: Any, kinds: Sequence[Any]) -> Any:
-        """Which kind of a union a node is: keys and values a dataclass, a list a tuple, all else the first."""
+        """The union's member for a node: a dataclass for a mapping, a tuple for a list, the first for all else."""
         for kind in kinds:
             if is_dataclass(kind) if node.id == "mapping" else node.id == "sequence" and get_origin(kind) is tuple:
                 return kind
@@ -90,33 +90,33 @@ class _Reader:
         try:
             return float(text)
         except ValueError:
-            raise self.wrong(node, f"{key}: expected a number, found {text!r}") from None
+            raise self.error(node, f"{key}: expected a number, found {text!r}") from None
 
-    def made(self, node: Any, kind: Any, key: str) -> Any:
+    def instance(self, node: Any, kind: Any, key: str) -> Any:
         if node.id != "mapping":
-            raise self.wrong(node, f"{key or 'the file'}: expected keys and values")
-        types_of = get_type_hints(kind)
+            raise self.error(node, f"{key or 'the file'}: expected keys and values")
+        hints = get_type_hints(kind)
         known = {f.name: f for f in fields(kind)}
         given: dict[str, Any] = {}
         for name_node, value_node in node.value:
             name = str(name_node.value)
-            where = f"{key}.{name}" if key else name
+            path = f"{key}.{name}" if key else name
             if name not in known:
                 near = difflib.get_close_matches(name, known, 1, 0.5)
                 hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(known)}"
-                raise self.wrong(name_node, f"unknown key {where!r}: {hint}")
+                raise self.error(name_node, f"unknown key {path!r}: {hint}")
             if name in given:
-                raise self.wrong(name_node, f"key {where!r} comes twice")
-            given[name] = self.value(value_node, types_of[name], where)
+                raise self.error(name_node, f"key {path!r} comes twice")
+            given[name] = self.value(value_node, hints[name], path)
         for name, f in known.items():
             if name not in given and f.default is MISSING and f.default_factory is MISSING:
-                raise self.wrong(node, f"{f'{key}: ' if key else ''}the key {name!r} is missing")
+                raise self.error(node, f"{f'{key}: ' if key else ''}the key {name!r} is missing")
         try:
             return kind(**given)
         except InputError as error:
-            raise self.wrong(node, f"{f'{key}: ' if key else ''}{error}") from error
+            raise self.error(node, f"{f'{key}: ' if key else ''}{error}") from error
 
-    def wrong(self, node: Any, message: str) -> InputError:
+    def error(self, node: Any, message: str) -> InputError:
         return InputError(message, path=self.path, line=node.start_mark.line + 1)
 
 

@@ -1,5 +1,21 @@
-"""Vectors of contents (dense, sparse), and the protocols of encoders and indexes."""
+"""Vectors of contents (dense, sparse, one matrix a text), and the protocol of what makes them."""
 
-from .vectors import Dense, Documents, Encoded, Encoder, Index, Sparse, Vectors, concat, dots, take
+from .base import Encoded, Encoder, Vectors, as_vectors, concat, dots, kinds, take, vectors_class
+from .dense import Dense
+from .sparse import Sparse
+from .tokens import Tokens
 
-__all__ = ["Dense", "Documents", "Encoded", "Encoder", "Index", "Sparse", "Vectors", "concat", "dots", "take"]
+__all__ = [
+    "Dense",
+    "Encoded",
+    "Encoder",
+    "Sparse",
+    "Tokens",
+    "Vectors",
+    "as_vectors",
+    "concat",
+    "dots",
+    "kinds",
+    "take",
+    "vectors_class",
+]

@@ -13,9 +13,7 @@ from hypothesis import strategies as st
 from anyrank.core.errors import InputError, MissingExtra
 from anyrank.core.fusion import RRF, Borda, Combine
 from anyrank.core.types import Candidate, Query, Ranking
-from anyrank.domains.peptides.accuracy import assess
 from anyrank.domains.peptides.boosted import Boosted
-from anyrank.domains.peptides.charts import POINTS, curves, ion_names, mirrored
 from anyrank.domains.peptides.corrupt import corrupted, practice
 from anyrank.domains.peptides.features import features, names
 from anyrank.domains.peptides.judges import Consensus, EngineScore, MassError, ScoreSum, SpectrumMatch, Vote, reranker
@@ -27,6 +25,7 @@ from anyrank.domains.peptides.peptide import Peptide
 from anyrank.domains.peptides.psm import Psm, join
 from anyrank.domains.peptides.spectra import read_spectra
 from anyrank.domains.peptides.spectrum import Spectrum
+from anyrank.domains.peptides.spectrum_chart import ion_names
 
 NOTHING = np.zeros(0)
 
@@ -250,20 +249,3 @@ def test_packages_that_are_absent_are_named(monkeypatch, tmp_path, three):
             patch.setitem(sys.modules, module, None)
             with pytest.raises(MissingExtra, match=rf"'{module.partition('.')[0]}'.*pip install"):
                 call()
-
-
-def test_long_curves_are_thinned():
-    table = [assess(parse("PEK"), parse("PEK"), i) for i in range(3000)]
-    drawn = curves({"a": table, "none <made>": [assess(None, parse("PEK"))]})
-    assert drawn.count(" L") == POINTS - 1
-    assert "made" not in drawn
-
-
-def test_a_drawing_names_the_ions_and_both_peptides(ideal):
-    s = ideal("PEM[Oxidation]TIDEK")
-    drawn = mirrored(s, ("chosen", s.peptide), ("rival", parse("[Acetyl]-EPTIDEK")))
-    assert drawn.startswith("<svg")
-    assert ">y3<" in drawn
-    assert ">+42.011<" in drawn
-    assert ">rival<" in drawn
-    assert mirrored(Spectrum(NOTHING, NOTHING, 300.0, 2), ("x", s.peptide)).startswith("<svg")

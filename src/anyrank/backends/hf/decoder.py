@@ -1,6 +1,6 @@
-"""Decoder-only models on token rows: scores, texts, attention and hidden states, with shared beginnings run once.
+"""Decoder-only models on token rows: scores, texts, attention and hidden states, with shared prefixes run once.
 
-Rows are padded on the left, between the shared beginning and their own tokens, so that their ends stand together.
+Rows are padded on the left, between the shared prefix and their own tokens, so that their ends are aligned.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ LOGITS = 1 << 26  # values of the output layer computed at once
 
 @dataclass(frozen=True)
 class Decoder:
-    """A loaded model and how it is to be run: ``budget`` tokens a batch, ``reuse`` of shared beginnings."""
+    """A loaded model and how it is run: ``budget`` tokens a batch, ``reuse`` of shared prefixes."""
 
     model: Any
     budget: int
@@ -30,7 +30,7 @@ class Decoder:
     lock: Any = field(default_factory=threading.RLock)
 
     def score(self, rows: Sequence[Row], keep: Sequence[int], read: Callable[[int, Any], None]) -> None:
-        """Give ``read`` each row's place and the log-probabilities over the vocabulary after each of its last ``keep``
+        """Give ``read`` each row's index and the log-probabilities over the vocabulary after each of its last ``keep``
         tokens: float32 [keep, vocabulary]."""
         import torch
 
@@ -46,7 +46,7 @@ class Decoder:
                         read(i, logits[k, last - keep[i] :].log_softmax(-1))
 
     def generate(self, rows: Sequence[Row], drafts: Sequence[Draft]) -> None:
-        """Fill each row's draft, token by token, until it says that it is done."""
+        """Fill each row's draft, token by token, until it is done."""
         import torch
 
         with self.lock, torch.inference_mode():
@@ -66,9 +66,9 @@ class Decoder:
                 return
             cache = out.past_key_values
             if len(stay) < len(live):
-                places = torch.tensor(stay, device=mask.device)
-                cache.reorder_cache(places)
-                live, tokens, mask = [live[k] for k in stay], [tokens[k] for k in stay], mask[places]
+                rows = torch.tensor(stay, device=mask.device)
+                cache.reorder_cache(rows)
+                live, tokens, mask = [live[k] for k in stay], [tokens[k] for k in stay], mask[rows]
             mask = torch.cat([mask, mask.new_ones(len(live), 1)], 1)
             out = self.model(
                 input_ids=torch.tensor(tokens, device=mask.device)[:, None],
@@ -80,8 +80,8 @@ class Decoder:
 
     def attention(self, rows: Sequence[Row], starts: Sequence[int]) -> list[list[float]]:
         """For each row the attention that its tokens from ``starts`` on pay to each of its tokens: mean over those
-        tokens, sum over heads and layers. Only they run with attention weights kept; what stands before them is run
-        once for all rows that share it."""
+        tokens, sum over heads and layers. Only they run with attention weights kept; the tokens before them are run
+        once for all rows that share them."""
         import torch
 
         out: list[list[float]] = [[] for _ in rows]
@@ -95,8 +95,8 @@ class Decoder:
                         cache = self._one(row[group.prefix : start], group.prefix, cache, self.model.base_model)
                         cache = cache.past_key_values
                     with eager(self.model):
-                        out_ = self._one(row[start:], start, cache, self.model.base_model, output_attentions=True)
-                    layers = out_.attentions
+                        output = self._one(row[start:], start, cache, self.model.base_model, output_attentions=True)
+                    layers = output.attentions
                     total = torch.zeros(len(row), dtype=torch.float64, device=layers[0].device)
                     for weights in layers:  # a layer with a sliding window keeps only the last keys
                         paid = weights[0].double().sum(0).mean(0)
@@ -114,14 +114,14 @@ class Decoder:
             for group in plan(rows, self.budget, [1] * len(rows), self.reuse):
                 shared = self._shared(rows, group)
                 for batch in group.batches:
-                    got, _ = self._forward(rows, batch, group.prefix, shared, self.model.base_model, **more)
-                    states = got.last_hidden_state if layer == -1 else got.hidden_states[layer]
+                    output, _ = self._forward(rows, batch, group.prefix, shared, self.model.base_model, **more)
+                    states = output.last_hidden_state if layer == -1 else output.hidden_states[layer]
                     for i, state in zip(batch, states[:, -1].float().cpu().numpy()):
                         out[i] = state
         return out
 
     def _shared(self, rows: Sequence[Row], group: Group) -> Any:
-        """Keys and values of a group's shared beginning, a cache of one row; None where there is none."""
+        """Keys and values of a group's shared prefix, a cache of one row; None if there is no prefix."""
         if not group.prefix:
             return None
         row = rows[group.batches[0][0]]
@@ -131,25 +131,25 @@ class Decoder:
         """Output for more tokens of one row, after ``past`` tokens in ``cache``."""
         import torch
 
-        at = self.model.device
-        where = torch.arange(past, past + len(ids), device=at)[None]
-        tokens = torch.tensor([list(ids)], device=at)
-        return body(input_ids=tokens, position_ids=where, past_key_values=cache, use_cache=True, **more)
+        device = self.model.device
+        positions = torch.arange(past, past + len(ids), device=device)[None]
+        tokens = torch.tensor([list(ids)], device=device)
+        return body(input_ids=tokens, position_ids=positions, past_key_values=cache, use_cache=True, **more)
 
     def _forward(
         self, rows: Sequence[Row], batch: Sequence[int], prefix: int, shared: Any, body: Any = None, **more: Any
     ) -> tuple[Any, Any]:
-        """Output for some rows, padded on the left after ``prefix`` shared tokens, and the mask of what is not
-        padding [rows, prefix + width]."""
+        """Output for some rows, padded on the left after ``prefix`` shared tokens, and the mask of real
+        tokens [rows, prefix + width]."""
         import torch
 
-        at, part = self.model.device, [rows[i][prefix:] for i in batch]
+        device, part = self.model.device, [rows[i][prefix:] for i in batch]
         width = max(map(len, part))
-        ids = torch.zeros(len(part), width, dtype=torch.long, device=at)
-        mask = torch.zeros(len(part), prefix + width, dtype=torch.long, device=at)
+        ids = torch.zeros(len(part), width, dtype=torch.long, device=device)
+        mask = torch.zeros(len(part), prefix + width, dtype=torch.long, device=device)
         mask[:, :prefix] = 1
         for k, row in enumerate(part):
-            ids[k, width - len(row) :] = torch.tensor(list(row), device=at)
+            ids[k, width - len(row) :] = torch.tensor(list(row), device=device)
             mask[k, prefix + width - len(row) :] = 1
         if shared is not None:
             shared = copy.deepcopy(shared)
@@ -170,7 +170,7 @@ class Decoder:
 
 @contextmanager
 def eager(model: Any) -> Iterator[None]:
-    """The model with an attention that shows its weights."""
+    """The model with the attention implementation that returns its weights."""
     before = model.config._attn_implementation
     change = getattr(model, "set_attn_implementation", None)
 

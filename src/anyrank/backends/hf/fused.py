@@ -17,7 +17,7 @@ from .text import Tokens
 
 
 class FusionInDecoder:
-    """The verbs of fusion in decoder, for a language model by transformers that is an encoder-decoder."""
+    """The verbs of fusion in decoder, for an encoder-decoder on transformers."""
 
     path: str
     engine: Any
@@ -27,17 +27,17 @@ class FusionInDecoder:
 
     def generate_fused(self, groups: Sequence[Sequence[str]], *, max_tokens: int) -> list[Completion]:
         """A greedy answer to each group of sources; groups without sources have an empty one."""
-        asked = [[self._tokens(source) for source in group] for group in groups]
-        drafts = [self._draft(rows, max_tokens) if rows else None for rows in asked]
+        encoded = [[self._tokens(source) for source in group] for group in groups]
+        drafts = [self._draft(rows, max_tokens) if rows else None for rows in encoded]
         return [
             Completion(d.text, replace(_usage(rows), completion_tokens=len(d.ids)), d.finish) if d else Completion("")
-            for rows, d in zip(asked, drafts)
+            for rows, d in zip(encoded, drafts)
         ]
 
     def attention_fused(self, groups: Sequence[Sequence[str]], *, max_tokens: int = 20) -> list[LogProbs]:
         """For each source of a group the attention that the answer pays to it, as ``values`` (not log-probabilities):
-        a token's weight times the length of what it passes on, mean over the answer's tokens, sum over layers, heads
-        and the source's tokens, without those that all sources of the group begin with (the query)."""
+        a token's weight times the norm of its value vector, mean over the answer's tokens, sum over layers, heads
+        and the source's tokens, without the prefix that all sources of the group share (the query)."""
         out = []
         for group in groups:
             rows = [self._tokens(source) for source in group]
@@ -78,15 +78,15 @@ class FusionInDecoder:
                 length = block(states)[0].view(states.shape[1], heads, -1).double().norm(dim=-1)  # [tokens, heads]
                 total += (weights[0].double().mean(1) * length.T).sum(0)
         shared = min(common(rows[0].ids, t.ids) for t in rows) if len(rows) > 1 else 0
-        out, at = [], 0
+        out, start = [], 0
         for t in rows:
-            out.append(float(total[at + min(shared, len(t.ids)) : at + len(t.ids)].sum()))
-            at += len(t.ids)
+            out.append(float(total[start + min(shared, len(t.ids)) : start + len(t.ids)].sum()))
+            start += len(t.ids)
         return out
 
 
 def _values(model: Any, path: str) -> list[Any]:
-    """Each decoder layer's map from encoder states to the values that its heads pass on."""
+    """Each decoder layer's value projection of the encoder states."""
     try:
         return [block.layer[1].EncDecAttention.v for block in model.get_decoder().block]
     except AttributeError:

@@ -1,6 +1,6 @@
-"""Language models by transformers and torch: decoders and encoder-decoders, safetensors or GGUF, every verb.
+"""Language models on transformers and torch: decoders and encoder-decoders, safetensors or GGUF, every verb.
 
-A prompt's tokens are its own: what is asked of it alone and in a batch is the same up to the rounding of the number
+A prompt's result does not depend on its batch: alone and in a batch it is the same up to the rounding of the number
 format (float32: about 1e-5 in a log-probability; bfloat16: about 1e-1, enough to turn a near tie of greedy tokens).
 """
 
@@ -22,7 +22,7 @@ from .fused import FusionInDecoder
 from .load import device_of, load, torch_module
 from .sampling import Draft
 from .seq2seq import EncoderDecoder
-from .text import Overflow, Tokens, asks, continued, fitted, render
+from .text import Overflow, Tokens, continued, fitted, option_rows, render
 
 
 @dataclass(frozen=True)
@@ -33,9 +33,9 @@ class HF(Fingerprinted, FusionInDecoder):
     ``threads``: torch's threads, set for the whole process. ``context``: tokens that fit (the model's own number by
     default; an encoder-decoder with relative positions has none). A prompt that doesn't fit raises InputError, or
     loses tokens at its beginning or in its "middle" as ``overflow`` says, and ``usage.truncated`` counts it.
-    ``batch_tokens``: tokens run at once. ``reuse``: what prompts of one call begin with alike is run once.
+    ``batch_tokens``: tokens run at once. ``reuse``: a prefix that prompts of one call share is run once.
 
-    In a conversation for an encoder-decoder, the assistant's turn is what the decoder begins with.
+    In a conversation for an encoder-decoder, the decoder begins with the assistant's turn.
 
     Errors: MissingExtra without torch and transformers; ModelError where the model can't be loaded.
     """
@@ -102,40 +102,41 @@ class HF(Fingerprinted, FusionInDecoder):
     ) -> list[Completion]:
         if max_tokens < 1:
             raise InputError(f"max_tokens={max_tokens}: at least 1")
-        asked = [self._tokens(p, reserve=max_tokens) for p in prompts]
+        encoded = [self._tokens(p, reserve=max_tokens) for p in prompts]
         drafts = []
-        for t in asked:
+        for t in encoded:
             used = len(t.start) if self._seq2seq else len(t.ids)
             most = min(max_tokens, (self.limit or used + max_tokens) - used)
             drafts.append(Draft(self._decode, t.ids, most, self._ends, tuple(stop), temperature, seed))
         if isinstance(self.engine, EncoderDecoder):
-            self.engine.generate([t.ids for t in asked], [t.start for t in asked], drafts)
+            self.engine.generate([t.ids for t in encoded], [t.start for t in encoded], drafts)
         else:
-            self.engine.generate([t.ids for t in asked], drafts)
+            self.engine.generate([t.ids for t in encoded], drafts)
         return [
             Completion(d.text, replace(_usage(t), completion_tokens=len(d.ids)), d.finish)
-            for t, d in zip(asked, drafts)
+            for t, d in zip(encoded, drafts)
         ]
 
     def next_token_logprobs(self, prompts: Sequence[Prompt], options: Sequence[Sequence[str]]) -> list[LogProbs]:
-        """Where the tokenizer merges an option with the prompt's last characters, all options of that prompt are
+        """If the tokenizer merges an option with the prompt's last characters, all options of that prompt are
         counted from the last token boundary that they share, those characters included."""
-        asked = [self._tokens(p, o) for p, o in zip(prompts, options, strict=True)]
+        encoded = [self._tokens(p, o) for p, o in zip(prompts, options, strict=True)]
         return [
-            LogProbs(v, _usage(t), tuple(map(len, t.options))) for t, v in zip(asked, self._scores(asked), strict=True)
+            LogProbs(v, _usage(t), tuple(map(len, t.options)))
+            for t, v in zip(encoded, self._scores(encoded), strict=True)
         ]
 
     def next_token_logits(self, prompts: Sequence[Prompt], options: Sequence[Sequence[str]]) -> list[LogProbs]:
-        """The raw logits of one-token options at an encoder-decoder's next place (RankT5's score), as ``values``."""
-        asked = [self._tokens(p, o) for p, o in zip(prompts, options, strict=True)]
-        if not self._seq2seq or any(len(o) != 1 for t in asked for o in t.options):
+        """The raw logits of one-token options at an encoder-decoder's next position (RankT5's score), as ``values``."""
+        encoded = [self._tokens(p, o) for p, o in zip(prompts, options, strict=True)]
+        if not self._seq2seq or any(len(o) != 1 for t in encoded for o in t.options):
             raise ModelError(f"{self.path}: raw logits are read from encoder-decoders, for options of one token")
-        return [LogProbs(v, _usage(t)) for t, v in zip(asked, self._scores(asked, raw=True), strict=True)]
+        return [LogProbs(v, _usage(t)) for t, v in zip(encoded, self._scores(encoded, raw=True), strict=True)]
 
     def loglikelihood(self, prompts: Sequence[Prompt], continuations: Sequence[str]) -> list[LogProbs]:
-        """Counted from the last token boundary where the tokenizer merges prompt and continuation."""
-        said = self.next_token_logprobs(prompts, [(c,) for c in continuations])
-        return [replace(s, usage=s.usage + Usage(prompt_tokens=s.tokens[0])) for s in said]
+        """Counted from the last common token boundary if the tokenizer merges prompt and continuation."""
+        scores = self.next_token_logprobs(prompts, [(c,) for c in continuations])
+        return [replace(s, usage=s.usage + Usage(prompt_tokens=s.tokens[0])) for s in scores]
 
     def attention(self, prompts: Sequence[Prompt], marks: Sequence[str]) -> list[TokenWeights]:
         engine = self.engine
@@ -145,15 +146,15 @@ class HF(Fingerprinted, FusionInDecoder):
         for prompt, mark in zip(prompts, marks, strict=True):
             text, beginning, templated = self._render(prompt)
             text += beginning
-            ids, where = self._placed(text, not templated)
+            ids, offsets = self._with_offsets(text, not templated)
             kept = fitted(ids, self.limit, self.overflow, "prompt")
             after = text.rfind(mark) + len(mark) if mark in text else -1
-            start = next((k for k, i in enumerate(kept) if where[i][0] >= after and where[i][1]), None)
+            start = next((k for k, i in enumerate(kept) if offsets[i][0] >= after and offsets[i][1]), None)
             if after < 0 or start is None:
                 raise InputError(f"no token stands after the mark {mark!r} in the prompt that ends {text[-60:]!r}")
             texts.append(text)
             rows.append([ids[i] for i in kept])
-            spans.append(tuple(where[i] for i in kept))
+            spans.append(tuple(offsets[i] for i in kept))
             starts.append(start)
             cut.append(len(kept) < len(ids))
         return [
@@ -166,9 +167,9 @@ class HF(Fingerprinted, FusionInDecoder):
         config = self._loaded[0].config.get_text_config()
         if not -config.num_hidden_layers - 1 <= layer <= config.num_hidden_layers:
             raise InputError(f"layer {layer}: the model has layers 0 to {config.num_hidden_layers}")
-        asked = [self._tokens(p) for p in prompts]
-        states = self.engine.hidden([t.ids for t in asked], layer)
-        usage = sum((_usage(t) for t in asked), Usage())
+        encoded = [self._tokens(p) for p in prompts]
+        states = self.engine.hidden([t.ids for t in encoded], layer)
+        usage = sum((_usage(t) for t in encoded), Usage())
         return (np.stack(states) if states else np.zeros((0, config.hidden_size), np.float32)), usage
 
     @property
@@ -179,8 +180,8 @@ class HF(Fingerprinted, FusionInDecoder):
     def _ends(self) -> frozenset[int]:
         model = self._loaded[0]
         ends = getattr(model.generation_config, "eos_token_id", None)
-        found = ends if isinstance(ends, list) else [ends]
-        return frozenset(e for e in (*found, self.tokenizer.eos_token_id) if e is not None)
+        ids = ends if isinstance(ends, list) else [ends]
+        return frozenset(e for e in (*ids, self.tokenizer.eos_token_id) if e is not None)
 
     def _tokens(self, prompt: Prompt, options: Sequence[str] = (), reserve: int = 0) -> Tokens:
         """The prompt's ids, cut to fit beside ``reserve`` new tokens (or the longest option's)."""
@@ -188,34 +189,34 @@ class HF(Fingerprinted, FusionInDecoder):
         room = self.limit
         if self._seq2seq:
             first = self._loaded[0].config.decoder_start_token_id
-            said = continued(partial(self._encode, special=False), beginning, options, first)
+            answer = continued(partial(self._encode, special=False), beginning, options, first)
             ids: Sequence[int] = self.tokenizer(text)["input_ids"]
-            start = said.ids if said.ids[:1] == (first,) else (first, *said.ids)
+            start = answer.ids if answer.ids[:1] == (first,) else (first, *answer.ids)
         else:
             first = next((t for t in (self.tokenizer.bos_token_id, self.tokenizer.eos_token_id) if t is not None), None)
             spell = partial(self._encode, special=not templated)
-            said = continued(spell, text + beginning, options, first)
-            ids, start = said.ids, ()
+            answer = continued(spell, text + beginning, options, first)
+            ids, start = answer.ids, ()
             if room is not None:  # a prompt that may be cut leaves space for the answer, one that may not for a token
                 reserve = min(reserve, room // 2 if self.overflow != "error" else 1)
-                room -= reserve + max(map(len, said.options), default=0)
+                room -= reserve + max(map(len, answer.options), default=0)
         kept = fitted(ids, room, self.overflow, "prompt")
-        return Tokens(tuple(ids[i] for i in kept), said.options, start, len(kept) < len(ids))
+        return Tokens(tuple(ids[i] for i in kept), answer.options, start, len(kept) < len(ids))
 
-    def _scores(self, asked: Sequence[Tokens], raw: bool = False) -> list[tuple[float, ...]]:
+    def _scores(self, prompts: Sequence[Tokens], raw: bool = False) -> list[tuple[float, ...]]:
         """The sum over each option's tokens."""
-        todo = asks(asked)
-        values = [[0.0] * len(t.options) for t in asked]
+        todo = option_rows(prompts)
+        values = [[0.0] * len(t.options) for t in prompts]
 
         def read(i: int, logprobs: Any) -> None:
             owner = todo[i].owner
             for k in todo[i].options:
-                option = list(asked[owner].options[k])
+                option = list(prompts[owner].options[k])
                 values[owner][k] = float(logprobs[range(len(option)), option].double().sum())
 
         rows, keep = [a.row for a in todo], [a.keep for a in todo]
         if isinstance(self.engine, EncoderDecoder):
-            self.engine.score([t.ids for t in asked], [a.owner for a in todo], rows, keep, read, raw)
+            self.engine.score([t.ids for t in prompts], [a.owner for a in todo], rows, keep, read, raw)
         else:
             self.engine.score(rows, keep, read)
         return [tuple(v) for v in values]
@@ -237,8 +238,8 @@ class HF(Fingerprinted, FusionInDecoder):
         form = partial(tokenizer.apply_chat_template, tokenize=False, add_generation_prompt=True)
         return render(form if tokenizer.chat_template else None, prompt)
 
-    def _placed(self, text: str, special: bool) -> tuple[list[int], list[tuple[int, int]]]:
-        """Ids of a text, each with its characters."""
+    def _with_offsets(self, text: str, special: bool) -> tuple[list[int], list[tuple[int, int]]]:
+        """Ids of a text, each with its character span."""
         if not self.tokenizer.is_fast:
             raise ModelError(f"{self.path}: its tokenizer doesn't say which characters a token covers")
         (ids,) = self._encode([text], special)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -66,19 +67,20 @@ def load(
     number = dtype_of(dtype, device)
     import transformers as tf
 
-    where, gguf = _place(path, gguf_file)
+    source, gguf = _source(path, gguf_file)
     common = {"revision": revision, "trust_remote_code": False} | ({"gguf_file": gguf} if gguf else {})
     try:
-        tokenizer = tf.AutoTokenizer.from_pretrained(where, **common)
+        tokenizer = tf.AutoTokenizer.from_pretrained(source, **common)
         if kind == "classifier":
             auto: Any = tf.AutoModelForSequenceClassification
         else:
-            config = tf.AutoConfig.from_pretrained(where, **common)
+            config = tf.AutoConfig.from_pretrained(source, **common)
             auto = tf.AutoModelForSeq2SeqLM if config.is_encoder_decoder else tf.AutoModelForCausalLM
         safe = {} if gguf else {"use_safetensors": True}
-        model = auto.from_pretrained(where, dtype=number, **safe, **common, **options)
+        model, info = auto.from_pretrained(source, dtype=number, output_loading_info=True, **safe, **common, **options)
     except (OSError, ValueError, KeyError, ImportError) as error:
         raise ModelError(f"{path}: can't be loaded: {error}") from error
+    _check_head(path, kind, model, info.get("missing_keys") or ())
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token or tokenizer.unk_token
     model.eval().requires_grad_(False)
@@ -88,7 +90,17 @@ def load(
     return model.to(torch.device(device)), tokenizer
 
 
-def _place(path: str, gguf_file: str | None) -> tuple[str, str | None]:
+def _check_head(path: str, kind: str, model: Any, missing: Collection[str]) -> None:
+    """Raise ModelError where the weights have no head of the kind: transformers would start it at random."""
+    body = model.base_model_prefix
+    heads = sorted(name for name in missing if not name.startswith(f"{body}."))
+    if not heads:
+        return
+    wanted = "a classifier: it has no classification head" if kind == "classifier" else "a language model"
+    raise ModelError(f"{path} is an encoder, not {wanted} (its weights lack {', '.join(heads[:3])})")
+
+
+def _source(path: str, gguf_file: str | None) -> tuple[str, str | None]:
     p = Path(path).expanduser()
     if p.suffix == ".gguf" and p.is_file():
         return str(p.parent), p.name

@@ -28,17 +28,17 @@ class OrderedPairs:
     def __call__(self, groups: Sequence[Group]) -> list[Judgement]:
         import numpy as np
 
-        asked, cuts = [], []
+        groups_of_one, cuts = [], []
         for query, members in groups:
             if len(members) != 2:
                 raise InputError(f"a head over pairs got a group of {len(members)}")
             (first, a), (second, b) = (self._fitted(query.content, m) for m in members)
-            asked.append((query, [Candidate("pair", f"{first} {self._tokenizer.sep_token} {second}")]))
+            groups_of_one.append((query, [Candidate("pair", f"{first} {self._tokenizer.sep_token} {second}")]))
             cuts.append(a + b)
         out = []
-        for said, cut in zip(self.head(asked), cuts):
-            p = float(1 / (1 + np.exp(-np.clip(said.scores[0], -60, 60))))
-            usage = replace(said.usage, truncated=0) + Usage(truncated=max(cut, said.usage.truncated))
+        for answer, cut in zip(self.head(groups_of_one), cuts):
+            p = float(1 / (1 + np.exp(-np.clip(answer.scores[0], -60, 60))))
+            usage = replace(answer.usage, truncated=0) + Usage(truncated=max(cut, answer.usage.truncated))
             out.append(Judgement([p, 1 - p], usage))
         return out
 
@@ -47,7 +47,7 @@ class OrderedPairs:
         return self.head._loaded[1]
 
     def _fitted(self, query: Any, member: Candidate) -> tuple[str, int]:
-        """A document's text that fits in its half, and 1 where it was cut."""
+        """A document's text that fits in its half, and 1 if it was cut."""
         text = required_text(member.content, f"candidate {member.id!r}")
         room = max((self.head.limit - len(self._tokenizer(text_of(query), "")["input_ids"]) - 1) // 2, 1)
         spans = self._tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)["offset_mapping"]

@@ -1,5 +1,5 @@
-"""Which token rows are run together: rows that share a beginning share its computation, the rest are sorted by length
-and cut into batches by a token budget. Pure lists, no tensors."""
+"""The plan of a batch run: token rows with a common prefix share its computation, the rest are sorted by length and cut
+into batches by a token budget. Pure lists, no tensors."""
 
 from __future__ import annotations
 
@@ -7,20 +7,22 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 Row = Sequence[int]
-PAYS = 48  # tokens a shared beginning must save: about what one more forward pass costs
-SHARE = 0.25  # of its rows' tokens that it must save: a cache costs copies and a mask (measured: .07 and .18 lose time)
+PAYS = 48
+"""Tokens that a shared prefix must save: about the cost of one more forward pass."""
+SHARE = 0.25
+"""Share of its rows' tokens that a prefix must save: a cache costs copies and a mask (.07, .18 lost time, measured)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Rows (by place) whose first ``prefix`` tokens are equal, cut into batches."""
+    """Rows (by index) whose first ``prefix`` tokens are equal, cut into batches."""
 
     prefix: int
     batches: tuple[tuple[int, ...], ...]
 
 
 def common(a: Row, b: Row) -> int:
-    """Length of the common beginning.
+    """Length of the common prefix.
 
     >>> common([1, 2, 3], [1, 2, 4, 5])
     2
@@ -30,8 +32,8 @@ def common(a: Row, b: Row) -> int:
 
 
 def plan(rows: Sequence[Row], budget: int, keep: Sequence[int], reuse: bool = True, most: int = 1 << 30) -> list[Group]:
-    """Groups over all rows. ``keep``: how many last tokens of each row must be run on their own (their output is
-    wanted). A batch holds ``most`` rows at most, and ``budget`` tokens of cache and padded input, or one row.
+    """Groups over all rows. ``keep``: how many last tokens of each row must be run on their own, since their output is
+    needed. A batch holds at most ``most`` rows, and ``budget`` tokens of cache and padded input, or one row.
 
     >>> plan([[1] * 50 + [2], [9], [1] * 50 + [3]], budget=200, keep=[1, 1, 1])
     [Group(prefix=50, batches=((0, 2),)), Group(prefix=0, batches=((1,),))]
@@ -39,6 +41,7 @@ def plan(rows: Sequence[Row], budget: int, keep: Sequence[int], reuse: bool = Tr
     single: list[int] = []
     groups: list[Group] = []
     for prefix, members in _shared(rows, keep) if reuse else ():
+        # a prefix of n rows is run once in place of n times; too small a saving goes back to plain batches
         if (len(members) - 1) * prefix < max(PAYS, SHARE * sum(len(rows[i]) for i in members)):
             single += members
         else:
@@ -48,7 +51,12 @@ def plan(rows: Sequence[Row], budget: int, keep: Sequence[int], reuse: bool = Tr
 
 
 def _shared(rows: Sequence[Row], keep: Sequence[int]) -> list[tuple[int, list[int]]]:
-    """Runs of rows in sorted order; a row joins the run before it while that saves no fewer tokens than leaving it."""
+    """Runs of rows in sorted order, each with the prefix that its rows share.
+
+    Sorting puts rows with a common prefix side by side, so one pass is enough. A row joins the run before it if the
+    shorter joint prefix over one more row saves at least as many tokens as the run alone; the prefix never reaches
+    into the tokens that a row must run on its own.
+    """
     out: list[tuple[int, list[int]]] = []
     for i in sorted(range(len(rows)), key=lambda i: list(rows[i])):
         own = len(rows[i]) - keep[i]

@@ -1,4 +1,4 @@
-"""One text in the making: which token comes next, and when it is done. No tensors."""
+"""Sampling of one text: the choice of the next token, and the test for the end. No tensors."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 @dataclass(slots=True)
 class Draft:
     """The new tokens of one prompt, at most ``most``, ended by a token of ``ends`` or a text of ``stop``. Its draws
-    depend on ``seed`` and the prompt alone, not on what is beside it."""
+    depend on ``seed`` and the prompt alone, not on the rest of the batch."""
 
     decode: Callable[[Sequence[int]], str]
     prompt: Sequence[int]
@@ -54,5 +54,5 @@ class Draft:
     def text(self) -> str:
         """The new text, up to the first stop text."""
         text = self.decode(self.ids)
-        at = min((text.find(s) for s in self.stop if s in text), default=math.inf)
-        return text if at == math.inf else text[: int(at)]
+        end = min((text.find(s) for s in self.stop if s in text), default=math.inf)
+        return text if end == math.inf else text[: int(end)]

@@ -1,4 +1,4 @@
-"""Encoder-decoder models (T5 and its kin) on token rows: each source is encoded once, whatever is asked about it."""
+"""Encoder-decoder models (T5 and others) on token rows: each source is encoded once for all answers about it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .sampling import Draft
 
 @dataclass(frozen=True)
 class EncoderDecoder:
-    """A loaded model and how it is to be run: ``budget`` source tokens a batch."""
+    """A loaded model and how it is run: ``budget`` source tokens a batch."""
 
     model: Any
     budget: int
@@ -29,18 +29,18 @@ class EncoderDecoder:
         read: Callable[[int, Any], None],
         raw: bool = False,
     ) -> None:
-        """Give ``read`` each answer's place and the log-probabilities over the vocabulary after each of its last
+        """Give ``read`` each answer's index and the log-probabilities over the vocabulary after each of its last
         ``keep`` tokens (``raw``: the logits themselves). ``rows`` are answers, start token first; ``owners`` says which
         source each belongs to."""
         import torch
 
-        asked: dict[int, list[int]] = {}
+        answers: dict[int, list[int]] = {}
         for i, owner in enumerate(owners):
-            asked.setdefault(owner, []).append(i)
+            answers.setdefault(owner, []).append(i)
         with self.lock, torch.inference_mode():
-            for batch in self._batches(sources, list(asked)):
+            for batch in self._batches(sources, list(answers)):
                 states, mask = self._encode([sources[s] for s in batch])
-                todo = [(k, i) for k, s in enumerate(batch) for i in asked[s]]
+                todo = [(k, i) for k, s in enumerate(batch) for i in answers[s]]
                 longest = max(len(rows[i]) for _, i in todo)
                 step = max(1, LOGITS // (longest * self.model.config.vocab_size))
                 for at in range(0, len(todo), step):
@@ -49,16 +49,18 @@ class EncoderDecoder:
     def _answers(self, todo: Any, states: Any, mask: Any, rows: Any, keep: Any, read: Any, raw: bool) -> None:
         import torch
 
-        places = torch.tensor([k for k, _ in todo], device=mask.device)
+        owners = torch.tensor([k for k, _ in todo], device=mask.device)
         width = max(len(rows[i]) for _, i in todo)
-        ids = torch.zeros(len(todo), width, dtype=torch.long, device=mask.device)  # padded behind: no token looks there
+        ids = torch.zeros(
+            len(todo), width, dtype=torch.long, device=mask.device
+        )  # padded on the right, which no token attends to
         for k, (_, i) in enumerate(todo):
             ids[k, : len(rows[i])] = torch.tensor(list(rows[i]), device=mask.device)
-        logits = self._decode(states[places], mask[places], ids, None, use_cache=False).logits
+        logits = self._decode(states[owners], mask[owners], ids, None, use_cache=False).logits
         for k, (_, i) in enumerate(todo):
             n = len(rows[i])
-            said = logits[k, n - keep[i] : n].float()
-            read(i, said if raw else said.log_softmax(-1))
+            last = logits[k, n - keep[i] : n].float()
+            read(i, last if raw else last.log_softmax(-1))
 
     def generate(self, sources: Sequence[Row], starts: Sequence[Row], drafts: Sequence[Draft]) -> None:
         """Fill each source's draft, token by token, after the answer's beginning ``starts``."""
@@ -104,9 +106,9 @@ class EncoderDecoder:
                 return
             cache = out.past_key_values
             if len(stay) < len(live):
-                places = torch.tensor(stay, device=mask.device)
-                cache.reorder_cache(places)
-                states, mask = states[places], mask[places]
+                rows = torch.tensor(stay, device=mask.device)
+                cache.reorder_cache(rows)
+                states, mask = states[rows], mask[rows]
                 live, tokens = [live[k] for k in stay], [tokens[k] for k in stay]
             ids = torch.tensor(tokens, device=mask.device)[:, None]
 
@@ -128,14 +130,14 @@ class EncoderDecoder:
         return [[members[k] for k in batch] for group in groups for batch in group.batches]
 
     def _encode(self, rows: Sequence[Row], layer: int = -1) -> tuple[Any, Any]:
-        """Encoder states [rows, width, dim] and the mask of what is not padding."""
+        """Encoder states [rows, width, dim] and the mask of real tokens."""
         import torch
 
-        at, width = self.model.device, max(map(len, rows))
-        ids = torch.zeros(len(rows), width, dtype=torch.long, device=at)
+        device, width = self.model.device, max(map(len, rows))
+        ids = torch.zeros(len(rows), width, dtype=torch.long, device=device)
         mask = torch.zeros_like(ids)
         for k, row in enumerate(rows):
-            ids[k, : len(row)] = torch.tensor(list(row), device=at)
+            ids[k, : len(row)] = torch.tensor(list(row), device=device)
             mask[k, : len(row)] = 1
         more = {} if layer == -1 else {"output_hidden_states": True}
         out = self.model.get_encoder()(input_ids=ids, attention_mask=mask, **more)

@@ -1,4 +1,4 @@
-"""Prompts as a tokenizer's ids: chat templates, options in their context, cuts to fit."""
+"""Prompts as token ids: chat templates, answer options in their context, truncation."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def _templated(template: Template, turns: Sequence[Turn]) -> str:
 def continued(encode: Encode, text: str, options: Sequence[str], first: int | None) -> Tokens:
     """Ids of ``text`` and of each option after it, as the tokenizer spells them together.
 
-    Where it merges an option with the text's last characters, every option of the text is counted from the last token
+    If it merges an option with the text's last characters, every option of the text is counted from the last token
     that all spellings share, so that they stay comparable with each other. ``first`` begins an empty text.
     """
     base, *full = encode([text, *(text + o for o in options)])
@@ -73,8 +73,8 @@ def continued(encode: Encode, text: str, options: Sequence[str], first: int | No
 
 
 @dataclass(frozen=True, slots=True)
-class Ask:
-    """A row of ids whose last ``keep`` outputs give the probabilities of some ``options`` (by place) of a prompt."""
+class OptionRow:
+    """A row of ids whose last ``keep`` outputs give the probabilities of some ``options`` (by index) of a prompt."""
 
     row: tuple[int, ...]
     keep: int
@@ -82,26 +82,27 @@ class Ask:
     options: tuple[int, ...]
 
 
-def asks(prompts: Sequence[Tokens]) -> list[Ask]:
+def option_rows(prompts: Sequence[Tokens]) -> list[OptionRow]:
     """The rows that must be run to know every option. Options that begin alike share a row: a row is a prompt and all
     but the last token of an option that no other option continues.
 
-    >>> [a.row for a in asks([Tokens((7,), ((1,), (1, 2), (1, 3), (4,)))])]
+    >>> [a.row for a in option_rows([Tokens((7,), ((1,), (1, 2), (1, 3), (4,)))])]
     [(7, 1)]
     """
     out = []
     for owner, t in enumerate(prompts):
         heads = {o[:-1] for o in t.options if o}
+        # a head that another one continues needs no row: the longer row passes through it
         for leaf in sorted(h for h in heads if not any(h == g[: len(h)] and h != g for g in heads)):
             mine = tuple(k for k, o in enumerate(t.options) if o and o[:-1] == leaf[: len(o) - 1])
-            out.append(Ask((*(t.start or t.ids), *leaf), len(leaf) + 1, owner, mine))
+            out.append(OptionRow((*(t.start or t.ids), *leaf), len(leaf) + 1, owner, mine))
     return out
 
 
 def fitted(ids: Sequence[int], room: int | None, overflow: Overflow, what: str) -> list[int]:
-    """Places of the tokens that are kept where at most ``room`` fit.
+    """Indices of the tokens that remain if at most ``room`` fit.
 
-    Raises InputError where they don't fit and ``overflow`` is "error".
+    Raises InputError if they don't fit and ``overflow`` is "error".
 
     >>> fitted([5, 6, 7, 8, 9], 3, "middle", "prompt")
     [0, 3, 4]

@@ -54,7 +54,7 @@ class Tokens:
 @dataclass(frozen=True, slots=True, eq=False)
 class OnnxLateInteraction:
     """A judge: every distinct query and text is read once a call, and each pair compared by its tokens and its means
-    (see `anyrank.models.late_interaction`). Raises InputError where a query or a candidate is not text."""
+    (see `anyrank.models.late`). Raises InputError where a query or a candidate is not text."""
 
     name: str
     declared: Declared

@@ -20,9 +20,9 @@ from ...core.errors import InputError, ModelError
 from ...core.rerank import Group, each
 from ...core.trace import Usage
 from ...core.types import Judgement
-from ...hub.folder import Declared, read
-from ...hub.registry import resolve
-from ...vectors import Encoded, Sparse, concat
+from ...hub.folder import Declared
+from ...hub.open import declare
+from ...vectors import Encoded, Sparse
 from .batching import Text
 from .engine import MAX_TOKENS, Cost, Engine, Output, engine
 from .late import OnnxLateInteraction
@@ -113,8 +113,7 @@ class OnnxSparseEncoder:
             parts.append(_sparse(_weights(out), self.threshold, self.terms))
             places.append(out.places)
         back = np.argsort(np.concatenate(places))
-        rows = concat(parts)
-        assert isinstance(rows, Sparse)
+        rows = Sparse.join(parts)
         return Encoded(rows.take([int(back[i]) for i in place]), _usage(cost, len(contents)) if texts else Usage())
 
 
@@ -178,28 +177,35 @@ class OnnxCrossEncoder:
         return 1 / (1 + np.exp(-score)) if self.declared.activation == "sigmoid" else score
 
 
-def load(
-    name: str | Path,
+def load(name: str | Path, **options: Any) -> OnnxEncoder | OnnxSparseEncoder | OnnxCrossEncoder | OnnxLateInteraction:
+    """The model of a registry name, a hub id or a local folder on onnxruntime, opened anew at each call (`open_model`
+    opens it once). ``options`` are those of `open_folder`."""
+    return open_folder(declare(name, runtime="onnx"), **options)
+
+
+def open_folder(
+    declared: Declared,
     *,
     max_length: int | None = None,
     max_tokens: int = MAX_TOKENS,
     threads: int | None = None,
     **options: Any,
 ) -> OnnxEncoder | OnnxSparseEncoder | OnnxCrossEncoder | OnnxLateInteraction:
-    """The model of a name in the table, a hub id or a local folder, of the kind that its folder declares.
+    """The model of a folder, of the kind that it declares.
 
     ``max_length`` cuts texts shorter than the model does; ``max_tokens`` bounds a batch (rows x padded length);
     ``threads`` defaults to all processors. A sparse model also takes ``terms`` and ``threshold``.
     """
-    declared = read(resolve(name))
     ready = engine(declared, threads, max_tokens, max_length)
     if declared.kind == "sparse":
         shape = next(o.shape for o in ready.session.get_outputs() if o.name == ready.output)
         if shape is not None and len(shape) == 3:
             ready = engine(declared, threads, min(max_tokens, LOGIT_TOKENS), max_length)
-        return OnnxSparseEncoder(str(name), declared, ready, **options)
+        return OnnxSparseEncoder(declared.name, declared, ready, **options)
     if options:
         raise InputError(f"a {declared.kind} model takes no {', '.join(options)}")
+    if declared.kind == "late" and "tokens" in [o.name for o in ready.session.get_outputs()]:
+        ready = replace(ready, output="tokens")  # a dense graph that gives the states of its tokens beside its vector
     kinds: dict[str, Any] = {"dense": OnnxEncoder, "late": OnnxLateInteraction, "cross": OnnxCrossEncoder}
-    found: OnnxEncoder | OnnxCrossEncoder | OnnxLateInteraction = kinds[declared.kind](str(name), declared, ready)
-    return found
+    model: OnnxEncoder | OnnxCrossEncoder | OnnxLateInteraction = kinds[declared.kind](declared.name, declared, ready)
+    return model

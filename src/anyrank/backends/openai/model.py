@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Literal, TypeVar
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 from ...core.errors import InputError, ModelError
 from ...core.language import Completion, LogProbs, Prompt, messages
@@ -224,3 +224,29 @@ class OpenAI:
         if not inside or len(starts) < 2:
             return LogProbs((math.nan,), usage_of(reply) + Usage(repairs={_NONE: 1}), (0,), _NONE)
         return LogProbs((float(sum(inside)),), usage_of(reply), (len(inside),))
+
+
+HOSTED = "https://api.openai.com/v1"
+_SETTINGS = ("key_env", "key_file", "limit_field", "prefill")
+"""What may be set after an address, as `OpenAI` names it."""
+
+
+def open_address(address: str) -> OpenAI:
+    """The model of an address "MODEL@URL#SETTINGS". Without "@URL" it is the hosted server's, with the key in
+    OPENAI_API_KEY. Raises InputError for settings that aren't known.
+
+    >>> open_address("qwen3@http://127.0.0.1:8080/v1#prefill=vllm").prefill
+    'vllm'
+    """
+    name, _, settings = address.partition("#")
+    model, _, url = name.partition("@")
+    options = dict(parse_qsl(settings, keep_blank_values=True))
+    if not model:
+        raise InputError("openai: names no model")
+    if unknown := sorted(options.keys() - _SETTINGS):
+        raise InputError(f"openai:{address}: unknown settings {', '.join(unknown)}: there are {', '.join(_SETTINGS)}")
+    if options.get("prefill", "") not in ("", "server", "vllm"):
+        raise InputError(f"openai:{address}: prefill is server or vllm, not {options['prefill']!r}")
+    if not url and not options.keys() & {"key_env", "key_file"}:
+        options["key_env"] = "OPENAI_API_KEY"
+    return OpenAI(model, url or HOSTED, **options)  # type: ignore[arg-type]

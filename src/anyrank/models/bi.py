@@ -1,0 +1,189 @@
+"""BiEncoder: one transformer embeds queries and texts apart; a score is their cosine or product (Sentence-BERT,
+arXiv 1908.10084; DPR, arXiv 2004.04906, with one shared encoder).
+
+Design choices: one encoder for both sides; a cosine is divided by ``temperature`` so that softmax losses have room;
+read and saved as sentence-transformers does: pooling, projections behind it, prompts, normalisation.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from ..core.content import text_of
+from ..core.errors import InputError
+from ..core.types import Candidate
+from .base import declare
+from .parts.foreign import Foreign, folder_of, pooled
+from .parts.ragged import chunks, counts, filled, fits, gathered, longest, owners, runs, texts_of, too_long
+
+MODES = {
+    "mean": "pooling_mode_mean_tokens",
+    "cls": "pooling_mode_cls_token",
+    "max": "pooling_mode_max_tokens",
+    "last": "pooling_mode_lasttoken",
+}
+"""Poolings, and their names in sentence-transformers' files."""
+
+
+class BiEncoder(nn.Module):  # type: ignore[misc,unused-ignore]
+    """Scores [B, n] of groups of texts; while training with ``in_batch``, [B, B x n], every query with every text.
+
+    ``pooling``: "mean", "cls" (the first token), "max" or "last"; ``similarity``: "cosine" or "dot". Prefixes are texts
+    put before queries and documents; ``projection`` maps pooled vectors to others.
+    """
+
+    kind: ClassVar[str] = "bi"
+
+    def __init__(
+        self, body: Any, tokenizer: Any, max_length: int = 256, pooling: str = "mean", similarity: str = "cosine",
+        temperature: float = 0.05, in_batch: bool = False, query_prefix: str = "", document_prefix: str = "",
+        projection: nn.Sequential | None = None,
+    ) -> None:  # fmt: skip
+        super().__init__()
+        for name, value, known in (("pooling", pooling, MODES), ("similarity", similarity, ("cosine", "dot"))):
+            if value not in known:
+                raise InputError(f"{name}={value!r}: choose {' or '.join(known)}")
+        fits(body, max_length)
+        self.body = body
+        self.tokenizer = tokenizer
+        self.max_length = max_length
+        self.pooling = pooling
+        self.similarity = similarity
+        self.temperature = temperature
+        self.in_batch = in_batch
+        self.prefixes = (document_prefix, query_prefix)
+        self.projection = nn.Sequential() if projection is None else projection
+
+    @classmethod
+    def from_folder(cls, name: str | Path, *, max_length: int | None = None, **options: Any) -> BiEncoder:
+        """A model of a folder or a hub id; ``options`` are those of the class. Pooling and similarity default to what a
+        sentence-transformers folder states. Raises ModelError on a pooling or module that isn't known."""
+        from transformers import AutoModel, AutoTokenizer
+
+        folder = folder_of(name)
+        foreign = Foreign.of(folder)
+        options = _stated(foreign, options)
+        tokenizer = AutoTokenizer.from_pretrained(folder)
+        body = AutoModel.from_pretrained(folder, use_safetensors=True, dtype=torch.float32)
+        length = max_length or longest(body, tokenizer, foreign.max_length())
+        return cls(body, tokenizer, length, projection=foreign.projections(), **options)
+
+    @classmethod
+    def from_config(
+        cls, shape: Mapping[str, Any], tokenizer: str | Path | Any, *, max_length: int = 256, **options: Any
+    ) -> BiEncoder:
+        """A fresh model of a shape, by default a BERT, and a tokenizer (or the folder or hub id of one)."""
+        from transformers import AutoConfig, AutoModel, AutoTokenizer
+
+        if isinstance(tokenizer, str | Path):
+            tokenizer = AutoTokenizer.from_pretrained(tokenizer)
+        given = {"model_type": "bert", "vocab_size": len(tokenizer), "pad_token_id": tokenizer.pad_token_id} | dict(
+            shape
+        )
+        config = AutoConfig.for_model(given.pop("model_type"), **given)
+        kind: Any = AutoModel
+        return cls(kind.from_config(config), tokenizer, max_length, **options)
+
+    def features(
+        self, queries: Sequence[Any], candidates: Sequence[Sequence[Candidate]], statistics: Any = None
+    ) -> dict[str, Any]:
+        """The inputs of `forward` for contents of queries and, for each, its candidates."""
+        return {
+            "queries": self.inputs([text_of(q) for q in queries], query=True),
+            "chunks": self.inputs(texts_of(candidates)),
+            "mask": counts(candidates),
+        }
+
+    def inputs(self, texts: Sequence[str], *, query: bool = False) -> list[dict[str, Any]]:
+        """Texts as chunks for `embed`."""
+        prefix = self.prefixes[query]
+        return chunks(self.tokenizer, [prefix + t for t in texts], None, self.max_length)
+
+    def truncated(self, queries: Sequence[Any], candidates: Sequence[Sequence[Candidate]]) -> list[int]:
+        """How many texts of each group lose tokens to ``max_length``, the query counted in."""
+        return too_long(self.tokenizer, queries, candidates, self.max_length, self.prefixes)
+
+    def forward(
+        self, queries: Sequence[Mapping[str, Tensor]], chunks: Sequence[Mapping[str, Tensor]], mask: Tensor
+    ) -> Tensor:
+        """Scores [B, n], 0 where ``mask`` is False; see the class for ``in_batch``."""
+        query_vectors, texts = self.embed(queries), self.embed(chunks)
+        if self.in_batch and self.training:
+            wide = texts.new_zeros(mask.numel(), texts.shape[1]).masked_scatter(mask.reshape(-1, 1), texts)
+            return query_vectors @ wide.T / self.scale
+        return filled((query_vectors[owners(mask)] * texts).sum(1) / self.scale, mask)
+
+    @property
+    def scale(self) -> float:
+        """What products are divided by."""
+        return self.temperature if self.similarity == "cosine" else 1.0
+
+    def embed(self, chunks: Sequence[Mapping[str, Tensor]]) -> Tensor:
+        """Vectors [texts, width] in single precision, of length 1 where scores are cosines."""
+        parts = [self.pooled(chunk) for chunk in chunks]
+        vectors = gathered(parts, [chunk["rows"] for chunk in chunks])
+        return nn.functional.normalize(vectors, dim=1) if self.similarity == "cosine" else vectors
+
+    def pooled(self, chunk: Mapping[str, Tensor]) -> Tensor:
+        """Vectors [texts, width] of a chunk, before they are normalised."""
+        states = runs(self.body, chunk).last_hidden_state.float()
+        with torch.autocast(states.device.type, enabled=False):
+            vectors: Tensor = self.projection(pooled(states, chunk["attention_mask"], self.pooling))
+        return vectors
+
+    def encode(self, texts: Sequence[str], *, query: bool = False) -> Tensor:
+        """Vectors [texts, width] of queries or texts."""
+        device = next(self.parameters()).device
+        return self.embed([{k: v.to(device) for k, v in chunk.items()} for chunk in self.inputs(texts, query=query)])
+
+    def save(self, folder: Path) -> None:
+        """A folder for sentence-transformers: the body, its pooling, and normalisation where scores are cosines."""
+        self.tokenizer.model_max_length = self.max_length
+        self.body.save_pretrained(folder)
+        self.tokenizer.save_pretrained(folder)
+        layers = list(self.projection)
+        names = ["Transformer", "Pooling", *["Dense"] * len(layers), *["Normalize"] * (self.similarity == "cosine")]
+        modules = [
+            {"idx": i, "name": str(i), "path": f"{i}_{n}" if i else "", "type": f"sentence_transformers.models.{n}"}
+            for i, n in enumerate(names)
+        ]
+        pooling = {"word_embedding_dimension": self.body.config.hidden_size}
+        pooling |= {mode: name == self.pooling for name, mode in MODES.items()}
+        for file, content in {
+            "modules.json": modules,
+            "1_Pooling/config.json": pooling,
+            "sentence_bert_config.json": {"max_seq_length": self.max_length, "do_lower_case": False},
+            "config_sentence_transformers.json": {
+                "similarity_fn_name": self.similarity,
+                "prompts": {"query": self.prefixes[1], "document": self.prefixes[0]} if any(self.prefixes) else {},
+                "temperature": self.temperature,
+            },
+        }.items():
+            (folder / file).parent.mkdir(exist_ok=True)
+            (folder / file).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+        if self.similarity == "cosine":
+            (folder / f"{len(names) - 1}_Normalize").mkdir(exist_ok=True)
+        for place, layer in enumerate(layers, 2):
+            layer.save(folder / f"{place}_Dense", "sentence_embedding")
+        normalise = self.similarity == "cosine"
+        declare(folder, "dense", pooling=self.pooling, normalise=normalise, max_length=self.max_length)
+
+
+def _stated(foreign: Foreign, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Options of the class, as given, else as the folder states them."""
+    config = foreign.config
+    query, document = foreign.prompts()
+    stated = {
+        "pooling": None if "pooling" in options else foreign.pooling(),
+        "similarity": config.get("similarity_fn_name"),
+        "temperature": config.get("temperature"),
+        "query_prefix": query,
+        "document_prefix": document,
+    }
+    return {name: value for name, value in stated.items() if value} | dict(options)

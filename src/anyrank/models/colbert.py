@@ -1,0 +1,215 @@
+"""ColBERT: one transformer reads queries and texts apart, a projection makes each token a short vector, and a score is
+the sum over the query's tokens of the cosine with the nearest token of the text (arXiv 2004.12832).
+
+    s = sum_i max_j cos(q_i, d_j)
+
+Read are folders of Stanford's ColBERT (artifact.metadata), of PyLate, and of sentence-transformers' MultiVectorEncoder,
+as which it is saved too. Of `late`, which starts at an encoder's quality without a projection, it differs in markers,
+filled-up queries, words that don't count, and in that every token of a query counts alike.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from ..core.content import text_of
+from ..core.errors import InputError
+from ..core.types import Candidate
+from .base import declare
+from .parts.foreign import Dense, Foreign, folder_of, weights_of
+from .parts.ragged import counts, filled, fits, gathered, longest, owners, runs, texts_of
+from .parts.reading import Reading, colbert
+
+SIMILARITIES = ("maxsim", "meanmaxsim")
+
+
+class ColBERT(nn.Module):  # type: ignore[misc,unused-ignore]
+    """Scores [B, n] of groups of texts. ``projection`` maps states [..., width] to vectors of tokens [..., dim];
+    ``similarity``: "maxsim", or "meanmaxsim", which is divided by the query's tokens."""
+
+    kind: ClassVar[str] = "colbert"
+
+    def __init__(
+        self, body: Any, tokenizer: Any, reading: Reading, projection: nn.Sequential, similarity: str = "maxsim"
+    ) -> None:
+        super().__init__()
+        if similarity not in SIMILARITIES:
+            raise InputError(f"similarity={similarity!r}: choose {' or '.join(SIMILARITIES)}")
+        self.max_length = max(reading.length(query=True), reading.length(query=False))
+        fits(body, self.max_length)
+        self.body = body
+        self.tokenizer = tokenizer
+        self.reading = reading
+        self.projection = projection
+        self.similarity = similarity
+
+    @classmethod
+    def from_folder(
+        cls, name: str | Path, *, max_length: int | None = None, dim: int = 128, similarity: str = "", **reading: Any
+    ) -> ColBERT:
+        """A model of a folder or a hub id. Any encoder is a start, under a fresh projection to ``dim`` numbers (set
+        torch's seed before); other options are those of `Reading`, and go before what the folder states."""
+        from transformers import AutoModel, AutoTokenizer
+
+        folder = folder_of(name)
+        foreign = Foreign.of(folder)
+        tokenizer = AutoTokenizer.from_pretrained(folder)
+        stanford = (folder / "artifact.metadata").is_file()
+        body = AutoModel.from_pretrained(folder, use_safetensors=True, dtype=torch.float32)
+        most = longest(body, tokenizer, max_length)
+        if colbert(folder):
+            stated = Reading.of(foreign, most)
+        else:
+            stated = Reading(query_length=min(32, most), document_length=min(180, most))
+        config = {k: getattr(stated, k) for k in Reading.__dataclass_fields__} | reading
+        if max_length:
+            config |= {k: min(config[k], max_length) for k in ("query_length", "document_length", "expand")}
+        if stanford:
+            weight = weights_of(folder, ["linear.weight"])["linear.weight"]
+            layer = Dense(weight.shape[1], weight.shape[0])
+            layer.linear.weight.data.copy_(weight)
+            projection = nn.Sequential(layer)
+        elif colbert(folder):
+            projection = foreign.projections()
+        else:
+            projection = nn.Sequential(Dense(body.config.hidden_size, dim))
+        known = foreign.config.get("similarity_fn_name")
+        return cls(
+            body, tokenizer, Reading(**config), projection,
+            similarity or (known if known in SIMILARITIES else "maxsim"),
+        )  # fmt: skip
+
+    @classmethod
+    def from_config(
+        cls, shape: Mapping[str, Any], tokenizer: str | Path | Any, *, max_length: int = 256, dim: int = 128,
+        similarity: str = "maxsim", **reading: Any,
+    ) -> ColBERT:  # fmt: skip
+        """A fresh model of a shape, by default a BERT, and a tokenizer (or the folder or hub id of one)."""
+        from .bi import BiEncoder
+
+        fresh = BiEncoder.from_config(shape, tokenizer, max_length=max_length)
+        lengths = {"query_length": min(32, max_length), "document_length": max_length} | reading
+        projection = nn.Sequential(Dense(fresh.body.config.hidden_size, dim))
+        return cls(fresh.body, fresh.tokenizer, Reading(**lengths), projection, similarity)
+
+    def features(
+        self, queries: Sequence[Any], candidates: Sequence[Sequence[Candidate]], statistics: Any = None
+    ) -> dict[str, Any]:
+        """The inputs of `forward` for contents of queries and, for each, its candidates."""
+        # queries stay one chunk, in their order: every text is compared with one of them
+        (asked,) = self.reading.read(self.tokenizer, [text_of(q) for q in queries], query=True, most=1 << 30)
+        order = asked.pop("rows").argsort()
+        return {
+            "queries": {name: values[order] for name, values in asked.items()},
+            "chunks": self.inputs(texts_of(candidates)),
+            "mask": counts(candidates),
+        }
+
+    def inputs(self, texts: Sequence[str], *, query: bool = False) -> list[dict[str, Any]]:
+        """Texts as chunks for `states`."""
+        return self.reading.read(self.tokenizer, texts, query=query)
+
+    def truncated(self, queries: Sequence[Any], candidates: Sequence[Sequence[Candidate]]) -> list[int]:
+        """How many texts of each group, the query counted in, lose tokens."""
+        first = self.reading.cut(self.tokenizer, [text_of(q) for q in queries], query=True)
+        return [
+            q + sum(self.reading.cut(self.tokenizer, texts_of([group]), query=False))
+            for q, group in zip(first, candidates, strict=True)
+        ]
+
+    def forward(self, queries: Mapping[str, Tensor], chunks: Sequence[Mapping[str, Tensor]], mask: Tensor) -> Tensor:
+        """Scores [B, n], 0 where ``mask`` is False."""
+        asked, counted = self.states(queries)
+        weights = counted.float()  # [groups, query tokens]
+        if self.similarity == "meanmaxsim":
+            weights = weights / weights.sum(1, keepdim=True).clamp(min=1)
+        owner = owners(mask)
+        parts = []
+        for chunk in chunks:
+            states, real = self.states(chunk)
+            whose = owner[chunk["rows"]]
+            with torch.autocast(states.device.type, enabled=False):  # bfloat16 is too coarse to order by
+                cosines = asked[whose] @ states.mT  # [texts, query tokens, tokens]
+            best = cosines.masked_fill(~real[:, None], -torch.inf).amax(2)
+            parts.append((best * weights[whose]).sum(1))
+        return filled(gathered(parts, [chunk["rows"] for chunk in chunks]), mask)
+
+    def states(self, chunk: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
+        """Vectors of tokens [texts, tokens, dim], of length 1 and in single precision, and which of them count."""
+        states = runs(self.body, chunk).last_hidden_state
+        with torch.autocast(states.device.type, enabled=False):
+            vectors = nn.functional.normalize(self.projection(states.float()), dim=-1)
+        return vectors, chunk["counted"].bool()
+
+    def encode(self, texts: Sequence[str], *, query: bool = False) -> list[Tensor]:
+        """Of each query or text the vectors of its tokens that count [tokens, dim]."""
+        device = next(self.parameters()).device
+        out: list[Tensor] = [torch.empty(0)] * len(texts)
+        for chunk in self.inputs(texts, query=query):
+            vectors, real = self.states({k: v.to(device) for k, v in chunk.items()})
+            for row, mine, counted in zip(chunk["rows"].tolist(), vectors, real):
+                out[row] = mine[counted]
+        return out
+
+    def save(self, folder: Path) -> None:
+        """A folder for sentence-transformers' MultiVectorEncoder and anyrank's torch backend."""
+        reading = self.reading
+        folder.mkdir(parents=True, exist_ok=True)
+        self.body.save_pretrained(folder)
+        self.tokenizer.save_pretrained(folder)
+        layers = list(self.projection)
+        names = ["Transformer", *["Dense"] * len(layers), "MultiVectorMask", "Normalize"]
+        rooms = {
+            "Transformer": "base.modules.transformer",
+            "Dense": "base.modules.dense",
+            "MultiVectorMask": "multi_vector_encoder.modules.multi_vector_mask",
+            "Normalize": "base.modules.normalize",
+        }
+        modules = [
+            {"idx": i, "name": str(i), "path": f"{i}_{n}" if i else "", "type": f"sentence_transformers.{rooms[n]}.{n}"}
+            for i, n in enumerate(names)
+        ]
+        for i, layer in enumerate(layers, 1):
+            layer.save(folder / f"{i}_Dense", "token_embeddings")
+        expansion = {
+            "strategy": "min" if reading.wide else "fixed",
+            "attend": reading.attend,
+            "token": reading.filler or None,
+            "length": reading.expand,
+        }
+        transformer = {
+            "transformer_task": "feature-extraction",
+            "modality_config": {"text": {"method": "forward", "method_output_name": "last_hidden_state"}},
+            "module_output_name": "token_embeddings",
+            "query_length": reading.length(query=True) if reading.wide or not reading.expand else None,
+            "document_length": reading.document_length,
+            "query_expansion": expansion if reading.expand else None,
+        }
+        config: dict[str, Any] = {
+            "model_type": "MultiVectorEncoder",
+            "similarity_fn_name": self.similarity,
+            "prompts": {"query": reading.query_prefix, "document": reading.document_prefix},
+            # sentence-transformers reads these two as PyLate's: tokens put after the first one
+            "query_prefix": reading.query_marker,
+            "document_prefix": reading.document_marker,
+            "query_expansion": expansion if reading.expand else None,
+            "anyrank": reading.as_dict(),
+        }
+        tasks = ["query", "document"] if reading.skip_queries else ["document"]
+        mask, normalize = names.index("MultiVectorMask"), names.index("Normalize")
+        for file, content in {
+            "modules.json": modules,
+            "sentence_bert_config.json": transformer,
+            "config_sentence_transformers.json": config,
+            f"{mask}_MultiVectorMask/config.json": {"skiplist_words": list(reading.skip), "skiplist_tasks": tasks},
+            f"{normalize}_Normalize/config.json": {"module_input_name": "token_embeddings"},
+        }.items():
+            (folder / file).parent.mkdir(exist_ok=True)
+            (folder / file).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+        declare(folder, self.kind, pooling="none", max_length=self.max_length)

@@ -1,0 +1,119 @@
+"""CrossEncoder: one transformer reads query and text together and gives one logit (monoBERT, arXiv 1910.14424).
+
+Design choices: any Hugging Face body with a sequence-classification head of one logit, or of two, whose difference is
+the score (the second says "relevant"); a query and its text share ``max_length`` tokens and the longer of them is cut;
+saved as transformers and sentence-transformers read it, with an identity for the activation, so that scores are logits
+everywhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from ..core.content import text_of
+from ..core.errors import InputError
+from ..core.types import Candidate
+from .base import declare
+from .parts.foreign import Foreign, folder_of
+from .parts.ragged import chunks, counts, exact, filled, fits, gathered, longer, longest, runs, texts_of
+
+
+class CrossEncoder(nn.Module):  # type: ignore[misc,unused-ignore]
+    """Scores [B, n] of groups of texts. ``body`` is a transformers model for sequence classification with one
+    or two labels.
+
+    The head of a body that had none (an encoder such as MiniLM) starts at random: set torch's seed before.
+    """
+
+    kind: ClassVar[str] = "cross"
+
+    def __init__(self, body: Any, tokenizer: Any, max_length: int = 256) -> None:
+        super().__init__()
+        fits(body, max_length)
+        self.body = body
+        self.tokenizer = tokenizer
+        self.max_length = max_length
+        exact([m for m in body.modules() if isinstance(m, nn.Linear)][-1])
+
+    @classmethod
+    def from_folder(
+        cls, name: str | Path, *, max_length: int | None = None, labels: int = 0, **config: Any
+    ) -> CrossEncoder:
+        """A model of a folder or a hub id with its head, of one or two outputs; on a body without one a fresh head of
+        ``labels`` outputs (1 or 2; by default 1). ``max_length`` defaults to what the folder says; ``config`` overrides
+        the configuration (``hidden_dropout_prob=0.0``). Raises InputError on a head of another size."""
+        from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer
+
+        folder = folder_of(name)
+        stated = AutoConfig.from_pretrained(folder)
+        trained = any("ForSequenceClassification" in a for a in stated.architectures or ())
+        if trained and labels not in (0, stated.num_labels):
+            raise InputError(f"labels={labels}: the head of {name} has {stated.num_labels} outputs: leave labels out")
+        labels = stated.num_labels if trained else labels or 1
+        if labels not in (1, 2):
+            raise InputError(f"{name}: its head has {labels} outputs, expected 1 or 2")
+        tokenizer = AutoTokenizer.from_pretrained(folder)
+        body = AutoModelForSequenceClassification.from_pretrained(
+            folder, num_labels=labels, use_safetensors=True, dtype=torch.float32, **config
+        )
+        return cls(body, tokenizer, max_length or longest(body, tokenizer, Foreign.of(folder).max_length()))
+
+    @classmethod
+    def from_config(
+        cls, shape: Mapping[str, Any], tokenizer: str | Path | Any, *, max_length: int = 256, labels: int = 1
+    ) -> CrossEncoder:
+        """A fresh model of a shape: ``{"model_type": "bert", "hidden_size": 128, …}``, by default a BERT, and a
+        tokenizer (or the folder or hub id of one), which gives the vocabulary's size."""
+        from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer
+
+        if isinstance(tokenizer, str | Path):
+            tokenizer = AutoTokenizer.from_pretrained(tokenizer)
+        given = {"model_type": "bert", "vocab_size": len(tokenizer), "pad_token_id": tokenizer.pad_token_id} | dict(
+            shape
+        )
+        config = AutoConfig.for_model(given.pop("model_type"), num_labels=labels, **given)
+        kind: Any = AutoModelForSequenceClassification
+        body = kind.from_config(config)
+        return cls(body, tokenizer, max_length)
+
+    def features(
+        self, queries: Sequence[Any], candidates: Sequence[Sequence[Candidate]], statistics: Any = None
+    ) -> dict[str, Any]:
+        """The inputs of `forward` for contents of queries and, for each, its candidates."""
+        first = [text_of(q) for q, group in zip(queries, candidates, strict=True) for _ in group]
+        parts = chunks(self.tokenizer, first, texts_of(candidates), self.max_length)
+        return {"chunks": parts, "mask": counts(candidates)}
+
+    def truncated(self, queries: Sequence[Any], candidates: Sequence[Sequence[Candidate]]) -> list[int]:
+        """How many texts of each group lose tokens to ``max_length``, or have their query cut."""
+        return [
+            sum(longer(self.tokenizer, [text_of(q)] * len(group), texts_of([group]), self.max_length))
+            for q, group in zip(queries, candidates, strict=True)
+        ]
+
+    def forward(self, chunks: Sequence[Mapping[str, Tensor]], mask: Tensor) -> Tensor:
+        """Scores [B, n], 0 where ``mask`` is False."""
+        rows = [chunk["rows"] for chunk in chunks]
+        return filled(gathered([self.score(chunk) for chunk in chunks], rows), mask)
+
+    def score(self, chunk: Mapping[str, Tensor]) -> Tensor:
+        """Of each pair of a chunk its logit, or the second less the first."""
+        logits = runs(self.body, chunk).logits.float()  # [pairs, labels]
+        score: Tensor = logits[:, -1] - logits[:, 0] if logits.shape[1] == 2 else logits[:, 0]
+        return score
+
+    def save(self, folder: Path) -> None:
+        """A folder for transformers, sentence-transformers' CrossEncoder and anyrank's torch backend."""
+        self.body.config.sentence_transformers = {"activation_fn": "torch.nn.modules.linear.Identity"}
+        names = ("score",) if self.body.config.num_labels == 1 else ("other", "relevant")
+        self.body.config.id2label = dict(enumerate(names))
+        self.body.config.label2id = {name: i for i, name in enumerate(names)}
+        self.tokenizer.model_max_length = self.max_length
+        self.body.save_pretrained(folder)
+        self.tokenizer.save_pretrained(folder)
+        declare(folder, self.kind, pooling="none", max_length=self.max_length)

@@ -1,0 +1,1 @@
+"""What several models share: ragged batches of texts, attention over alignments, encoders of spectra."""

@@ -1,0 +1,178 @@
+"""Ragged groups as tensors: texts sorted by length and padded in small chunks, their scores put back as [groups, n].
+
+Padding is work for nothing: a batch of passages of 20 to 256 tokens that is padded to its longest costs about twice its
+tokens. Chunks of near lengths cost a few per cent more than their tokens, and the order within a batch doesn't matter.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping, Sequence
+from functools import cache
+from types import MethodType
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ...core.content import text_of
+from ...core.errors import InputError
+from ...core.types import Candidate
+
+CHUNK = 65536 if torch.cuda.is_available() else 2048
+"""Tokens of a chunk, padding included: small where computing is dear, large where starting a computation is."""
+
+
+def limit(tokenizer: Any) -> int:
+    """How many tokens texts are cut to by what a tokenizer's folder says; 256 where it says nothing."""
+    stated = int(tokenizer.model_max_length)
+    return stated if stated < 10**9 else 256
+
+
+def positions(body: Any) -> int | None:
+    """How many tokens a transformers body reads at most; None if its positions aren't a table (ALiBi's or rotary
+    ones)."""
+    for name, part in body.named_modules():
+        if name.rpartition(".")[2] == "position_embeddings" and isinstance(part, nn.Embedding):
+            first = 0 if part.padding_idx is None else part.padding_idx + 1  # RoBERTa's start after the padding's
+            return int(part.num_embeddings) - first
+    return None
+
+
+def fits(body: Any, length: int) -> None:
+    """Raises InputError where a transformers body has fewer positions than ``length`` tokens."""
+    most = positions(body)
+    if most is not None and length > most:
+        raise InputError(f"max_length={length}: this model reads {most} tokens at most: give a smaller one")
+
+
+def longest(body: Any, tokenizer: Any, stated: int | None = None) -> int:
+    """The longest text in tokens: what is ``stated``, what the tokenizer says and what the body reads, the least of
+    them; 256 if nothing says it."""
+    table = positions(body) or getattr(body.config, "max_position_embeddings", None)
+    return min((n for n in (stated, int(tokenizer.model_max_length), table) if n and n < 10**9), default=256)
+
+
+def runs(body: Any, chunk: Mapping[str, Any]) -> Any:
+    """A transformers body's output for a chunk, of which it is given what it reads (a DistilBERT no token types)."""
+    known = _arguments(type(body))
+    return body(**{k: v for k, v in chunk.items() if k in known})
+
+
+@cache
+def _arguments(kind: type) -> frozenset[str]:
+    return frozenset(inspect.signature(kind.forward).parameters)  # type: ignore[attr-defined,unused-ignore]
+
+
+def chunks(
+    tokenizer: Any, first: Sequence[str], second: Sequence[str] | None, length: int, most: int | None = None
+) -> list[dict[str, Any]]:
+    """Inputs of a transformers body for texts, or for pairs of texts, cut to ``length`` tokens; ``rows`` of a chunk
+    says which texts it holds. Of a pair, the longer one loses tokens. A chunk has at most CHUNK, or ``most``, tokens
+    if that is less."""
+    given = tokenizer(
+        list(first), None if second is None else list(second), truncation="longest_first" if second else True,
+        max_length=length,
+    )  # fmt: skip
+    out = []
+    for rows in grouped([len(ids) for ids in given["input_ids"]], most):
+        part = {name: [values[i] for i in rows] for name, values in given.items()}
+        out.append(dict(tokenizer.pad(part, return_tensors="pt")) | {"rows": torch.tensor(rows)})
+    return out
+
+
+def grouped(sizes: Sequence[int], most: int | None = None) -> list[list[int]]:
+    """Positions by falling size, in chunks of at most CHUNK, or ``most``, tokens, padding included, or of one text.
+
+    >>> grouped([3, 9, 2, 3], 9)
+    [[1], [0, 3, 2]]
+    """
+    budget = CHUNK if most is None else min(most, CHUNK)
+    out: list[list[int]] = []
+    for i in sorted(range(len(sizes)), key=sizes.__getitem__, reverse=True):
+        # the first of a chunk is its longest: all others are padded to it
+        if not out or (len(out[-1]) + 1) * sizes[out[-1][0]] > budget:
+            out.append([])
+        out[-1].append(i)
+    return out
+
+
+def longer(
+    tokenizer: Any, first: Sequence[str], second: Sequence[str] | None, length: int, special: bool = True
+) -> list[bool]:
+    """Which texts, or pairs of texts, are longer than ``length`` tokens, so that ``chunks`` cuts them."""
+    if not first:
+        return []
+    given = tokenizer(
+        list(first), None if second is None else list(second), add_special_tokens=special, truncation=False,
+        verbose=False,
+    )  # fmt: skip
+    return [len(ids) > length for ids in given["input_ids"]]
+
+
+def texts_of(candidates: Sequence[Sequence[Candidate]]) -> list[str]:
+    """The texts of all groups' candidates, one after the other.
+
+    >>> texts_of([[Candidate("1", "a"), Candidate("2", {"title": "b", "text": "c"})], [Candidate("3")]])
+    ['a', 'b c', '']
+    """
+    return [text_of(c.content) for group in candidates for c in group]
+
+
+def too_long(
+    tokenizer: Any, queries: Sequence[Any], candidates: Sequence[Sequence[Candidate]], length: int,
+    prefixes: tuple[str, str] = ("", ""),
+) -> list[int]:  # fmt: skip
+    """How many texts of each group, its query counted in, are longer than ``length`` tokens, each read by itself.
+    ``prefixes`` stand before documents and before queries."""
+    document, query = prefixes
+    return [
+        sum(longer(tokenizer, [query + text_of(q), *(document + t for t in texts_of([group]))], None, length))
+        for q, group in zip(queries, candidates, strict=True)
+    ]
+
+
+def owners(mask: Tensor) -> Tensor:
+    """The group of each member of ``mask`` [groups, n], in their order.
+
+    >>> owners(torch.tensor([[True, True], [True, False]])).tolist()
+    [0, 0, 1]
+    """
+    return torch.arange(len(mask), device=mask.device)[:, None].expand_as(mask)[mask]
+
+
+def gathered(parts: Sequence[Tensor], rows: Sequence[Tensor]) -> Tensor:
+    """The chunks' results in the order of the texts, in single precision."""
+    values = torch.cat([p.float() for p in parts])
+    return torch.empty_like(values).index_copy(0, torch.cat(list(rows)), values)
+
+
+def filled(flat: Tensor, mask: Tensor) -> Tensor:
+    """Scores [members] as [groups, n], 0 where ``mask`` [groups, n] is False.
+
+    >>> filled(torch.tensor([1.0, 2.0, 3.0]), torch.tensor([[True, True], [True, False]])).tolist()
+    [[1.0, 2.0], [3.0, 0.0]]
+    """
+    return flat.new_zeros(mask.shape).masked_scatter(mask, flat)
+
+
+def counts(groups: Sequence[Sequence[Any]]) -> Tensor:
+    """The mask [groups, n] of members that there are.
+
+    >>> counts([["a", "b"], ["c"]]).tolist()
+    [[True, True], [True, False]]
+    """
+    sizes = torch.tensor([len(g) for g in groups])
+    return torch.arange(int(sizes.max())) < sizes[:, None]
+
+
+def exact(head: Any) -> None:
+    """Have a scoring head computed in single precision under autocast too: bfloat16 has three digits, too few to order
+    a hundred texts."""
+
+    def forward(self: Any, x: Tensor) -> Tensor:  # a method, so that a copy of the model reads its own weights
+        with torch.autocast(x.device.type, enabled=False):
+            bias = None if self.bias is None else self.bias.float()
+            return nn.functional.linear(x.float(), self.weight.float(), bias)
+
+    head.forward = MethodType(forward, head)

@@ -1,0 +1,65 @@
+"""Negatives drawn anew each epoch out of a group's candidates: any of them at first, hard ones later (CoRNStack, arXiv
+2412.01007). The groups hold all that may serve (``mining.mined`` with a large n, or a judged run), their scores as
+priors."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from ..core.content import text_of
+from ..core.errors import InputError
+from .group import Group
+from .mining import Rules
+from .sampling import Decay, Softmax
+
+DrawFn = Callable[[Group, int], Group]
+"""(group, epoch from 0) -> what is trained on in that epoch."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draw:
+    """The texts labelled above 0, and ``negatives`` of the others (0: all, nothing is drawn), each in proportion to
+    exp(prior / tau) among those left; tau falls from ``start`` to ``end`` over ``epochs`` and stays there (see
+    ``sampling.Decay``; the values are ours, CoRNStack gives none), on the scale of the priors. Others whose prior isn't
+    under ``relative`` times the lowest of a text labelled above 0 are likely relevant and never drawn (0: all may be;
+    .95 is usual). The draw is fixed by seed, epoch and the group's id (or query).
+
+    Raises InputError for a group without priors.
+
+    >>> group = Group.from_texts("q", ("a", "b", "c", "d"), (0.0, 1.0, 0.0, 0.0), priors=(9.7, 10.0, 5.0, 1.0))
+    >>> Draw(negatives=1, start=0.01, end=0.01, relative=0.95)(group, epoch=0).texts
+    ('b', 'c')
+    """
+
+    negatives: int = 0
+    start: float = 1.0
+    end: float = 0.05
+    epochs: int = 10
+    how: Literal["exponential", "linear"] = "exponential"
+    relative: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.negatives < 0:
+            raise InputError(f"negatives: expected at least 0, found {self.negatives}")
+        Decay(self.start, self.end, self.epochs, self.how)
+        Rules(relative=self.relative or None)
+
+    def __call__(self, group: Group, epoch: int, seed: int = 0) -> Group:
+        if not self.negatives:
+            return group
+        if not group.priors:
+            raise InputError(f"{group.name} has no priors: drawing negatives needs their scores")
+        good = [i for i, label in enumerate(group.labels) if label > 0]
+        rest = sorted(set(range(len(group.candidates))) - set(good), key=lambda i: -group.priors[i])
+        lowest = min((group.priors[i] for i in good), default=np.inf)
+        passing = Rules(relative=self.relative or None).passing([group.priors[i] for i in rest], lowest)
+        allowed = [i for i, passes in zip(rest, passing.tolist()) if passes]
+        rng = np.random.default_rng([seed, epoch, zlib.crc32((group.id or text_of(group.query)).encode())])
+        tau = Decay(self.start, self.end, self.epochs, self.how)(epoch)
+        drawn = Softmax(tau)([group.priors[i] for i in allowed], self.negatives, rng)
+        return group.take([*good, *(allowed[i] for i in drawn)])

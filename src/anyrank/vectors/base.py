@@ -1,0 +1,160 @@
+"""`Vectors`: rows of numbers, one row a content, of any kind; and `Encoder`, the protocol of what makes them.
+
+A new kind is one file of this room that defines a subclass under its own name: ``vectors/binary.py`` holds the class of
+the kind "binary". The stores and indexes learn from the class which arrays it has, and need no change.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self, runtime_checkable
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ..core.errors import InputError
+from ..core.trace import Usage
+
+Floats = NDArray[np.float32]
+Rows = Sequence[int] | NDArray[Any]
+"""Numbers of rows, from 0."""
+
+
+class Vectors(ABC):
+    """Rows of one kind and dimension, immutable. Stored arrays may be memory-mapped and in half precision: what `take`
+    and `part` give is float32."""
+
+    __slots__ = ()
+    kind: ClassVar[str]
+    """The kind's name: that of its file, and in stored metadata."""
+    needs_overlap: ClassVar[bool] = False
+    """Whether a row with the score 0 has nothing in common with the query, and so is no search result."""
+
+    if TYPE_CHECKING:  # a plain attribute or a property, as the class likes
+
+        @property
+        def dim(self) -> int:
+            """Numbers a row, or a state; of sparse rows the size of the vocabulary."""
+
+    @abstractmethod
+    def __len__(self) -> int:
+        """Rows."""
+
+    @abstractmethod
+    def take(self, rows: Rows) -> Self:
+        """The given rows, in the given order."""
+
+    @abstractmethod
+    def part(self, start: int, stop: int) -> Self:
+        """The rows from ``start`` to before ``stop``, without a copy where that is possible."""
+
+    @classmethod
+    @abstractmethod
+    def join(cls, parts: Sequence[Self]) -> Self:
+        """The rows of all parts (at least one; of one dimension), in order."""
+
+    @abstractmethod
+    def near(self, query: Vectors) -> Floats:
+        """The score of every row for one query (a single row of the same kind): float32 [n]. Raises InputError on
+        a query of another kind or dimension."""
+
+    def products(self, queries: Vectors) -> Floats:
+        """The scores of all rows for several queries: float32 [queries, n]."""
+        scores = [self.near(queries.take([q])) for q in range(len(queries))]
+        return np.stack(scores) if scores else np.zeros((0, len(self)), dtype=np.float32)
+
+    @abstractmethod
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """The arrays that hold the rows, by the names of their files on disk."""
+
+    @classmethod
+    @abstractmethod
+    def from_arrays(cls, arrays: Mapping[str, NDArray[Any]], dim: int) -> Self:
+        """Rows over the arrays that `arrays` gave, perhaps memory-mapped and in half precision."""
+
+    def dense(self) -> Floats:
+        """The rows as an array [n, dim]. Raises InputError where they are of another kind."""
+        raise InputError(f"dense vectors are needed here: this encoder makes {self.kind} ones")
+
+    def _same_kind(self, query: Vectors) -> None:
+        """Raises InputError on a query of another kind or dimension."""
+        if query.kind != self.kind or query.dim != self.dim:
+            raise InputError(
+                f"a {query.kind} query of {query.dim} dimensions can't be compared with {self.kind} rows of {self.dim}"
+            )
+
+
+def as_vectors(vectors: Vectors | ArrayLike) -> Vectors:
+    """Vectors as they are; an array [n, dim] as dense ones."""
+    if isinstance(vectors, Vectors):
+        return vectors
+    from .dense import Dense
+
+    return Dense(np.asarray(vectors, dtype=np.float32))
+
+
+def kinds() -> tuple[str, ...]:
+    """The kinds of vectors that there are: one a file of this room."""
+    names = (m.name for m in pkgutil.iter_modules([str(Path(__file__).parent)]))
+    return tuple(sorted(n for n in names if n != "base"))
+
+
+@cache
+def vectors_class(kind: str) -> type[Vectors]:
+    """The class of a kind. Raises InputError on an unknown one.
+
+    >>> kinds()
+    ('dense', 'sparse', 'tokens')
+    >>> vectors_class("sparse").__name__
+    'Sparse'
+    """
+    if kind not in kinds():
+        raise InputError(f"vectors of the unknown kind {kind!r}: this anyrank knows {', '.join(kinds())}")
+    module = importlib.import_module(f"{__package__}.{kind}")
+    return next(c for c in vars(module).values() if isinstance(c, type) and getattr(c, "kind", None) == kind)
+
+
+def take(vectors: Vectors | ArrayLike, rows: Rows) -> Vectors:
+    """The given rows of ``vectors``."""
+    return as_vectors(vectors).take(rows)
+
+
+def concat(parts: Sequence[Vectors | ArrayLike]) -> Vectors:
+    """The rows of all parts, in order. Raises InputError where kinds or dimensions are mixed, or there is no part."""
+    vectors = [as_vectors(p) for p in parts]
+    if len({(v.kind, v.dim) for v in vectors}) != 1:
+        raise InputError(f"vectors of different kinds or dimensions: {[(v.kind, v.dim) for v in vectors]}")
+    return type(vectors[0]).join(vectors)
+
+
+def dots(query: Vectors | ArrayLike, docs: Vectors | ArrayLike) -> Floats:
+    """The scores of every row of ``docs`` for one query (a single row): float32 [n]."""
+    return as_vectors(docs).near(as_vectors(query))
+
+
+@dataclass(frozen=True, slots=True, eq=False, init=False)
+class Encoded:
+    """Vectors and what they cost; ``usage.truncated`` counts the texts that were cut. An array [n, dim] counts as dense
+    vectors."""
+
+    vectors: Vectors
+    usage: Usage
+
+    def __init__(self, vectors: Vectors | ArrayLike, usage: Usage | None = None) -> None:
+        object.__setattr__(self, "vectors", as_vectors(vectors))
+        object.__setattr__(self, "usage", Usage() if usage is None else usage)
+
+
+@runtime_checkable
+class Encoder(Protocol):
+    """Turns contents into vectors, one row a content; queries and documents may be treated differently."""
+
+    name: str
+
+    def encode(self, contents: Sequence[Any], *, query: bool = False) -> Encoded: ...

@@ -1,0 +1,73 @@
+"""Charts: sound drawings that show what they were given."""
+
+from xml.etree import ElementTree
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from anyrank.pages.charts import MOST_BARS, MOST_POINTS, SERIES, Bar, Point, bars, curves, pareto, scatter
+from anyrank.pages.rank_flow import rank_flow
+
+DOCS = [f"d{i}" for i in range(30)]
+
+
+def test_bars_of_many_queries_are_an_even_sample():
+    drawn = bars([Bar(i / 1000 - 0.5, f"q{i}") for i in range(1000)], "all")
+    assert drawn.count('class="mark"') == MOST_BARS
+    assert ">q999<" in drawn
+    assert ">q0<" in drawn
+    assert "mean -0.0005" in drawn
+
+
+@given(st.lists(st.tuples(st.integers(1, 9), st.integers(0, 9)), min_size=1, max_size=12))
+def test_pareto_front_is_what_nothing_beats(pairs):
+    points = [Point(str(i), ms, q / 10, 0, 1) for i, (ms, q) in enumerate(pairs)]
+    front = {(p.ms, p.quality) for p in pareto(points)}
+    assert front == {
+        (p.ms, p.quality) for p in points
+        if not any((o.ms <= p.ms and o.quality > p.quality) or (o.ms < p.ms and o.quality >= p.quality) for o in points)
+    }  # fmt: skip
+    ElementTree.fromstring(scatter(points, "nDCG@10"))
+
+
+def test_labels_of_close_points_do_not_overlap():
+    drawn = scatter([Point(f"name{i}", 10 + i / 10, 0.5 + i / 1000, 0.4, 0.6) for i in range(6)], "m")
+    names = [t for t in ElementTree.fromstring(drawn).iter("text") if "name" in (t.get("class") or "")]
+    positions = [(t.get("x"), t.get("y")) for t in names]
+    assert len(set(positions)) == len(positions) == 6
+
+
+def test_a_flow_shows_leaving_documents_and_grades():
+    orders = {"a": DOCS[:12], "b": [*DOCS[5:20]]}
+    drawn = rank_flow(orders, {"d5": 7, "d6": 0}, lambda d: f"text {d}", {"a": ".5"}, "label")
+    root = ElementTree.fromstring(drawn)
+    docs = [g for g in root.iter("g") if (g.get("class") or "").startswith("doc")]
+    assert len(docs) == 15
+    assert sum(c.get("class") == "out" for g in docs for c in g) == 10
+    assert sum(c.get("class") == "link" for g in docs for c in g) == 5
+    assert [g.get("class") for g in docs].count("doc grade3") == 1
+    assert [g.get("class") for g in docs].count("doc unjudged") == 13
+    wide = rank_flow({f"run {i}": DOCS for i in range(20)}, {}, str, {}, "label")
+    assert "min-width:1980px" in wide
+
+
+def test_long_curves_are_thinned_from_end_to_end():
+    points = [(i / 2999, 1 - i / 2999) for i in range(3000)]
+    drawn = curves({"a": points, "none <made>": []}, "precision against coverage", "coverage")
+    assert drawn.count(" L") == MOST_POINTS - 1
+    path = next(ElementTree.fromstring(drawn).iter("path")).get("d")
+    assert path.startswith("M64.0 14.0 L")
+    assert path.endswith(" L980.0 400.0")
+    assert "made" not in drawn
+
+
+def test_a_curve_of_one_point_is_a_dot():
+    root = ElementTree.fromstring(curves({"a": [(0.5, 1.0)]}, "label", "x"))
+    assert [(c.get("cx"), c.get("cy")) for c in root.iter("circle")] == [("522", "14")]
+    assert not list(root.iter("path"))
+
+
+def test_curves_beyond_the_colours_are_dashed():
+    drawn = curves({f"s{i}": [(0.0, 0.5), (1.0, 0.5)] for i in range(SERIES + 2)}, "label", "x")
+    assert drawn.count("stroke-dasharray") == 2
+    assert drawn.count("var(--series0)") == drawn.count("var(--series1)") == 2
