@@ -12,7 +12,7 @@ from typing import Any, Literal
 from ..core.errors import InputError
 from ..core.groupings import Grouping
 from ..core.language import Attends, Generates, ScoresNext, ScoresText
-from ..llm.needs import FusesSources, GivesLogits, offers
+from ..llm.capabilities import FusesSources, GivesLogits, offers
 
 Capability = Literal[
     "generate", "next_token_logprobs", "next_token_logits", "loglikelihood", "attention", "generate_fused", "judge"
