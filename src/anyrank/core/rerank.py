@@ -175,7 +175,7 @@ class _Run:
         for group in self.groups:
             if not group or len(set(group)) != len(group) or min(group) < 0 or max(group) >= n:
                 raise InputError(
-                    f"the grouping asked for {list(group)} of {n} candidates: expected distinct places 0 to {n - 1}"
+                    f"the grouping asked for {list(group)} of {n} candidates: expected distinct indices 0 to {n - 1}"
                 )
         return True
 

@@ -28,11 +28,11 @@ def check_loss(loss: Callable[..., Any], grades: Sequence[float] = (0, 1, 2, 3),
             groups.append((scores.round(), labels))
         grad = _grad(loss)
         for scores, labels in groups:
-            found = grad(scores[None], labels[None], None)
+            value_and_slope = grad(scores[None], labels[None], None)
             for shuffle in (torch.arange(len(scores)).flip(0), torch.randperm(len(scores), generator=made)):
-                _shuffled(grad, scores, labels, shuffle, *found)
-            _padded(grad, scores, labels, *found)
-            _step(grad, scores, labels, *found)
+                _shuffled(grad, scores, labels, shuffle, *value_and_slope)
+            _padded(grad, scores, labels, *value_and_slope)
+            _step(grad, scores, labels, *value_and_slope)
             _extremes(grad, labels)
         _batch(grad, groups)
         _nothing(grad, torch.tensor([grades[0], grades[-1]]).double())
