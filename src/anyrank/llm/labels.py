@@ -17,7 +17,7 @@ Style = Literal["numbers", "padded", "letters"]
 @dataclass(frozen=True, slots=True)
 class Labels:
     """A scheme of labels: ``numbers`` 1, 2, …; ``padded`` 01, 02, … (of equal width, so that none begins another);
-    ``letters`` A to Z, or AA, AB, … where there are more than 26. ``open`` and ``close`` stand around each.
+    ``letters`` A to Z, or AA, AB, … if there are more than 26. ``open`` and ``close`` stand around each.
 
     >>> Labels().marks(3)
     ('[1]', '[2]', '[3]')

@@ -113,7 +113,7 @@ class OracleModel:
         return [self._attend(flat(p), mark) for p, mark in zip(prompts, marks, strict=True)]
 
     def _attend(self, text: str, mark: str) -> TokenWeights:
-        """A document's id draws its true score where the query has content; every other token draws 1."""
+        """A document's id draws its true score if the query has content; every other token draws 1."""
         drawn = {span: score for _, score, span in self._documents(text)}
         blank = "N/A" in text[text.rindex(mark) :]
         spans = tuple(m.span() for m in re.finditer(r"\S+", text))

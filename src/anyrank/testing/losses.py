@@ -10,7 +10,7 @@ Grad = Callable[[Any, Any, Any], tuple[float, Any]]
 
 def check_loss(loss: Callable[..., Any], grades: Sequence[float] = (0, 1, 2, 3), seeds: int = 3) -> None:
     """A loss (scores, labels, mask) -> scalar is blind to the order of candidates and to what is padded, the mean over
-    the groups that have something to compare, finite in value and gradient at scores of 1e4, 0 where nothing is real;
+    the groups that have something to compare, finite in value and gradient at scores of 1e4, 0 if nothing is real;
     a small step down its gradient lowers it, and lifts the better of two misplaced candidates over the other.
 
     ``grades``: labels to draw from, the lowest and the highest in every group. Needs torch; raises AssertionError.
