@@ -224,7 +224,7 @@ def test_bad_budgets_and_bad_groupings_are_refused():
         yield [[0, 0]]
         return []
 
-    with pytest.raises(InputError, match="distinct places"):
+    with pytest.raises(InputError, match="distinct indices"):
         Rerank(Oracle({}), doubled)(toy(3)[0])
 
 

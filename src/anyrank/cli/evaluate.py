@@ -81,11 +81,12 @@ def _measure(
 
     names = _names(runs)
     if is_dataset(qrels):
+        from ..core.content import text_of
         from ..io.dataset import Dataset
 
         data = Dataset.open(qrels)
         judged = data.qrels(split)
-        topics = {q.id: str(q.content) for q in data.queries(split)}
+        topics = {q.id: text_of(q.content) for q in data.queries(split)}
     else:
         from ..io.qrels import read_qrels
 

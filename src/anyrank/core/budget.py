@@ -26,7 +26,7 @@ class Bound:
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """What one stage may spend on one query.
+    """The bounds of one stage on one query.
 
     >>> own = Budget.of_stage(max_calls=12, max_tokens=None, max_seconds=None, start=0.0)
     >>> shared = Budget.of_limits(Limits(max_calls=20), spent=Usage(calls=15))
@@ -49,7 +49,7 @@ class Budget:
 
     @classmethod
     def of_limits(cls, limits: Limits, spent: Usage) -> Budget:
-        """What a ranking's limits leave after what earlier stages have spent on it."""
+        """The rest of a ranking's limits after what earlier stages have spent on it."""
         left = limits.less(spent)
         return cls(
             Bound() if left.max_calls is None else Bound(left.max_calls, f"limits.max_calls={limits.max_calls}"),

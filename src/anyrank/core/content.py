@@ -34,7 +34,7 @@ _MAGIC = {
     b"II*\x00": "image/tiff",
     b"MM\x00*": "image/tiff",
 }
-"""What files of the usual formats begin with (WebP, which begins with a length, is looked at apart)."""
+"""First bytes of the usual formats (WebP, which has a length among them, is looked at apart)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,7 @@ class Image:
             if not match or not data:
                 raise InputError(f"an image as a data: URL is data:image/…;base64,…, not {text[:40]!r}")
             return cls(data, match["media"] or "")
-        # A JPEG in base64 begins with "/9j/", as a path might: so it counts only where it decodes to a picture.
+        # A JPEG in base64 begins with "/9j/", as a path might: so it counts only if it decodes to a picture.
         if _BASE64.fullmatch(text) and (data := _decoded(text)) and _format(data):
             return cls(data)
         return cls(text)
@@ -200,7 +200,7 @@ def images_of(content: Any) -> tuple[Image, ...]:
 
 def required_text(content: Any, owner: str) -> str:
     """`text_of` a content, for models that read texts alone. Raises InputError, which names the ``owner`` ("candidate
-    'd1'"), where there is no content, or images without a text.
+    'd1'"), if there is no content, or images without a text.
 
     >>> required_text({"title": "Lift", "text": "of wings"}, "candidate 'd1'")
     'Lift of wings'
@@ -214,7 +214,7 @@ def required_text(content: Any, owner: str) -> str:
 
 
 def joined(parts: Iterable[Part]) -> str | tuple[Part, ...]:
-    """Parts put together without anything between them: neighbouring texts become one, empty ones go; one text where
+    """Parts put together without anything between them: neighbouring texts become one, empty ones go; one text if
     there is no image.
 
     >>> joined(["a ", "", "cat"]), joined(["a ", "cat", Image("cat.jpg"), "."])

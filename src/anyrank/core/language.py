@@ -25,7 +25,7 @@ class Turn:
 
     @property
     def text(self) -> str:
-        """The turn's text, for backends that read texts alone. Raises InputError where it holds an image.
+        """The turn's text, for backends that read texts alone. Raises InputError if it holds an image.
 
         >>> Turn("user", "Which is best?").text
         'Which is best?'
@@ -120,7 +120,7 @@ class TokenWeights:
 @runtime_checkable
 class Generates(Protocol):
     """``max_tokens`` new tokens at most, ended early by any text of ``stop`` (which is not returned). Temperature 0 is
-    greedy; above it, ``seed`` fixes the draw where the model's server allows it."""
+    greedy; above it, ``seed`` fixes the draw if the model's server allows it."""
 
     def generate(
         self,

@@ -41,7 +41,7 @@ class Limits:
         return cls(None if seconds is None else time.monotonic() + seconds, max_calls, max_tokens)
 
     def less(self, spent: Usage) -> Limits:
-        """What is left after some calls and tokens, at least 0 of each; the deadline stays."""
+        """The limits left after some calls and tokens, at least 0 of each; the deadline stays."""
         return Limits(
             self.deadline,
             None if self.max_calls is None else max(self.max_calls - spent.calls, 0),

@@ -111,7 +111,7 @@ class Rerank(Stage):
             run.record(position, scores, usage, note, share)
 
     def _judge_or_split(self, groups: Sequence[Group], failures: _Failures) -> list[Judgement | Exception]:
-        """The judge's answers; where it raises, the batch is halved until the groups at fault stand alone."""
+        """The judge's answers; if it raises, the batch is halved until the groups at fault stand alone."""
         try:
             judgements = list(self.judge(groups))
             if len(judgements) != len(groups):
@@ -175,7 +175,7 @@ class _Run:
         for group in self.groups:
             if not group or len(set(group)) != len(group) or min(group) < 0 or max(group) >= n:
                 raise InputError(
-                    f"the grouping asked for {list(group)} of {n} candidates: expected distinct places 0 to {n - 1}"
+                    f"the grouping asked for {list(group)} of {n} candidates: expected distinct indices 0 to {n - 1}"
                 )
         return True
 

@@ -1,4 +1,4 @@
-"""What a ranking cost and what went wrong on the way: usage, steps, status."""
+"""The trace of a ranking: its cost and what went wrong on the way, as usage, steps and status."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ repairs={'repeat': 3, 'missing': 4})
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What one stage did to one ranking. ``seconds`` is this query's share of the batch's wall time;
+    """The work of one stage on one ranking. ``seconds`` is this query's share of the batch's wall time;
     ``notes`` say in words what a count can't (a spent budget, the error behind a fallback). ``untouched``: nothing was
     judged, so the input came through as it was."""
 
@@ -92,7 +92,7 @@ _WORST: tuple[Status, ...] = ("ok", "repaired", "partial", "fallback")
 
 
 def worst(steps: Iterable[Step]) -> Status:
-    """The worst status among ``steps``; ``ok`` where there are none."""
+    """The worst status among ``steps``; ``ok`` if there are none."""
     return max((s.status for s in steps), key=_WORST.index, default="ok")
 
 

@@ -43,4 +43,4 @@ __all__ = [
     "write_jsonl",
     "write_qrels",
     "write_run",
-]  # fmt: skip
+]

@@ -71,7 +71,7 @@ def records(
 
 
 def parsed(path: File, stream: Iterator[tuple[int, Record]], parse: Callable[[Record], T], what: str) -> Iterator[T]:
-    """What ``parse`` makes of every record; its errors get the file and line. Raises InputError on an empty file."""
+    """Every record through ``parse``, whose errors get the file and line. Raises InputError on an empty file."""
     n = 0
     for n, record in stream:
         try:
@@ -169,7 +169,7 @@ def text_field(record: Record, names: tuple[str, ...], what: str) -> tuple[str, 
 
 
 def id_of(record: Record, names: tuple[str, ...], what: str) -> tuple[str, str]:
-    """(field name, id); whole numbers are taken as text. Raises InputError where it is missing, empty or something
+    """(field name, id); whole numbers are taken as text. Raises InputError if it is missing, empty or something
     else."""
     name = first_of(record, names)
     if name is not None and type(record[name]) is int:

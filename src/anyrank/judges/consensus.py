@@ -41,8 +41,8 @@ class SelfConsistency(Stage):
 
     def within(self, **budgets: Any) -> SelfConsistency:
         """The same under budgets a query (``max_calls``, ``max_tokens``), of which each shuffle gets an equal share;
-        ``max_seconds`` is the whole batch's. Raises InputError where a share is less than one, for other names, and
-        where the inner stage is not a `Rerank`."""
+        ``max_seconds`` is the whole batch's. Raises InputError if a share is less than one, for other names, and
+        if the inner stage is not a `Rerank`."""
         if not isinstance(self.stage, Rerank) or budgets.keys() - {"max_calls", "max_tokens", "max_seconds"}:
             raise InputError(f"{self.name} takes no {', '.join(budgets)}")
         shares = dict(budgets)
@@ -63,7 +63,7 @@ class SelfConsistency(Stage):
         ]
 
     def _shuffled(self, ranking: Ranking) -> list[Ranking]:
-        """The orders to ask about, each with an equal share of what the ranking's limits leave; where they leave less
+        """The orders to ask about, each with an equal share of what the ranking's limits leave; if they leave less
         than a call or token for each, fewer orders."""
         left = ranking.limits.less(ranking.cost.usage)
         count = min(n for n in (self.shuffles, left.max_calls, left.max_tokens) if n is not None)
@@ -81,7 +81,7 @@ class SelfConsistency(Stage):
         return orders
 
     def _agreed(self, ranking: Ranking, shuffled: Sequence[Ranking], answers: Sequence[Ranking]) -> Ranking:
-        """The ranking in the order that the answers agree on; as it is where none of them is an opinion."""
+        """The ranking in the order that the answers agree on; as it is if none of them is an opinion."""
         index = {id: i for i, id in enumerate(ranking.ids)}
         # An answer that is its own input counts only if every group was judged: else it is no more than the shuffle.
         orders = [

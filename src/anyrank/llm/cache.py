@@ -104,7 +104,7 @@ def _described(prompt: Any) -> Any:
 
 
 def _fingerprint(backend: Any) -> str:
-    """What tells the weights behind a backend from others of the same name."""
+    """The fingerprint of the weights behind a backend, which tells them from others of the same name."""
     while (inner := getattr(backend, "wraps", None)) is not None:
         backend = inner
     return str(getattr(backend, "fingerprint", ""))

@@ -1,4 +1,4 @@
-"""What a signal needs of its backend, checked when the signal is made and when its prompts are."""
+"""Capabilities of backends that signals need, checked when a signal is made and when its prompts are."""
 
 from __future__ import annotations
 

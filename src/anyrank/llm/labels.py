@@ -17,7 +17,7 @@ Style = Literal["numbers", "padded", "letters"]
 @dataclass(frozen=True, slots=True)
 class Labels:
     """A scheme of labels: ``numbers`` 1, 2, …; ``padded`` 01, 02, … (of equal width, so that none begins another);
-    ``letters`` A to Z, or AA, AB, … where there are more than 26. ``open`` and ``close`` stand around each.
+    ``letters`` A to Z, or AA, AB, … if there are more than 26. ``open`` and ``close`` stand around each.
 
     >>> Labels().marks(3)
     ('[1]', '[2]', '[3]')
@@ -41,11 +41,11 @@ class Labels:
         """The first n labels as they stand in a prompt."""
         return tuple(self.open + name + self.close for name in self.names(n))
 
-    def place(self, name: str, n: int) -> int | None:
-        """The place (from 0) of a label read in an answer; None where n documents have no such label."""
+    def index(self, name: str, n: int) -> int | None:
+        """The index of a label read in an answer; None if n documents have no such label."""
         if self.style != "letters":
             return int(name) - 1 if name.isdecimal() and 1 <= int(name) <= n else None
-        return _places(n).get(name.upper())
+        return _letter_indices(n).get(name.upper())
 
     def name_pattern(self, n: int) -> str:
         """A regular expression for one bare label, in range or not."""
@@ -68,8 +68,8 @@ class Labels:
         text = self.mark_pattern(n).sub(self._round, text)
         return _BRACKETED.sub(r"(\1)", text)
 
-    def _round(self, found: re.Match[str]) -> str:
-        return ("" if self.open == "[" else self.open.strip() + " ") + f"({found[1]})"
+    def _round(self, match: re.Match[str]) -> str:
+        return ("" if self.open == "[" else self.open.strip() + " ") + f"({match[1]})"
 
 
 _BRACKETED = re.compile(r"\[\s*(\d{1,6})\s*\]")
@@ -86,7 +86,7 @@ def _names(style: Style, n: int) -> tuple[str, ...]:
 
 
 @lru_cache(maxsize=1024)
-def _places(n: int) -> dict[str, int]:
+def _letter_indices(n: int) -> dict[str, int]:
     return {name: i for i, name in enumerate(_names("letters", n))}
 
 

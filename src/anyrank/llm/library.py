@@ -30,9 +30,13 @@ CONVERSATION = Template(
 """The same, each passage a turn that the assistant acknowledges (the form of RankGPT)."""
 
 FIRST_TOKEN = Template(
-    system=_SYSTEM, prefix=_SHOWN, body="[{label}] {text}", suffix=_ORDER % ("[B]", "[A]"), labels=LETTERS,
+    system=_SYSTEM,
+    prefix=_SHOWN,
+    body="[{label}] {text}",
+    suffix=_ORDER % ("[B]", "[A]"),
+    labels=LETTERS,
     assistant="[",
-)  # fmt: skip
+)
 """Labels A, B, …, the opening bracket already written, so that the next token names the best."""
 
 NAMED = Template(
@@ -92,9 +96,14 @@ PAIR = Template(
 """The better of two passages."""
 
 PAIR_TOKEN = Template(
-    prefix=PAIR.prefix, body=PAIR.body, separator="\n\n", suffix=PAIR.suffix, labels=PAIR.labels, answer="best",
+    prefix=PAIR.prefix,
+    body=PAIR.body,
+    separator="\n\n",
+    suffix=PAIR.suffix,
+    labels=PAIR.labels,
+    answer="best",
     assistant="Passage",
-)  # fmt: skip
+)
 """The same with the first word of the answer written."""
 
 YES_NO = Template(
@@ -128,8 +137,10 @@ MONO_T5 = Template(prefix="Query: {query} Document: {doc1} Relevant:", chat=Fals
 DUO_T5 = Template(prefix="Query: {query} Document0: {doc1} Document1: {doc2} Relevant:", chat=False)
 RANK_T5 = Template(prefix="Query: {query} Document: {doc1}", chat=False)
 LIT5 = Template(
-    body="Search Query: {query} Passage: [{label}] {text} Relevance Ranking:", chat=False, words=110,
-)  # fmt: skip
+    body="Search Query: {query} Passage: [{label}] {text} Relevance Ranking:",
+    chat=False,
+    words=110,
+)
 LIT5_SCORE = Template(body="question: {query} context: {text}", chat=False, words=110)
 """Input forms fixed by the training of these models; of the last two, each body is a source of its own."""
 

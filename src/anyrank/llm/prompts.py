@@ -20,7 +20,7 @@ from .labels import Labels
 
 Scale = Literal["raw", "unit", "percent"]
 Shown = str | tuple[Part, ...]
-"""What stands in a prompt: a text, or texts and images in order."""
+"""A content as a prompt shows it: a text, or texts and images in order."""
 
 _FIELD = re.compile(r"\{\{|\}\}|\{(\w+)\}")
 _LABEL_FIELDS = ("label", "rank", "index")
@@ -88,14 +88,14 @@ class Template:
             raise InputError("a plain-text template (chat=False) has no turns: leave out examples and assistant parts")
 
     def render(self, query: Query, members: Sequence[Candidate]) -> Rendered:
-        """The prompt for one group. Raises InputError where a document has no content, and for an image in a plain-text
+        """The prompt for one group. Raises InputError if a document has no content, and for an image in a plain-text
         prompt."""
         n = len(members)
         names = self.labels.names(n)
         documents = [self._document(candidate, n) for candidate in members]
         question, query_cut = self._query(query, n)
         instruction = self.labels.disarm(safe(text_of(query.meta.get("instruction"))), n) or self.instruction
-        # Prefix and suffix may name any document, by its number or, where there is one alone, as the body does.
+        # Prefix and suffix may name any document, by its number or, if there is one alone, as the body does.
         fields: dict[str, Shown] = {"query": question, "num": str(n), "instruction": instruction}
         fields["labels"] = fields["psg_ids"] = f"[{', '.join(self.labels.marks(n))}]"
         fields |= {f"doc{i}": text for i, (text, _) in enumerate(documents, 1)}

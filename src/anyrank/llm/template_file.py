@@ -21,9 +21,20 @@ log = logging.getLogger(__name__)
 _LISTWISE = {"listwise", "singleturn_listwise", "multiturn_listwise"}
 _OTHERS = {"pointwise", "pairwise", "rankfid"}
 _FIELDS = {
-    "method", "system_message", "prefix", "prefix_user", "prefix_assistant", "body", "body_user", "body_assistant",
-    "suffix", "suffix_user", "text", "output_validation_regex", "output_extraction_regex",
-}  # fmt: skip
+    "method",
+    "system_message",
+    "prefix",
+    "prefix_user",
+    "prefix_assistant",
+    "body",
+    "body_user",
+    "body_assistant",
+    "suffix",
+    "suffix_user",
+    "text",
+    "output_validation_regex",
+    "output_extraction_regex",
+}
 _AROUND = re.compile(r"([^\s{}\w]|[A-Za-z]+ ?)?\{(?:rank|index|label)\}([^\s{}\w]?)")
 
 
@@ -75,8 +86,9 @@ def from_fields(fields: Any) -> Template:
     if method == "rankfid":
         return Template(body=body, chat=False, **common)
     if method in _OTHERS:
-        return Template(prefix=_either(fields, "prefix") + body + _either(fields, "suffix"),
-                        chat=bool(common["system"]), **common)  # fmt: skip
+        return Template(
+            prefix=_either(fields, "prefix") + body + _either(fields, "suffix"), chat=bool(common["system"]), **common
+        )
     around = _AROUND.search(body)
     if not around:
         raise InputError("field body names no document: expected {rank} in it")

@@ -12,7 +12,19 @@ from .llm import HostileModel, OracleModel, ScriptedModel
 from .losses import check_loss
 
 __all__ = [
-    "Counting", "Hostile", "HostileModel", "Oracle", "OracleModel", "Scripted", "ScriptedModel",
-    "check_backend", "check_encoder", "check_grouping", "check_index", "check_judge", "check_loss", "check_stage",
+    "Counting",
+    "Hostile",
+    "HostileModel",
+    "Oracle",
+    "OracleModel",
+    "Scripted",
+    "ScriptedModel",
+    "check_backend",
+    "check_encoder",
+    "check_grouping",
+    "check_index",
+    "check_judge",
+    "check_loss",
+    "check_stage",
     "toy",
-]  # fmt: skip
+]

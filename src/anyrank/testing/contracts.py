@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -22,12 +22,15 @@ from .judges import Hostile, Oracle, toy
 def check_grouping(
     grouping: Grouping, sizes: Sequence[int] = (0, 1, 2, 3, 7, 20, 45), top: int = 0, seeds: int = 3
 ) -> None:
-    """A grouping ends, asks only for valid distinct places, returns a permutation under any judge, gives the same
-    ranking in lockstep as alone, and with an oracle has the best ``top`` right."""
+    """A grouping ends, yields only groups of distinct valid indices, returns distinct valid indices, keeps the present
+    order under equal scores, gives a permutation under any judge and the same ranking in lockstep as alone, and with an
+    oracle has the best ``top`` right. Scores it returns fall and belong to its order."""
+    for n in sizes:
+        _check_plan(grouping, n)
     for seed in range(seeds):
         made = [toy(n, seed, f"q{i}") for i, n in enumerate(sizes)]
-        rankings = [r for r, _ in made]
-        truth = {k: v for _, t in made for k, v in t.items()}
+        rankings = [ranking for ranking, _ in made]
+        truth = {id: score for _, scores in made for id, score in scores.items()}
         for judge in (Oracle(truth), Hostile(seed)):
             stage = Rerank(judge, grouping)
             together = stage.batch(rankings)
@@ -45,24 +48,50 @@ def check_grouping(
                     )
 
 
+def _check_plan(grouping: Grouping, n: int) -> None:
+    """Run a grouping of n without a driver, all scores equal."""
+    plan = grouping(n)
+    rounds, most = 0, 10 * (n + 2) ** 2
+    try:
+        groups = next(plan)
+        while True:
+            for group in groups:
+                assert group, f"{grouping}: an empty group, of {n}"
+                assert len(set(group)) == len(group), f"{grouping}: {list(group)} holds an index twice, of {n}"
+                assert all(0 <= i < n for i in group), f"{grouping}: {list(group)} is out of range, of {n}"
+            rounds += 1
+            assert rounds <= most, f"{grouping}: no end after {most} rounds of {n}"
+            groups = plan.send([[0.5] * len(group) for group in groups])
+    except StopIteration as end:
+        result = end.value
+    order = list(result)
+    assert len(set(order)) == len(order), f"{grouping}: the order {order} holds an index twice"
+    assert set(order) <= set(range(n)), f"{grouping}: the order {order} is out of range, of {n}"
+    rest = [i for i in range(n) if i not in set(order)]
+    assert order + rest == list(range(n)), f"{grouping}: equal scores became the order {order}"
+    if isinstance(result, Mapping):
+        assert _falling(list(result.values())), f"{grouping}: its scores rise down the order"
+
+
 def check_judge(judge: Judge, groups: Sequence[Group], tolerance: float = 1e-4) -> None:
     """A judge gives one judgement a group, one finite score a member, and the same scores whatever is beside a group
     in the batch. ``tolerance`` is relative to the spread of the scores."""
     whole = judge(groups)
     assert len(whole) == len(groups), f"{len(whole)} judgements for {len(groups)} groups"
     assert list(judge([])) == [], "no groups must give no judgements"
-    for (_, members), said in zip(groups, whole):
-        assert len(said.scores) == len(members), f"{len(said.scores)} scores for {len(members)} members"
-        assert all(math.isfinite(s) for s in said.scores), f"a score is not finite: {list(said.scores)}"
-        assert said.usage.calls + said.usage.cached >= 1, "usage counts no call"
+    for (_, members), judgement in zip(groups, whole):
+        scores = judgement.scores
+        assert len(scores) == len(members), f"{len(scores)} scores for {len(members)} members"
+        assert all(map(math.isfinite, scores)), f"a score is not finite: {list(scores)}"
+        assert judgement.usage.calls + judgement.usage.cached >= 1, "usage counts no call"
     every = [s for j in whole for s in j.scores]
     allowed = tolerance * max(max(every) - min(every), 1.0)
     order = list(range(len(groups)))
     random.Random(0).shuffle(order)
     for batch in ([[i] for i in order], [order]):
         for part in batch:
-            for i, said in zip(part, judge([groups[i] for i in part])):
-                gap = max(abs(a - b) for a, b in zip(said.scores, whole[i].scores))
+            for i, judgement in zip(part, judge([groups[i] for i in part])):
+                gap = max(abs(a - b) for a, b in zip(judgement.scores, whole[i].scores))
                 assert gap <= allowed, f"group {i} scores differ by {gap:.3g} > {allowed:.3g} with the batch"
 
 

@@ -1,11 +1,11 @@
-"""The contract suite of language-model backends: two backends of one model say the same."""
+"""The contract suite of language-model backends: two backends of one model give the same answers."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 from ..core.language import Generates, LogProbs, Prompt, ScoresNext, ScoresText, Turn
 
@@ -15,8 +15,10 @@ PROMPTS: tuple[Prompt, ...] = (
     "Count: 1, 2, 3,",
 )
 OPTIONS: tuple[tuple[str, ...], ...] = (
-    (" Paris", " London", " the", " New York"), (" yes", " no"), (" 4", " 5", " 10"),
-)  # fmt: skip
+    (" Paris", " London", " the", " New York"),
+    (" yes", " no"),
+    (" 4", " 5", " 10"),
+)
 CONTINUATIONS = (" Paris, the city of light", " yes", " 4, 5, 6")
 TALK: tuple[Prompt, ...] = (
     (Turn("user", "Name the capital of France."),),
@@ -24,10 +26,17 @@ TALK: tuple[Prompt, ...] = (
 )
 
 
+@runtime_checkable
+class Renders(Protocol):
+    """A backend that shows the text that its model sees for a prompt."""
+
+    def render(self, prompt: Prompt) -> str: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Agreement:
-    """What was compared: the largest difference of a log-probability a token (None: not both offer it), and how many
-    greedy texts were equal."""
+    """The result of a comparison: the largest difference of a log-probability a token (None: not both offer it), and
+    how many greedy texts were equal."""
 
     options: float | None = None
     texts: float | None = None
@@ -72,27 +81,27 @@ def check_backend(
 
 
 def _options(backend: Any, prompts: Sequence[Prompt], options: Sequence[Sequence[str]]) -> list[LogProbs]:
-    said: list[LogProbs] = backend.next_token_logprobs(prompts, options)
-    assert len(said) == len(prompts), f"{len(said)} answers for {len(prompts)} prompts"
+    answers: list[LogProbs] = backend.next_token_logprobs(prompts, options)
+    assert len(answers) == len(prompts), f"{len(answers)} answers for {len(prompts)} prompts"
     assert backend.next_token_logprobs([], []) == [], "no prompts must give no answers"
-    for i, (some, got) in enumerate(zip(options, said)):
+    for i, (some, got) in enumerate(zip(options, answers)):
         assert len(got.values) == len(some), f"{len(got.values)} values for {len(some)} options"
         assert all(v <= 1e-6 for v in got.values), f"a log-probability is above 0 or unknown: {got.values}"
         assert got.usage.calls + got.usage.cached >= 1, "usage counts no call"
         (alone,) = backend.next_token_logprobs([prompts[i]], [some])
         gap = _gap(alone.values, got.values, (1,) * len(some))
         assert gap <= 0.25, f"prompt {i}: {alone.values} alone, {got.values} in a batch"
-    return said
+    return answers
 
 
 def _texts(backend: Any, prompts: Sequence[Prompt], max_tokens: int) -> list[str]:
-    said = backend.generate(prompts, max_tokens=max_tokens)
-    assert len(said) == len(prompts), f"{len(said)} completions for {len(prompts)} prompts"
+    completions = backend.generate(prompts, max_tokens=max_tokens)
+    assert len(completions) == len(prompts), f"{len(completions)} completions for {len(prompts)} prompts"
     assert backend.generate([], max_tokens=1) == [], "no prompts must give no completions"
-    for got in said:
+    for got in completions:
         assert got.finish != "error", f"an error in place of a text: {got.error}"
         assert got.usage.completion_tokens <= max_tokens, f"{got.usage.completion_tokens} tokens, {max_tokens} allowed"
-    return [c.text for c in said]
+    return [c.text for c in completions]
 
 
 def _gap(a: Sequence[float], b: Sequence[float], tokens: Sequence[int]) -> float:
@@ -110,10 +119,10 @@ def _near(backend: Any, prompt: Prompt, mine: str, theirs: str, tolerance: float
     if same == min(len(mine), len(theirs)):
         return True  # one text goes on where the other ended
     same = max(mine.rfind(" ", 0, same + 1), 0)
-    text = backend.render(prompt) if hasattr(backend, "render") else prompt
+    text = backend.render(prompt) if isinstance(backend, Renders) else prompt
     ends = [t[same:].split(" ", 2) for t in (mine, theirs)]
     words = [" ".join(e[:2]) if not e[0] else e[0] for e in ends]
     if not isinstance(text, str) or not all(words):
-        return True  # its own rendering is unknown: can't be asked
+        return True  # its own rendering is unknown, so there is nothing to compare
     x, y = backend.loglikelihood([text + mine[:same]] * 2, words)
     return bool(x.values[0] - y.values[0] <= tolerance * (x.tokens[0] + y.tokens[0]))

@@ -50,15 +50,22 @@ class OracleModel:
         """(label, true score, span) of each document, in order."""
         self.log.append(prompt)
         text, out = flat(prompt), []
-        for found in re.finditer(self.find, text):
-            if found[1] in self.truth:
-                label = _LABEL.search(text[max(0, found.start() - 40) : found.start()])
+        for match in re.finditer(self.find, text):
+            if match[1] in self.truth:
+                label = _LABEL.search(text[max(0, match.start() - 40) : match.start()])
                 name = next((g for g in label.groups() if g), "") if label else ""
-                out.append((name, self.truth[found[1]], found.span(1)))
+                out.append((name, self.truth[match[1]], match.span(1)))
         return out
 
-    def generate(self, prompts: Sequence[Prompt], *, max_tokens: int, stop: Sequence[str] = (),
-                 temperature: float = 0.0, seed: int = 0) -> list[Completion]:  # fmt: skip
+    def generate(
+        self,
+        prompts: Sequence[Prompt],
+        *,
+        max_tokens: int,
+        stop: Sequence[str] = (),
+        temperature: float = 0.0,
+        seed: int = 0,
+    ) -> list[Completion]:
         return [self._answer(p) for p in prompts]
 
     def _answer(self, prompt: Prompt) -> Completion:
@@ -66,17 +73,17 @@ class OracleModel:
         mouth = prompt[-1].text if not isinstance(prompt, str) and prompt[-1].role == "assistant" else ""
         text = flat(prompt)
         if "SORTED =" in text:
-            said = f"[{', '.join('PASSAGE' + name for name in order)}]"
+            answer = f"[{', '.join('PASSAGE' + name for name in order)}]"
         elif "<answer>" in text:
-            said = f"<think>I compare {len(order)}.</think> <answer>[{order[0]}]"
+            answer = f"<think>I compare {len(order)}.</think> <answer>[{order[0]}]"
         elif "Passage A or Passage B" in text:
-            said = f"Passage {order[0]}"
+            answer = f"Passage {order[0]}"
         elif re.search(r"\] > \[", text):
-            said = " > ".join(f"[{name}]" for name in order)
+            answer = " > ".join(f"[{name}]" for name in order)
         else:
-            said = f"[{order[0]}]"
-        said = said.removeprefix(mouth)
-        return Completion(said, _usage(prompt, said))
+            answer = f"[{order[0]}]"
+        answer = answer.removeprefix(mouth)
+        return Completion(answer, _usage(prompt, answer))
 
     def next_token_logprobs(self, prompts: Sequence[Prompt], options: Sequence[Sequence[str]]) -> list[LogProbs]:
         return [LogProbs(tuple(self._chances(p, o)), _usage(p)) for p, o in zip(prompts, options, strict=True)]
@@ -106,7 +113,7 @@ class OracleModel:
         return [self._attend(flat(p), mark) for p, mark in zip(prompts, marks, strict=True)]
 
     def _attend(self, text: str, mark: str) -> TokenWeights:
-        """A document's id draws its true score where the query has content; every other token draws 1."""
+        """A document's id draws its true score if the query has content; every other token draws 1."""
         drawn = {span: score for _, score, span in self._documents(text)}
         blank = "N/A" in text[text.rindex(mark) :]
         spans = tuple(m.span() for m in re.finditer(r"\S+", text))
@@ -115,8 +122,8 @@ class OracleModel:
 
     def generate_fused(self, groups: Sequence[Sequence[str]], *, max_tokens: int) -> list[Completion]:
         known = [sorted(self._documents("\n".join(g)), key=lambda d: -d[1]) for g in groups]
-        said = [" > ".join(f"[{name}]" for name, _, _ in one) for one in known]
-        return [Completion(s, _usage("\n".join(g), s)) for g, s in zip(groups, said)]
+        orders = [" > ".join(f"[{name}]" for name, _, _ in one) for one in known]
+        return [Completion(order, _usage("\n".join(g), order)) for g, order in zip(groups, orders)]
 
     def attention_fused(self, groups: Sequence[Sequence[str]]) -> list[LogProbs]:
         return [LogProbs(tuple(self._documents(s)[0][1] for s in g), _usage("\n".join(g))) for g in groups]
@@ -129,9 +136,25 @@ class OracleModel:
 
 
 TEXT_FAULTS = (
-    "preamble", "postscript", "repeat", "out of range", "missing", "empty", "wrong language", "long", "open think",
-    "no tag", "bare", "words", "error", "cut", "other script", "newlines", "raise", "fine",
-)  # fmt: skip
+    "preamble",
+    "postscript",
+    "repeat",
+    "out of range",
+    "missing",
+    "empty",
+    "wrong language",
+    "long",
+    "open think",
+    "no tag",
+    "bare",
+    "words",
+    "error",
+    "cut",
+    "other script",
+    "newlines",
+    "raise",
+    "fine",
+)
 NUMBER_FAULTS = ("nan", "one nan", "-inf", "inf", "short", "long", "empty", "huge", "constant", "raise", "fine")
 
 
@@ -148,8 +171,15 @@ class HostileModel:
     def _rng(self, prompt: Prompt) -> random.Random:
         return random.Random(f"{self.seed}/{flat(prompt)}")
 
-    def generate(self, prompts: Sequence[Prompt], *, max_tokens: int, stop: Sequence[str] = (),
-                 temperature: float = 0.0, seed: int = 0) -> list[Completion]:  # fmt: skip
+    def generate(
+        self,
+        prompts: Sequence[Prompt],
+        *,
+        max_tokens: int,
+        stop: Sequence[str] = (),
+        temperature: float = 0.0,
+        seed: int = 0,
+    ) -> list[Completion]:
         return [self._answer(p) for p in prompts]
 
     def _answer(self, prompt: Prompt) -> Completion:
@@ -160,7 +190,7 @@ class HostileModel:
         left, right = ("PASSAGE", "") if "SORTED =" in text else ("Passage ", "") if "Passage A" in text else "[]"
         marks = [left + n + right for n in names] or ["[1]"]
         chain = " > ".join(marks)
-        said = {
+        answer = {
             "preamble": f"Of course! Here is my ranking of {len(marks)} texts:\n{chain}",
             "postscript": f"{chain}\nThe first is best because of [7] reasons (1, 2, 3).",
             "repeat": f"{chain} > {chain}",
@@ -182,7 +212,7 @@ class HostileModel:
             raise RuntimeError("the model fell over")
         if fault == "error":
             return Completion("", _usage(prompt), "error", "overloaded")
-        return Completion(said, _usage(prompt, said[:1000]), "length" if fault == "cut" else "stop")
+        return Completion(answer, _usage(prompt, answer[:1000]), "length" if fault == "cut" else "stop")
 
     def _numbers(self, prompt: Prompt, n: int) -> tuple[float, ...]:
         rng = self._rng(prompt)
@@ -225,17 +255,24 @@ class HostileModel:
 @dataclass(frozen=True)
 class ScriptedModel:
     """A model whose answers come from a function of the prompt: a text, or numbers for the other verbs. ``log`` keeps
-    (verb, prompt, what was asked about it)."""
+    (verb, prompt, the verb's other arguments)."""
 
     script: Callable[[Prompt], Any]
     log: list[tuple[str, Prompt, Any]] = field(default_factory=list, compare=False)
 
-    def generate(self, prompts: Sequence[Prompt], *, max_tokens: int, stop: Sequence[str] = (),
-                 temperature: float = 0.0, seed: int = 0) -> list[Completion]:  # fmt: skip
+    def generate(
+        self,
+        prompts: Sequence[Prompt],
+        *,
+        max_tokens: int,
+        stop: Sequence[str] = (),
+        temperature: float = 0.0,
+        seed: int = 0,
+    ) -> list[Completion]:
         self.log.extend(("generate", p, (max_tokens, tuple(stop), temperature, seed)) for p in prompts)
-        said = [self.script(p) for p in prompts]
+        answers = [self.script(p) for p in prompts]
         return [
-            s if isinstance(s, Completion) else Completion(str(s), _usage(p, str(s))) for p, s in zip(prompts, said)
+            a if isinstance(a, Completion) else Completion(str(a), _usage(p, str(a))) for p, a in zip(prompts, answers)
         ]
 
     def next_token_logprobs(self, prompts: Sequence[Prompt], options: Sequence[Sequence[str]]) -> list[LogProbs]:
@@ -244,5 +281,6 @@ class ScriptedModel:
 
     def loglikelihood(self, prompts: Sequence[Prompt], continuations: Sequence[str]) -> list[LogProbs]:
         self.log.extend(("text", p, c) for p, c in zip(prompts, continuations, strict=True))
-        asked = zip(prompts, continuations)
-        return [LogProbs(tuple(self.script(p)), _usage(p, c), (len(c.split()),)) for p, c in asked]
+        return [
+            LogProbs(tuple(self.script(p)), _usage(p, c), (len(c.split()),)) for p, c in zip(prompts, continuations)
+        ]

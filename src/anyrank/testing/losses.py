@@ -10,7 +10,7 @@ Grad = Callable[[Any, Any, Any], tuple[float, Any]]
 
 def check_loss(loss: Callable[..., Any], grades: Sequence[float] = (0, 1, 2, 3), seeds: int = 3) -> None:
     """A loss (scores, labels, mask) -> scalar is blind to the order of candidates and to what is padded, the mean over
-    the groups that have something to compare, finite in value and gradient at scores of 1e4, 0 where nothing is real;
+    the groups that have something to compare, finite in value and gradient at scores of 1e4, 0 if nothing is real;
     a small step down its gradient lowers it, and lifts the better of two misplaced candidates over the other.
 
     ``grades``: labels to draw from, the lowest and the highest in every group. Needs torch; raises AssertionError.
@@ -28,11 +28,11 @@ def check_loss(loss: Callable[..., Any], grades: Sequence[float] = (0, 1, 2, 3),
             groups.append((scores.round(), labels))
         grad = _grad(loss)
         for scores, labels in groups:
-            found = grad(scores[None], labels[None], None)
+            value_and_slope = grad(scores[None], labels[None], None)
             for shuffle in (torch.arange(len(scores)).flip(0), torch.randperm(len(scores), generator=made)):
-                _shuffled(grad, scores, labels, shuffle, *found)
-            _padded(grad, scores, labels, *found)
-            _step(grad, scores, labels, *found)
+                _shuffled(grad, scores, labels, shuffle, *value_and_slope)
+            _padded(grad, scores, labels, *value_and_slope)
+            _step(grad, scores, labels, *value_and_slope)
             _extremes(grad, labels)
         _batch(grad, groups)
         _nothing(grad, torch.tensor([grades[0], grades[-1]]).double())

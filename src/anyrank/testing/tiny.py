@@ -64,10 +64,17 @@ def pair_tokenizer(folder: Path, max_length: int = 64) -> Any:
     )
     made: Any = PreTrainedTokenizerFast
     fast = made(
-        tokenizer_object=tok, bos_token="<s>", cls_token="<s>", eos_token="</s>", sep_token="</s>", pad_token="<pad>",
-        unk_token="<unk>", mask_token="<mask>", model_max_length=max_length,
+        tokenizer_object=tok,
+        bos_token="<s>",
+        cls_token="<s>",
+        eos_token="</s>",
+        sep_token="</s>",
+        pad_token="<pad>",
+        unk_token="<unk>",
+        mask_token="<mask>",
+        model_max_length=max_length,
         model_input_names=["input_ids", "attention_mask"],
-    )  # fmt: skip
+    )
     fast.save_pretrained(folder)
     return fast
 
@@ -107,8 +114,10 @@ def encoder(folder: Path, family: str = "bert", task: str = "body", labels: int 
         options["num_labels"] = labels
     config: Any = AutoConfig.for_model(options.pop("model_type"), **options)
     kinds: dict[str, Any] = {
-        "body": AutoModel, "masked": AutoModelForMaskedLM, "cross": AutoModelForSequenceClassification
-    }  # fmt: skip
+        "body": AutoModel,
+        "masked": AutoModelForMaskedLM,
+        "cross": AutoModelForSequenceClassification,
+    }
     return _save(kinds[task].from_config(config), folder)
 
 
@@ -125,10 +134,18 @@ def llama(folder: Path, chat: str = CHAT) -> str:
     tok = tokenizer(folder, chat=chat)
     torch.manual_seed(0)
     config = LlamaConfig(
-        vocab_size=len(tok), hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=4,
-        num_key_value_heads=2, max_position_embeddings=256, initializer_range=0.4, bos_token_id=1, eos_token_id=2,
+        vocab_size=len(tok),
+        hidden_size=32,
+        intermediate_size=64,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        max_position_embeddings=256,
+        initializer_range=0.4,
+        bos_token_id=1,
+        eos_token_id=2,
         pad_token_id=0,
-    )  # fmt: skip
+    )
     return _save(LlamaForCausalLM(config), folder)
 
 
@@ -140,9 +157,18 @@ def t5(folder: Path) -> str:
     tok = tokenizer(folder, ends=True, chat="")
     torch.manual_seed(0)
     config: Any = AutoConfig.for_model(
-        "t5", vocab_size=len(tok), d_model=32, d_kv=8, d_ff=64, num_layers=2, num_heads=4, decoder_start_token_id=0,
-        pad_token_id=0, eos_token_id=2, initializer_factor=3.0,
-    )  # fmt: skip
+        "t5",
+        vocab_size=len(tok),
+        d_model=32,
+        d_kv=8,
+        d_ff=64,
+        num_layers=2,
+        num_heads=4,
+        decoder_start_token_id=0,
+        pad_token_id=0,
+        eos_token_id=2,
+        initializer_factor=3.0,
+    )
     return _save(T5ForConditionalGeneration(config), folder)
 
 
@@ -154,7 +180,15 @@ def bert(folder: Path, labels: int = 1) -> str:
     tok = tokenizer(folder, ends=True)
     torch.manual_seed(0)
     config: Any = AutoConfig.for_model(
-        "bert", vocab_size=len(tok), hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=4,
-        max_position_embeddings=64, initializer_range=0.4, pad_token_id=0, num_labels=labels,
-    )  # fmt: skip
+        "bert",
+        vocab_size=len(tok),
+        hidden_size=32,
+        intermediate_size=64,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        max_position_embeddings=64,
+        initializer_range=0.4,
+        pad_token_id=0,
+        num_labels=labels,
+    )
     return _save(BertForSequenceClassification(config), folder)

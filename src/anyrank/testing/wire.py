@@ -37,8 +37,8 @@ def wire(answer: Answer) -> Iterator[str]:
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            said = answer(self.path.removeprefix("/v1"), body, dict(self.headers.items()))
-            raw = said if isinstance(said, Raw) else Raw(body=json.dumps(said).encode())
+            reply = answer(self.path.removeprefix("/v1"), body, dict(self.headers.items()))
+            raw = reply if isinstance(reply, Raw) else Raw(body=json.dumps(reply).encode())
             with contextlib.suppress(OSError):
                 self.send_response(raw.status)
                 for name, value in raw.headers.items():
@@ -99,8 +99,9 @@ def model_answers(backend: Any, tokenize: Callable[[str], list[int]], piece: Cal
             whole = {"content": [{**listed[0], "top_logprobs": listed}]}
             choice["logprobs"] = whole if chat else {"top_logprobs": [dict(reversed(top))]}
         else:
-            (said,) = backend.generate([text], max_tokens=body["max_tokens"], stop=body.get("stop", ()))
-            new, count, choice["finish_reason"] = said.text, said.usage.completion_tokens, said.finish
+            (completion,) = backend.generate([text], max_tokens=body["max_tokens"], stop=body.get("stop", ()))
+            new, count = completion.text, completion.usage.completion_tokens
+            choice["finish_reason"] = completion.finish
         choice |= {"message": {"role": "assistant", "content": new}} if chat else {"text": new}
         usage = {"prompt_tokens": len(ids), "completion_tokens": count, "total_tokens": len(ids) + count}
         return {"id": "1", "created": int(time.time()), "model": body["model"], "choices": [choice], "usage": usage}

@@ -1,4 +1,4 @@
-"""What a grouping is: a generator over indices.
+"""The protocol of groupings: generators over indices.
 
 Called with n it is a generator over the indices 0 … n-1 (the present order): it yields groups of indices to be judged
 together, is sent a score for each member, and returns an order, best first. Groups yielded at once are independent of
