@@ -1,5 +1,5 @@
-"""`Matches`: what a search gives, in columns: rows and scores; ids and documents are read from their source when somebody
-looks.
+"""`Matches`: the results of a search in columns: rows and scores; ids and documents are read from their source when
+somebody looks.
 
 A thousand results a query are two arrays. Cutting, fusing and writing them touches the arrays and the ids; a document's
 content and fields are read, and remembered, at the first access to ``candidate.content`` or ``candidate.meta``.

@@ -54,7 +54,8 @@ def _ranking(x: Ranking | Query | str, id: str = "q") -> Ranking:
 
 
 def _parts(stage: Stage, method: Fusion) -> tuple[Stage, ...]:
-    """The parts that a fusion by ``method`` fuses, so that a chain of one operator is one fusion; any other stage is alone."""
+    """The parts that a fusion by ``method`` fuses, so that a chain of one operator is one fusion; of any other stage
+    the stage itself."""
     return stage.stages if isinstance(stage, Fuse) and stage.method == method else (stage,)
 
 

@@ -56,6 +56,9 @@ class StoredCandidate(Candidate):
     """
 
     __slots__ = ("_fields", "_reader", "_row")
+    _reader: Reader
+    _row: int
+    _fields: Mapping[str, Any] | None
 
     def __new__(
         cls, id: str, score: float, reader: Reader, row: int, fields: Mapping[str, Any] | None = None
@@ -72,16 +75,16 @@ class StoredCandidate(Candidate):
     def __init__(self, *args: Any) -> None:
         """Everything is set by ``__new__``."""
 
-    @property
+    @property  # type: ignore[misc]
     def __class__(self) -> type[Candidate]:  # type: ignore[override]
         return Candidate
 
     @property
-    def content(self) -> Any:  # type: ignore[override]
+    def content(self) -> Any:
         return self._reader.document(self._row)[0]
 
     @property
-    def meta(self) -> Mapping[str, Any]:  # type: ignore[override]
+    def meta(self) -> Mapping[str, Any]:
         stored = self._reader.document(self._row)[1]
         return {**stored, **self._fields} if self._fields else stored
 
