@@ -118,16 +118,17 @@ class Sparse(nn.Module):  # type: ignore[misc,unused-ignore]
 
     def embed(self, chunks: Sequence[Mapping[str, Tensor]]) -> Tensor:
         """Weights [texts, vocabulary] in single precision, none below 0."""
-        parts = []
-        for chunk in chunks:
-            logits = runs(self.body, chunk).logits.float()  # [texts, tokens, vocabulary]
-            # log(1 + relu) grows with its argument, so that the maximum may be taken first, of far fewer numbers
-            real = chunk["attention_mask"][..., None]
-            values = logits.masked_fill(real == 0, 0.0).relu()
-            values = values.amax(1) if self.pooling == "max" else values
-            values = values.log1p() if self.activation == "relu" else values.log1p().log1p()
-            parts.append(values if self.pooling == "max" else values.sum(1))
+        parts = [self.weights(chunk) for chunk in chunks]
         return gathered(parts, [chunk["rows"] for chunk in chunks])
+
+    def weights(self, chunk: Mapping[str, Tensor]) -> Tensor:
+        """Weights [texts, vocabulary] of a chunk."""
+        logits = runs(self.body, chunk).logits.float()  # [texts, tokens, vocabulary]
+        values = logits.masked_fill(chunk["attention_mask"][..., None] == 0, 0.0).relu()
+        # log(1 + relu) grows with its argument, so that the maximum may be taken first, which leaves far fewer numbers
+        values = values.amax(1) if self.pooling == "max" else values
+        values = values.log1p() if self.activation == "relu" else values.log1p().log1p()
+        return values if self.pooling == "max" else values.sum(1)
 
     def encode(self, texts: Sequence[str], *, query: bool = False) -> Tensor:
         """Weights [texts, vocabulary] of queries or texts."""
