@@ -69,7 +69,7 @@ def ours(folder: str, data: Any, steps: int, out: str, clock: Any) -> None:
     from anyrank.train.recipe import Optimiser, Recipe
 
     model = CrossEncoder.from_folder(folder, max_length=LENGTH)
-    given = [Group(q, tuple(ts), tuple(ys)) for q, ts, ys in data]
+    given = [Group.from_texts(q, tuple(ts), tuple(ys)) for q, ts, ys in data]
     recipe = Recipe(out=out, optimiser=Optimiser(batch=BATCH, steps=steps))
     loop = Loop(model, recipe, given, Collate(model), Objective(((1.0, listnet),)))
     loop.add_callback(clock)

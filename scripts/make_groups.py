@@ -124,7 +124,9 @@ def untrained(folder: Path) -> Path:
     start = LateInteraction.from_folder(resolve("all-minilm-l6-v2"), max_length=256, scales=TEACHES).eval()
     start.save(folder)
     docs = read_documents(DATA / "dl-candidates/dl22.passages.jsonl.gz")
-    export(start, folder, [Group("", (str(d.content),), (0.0,)) for d in islice(docs, 600)], Export(least=0.0))
+    export(
+        start, folder, [Group.from_texts("", (str(d.content),), (0.0,)) for d in islice(docs, 600)], Export(least=0.0)
+    )
     return folder
 
 

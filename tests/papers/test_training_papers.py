@@ -23,13 +23,15 @@ def graded(n=8, texts=4):
     rng = random.Random(0)
     drawn = [(w, rng.sample([x for x in WORDS if x != w], texts - 1)) for w in WORDS[:n]]
     return [
-        Group(w, (w, *rest), tuple(float(texts - i) for i in range(texts)), f"q{i}", (), tuple(range(texts, 0, -1)))
+        Group.from_texts(
+            w, (w, *rest), tuple(float(texts - i) for i in range(texts)), f"q{i}", (), tuple(range(texts, 0, -1))
+        )
         for i, (w, rest) in enumerate(drawn)
     ]
 
 
 BINARY = [replace(g, labels=(1.0, 0.0, 0.0, 0.0)) for g in graded()]
-SINGLE = [Group(g.query, (g.texts[i % 2],), (1.0 - i % 2,), g.id) for i, g in enumerate(graded())]
+SINGLE = [Group.from_texts(g.query, (g.texts[i % 2],), (1.0 - i % 2,), g.id) for i, g in enumerate(graded())]
 DATA = {"cornstack": BINARY, "chatgpt_retrievalqa": SINGLE}
 LOSSES = {
     "baidu": "anchored", "chatgpt_retrievalqa": "binary_cross_entropy", "cornstack": "infonce",
@@ -136,7 +138,9 @@ def test_curated_pairs_have_a_pool_without_their_own_text():
             rows = np.array([[c.count(x) + 0.01 for x in "abcdefgh"] for c in contents], np.float32)
             return Encoded(rows / np.linalg.norm(rows, axis=1, keepdims=True))
 
-    pairs = [Group(x, (x * 2,), (1.0,), x) for x in "abcd"] + [Group("e", ("ff",), (1.0,), "wrong")]
+    pairs = [Group.from_texts(x, (x * 2,), (1.0,), x) for x in "abcd"] + [
+        Group.from_texts("e", ("ff",), (1.0,), "wrong")
+    ]
     found = list(load("cornstack").curated(pairs, Letters(), pool=2))
     assert [g.id for g in found] == list("abcd")
     assert all(g.labels == (1.0, 0.0, 0.0) and g.texts[0] == g.query * 2 not in g.texts[1:] for g in found)

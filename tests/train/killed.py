@@ -18,7 +18,7 @@ WORDS = ["lift", "drag", "wing", "flow", "heat", "plate", "shock", "layer", "jet
 
 def groups():
     return [
-        Group(f"{a} {b}", (f"{a} {b}", f"{b} of {c}", c, f"{a} {c} " * i), (3.0, 1.0, 0.0, 0.5), f"q{i}")
+        Group.from_texts(f"{a} {b}", (f"{a} {b}", f"{b} of {c}", c, f"{a} {c} " * i), (3.0, 1.0, 0.0, 0.5), f"q{i}")
         for i, (a, b, c) in enumerate(zip(WORDS, WORDS[1:], WORDS[2:]))
     ]
 
@@ -38,7 +38,7 @@ def main(folder, tokenizer, resume):
         out=folder, optimiser=Optimiser(batch=2, accumulate=2, epochs=6, rate=1e-2), check=Check(every=2),
         export=Export(int8=False), seed=3,
     )  # fmt: skip
-    valid = [Group(g.query, g.texts, (1, 0, 0, 0), g.id) for g in groups()[:4]]
+    valid = [Group.from_texts(g.query, g.texts, (1, 0, 0, 0), g.id) for g in groups()[:4]]
     train(recipe, train=groups(), valid=valid, model=model, losses=[(1.0, loss)], resume=resume)
 
 

@@ -35,7 +35,7 @@ def rows():
     """Queries of three relevant texts, the best of BM25's by far, and nine others."""
     ids = tuple(f"d{i}" for i in range(12))
     labels, priors = (1.0,) * 3 + (0.0,) * 9, tuple(float(40 - 3 * i) for i in range(12))
-    return [Group(f"query {q}", ids, labels, f"q{q}", ids, priors) for q in range(5)]
+    return [Group.from_texts(f"query {q}", ids, labels, f"q{q}", ids, priors) for q in range(5)]
 
 
 @pytest.mark.parametrize("name", ["random", "top", "absolute margin 2", "top, MiniLM agrees"])
@@ -67,7 +67,7 @@ def test_questions_that_are_there_already_change_no_later_draw(make, monkeypatch
             return [Candidate(str(i), f"passage {i}") for i in range(2000)]
 
     def asked(passages, _backend):
-        return [Group(f"on {d.content}", (d.content,), (1.0,), d.id, (d.id,)) for d in passages[:3]]
+        return [Group.from_texts(f"on {d.content}", (d.content,), (1.0,), d.id, (d.id,)) for d in passages[:3]]
 
     fakes = {"written_queries": asked, "language_model": str, "findable": lambda pairs, _stage: pairs}
     fakes |= {"parse": lambda *_: None, "Settings": lambda _: None}

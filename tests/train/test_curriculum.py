@@ -129,7 +129,10 @@ def test_tensors_keep_their_gradient():
 
 
 def test_a_curriculum_weighs_groups_by_their_priors_or_their_full_run():
-    groups = [Group("q", ("a", "b"), (1, 0), "1", priors=(9, 3)), Group("p", ("a", "b"), (0, 1), "2", priors=(9, 3))]
+    groups = [
+        Group.from_texts("q", ("a", "b"), (1, 0), "1", priors=(9, 3)),
+        Group.from_texts("p", ("a", "b"), (0, 1), "2", priors=(9, 3)),
+    ]
     alone, full = Curriculum("recip", end=10), Curriculum("recip", end=10, runs={"1": RUN, "2": RUN})
     assert alone(groups, 0) == pytest.approx([0.75, 0.25])
     assert full(groups, 0) == pytest.approx([0.625, 0.375])
@@ -141,6 +144,6 @@ def test_a_curriculum_weighs_groups_by_their_priors_or_their_full_run():
 
 def test_a_curriculum_names_what_it_lacks():
     with pytest.raises(InputError, match="query '7' has no priors"):
-        Curriculum()([Group("q", ("a",), (1,), "7")], 0)
+        Curriculum()([Group.from_texts("q", ("a",), (1,), "7")], 0)
     with pytest.raises(InputError, match="no difficulty 'rank'; known are recip, norm, kde"):
         Curriculum("rank")

@@ -13,16 +13,18 @@ from anyrank.core.errors import InputError
 from anyrank.models.knrm import KNRM
 from anyrank.testing import check_loss
 from anyrank.train.curriculum import group_weight, recip
-from anyrank.train.drawing import Draw
 from anyrank.train.group import Group
 from anyrank.train.losses import ranklist, skip_schedule
+from anyrank.train.negatives import Draw
 from anyrank.train.objective import Objective
 from anyrank.train.recipe import Curriculum, Data, Export, Loss, Optimiser, Recipe, read_recipe
 from anyrank.train.run import table, train, weighing
 
 WORDS = ["lift", "drag", "wing", "flow", "heat", "plate", "shock", "layer"]
-POOL = [Group(w, tuple(WORDS), tuple(float(x == w) for x in WORDS), f"q{i}", priors=tuple(np.linspace(3, 0, 8)))
-        for i, w in enumerate(WORDS)]  # fmt: skip
+POOL = [
+    Group.from_texts(w, tuple(WORDS), tuple(float(x == w) for x in WORDS), f"q{i}", priors=tuple(np.linspace(3, 0, 8)))
+    for i, w in enumerate(WORDS)
+]
 
 
 def recipe(folder, **changes):
@@ -89,7 +91,9 @@ def test_a_recipes_skips_grow(words, tmp_path):
 
 def test_draws_keep_positives_and_get_harder():
     draw = Draw(negatives=2, start=50.0, end=0.02, epochs=6)
-    group = Group("q", tuple("abcdefghij"), (0.0, 0.0, 2.0, *[0.0] * 6, 1.0), "q", priors=tuple(range(9, -1, -1)))
+    group = Group.from_texts(
+        "q", tuple("abcdefghij"), (0.0, 0.0, 2.0, *[0.0] * 6, 1.0), "q", priors=tuple(range(9, -1, -1))
+    )
     mean = []
     for epoch in (0, 3, 5, 50):
         found = Counter(t for seed in range(300) for t in draw(group, epoch, seed).texts)
@@ -105,7 +109,7 @@ def test_draws_keep_positives_and_get_harder():
 
 
 def test_what_is_too_near_the_positive_is_not_drawn():
-    group = Group("q", ("a", "b", "c", "d"), (0.0, 1.0, 0.0, 0.0), priors=(9.6, 10.0, 9.4, 1.0))
+    group = Group.from_texts("q", ("a", "b", "c", "d"), (0.0, 1.0, 0.0, 0.0), priors=(9.6, 10.0, 9.4, 1.0))
     assert Draw(negatives=9, relative=0.95)(group, 0).texts == ("b", "c", "d")
     assert Draw(negatives=9)(group, 0).texts == ("b", "a", "c", "d")
     assert Draw()(group, 3) is group

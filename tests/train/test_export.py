@@ -31,7 +31,7 @@ WORDS = ["lift", "drag", "wing", "flow", "heat", "plate", "shock", "layer", "of"
 def groups(n=12):
     rng = random.Random(0)
     texts = [" ".join(rng.choices(WORDS, k=rng.randint(1, 9))) for _ in range(n * 5)]
-    return [Group(texts[i * 5], tuple(texts[i * 5 + 1 : i * 5 + 5]), (1.0, 0.0, 0.0, 0.0)) for i in range(n)]
+    return [Group.from_texts(texts[i * 5], tuple(texts[i * 5 + 1 : i * 5 + 5]), (1.0, 0.0, 0.0, 0.0)) for i in range(n)]
 
 
 def made(kind, words, **options):
@@ -85,7 +85,7 @@ def test_a_graph_that_agrees_too_little_is_refused(words, tmp_path, caplog):
 def test_groups_of_one_text_are_compared_together(words, tmp_path, monkeypatch):
     model = made(CrossEncoder, words)
     model.save(tmp_path)
-    singles = [Group(g.query, g.texts[:1], (1.0,)) for g in groups()]
+    singles = [Group.from_texts(g.query, g.texts[:1], (1.0,)) for g in groups()]
     assert export(model, tmp_path, singles, Export(least=0.5)).accepted
     monkeypatch.setattr("anyrank.train.export.scores", lambda _, asked: [[float(i)] for i in range(len(asked))])
     assert compared(model, tmp_path, singles)[0] < 0.9

@@ -21,8 +21,8 @@ from anyrank.train.recipe import Check, Language, Model, Optimiser, Recipe
 from anyrank.train.run import train
 
 GROUPS = [
-    Group("river", ("the city", "a river", "number one"), (1.0, 2.0, 0.0), "q1"),
-    Group("city", ("the river", "no", "yes", "a city"), (2.0, 0.0, 1.0, 3.0), "q2"),
+    Group.from_texts("river", ("the city", "a river", "number one"), (1.0, 2.0, 0.0), "q1"),
+    Group.from_texts("city", ("the river", "no", "yes", "a city"), (2.0, 0.0, 1.0, 3.0), "q2"),
 ]
 
 

@@ -40,7 +40,9 @@ def groups(n=16, texts=4, seed=0):
     out = []
     for i in range(n):
         good, *bad = rng.sample(WORDS, texts)
-        out.append(Group(good, (*bad, good), (*[0.0] * (texts - 1), 1.0), f"q{i}", priors=tuple(range(texts))))
+        out.append(
+            Group.from_texts(good, (*bad, good), (*[0.0] * (texts - 1), 1.0), f"q{i}", priors=tuple(range(texts)))
+        )
     return out
 
 
@@ -55,7 +57,7 @@ def fresh(words, seed=0):
 
 
 def test_batches_are_decided_by_seed_and_epoch():
-    given = [Group("q", ("x" * i,), (1.0,)) for i in range(1, 102)]
+    given = [Group.from_texts("q", ("x" * i,), (1.0,)) for i in range(1, 102)]
     batches = Batches(given, 4, seed=1)
     first = list(batches)
     assert len(first) == len(batches) == 26
@@ -69,12 +71,12 @@ def test_batches_are_decided_by_seed_and_epoch():
 
 
 def test_groups_become_padded_tensors(words):
-    given = [Group("lift", ("wing", "drag"), (2.0, 1.0)), Group("flow", ("heat",), (3.0,))]
+    given = [Group.from_texts("lift", ("wing", "drag"), (2.0, 1.0)), Group.from_texts("flow", ("heat",), (3.0,))]
     batch = Collate(fresh(words))(given)
     assert batch["labels"].tolist() == [[2.0, 1.0], [3.0, 0.0]]
     assert batch["features"]["mask"].tolist() == [[True, True], [True, False]]
     assert batch["groups"] == given
-    assert cut(given, 1)[0] == Group("lift", ("wing",), (2.0,))
+    assert cut(given, 1)[0] == Group.from_texts("lift", ("wing",), (2.0,))
     assert cut(given, 0) == given
 
 
@@ -166,9 +168,9 @@ def test_a_training_that_starts_anew_is_the_one_that_is_resumed(words, tmp_path)
 @pytest.mark.parametrize("name", LOSSES)
 def test_every_loss_finds_something_to_compare_in_two_texts(name):
     objective = Objective(((1.0, LOSSES[name]),))
-    assert objective.compares(Group("q", ("a", "b"), (1.0, 0.0)))
-    assert objective.compares(Group("q", ("a", "b"), (0.0, 1.0)))
-    assert objective.compares(Group("q", ("a",), (1.0,))) == (name in ("mse", "binary_cross_entropy"))
+    assert objective.compares(Group.from_texts("q", ("a", "b"), (1.0, 0.0)))
+    assert objective.compares(Group.from_texts("q", ("a", "b"), (0.0, 1.0)))
+    assert objective.compares(Group.from_texts("q", ("a",), (1.0,))) == (name in ("mse", "binary_cross_entropy"))
 
 
 def test_losses_are_summed_with_weights():
@@ -225,9 +227,10 @@ def test_in_batch_negatives(words, tmp_path):
 
 def test_a_text_that_answers_two_queries_is_no_negative_of_either(words):
     given = [
-        Group("lift", ("wing", "drag"), (1.0, 0.0)), Group("flow", ("heat", "wing", "wave"), (1.0, 0.0, 0.0)),
-        Group("lift", ("layer",), (1.0,)),
-    ]  # fmt: skip
+        Group.from_texts("lift", ("wing", "drag"), (1.0, 0.0)),
+        Group.from_texts("flow", ("heat", "wing", "wave"), (1.0, 0.0, 0.0)),
+        Group.from_texts("lift", ("layer",), (1.0,)),
+    ]
     seen = []
     objective = Objective(((1.0, lambda s, y, m: seen.append(m.int().tolist()) or s.sum()),))
     batch = Collate(fresh(words))(given)
@@ -240,7 +243,7 @@ def test_a_text_that_answers_two_queries_is_no_negative_of_either(words):
 
 
 def test_texts_of_other_groups_are_labelled_as_the_lowest(words):
-    given = [Group("lift", ("wing", "drag"), (0.5, -1.5)), Group("flow", ("heat",), (2.0,))]
+    given = [Group.from_texts("lift", ("wing", "drag"), (0.5, -1.5)), Group.from_texts("flow", ("heat",), (2.0,))]
     seen = []
     objective = Objective(((1.0, lambda s, y, m: seen.append(y.tolist()) or s.sum()),))
     objective(lambda **_: torch.zeros(2, 4), Collate(fresh(words))(given), 0.0)
@@ -275,7 +278,7 @@ def test_data_and_folders_that_do_not_fit(words, tmp_path):
         train(recipe(tmp_path / "l", model=Model(kind="language")), train=given)
     with pytest.raises(InputError, match="no loss 'ranklst': did you mean 'ranklist'"):
         train(recipe(tmp_path / "l", model=Model(kind="language"), language=Language(rank_loss="ranklst")), train=given)
-    singles = [Group("q", ("a",), (1.0,)), Group("q", ("b",), (0.0,))]
+    singles = [Group.from_texts("q", ("a",), (1.0,)), Group.from_texts("q", ("b",), (0.0,))]
     with pytest.raises(InputError, match="1 ranknet: nothing to compare in any group"):
         train(recipe(tmp_path / "s"), train=singles, model=fresh(words))
     assert train(recipe(tmp_path / "t", losses=(Loss(name="mse"),)), train=singles, model=fresh(words)).effect is None
@@ -286,10 +289,15 @@ def test_data_and_folders_that_do_not_fit(words, tmp_path):
     with pytest.raises(InputError, match="the group id 'q0' comes twice"):
         train(recipe(tmp_path / "z"), train=given, valid=[given[0], given[0]], model=fresh(words))
     with pytest.raises(InputError, match="labels that are no whole numbers"):
-        train(recipe(tmp_path / "v"), train=given, valid=[Group("q", ("a",), (0.5,), "q")], model=fresh(words))
+        train(
+            recipe(tmp_path / "v"), train=given, valid=[Group.from_texts("q", ("a",), (0.5,), "q")], model=fresh(words)
+        )
     with pytest.raises(InputError, match="needs priors, which the group 'q9'"):
-        train(recipe(tmp_path / "w", curriculum=Curriculum(difficulty="norm")), train=[Group("q", ("a",), (1,), "q9")],
-              model=fresh(words))  # fmt: skip
+        train(
+            recipe(tmp_path / "w", curriculum=Curriculum(difficulty="norm")),
+            train=[Group.from_texts("q", ("a",), (1,), "q9")],
+            model=fresh(words),
+        )
     train(recipe(tmp_path / "out"), train=given, model=fresh(words))
     with pytest.raises(InputError, match="resume it, or choose another out"):
         train(recipe(tmp_path / "out"), train=given, model=fresh(words))
@@ -317,7 +325,10 @@ def test_other_validation_data_is_another_training(words, tmp_path):
 
 
 def test_a_sum_of_measures_chooses_the_checkpoint(words, tmp_path):
-    valid = [Group("q", ("a", "b", "c"), (0.0, 0.0, 1.0), "q1"), Group("r", ("a", "b"), (1.0, 0.0), "q2")]
+    valid = [
+        Group.from_texts("q", ("a", "b", "c"), (0.0, 0.0, 1.0), "q1"),
+        Group.from_texts("r", ("a", "b"), (1.0, 0.0), "q2"),
+    ]
     measures = Check(measure=("nDCG@10 + RR", "R@1")).measures
     assert measures == Check(measure="nDCG@10 + RR + R@1").measures == ("nDCG@10", "RR", "R@1")
     validation = Validation(valid, measures)
@@ -388,8 +399,11 @@ def test_a_model_is_a_judge(words):
     ranking = Ranking(Query("a", group.query), tuple(members))
     (mine,) = scores(model, [group])
     assert [int(c.id) for c in Rerank(ModelJudge(model))(ranking)] == sorted(range(4), key=lambda i: -mine[i])
-    with pytest.raises(InputError, match="query 'a': int where the model reads text"):
-        ModelJudge(model)([(Query("a", 3), members)])
+    mapping = [Candidate(c.id, {"text": c.content}) for c in members]
+    same = [list(ModelJudge(model)([(Query("a", group.query), given)])[0].scores) for given in (members, mapping)]
+    assert same[0] == same[1]
+    with pytest.raises(InputError, match="query 'a': the candidate '9' has no content to read"):
+        ModelJudge(model)([(Query("a", "wing"), [*members, Candidate("9")])])
 
 
 def test_a_judge_counts_what_it_cuts(words):

@@ -88,7 +88,7 @@ def test_mined_groups():
     run = [ranked([5.0, 4.0, 3.0, 2.0]), ranked([1.0], "alone"), ranked([1.0, 0.0], "unjudged")]
     qrels = {"q": {"1": 2, "far": 1, "2": 0}, "alone": {"0": 1}}
     (group,) = mined(run, qrels, 2, documents={"far": "far text"})
-    assert group == Group(
+    assert group == Group.from_texts(
         "why?", ("text 1", "far text", "text 0", "text 2"), (2.0, 1.0, 0.0, 0.0), "q", ("1", "far", "0", "2"),
         (4.0, 2.0, 5.0, 3.0),
     )  # fmt: skip
@@ -288,11 +288,11 @@ class Words:
 
 def test_planted_mismatches_are_filtered():
     topics = ["sort list", "open file", "parse date", "send mail", "draw line", "hash text"]
-    pairs = [Group(t, (f"{t} now",), (1.0,), id=t) for t in topics]
+    pairs = [Group.from_texts(t, (f"{t} now",), (1.0,), id=t) for t in topics]
     planted = [
         *pairs[:4],
-        Group(topics[4], pairs[0].texts, (1.0,), id="wrong"),
-        Group(topics[5], pairs[1].texts, (1.0,)),
+        Group.from_texts(topics[4], pairs[0].texts, (1.0,), id="wrong"),
+        Group.from_texts(topics[5], pairs[1].texts, (1.0,)),
     ]
     encoder = Words([g.query + " " + g.texts[0] for g in pairs])
     assert [g.id for g in consistent_pairs(pairs, encoder)] == topics
@@ -305,6 +305,6 @@ def test_only_queries_that_find_their_document_stay():
     def search(ranking):
         return Ranking(ranking.query, tuple(Candidate(i, "", -float(n)) for n, i in enumerate(found[ranking.query.id])))
 
-    pairs = [Group("?", ("text",), (1.0,), q, ("x",)) for q in ("a", "b")]
+    pairs = [Group.from_texts("?", ("text",), (1.0,), q, ("x",)) for q in ("a", "b")]
     assert [g.id for g in findable(pairs, Each(search), top=2, size=1)] == ["a"]
     assert [g.id for g in findable(pairs, Each(search), top=3)] == ["a", "b"]

@@ -104,7 +104,9 @@ def test_an_empty_file(tmp_path):
 
 
 def test_the_command(tmp_path, words):
-    good = [Group(a, (b, a), (0.0, 1.0), a) for a, b in zip(["lift", "drag", "wing"], ["heat", "flow", "lift"])]
+    good = [
+        Group.from_texts(a, (b, a), (0.0, 1.0), a) for a, b in zip(["lift", "drag", "wing"], ["heat", "flow", "lift"])
+    ]
     write_groups(tmp_path / "groups.jsonl", good)
     recipe = written(
         tmp_path,

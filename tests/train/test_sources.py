@@ -74,7 +74,9 @@ def test_each_format_is_read_by_a_recipe(folder, case):
 
 def test_collections_hold_the_texts_of_ids(folder):
     source = Source(format="triples", path=str(folder / "ids.tsv"), queries=str(folder), documents=str(folder))
-    assert next(read_source(source)) == Group("why lift", ("lift of wing", "heat flow"), (1.0, 0.0), "q1", ("d1", "d3"))
+    assert next(read_source(source)) == Group.from_texts(
+        "why lift", ("lift of wing", "heat flow"), (1.0, 0.0), "q1", ("d1", "d3")
+    )
 
 
 def test_the_command_trains_on_a_mixture(folder, words):

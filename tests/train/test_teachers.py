@@ -27,13 +27,13 @@ from anyrank.train.triples import read_triples
 LENGTH = Rerank(Scripted(lambda q, members: [float(len(c.content)) for c in members]))
 VOWELS = Rerank(Scripted(lambda q, members: [float(sum(x in "aeiou" for x in c.content)) for c in members]))
 BROKEN = Rerank(Scripted(lambda q, members: [1 / 0]))
-GROUP = Group("why?", ("aaa", "bbbbb", "a"), (1.0, 0.0, 0.0), "7", ("x", "y", "z"), (0.5, 0.9, 0.1))
+GROUP = Group.from_texts("why?", ("aaa", "bbbbb", "a"), (1.0, 0.0, 0.0), "7", ("x", "y", "z"), (0.5, 0.9, 0.1))
 
 
 def test_a_groups_texts_are_labelled_in_their_order():
     (one,) = labelled([GROUP], LENGTH)
-    assert one == Group("why?", GROUP.texts, (3.0, 5.0, 1.0), "7", GROUP.ids, GROUP.priors)
-    (bare,) = labelled([Group("why?", ("ab", "b"), (0.0, 0.0))], VOWELS)
+    assert one == Group.from_texts("why?", GROUP.texts, (3.0, 5.0, 1.0), "7", GROUP.ids, GROUP.priors)
+    (bare,) = labelled([Group.from_texts("why?", ("ab", "b"), (0.0, 0.0))], VOWELS)
     assert (bare.labels, bare.ids, bare.id) == ((1.0, 0.0), (), "")
 
 
@@ -54,7 +54,9 @@ def test_candidates_by_one_stage_and_labels_by_another(caplog):
     queries = [Query("a", "first"), Query("none", "second"), Query("b", "third")]
     with caplog.at_level(logging.WARNING):
         one, two = distilled(queries, Each(found), LENGTH, size=2)
-    assert one == Group("first", ("aaa", "b", "oo"), (3.0, 1.0, 2.0), "a", ("aaa", "b", "oo"), (9.0, 8.0, 7.0))
+    assert one == Group.from_texts(
+        "first", ("aaa", "b", "oo"), (3.0, 1.0, 2.0), "a", ("aaa", "b", "oo"), (9.0, 8.0, 7.0)
+    )
     assert (two.id, two.labels) == ("b", (4.0, 1.0))
     assert "query none is left out: no candidates" in caplog.text
 
@@ -81,7 +83,7 @@ def test_a_teacher_must_keep_the_candidates():
 
 @given(st.lists(st.floats(-9, 9), min_size=2, max_size=6), st.integers(2, 4))
 def test_an_ensemble_of_one_teacher_many_times_keeps_its_order(scores, times):
-    group = Group("q", tuple(map(str, range(len(scores)))), tuple(scores))
+    group = Group.from_texts("q", tuple(map(str, range(len(scores)))), tuple(scores))
     mean = ensemble([group] * times, Combine(normalise="none"), [1 / times] * times)
     assert mean.labels == pytest.approx(group.labels)
     both = ensemble([group] * times).labels
@@ -90,12 +92,12 @@ def test_an_ensemble_of_one_teacher_many_times_keeps_its_order(scores, times):
 
 def test_teachers_of_different_texts_are_no_ensemble():
     with pytest.raises(InputError, match="the teachers labelled different texts"):
-        ensemble([GROUP, Group("why?", ("aaa",), (1.0,), "7", ("x",))])
+        ensemble([GROUP, Group.from_texts("why?", ("aaa",), (1.0,), "7", ("x",))])
 
 
 def test_a_group_as_a_ranking():
     assert [(c.id, c.content, c.score) for c in ranking_of(GROUP)] == list(zip("xyz", GROUP.texts, GROUP.priors))
-    assert ranking_of(Group("q", ("a", "b"), (0.0, 0.0))).scores == [2.0, 1.0]
+    assert ranking_of(Group.from_texts("q", ("a", "b"), (0.0, 0.0))).scores == [2.0, 1.0]
 
 
 # complete listwise labels
@@ -170,7 +172,7 @@ def test_every_fifth_triple_gives_its_positive(tmp_path):
 
 
 def test_queries_and_documents_are_cut_by_a_tokenizer():
-    long = [Group("q" * 100, ("p" * 400, "n" * 300), (1.0, 0.0))] * 2
+    long = [Group.from_texts("q" * 100, ("p" * 400, "n" * 300), (1.0, 0.0))] * 2
     one, two = one_to_four(long, Characters())
     assert (len(one.query), len(one.texts[0]), len(two.texts[0])) == (70, 350, 300)
     words = Tokenizer(models.WordLevel({"the": 0, "wing": 1, "lifts": 2}, unk_token="the"))
@@ -179,6 +181,6 @@ def test_queries_and_documents_are_cut_by_a_tokenizer():
 
 
 def test_the_builder_takes_pairs_only():
-    for bad in (Group("q", ("a",), (1.0,)), Group("q", ("a", "b"), (0.0, 1.0))):
+    for bad in (Group.from_texts("q", ("a",), (1.0,)), Group.from_texts("q", ("a", "b"), (0.0, 1.0))):
         with pytest.raises(InputError, match="expected a positive and then a negative text"):
             list(one_to_four([bad]))

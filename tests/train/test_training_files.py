@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from anyrank.core.content import Image
 from anyrank.core.errors import InputError
 from anyrank.core.types import Candidate, Query, Ranking
 from anyrank.io.corpus import read_queries
@@ -45,16 +46,16 @@ def fault(read):
 def test_a_group_comes_back_as_it_was(rows):
     texts, labels, priors = map(tuple, zip(*rows))
     for group in (
-        Group("why?", texts, labels),
-        Group("why?", texts, labels, "7", tuple(map(str, range(len(rows)))), priors),
+        Group.from_texts("why?", texts, labels),
+        Group.from_texts("why?", texts, labels, "7", tuple(map(str, range(len(rows)))), priors),
     ):
         assert group_from_dict(json.loads(json.dumps(group_to_dict(group)))) == group
 
 
 def test_groups_of_a_file_are_queries_too(tmp_path):
     groups = [
-        Group("why?", ("so", "no"), (2.5, -1.0), "a", ("x", "y"), (9.0, 8.0)),
-        Group("what?", ("it",), (1.0,), "b"),
+        Group.from_texts("why?", ("so", "no"), (2.5, -1.0), "a", ("x", "y"), (9.0, 8.0)),
+        Group.from_texts("what?", ("it",), (1.0,), "b"),
     ]
     path = tmp_path / "g.jsonl.gz"
     write_groups(path, groups)
@@ -113,11 +114,11 @@ def test_published_examples_are_read(data, name):
 
 def test_triples_of_texts_and_of_ids(tmp_path):
     assert list(read_triples(written(tmp_path, "why?\tso\tno\n\nwhat?\tit\tnay"))) == [
-        Group("why?", ("so", "no"), (1.0, 0.0)),
-        Group("what?", ("it", "nay"), (1.0, 0.0)),
+        Group.from_texts("why?", ("so", "no"), (1.0, 0.0)),
+        Group.from_texts("what?", ("it", "nay"), (1.0, 0.0)),
     ]
     (one,) = read_triples(written(tmp_path, "q1\td2\td3\r\n"), QUERIES, DOCUMENTS)
-    assert one == Group("why lift?", ("text 2", "text 3"), (1.0, 0.0), "q1", ("d2", "d3"))
+    assert one == Group.from_texts("why lift?", ("text 2", "text 3"), (1.0, 0.0), "q1", ("d2", "d3"))
 
 
 def test_teacher_scores(tmp_path):
@@ -127,7 +128,7 @@ def test_teacher_scores(tmp_path):
         ((-0.001, 7.0), "q2", ("d3", "d1")),
     ]
     (texts,) = read_teacher_scores(written(tmp_path, "1\t0\twhy?\tso\tno\n"))
-    assert texts == Group("why?", ("so", "no"), (1.0, 0.0))
+    assert texts == Group.from_texts("why?", ("so", "no"), (1.0, 0.0))
 
 
 @pytest.mark.parametrize(
@@ -170,7 +171,7 @@ def test_neighbouring_triples_of_a_query_become_one_group(tmp_path):
     one, two = merged(read_teacher_scores(path, QUERIES, DOCUMENTS))
     assert (one.ids, one.labels, one.texts) == (("d1", "d2", "d3"), (3.0, 1.0, 2.0), ("text 1", "text 2", "text 3"))
     assert (two.id, two.labels) == ("q2", (5.0, 4.0))
-    seen_as_negative_first = [Group("q", ("x",), (0.0,)), Group("q", ("x",), (1.0,))]
+    seen_as_negative_first = [Group.from_texts("q", ("x",), (0.0,)), Group.from_texts("q", ("x",), (1.0,))]
     assert next(merged(seen_as_negative_first)).labels == (1.0,)
 
 
@@ -193,17 +194,19 @@ def chat(prompt, answer):
 
 def test_orders_become_labels(tmp_path):
     (full,) = read_permutations(jsonl(tmp_path, FULL), QUERIES, DOCUMENTS)
-    assert full == Group("why lift?", ("text 1", "text 2", "text 3"), (2.0, 1.0, 3.0), "q1", ("d1", "d2", "d3"))
+    assert full == Group.from_texts(
+        "why lift?", ("text 1", "text 2", "text 3"), (2.0, 1.0, 3.0), "q1", ("d1", "d2", "d3")
+    )
     for more in ({"permutation": [2, 1]}, {"target": "[2] > [1]"}):
         (shown,) = read_permutations(jsonl(tmp_path, {**SHOWN, **more}))
-        assert shown == Group("why?", ("A", "B"), (1.0, 2.0), "q1", ("a", "b"))
+        assert shown == Group.from_texts("why?", ("A", "B"), (1.0, 2.0), "q1", ("a", "b"))
     for record in (
         chat(LETTERS, "[C] > [A] > [B]"),
         chat(NUMBERS, "[3] > [1] > [2]"),
         {"prompt": NUMBERS, "response": "[3] > [1] > [2]"},
     ):
         (talk,) = read_permutations(jsonl(tmp_path, record))
-        assert talk == Group("why is it so?", ("one", "two [C] of them\nand more", "three"), (2.0, 1.0, 3.0))
+        assert talk == Group.from_texts("why is it so?", ("one", "two [C] of them\nand more", "three"), (2.0, 1.0, 3.0))
 
 
 @pytest.mark.parametrize(
@@ -277,7 +280,7 @@ RUN = [
 def test_judged_documents_that_a_run_lacks_follow_it(caplog):
     qrels = {"q1": {"d1": 2, "d3": 1, "gone": 1}, "q2": {"d1": 0}}
     (group,) = judged(RUN, qrels, DOCUMENTS)
-    assert group == Group(
+    assert group == Group.from_texts(
         "why lift?", ("text 2", "text 3", "text 1"), (0.0, 1.0, 2.0), "q1", ("d2", "d3", "d1"), (5.0, 4.0, 4.0)
     )
     assert "1 queries have no relevant document" in caplog.text
@@ -297,3 +300,21 @@ def test_train_qrels_of_a_beir_folder(data):
     groups = list(training_part(scifact, "train"))
     assert len(groups) == 809
     assert sum(len(g.texts) for g in groups) == sum(map(len, scifact.qrels("train").values()))
+
+
+def test_contents_of_other_kinds_are_written_as_json(tmp_path):
+    group = Group.from_texts({"title": "Why", "text": "lift?"}, [{"text": "so"}, ("a", "part"), "no"], [2.0, 1.0, 0.0])
+    write_groups(tmp_path / "groups.jsonl", [group])
+    assert list(read_groups(tmp_path / "groups.jsonl")) == [group]
+    assert group.texts == ("so", str(("a", "part")), "no")
+    with pytest.raises(InputError, match="query 'why': a content of type Image can't be written as JSON"):
+        write_groups(tmp_path / "bad.jsonl", [Group.from_texts("why", [Image("cat.jpg")], [1.0])])
+
+
+def test_groups_know_their_candidates():
+    group = Group.from_texts("why", ["so", "no"], [1.0, 0.0])
+    assert (group.ids, [c.id for c in group.named()], group.size) == ((), ["0", "1"], 4)
+    assert group.take([1]).candidates == (Candidate("", "no"),)
+    for bad in ({"labels": [1.0]}, {"labels": [1.0, 0.0], "ids": ["a"]}, {"labels": [1.0, 0.0], "priors": [1.0]}):
+        with pytest.raises(InputError, match="query 'why': 2 texts but 1"):
+            Group.from_texts("why", ["so", "no"], **bad)

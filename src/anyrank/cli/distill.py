@@ -72,7 +72,7 @@ def distill_command(
         old = _read(groups, format_, queries, documents)
         settings: dict[str, Any] = {"files": stamp(queries, groups, documents), "teacher": teacher, "format": format_}
         labels = parse(teacher, Settings(None), starts=False)
-        few = sum(len(g.texts) < FEW for g in old.values())
+        few = sum(len(g.candidates) < FEW for g in old.values())
         if few and isinstance(labels, Fuse) and labels.method == Combine():
             click.echo(f"note: {few} groups have fewer than {FEW} texts, where summed z-scores say which is better but "
                        "not by how much: for margins give --teacher one part, such as minilm", err=True)  # fmt: skip

@@ -9,13 +9,14 @@ query's prefix of the release is left to the data.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 
 import numpy as np
 
+from ..core.content import text_of
+from ..core.types import Candidate
 from ..train.consistency import consistent_pairs
-from ..train.drawing import Draw
 from ..train.group import Group
+from ..train.negatives import Draw
 from ..train.recipe import Data, Loss, Model, Optimiser, Recipe
 from ..train.sources import Source
 from ..vectors import Encoder, dots, take
@@ -41,13 +42,13 @@ def curated(pairs: Sequence[Group], encoder: Encoder, *, pool: int = 100) -> Ite
     """The consistent pairs, each with the ``pool`` most similar texts of the others, and all similarities as priors."""
     kept = list(consistent_pairs(pairs, encoder))
     texts = encoder.encode([g.texts[0] for g in kept]).vectors
-    queries = encoder.encode([g.query for g in kept], query=True).vectors
+    queries = encoder.encode([text_of(g.query) for g in kept], query=True).vectors
     for place, pair in enumerate(kept):
         row = np.asarray(dots(take(queries, [place]), texts)).ravel()
         near = [i for i in np.argsort(-row, kind="stable").tolist() if kept[i].texts[0] != pair.texts[0]][:pool]
-        whole = (pair.texts[0], *(kept[i].texts[0] for i in near))
+        pool_of_pair = [Candidate("", kept[i].candidates[0].content) for i in (place, *near)]
         priors = tuple(float(row[i]) for i in (place, *near))
-        yield replace(pair, texts=whole, labels=(1.0, *[0.0] * len(near)), ids=(), priors=priors)
+        yield Group(pair.query, tuple(pool_of_pair), (1.0, *[0.0] * len(near)), pair.id, priors)
 
 
 def recipe(

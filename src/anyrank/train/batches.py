@@ -16,12 +16,12 @@ WINDOW = 16
 
 
 class Batches(Sampler[list[int]]):  # type: ignore[misc,unused-ignore]
-    """Places of groups, ``batch`` at a time. Groups are shuffled; windows of 16 batches are sorted by length, cut into
-    batches, and these are shuffled. Trainer tells the epoch by `set_epoch`; the order depends on nothing else, so that
-    a resumed run goes on where it stopped."""
+    """Positions of groups, ``batch`` at a time. Groups are shuffled; windows of 16 batches are sorted by size, cut
+    into batches, and these are shuffled. Trainer tells the epoch by `set_epoch`; the order depends on nothing else,
+    so that a resumed run goes on where it stopped."""
 
     def __init__(self, groups: Sequence[Group], batch: int, seed: int = 0) -> None:
-        self.sizes = [sum(map(len, g.texts)) for g in groups]
+        self.sizes = [g.size for g in groups]
         self.batch_size = batch
         self.seed = seed
         self.epoch = 0
@@ -59,11 +59,11 @@ class Collate:
 
 
 def cut(groups: Sequence[Group], n: int) -> list[Group]:
-    """The groups with their first ``n`` texts each; all of them where n is 0.
+    """The groups with their first ``n`` candidates each; all of them where n is 0.
 
-    >>> cut([Group("q", ("a", "b", "c"), (1.0, 0.0, 0.0))], 2)[0].texts
+    >>> cut([Group.from_texts("q", ("a", "b", "c"), (1.0, 0.0, 0.0))], 2)[0].texts
     ('a', 'b')
     """
     if not n:
         return list(groups)
-    return [g.take(range(min(n, len(g.texts)))) for g in groups]
+    return [g.take(range(min(n, len(g.candidates)))) for g in groups]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Protocol
 
+from ..core.content import text_of
 from ..core.errors import InputError
 from .group import Group
 
@@ -26,18 +27,18 @@ def one_to_four(
 
     Raises InputError on a group that isn't a pair of a positive and a negative.
 
-    >>> triples = [Group(f"q{i}", ("yes", "no"), (1.0, 0.0)) for i in range(6)]
+    >>> triples = [Group.from_texts(f"q{i}", ("yes", "no"), (1.0, 0.0)) for i in range(6)]
     >>> [(g.query, g.labels[0]) for g in one_to_four(triples)]
     [('q0', 1.0), ('q1', 0.0), ('q2', 0.0), ('q3', 0.0), ('q4', 0.0), ('q5', 1.0)]
     """
-    for place, triple in enumerate(triples):
-        if len(triple.texts) != 2 or not triple.labels[0] > triple.labels[1]:
-            raise InputError(f"query {triple.id or triple.query!r}: expected a positive and then a negative text")
-        side = 0 if place % (negatives + 1) == 0 else 1
+    for position, triple in enumerate(triples):
+        if len(triple.candidates) != 2 or not triple.labels[0] > triple.labels[1]:
+            raise InputError(f"{triple.name}: expected a positive and then a negative text")
+        side = 0 if position % (negatives + 1) == 0 else 1
         text = triple.texts[side]
-        asked = triple.query if tokenizer is None else cut(triple.query, query, tokenizer)
+        words = text_of(triple.query) if tokenizer is None else cut(text_of(triple.query), query, tokenizer)
         text = text if tokenizer is None else cut(text, document, tokenizer)
-        yield Group(asked, (text,), (1.0 - side,), triple.id, triple.ids[side : side + 1])
+        yield Group.from_texts(words, (text,), (1.0 - side,), triple.id, triple.ids[side : side + 1])
 
 
 def cut(text: str, tokens: int, tokenizer: Tokenizer) -> str:

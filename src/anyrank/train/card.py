@@ -17,6 +17,8 @@ KINDS = {
     "cross": ("cross-encoder", "text-ranking"),
     "bi": ("bi-encoder", "sentence-similarity"),
     "late": ("late-interaction ranker", "text-ranking"),
+    "colbert": ("late-interaction ranker (ColBERT)", "sentence-similarity"),
+    "sparse": ("learned sparse encoder", "feature-extraction"),
     "language": ("listwise language model", "text-generation"),
     "knrm": ("kernel-pooling ranker (KNRM)", "text-ranking"),
 }
@@ -42,7 +44,7 @@ def card(
         f"A {kind} of {size:,} parameters, from {origin}, for texts of at most {model.max_length} tokens.", "",
         "## Training", "",
         f"- Data: {recipe.data.about or files or 'not described'}; {len(groups):,} groups, "
-        f"{sum(len(g.texts) for g in groups):,} texts",
+        f"{sum(len(g.candidates) for g in groups):,} texts",
         f"- Licence of the data: {recipe.data.licence or 'not stated'}",
         f"- Loss: {losses}",
         f"- {length}, {o.batch} groups a batch, {o.accumulate} batches a step, rate {o.rate:g}, {o.schedule}, "

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ..core.content import text_of
 from ..core.stage import Stage
 from ..core.types import Query, Ranking
 from ..vectors import Encoder, dots, take
@@ -33,7 +34,7 @@ def consistent_pairs(
 ) -> Iterator[Group]:  # fmt: skip
     """The groups whose first text is dual consistent by an encoder's dot products (cosines, where its vectors have
     length 1) among the first texts of all."""
-    queries = encoder.encode([g.query for g in pairs], query=True).vectors
+    queries = encoder.encode([text_of(g.query) for g in pairs], query=True).vectors
     texts = encoder.encode([g.texts[0] for g in pairs]).vectors
     for place, pair in enumerate(pairs):
         row = dots(take(queries, [place]), texts)
@@ -55,5 +56,5 @@ def findable(pairs: Iterable[Group], stage: Stage, top: int = 20, size: int = 64
 
 def _found(batch: Sequence[Group], stage: Stage) -> Iterator[Group]:
     for pair, found in zip(batch, stage.batch([Ranking(Query(g.id, g.query)) for g in batch])):
-        if pair.ids[0] in found.ids:
+        if pair.candidates[0].id in found.ids:
             yield pair

@@ -145,7 +145,7 @@ class Curriculum:
     Easiness is read off the groups' ``priors``, within the query's full run where ``runs`` has its scores by the
     group's id. Raises InputError for a group without priors. ``end=20`` is the paper's, of short epochs (512 pairs).
 
-    >>> group = Group("hotels", ("a", "b"), (1, 0), priors=(9, 3))
+    >>> group = Group.from_texts("hotels", ("a", "b"), (1, 0), priors=(9, 3))
     >>> [Curriculum("norm", end=10)([group], epoch)[0] for epoch in (0, 5, 10)]
     [1.00000001, 1.000000005, 1.0]
     """

@@ -44,7 +44,7 @@ def docstring_pairs(
             code = _without_docstring(rows, node)
             if len(query.split()) >= words and not _UNFIT.search(query) and code.count("\n") + 1 >= lines:
                 id = f"{path.relative_to(folder)}:{node.lineno}"
-                yield Group(query, (code,), (1.0,), id, (id,))
+                yield Group.from_texts(query, (code,), (1.0,), id, (id,))
 
 
 def _without_docstring(rows: list[str], node: ast.FunctionDef | ast.AsyncFunctionDef) -> str:

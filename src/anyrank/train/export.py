@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 
 from ..backends.onnx.batching import Text
 from ..backends.onnx.models import load
+from ..core.content import text_of
 from ..core.errors import InputError, ModelError
 from ..core.types import Candidate, Query
 from ..hub.open import declare
@@ -102,7 +103,7 @@ def export(
     order = list(groups)
     random.Random(seed).shuffle(order)
     held = order[: min(CHECKED, max(1, len(order) // 2))]
-    pool = [(g.query, text) for g in order[len(held) :] or held for text in g.texts]
+    pool = [(text_of(g.query), text) for g in order[len(held) :] or held for text in g.texts]
     pairs = random.Random(seed).sample(pool, min(spec.samples, len(pool)))
     path, declaration = folder / "onnx" / "model.onnx", folder / DECLARATION
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -113,7 +114,7 @@ def export(
     agreement, difference = compared(model, folder, held, activation)
     vectors = model.kind in ("bi", "sparse")
     what = "mean cosine with the original" if vectors else "mean rank correlation with the original"
-    size, texts = path.stat().st_size, sum(len(g.texts) for g in held)
+    size, texts = path.stat().st_size, sum(len(g.candidates) for g in held)
     done = Exported(path, size, agreement, difference, texts, spec.least, what)
     if not done.accepted:
         path.unlink()
@@ -228,7 +229,7 @@ def compared(model: Any, folder: Path, groups: Sequence[Group], activation: str 
     """Agreement and largest difference of a folder's graph with its original, as `Exported` has them."""
     ready: Any = load(folder)
     if model.kind in ("cross", "late"):
-        requests = [(Query("q", g.query), [Candidate(str(i), t) for i, t in enumerate(g.texts)]) for g in groups]
+        requests = [(Query("q", text_of(g.query)), _as_texts(g)) for g in groups]
         mine, theirs = scores(model, groups), [list(j.scores) for j in ready(requests)]
         if activation == "sigmoid":
             mine = [[1 / (1 + math.exp(-s)) for s in row] for row in mine]
@@ -243,6 +244,10 @@ def compared(model: Any, folder: Path, groups: Sequence[Group], activation: str 
     other = _array(ready.encode(texts).vectors, ours.shape)
     cosines = (ours * other).sum(1) / np.maximum(np.linalg.norm(ours, axis=1) * np.linalg.norm(other, axis=1), 1e-12)
     return float(cosines.mean()), float(np.abs(ours - other).max())
+
+
+def _as_texts(group: Group) -> list[Candidate]:
+    return [Candidate(str(i), text) for i, text in enumerate(group.texts)]
 
 
 def _array(vectors: Vectors, shape: tuple[int, ...]) -> NDArray[np.float32]:

@@ -1,37 +1,39 @@
-"""The one unit of training data."""
+"""Group: the one unit of training data, a query and candidates for it, each with a label."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+from ..core.content import text_of
 from ..core.errors import InputError
 from ..core.types import Candidate, Query
 
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """A query and texts for it, each with a label: a grade, or a teacher's score; higher is better.
+    """The content of a query and candidates for it, each with a label: a grade, or a teacher's score; higher is better.
 
-    Pairs, triples, listwise permutations and teacher files all read as groups; ``priors`` keeps the scores of the run
-    that the texts came from (for curricula), where there is one. Raises InputError where their lengths differ.
+    Pairs, triples, listwise permutations and teacher files all read as groups. Contents are anything that a model
+    reads: texts, mappings, images, spectra and peptides. ``priors`` are the scores of the run that the candidates came
+    from (for curricula), where there is one; candidates without an id of their own have the id "". Raises InputError
+    where the lengths differ.
 
-    >>> Group("capital of France", ("Paris is.", "Rome is."), (1.0, 0.0)).labels
+    >>> Group.from_texts("capital of France", ["Paris is.", "Rome is."], [1.0, 0.0]).labels
     (1.0, 0.0)
     """
 
-    query: str
-    texts: tuple[str, ...]
+    query: Any
+    candidates: tuple[Candidate, ...]
     labels: tuple[float, ...]
     id: str = ""
-    ids: tuple[str, ...] = ()
     priors: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
-        for name, given in (("labels", self.labels), ("ids", self.ids), ("priors", self.priors)):
-            if len(given) != len(self.texts) and (given or name == "labels"):
-                raise InputError(f"query {self.id or self.query!r}: {len(self.texts)} texts but {len(given)} {name}")
+        for name, given in (("labels", self.labels), ("priors", self.priors)):
+            if len(given) != len(self.candidates) and (given or name == "labels"):
+                raise InputError(f"{self.name}: {len(self.candidates)} texts but {len(given)} {name}")
 
     @classmethod
     def of(cls, query: Query, candidates: Sequence[Candidate], labels: Iterable[float]) -> Group:
@@ -43,23 +45,59 @@ class Group:
         for c in candidates:
             if c.content is None:
                 raise InputError(f"candidate {c.id!r} of query {query.id!r} has no text")
-        texts, ids = tuple(str(c.content) for c in candidates), tuple(c.id for c in candidates)
-        return cls(str(query.content), texts, tuple(labels), query.id, ids, tuple(c.score for c in candidates))
+        members = tuple(Candidate(c.id, c.content, meta=c.meta) for c in candidates)
+        return cls(query.content, members, tuple(labels), query.id, tuple(c.score for c in candidates))
+
+    @classmethod
+    def from_texts(
+        cls, query: Any, texts: Sequence[Any], labels: Iterable[float], id: str = "", ids: Sequence[str] = (),
+        priors: Iterable[float] = (),
+    ) -> Group:  # fmt: skip
+        """The group of plain contents, with the ids of the candidates where they have any.
+
+        >>> Group.from_texts("why?", ["so"], [1.0], ids=["d1"]).candidates
+        (Candidate(id='d1', content='so', score=0.0, meta={}),)
+        """
+        if ids and len(ids) != len(texts):
+            raise InputError(f"query {id or query!r}: {len(texts)} texts but {len(ids)} ids")
+        members = tuple(map(Candidate, ids or [""] * len(texts), texts))
+        return cls(query, members, tuple(labels), id, tuple(priors))
 
     @property
-    def candidates(self) -> tuple[Candidate, ...]:
-        """The texts as candidates, as models take them."""
-        ids = self.ids or tuple(map(str, range(len(self.texts))))
-        return tuple(Candidate(i, text) for i, text in zip(ids, self.texts))
+    def name(self) -> str:
+        """How errors call the group: by its id, else by its query."""
+        return f"query {self.id or self.query!r}"
 
-    def take(self, places: Sequence[int]) -> Group:
-        """The texts at these places, in this order.
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """The candidates' texts, as `core.content.text_of` reads them."""
+        return tuple(text_of(c.content) for c in self.candidates)
 
-        >>> Group("q", ("a", "b"), (1.0, 0.0), ids=("1", "2")).take([1]).ids
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """The candidates' ids; () where they have none."""
+        ids = tuple(c.id for c in self.candidates)
+        return ids if any(ids) else ()
+
+    @property
+    def size(self) -> int:
+        """How much there is to read: the characters of the texts. Batches join groups of near size."""
+        return sum(map(len, self.texts))
+
+    def named(self) -> tuple[Candidate, ...]:
+        """The candidates, each with an id: their positions "0", "1", … where they have none."""
+        if self.ids:
+            return self.candidates
+        return tuple(replace(c, id=str(i)) for i, c in enumerate(self.candidates))
+
+    def take(self, positions: Sequence[int]) -> Group:
+        """The candidates at these positions, in this order.
+
+        >>> Group.from_texts("q", ["a", "b"], [1.0, 0.0], ids=["1", "2"]).take([1]).ids
         ('2',)
         """
 
         def pick(values: tuple[Any, ...]) -> tuple[Any, ...]:
-            return tuple(values[i] for i in places) if values else ()
+            return tuple(values[i] for i in positions) if values else ()
 
-        return Group(self.query, pick(self.texts), pick(self.labels), self.id, pick(self.ids), pick(self.priors))
+        return Group(self.query, pick(self.candidates), pick(self.labels), self.id, pick(self.priors))

@@ -1,11 +1,13 @@
-"""Groups as JSON lines: our own form and FlagEmbedding's."""
+"""Groups as JSON lines: our own form and FlagEmbedding's. Contents are texts, or the JSON of other kinds."""
 
 from __future__ import annotations
 
+import json
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from ..core.content import text_of as content_text
 from ..core.errors import InputError
 from ..io.files import File
 from ..io.records import Record, first_of, id_of, json_lines, parsed, text_of, write_jsonl
@@ -38,33 +40,52 @@ def group_from_dict(record: Record, *, scores: bool = True) -> Group:
     >>> group_from_dict({"query": "why?", "pos": ["so"], "neg": ["no", "nay"]}).labels
     (1.0, 0.0, 0.0)
     """
-    query = text_of(record, ("query",), "query")[1]
-    if not query.strip():
-        raise InputError("the query is empty")
+    query = _query(record)
     id = id_of(record, _IDS, "query id")[1] if first_of(record, _IDS) else ""
     if "texts" in record:
         texts, labels = _texts(record, "texts"), _numbers(record, "labels")
         ids = tuple(map(str, _list(record, "ids"))) if "ids" in record else ()
         priors = _numbers(record, "priors") if "priors" in record else ()
-        return Group(query, texts, labels, id, ids, priors)
+        return Group.from_texts(query, texts, labels, id, ids, priors)
     if "pos" not in record:
         raise InputError(f"expected the fields texts and labels, or pos and neg; found {', '.join(record)}")
     positive, negative = _texts(record, "pos"), _texts(record, "neg") if record.get("neg") else ()
     labels = (1.0,) * len(positive) + (0.0,) * len(negative)
     if scores and any(record.get(name) is not None for name in ("pos_scores", "neg_scores")):
         labels = _sides(record, len(positive), len(negative))
-    return Group(query, positive + negative, labels, id)
+    return Group.from_texts(query, positive + negative, labels, id)
 
 
 def group_to_dict(group: Group) -> dict[str, Any]:
-    """A group, JSON-ready: ``query``, ``texts``, ``labels``, and ``id``, ``ids``, ``priors`` where it has them.
+    """A group, JSON-ready: ``query``, ``texts``, ``labels``, and ``id``, ``ids``, ``priors`` where it has them. Raises
+    InputError where a content is no JSON (an image, a spectrum).
 
-    >>> group_to_dict(Group("why?", ("so", "no"), (1.0, 0.0), id="7"))
+    >>> group_to_dict(Group.from_texts("why?", ("so", "no"), (1.0, 0.0), id="7"))
     {'id': '7', 'query': 'why?', 'texts': ['so', 'no'], 'labels': [1.0, 0.0]}
     """
-    known = {"query": group.query, "texts": list(group.texts), "labels": list(group.labels)}
+    contents = [_plain(c.content, group) for c in group.candidates]
+    known = {"query": _plain(group.query, group), "texts": contents, "labels": list(group.labels)}
     more = {"ids": list(group.ids), "priors": list(group.priors)}
     return {**({"id": group.id} if group.id else {}), **known, **{k: v for k, v in more.items() if v}}
+
+
+def _query(record: Record) -> Any:
+    """The content of a query: a text, or a mapping."""
+    value = record.get("query")
+    query = value if isinstance(value, Mapping) else text_of(record, ("query",), "query")[1]
+    if not content_text(query).strip():
+        raise InputError("the query is empty")
+    return query
+
+
+def _plain(content: Any, group: Group) -> Any:
+    """A content as it is written: a text, or what JSON holds."""
+    if isinstance(content, str):
+        return content
+    try:
+        return json.loads(json.dumps(content))
+    except (TypeError, ValueError):
+        raise InputError(f"{group.name}: a content of type {type(content).__name__} can't be written as JSON") from None
 
 
 def _sides(record: Record, positives: int, negatives: int) -> tuple[float, ...]:
@@ -85,19 +106,19 @@ def _list(record: Record, name: str) -> list[Any]:
     return value
 
 
-def _texts(record: Record, name: str) -> tuple[str, ...]:
-    found = _list(record, name)
-    for place, text in enumerate(found):
-        if not isinstance(text, str):
-            raise InputError(f"{name}[{place}] is {type(text).__name__}: expected a text")
-    if not found:
+def _texts(record: Record, name: str) -> tuple[Any, ...]:
+    contents = _list(record, name)
+    for position, content in enumerate(contents):
+        if not isinstance(content, str | Mapping | list):
+            raise InputError(f"{name}[{position}] is {type(content).__name__}: expected a text")
+    if not contents:
         raise InputError(f"{name} is empty: expected at least one text")
-    return tuple(found)
+    return tuple(tuple(c) if isinstance(c, list) else c for c in contents)
 
 
 def _numbers(record: Record, name: str) -> tuple[float, ...]:
-    found = _list(record, name)
-    for place, value in enumerate(found):
+    numbers = _list(record, name)
+    for position, value in enumerate(numbers):
         if not isinstance(value, int | float) or isinstance(value, bool) or not math.isfinite(value):
-            raise InputError(f"{name}[{place}] is {value!r}: expected a finite number")
-    return tuple(map(float, found))
+            raise InputError(f"{name}[{position}] is {value!r}: expected a finite number")
+    return tuple(map(float, numbers))

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from ..core.errors import InputError
-from ..core.rerank import Group as Asked
+from ..core.rerank import Group as Members
 from ..core.trace import Usage
 from ..core.types import Judgement
+from ..models.base import Model
 from .group import Group
 from .validation import scores
 
@@ -19,19 +19,17 @@ class ModelJudge:
     """The scores of a model of `anyrank.models`, as it is now: ``bm25 % 100 >> Rerank(ModelJudge(model))``. Texts that
     lose tokens to its ``max_length`` are counted as truncated.
 
-    Raises InputError where a query or a candidate is not text.
+    Raises InputError where a candidate has no content.
     """
 
-    model: Any
+    model: Model
     bf16: bool = False
 
-    def __call__(self, groups: Sequence[Asked]) -> list[Judgement]:
-        asked = []
+    def __call__(self, groups: Sequence[Members]) -> list[Judgement]:
         for query, members in groups:
-            for content in (query.content, *(c.content for c in members)):
-                if not isinstance(content, str):
-                    raise InputError(f"query {query.id!r}: {type(content).__name__} where the model reads text")
-            asked.append(Group(query.content, tuple(str(c.content) for c in members), (0.0,) * len(members), query.id))
-        found = scores(self.model, asked, self.bf16)
-        cut = self.model.truncated([g.query for g in asked], [g.candidates for g in asked])
-        return [Judgement(values, Usage(len(values), truncated=lost)) for values, lost in zip(found, cut, strict=True)]
+            if lacking := next((c for c in members if c.content is None), None):
+                raise InputError(f"query {query.id!r}: the candidate {lacking.id!r} has no content to read")
+        given = [Group(q.content, tuple(members), (0.0,) * len(members), q.id) for q, members in groups]
+        truncated = self.model.truncated([g.query for g in given], [g.candidates for g in given])
+        pairs = zip(scores(self.model, given, self.bf16), truncated, strict=True)
+        return [Judgement(values, Usage(len(values), truncated=lost)) for values, lost in pairs]

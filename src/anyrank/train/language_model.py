@@ -20,7 +20,7 @@ from torch import Tensor
 
 from ..backends.hf.text import continued, render
 from ..core.errors import InputError
-from ..core.types import Candidate, Query
+from ..core.types import Query
 from ..llm.library import FIRST_TOKEN, LISTWISE
 from ..llm.prompts import Template
 from ..models.base import declare
@@ -81,8 +81,8 @@ class Listwise:
 
     def row(self, group: Group) -> Row:
         """A group as ids. Raises InputError where it doesn't fit, or where a rank loss needs labels of one token."""
-        template, n = self.template, len(group.texts)
-        members = [Candidate(str(i), text) for i, text in enumerate(group.texts)]
+        template, n = self.template, len(group.candidates)
+        members = list(group.named())
         form = partial(self.tokenizer.apply_chat_template, tokenize=False, add_generation_prompt=True)
         prompt = template.render(Query(group.id, group.query), members).prompt
         text, beginning, templated = render(form if self.tokenizer.chat_template else None, prompt)
@@ -94,7 +94,7 @@ class Listwise:
         end = (self.tokenizer.eos_token_id,) if self.spec.end else ()
         single = {ids for ids in said.options[1:] if len(ids) == 1}
         labels = tuple(ids[0] for ids in said.options[1:]) if len(single) == n else ()
-        whose = f"query {group.id or group.query!r}"
+        whose = group.name
         if not labels and self.spec.objective != "language":
             raise InputError(f"{whose}: {n} labels in {self.spec.labels} are not one token each: letters, 26 at most")
         row = Row(said.ids, (*said.options[0], *end), labels)
@@ -113,11 +113,11 @@ class Listwise:
         tail = max(len(r.answer) for r in rows)
         batch["answer"] = torch.tensor([[IGNORED] * (tail - len(r.answer)) + list(r.answer) for r in rows])
         batch["first"] = torch.tensor([tail - len(r.answer) for r in rows])
-        width = max(len(g.texts) for g in groups)
+        width = max(len(g.candidates) for g in groups)
         if all(r.labels for r in rows):
             batch["names"] = torch.tensor([list(r.labels) + [0] * (width - len(r.labels)) for r in rows])
         batch["gold"] = torch.tensor([list(g.labels) + [0.0] * (width - len(g.labels)) for g in groups])
-        batch["mask"] = torch.arange(width) < torch.tensor([[len(g.texts)] for g in groups])
+        batch["mask"] = torch.arange(width) < torch.tensor([[len(g.candidates)] for g in groups])
         return batch
 
     def _padded(self, rows: Sequence[Sequence[int]]) -> dict[str, Any]:

@@ -23,8 +23,8 @@ from transformers.integrations.integration_utils import TensorBoardCallback
 from transformers.trainer_callback import PrinterCallback, TrainerState
 
 from .batches import Batches
-from .drawing import DrawFn
 from .group import Group
+from .negatives import DrawFn
 from .recipe import Recipe
 from .validation import Validation
 

@@ -154,7 +154,7 @@ def _lacks(judged: bool, at_hand: bool, others: bool, allowed: bool) -> str:
 def per_positive(group: Group) -> Iterator[Group]:
     """A group a positive (label above 0): it, first, and all texts with label 0, as contrastive losses take them.
 
-    >>> [g.texts for g in per_positive(Group("q", ("a", "b", "c"), (1.0, 2.0, 0.0)))]
+    >>> [g.texts for g in per_positive(Group.from_texts("q", ("a", "b", "c"), (1.0, 2.0, 0.0)))]
     [('a', 'c'), ('b', 'c')]
     """
     rest = [i for i, label in enumerate(group.labels) if label <= 0]

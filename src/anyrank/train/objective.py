@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..core.types import Candidate
 from .group import Group
 from .losses import in_batch, per_group
 
@@ -80,14 +81,20 @@ def _asks(loss: LossFn) -> bool:
         return False
 
 
+def _key(candidate: Candidate) -> str:
+    """What tells contents apart, also those that can't be hashed."""
+    return candidate.content if isinstance(candidate.content, str) else repr(candidate.content)
+
+
 def _known(groups: Sequence[Group], width: int) -> list[list[bool]]:
-    """For each group, which texts of the batch are no negatives of it though they stand in another: its own texts, and
+    """For each group, which candidates of the batch are no negatives of it though they stand in another: its own, and
     those of its own query."""
     rows = []
     for one in groups:
-        own, row = set(one.texts), []
+        own, row = set(map(_key, one.candidates)), []
         for other in groups:
-            known = [other is not one and (other.query == one.query or text in own) for text in other.texts]
+            same = other.query == one.query
+            known = [other is not one and (same or _key(c) in own) for c in other.candidates]
             row += known + [False] * (width - len(known))
         rows.append(row)
     return rows

@@ -100,7 +100,7 @@ def _group(record: Record, queries: Texts | None, documents: Texts | None, mend:
         order = [places.get(name, len(shown)) for name in final]
         query = _look_up("query", queries, id)
         texts = tuple(_look_up("document", documents, name) for name in shown)
-        return Group(query, texts, _labels(order, len(shown), mend), id, tuple(shown))
+        return Group.from_texts(query, texts, _labels(order, len(shown), mend), id, tuple(shown))
     if "candidates" in record:
         ranking = ranking_from_dict(record)
         n = len(ranking)
@@ -112,7 +112,7 @@ def _group(record: Record, queries: Texts | None, documents: Texts | None, mend:
     prompt, answer = _turns(record)
     query, passages = prompt_parts(prompt, _style(answer))
     n = len(passages)
-    return Group(query, tuple(passages), _labels(_order(answer, n, mend), n, mend), id)
+    return Group.from_texts(query, tuple(passages), _labels(_order(answer, n, mend), n, mend), id)
 
 
 def _turns(record: Record) -> tuple[str, str]:

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Container, Iterable, Iterator
 from itertools import islice
 
+from ..core.content import text_of
 from ..core.language import Completion, Generates
 from ..core.types import Candidate, Query
 from ..llm.prompts import Template
@@ -74,7 +75,9 @@ def written_queries(
                 left[why] += 1
                 continue
             seen.add(query)
-            yield Group(query, (str(document.content),), (1.0,), f"written-{document.id}", (document.id,))
+            yield Group.from_texts(
+                query, (text_of(document.content),), (1.0,), f"written-{document.id}", (document.id,)
+            )
     if left:
         log.warning("left out: %s", ", ".join(f"{n} {why}" for why, n in left.most_common()))
 

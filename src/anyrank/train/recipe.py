@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from ..core.errors import InputError
 from ..models import kinds, near
-from .drawing import Draw
+from .negatives import Draw
 from .sources import Source
 from .strict import read
 
@@ -45,7 +45,7 @@ class Data:
     """Files for training and validation, of groups (JSONL) or as a ``Source`` says ({format: triples, path: …}), and
     judgements for the latter (else its groups' labels; groups without an id are called q0, q1, … by their place).
     ``about`` and ``licence`` go into the model's card; ``texts`` cuts a group to its first n texts (0: none); ``draw``
-    takes other negatives from each training group in each epoch (see ``drawing``)."""
+    takes other negatives from each training group in each epoch (see ``negatives``)."""
 
     train: tuple[str | Source, ...] = ()
     valid: tuple[str | Source, ...] = ()

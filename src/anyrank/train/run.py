@@ -22,11 +22,11 @@ from ..models import model_class
 from .batches import Collate, cut
 from .card import card
 from .curriculum import Curriculum as Weights
-from .drawing import DrawFn
 from .export import Exported, export, unfit
 from .group import Group
 from .language_model import LanguageObjective, Listwise, separator
 from .loop import Loop, Score, last_checkpoint
+from .negatives import DrawFn
 from .objective import LossFn, Objective, Weigh
 from .recipe import Curriculum, Model, Recipe
 from .sources import read_sources

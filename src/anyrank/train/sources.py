@@ -9,6 +9,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Literal, get_args
 
+from ..core.content import text_of
 from ..core.errors import InputError
 from ..io.corpus import read_documents, read_queries
 from ..io.dataset import Dataset
@@ -142,7 +143,7 @@ def _triples(source: Source) -> Iterator[Group]:
 def _words(source: Source, groups: Iterator[Group]) -> Iterator[Group]:
     """The groups; says in the log where what should be texts looks like ids."""
     for place, group in enumerate(groups):
-        if not place and not group.ids and not any(" " in text for text in (group.query, *group.texts)):
+        if not place and not group.ids and not any(" " in text for text in (text_of(group.query), *group.texts)):
             log.warning("%s: %r looks like an id, not a text: ids need queries and documents", source.path, group.query)
         yield group
 

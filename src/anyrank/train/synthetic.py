@@ -90,4 +90,4 @@ def _words(document: Candidate) -> list[str]:
 
 
 def _pair(kind: str, id: str, query: str, text: str) -> Group:
-    return Group(query, (text,), (1.0,), f"{kind}-{id}", (id,))
+    return Group.from_texts(query, (text,), (1.0,), f"{kind}-{id}", (id,))

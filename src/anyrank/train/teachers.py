@@ -11,7 +11,7 @@ from typing import TypeVar
 from ..core.errors import InputError
 from ..core.fusion import Combine, Fusion
 from ..core.stage import Stage
-from ..core.types import Candidate, Query, Ranking
+from ..core.types import Query, Ranking
 from .group import Group
 
 T = TypeVar("T")
@@ -21,11 +21,11 @@ _SUM = Combine()
 
 
 def ranking_of(group: Group) -> Ranking:
-    """A group's texts as candidates, in their order, with its priors as scores (n, n-1, … where it has none)."""
-    n = len(group.texts)
-    ids = group.ids or tuple(map(str, range(n)))
-    scores = group.priors or tuple(float(n - i) for i in range(n))
-    return Ranking(Query(group.id or "q", group.query), tuple(map(Candidate, ids, group.texts, scores)))
+    """A group's candidates, in their order, with its priors as scores (n, n-1, … where it has none)."""
+    members = group.named()
+    scores = group.priors or [float(len(members) - i) for i in range(len(members))]
+    query = Query(group.id or "q", group.query)
+    return Ranking(query, tuple(c.rescored(s) for c, s in zip(members, scores, strict=True)))
 
 
 def judged_whole(ranking: Ranking) -> bool:
@@ -77,14 +77,14 @@ def ensemble(parts: Sequence[Group], method: Fusion = _SUM, weights: Sequence[fl
 
     Raises InputError where the parts differ in query or texts.
 
-    >>> a, b = Group("q", ("x", "y"), (3.0, 1.0)), Group("q", ("y", "x"), (8.0, 6.0))
+    >>> a, b = Group.from_texts("q", ("x", "y"), (3.0, 1.0)), Group.from_texts("q", ("y", "x"), (8.0, 6.0))
     >>> ensemble([a, b], Combine(normalise="none"), [0.5, 0.5]).labels
     (4.5, 4.5)
     """
     first = parts[0]
     for part in parts[1:]:
         if part.query != first.query or sorted(part.ids or part.texts) != sorted(first.ids or first.texts):
-            raise InputError(f"query {first.id or first.query!r}: the teachers labelled different texts")
+            raise InputError(f"{first.name}: the teachers labelled different texts")
     scores = method([dict(zip(p.ids or p.texts, p.labels)) for p in parts], weights or [1.0] * len(parts))
     return replace(first, labels=tuple(scores[name] for name in first.ids or first.texts))
 

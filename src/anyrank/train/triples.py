@@ -7,6 +7,7 @@ import math
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import groupby
 
+from ..core.content import text_of
 from ..core.errors import InputError
 from ..core.types import Candidate, Query
 from ..io.files import File, empty, label, texts
@@ -22,7 +23,7 @@ def contents(items: Iterable[Query | Candidate]) -> dict[str, str]:
     >>> contents([Candidate("d1", "lift and drag")])
     {'d1': 'lift and drag'}
     """
-    return {item.id: str(item.content) for item in items}
+    return {item.id: text_of(item.content) for item in items}
 
 
 def read_triples(path: File, queries: Texts | None = None, documents: Texts | None = None) -> Iterator[Group]:
@@ -49,7 +50,7 @@ def merged(groups: Iterable[Group]) -> Iterator[Group]:
     """Neighbouring groups of one query as one group: each text once (told by id, where there are ids), with its highest
     label.
 
-    >>> a, b = Group("q", ("x", "y"), (1.0, 0.0)), Group("q", ("x", "z"), (1.0, 0.0))
+    >>> a, b = Group.from_texts("q", ("x", "y"), (1.0, 0.0)), Group.from_texts("q", ("x", "z"), (1.0, 0.0))
     >>> next(merged([a, b])).texts
     ('x', 'y', 'z')
     """
@@ -57,17 +58,16 @@ def merged(groups: Iterable[Group]) -> Iterator[Group]:
         parts = list(same)
         rows: dict[str, tuple[Group, int]] = {}
         for group in parts:
-            for place, name in enumerate(group.ids or group.texts):
-                if name not in rows or group.labels[place] > rows[name][0].labels[rows[name][1]]:
-                    rows[name] = (group, place)
-        places = list(rows.values())
+            for at, name in enumerate(group.ids or group.texts):
+                if name not in rows or group.labels[at] > rows[name][0].labels[rows[name][1]]:
+                    rows[name] = (group, at)
+        members = list(rows.values())
         yield Group(
             parts[0].query,
-            tuple(g.texts[i] for g, i in places),
-            tuple(g.labels[i] for g, i in places),
+            tuple(g.candidates[i] for g, i in members),
+            tuple(g.labels[i] for g, i in members),
             parts[0].id,
-            tuple(g.ids[i] for g, i in places) if all(g.ids for g in parts) else (),
-            tuple(g.priors[i] for g, i in places) if all(g.priors for g in parts) else (),
+            tuple(g.priors[i] for g, i in members) if all(g.priors for g in parts) else (),
         )
 
 
@@ -75,8 +75,9 @@ def _pair(
     query: str, pair: tuple[str, str], labels: tuple[float, ...], queries: Texts | None, documents: Texts | None
 ) -> Group:
     if queries is None or documents is None:
-        return Group(query, pair, labels)
-    return Group(queries[query], (documents[pair[0]], documents[pair[1]]), labels, query, pair)
+        return Group.from_texts(query, pair, labels)
+    texts = [documents[id] for id in pair]
+    return Group.from_texts(queries[query], texts, labels, query, pair)
 
 
 def _rows(

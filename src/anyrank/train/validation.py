@@ -14,26 +14,26 @@ from ..evaluate.measures import Meter, lists, parse
 from .group import Group
 
 TEXTS = 128
-"""Texts that are scored at once."""
+"""Candidates that are scored at once."""
 
 
 def scores(model: Any, groups: Sequence[Group], bf16: bool = False) -> list[list[float]]:
-    """The scores of every group's texts. Groups run in order of length, in batches of about 128 texts."""
+    """The scores of every group's candidates. Groups run in order of size, in batches of about 128 candidates."""
     device = next(model.parameters()).device
     was = model.training
     model.eval()
     out: list[list[float]] = [[] for _ in groups]
-    order = sorted((i for i, g in enumerate(groups) if g.texts), key=lambda i: sum(map(len, groups[i].texts)))
+    order = sorted((i for i, g in enumerate(groups) if g.candidates), key=lambda i: groups[i].size)
     with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=bf16):
         batch: list[int] = []
         for at, i in enumerate(order):
             batch.append(i)
-            if sum(len(groups[j].texts) for j in batch) < TEXTS and at + 1 < len(order):
+            if sum(len(groups[j].candidates) for j in batch) < TEXTS and at + 1 < len(order):
                 continue
             features = model.features([groups[j].query for j in batch], [groups[j].candidates for j in batch])
-            found = model(**moved(features, device)).float().cpu()
-            for j, row in zip(batch, found.tolist()):
-                out[j] = row[: len(groups[j].texts)]
+            rows = model(**moved(features, device)).float().cpu().tolist()
+            for j, row in zip(batch, rows):
+                out[j] = row[: len(groups[j].candidates)]
             batch = []
     model.train(was)
     return out
@@ -55,7 +55,7 @@ class Validation:
     ``qrels`` default to the groups' own labels, which then must be whole numbers. Groups need distinct ids.
     Raises InputError where they have not, or nothing is judged.
 
-    >>> group = Group("q", ("a", "b"), (0.0, 1.0), id="q1", ids=("a", "b"))
+    >>> group = Group.from_texts("q", ("a", "b"), (0.0, 1.0), id="q1", ids=("a", "b"))
     >>> Validation([group])(lambda groups: [[0.1, 0.2]])
     1.0
     >>> Validation([group], ["RR", "P@2"])(lambda groups: [[0.2, 0.1]])
@@ -106,4 +106,4 @@ class Validation:
 
 
 def _ids(group: Group) -> tuple[str, ...]:
-    return group.ids or tuple(map(str, range(len(group.texts))))
+    return group.ids or tuple(map(str, range(len(group.candidates))))

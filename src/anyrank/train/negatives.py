@@ -11,6 +11,7 @@ from typing import Literal
 
 import numpy as np
 
+from ..core.content import text_of
 from ..core.errors import InputError
 from .group import Group
 from .mining import Rules
@@ -30,7 +31,7 @@ class Draw:
 
     Raises InputError for a group without priors.
 
-    >>> group = Group("q", ("a", "b", "c", "d"), (0.0, 1.0, 0.0, 0.0), priors=(9.7, 10.0, 5.0, 1.0))
+    >>> group = Group.from_texts("q", ("a", "b", "c", "d"), (0.0, 1.0, 0.0, 0.0), priors=(9.7, 10.0, 5.0, 1.0))
     >>> Draw(negatives=1, start=0.01, end=0.01, relative=0.95)(group, epoch=0).texts
     ('b', 'c')
     """
@@ -52,13 +53,13 @@ class Draw:
         if not self.negatives:
             return group
         if not group.priors:
-            raise InputError(f"query {group.id or group.query!r} has no priors: drawing negatives needs their scores")
+            raise InputError(f"{group.name} has no priors: drawing negatives needs their scores")
         good = [i for i, label in enumerate(group.labels) if label > 0]
-        rest = sorted(set(range(len(group.texts))) - set(good), key=lambda i: -group.priors[i])
+        rest = sorted(set(range(len(group.candidates))) - set(good), key=lambda i: -group.priors[i])
         lowest = min((group.priors[i] for i in good), default=np.inf)
         passing = Rules(relative=self.relative or None).passing([group.priors[i] for i in rest], lowest)
         allowed = [i for i, passes in zip(rest, passing.tolist()) if passes]
-        rng = np.random.default_rng([seed, epoch, zlib.crc32((group.id or group.query).encode())])
+        rng = np.random.default_rng([seed, epoch, zlib.crc32((group.id or text_of(group.query)).encode())])
         tau = Decay(self.start, self.end, self.epochs, self.how)(epoch)
         drawn = Softmax(tau)([group.priors[i] for i in allowed], self.negatives, rng)
         return group.take([*good, *(allowed[i] for i in drawn)])
