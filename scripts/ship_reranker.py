@@ -16,7 +16,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 PACKAGE, TABLE, RESULTS = (
-    ROOT / "src/anyrank/weights", ROOT / "src/anyrank/backends/models.json", ROOT / "bench/results"
+    ROOT / "src/anyrank/weights", ROOT / "src/anyrank/hub/models.json", ROOT / "bench/results"
 )  # fmt: skip
 STARTS = {
     "anyrank-tiny": "a SPLADE model on BERT-tiny (Apache-2.0; the source of the shipped splade-tiny)",
@@ -98,8 +98,9 @@ def main(folder: Path, name: str) -> None:
     for file in ("model.onnx", "tokenizer.json", "anyrank.json", "README.md"):
         data = (into / file).read_bytes()
         files[file] = {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)}
-    entry = {"kind": "late", "about": about, "licence": "Apache-2.0", "source": "package", "files": files}
-    order = {n: table.pop(n) for n in ("minilm", "splade-tiny")} | {name: entry}
+    entry = {"kind": "late", "about": about, "licence": "Apache-2.0", "source": "package"}
+    entry |= {"languages": ["en"], "context": said["max_length"]} | table.get(name, {}) | {"files": files}
+    order = {n: table.pop(n) for n in ("minilm", "splade-tiny", "mini")} | {name: entry}
     order |= {n: table.pop(n) for n in list(table) if n.startswith("anyrank-") and n != name}
     TABLE.write_text(json.dumps(order | {n: e for n, e in table.items() if n != name}, indent=2) + "\n", "utf-8")
     print(card)

@@ -3,12 +3,16 @@ import pytest
 pytest.importorskip("torch")
 pytest.importorskip("transformers")
 
+from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
 from anyrank.backends.hf.classifier import SequenceClassifier
+from anyrank.backends.hf.language_model import HF
 from anyrank.backends.hf.pairs import OrderedPairs
 from anyrank.core.errors import InputError, ModelError
 from anyrank.core.groupings import Pointwise
 from anyrank.core.rerank import Rerank
 from anyrank.core.types import Candidate, Query, Ranking
+from anyrank.hub.open import open_model
 from anyrank.papers import duobert
 from anyrank.testing import check_judge
 from anyrank.testing.tiny import bert
@@ -71,6 +75,26 @@ def test_wrong_heads_templates_and_contents_are_named(tmp_path, folder):
         SequenceClassifier(folder, template="{query}")
     with pytest.raises(InputError, match="'9' has no text"):
         SequenceClassifier(folder)([(Query("q", "x"), [Candidate("9")])])
+
+
+def test_weights_without_a_head_are_refused_and_not_started_at_random(tmp_path, folder):
+    body = AutoModelForSequenceClassification.from_pretrained(folder).base_model
+    body.save_pretrained(tmp_path)
+    AutoTokenizer.from_pretrained(folder).save_pretrained(tmp_path)
+    with pytest.raises(ModelError, match=r"is an encoder, not a classifier: .*no classification head.*classifier\."):
+        SequenceClassifier(str(tmp_path))(GROUPS)
+    with pytest.raises(ModelError, match="is an encoder, not a language model"):
+        HF(str(tmp_path)).generate(["x"], max_tokens=1)
+    with pytest.raises(ModelError, match=r"is a dense encoder .*, not a classifier"):
+        open_model(f"classifier:{tmp_path}")
+
+
+def test_the_door_opens_a_classifier(folder):
+    judge = open_model(f"classifier:{folder}", dtype="float32")
+    assert judge(GROUPS) == SequenceClassifier(folder, dtype="float32")(GROUPS)
+    assert open_model(folder, runtime="hf", dtype="float32").path == judge.path
+    with pytest.raises(ModelError, match=r"is a cross-encoder \(it scores .*, not a language model"):
+        open_model(f"hf:{folder}")
 
 
 def test_it_reranks(folder):

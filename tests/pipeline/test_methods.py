@@ -2,8 +2,9 @@
 
 import pytest
 
-from anyrank.core.errors import InputError
-from anyrank.pipeline import methods
+from anyrank.core.errors import InputError, ModelError
+from anyrank.hub.open import open_model
+from anyrank.pipeline import methods, table
 from anyrank.pipeline.parser import Settings
 from anyrank.testing.llm import ScriptedModel
 
@@ -34,6 +35,29 @@ def test_budgets_reach_the_reranker():
 @pytest.mark.parametrize("name", ["hf:some/where", "llamacpp:some.gguf"])
 def test_a_prompt_that_does_not_fit_ends_no_job(name):
     assert methods.language_model(name).overflow == "middle"
+
+
+def test_a_model_of_another_kind_is_named_at_once(tmp_path, monkeypatch):
+    with pytest.raises(ModelError, match=r"minilm is a dense encoder .*use it as model\('minilm'\)\), not a language"):
+        methods.build("rankgpt", Settings(), "minilm")
+    with pytest.raises(InputError, match="monobert needs a model that scores candidates by itself, and hf:x is a lang"):
+        methods.build("monobert", Settings(), "hf:x")
+    with pytest.raises(InputError, match=r"rankgpt\('classifier:x'\): .* \(classifier:x scores candidates by itself"):
+        methods.build("rankgpt", Settings(), "classifier:x")
+    with pytest.raises(InputError, match="hf:x is a language model and scores no candidates by itself: use it by"):
+        table._judge(Settings(), "hf:x")
+    with pytest.raises(InputError, match="text in quotes, not by 3"):
+        methods.language_model(3)
+
+
+def test_classifiers_keep_no_answers(tmp_path):
+    assert methods.build("monobert", Settings(), "classifier:x").judge.path == "x"
+    with pytest.raises(InputError, match="monobert scores pairs and keeps no answers"):
+        methods.build("monobert", Settings(), "classifier:x", cache=str(tmp_path / "answers"))
+
+
+def test_mini_is_a_row_of_the_registry():
+    assert table._judge(Settings(), "mini") is open_model("mini")
 
 
 def test_settings_of_a_server_follow_its_address():

@@ -1,13 +1,16 @@
-"""What tells one set of weights from another at the same path, so that answers of one aren't taken for the other's."""
+"""Tells one set of weights from another at the same path, so that kept answers of one aren't taken for the other's."""
 
 from __future__ import annotations
 
 import hashlib
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
-_TOLD_BY = {".safetensors", ".gguf", ".bin", ".json", ".jinja", ".model", ".txt"}
-_BLOCKS, _BLOCK = 64, 1024
+SUFFIXES = {".safetensors", ".gguf", ".bin", ".json", ".jinja", ".model", ".txt"}
+"""Of the files that are read."""
+BLOCKS, BLOCK = 64, 1024
+"""How many blocks of a file are hashed, and their bytes."""
 
 
 class Fingerprinted:
@@ -15,32 +18,37 @@ class Fingerprinted:
     times of change and 64 blocks of each, taken once; of a hub id the commit in the hub's cache."""
 
     path: str
+    revision: str | None = None
+
+    @property
+    def _loaded(self) -> Any:
+        """The loaded weights, for those that come from a hub; reading it fetches them."""
+        return None
 
     @cached_property
     def fingerprint(self) -> str:
         """A short text; empty where nothing is known."""
-        place = Path(self.path).expanduser()
-        if place.exists():
-            return files(place)
-        revision = getattr(self, "revision", None)
-        found = commit(self.path, revision)
-        if not found and hasattr(type(self), "_loaded"):
-            _ = self._loaded  # type: ignore[attr-defined]  # fetches it
-            found = commit(self.path, revision)
-        return found
+        path = Path(self.path).expanduser()
+        if path.exists():
+            return files(path)
+        known = commit(self.path, self.revision)
+        if not known:
+            _ = self._loaded
+            known = commit(self.path, self.revision)
+        return known
 
 
-def files(place: Path) -> str:
+def files(path: Path) -> str:
     """The fingerprint of a model's file or folder."""
-    told = [place] if place.is_file() else sorted(p for p in place.iterdir() if p.suffix in _TOLD_BY and p.is_file())
+    read = [path] if path.is_file() else sorted(p for p in path.iterdir() if p.suffix in SUFFIXES and p.is_file())
     digest = hashlib.sha256()
-    for path in told:
-        state = path.stat()
-        digest.update(f"{path.name}\0{state.st_size}\0{state.st_mtime_ns}\0".encode())
-        with open(path, "rb") as file:
-            for i in range(_BLOCKS):
-                file.seek(i * max(state.st_size - _BLOCK, 0) // (_BLOCKS - 1))
-                digest.update(file.read(_BLOCK))
+    for file in read:
+        state = file.stat()
+        digest.update(f"{file.name}\0{state.st_size}\0{state.st_mtime_ns}\0".encode())
+        with open(file, "rb") as stream:
+            for i in range(BLOCKS):
+                stream.seek(i * max(state.st_size - BLOCK, 0) // (BLOCKS - 1))
+                digest.update(stream.read(BLOCK))
     return digest.hexdigest()[:16]
 
 
@@ -52,7 +60,7 @@ def commit(name: str, revision: str | None) -> str:
     except ImportError:
         return ""
     try:
-        found = try_to_load_from_cache(name, "config.json", revision=revision)
+        path = try_to_load_from_cache(name, "config.json", revision=revision)
     except HFValidationError:
         return ""
-    return Path(found).parent.name if isinstance(found, str) else ""
+    return Path(path).parent.name if isinstance(path, str) else ""

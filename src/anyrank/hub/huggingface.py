@@ -18,8 +18,6 @@ from ..core.errors import MissingExtra, ModelError
 from .folder import configuration_files, needed_files
 
 _TRUE = {"1", "ON", "YES", "TRUE"}
-_TRIES = 3
-"""How often a download whose connection is cut is taken up again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +51,18 @@ def fetch(name: str, runtime: str = "") -> Snapshot:
 
 def _fetch(name: str, choose: Callable[[Collection[str]], list[str]]) -> Snapshot:
     client = _Client.of(name)
-    files = client.listing()
-    if files is None:
+    listing = client.listing()
+    if listing is None:
         return client.cached(choose)
-    return Snapshot(client.download(choose(files)), files)
+    return Snapshot(client.download(listing, choose(listing.files)), listing.files)
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """The names of a repository's files at a commit."""
+
+    commit: str
+    files: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +81,8 @@ class _Client:
     def of(cls, name: str) -> _Client:
         try:
             import huggingface_hub
+            import huggingface_hub.constants
+            import huggingface_hub.errors
         except ImportError as error:
             raise MissingExtra("huggingface_hub", "torch") from error
         repository, _, revision = name.partition("@")
@@ -86,8 +94,8 @@ class _Client:
         endpoint = (environment.get("HF_ENDPOINT") or "").rstrip("/")
         return cls(name, repository, revision or None, endpoint or None, cache, offline, huggingface_hub)
 
-    def listing(self) -> tuple[str, ...] | None:
-        """The names of the repository's files; None where the hub isn't to be asked or doesn't answer."""
+    def listing(self) -> Listing | None:
+        """The repository's files; None where the hub isn't to be asked or doesn't answer."""
         if self.offline:
             return None
         errors = self.library.errors
@@ -103,34 +111,43 @@ class _Client:
             if not _is_network(error):
                 raise
             return None
-        return tuple(s.rfilename for s in info.siblings or ())
+        return Listing(str(info.sha), tuple(s.rfilename for s in info.siblings or ()))
 
-    def download(self, files: Collection[str]) -> Path:
-        """The snapshot's folder with the given files in it. Raises ModelError, also after a third cut connection."""
-        errors = self.library.errors
-        for last in (False,) * (_TRIES - 1) + (True,):
-            try:
-                return Path(
-                    self.library.snapshot_download(
-                        self.repository,
-                        revision=self.revision,
-                        allow_patterns=[glob.escape(f) for f in files],
-                        endpoint=self.endpoint,
-                        cache_dir=self.cache,
-                    )
+    def download(self, listing: Listing, files: Collection[str]) -> Path:
+        """The snapshot's folder with the given files in it. Raises ModelError; what came of a broken download is kept,
+        and the client goes on from there."""
+        if folder := self._complete(listing.commit, files):
+            return folder
+        try:
+            return Path(
+                self.library.snapshot_download(
+                    self.repository,
+                    revision=self.revision,
+                    allow_patterns=[glob.escape(f) for f in files],
+                    endpoint=self.endpoint,
+                    cache_dir=self.cache,
                 )
-            except errors.HfHubHTTPError as error:
-                raise ModelError(self._refused(error)) from error
-            except Exception as error:
-                cut = _is_network(error) or isinstance(error, OSError)
-                if not cut:
-                    raise
-                if last:
-                    raise ModelError(
-                        f"the download of {self.name!r} broke off ({_first_line(error)}): what came is kept, so run "
-                        f"the same command again"
-                    ) from error
-        raise AssertionError("unreachable")
+            )
+        except self.library.errors.HfHubHTTPError as error:
+            raise ModelError(self._refused(error)) from error
+        except Exception as error:
+            if not _is_network(error) and not isinstance(error, OSError):
+                raise
+            raise ModelError(
+                f"the download of {self.name!r} broke off ({_first_line(error)}): what came is kept, so run the same "
+                f"command again"
+            ) from error
+
+    def _complete(self, commit: str, files: Collection[str]) -> Path | None:
+        """The folder of a commit in the cache, where all the files are in it."""
+        paths = [
+            (f, self.library.try_to_load_from_cache(self.repository, f, cache_dir=self.cache, revision=commit))
+            for f in files
+        ]
+        if not paths or not all(isinstance(path, str) for _, path in paths):
+            return None
+        name, path = paths[0]
+        return Path(path).parents[name.count("/")]
 
     def cached(self, choose: Callable[[Collection[str]], list[str]]) -> Snapshot:
         """The snapshot of the cache. Raises ModelError where it isn't there, or not complete."""

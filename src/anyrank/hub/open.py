@@ -123,18 +123,15 @@ def _prefixed(name: str, rest: str, runtime: str, kind: str) -> Declared:
     """A model whose name states its runtime. What is here is checked at once, a hub id when it is first used."""
     if not rest:
         raise InputError(f"{name} names no model")
-    path, row = Path(rest).expanduser(), get(rest)
-    if path.exists():
-        model = read(path.resolve(), runtime=runtime, name=name)
-    elif row is not None and not row.hub:
-        model = _registered(row, runtime, name)
-    else:
+    row = get(rest)
+    if not Path(rest).expanduser().exists() and (row is None or row.hub):
         hub, _, revision = (row.hub if row is not None else rest).partition("@")
-        return Declared(kind, runtime, path, name=name, hub=hub, revision=revision)
+        return Declared(kind, runtime, Path(rest), name=name, hub=hub, revision=revision)
+    model = declare(rest)
     if model.kind != kind:
         wanted = "a classifier: it has no classification head" if kind == "cross" else "a language model"
-        raise ModelError(f"{replace(model, name=rest).described}, not {wanted}")
-    return model
+        raise ModelError(f"{model.described}, not {wanted}")
+    return replace(declare(rest, runtime=runtime), name=name)
 
 
 def _registered(row: RegisteredModel, runtime: str, name: str) -> Declared:

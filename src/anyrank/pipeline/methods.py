@@ -59,7 +59,14 @@ def build(
         "max_seconds": max_seconds,
     }
     given = {k: v for k, v in limits.items() if v is not None}
-    stage: Stage = make(backend, **options)
+    try:
+        stage: Stage = make(backend, **options)
+    except InputError as error:
+        if callable(backend):
+            raise InputError(
+                f"{paper}({model!r}): {error} ({model} scores candidates by itself and is no language model)"
+            ) from error
+        raise
     if isinstance(stage, Rerank) and not callable(stage.judge):
         raise InputError(f"{paper} needs a model that scores candidates by itself, and {model} is a language model")
     if not given:
