@@ -126,11 +126,11 @@ def build_bm25s(folder: Path) -> None:
 
 
 def search_anyrank(folder: Path, threads: int = 1) -> Any:
-    from anyrank.index.lexical import Lexical
+    from anyrank.index.collection import Collection
 
-    lexical = Lexical.open(folder / "anyrank")
+    lexical = Collection.open(folder / "anyrank").lexical
     lexical.threads = threads
-    return lambda texts: lexical.search(texts, K)
+    return lambda texts: [list(matches) for matches in lexical.search(texts, K)]
 
 
 def search_engine(folder: Path, stored: bool = False) -> Any:

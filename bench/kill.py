@@ -48,7 +48,7 @@ def kill_and_finish(args: list[str], seconds: float, rng: random.Random) -> int:
 def documents(index: Path) -> list[tuple[str, str]]:
     from anyrank.index.collection import Collection
 
-    return sorted((c.id, str(c.content)) for c in Collection.open(index).lexical.documents())
+    return sorted((c.id, str(c.content)) for c in Collection.open(index).documents())
 
 
 def main(rounds: int, seed: int = 0) -> dict[str, int]:

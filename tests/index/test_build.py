@@ -12,7 +12,7 @@ import pytest
 from anyrank.core.errors import InputError
 from anyrank.core.types import Candidate
 from anyrank.index.build import build
-from anyrank.index.lexical import Lexical
+from anyrank.index.collection import Collection
 from anyrank.store.manifest import FORMAT, NAME, Manifest
 
 CHILD = """
@@ -44,10 +44,10 @@ def test_a_stopped_build_says_how_to_finish_and_goes_on(tmp_path, make):
     with pytest.raises(Stop):
         build(failing(docs, 17), path, batch=5)
     with pytest.raises(InputError, match=r"stopped after 15 documents: run the same build again"):
-        Lexical.open(path)
-    lexical = build(docs, path, batch=4, on_progress=seen.append)
+        Collection.open(path)
+    again = build(docs, path, batch=4, on_progress=seen.append)
     assert seen == [19, 23, 25]
-    assert list(lexical.documents()) == docs
+    assert list(again.documents()) == docs
 
 
 def test_an_unfinished_build_wants_the_same_corpus_and_options(tmp_path, make):
@@ -77,7 +77,7 @@ def test_a_complete_index_is_kept_unless_told(tmp_path, make):
     build(make(5), path)
     with pytest.raises(InputError, match="overwrite=True"):
         build(make(6), path)
-    assert len(Lexical.open(path)) == 5
+    assert len(Collection.open(path)) == 5
     assert len(build(make(6), path, overwrite=True)) == 6
 
 
@@ -87,9 +87,9 @@ def test_foreign_folders_and_files_are_left_alone(tmp_path, make):
         with pytest.raises(InputError, match=words):
             build(make(1), path)
         with pytest.raises(InputError, match="holds no collection"):
-            Lexical.open(path)
+            Collection.open(path)
     with pytest.raises(InputError, match="does not exist"):
-        Lexical.open(tmp_path / "nowhere")
+        Collection.open(tmp_path / "nowhere")
     assert [p.name for p in tmp_path.iterdir()] == ["mine.txt"]
 
 
@@ -114,23 +114,23 @@ def test_a_newer_format_asks_for_an_upgrade(tmp_path, make):
     path = tmp_path / "x" / NAME
     path.write_text(json.dumps({**json.loads(path.read_text()), "format": FORMAT + 1, "new": 1}))
     with pytest.raises(InputError, match="upgrade anyrank"):
-        Lexical.open(tmp_path / "x")
+        Collection.open(tmp_path / "x")
 
 
 def test_a_missing_engine_folder_is_named(tmp_path, make):
     build(make(1), tmp_path / "x")
     (tmp_path / "x" / "lexical" / "meta.json").unlink()
     with pytest.raises(InputError, match="lexical"):
-        Lexical.open(tmp_path / "x")
+        Collection.open(tmp_path / "x")
 
 
 def test_an_empty_corpus_is_an_empty_index(tmp_path):
-    lexical = build([], tmp_path / "x")
-    assert len(lexical) == 0
-    assert lexical.search(["a word"], 3) == [[]]
-    assert list(lexical.ids()) == []
-    assert lexical.add([Candidate("a", "word")]) == 1
-    assert lexical.search(["word"], 3)[0][0][0] == "a"
+    collection = build([], tmp_path / "x")
+    assert len(collection) == 0
+    assert collection.lexical.search(["a word"], 3) == [[]]
+    assert list(collection.ids()) == []
+    assert collection.add([Candidate("a", "word")]) == 1
+    assert collection.lexical.search(["word"], 3)[0][0][0] == "a"
 
 
 def test_killed_builds_end_with_exactly_the_corpus(tmp_path):
@@ -146,7 +146,7 @@ def test_killed_builds_end_with_exactly_the_corpus(tmp_path):
         if child.returncode == 0:
             break
     assert kills >= 3
-    lexical = Lexical.open(path)
-    assert list(lexical.ids()) == [f"d{i}" for i in range(n)]
-    assert [c.meta["n"] for c in lexical.documents()] == list(range(n))
-    assert len(lexical.search(["word13"], n)[0]) == len(range(13, n, 97))
+    collection = Collection.open(path)
+    assert list(collection.ids()) == [f"d{i}" for i in range(n)]
+    assert [c.meta["n"] for c in collection.documents()] == list(range(n))
+    assert len(collection.lexical.search(["word13"], n)[0]) == len(range(13, n, 97))

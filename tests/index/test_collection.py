@@ -187,7 +187,7 @@ class Constant:
 
 
 def build_small(tmp_path):
-    return Collection(tmp_path / "c", build([Candidate(f"d{i}", f"text {i}") for i in range(3)], tmp_path / "c"))
+    return build([Candidate(f"d{i}", f"text {i}") for i in range(3)], tmp_path / "c")
 
 
 def test_a_query_of_stop_words_says_why_it_finds_nothing(tmp_path):

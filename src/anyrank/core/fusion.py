@@ -1,44 +1,103 @@
-"""Fusion of several scored lists of one query into one: pure functions of {id: score} mappings, best first.
+"""Fusion of several scored lists of one query into one.
 
-A fusion is called with the runs and one weight a run, and returns {id: fused score}.
+A fusion is called with the runs, {id: score} mappings, best first, and one weight a run, and returns {id: fused score}.
+Those here also work on arrays (`ArrayFusion`), which is how results of one index are fused.
 """
 
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from .errors import InputError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Ints = NDArray[np.int64]
+    Floats = NDArray[np.float64]
 
 Run = Mapping[str, float]
 Fusion = Callable[[Sequence[Run], Sequence[float]], dict[str, float]]
 
 
+class ArrayFusion(ABC):
+    """A fusion that works on arrays: the candidates of all runs are numbered from 0 in the order in which they first
+    appear; a run is its candidates' numbers, best first, with their scores beside them."""
+
+    @abstractmethod
+    def fuse(self, items: Sequence[Ints], scores: Sequence[Floats], n: int, weights: Sequence[float]) -> Floats:
+        """The fused scores of the candidates 0 to n - 1: float64 [n]."""
+
+    def __call__(self, runs: Sequence[Run], weights: Sequence[float]) -> dict[str, float]:
+        import numpy as np
+
+        numbers = {i: k for k, i in enumerate(dict.fromkeys(i for run in runs for i in run))}
+        items = [np.array([numbers[i] for i in run], dtype=np.int64) for run in runs]
+        scores = [np.array(list(run.values()), dtype=np.float64) for run in runs]
+        return dict(zip(numbers, self.fuse(items, scores, len(numbers), weights).tolist()))
+
+
+def number(parts: Sequence[Ints]) -> tuple[Ints, list[Ints]]:
+    """The distinct values of all parts in the order in which they first appear, and each part as positions in them."""
+    import numpy as np
+
+    every = np.concatenate(parts)
+    values, first, inverse = np.unique(every, return_index=True, return_inverse=True)
+    order = np.argsort(first)
+    position = np.empty(len(values), dtype=np.int64)
+    position[order] = np.arange(len(values))
+    return values[order], np.split(position[inverse], np.cumsum([len(p) for p in parts])[:-1])
+
+
 def zscore(run: Run) -> dict[str, float]:
-    """Scores less their mean, over their standard deviation (population); all 0 where they don't vary."""
-    if not run:
-        return {}
-    mean = math.fsum(run.values()) / len(run)
-    deviation = math.sqrt(math.fsum((s - mean) ** 2 for s in run.values()) / len(run))
-    scale = deviation if deviation > 1e-12 * (1 + abs(mean)) else math.inf
-    return {i: (s - mean) / scale for i, s in run.items()}
+    """Scores less their mean, over their standard deviation (population); all 0 if they don't vary."""
+    return _by_id(_zscores, run)
 
 
 def minmax(run: Run) -> dict[str, float]:
-    """Scores moved to 0 … 1; all 1 where they don't vary (a lone candidate is not a bad one)."""
-    if not run:
-        return {}
-    low, high = min(run.values()), max(run.values())
-    return {i: (s - low) / (high - low) if high > low else 1.0 for i, s in run.items()}
+    """Scores moved to 0 … 1; all 1 if they don't vary (a lone candidate is not a bad one)."""
+    return _by_id(_minmaxes, run)
 
 
-_NORMALISE: dict[str, Callable[[Run], dict[str, float]]] = {"zscore": zscore, "minmax": minmax, "none": dict}
+def _by_id(normalise: Callable[[Floats], Floats], run: Run) -> dict[str, float]:
+    import numpy as np
+
+    return dict(zip(run, normalise(np.array(list(run.values()), dtype=np.float64)).tolist()))
+
+
+def _zscores(scores: Floats) -> Floats:
+    if not len(scores):
+        return scores
+    # Exact sums, so that the order of a run's candidates and the machine's vector units change no bit.
+    mean = math.fsum(scores.tolist()) / len(scores)
+    deviation = math.sqrt(math.fsum(((scores - mean) ** 2).tolist()) / len(scores))
+    scale = deviation if deviation > 1e-12 * (1 + abs(mean)) else math.inf
+    return (scores - mean) / scale
+
+
+def _minmaxes(scores: Floats) -> Floats:
+    import numpy as np
+
+    if not len(scores):
+        return scores
+    low, high = scores.min(), scores.max()
+    return (scores - low) / (high - low) if high > low else np.ones_like(scores)
+
+
+def _unchanged(scores: Floats) -> Floats:
+    return scores
+
+
+_NORMALISE: dict[str, Callable[[Floats], Floats]] = {"zscore": _zscores, "minmax": _minmaxes, "none": _unchanged}
 
 
 @dataclass(frozen=True)
-class Combine:
+class Combine(ArrayFusion):
     """Scores combined after normalisation: CombSUM, CombMNZ, CombMAX and weighted interpolation (Fox & Shaw 1994).
 
     ``how="sum"`` weighted sum; ``"mnz"`` the sum times the number of runs that hold the candidate; ``"max"``.
@@ -61,22 +120,41 @@ class Combine:
             if getattr(self, name) not in allowed:
                 raise InputError(f"{name}={getattr(self, name)!r}: choose one of {', '.join(allowed)}")
 
-    def __call__(self, runs: Sequence[Run], weights: Sequence[float]) -> dict[str, float]:
-        normal = [_NORMALISE[self.normalise](r) for r in runs]
-        floor = [min(r.values()) if r and self.missing == "min" else 0.0 for r in normal]
-        fused: dict[str, float] = {}
-        for i in dict.fromkeys(i for r in normal for i in r):
-            if self.how == "max":
-                fused[i] = max(w * r[i] for r, w in zip(normal, weights) if i in r)
-            else:
-                fused[i] = math.fsum(w * r.get(i, f) for r, w, f in zip(normal, weights, floor))
+    def fuse(self, items: Sequence[Ints], scores: Sequence[Floats], n: int, weights: Sequence[float]) -> Floats:
+        import numpy as np
+
+        normal = [_NORMALISE[self.normalise](s) for s in scores]
+        if self.how == "max":
+            fused = np.full(n, -math.inf)
+            for mine, values, weight in zip(items, normal, weights):
+                fused[mine] = np.maximum(fused[mine], weight * values)
+            return fused
+        columns = []
+        for mine, values, weight in zip(items, normal, weights):
+            floor = float(values.min()) if len(values) and self.missing == "min" else 0.0
+            column = np.full(n, weight * floor)
+            column[mine] = weight * values
+            columns.append(column)
+        fused = _sum(columns, n)
         if self.how == "mnz":
-            return {i: s * sum(i in r for r in normal) for i, s in fused.items()}
+            holders = np.zeros(n)
+            for mine in items:
+                holders[mine] += 1
+            fused = fused * holders
         return fused
 
 
+def _sum(columns: Sequence[Floats], n: int) -> Floats:
+    """Sums rounded once, so that the order of the columns changes nothing and equals stay equal."""
+    import numpy as np
+
+    if len(columns) > 2:
+        return np.array([math.fsum(values) for values in zip(*(c.tolist() for c in columns))])
+    return np.asarray(sum(columns, np.zeros(n)))
+
+
 @dataclass(frozen=True)
-class RRF:
+class RRF(ArrayFusion):
     """Reciprocal rank fusion: the sum over runs of weight / (k + rank), ranks from 1 (Cormack et al. 2009, k=60).
 
     >>> RRF()([{"a": 9.0, "b": 8.0}, {"b": 1.0}], [1, 1])["b"] == 1 / 62 + 1 / 61
@@ -85,39 +163,47 @@ class RRF:
 
     k: float = 60.0
 
-    def __call__(self, runs: Sequence[Run], weights: Sequence[float]) -> dict[str, float]:
-        fused: dict[str, float] = {}
-        for run, weight in zip(runs, weights):
-            for rank, i in enumerate(run, 1):
-                fused[i] = fused.get(i, 0.0) + weight / (self.k + rank)
+    def fuse(self, items: Sequence[Ints], scores: Sequence[Floats], n: int, weights: Sequence[float]) -> Floats:
+        import numpy as np
+
+        fused = np.zeros(n)
+        for mine, weight in zip(items, weights):
+            fused[mine] += weight / (self.k + np.arange(1, len(mine) + 1))
         return fused
 
 
 @dataclass(frozen=True)
-class Borda:
+class Borda(ArrayFusion):
     """Borda count over the union of n candidates: rank r earns n - r + 1 points; a run's missing candidates share
-    equally what it left over."""
+    equally the points that are left over."""
 
-    def __call__(self, runs: Sequence[Run], weights: Sequence[float]) -> dict[str, float]:
-        pool = list(dict.fromkeys(i for run in runs for i in run))
-        fused = dict.fromkeys(pool, 0.0)
-        for run, weight in zip(runs, weights):
-            absent = len(pool) - len(run)
-            points = {i: float(len(pool) - r) for r, i in enumerate(run)}
-            for i in pool:
-                fused[i] += weight * points.get(i, (absent + 1) / 2)
+    def fuse(self, items: Sequence[Ints], scores: Sequence[Floats], n: int, weights: Sequence[float]) -> Floats:
+        import numpy as np
+
+        fused = np.zeros(n)
+        for mine, weight in zip(items, weights):
+            points = np.full(n, (n - len(mine) + 1) / 2)
+            points[mine] = n - np.arange(len(mine))
+            fused += weight * points
         return fused
 
 
 @dataclass(frozen=True)
-class Interleave:
-    """The union of the runs by best rank; of equals, the earlier run's first. The score is 1 / place. Weights don't
-    count.
+class Interleave(ArrayFusion):
+    """The union of the runs by best rank; of equals, the earlier run's first. The score is 1 / rank in the union.
+    Weights don't count.
 
     >>> Interleave()([{"a": 5.0, "b": 4.0}, {"b": 1.0, "c": 0.5}], [1, 1])
     {'a': 1.0, 'b': 0.5, 'c': 0.3333333333333333}
     """
 
-    def __call__(self, runs: Sequence[Run], weights: Sequence[float]) -> dict[str, float]:
-        places = sorted((rank, r, i) for r, run in enumerate(runs) for rank, i in enumerate(run))
-        return {i: 1.0 / p for p, i in enumerate(dict.fromkeys(i for _, _, i in places), 1)}
+    def fuse(self, items: Sequence[Ints], scores: Sequence[Floats], n: int, weights: Sequence[float]) -> Floats:
+        import numpy as np
+
+        # A candidate's key is its best (rank, run), as one number.
+        keys = np.full(n, len(items) * (n + 1), dtype=np.int64)
+        for run, mine in enumerate(items):
+            keys[mine] = np.minimum(keys[mine], np.arange(len(mine)) * len(items) + run)
+        fused = np.empty(n)
+        fused[np.argsort(keys)] = 1.0 / np.arange(1, n + 1)
+        return fused

@@ -11,11 +11,11 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 from .errors import InputError
-from .fusion import Combine, Fusion, Interleave
-from .types import Candidate, Query, Ranking
+from .fusion import ArrayFusion, Combine, Fusion, Interleave, number
+from .matches import Matches
+from .types import Candidate, Query, Ranking, StoredCandidate
 
 
 class Stage(ABC):
@@ -54,7 +54,8 @@ def _ranking(x: Ranking | Query | str, id: str = "q") -> Ranking:
 
 
 def _parts(stage: Stage, method: Fusion) -> tuple[Stage, ...]:
-    """What a fusion by ``method`` fuses, so that a chain of one operator is one fusion; any other stage is alone."""
+    """The parts that a fusion by ``method`` fuses, so that a chain of one operator is one fusion; of any other stage
+    the stage itself."""
     return stage.stages if isinstance(stage, Fuse) and stage.method == method else (stage,)
 
 
@@ -111,10 +112,7 @@ class Keep(Stage):
     name: str
 
     def batch(self, rankings: Sequence[Ranking]) -> list[Ranking]:
-        def keep(c: Candidate) -> Candidate:
-            return replace(c, meta={**c.meta, self.name: c.score})
-
-        return [replace(r, candidates=tuple(map(keep, r))) for r in rankings]
+        return [replace(r, candidates=tuple(c.noted({self.name: c.score}) for c in r)) for r in rankings]
 
 
 @dataclass(frozen=True)
@@ -171,19 +169,47 @@ class Branch(Stage):
 
 def merge(origin: Ranking, parts: Sequence[Ranking], method: Fusion, weights: Sequence[float] | None = None) -> Ranking:
     """One ranking out of several of the same query; a candidate's content and meta come from all that hold it
-    (the first to name a field wins)."""
+    (the first to name a field wins). Matches of one source are fused as columns, without a look at any document."""
+    weights = weights or [1.0] * len(parts)
+    start = len(origin.trace)
+    steps = tuple(s for p in parts for s in (p.trace[start:] if p.trace[:start] == origin.trace else p.trace))
+    trace = origin.trace + steps
+    matches = [p.matches for p in parts if p.matches is not None]
+    if len(matches) == len(parts) and len({id(m.reader.source) for m in matches}) == 1:
+        return Ranking.of_matches(origin.query, _fused(matches, method, weights), trace, origin.limits)
     pool: dict[str, Candidate] = {}
     for part in parts:
         for c in part:
             known = pool.get(c.id)
             if known is None:
                 pool[c.id] = c
+            elif type(known) is StoredCandidate and known.same_document(c):
+                continue
             elif known.content is None or c.meta.keys() - known.meta.keys():
                 content = c.content if known.content is None else known.content
                 pool[c.id] = replace(known, content=content, meta={**c.meta, **known.meta})
-    fused = method([{c.id: c.score for c in part} for part in parts], weights or [1.0] * len(parts))
-    start = len(origin.trace)
-    steps = tuple(s for p in parts for s in (p.trace[start:] if p.trace[:start] == origin.trace else p.trace))
-    best = sorted(fused.items(), key=lambda kv: -kv[1])
-    query: Any = origin.query
-    return Ranking(query, tuple(pool[i].rescored(s) for i, s in best), origin.trace + steps)
+    fused = method([dict(zip(part.ids, part.scores)) for part in parts], weights)
+    best = sorted(fused.items(), key=lambda pair: -pair[1])
+    return Ranking(origin.query, tuple(pool[i].rescored(s) for i, s in best), trace, origin.limits)
+
+
+def _fused(parts: Sequence[Matches], method: Fusion, weights: Sequence[float]) -> Matches:
+    """Matches of one source fused; of equal scores, what comes first in the parts, read one after another, is first."""
+    import numpy as np
+
+    reader = parts[0].reader
+    for part in parts[1:]:
+        if part.reader is not reader:
+            reader.share(part.reader)
+    rows, items = number([p.rows for p in parts])
+    if isinstance(method, ArrayFusion):
+        scores = method.fuse(items, [p.scores for p in parts], len(rows), weights)
+    else:
+        fused = method([dict(zip(part.ids, part.scores.tolist())) for part in parts], weights)
+        ids: list[str] = [""] * len(rows)
+        for part, numbers in zip(parts, items):
+            for i, id in zip(numbers.tolist(), part.ids):
+                ids[i] = id
+        scores = np.array([fused[i] for i in ids], dtype=np.float64)
+    best = np.argsort(-scores, kind="stable")
+    return Matches(rows[best], scores[best], reader)

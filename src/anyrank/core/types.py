@@ -1,4 +1,4 @@
-"""The nouns: Query, Candidate, Ranking; and Judgement, what a judge says of one group.
+"""The nouns: Query, Candidate, Ranking; and Judgement, a judge's scores of one group.
 
 Contents are opaque here: only prompts, encoders and models look inside them.
 """
@@ -6,12 +6,15 @@ Contents are opaque here: only prompts, encoders and models look inside them.
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, overload
+from itertools import chain
+from typing import TYPE_CHECKING, Any, overload
 
 from .errors import InputError
 from .limits import Limits
+from .matches import Matches, Reader
 from .trace import Status, Step, Usage, total, worst
 
 Order = Sequence[int] | Mapping[int, float]
@@ -20,7 +23,7 @@ Order = Sequence[int] | Mapping[int, float]
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """What is asked: text, an image path, a spectrum, a user's profile."""
+    """A request to rank for: a text, an image, a spectrum, a user's profile."""
 
     id: str
     content: Any = ""
@@ -40,12 +43,79 @@ class Candidate:
         """The same candidate under another score."""
         return Candidate(self.id, self.content, score, self.meta)
 
+    def noted(self, fields: Mapping[str, Any]) -> Candidate:
+        """The same candidate with further fields; they replace those of the same names."""
+        return Candidate(self.id, self.content, self.score, {**self.meta, **fields})
+
+
+class StoredCandidate(Candidate):
+    """A candidate whose document is read from its source at the first access to content or meta.
+
+    In all else it is the `Candidate` that it stands for, also to ``isinstance``, ``==``, ``repr``, ``replace`` and
+    pickle. ``fields`` are added to those of the document.
+    """
+
+    __slots__ = ("_fields", "_reader", "_row")
+    _reader: Reader
+    _row: int
+    _fields: Mapping[str, Any] | None
+
+    def __new__(
+        cls, id: str, score: float, reader: Reader, row: int, fields: Mapping[str, Any] | None = None
+    ) -> StoredCandidate:
+        self = object.__new__(cls)
+        put = object.__setattr__  # frozen
+        put(self, "id", id)
+        put(self, "score", score)
+        put(self, "_reader", reader)
+        put(self, "_row", row)
+        put(self, "_fields", fields)
+        return self
+
+    def __init__(self, *args: Any) -> None:
+        """Everything is set by ``__new__``."""
+
+    @property  # type: ignore[misc]
+    def __class__(self) -> type[Candidate]:  # type: ignore[override]
+        return Candidate
+
+    @property
+    def content(self) -> Any:
+        return self._reader.document(self._row)[0]
+
+    @property
+    def meta(self) -> Mapping[str, Any]:
+        stored = self._reader.document(self._row)[1]
+        return {**stored, **self._fields} if self._fields else stored
+
+    def rescored(self, score: float) -> Candidate:
+        return StoredCandidate(self.id, score, self._reader, self._row, self._fields)
+
+    def noted(self, fields: Mapping[str, Any]) -> Candidate:
+        return StoredCandidate(self.id, self.score, self._reader, self._row, {**(self._fields or {}), **fields})
+
+    def same_document(self, other: Candidate) -> bool:
+        """Whether both stand for one document of one source, with the same further fields, which no reading is needed
+        to see."""
+        return (
+            type(other) is StoredCandidate
+            and self._row == other._row
+            and self._reader.source is other._reader.source
+            and self._fields == other._fields
+        )
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Candidate, (self.id, self.content, self.score, self.meta)
+
 
 @dataclass(frozen=True, slots=True)
 class Ranking(Sequence[Candidate]):
     """A query, its candidates (best first), the trace of how they came to stand so, and the limits of further work.
 
-    The one value that flows through every pipeline. Candidate ids are unique; a slice keeps query and trace.
+    The one value that flows through every pipeline. Candidate ids are unique; a slice keeps query and trace. A ranking
+    that a search made holds `Matches`, whose candidates are made, and whose documents are read, when somebody looks
+    (`loaded` reads those of many rankings at once); ids, scores, slices and new orders need no document. A document
+    that was replaced or deleted since is read as it was when it was found.
 
     Raises InputError on a repeated candidate id.
 
@@ -58,6 +128,7 @@ class Ranking(Sequence[Candidate]):
     candidates: tuple[Candidate, ...] = ()
     trace: tuple[Step, ...] = ()
     limits: Limits = Limits()
+    _matches: Matches | None = field(default=None, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if len({c.id for c in self.candidates}) != len(self.candidates):
@@ -76,26 +147,63 @@ class Ranking(Sequence[Candidate]):
         n = len(names)
         return cls(q, tuple(Candidate(i, c, float(n - r)) for r, (i, c) in enumerate(zip(names, contents))))
 
+    @classmethod
+    def of_matches(
+        cls, query: Query, matches: Matches, trace: tuple[Step, ...] = (), limits: Limits | None = None
+    ) -> Ranking:
+        """A ranking whose candidates are made when somebody looks. The matches' rows are distinct, and so are ids."""
+        self = object.__new__(cls)
+        put = object.__setattr__  # frozen
+        put(self, "query", query)
+        put(self, "trace", trace)
+        put(self, "limits", Limits() if limits is None else limits)
+        put(self, "_matches", matches)
+        return self
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            """The candidates of a ranking of matches, made at the first access, when their slot is still empty."""
+            if name != "candidates":
+                raise AttributeError(f"a ranking has no attribute {name!r}")
+            matches = self._matches
+            columns = zip(matches.ids, matches.scores.tolist(), matches.rows.tolist())
+            candidates = tuple(StoredCandidate(i, score, matches.reader, row) for i, score, row in columns)
+            object.__setattr__(self, "candidates", candidates)
+            return candidates
+
+    @property
+    def matches(self) -> Matches | None:
+        """The columns of a ranking that a search made; None for one of given candidates."""
+        return self._matches
+
     def __len__(self) -> int:
-        return len(self.candidates)
+        return len(self.candidates if self._matches is None else self._matches)
 
     @overload
     def __getitem__(self, i: int) -> Candidate: ...
     @overload
     def __getitem__(self, i: slice) -> Ranking: ...
     def __getitem__(self, i: int | slice) -> Candidate | Ranking:
-        return replace(self, candidates=self.candidates[i]) if isinstance(i, slice) else self.candidates[i]
+        if not isinstance(i, slice):
+            return self.candidates[i]
+        if self._matches is None:
+            return replace(self, candidates=self.candidates[i])
+        return Ranking.of_matches(self.query, self._matches[i], self.trace, self.limits)
 
     def __iter__(self) -> Iterator[Candidate]:
         return iter(self.candidates)
 
     @property
     def ids(self) -> list[str]:
-        return [c.id for c in self.candidates]
+        return [c.id for c in self.candidates] if self._matches is None else list(self._matches.ids)
 
     @property
     def scores(self) -> list[float]:
-        return [c.score for c in self.candidates]
+        return [c.score for c in self.candidates] if self._matches is None else self._matches.scores.tolist()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Ranking, (self.query, self.candidates, self.trace, self.limits)
 
     @property
     def status(self) -> Status:
@@ -108,7 +216,10 @@ class Ranking(Sequence[Candidate]):
         return total(self.trace)
 
     def with_step(self, *steps: Step) -> Ranking:
-        return replace(self, trace=(*self.trace, *steps))
+        trace = (*self.trace, *steps)
+        if self._matches is None:
+            return replace(self, trace=trace)
+        return Ranking.of_matches(self.query, self._matches, trace, self.limits)
 
     def scored(self, scores: Sequence[float]) -> Ranking:
         """The same candidates under new scores, sorted; ties keep their present order.
@@ -132,21 +243,42 @@ class Ranking(Sequence[Candidate]):
         n = len(self)
         first = [i for i in dict.fromkeys(order) if 0 <= i < n]
         taken = set(first)
-        places = first + [i for i in range(n) if i not in taken]
-        out: list[Candidate] = []
+        positions = first + [i for i in range(n) if i not in taken]
+        scores: list[float] = []
         last = float(n + 1)
-        for rank, i in enumerate(places):
+        for rank, i in enumerate(positions):
             score = given.get(i, math.nan)
             if not math.isfinite(score) or (rank and score > last):
-                score = last - 1.0 if last - 1.0 < last else math.nextafter(last, -math.inf)
-            out.append(self.candidates[i].rescored(float(score)))
-            last = out[-1].score
-        return replace(self, candidates=tuple(out))
+                score = last - 1.0 if last - 1.0 < last else max(math.nextafter(last, -math.inf), -sys.float_info.max)
+            last = float(score)
+            scores.append(last)
+        if self._matches is not None:
+            reordered = self._matches.reordered(positions, scores)
+            return Ranking.of_matches(self.query, reordered, self.trace, self.limits)
+        candidates = self.candidates
+        return replace(self, candidates=tuple(candidates[i].rescored(s) for i, s in zip(positions, scores)))
+
+
+def load(candidates: Iterable[Candidate]) -> None:
+    """Reads the documents of all candidates that were not read yet, those of one source at once."""
+    rows: dict[Reader, list[int]] = {}
+    for c in candidates:
+        if type(c) is StoredCandidate:
+            rows.setdefault(c._reader, []).append(c._row)
+    for reader, unread in rows.items():
+        reader.load(unread)
+
+
+def loaded(rankings: Sequence[Ranking]) -> Sequence[Ranking]:
+    """The same rankings after the documents of all their candidates were read, those of one source at once. For stages
+    that need texts; without it every document is read alone when somebody looks."""
+    load(chain.from_iterable(rankings))
+    return rankings
 
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """A judge's word on one group: a score a member, higher is better, and what it cost.
+    """A judge's scores of one group, one a member, higher is better, and their cost.
 
     NaN marks a member the judge could not score; ``note`` says why, for the trace.
     """

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Protocol, runtime_checkable
 
+from ..core.matches import Reader
 from ..core.types import Candidate
 from ..store.filters import Filter
 from ..vectors import Vectors
@@ -18,10 +19,19 @@ class Documents(Protocol):
 
 
 @runtime_checkable
+class Located(Protocol):
+    """Knows where documents lie, so that they can be read later. Raises InputError on an unknown id."""
+
+    def known(self, ids: Sequence[str]) -> list[int]: ...
+
+    def reader(self, rows: Sequence[int]) -> Reader: ...
+
+
+@runtime_checkable
 class Index(Protocol):
     """Finds the k best documents for each query. Queries are vectors or texts, as the index says; per query it returns
-    (id, score) pairs, best first; fewer than k if fewer match. ``among`` is a filter that documents must pass; an index
-    that can't filter may leave the parameter out."""
+    (id, score) pairs, best first (as `Matches`, or any sequence); fewer than k if fewer match. ``among`` is a filter
+    that documents must pass; an index that can't filter may leave the parameter out."""
 
     def search(self, queries: Any, k: int, among: Filter | None = None) -> Sequence[Sequence[tuple[str, float]]]: ...
 
@@ -32,3 +42,14 @@ class Stored(Protocol):
     and their vectors in that order, None if it has none."""
 
     def vectors(self, ids: Sequence[str]) -> tuple[list[int], Vectors | None]: ...
+
+
+class VectorIndex(Index, Stored, Protocol):
+    """An index over the stored vectors of one encoder. The file of this room that defines it has a function
+    ``open_index(vectors, store)``; a vectors' ``vectors.json`` may name the file as its ``index``."""
+
+    def missing(self) -> list[int]:
+        """Rows of present documents that have no vector."""
+
+    def update(self) -> None:
+        """Brings what is derived from the vectors in step with them, after vectors were added."""

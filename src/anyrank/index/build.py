@@ -5,21 +5,23 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
+from typing import Any
 
 import tantivy
 
+from ..core.content import parts_of
 from ..core.errors import InputError
 from ..core.types import Candidate
 from ..store.engine import FOLDER, HEAP, Writing, schema, whole
 from ..store.manifest import NAME, Manifest
-from ..store.rows import Rows
-from .analysis import analyser, check_language
-from .lexical import Lexical, open_engine, unseen
+from ..store.store import Store
+from .analysis import check_language
+from .collection import Collection
 
 _BATCH = 100_000
-_CHARACTERS = 64 << 20
+_CHARACTERS = 64 << 20  # of text, after which a batch is committed
 
 
 def build(
@@ -28,30 +30,37 @@ def build(
     *,
     language: str = "english",
     stop_words: bool = True,
+    lexical: bool | None = None,
     overwrite: bool = False,
     batch: int = _BATCH,
     heap: int = HEAP,
     on_progress: Callable[[int], None] | None = None,
-) -> Lexical:
-    """The opened index of a corpus of any size, built at ``path``; ``on_progress`` gets the number committed so far.
+) -> Collection:
+    """The opened collection of a corpus of any size, built at ``path``; ``on_progress`` gets the number committed so
+    far.
 
-    After a kill, the same call goes on where the last commit was: nothing is lost, nothing doubled. Documents are
-    committed every ``batch``; ``heap`` bounds the engine's memory in bytes. Raises InputError on an id that comes
-    twice, on a folder that holds a complete collection (unless ``overwrite``) or something else, and where an
-    unfinished build had other options or another corpus.
+    Contents are any JSON values, and images by their paths. ``lexical``: whether documents are indexed by their words;
+    by default if the first one has text. After a kill, the same call goes on where the last commit was: nothing is
+    lost, nothing doubled. Documents are committed every ``batch``; ``heap`` bounds the engine's memory in bytes.
+
+    Raises InputError on an id that comes twice, on a folder that holds a complete collection (unless ``overwrite``) or
+    something else, and if an unfinished build had other options or another corpus.
     """
-    folder = Path(path)
-    manifest = _start(folder, Manifest(check_language(language), stop_words), overwrite)
-    source = _after(iter(documents), manifest, folder)
-    index = open_engine(folder, manifest)
-    lexical = Lexical(folder, manifest, Rows(folder), index, analyser(language, stop_words))
-    writing = Writing.begin(index, folder, heap, keep=manifest.rows)
+    folder, source = Path(path), iter(documents)
+    if lexical is None:
+        first = list(islice(source, 1))
+        source, lexical = chain(first, source), all(_has_text(d.content) for d in first)
+    manifest = _start(folder, Manifest(check_language(language), stop_words, lexical=lexical), overwrite)
+    source = _after(source, manifest, folder)
+    collection = Collection.over(Store.opened(folder, manifest))
+    store = collection.store
+    writing = Writing.begin(store.engine, folder, collection.enter, heap, keep=manifest.rows)
     try:
-        lexical.reload()
-        while ids := _batch(source, writing, batch):
-            unseen(lexical, ids)
+        store.reload()
+        while ids := _put(source, writing, batch):
+            store.check_new(ids)
             writing.commit()
-            lexical.reload()
+            store.reload()
             done = manifest.documents + len(ids)
             manifest = replace(manifest, documents=done, rows=writing.rows.count, last=ids[-1])
             manifest.write(folder)
@@ -61,24 +70,29 @@ def build(
         writing.end()
     manifest = replace(manifest, complete=True)
     manifest.write(folder)
-    return Lexical.open(folder)
+    return Collection.open(folder)
 
 
-def _batch(source: Iterator[Candidate], writing: Writing, most: int) -> list[str]:
+def _has_text(content: Any) -> bool:
+    """Whether a content can hold words: a text, if only an empty one, or something with a text in it."""
+    return content is None or isinstance(content, str) or any(isinstance(p, str) for p in parts_of(content))
+
+
+def _put(source: Iterator[Candidate], writing: Writing, most: int) -> list[str]:
     """Documents put until there are ``most`` or their text is long enough; their ids."""
     ids, size = [], 0
     for doc in islice(source, most):
         doc = whole(doc)
         writing.put(doc)
         ids.append(doc.id)
-        size += len(doc.content)
+        size += len(doc.content) if isinstance(doc.content, str) else 0
         if size > _CHARACTERS:
             break
     return ids
 
 
 def _start(folder: Path, fresh: Manifest, overwrite: bool) -> Manifest:
-    """The manifest to go on from: an unfinished build's, or a new one in a folder made ready."""
+    """The manifest to go on from: an unfinished build's, or a new one in an emptied folder."""
     if folder.exists() and not folder.is_dir():
         raise InputError("is a file: a collection needs a folder", path=folder)
     if folder.exists() and any(e.name != f".{NAME}.tmp" for e in folder.iterdir()):
@@ -88,11 +102,12 @@ def _start(folder: Path, fresh: Manifest, overwrite: bool) -> Manifest:
         if old.complete and not overwrite:
             raise InputError("holds a complete collection: pass overwrite=True to replace it", path=folder)
         if not overwrite and old.documents:
-            if (old.language, old.stop_words) != (fresh.language, fresh.stop_words):
+            begun, now = (
+                f"language={m.language!r}, stop_words={m.stop_words}, lexical={m.lexical}" for m in (old, fresh)
+            )
+            if begun != now:
                 raise InputError(
-                    f"an unfinished build here has language={old.language!r}, stop_words={old.stop_words}, not "
-                    f"{fresh.language!r}, {fresh.stop_words}: use the same, or overwrite=True",
-                    path=folder,
+                    f"an unfinished build here has {begun}, not {now}: use the same, or overwrite=True", path=folder
                 )
             return old
     folder.mkdir(parents=True, exist_ok=True)
@@ -107,7 +122,7 @@ def _start(folder: Path, fresh: Manifest, overwrite: bool) -> Manifest:
 
 
 def _after(source: Iterator[Candidate], manifest: Manifest, folder: Path) -> Iterator[Candidate]:
-    """What follows the documents that are committed already. Raises InputError where the corpus is another one."""
+    """The documents that follow those that are committed already. Raises InputError if the corpus is another one."""
     last = None
     for doc in islice(source, manifest.documents):
         last = doc

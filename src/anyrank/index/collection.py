@@ -1,7 +1,9 @@
-"""A collection: documents, their lexical index, and the vectors of any number of encoders, kept in step."""
+"""A collection: a store of documents and its indexes, lexical and by the vectors of any number of encoders, kept in
+step."""
 
 from __future__ import annotations
 
+import importlib
 import logging
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -9,18 +11,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..core.errors import InputError
+from ..core.matches import Reader
 from ..core.trace import Usage
 from ..core.types import Candidate
 from ..disk import alone
-from ..vectors import Encoder
+from ..store.engine import Enter
+from ..store.store import Store
+from ..vectors import Encoder, vectors_class
+from .base import VectorIndex
 from .lexical import Lexical
-from .nearest import Nearest
-from .postings import Postings, PostingsIndex
-from .vector_store import VectorStore
+from .vector_store import META, VectorStore
 
 log = logging.getLogger(__name__)
 
-_SHARD = 8192
+_SHARD = 8192  # documents encoded and written at once
 Encoders = Mapping[str, Encoder]
 
 
@@ -29,43 +33,78 @@ class Collection:
     """A folder made by ``build``, opened."""
 
     path: Path
-    lexical: Lexical
-    _vectors: dict[str, Nearest] = field(default_factory=dict, repr=False)
+    store: Store
+    _lexical: Lexical | None = None
+    _vectors: dict[str, VectorIndex] = field(default_factory=dict, repr=False)
 
     @classmethod
     def open(cls, path: str | Path) -> Collection:
-        """Raises InputError as ``Lexical.open`` does."""
-        return cls(Path(path), Lexical.open(path))
+        """Raises InputError as ``Store.open`` does."""
+        return cls.over(Store.open(path))
+
+    @classmethod
+    def over(cls, store: Store) -> Collection:
+        """The collection of a store."""
+        return cls(store.path, store, Lexical.over(store) if store.manifest.lexical else None)
+
+    @property
+    def lexical(self) -> Lexical:
+        """The lexical index. Raises InputError if there is none."""
+        if self._lexical is None:
+            raise InputError(
+                "has no lexical index, since it was built of documents without text (or with lexical=False): "
+                "search it by vectors",
+                path=self.path,
+            )
+        return self._lexical
+
+    @property
+    def enter(self) -> Enter | None:
+        """What the lexical index adds to a document's entry."""
+        return None if self._lexical is None else self._lexical.enter
+
+    def reload(self) -> None:
+        """Sees the commits of other processes since the last reload."""
+        self.store.reload()
 
     def __len__(self) -> int:
-        return len(self.lexical)
+        return len(self.store)
+
+    def __contains__(self, id: str) -> bool:
+        return id in self.store
 
     def get(self, ids: Sequence[str]) -> list[Candidate]:
         """The documents of these ids, in this order. Raises InputError on an unknown id."""
-        return self.lexical.get(ids)
+        return self.store.get(ids)
+
+    def known(self, ids: Sequence[str]) -> list[int]:
+        """The rows of these ids, in this order. Raises InputError on an unknown id."""
+        return self.store.known(ids)
+
+    def reader(self, rows: Sequence[int]) -> Reader:
+        """A reader of the documents of these rows."""
+        return self.store.reader(rows)
+
+    def ids(self) -> Iterator[str]:
+        """All ids, oldest first."""
+        return self.store.ids()
 
     def documents(self) -> Iterator[Candidate]:
         """All documents, oldest first."""
-        return self.lexical.documents()
+        return self.store.documents()
 
     @property
     def encoded(self) -> list[str]:
         """Names of the encoders whose vectors are stored."""
-        return sorted(p.parent.name for p in (self.path / "vectors").glob("*/vectors.json"))
+        return sorted(p.parent.name for p in (self.path / "vectors").glob(f"*/{META}"))
 
-    def vectors(self, name: str) -> Nearest:
-        """The index over the stored vectors of that name. Raises InputError where there are none."""
+    def vectors(self, name: str) -> VectorIndex:
+        """The index over the stored vectors of that name. Raises InputError if there are none."""
         if name not in self._vectors:
             if name not in self.encoded:
                 known = ", ".join(self.encoded) or "none"
                 raise InputError(f"holds no vectors {name!r} (it has: {known}): encode it first", path=self.path)
-            store = VectorStore.open(self._folder(name))
-            sparse = store.kind == "sparse"
-            self._vectors[name] = (
-                PostingsIndex(store, self.lexical, postings=Postings.open(store.folder))
-                if sparse
-                else Nearest(store, self.lexical)
-            )
+            self._vectors[name] = _open_index(VectorStore.open(self._folder(name)), self.store)
         return self._vectors[name]
 
     def _folder(self, name: str) -> Path:
@@ -82,29 +121,33 @@ class Collection:
         shard: int = _SHARD,
         on_progress: Callable[[int], None] | None = None,
     ) -> Usage:
-        """Vectors of every document that has none yet, and what they cost; ``on_progress`` gets the number done.
+        """Vectors of every document that has none yet, and their cost; ``on_progress`` gets the number done.
 
-        Every ``shard`` documents are written at once; after a kill, the same call goes on with what is missing. Raises
-        InputError where another process encodes with the same name, and on a model that makes no vectors.
+        Every ``shard`` documents are written at once; after a kill, the same call goes on with those that are missing.
+        Raises InputError if another process encodes with the same name, and on a model that makes no vectors.
         ``dtype="float16"`` halves the disk; a single dense query then takes about six times as long (its conversion).
         """
+        if not isinstance(encoder, Encoder):
+            what = name or getattr(encoder, "name", type(encoder).__name__)
+            raise InputError(f"{what} scores candidates and makes no vectors: encode with a dense or sparse model")
         name = name or encoder.name
-        if not hasattr(encoder, "encode"):
-            raise InputError(f"{name} scores candidates and makes no vectors: encode with a dense or sparse model")
         folder = self._folder(name)
-        if not self._missing(name):
-            return self._turned_over(name)
-        (self.path / "vectors").mkdir(exist_ok=True)
-        busy = f"another process is encoding its documents with {name!r}: wait until it is done"
-        with alone(self.path / "vectors" / f".{name}.lock", self.path, busy):
-            usage = self._encode(encoder, name, folder, dtype, shard, on_progress)
-            return usage + self._turned_over(name)
+        usage = Usage()
+        if self._missing(name):
+            (self.path / "vectors").mkdir(exist_ok=True)
+            busy = f"another process is encoding its documents with {name!r}: wait until it is done"
+            with alone(self.path / "vectors" / f".{name}.lock", self.path, busy):
+                usage = self._encode(encoder, name, folder, dtype, shard, on_progress)
+                self._update(name)
+        else:
+            self._update(name)
+        return usage
 
     def _missing(self, name: str) -> list[int]:
         """The rows that have no vector of that name."""
         if name in self.encoded:
             return self.vectors(name).missing()
-        return [r for rows in self.lexical.live() for r in rows]
+        return [r for rows in self.store.live() for r in rows]
 
     def _encode(
         self,
@@ -119,36 +162,49 @@ class Collection:
         done = len(self) - len(todo)
         for start in range(0, len(todo), shard):
             rows = todo[start : start + shard]
-            encoded = encoder.encode([d.content for d in self.lexical.rows.candidates(rows)])
+            encoded = encoder.encode([content for content, _ in self.store.rows.of(rows).documents(rows)])
             VectorStore.create(folder, encoded.vectors, dtype).append(rows, encoded.vectors)
             usage, done = usage + encoded.usage, done + len(rows)
             if on_progress is not None:
                 on_progress(done)
         return usage
 
-    def _turned_over(self, name: str) -> Usage:
-        """Nothing spent: sparse vectors get the lists by term that they lack."""
+    def _update(self, name: str) -> None:
+        """The index over the vectors of that name, if there are any, brought in step with them."""
         if name in self.encoded:
             self.vectors(name).update()
-        return Usage()
 
     def add(self, docs: Iterable[Candidate], encoders: Encoders | None = None) -> int:
-        """New documents in every part, and how many. Raises InputError on an id that is there already."""
-        return self._changed(self.lexical.add(docs), encoders)
+        """New documents in every index, and how many. Raises InputError on an id that is there already."""
+        return self._changed(self.store.add(docs, self.enter), encoders)
 
     def update(self, docs: Iterable[Candidate], encoders: Encoders | None = None) -> int:
-        """Documents added or replaced in every part, and how many."""
-        return self._changed(self.lexical.update(docs), encoders)
+        """Documents added or replaced in every index, and how many."""
+        return self._changed(self.store.update(docs, self.enter), encoders)
 
     def delete(self, ids: Iterable[str]) -> int:
-        """Documents removed from every part, and how many."""
-        return self.lexical.delete(ids)
+        """Documents removed from every index, and how many."""
+        return self.store.delete(ids)
 
     def _changed(self, count: int, encoders: Encoders | None) -> int:
-        """Old vectors are void from here on; new ones come from ``encoders``, by name, or from a later ``encode``."""
+        """Vectors of replaced documents no longer count; new ones come from ``encoders``, by name, or from a later
+        ``encode``."""
         for name in self.encoded:
             if encoders and name in encoders:
                 self.encode(encoders[name], name)
             elif lacking := len(self.vectors(name).missing()):
                 log.warning("%d documents have no vectors %r and are not found by them: encode again", lacking, name)
         return count
+
+
+def _open_index(vectors: VectorStore, store: Store) -> VectorIndex:
+    """The index that ``vectors.json`` names, a file of this room; else postings for vectors that need an overlap, and a
+    scan for others."""
+    default = "postings" if vectors_class(vectors.kind).needs_overlap else "nearest"
+    name = vectors.meta.get("index", default)
+    try:
+        opener = importlib.import_module(f"{__package__}.{name}").open_index
+    except (ImportError, AttributeError) as error:
+        raise InputError(f"names the unknown index {name!r}: upgrade anyrank", path=vectors.folder / META) from error
+    index: VectorIndex = opener(vectors, store)
+    return index

@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core.errors import InputError
+from ..core.matches import Matches
 from ..store.filters import Filter
+from ..store.store import Store
 from ..vectors import Vectors, as_vectors, vectors_class
-from .lexical import Lexical
 from .vector_store import Ints, VectorStore
 
 _BLOCK = 16_384  # documents compared at once
@@ -25,18 +26,18 @@ Best = tuple[Ints, Floats]
 
 @dataclass(slots=True, eq=False)
 class Nearest:
-    """The vectors of one encoder in a collection, searched by their own measure (`Vectors.near`). Only present documents
-    are results, and of kinds that need an overlap (sparse) only those that share a term with the query."""
+    """The vectors of one encoder in a collection, searched by their own measure (`Vectors.near`). Only present
+    documents are results, and of kinds that need an overlap (sparse) only those that share a term with the query."""
 
     vector_store: VectorStore
-    lexical: Lexical
+    store: Store
     _alive: tuple[int, Mask] | None = field(default=None, repr=False)
 
     @property
     def alive(self) -> Mask:
         """For every row whether its document is present: read again when the collection has changed."""
-        if self._alive is None or self._alive[0] != self.lexical.generation:
-            self._alive = self.lexical.generation, self.lexical.mask()
+        if self._alive is None or self._alive[0] != self.store.generation:
+            self._alive = self.store.generation, self.store.mask()
         return self._alive[1]
 
     def missing(self) -> list[int]:
@@ -48,15 +49,13 @@ class Nearest:
 
     def vectors(self, ids: Sequence[str]) -> tuple[list[int], Vectors | None]:
         """The positions in ``ids`` of those that have a stored vector, and these vectors (None if there are none)."""
-        rows = self.lexical.find(ids)
+        rows = self.store.find(ids)
         positions = [p for p, i in enumerate(ids) if i in rows]
         shard, _ = self.vector_store.locate([rows[ids[p]] for p in positions])
         held = [p for p, s in zip(positions, shard) if s >= 0]
         return held, self.vector_store.take([rows[ids[p]] for p in held]) if held else None
 
-    def search(
-        self, queries: Vectors | NDArray[Any], k: int, among: Filter | None = None
-    ) -> list[list[tuple[str, float]]]:
+    def search(self, queries: Vectors | NDArray[Any], k: int, among: Filter | None = None) -> list[Matches]:
         """The k nearest documents that pass the filter. Raises InputError if k < 1, or the queries are of another
         kind or dimension than the documents."""
         asked = as_vectors(queries)
@@ -68,11 +67,12 @@ class Nearest:
                 f"{self.vector_store.dim}: use the encoder that made the documents",
                 path=self.vector_store.folder,
             )
-        mask = self.alive if among is None else self.lexical.passing(among)
+        mask = self.alive if among is None else self.store.passing(among)
         out: list[Best] = []
         for start in range(0, len(asked), _QUERIES):
             out += self._best(asked.part(start, min(start + _QUERIES, len(asked))), k, mask)
-        return [list(zip(self.lexical.rows.ids(rows.tolist()), scores.tolist())) for rows, scores in out]
+        reader = self.store.reader([int(rows.max()) for rows, _ in out if len(rows)])
+        return [Matches(rows, scores.astype(np.float64), reader) for rows, scores in out]
 
     def update(self) -> None:
         """Brings what is derived from the vectors in step with them; a scan has nothing of that kind."""
@@ -122,3 +122,8 @@ def merged(best: Best, rows: Ints, scores: Floats, k: int) -> Best:
     rows, scores = np.concatenate([best[0], rows]), np.concatenate([best[1], scores])
     order = np.lexsort((rows, -scores))[:k]
     return rows[order], scores[order]
+
+
+def open_index(vectors: VectorStore, store: Store) -> Nearest:
+    """The index over stored vectors."""
+    return Nearest(vectors, store)

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from ..disk import sync_folder
 from ..store.manifest import write_json
+from ..store.store import Store
 from ..vectors import Vectors
 from .nearest import Best, Mask, Nearest, merged, nothing, present
 from .vector_store import VectorStore
@@ -114,3 +115,8 @@ class PostingsIndex(Nearest):
             rows = rows[present(rows, mask)]
             best.append(merged(nothing(), rows, scores[rows], k))
         return self._scan(queries, best, k, mask, self.postings.shards)
+
+
+def open_index(vectors: VectorStore, store: Store) -> PostingsIndex:
+    """The index over stored sparse vectors."""
+    return PostingsIndex(vectors, store, postings=Postings.open(vectors.folder))

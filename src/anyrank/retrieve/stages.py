@@ -3,37 +3,56 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 from ..core.errors import InputError
+from ..core.matches import Matches
 from ..core.shares import shared
 from ..core.stage import Limited, Stage
 from ..core.trace import Step, Usage
-from ..core.types import Candidate, Ranking
+from ..core.types import Candidate, Ranking, StoredCandidate
+from ..index.base import Documents, Index, Located
 from ..index.collection import Collection
 from ..index.lexical import Lexical
 from ..store.filters import Filter
-from ..index.base import Documents, Index
 from ..vectors import Encoder
+
+Results = Sequence[Sequence[tuple[str, float]]]
 
 
 def _retrieved(
     name: str,
     rankings: Sequence[Ranking],
-    found: Callable[[], tuple[Sequence[Sequence[Candidate]], Usage]],
-    why: Callable[[Ranking], tuple[str, ...]] = lambda _: (),
+    search: Callable[[], tuple[Results, Usage]],
+    documents: Documents | None,
+    notes: Callable[[Ranking], tuple[str, ...]] = lambda _: (),
 ) -> list[Ranking]:
+    """The results of a search of all queries at once as rankings, with contents if there are ``documents``."""
     if not rankings:
         return []
     began = time.perf_counter()
-    lists, usage = found()
+    results, usage = search()
+    after = [_ranking(r, result, documents) for r, result in zip(rankings, results)]
     seconds = (time.perf_counter() - began) / len(rankings)
-    steps = [Step(name, seconds, u, why(r)) for r, u in zip(rankings, shared(usage, len(rankings)))]
-    return [
-        replace(r, candidates=tuple(candidates), trace=(*r.trace, step))
-        for r, candidates, step in zip(rankings, lists, steps)
-    ]
+    steps = [Step(name, seconds, u, notes(r)) for r, u in zip(rankings, shared(usage, len(rankings)))]
+    return [r.with_step(step) for r, step in zip(after, steps)]
+
+
+def _ranking(ranking: Ranking, result: Sequence[tuple[str, float]], documents: Documents | None) -> Ranking:
+    """The ranking with a search's result for its query."""
+    if isinstance(result, Matches) and _holds(documents, result):
+        return Ranking.of_matches(ranking.query, result, ranking.trace, ranking.limits)
+    candidates: Sequence[Candidate] = [Candidate(i, None, score) for i, score in result]
+    return replace(ranking, candidates=tuple(candidates if documents is None else filled(candidates, documents)))
+
+
+def _holds(documents: Documents | None, matches: Matches) -> bool:
+    """Whether these documents are those of the matches' own source."""
+    if not isinstance(documents, Located):
+        return False
+    last = [int(matches.rows.max())] if len(matches) else []
+    return not last or documents.reader(last).source is matches.reader.source
 
 
 def _text(ranking: Ranking) -> str:
@@ -45,8 +64,8 @@ def _text(ranking: Ranking) -> str:
 
 @dataclass(frozen=True)
 class BM25(Limited):
-    """The k best documents of a lexical index, or of a collection's, for the query's text, with contents and fields.
-    ``filter`` as in ``facts.Filter``. A query of stop words alone finds nothing, and its step says why."""
+    """The k best documents of a lexical index, or of a collection's, for the query's text; contents and fields are read
+    when somebody looks. ``filter`` as in `Filter`. A query of stop words alone finds nothing, and its step says why."""
 
     lexical: Lexical | Collection = field(repr=False)
     k: int = 1000
@@ -56,20 +75,24 @@ class BM25(Limited):
         return replace(self, k=min(k, self.k))
 
     def batch(self, rankings: Sequence[Ranking]) -> list[Ranking]:
-        index = self.lexical if isinstance(self.lexical, Lexical) else self.lexical.lexical
+        index = self.lexical.lexical if isinstance(self.lexical, Collection) else self.lexical
         texts = [_text(r) for r in rankings]
 
-        def why(ranking: Ranking) -> tuple[str, ...]:
-            return () if index.terms(_text(ranking)) else ("the query has no term to search for: only stop words or "
-                                                           "signs, which the index leaves out",)  # fmt: skip
+        def notes(ranking: Ranking) -> tuple[str, ...]:
+            if index.terms(_text(ranking)):
+                return ()
+            return ("the query has no term to search for: only stop words or signs, which the index leaves out",)
 
-        return _retrieved("bm25", rankings, lambda: (index.candidates(texts, self.k, self.filter), Usage()), why)
+        return _retrieved(
+            "bm25", rankings, lambda: (index.search(texts, self.k, self.filter), Usage()), index.store, notes
+        )
 
 
 @dataclass(frozen=True)
 class VectorSearch(Limited):
-    """The k nearest documents of a vector index; the encoder sees each query's content. With ``documents``, contents
-    and fields are filled in. A ``filter`` needs an index that takes one (a collection's)."""
+    """The k nearest documents of a vector index; the encoder sees each query's content. With ``documents`` (those that
+    the index is over), candidates have contents and fields. A ``filter`` needs an index that takes one (a
+    collection's)."""
 
     index: Index = field(repr=False)
     encoder: Encoder
@@ -81,14 +104,12 @@ class VectorSearch(Limited):
         return replace(self, k=min(k, self.k))
 
     def batch(self, rankings: Sequence[Ranking]) -> list[Ranking]:
-        return _retrieved(self.encoder.name, rankings, lambda: self._found(rankings))
+        return _retrieved(self.encoder.name, rankings, lambda: self._search(rankings), self.documents)
 
-    def _found(self, rankings: Sequence[Ranking]) -> tuple[list[list[Candidate]], Usage]:
+    def _search(self, rankings: Sequence[Ranking]) -> tuple[Results, Usage]:
         encoded = self.encoder.encode([r.query.content for r in rankings], query=True)
         options = {} if self.filter is None else {"among": self.filter}
-        hits = self.index.search(encoded.vectors, self.k, **options)
-        bare = [[Candidate(i, None, s) for i, s in one] for one in hits]
-        return (bare if self.documents is None else [filled(c, self.documents) for c in bare]), encoded.usage
+        return self.index.search(encoded.vectors, self.k, **options), encoded.usage
 
 
 @dataclass(frozen=True)
@@ -98,17 +119,26 @@ class Attach(Stage):
     documents: Documents = field(repr=False)
 
     def batch(self, rankings: Sequence[Ranking]) -> list[Ranking]:
-        return [replace(r, candidates=tuple(filled(r.candidates, self.documents))) for r in rankings]
+        return [r if r.matches else replace(r, candidates=tuple(filled(r, self.documents))) for r in rankings]
 
 
-def filled(candidates: Sequence[Candidate], documents: Documents) -> list[Candidate]:
-    """The candidates, those without content given that of their document. Fields the candidate has already win.
+def filled(candidates: Iterable[Candidate], documents: Documents) -> list[Candidate]:
+    """The candidates, those without content given that of their document; a store's are read when somebody looks.
+    Fields the candidate has already win.
 
     Raises InputError on an id that the documents lack.
     """
-    known = iter(documents.get([c.id for c in candidates if c.content is None]))
-    out = []
-    for c in candidates:
-        doc = next(known) if c.content is None else None
-        out.append(c if doc is None else replace(c, content=doc.content, meta={**doc.meta, **c.meta}))
-    return out
+    candidates = list(candidates)
+    empty = [n for n, c in enumerate(candidates) if type(c) is not StoredCandidate and c.content is None]
+    ids = [candidates[n].id for n in empty]
+    if isinstance(documents, Located):
+        rows = documents.known(ids)
+        reader = documents.reader(rows)
+        for n, row in zip(empty, rows):
+            c = candidates[n]
+            candidates[n] = StoredCandidate(c.id, c.score, reader, row, c.meta or None)
+    else:
+        for n, doc in zip(empty, documents.get(ids)):
+            c = candidates[n]
+            candidates[n] = replace(c, content=doc.content, meta={**doc.meta, **c.meta})
+    return candidates

@@ -1,15 +1,13 @@
-"""The engine's schema, how a document enters it, and how a query is made: terms only, never the query parser."""
+"""The engine under a store: its schema, and the writer that keeps it in step with the rows."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import tantivy
-from tantivy import Occur, Query
+from tantivy import Query
 
 from ..core.errors import InputError
 from ..core.types import Candidate
@@ -19,12 +17,14 @@ from .rows import RowWriter, record
 FOLDER = "lexical"
 HEAP = 128 << 20
 _LONGEST_ID = 512
-_TITLE = 3  # times that a title counts in the body
-_SMOOTHING = 4  # words by which every body counts longer, so that very short ones are not favoured
+
+Enter = Callable[[tantivy.Document, Candidate], None]
+"""Adds the terms by which an index finds a document to the document's entry in the engine."""
 
 
 def schema() -> tantivy.Schema:
-    """``id`` and ``facts`` whole, ``body`` analysed with frequencies, ``row`` the number in the document store."""
+    """``row`` is the number in the document file, ``id`` and ``facts`` (terms of the fields) are whole; ``body`` is the
+    lexical index's, analysed, with frequencies, and empty if there is none."""
     return (
         tantivy.SchemaBuilder()
         .add_unsigned_field("row", indexed=True, fast=True)
@@ -33,6 +33,19 @@ def schema() -> tantivy.Schema:
         .add_text_field("body", tokenizer_name="body", index_option="freq")
         .build()
     )
+
+
+def open_engine(folder: Path) -> tantivy.Index:
+    """The engine's index of a folder. Raises InputError if it can't be read."""
+    try:
+        index = tantivy.Index.open(str(folder / FOLDER))
+    except (ValueError, OSError) as error:
+        raise InputError(f"the engine's index can't be opened: {error}", path=folder / FOLDER) from error
+    # The engine wants an analyser for every field of the schema; the lexical index puts its own in this one's place.
+    index.register_tokenizer("body", tantivy.TextAnalyzerBuilder(tantivy.Tokenizer.simple()).build())
+    index.config_reader("manual")
+    index.reload()
+    return index
 
 
 def clean(text: str) -> str:
@@ -45,33 +58,36 @@ def clean(text: str) -> str:
 
 
 def whole(doc: Candidate) -> Candidate:
-    """The document as it is stored: the title of ``meta["title"]``, then the text, unless the text begins with it.
+    """The document as it is stored: a text begins with the title of ``meta["title"]``; no content is an empty text.
 
-    Raises InputError where the id is empty or too long, or the content is no text.
+    Raises InputError if the id is empty or too long, or a text's title is no text.
     """
     if not isinstance(doc.id, str) or not doc.id or len(doc.id.encode("utf-8", "replace")) > _LONGEST_ID:
         raise InputError(f"document id {doc.id!r:.60}: an id is a text of 1 to {_LONGEST_ID} bytes")
-    text, title = "" if doc.content is None else doc.content, doc.meta.get("title") or ""
-    if not isinstance(text, str) or not isinstance(title, str):
-        wrong = title if isinstance(text, str) else text
-        raise InputError(f"document {doc.id!r}: a lexical index holds text, not {type(wrong).__name__}")
-    if not text.startswith(title.strip()):
-        text = f"{title} {text}"
-    id, text = clean(doc.id), clean(text.strip())
-    return doc if id is doc.id and text is doc.content else replace(doc, id=id, content=text)
+    id, content = clean(doc.id), "" if doc.content is None else doc.content
+    if isinstance(content, str):
+        title = doc.meta.get("title") or ""
+        if not isinstance(title, str):
+            raise InputError(f"document {doc.id!r}: its title is {type(title).__name__}, not a text")
+        if not content.startswith(title.strip()):
+            content = f"{title} {content}"
+        content = clean(content.strip())
+    return doc if id is doc.id and content is doc.content else replace(doc, id=id, content=content)
 
 
 @dataclass(slots=True, eq=False)
 class Writing:
-    """One writer of the engine and one of the rows, held together; what is put is visible after ``commit``."""
+    """One writer of the engine and one of the rows, held together; documents are visible after ``commit``."""
 
     writer: tantivy.IndexWriter
     rows: RowWriter
-    filler: tantivy.PreTokenizedString
+    enter: Enter | None = None
 
     @classmethod
-    def begin(cls, index: tantivy.Index, folder: Path, heap: int = HEAP, keep: int | None = None) -> Writing:
-        """Raises InputError where another process writes here. With ``keep``, rows from that number on are removed."""
+    def begin(
+        cls, index: tantivy.Index, folder: Path, enter: Enter | None = None, heap: int = HEAP, keep: int | None = None
+    ) -> Writing:
+        """Raises InputError if another process writes here. With ``keep``, rows from that number on are removed."""
         try:
             writer = index.writer(max(heap, 15_000_000), 1)
         except ValueError as error:
@@ -83,37 +99,27 @@ class Writing:
             beyond = Query.range_query(index.schema, "row", tantivy.FieldType.Unsigned, keep, None)
             writer.delete_documents_by_query(beyond)
             writer.commit()
-        filler = tantivy.PreTokenizedString("\0", [tantivy.Token("\0", i, 0, 1) for i in range(_SMOOTHING)])
-        return cls(writer, RowWriter.open(folder, keep), filler)
+        return cls(writer, RowWriter.open(folder, keep), enter)
 
     def put(self, doc: Candidate) -> None:
-        """A ``whole`` document added. Raises InputError where a field of it is no JSON value."""
-        try:
-            stored = record(doc)
-        except UnicodeEncodeError:
-            raise InputError(
-                f"document {doc.id!r}: a field holds text that is not Unicode (a lone surrogate)"
-            ) from None
-        except (TypeError, ValueError) as error:
-            raise InputError(f"document {doc.id!r}: its fields can't be stored as JSON: {error}") from error
+        """A ``whole`` document added. Raises InputError if it can't be stored as JSON."""
+        stored = record(doc)
         entry = tantivy.Document()
         entry.add_unsigned("row", self.rows.append(doc.id.encode(), stored))
         entry.add_text("id", doc.id)
         for term in filters.terms(doc.meta):
             entry.add_text("facts", term)
-        entry.add_text("body", doc.content)
-        if title := doc.meta.get("title"):
-            entry.add_text("body", f"{clean(title)} " * (_TITLE - 1))
-        entry.add_pre_tokenized_text("body", self.filler)
+        if self.enter is not None:
+            self.enter(entry, doc)
         self.writer.add_document(entry)
 
     def remove(self, ids: Sequence[str]) -> None:
-        """Documents of these ids, if there are any, removed before whatever is put afterwards."""
+        """Documents of these ids, if there are any, removed before those that are put afterwards."""
         for i in ids:
             self.writer.delete_documents_by_term("id", i)
 
     def commit(self) -> None:
-        """Rows reach the disk before the engine's commit, which alone decides what exists."""
+        """Rows reach the disk before the engine's commit, which alone decides which documents exist."""
         self.rows.sync()
         self.writer.commit()
 
@@ -122,34 +128,3 @@ class Writing:
         self.rows.close()
         self.writer.rollback()
         self.writer.wait_merging_threads()
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Asking:
-    """Queries of the engine for texts under one filter."""
-
-    schema: tantivy.Schema
-    analyser: tantivy.TextAnalyzer
-    must: tuple[Any, ...] = ()
-
-    @classmethod
-    def under(cls, schema: tantivy.Schema, analyser: tantivy.TextAnalyzer, filter: filters.Filter | None) -> Asking:
-        sets = (Query.term_set_query(schema, "facts", terms) for terms in filters.wanted(filter or {}))
-        return cls(schema, analyser, tuple((Occur.Must, Query.const_score_query(s, 0.0)) for s in sets))
-
-    def filtered(self) -> Query:
-        """Every document that passes the filter."""
-        return Query.boolean_query([(Occur.Must, Query.all_query()), *self.must])
-
-    def query(self, text: str) -> Query | None:
-        """Any of the text's terms, each weighted by its count; None where it has no term."""
-        counts = Counter(self.analyser.analyze(clean(text)))
-        if not counts:
-            return None
-        should, schema, term = Occur.Should, self.schema, Query.term_query
-        clauses = []
-        for word, n in counts.items():
-            clause = term(schema, "body", word, "freq")
-            clauses.append((should, clause if n == 1 else Query.boost_query(clause, float(n))))
-        asked = Query.boolean_query(clauses)
-        return Query.boolean_query([(Occur.Must, asked), *self.must]) if self.must else asked

@@ -15,7 +15,8 @@ NAME, FORMAT, KIND = "manifest.json", 1, "anyrank collection"
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """``documents`` and ``rows`` count what was committed while building, ``last`` is the id of the last document."""
+    """``documents`` and ``rows`` count those committed while building, ``last`` is the id of the last document;
+    ``lexical``: whether there is a lexical index (manifests that don't say have one)."""
 
     language: str = "english"
     stop_words: bool = True
@@ -23,6 +24,7 @@ class Manifest:
     documents: int = 0
     rows: int = 0
     last: str = ""
+    lexical: bool = True
 
     @classmethod
     def read(cls, folder: Path) -> Manifest:
@@ -40,10 +42,10 @@ class Manifest:
             raise InputError("this is no manifest of an anyrank collection", path=path) from error
         if format > FORMAT:
             raise InputError(f"format {format} is newer than this anyrank reads ({FORMAT}): upgrade anyrank", path=path)
-        lacking = [n for n in cls.__slots__ if n not in values]
+        lacking = [n for n in cls.__slots__ if n not in values and n != "lexical"]
         if lacking:
             raise InputError(f"lacks {', '.join(lacking)}: build the collection again with overwrite", path=path)
-        return cls(**{n: values[n] for n in cls.__slots__})
+        return cls(**{n: values[n] for n in cls.__slots__ if n in values})
 
     def write(self, folder: Path) -> None:
         """Atomic and durable."""

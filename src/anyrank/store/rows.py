@@ -1,8 +1,8 @@
-"""The document store: append-only records in one memory-mapped file, found by row number.
+"""The document file: append-only records in one memory-mapped file, found by row number.
 
 ``rows.ids`` holds the ids one after another, ``rows.bin`` for each row ``[content, meta]`` as JSON, and ``rows.idx``
-two unsigned 64-bit numbers a row: where its id ends in the one and its record in the other. A row's number is never
-given to another document. What a killed writer left behind the last whole row is cut off by the next one.
+two unsigned 64-bit numbers a row: where its id ends in ``rows.ids`` and its record in ``rows.bin``. A row's number is
+never given to another document. The next writer cuts off an unfinished row at the end that a killed one left.
 """
 
 from __future__ import annotations
@@ -11,64 +11,91 @@ import json
 import mmap
 import os
 import struct
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from json.encoder import encode_basestring
 from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..core.content import Image
+from ..core.errors import InputError
+from ..core.matches import Document, Reader
 from ..core.types import Candidate
 
 _PAIR = struct.Struct("<QQ")
 _ROW = _PAIR.size
-_HELD = 1024  # rows gathered for one write
+_BUFFERED = 1024  # rows gathered for one write
+_IMAGE = "$image"  # the key that marks a stored `Image`
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Snapshot:
+    """The first rows of the files as they were mapped (a `Source`). Rows are never written again, and a mapped file
+    lives as long as somebody holds it, so a snapshot reads the same after updates, deletes and even a new build."""
+
+    ends: NDArray[np.uint64]  # [2 * rows]: of row r its id's end at 2r and its record's end at 2r + 1
+    id_bytes: Any
+    records: Any
+
+    def __len__(self) -> int:
+        return len(self.ends) // 2
+
+    def _spans(self, rows: Sequence[int], column: int) -> zip[tuple[int, int]]:
+        """Where ids (column 0) or records (column 1) begin and end."""
+        at = 2 * np.array(rows, dtype=np.int64) + column
+        starts = np.where(at > 1, self.ends[at - 2], 0)
+        return zip(starts.tolist(), self.ends[at].tolist())
+
+    def ids(self, rows: Sequence[int]) -> list[str]:
+        data = self.id_bytes
+        return [data[a:b].decode() for a, b in self._spans(rows, 0)]
+
+    def documents(self, rows: Sequence[int]) -> list[Document]:
+        data, out = self.records, []
+        for a, b in self._spans(rows, 1):
+            content, meta = _decode(data[a:b])
+            out.append((content, meta))
+        return out
+
+    def candidates(self, rows: Sequence[int]) -> list[Candidate]:
+        """The documents of the given rows as candidates, in the given order."""
+        return [Candidate(i, content, 0.0, meta) for i, (content, meta) in zip(self.ids(rows), self.documents(rows))]
 
 
 @dataclass(slots=True, eq=False)
 class Rows:
-    """Records by row number, read through a memory map that follows the file as it grows."""
+    """The document file of a folder, mapped anew as it grows."""
 
     folder: Path
-    _ends: NDArray[np.uint64] = field(default_factory=lambda: np.zeros(0, np.uint64), repr=False)
-    _ids: Any = field(default=b"", repr=False)
-    _records: Any = field(default=b"", repr=False)
+    _snapshot: Snapshot | None = field(default=None, repr=False)
 
     def __len__(self) -> int:
         """Rows on disk; those of deleted and replaced documents are counted too."""
         path = self.folder / "rows.idx"
         return path.stat().st_size // _ROW if path.exists() else 0
 
-    def _spans(self, rows: Sequence[int], column: int) -> tuple[list[int], list[int]]:
-        """Where ids (column 0) or records (1) begin and end."""
-        at = 2 * np.array(rows, dtype=np.int64) + column
-        if len(at) and at.max() >= len(self._ends):
-            self._ids, self._records = _mapped(self.folder / "rows.ids"), _mapped(self.folder / "rows.bin")
-            ends = np.frombuffer(_mapped(self.folder / "rows.idx"), dtype="<u8")
-            self._ends = ends[: len(ends) // 2 * 2]
-        starts = np.where(at > 1, self._ends[at - 2], 0)
-        return starts.tolist(), self._ends[at].tolist()
+    def covering(self, count: int) -> Snapshot:
+        """A snapshot of at least the first ``count`` rows; as long as it covers them, the same one."""
+        if self._snapshot is None or len(self._snapshot) < count:
+            if not count:
+                return Snapshot(np.zeros(0, np.uint64), b"", b"")
+            ids, records, idx = (_map(self.folder / f"rows.{n}") for n in ("ids", "bin", "idx"))
+            ends = np.frombuffer(idx, dtype="<u8")
+            self._snapshot = Snapshot(ends[: len(ends) // 2 * 2], ids, records)
+        return self._snapshot
 
-    def ids(self, rows: Sequence[int]) -> list[str]:
-        """The ids of the given rows, in the given order."""
-        starts, ends = self._spans(rows, 0)
-        data = self._ids
-        return [data[a:b].decode() for a, b in zip(starts, ends)]
+    def of(self, rows: Sequence[int]) -> Snapshot:
+        """A snapshot that covers the given rows."""
+        return self.covering(max(rows, default=-1) + 1)
 
-    def candidates(self, rows: Sequence[int], scores: Sequence[float] | None = None) -> list[Candidate]:
-        """The documents of the given rows, in the given order."""
-        ids, (starts, ends) = self.ids(rows), self._spans(rows, 1)
-        data, loads = self._records, json.loads
-        out = []
-        for i, a, b, score in zip(ids, starts, ends, scores if scores is not None else [0.0] * len(ids)):
-            content, meta = loads(data[a:b])
-            out.append(Candidate(i, content, score, meta))
-        return out
+    def reader(self, rows: Sequence[int]) -> Reader:
+        """A reader of the given rows."""
+        return Reader(self.of(rows))
 
 
-def _mapped(path: Path) -> mmap.mmap:
+def _map(path: Path) -> mmap.mmap:
     with open(path, "rb") as file:
         return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
 
@@ -86,7 +113,7 @@ class RowWriter:
 
     @classmethod
     def open(cls, folder: Path, keep: int | None = None) -> RowWriter:
-        """An appender after the last whole row, or after the first ``keep`` rows where that is given."""
+        """An appender after the last whole row, or after the first ``keep`` rows if that is given."""
         whole = len(Rows(folder))
         count = whole if keep is None else min(keep, whole)
         ids, data, idx = (open(folder / f"rows.{n}", "ab+") for n in ("ids", "bin", "idx"))  # noqa: SIM115
@@ -101,7 +128,7 @@ class RowWriter:
         """The row number of a new record."""
         self.fresh.append((id, record))
         self.count += 1
-        if len(self.fresh) == _HELD:
+        if len(self.fresh) == _BUFFERED:
             self._write()
         return self.count - 1
 
@@ -128,15 +155,35 @@ class RowWriter:
 
 
 def record(doc: Candidate) -> bytes:
-    """Content and meta as UTF-8 JSON. Raises TypeError or ValueError where a field is no JSON value."""
-    meta = _encode(doc.meta) if doc.meta else "{}"
-    return f"[{encode_basestring(doc.content)},{meta}]".encode("utf-8", "replace")
+    """Content and meta as UTF-8 JSON. Raises InputError if they are no JSON values."""
+    content = json.encoder.encode_basestring(doc.content) if type(doc.content) is str else None
+    try:
+        if content is None:
+            content = _encode(doc.content)
+        return f"[{content},{_encode(doc.meta) if doc.meta else '{}'}]".encode("utf-8", "replace")
+    except UnicodeEncodeError:
+        raise InputError(f"document {doc.id!r}: it holds text that is not Unicode (a lone surrogate)") from None
+    except (TypeError, ValueError) as error:
+        raise InputError(f"document {doc.id!r}: it can't be stored as JSON: {error}") from error
 
 
 def _plain(value: Any) -> Any:
-    if isinstance(value, Iterable) and hasattr(value, "items"):
-        return dict(value.items())
+    """JSON for what json doesn't know: any mapping as an object, an image by its path."""
+    if isinstance(value, Mapping):
+        return dict(value)
+    if isinstance(value, Image):
+        if isinstance(value.source, bytes):
+            raise TypeError("an image of bytes: save it as a file and give its path")
+        return {_IMAGE: os.fspath(value.source), **({"media": value.media} if value.media else {})}
     raise TypeError(f"a value of type {type(value).__name__}")
+
+
+def _image(value: dict[str, Any]) -> Any:
+    return Image(value[_IMAGE], value.get("media", "")) if _IMAGE in value else value
+
+
+def _decode(data: bytes) -> Any:
+    return json.loads(data, object_hook=_image) if b'"$image"' in data else json.loads(data)
 
 
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=_plain).encode

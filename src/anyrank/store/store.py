@@ -1,0 +1,203 @@
+"""The store: documents of any JSON content, their fields, presence and filters. Indexes stand on it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tantivy
+from numpy.typing import NDArray
+from tantivy import FieldType, Occur, Query
+
+from ..core.errors import InputError
+from ..core.matches import Reader
+from ..core.types import Candidate
+from . import filters
+from .engine import Enter, Writing, open_engine, whole
+from .filters import Filter
+from .manifest import Manifest
+from .rows import Rows
+
+_CHUNK = 4096  # rows whose presence is asked at once
+_BATCH = 20_000  # documents a commit, ids a look-up
+
+
+@dataclass(slots=True, eq=False)
+class Store:
+    """The documents of a folder.
+
+    Reads see the last commit made through this object, or the last one of all after ``reload``. One process may write
+    at a time, any number may read. A document is written together with the terms by which an index in the same engine
+    finds it (``enter``), so that one commit is atomic for both. A row is one version of one document: rows are never
+    changed, so results that were found before a change are still read as they were.
+    """
+
+    path: Path
+    manifest: Manifest
+    rows: Rows
+    engine: tantivy.Index
+    generation: int = 0
+
+    @classmethod
+    def open(cls, path: str | Path) -> Store:
+        """Raises InputError if there is none, if its building was not finished, or on a newer format."""
+        folder = Path(path)
+        manifest = Manifest.read(folder)
+        if not manifest.complete:
+            raise InputError(
+                f"its building stopped after {manifest.documents} documents: run the same build again to finish it",
+                path=folder,
+            )
+        return cls.opened(folder, manifest)
+
+    @classmethod
+    def opened(cls, folder: Path, manifest: Manifest) -> Store:
+        """The store of a folder whose manifest was read already, finished or not."""
+        return cls(folder, manifest, Rows(folder), open_engine(folder))
+
+    def reload(self) -> None:
+        """Sees the commits of other processes since the last reload."""
+        self.engine.reload()
+        self.generation += 1
+
+    def __len__(self) -> int:
+        return int(self.engine.searcher().num_docs)
+
+    def __contains__(self, id: str) -> bool:
+        return bool(self.find([id]))
+
+    def find(self, ids: Sequence[str]) -> dict[str, int]:
+        """The row of each id that is present."""
+        searcher = self.engine.searcher()
+        out: dict[str, int] = {}
+        unique = list(dict.fromkeys(ids))
+        for start in range(0, len(unique), _BATCH):
+            part = unique[start : start + _BATCH]
+            rows = _rows(searcher, Query.term_set_query(self.engine.schema, "id", part), len(part))
+            out.update(zip(self.rows.of(rows).ids(rows), rows))
+        return out
+
+    def known(self, ids: Sequence[str]) -> list[int]:
+        """The rows of these ids, in this order. Raises InputError on an unknown id."""
+        rows = self.find(ids)
+        for i in ids:
+            if i not in rows:
+                raise InputError(f"document {i!r} is not in the index", path=self.path)
+        return [rows[i] for i in ids]
+
+    def get(self, ids: Sequence[str]) -> list[Candidate]:
+        """The documents of these ids, in this order. Raises InputError on an unknown id."""
+        rows = self.known(ids)
+        return self.rows.of(rows).candidates(rows)
+
+    def reader(self, rows: Sequence[int]) -> Reader:
+        """A reader of the documents of these rows."""
+        return self.rows.reader(rows)
+
+    def ids(self) -> Iterator[str]:
+        """All ids, oldest first."""
+        for rows in self.live():
+            yield from self.rows.of(rows).ids(rows)
+
+    def documents(self) -> Iterator[Candidate]:
+        """All documents, oldest first."""
+        for rows in self.live():
+            yield from self.rows.of(rows).candidates(rows)
+
+    def live(self) -> Iterator[list[int]]:
+        """The rows of all present documents, ascending, in chunks."""
+        searcher, total = self.engine.searcher(), len(self.rows)
+        for start in range(0, total, _CHUNK):
+            stop = min(start + _CHUNK, total)
+            query = Query.range_query(self.engine.schema, "row", FieldType.Unsigned, start, stop - 1)
+            yield sorted(_rows(searcher, query, _CHUNK))
+
+    def mask(self) -> NDArray[np.bool_]:
+        """For every row, whether its document is present."""
+        total = len(self.rows)
+        if total == len(self):
+            return np.ones(total, dtype=bool)
+        present = np.zeros(total, dtype=bool)
+        for rows in self.live():
+            present[rows] = True
+        return present
+
+    def passing(self, filter: Filter) -> NDArray[np.bool_]:
+        """For every row, whether its document is present and passes the filter."""
+        searcher = self.engine.searcher()
+        query = Query.boolean_query([(Occur.Must, Query.all_query()), *self.clauses(filter)])
+        out = np.zeros(len(self.rows), dtype=bool)
+        if searcher.num_docs:
+            out[_rows(searcher, query, searcher.num_docs)] = True
+        return out
+
+    def clauses(self, filter: Filter | None) -> list[tuple[Occur, Query]]:
+        """The filter as clauses of an engine's query that don't count in its score. Raises InputError on a malformed
+        filter, or a field that no document has."""
+        searcher, schema = self.engine.searcher(), self.engine.schema
+        for key in filter or {}:
+            if searcher.num_docs and not searcher.terms_with_prefix("facts", filters.field_prefix(key), limit=1):
+                raise InputError(f"no document has a field {key!r} to filter on", path=self.path)
+        sets = [Query.term_set_query(schema, "facts", terms) for terms in filters.wanted(filter or {})]
+        return [(Occur.Must, Query.const_score_query(s, 0.0)) for s in sets]
+
+    def add(self, docs: Iterable[Candidate], enter: Enter | None = None) -> int:
+        """New documents added, and how many. Raises InputError on an id that is there already or comes twice;
+        batches before it stay added."""
+        return self._write(docs, enter, replacing=False)
+
+    def update(self, docs: Iterable[Candidate], enter: Enter | None = None) -> int:
+        """Documents added or, if the id is there already, replaced; of equal ids the last wins."""
+        return self._write(docs, enter, replacing=True)
+
+    def delete(self, ids: Iterable[str]) -> int:
+        """Documents removed, and how many there were of these ids."""
+        present = self.find(list(ids))
+        if present:
+            writing = Writing.begin(self.engine, self.path)
+            try:
+                writing.remove(list(present))
+                writing.commit()
+            finally:
+                writing.end()
+            self.reload()
+        return len(present)
+
+    def _write(self, docs: Iterable[Candidate], enter: Enter | None, replacing: bool) -> int:
+        source, count = iter(docs), 0
+        writing = Writing.begin(self.engine, self.path, enter)
+        try:
+            while batch := [whole(d) for d in islice(source, _BATCH)]:
+                if replacing:
+                    batch = list({d.id: d for d in batch}.values())
+                    writing.remove([d.id for d in batch])
+                else:
+                    self.check_new([d.id for d in batch])
+                for doc in batch:
+                    writing.put(doc)
+                writing.commit()
+                self.reload()
+                count += len(batch)
+        finally:
+            writing.end()
+        return count
+
+    def check_new(self, ids: Sequence[str]) -> None:
+        """Raises InputError if an id comes twice or is in the store already."""
+        seen: set[str] = set()
+        for i in ids:
+            if i in seen:
+                raise InputError(f"document {i!r} comes twice", path=self.path)
+            seen.add(i)
+        for i in self.find(ids):
+            raise InputError(f"document {i!r} is in the index already (update replaces it)", path=self.path)
+
+
+def _rows(searcher: Any, query: Query, limit: int) -> list[int]:
+    """The rows of at most ``limit`` documents that a query finds, in no order."""
+    hits = searcher.search(query, limit, count=False).hits
+    return list(searcher.fast_field_values("row", [address for _, address in hits]))

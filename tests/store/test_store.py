@@ -1,0 +1,214 @@
+"""The store: documents of any JSON content; results are read as they were found, and only when somebody looks."""
+
+from collections import UserDict
+
+import numpy as np
+import pytest
+
+from anyrank.core.content import Image
+from anyrank.core.errors import InputError
+from anyrank.core.stage import Fuse
+from anyrank.core.types import Candidate, Query, Ranking, loaded
+from anyrank.index.build import build
+from anyrank.index.collection import Collection
+from anyrank.io.runs import write_run
+from anyrank.retrieve.stages import BM25, Attach, VectorSearch
+from anyrank.store.rows import Snapshot
+from anyrank.store.store import Store
+from anyrank.vectors import Encoded, Tokens
+
+CONTENTS = [
+    "a text",
+    {"title": "A cat", "text": "on a mat"},
+    ["red", "shoe"],
+    7,
+    {"image": Image("cat.jpg"), "text": "a cat"},
+    [Image("shoe.png", "image/webp"), "a shoe"],
+]
+
+
+def test_contents_are_any_json_and_come_back(tmp_path):
+    docs = [Candidate(f"d{i}", c, meta={"n": i}) for i, c in enumerate(CONTENTS)]
+    collection = build(docs, tmp_path / "x")
+    assert list(collection.documents()) == docs
+    assert list(Store.open(tmp_path / "x").documents()) == docs
+    assert [i for i, _ in collection.lexical.search(["cats"], 9)[0]] == ["d1", "d4"]
+    assert {i for i, _ in collection.lexical.search(["shoe"], 9)[0]} == {"d2", "d5"}
+    assert collection.lexical.search(["7"], 9)[0].ids == ["d3"]
+    assert BM25(collection)("mat")[0].content == {"title": "A cat", "text": "on a mat"}
+
+
+def test_any_mapping_is_stored_as_an_object(tmp_path):
+    collection = build([Candidate("d", UserDict(text="lift"), meta=UserDict(n=1))], tmp_path / "x")
+    assert collection.get(["d"]) == [Candidate("d", {"text": "lift"}, meta={"n": 1})]
+
+
+def test_a_title_in_a_mapping_counts_as_one_beside_a_text(tmp_path):
+    mapped = build([Candidate("d", {"title": "Wings", "text": "lift"}), Candidate("e", "x")], tmp_path / "x")
+    plain = build([Candidate("d", "lift", meta={"title": "Wings"}), Candidate("e", "x")], tmp_path / "y")
+    assert mapped.lexical.search(["wings lift"], 1) == plain.lexical.search(["wings lift"], 1)
+
+
+class Pictures:
+    """Two numbers an image, of its name."""
+
+    name = "pictures"
+
+    def encode(self, contents, *, query=False):
+        names = [c if isinstance(c, str) else (c["image"] if isinstance(c, dict) else c).source for c in contents]
+        return Encoded(np.array([[len(n), n.count("a")] for n in names], dtype=np.float32))
+
+
+@pytest.mark.parametrize("wrap", [lambda i: i, lambda i: {"image": i}], ids=["image", "mapping"])
+def test_documents_without_text_have_no_lexical_index(tmp_path, wrap):
+    docs = [Candidate(f"d{i}", wrap(Image(n)), meta={"year": i}) for i, n in enumerate(["cat.jpg", "banana.png", "a"])]
+    collection = build(docs, tmp_path / "x")
+    assert list(collection.documents()) == docs
+    assert collection.store.manifest.lexical is False
+    for ask in (lambda: collection.lexical, lambda: BM25(collection)("cat")):
+        with pytest.raises(InputError, match="no lexical index.*search it by vectors"):
+            ask()
+    collection.encode(Pictures())
+    search = VectorSearch(collection.vectors("pictures"), Pictures(), collection)
+    assert search("xxx").ids == ["d1", "d0", "d2"]
+    assert VectorSearch(collection.vectors("pictures"), Pictures(), collection, filter={"year": (1, 2)})("x").ids == [
+        "d1",
+        "d2",
+    ]
+    again = Collection.open(tmp_path / "x")
+    assert again.update([docs[0], Candidate("d9", wrap(Image("z")))]) == 2
+    assert again.delete(["d2"]) == 1
+    assert list(again.ids()) == ["d1", "d0", "d9"]
+
+
+def test_lexical_may_be_left_out_or_forced(tmp_path):
+    texts = [Candidate("d", "a text")]
+    assert build(texts, tmp_path / "x", lexical=False).store.manifest.lexical is False
+    image = build([Candidate("d", Image("x.png"))], tmp_path / "y", lexical=True)
+    assert image.add([Candidate("e", "wing")]) == 1
+    assert BM25(image)("wing").ids == ["e"]
+    assert build([], tmp_path / "z").store.manifest.lexical is True
+    assert build([Candidate("d")], tmp_path / "n").get(["d"])[0].content == ""
+
+    def stops():
+        yield Candidate("a", "text")
+        raise KeyError
+
+    with pytest.raises(KeyError):
+        build(stops(), tmp_path / "s", batch=1)
+    with pytest.raises(InputError, match=r"lexical=True, not .*lexical=False"):
+        build(texts, tmp_path / "s", lexical=False)
+
+
+@pytest.mark.parametrize("wrong", [{1, 2}, b"x", Image(b"x"), [object()]])
+def test_what_is_no_json_is_named(tmp_path, wrong):
+    with pytest.raises(InputError, match="document 'd'"):
+        build([Candidate("d", wrong)], tmp_path / "x")
+
+
+@pytest.fixture
+def reads(monkeypatch):
+    """The rows whose documents were read."""
+    rows = []
+    real = Snapshot.documents
+
+    def documents(self, wanted):
+        rows.extend(wanted)
+        return real(self, wanted)
+
+    monkeypatch.setattr(Snapshot, "documents", documents)
+    return rows
+
+
+def test_a_search_a_fusion_a_cut_and_a_run_read_no_document(tmp_path, make, bag, reads):
+    collection = build(make(100), tmp_path / "x")
+    collection.encode(bag, "v")
+    reads.clear()
+    lexical, near = BM25(collection), VectorSearch(collection.vectors("v"), bag, collection)
+    for stage in (lexical, near, lexical + near, lexical | near, Fuse((lexical % 20, 0.5 * near)) % 30):
+        rankings = stage.run(["wing lift", "heat", "nothing"])
+        write_run(tmp_path / "run", rankings)
+        assert sum(map(len, rankings)) > 20
+    bare = [Ranking(r.query, tuple(Candidate(i, score=s) for i, s in zip(r.ids, r.scores))) for r in rankings]
+    attached = Attach(collection).batch(bare)
+    write_run(tmp_path / "run", attached)
+    assert reads == []
+    (first, *_) = loaded(rankings)
+    union = {i for r in rankings for i in r.ids}
+    assert len(reads) == len(union)  # each once, though several queries found it
+    assert list(first) == [c.rescored(s) for c, s in zip(collection.get(first.ids), first.scores)]
+    reads.clear()
+    assert list(loaded(rankings)[0]) == list(first)
+    assert reads == []
+    assert list(loaded(attached)[0]) == list(first)
+
+
+def test_results_are_read_as_they_were_found(tmp_path, make):
+    """After an update, a delete, a reload and even a new build in the same folder."""
+    docs = make(30)
+    collection = build(docs, tmp_path / "x")
+    by_id = {d.id: d for d in docs}
+
+    def search(one):
+        ranking = BM25(one)("wing lift drag")
+        assert len(ranking) > 5
+        return ranking
+
+    updated, deleted, rebuilt = search(collection), search(collection), search(Collection.open(tmp_path / "x"))
+    collection.update([Candidate(d.id, "zebra text") for d in docs])
+    assert [c.content for c in updated] == [by_id[i].content for i in updated.ids]
+    fresh = BM25(collection)("zebra")
+    collection.delete(list(by_id))
+    assert len(BM25(collection)("zebra")) == 0
+    assert [c.content for c in deleted] == [by_id[i].content for i in deleted.ids]
+    build([Candidate(f"n{i}", "wing " * 20) for i in range(100)], tmp_path / "x", overwrite=True)
+    assert [c.content for c in rebuilt] == [by_id[i].content for i in rebuilt.ids]
+    assert {c.content for c in fresh} == {"zebra text"}
+
+
+def test_contents_of_another_store_are_attached_by_id(tmp_path, make, bag):
+    """A search over one collection with the documents of another, as by a translated corpus."""
+    collection = build(make(20), tmp_path / "x")
+    collection.encode(bag, "v")
+    other = build([Candidate(d.id, f"translated {d.id}") for d in make(20)][::-1], tmp_path / "y")
+    found = VectorSearch(collection.vectors("v"), bag, other, 5)("wing lift")
+    assert [c.content for c in found] == [f"translated {i}" for i in found.ids]
+
+
+class States:
+    """A state a word."""
+
+    name = "states"
+
+    def encode(self, contents, *, query=False):
+        words = [c.split() for c in contents]
+        return Encoded(Tokens.of([np.array([[w.count("a"), len(w)] for w in ws], dtype=np.float32) for ws in words]))
+
+
+def test_token_matrices_are_stored_and_searched(tmp_path, make):
+    collection = build(make(50), tmp_path / "x")
+    collection.encode(States(), dtype="float16", shard=20)
+    texts = ["wing lift", "a jet"]
+    queries = States().encode(texts).vectors
+    docs = States().encode([d.content for d in collection.documents()]).vectors
+    for q, found in enumerate(Collection.open(tmp_path / "x").vectors("states").search(queries, 7)):
+        scores = docs.near(queries.take([q]))
+        best = np.argsort(-scores, kind="stable")[:7]
+        assert found == [(f"d{i}", float(scores[i])) for i in best]
+    ranking = VectorSearch(collection.vectors("states"), States(), collection, 3)(Query("q", "wing"))
+    assert len(ranking) == 3
+
+
+def test_an_index_that_this_version_lacks_is_named(tmp_path, make, bag):
+    collection = build(make(5), tmp_path / "x")
+    collection.encode(bag, "v")
+    meta = tmp_path / "x" / "vectors" / "v" / "vectors.json"
+    for old, new, words in (
+        ('"dim"', '"index": "hnsw", "dim"', "unknown index 'hnsw'"),
+        ('"kind": "', '"kind": "un', "unknown kind 'un"),
+    ):
+        text = meta.read_text()
+        meta.write_text(text.replace(old, new))
+        with pytest.raises(InputError, match=words):
+            Collection.open(tmp_path / "x").vectors("v")
+        meta.write_text(text)
