@@ -232,8 +232,8 @@ def test_the_advice_of_an_unknown_kind_works(folder):
 
 
 def test_pooling_that_is_not_known_is_refused(folder):
-    path = folder(config=BERT, **{"1_Pooling__config": {"pooling_mode_max_tokens": True}})
-    with pytest.raises(ModelError, match="max_tokens"):
+    path = folder(config=BERT, **{"1_Pooling__config": {"pooling_mode_weightedmean_tokens": True}})
+    with pytest.raises(ModelError, match="weightedmean_tokens"):
         read(path)
 
 

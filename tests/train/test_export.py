@@ -9,12 +9,15 @@ import torch
 from anyrank.backends.onnx.models import load
 from anyrank.core.errors import InputError
 from anyrank.core.types import Candidate, Query, Ranking
+from anyrank.hub.open import open_model
 from anyrank.models.bi import BiEncoder
 from anyrank.models.cross import CrossEncoder
 from anyrank.models.knrm import KNRM
 from anyrank.models.late import LateInteraction
+from anyrank.models.sparse import Sparse
 from anyrank.pipeline.parser import Settings, parse
-from anyrank.train.export import compared, export, spearman, unfit
+from anyrank.testing import check_encoder, check_judge, tiny
+from anyrank.train.export import by_hand, compared, export, export_folder, spearman
 from anyrank.train.group import Group
 from anyrank.train.recipe import Export, Optimiser, Recipe
 from anyrank.train.run import train
@@ -61,7 +64,7 @@ def test_a_bi_encoders_graph(options, words, tmp_path):
     model.save(tmp_path)
     done = export(model, tmp_path, groups(), Export())
     assert 0.99 < done.agreement <= 1.0001
-    vectors = load(tmp_path).encode(["lift of wing"]).vectors
+    vectors = load(tmp_path).encode(["lift of wing"]).vectors.array
     with torch.no_grad():
         mine = model.encode(["lift of wing"], query=True)
     assert torch.cosine_similarity(torch.tensor(vectors), mine).item() > 0.99
@@ -90,13 +93,66 @@ def test_groups_of_one_text_are_compared_together(words, tmp_path, monkeypatch):
 
 def test_models_without_a_graph(words, tmp_path):
     knrm = KNRM.from_config({"width": 8}, words)
-    assert "only BERT bodies" in unfit(knrm)
-    shape = {**SHAPE, "hidden_act": "relu"}
-    assert "relu" in unfit(CrossEncoder.from_config(shape, words))
-    with pytest.raises(InputError, match="no int8 graph: only BERT"):
+    with pytest.raises(InputError, match="no int8 graph: models of kind knrm have none: cross, bi, late, sparse have"):
         export(knrm, tmp_path, groups(), Export())
     how = Recipe(out=str(tmp_path / "out"), optimiser=Optimiser(steps=1))
     assert train(how, train=groups(), model=knrm).exported is None
+
+
+def test_what_is_written_by_hand(words):
+    assert by_hand(made(CrossEncoder, words))
+    assert not by_hand(CrossEncoder.from_config(SHAPE | {"hidden_act": "relu"}, words))
+    assert not by_hand(made(BiEncoder, words, pooling="max"))
+    assert not by_hand(made(Sparse, words, activation="log1p_relu"))
+
+
+@pytest.mark.parametrize("family", ["bert", "distilbert", "roberta", "modernbert", "mpnet"])
+@pytest.mark.parametrize("kind", [CrossEncoder, BiEncoder, LateInteraction, Sparse])
+def test_any_encoder_has_a_graph(kind, family, tmp_path):
+    if family != "roberta" and kind is not CrossEncoder:
+        pytest.skip("one family for all kinds, and one kind for all families")
+    tokenizer = tiny.pair_tokenizer(tmp_path)
+    options = {"labels": 2} if kind is CrossEncoder else {"pooling": "last"} if kind is BiEncoder else {}
+    torch.manual_seed(1)
+    shape = tiny.shape(family) | ({"hidden_act": "relu"} if family == "bert" else {})
+    model = kind.from_config(shape, tokenizer, max_length=64, **options).eval()
+    assert not by_hand(model)
+    model.save(tmp_path)
+    done = export(model, tmp_path, groups(), Export(least=0.6))  # ranks of four texts of random scores
+    assert done.accepted, done
+    assert done.difference < 1
+    stated = json.loads((tmp_path / "anyrank.json").read_text())
+    assert stated["runtime"] == "onnx"
+    # one scale a token: a text's score doesn't depend on what stands beside it
+    ready = load(tmp_path)
+    if kind in (BiEncoder, Sparse):
+        check_encoder(ready, ["a", "lift of wing", "drag " * 20], tolerance=1e-5)
+    else:
+        check_judge(ready, [(Query("q", "lift"), [Candidate("1", "a"), Candidate("2", "drag " * 20)])] * 2, 1e-4)
+
+
+def test_a_sparse_berts_graph_is_written_by_hand(words, tmp_path):
+    torch.manual_seed(2)
+    model = Sparse.from_config(SHAPE | {"vocab_size": 150}, words, max_length=24).eval()
+    assert by_hand(model)
+    model.save(tmp_path)
+    assert export(model, tmp_path, groups(), Export(least=0.97)).accepted
+
+
+def test_a_folder_is_exported_with_its_activation(tmp_path):
+    tiny.encoder(tmp_path / "model", "distilbert", "cross")
+    before = open_model(tmp_path / "model", runtime="torch")
+    done = export_folder(str(tmp_path / "model"), tmp_path / "out", groups(), Export(least=0.9))
+    assert done.accepted
+    assert not list((tmp_path / "out").glob("*.safetensors"))
+    pair = [(Query("q", "lift"), [Candidate("1", "the river"), Candidate("2", "yes no")])]
+    mine, theirs = before(pair)[0].scores, open_model(tmp_path / "out")(pair)[0].scores
+    assert all(0 < s < 1 for s in theirs)
+    assert list(theirs) == pytest.approx(list(mine), abs=done.difference + 0.05)
+    refused = export_folder(str(tmp_path / "model"), tmp_path / "none", groups(), Export(least=1.01))
+    assert not refused.accepted
+    assert not list((tmp_path / "none").rglob("*.onnx"))
+    assert not (tmp_path / "none" / "anyrank.json").exists()
 
 
 def test_spearman():

@@ -154,10 +154,10 @@ class TorchEncoder:
         distinct = list(order)
         usage, parts, positions = Usage(), [], []
         for part in _slices(distinct or [""]):
-            for rows, vectors, tokens in self._chunks(part, query):
-                usage += Usage(len(rows), tokens)
+            for at, vectors, tokens in self._chunks(part, query):
+                usage += Usage(len(at), tokens)
                 parts.append(vectors)
-                positions.append(rows)
+                positions.append(at)
             usage += Usage(truncated=self._truncated(part, query))
         if not texts:
             usage = Usage()

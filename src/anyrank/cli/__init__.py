@@ -21,6 +21,7 @@ COMMANDS = {
     "eval": "evaluate",
     "compare": "evaluate",
     "distill": "distill",
+    "export": "export",
     "models": "models",
     "papers": "papers",
     "peptides": "peptides",

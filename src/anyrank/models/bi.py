@@ -147,7 +147,7 @@ class BiEncoder(nn.Module):  # type: ignore[misc,unused-ignore]
         self.tokenizer.model_max_length = self.max_length
         self.body.save_pretrained(folder)
         self.tokenizer.save_pretrained(folder)
-        layers = list(self.projection)
+        layers: list[Any] = list(self.projection)
         names = ["Transformer", "Pooling", *["Dense"] * len(layers), *["Normalize"] * (self.similarity == "cosine")]
         modules = [
             {"idx": i, "name": str(i), "path": f"{i}_{n}" if i else "", "type": f"sentence_transformers.models.{n}"}

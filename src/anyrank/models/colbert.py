@@ -163,7 +163,7 @@ class ColBERT(nn.Module):  # type: ignore[misc,unused-ignore]
         folder.mkdir(parents=True, exist_ok=True)
         self.body.save_pretrained(folder)
         self.tokenizer.save_pretrained(folder)
-        layers = list(self.projection)
+        layers: list[Any] = list(self.projection)
         names = ["Transformer", *["Dense"] * len(layers), "MultiVectorMask", "Normalize"]
         rooms = {
             "Transformer": "base.modules.transformer",

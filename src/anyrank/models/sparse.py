@@ -118,22 +118,33 @@ class Sparse(nn.Module):  # type: ignore[misc,unused-ignore]
 
     def embed(self, chunks: Sequence[Mapping[str, Tensor]]) -> Tensor:
         """Weights [texts, vocabulary] in single precision, none below 0."""
-        parts = []
-        for chunk in chunks:
-            logits = runs(self.body, chunk).logits.float()  # [texts, tokens, vocabulary]
-            # log(1 + relu) grows with its argument, so that the maximum may be taken first, of far fewer numbers
-            real = chunk["attention_mask"][..., None]
-            values = logits.masked_fill(real == 0, 0.0).relu()
-            values = values.amax(1) if self.pooling == "max" else values
-            values = values.log1p() if self.activation == "relu" else values.log1p().log1p()
-            parts.append(values if self.pooling == "max" else values.sum(1))
+        parts = [self.weights(chunk) for chunk in chunks]
         return gathered(parts, [chunk["rows"] for chunk in chunks])
+
+    def weights(self, chunk: Mapping[str, Tensor]) -> Tensor:
+        """Weights [texts, vocabulary] of a chunk."""
+        logits = runs(self.body, chunk).logits.float()  # [texts, tokens, vocabulary]
+        values = logits.masked_fill(chunk["attention_mask"][..., None] == 0, 0.0).relu()
+        # log(1 + relu) grows with its argument, so that the maximum may be taken first, which leaves far fewer numbers
+        values = values.amax(1) if self.pooling == "max" else values
+        values = values.log1p() if self.activation == "relu" else values.log1p().log1p()
+        return values if self.pooling == "max" else values.sum(1)
 
     def encode(self, texts: Sequence[str], *, query: bool = False) -> Tensor:
         """Weights [texts, vocabulary] of queries or texts."""
         device = next(self.parameters()).device
         parts = self.inputs(texts, query=query)
         return self.embed([{k: v.to(device) for k, v in chunk.items()} for chunk in parts])
+
+    def state_dict(self, *args: Any, **options: Any) -> Any:
+        """All tensors by name; those that share memory, as a vocabulary's two ends do, as copies, which safetensors
+        needs for checkpoints."""
+        state, known = super().state_dict(*args, **options), set()
+        for name, value in state.items():
+            if value.data_ptr() in known:
+                state[name] = value.clone()
+            known.add(value.data_ptr())
+        return state
 
     def save(self, folder: Path) -> None:
         """A folder for sentence-transformers' SparseEncoder and anyrank's torch backend."""

@@ -17,6 +17,8 @@ KINDS = {
     "cross": ("cross-encoder", "text-ranking"),
     "bi": ("bi-encoder", "sentence-similarity"),
     "late": ("late-interaction ranker", "text-ranking"),
+    "colbert": ("late-interaction ranker (ColBERT)", "sentence-similarity"),
+    "sparse": ("learned sparse encoder", "feature-extraction"),
     "language": ("listwise language model", "text-generation"),
     "knrm": ("kernel-pooling ranker (KNRM)", "text-ranking"),
 }

@@ -1,12 +1,21 @@
-"""Export: a trained BERT as the int8 ONNX graph that the base install runs, checked against the original."""
+"""Export: an encoder or reranker as the int8 ONNX graph that the base install runs, checked against the original.
+
+A BERT's graph is written by hand (`bert_graph`), any other's by torch's exporter (`int8_graph`). Neither has scales
+that depend on what else is in a batch.
+"""
 
 from __future__ import annotations
 
+import copy
+import inspect
 import json
 import logging
+import math
 import random
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +27,16 @@ from numpy.typing import NDArray
 from ..backends.onnx.batching import Text
 from ..backends.onnx.models import load
 from ..core.content import text_of
-from ..core.errors import InputError
+from ..core.errors import InputError, ModelError
 from ..core.types import Candidate, Query
+from ..hub.open import declare
+from ..models import model_class
 from ..models.base import DECLARATION
-from .bert_graph import EPS, Bert
+from ..vectors import Sparse, Vectors
+from .bert_graph import CHUNKS, EPS, Bert
 from .calibration import tops
 from .group import Group
+from .int8_graph import float_graph, int8_graph
 from .recipe import Export
 from .validation import scores
 
@@ -31,13 +44,15 @@ log = logging.getLogger(__name__)
 
 CHECKED = 64
 """Groups that the graph is compared on."""
+NAMES = ("input_ids", "attention_mask", "token_type_ids")
+"""Inputs of graphs that the base install knows."""
 
 
 @dataclass(frozen=True, slots=True)
 class Exported:
     """A graph and how it compares with its original: ``agreement`` is the mean over groups of Spearman's rank
-    correlation (what scores pairs; over all texts together, where no group has two) or the mean cosine of the texts'
-    vectors (bi-encoders), ``difference`` the largest absolute one of a score (of a vector's component). A graph below
+    correlation (what scores pairs; over all texts together, if no group has two) or the mean cosine of the texts'
+    vectors (encoders), ``difference`` the largest absolute one of a score (of a vector's component). A graph below
     ``least`` is not ``accepted``, and is removed."""
 
     path: Path
@@ -53,21 +68,35 @@ class Exported:
         return self.agreement >= self.least
 
 
+KINDS = ("cross", "bi", "late", "sparse")
+"""Kinds whose graphs the base install runs."""
+
+
 def unfit(model: Any) -> str:
-    """Why a model has no int8 graph; "" where it has one."""
-    config: Any = getattr(getattr(model, "body", None), "config", None)
-    if getattr(config, "model_type", "") != "bert":
-        return f"only BERT bodies have one, this is {getattr(config, 'model_type', model.kind)}"
-    if config.hidden_act != "gelu" or config.layer_norm_eps != EPS:
-        return f"it needs hidden_act gelu and layer_norm_eps {EPS}, not {config.hidden_act}, {config.layer_norm_eps}"
-    return ""
+    """Why a model has no int8 graph; "" if it has one."""
+    return "" if model.kind in KINDS else f"models of kind {model.kind} have none: {', '.join(KINDS)} have"
 
 
-def export(model: Any, folder: Path, groups: Sequence[Group], spec: Export, seed: int = 0) -> Exported:
-    """Write onnx/model.onnx and anyrank.json into a saved model's folder, and check the graph.
+def by_hand(model: Any) -> bool:
+    """Whether `bert_graph` fits: a BERT with the usual GELU, its projections and pooling those that it knows."""
+    config = model.body.config
+    bert = config.model_type == "bert" and config.hidden_act == "gelu" and config.layer_norm_eps == EPS
+    if model.kind == "bi":
+        return bert and model.pooling in ("mean", "cls") and not len(model.projection)
+    if model.kind == "sparse":
+        parts = -(-config.vocab_size // CHUNKS)  # of the vocabulary; the last must hold something too
+        usual = (model.pooling, model.activation) == ("max", "relu") and config.tie_word_embeddings
+        return bert and usual and parts * (CHUNKS - 1) < config.vocab_size
+    return bool(bert)
 
-    Scales are found on ``spec.samples`` random texts of the groups; the check uses 64 other groups where there are so
-    many. Raises InputError where the model has no int8 graph (`unfit`).
+
+def export(
+    model: Any, folder: Path, groups: Sequence[Group], spec: Export, seed: int = 0, activation: str = "none"
+) -> Exported:
+    """Write onnx/model.onnx and anyrank.json into a folder that holds the model's tokenizer.json, and check the graph.
+
+    Scales are found on ``spec.samples`` random texts of the groups; the check uses 64 other groups if there are so
+    many. Raises InputError if the model has no int8 graph (`unfit`), ModelError if torch can't export it.
     """
     if reason := unfit(model):
         raise InputError(f"no int8 graph: {reason}")
@@ -76,39 +105,100 @@ def export(model: Any, folder: Path, groups: Sequence[Group], spec: Export, seed
     held = order[: min(CHECKED, max(1, len(order) // 2))]
     pool = [(text_of(g.query), text) for g in order[len(held) :] or held for text in g.texts]
     pairs = random.Random(seed).sample(pool, min(spec.samples, len(pool)))
-    sample: list[Text] = list(pairs) if model.kind == "cross" else [text for pair in pairs for text in pair]
-    path = folder / "onnx" / "model.onnx"
+    path, declaration = folder / "onnx" / "model.onnx", folder / DECLARATION
     path.parent.mkdir(parents=True, exist_ok=True)
-    onnx.save(graph(model, folder / "tokenizer.json", sample), path)
-    before = (folder / DECLARATION).read_text(encoding="utf-8")
-    (folder / DECLARATION).write_text(json.dumps(declared(model), indent=2) + "\n", encoding="utf-8")
-    agreement, difference = compared(model, folder, held)
-    what = "mean cosine with the original" if model.kind == "bi" else "mean rank correlation with the original"
+    onnx.save(graph(model, folder / "tokenizer.json", pairs), path)
+    before = declaration.read_text(encoding="utf-8") if declaration.is_file() else None
+    stated = {"runtime": "onnx", **declared(model), "activation": activation}
+    declaration.write_text(json.dumps(stated, indent=2) + "\n", encoding="utf-8")
+    agreement, difference = compared(model, folder, held, activation)
+    vectors = model.kind in ("bi", "sparse")
+    what = "mean cosine with the original" if vectors else "mean rank correlation with the original"
     size, texts = path.stat().st_size, sum(len(g.candidates) for g in held)
     done = Exported(path, size, agreement, difference, texts, spec.least, what)
     if not done.accepted:
         path.unlink()
-        (folder / DECLARATION).write_text(before, encoding="utf-8")
+        if before is None:
+            declaration.unlink()
+        else:
+            declaration.write_text(before, encoding="utf-8")
         log.error("the int8 graph agrees by %.4f only, %.4f was asked for: it is removed", agreement, spec.least)
     return done
 
 
-def graph(model: Any, tokenizer: Path, sample: Sequence[Text]) -> onnx.ModelProto:
-    """The int8 graph of a model: logits [batch, 1], or hidden states [batch, length, width], of a late interaction with
-    the logit of each token's weight as one column more."""
+def export_folder(name: str, out: Path | None, groups: Sequence[Group], spec: Export, seed: int = 0) -> Exported:
+    """The int8 graph of a model by its name, of the hub or of a folder: into ``out``, with what else it needs to run,
+    or into its own folder. Raises InputError if it has none, ModelError if the model can't be read."""
+    model = declare(name, runtime="torch")
+    if out is None and model.hub:
+        raise InputError(f"{name} is a model of the hub: say where its graph goes (out)")
+    loaded = model_class(model.kind).from_folder(model.folder).eval()
+    folder = out or model.folder
+    if reason := unfit(loaded):
+        raise InputError(f"no int8 graph: {reason}")
+    if folder != model.folder:
+        folder.mkdir(parents=True, exist_ok=True)
+        for file in (*model.folder.glob("*.json"), *model.folder.glob("*.txt")):
+            if file.name not in (DECLARATION, "modules.json") and not file.name.endswith(".index.json"):
+                shutil.copyfile(file, folder / file.name)
+    if not (folder / "tokenizer.json").is_file():
+        loaded.tokenizer.save_pretrained(folder)
+    return export(loaded, folder, groups, spec, seed, model.activation)
+
+
+def graph(model: Any, tokenizer: Path, pairs: Sequence[tuple[str, str]]) -> onnx.ModelProto:
+    """The int8 graph of a model: logits [batch, labels] of a cross-encoder; vectors [batch, width], or hidden states
+    [batch, length, width] to be pooled, of a bi-encoder; hidden states of a late interaction with the logit of each
+    token's weight as one column more; weights [batch, vocabulary] of a sparse model."""
+    if not by_hand(model):
+        return any_graph(model, pairs)
     config, cross = model.body.config, model.kind == "cross"
     weights = {k.removeprefix("bert."): v.float().cpu().numpy() for k, v in model.body.state_dict().items()}
 
-    def made(found: Any = None) -> tuple[Bert, str]:
-        bert = Bert(weights, config.num_hidden_layers, config.num_attention_heads, tops=found, pair=cross)
+    def made(largest: Any = None) -> tuple[Bert, str]:
+        bert = Bert(weights, config.num_hidden_layers, config.num_attention_heads, tops=largest, pair=cross)
         if cross:
             return bert, bert.classify()
+        if model.kind == "sparse":
+            return bert, bert.splade()
         return bert, states(bert, model.weigh.weight.detach().float().cpu().numpy() if model.kind == "late" else None)
 
+    document, query = getattr(model, "prefixes", ("", ""))
+    sample: list[Text] = list(pairs) if cross else [t for q, d in pairs for t in (query + q, document + d)]
     plain, _ = made()
     measured = tops(plain, plain.model(list(plain.taps.values())), tokenizer, sample, model.max_length)
     small, out = made(measured)
     return small.model([out])
+
+
+def any_graph(model: Any, pairs: Sequence[tuple[str, str]]) -> onnx.ModelProto:
+    """The int8 graph of any encoder, by torch's exporter (see `int8_graph`)."""
+    copied = copy.deepcopy(model).cpu().float().eval()
+    queries, candidates = [q for q, _ in pairs[:2]], [[Candidate("0", t)] for _, t in pairs[:2]]
+    chunk = copied.features(queries, candidates)["chunks"][0]
+    known = inspect.signature(type(copied.body).forward).parameters
+    inputs = {name: chunk[name] for name in NAMES if name in chunk and name in known}
+    function, output = _function(copied)
+    try:
+        return int8_graph(float_graph(copied, function, inputs, output))
+    except Exception as error:
+        reason = " ".join(str(error).split())[:300]
+        raise ModelError(f"no int8 graph: torch can't export this {copied.body.config.model_type}: {reason}") from error
+
+
+def _function(model: Any) -> tuple[Any, str]:
+    """What a graph computes of its inputs, and its output's name."""
+    if model.kind == "cross":
+        return (lambda inputs: model.body(**inputs).logits), "logits"
+    if model.kind == "late":
+        return partial(_weighed, model), "last_hidden_state"
+    return (model.weights, "weights") if model.kind == "sparse" else (model.pooled, "sentence_embedding")
+
+
+def _weighed(model: Any, inputs: Any) -> torch.Tensor:
+    """States with the logit of each token's weight behind them: [batch, length, width + 1]."""
+    hidden = model.body(**inputs).last_hidden_state
+    return torch.cat([hidden, model.weigh(hidden)], dim=-1)
 
 
 def states(bert: Bert, weigh: Any = None) -> str:
@@ -121,21 +211,28 @@ def states(bert: Bert, weigh: Any = None) -> str:
 
 
 def declared(model: Any) -> dict[str, Any]:
-    """What anyrank.json says of a model."""
+    """What anyrank.json says of a model with a graph, but for its runtime."""
+    length = {"max_length": model.max_length}
     if model.kind == "cross":
-        return {"kind": "cross", "pooling": "none", "max_length": model.max_length}
+        return {"kind": "cross", "pooling": "none", **length}
     if model.kind == "late":
-        return {"kind": "late", "pooling": "none", "max_length": model.max_length, "scales": list(model.scales)}
-    cosine = model.similarity == "cosine"
-    return {"kind": "dense", "pooling": model.pooling, "normalise": cosine, "max_length": model.max_length}
+        return {"kind": "late", "pooling": "none", "scales": list(model.scales), **length}
+    document, query = model.prefixes
+    prefixes = {"query_prefix": query, "document_prefix": document}
+    if model.kind == "sparse":
+        return {"kind": "sparse", "pooling": "none", **length, **prefixes}
+    pooling = model.pooling if by_hand(model) else "none"  # other graphs pool by themselves
+    return {"kind": "dense", "pooling": pooling, "normalise": model.similarity == "cosine", **length, **prefixes}
 
 
-def compared(model: Any, folder: Path, groups: Sequence[Group]) -> tuple[float, float]:
+def compared(model: Any, folder: Path, groups: Sequence[Group], activation: str = "none") -> tuple[float, float]:
     """Agreement and largest difference of a folder's graph with its original, as `Exported` has them."""
     ready: Any = load(folder)
-    if model.kind != "bi":
-        asked = [(Query("q", text_of(g.query)), _as_texts(g)) for g in groups]
-        mine, theirs = scores(model, groups), [list(j.scores) for j in ready(asked)]
+    if model.kind in ("cross", "late"):
+        requests = [(Query("q", text_of(g.query)), _as_texts(g)) for g in groups]
+        mine, theirs = scores(model, groups), [list(j.scores) for j in ready(requests)]
+        if activation == "sigmoid":
+            mine = [[1 / (1 + math.exp(-s)) for s in row] for row in mine]
         pairs = [(a, b) for x, y in zip(mine, theirs) for a, b in zip(x, y)]
         rhos = [spearman(a, b) for a, b in zip(mine, theirs) if len(a) > 1] or [spearman(*zip(*pairs))]
         return float(np.mean(rhos)), float(max(abs(a - b) for a, b in pairs))
@@ -144,13 +241,22 @@ def compared(model: Any, folder: Path, groups: Sequence[Group]) -> tuple[float, 
     with torch.inference_mode():
         ours = model.eval().encode(texts).cpu().numpy()
     model.train(was)
-    other = np.asarray(ready.encode(texts).vectors)
+    other = _array(ready.encode(texts).vectors, ours.shape)
     cosines = (ours * other).sum(1) / np.maximum(np.linalg.norm(ours, axis=1) * np.linalg.norm(other, axis=1), 1e-12)
     return float(cosines.mean()), float(np.abs(ours - other).max())
 
 
 def _as_texts(group: Group) -> list[Candidate]:
     return [Candidate(str(i), text) for i, text in enumerate(group.texts)]
+
+
+def _array(vectors: Vectors, shape: tuple[int, ...]) -> NDArray[np.float32]:
+    """Dense or sparse vectors as an array [n, dim]."""
+    if not isinstance(vectors, Sparse):
+        return vectors.dense()
+    out = np.zeros(shape, np.float32)
+    out[np.repeat(np.arange(len(vectors)), np.diff(vectors.indptr)), vectors.indices] = vectors.values
+    return out
 
 
 def spearman(a: Sequence[float], b: Sequence[float]) -> float:

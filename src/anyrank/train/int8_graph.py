@@ -49,7 +49,7 @@ class Named(nn.Module):  # type: ignore[misc,unused-ignore]
 def float_graph(model: nn.Module, function: Any, inputs: dict[str, Tensor], output: str) -> onnx.ModelProto:
     """The float32 graph of ``function``, which maps inputs [batch, length] by name to a tensor, over a model in
     evaluation mode on the CPU."""
-    file = io.BytesIO()
+    file: Any = io.BytesIO()
     module = Named(model, function, list(inputs)).eval()
     axes = {name: {0: "batch", 1: "length"} for name in inputs} | {output: {0: "batch"}}
     with warnings.catch_warnings():  # deprecated, and traced constants (see above; the graph is checked afterwards)

@@ -234,12 +234,10 @@ def pooled(states: Tensor, mask: Tensor, pooling: str) -> Tensor:
         return (states * weight).sum(1) / weight.sum(1).clamp(min=1e-9)
     if pooling == "max":
         return states.masked_fill(weight == 0, -torch.inf).amax(1)
+    # the last real position of each text, or the first: the last of the positions counted from the end
     positions = torch.arange(mask.shape[1], device=mask.device)
-    real = mask.bool()
-    # the first, or the last, real position of each text
-    at = (
-        torch.where(real, positions, mask.shape[1]).amin(1)
-        if pooling == "cls"
-        else torch.where(real, positions, 0).amax(1)
-    )
-    return states[torch.arange(len(states), device=states.device), at.clamp(max=mask.shape[1] - 1)]
+    if pooling == "last":
+        at = (mask * positions).amax(1)
+    else:
+        at = mask.shape[1] - 1 - (mask * positions.flip(0)).amax(1)
+    return states.gather(1, at[:, None, None].expand(-1, 1, states.shape[2])).squeeze(1)

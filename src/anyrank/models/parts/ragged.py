@@ -55,13 +55,14 @@ def longest(body: Any, tokenizer: Any, stated: int | None = None) -> int:
 
 def runs(body: Any, chunk: Mapping[str, Any]) -> Any:
     """A transformers body's output for a chunk, of which it is given what it reads (a DistilBERT no token types)."""
-    known = _arguments(type(body))
+    kind: Any = type(body)
+    known = _arguments(kind)
     return body(**{k: v for k, v in chunk.items() if k in known})
 
 
 @cache
-def _arguments(kind: type) -> frozenset[str]:
-    return frozenset(inspect.signature(kind.forward).parameters)  # type: ignore[attr-defined,unused-ignore]
+def _arguments(kind: Any) -> frozenset[str]:
+    return frozenset(inspect.signature(kind.forward).parameters)
 
 
 def chunks(
