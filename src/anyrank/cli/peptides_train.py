@@ -92,8 +92,7 @@ def train_command(
         return _trees(spectra, known, engines, out, given) or int(bad > 0)
     try:
         from ..domains.peptides.engine_training import EnginePlan, train_engine
-        from ..domains.peptides.fit import Pace
-        from ..domains.peptides.training import SMALL, Plan, train
+        from ..domains.peptides.training import SMALL, Pace, Plan, train
     except ImportError as error:
         raise MissingExtra(error.name or "torch", extra="train") from error
     rounds = given["rounds"] or 10

@@ -14,11 +14,11 @@ from torch import Tensor
 
 from ...core.errors import InputError
 from ...models.next_residue import NextResidue
+from ...models.parts.spectra import spectra_tensors
 from .peptide import Peptide
 from .psm import Psm
 from .residues import ISOTOPE, MASSES, N_TERM, RESIDUES, WATER
 from .spectrum import Spectrum
-from .tensors import spectra_tensors
 
 CHOICES: tuple[str, ...] = tuple(t for t in (*RESIDUES, *N_TERM) if t not in ("I", "N+0.984", "Q+0.984"))
 """The tokens that the engine writes: L for I, D and E for the deamidated residues of the same mass."""
@@ -54,14 +54,14 @@ class BaseEngine:
     def load(cls, folder: str | Path, beam: int = 10, top: int = 6) -> BaseEngine:
         """The engine of a folder that `NextResidue.save` wrote, on a GPU where there is one. Raises ModelError."""
         device = "cuda" if torch.cuda.is_available() else "cpu"
-        return cls(NextResidue.load(folder).to(device), beam, top, device=device)
+        return cls(NextResidue.from_folder(folder).to(device), beam, top, device=device)
 
     def __call__(self, spectra: Sequence[Spectrum]) -> list[Psm]:
         return [p for at in range(0, len(spectra), self.batch) for p in self._search(spectra[at : at + self.batch])]
 
     def _search(self, spectra: Sequence[Spectrum]) -> Iterator[Psm]:
         self.model.eval()
-        inputs = {k: v.to(self.device) for k, v in spectra_tensors(spectra, self.model.shape).items()}
+        inputs = {k: v.to(self.device) for k, v in spectra_tensors(spectra, self.model.shape.peaks).items()}
         weigh = np.array([MASSES[t] for t in CHOICES])
         beams: list[list[_Prefix]] = [[_Prefix()] for _ in spectra]
         done: list[list[_Prefix]] = [[] for _ in spectra]
