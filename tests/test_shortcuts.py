@@ -4,7 +4,11 @@ import pytest
 
 import anyrank as ar
 from anyrank.core.stage import Each
+from anyrank.core.types import Candidate
+from anyrank.index.build import build
+from anyrank.index.collection import Collection
 from anyrank.pipeline.parser import parse
+from anyrank.pipeline.text import text
 
 
 def test_one_text_is_no_list_of_documents():
@@ -42,3 +46,13 @@ def test_long_texts_are_read_in_passages(name):
 def test_rerankers_do_not_search(name):
     with pytest.raises(ar.InputError, match=name):
         parse(f"{name} % 10", starts=True)
+
+
+def test_a_pipeline_searches_a_folder_or_what_is_opened(tmp_path):
+    folder = tmp_path / "c.index"
+    build([Candidate("a", "wings lift"), Candidate("b", "soup")], folder)
+    opened = Collection.open(folder)
+    for index in (folder, str(folder), opened):
+        stage = ar.pipeline("bm25(k=3) % 2", index)
+        assert stage("wings").ids == ["a"]
+        assert text(stage) == "bm25(k=3) % 2"

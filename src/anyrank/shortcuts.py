@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 from .core.errors import InputError
 from .core.stage import Stage
 from .core.types import Ranking
-from .pipeline.parser import Settings, parse
+from .pipeline.context import Settings
+from .pipeline.parser import parse
 
 DEFAULT = "mini"
 
@@ -16,8 +19,8 @@ DEFAULT = "mini"
 def rerank(query: Any, documents: Iterable[Any], pipeline: str | Stage = DEFAULT, top: int | None = None) -> Ranking:
     """``documents`` in a better order for ``query``, and ``status``, ``cost`` and ``trace`` of what happened.
 
-    A document is a text (its id is its place in the input: "0", "1", …) or a mapping with ``text`` and, if it has them,
-    ``id``, ``title`` and other fields. ``top`` keeps the best few.
+    A document is a text (its id is its position in the input: "0", "1", …) or a mapping with ``text`` and, if it has
+    them, ``id``, ``title`` and other fields. ``top`` keeps the best few.
 
     >>> import anyrank as ar
     >>> best = ar.rerank("capital of France", ["Lyon is a large city.", "Paris is the capital of France."])
@@ -44,10 +47,16 @@ def pipeline(text: str, index: Any = None, filter: Mapping[str, Any] | None = No
     """The stage that a pipeline text describes, over an index (a folder or an opened collection) where it searches.
 
     ``filter`` keeps documents by their fields: ``{"lang": "en", "year": (1990, None)}`` (a tuple is a range). A search
-    is then ``pipeline("bm25 + minilm", "my.index")("what causes lift")``.
+    is then ``pipeline("bm25 + minilm", "my.index")("what causes lift")``. The stage remembers its text, also when it is
+    combined further by operators: `pipeline.text.text` writes it.
+
+    >>> import anyrank as ar
+    >>> from anyrank.pipeline.text import text
+    >>> text(2 * ar.pipeline("mini") + ar.pipeline("prior % 10"))
+    '2 * mini + prior % 10'
     """
-    if index is not None and not hasattr(index, "lexical"):
+    if isinstance(index, str | os.PathLike):
         from .index.collection import Collection
 
-        index = Collection.open(index)
+        index = Collection.open(Path(index))
     return parse(text, Settings(index, filter), starts=index is not None)

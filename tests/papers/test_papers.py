@@ -2,6 +2,8 @@
 
 import math
 import random
+import subprocess
+import sys
 from dataclasses import replace
 
 import pytest
@@ -10,7 +12,9 @@ from anyrank.core.errors import InputError
 from anyrank.core.language import LogProbs, TokenWeights
 from anyrank.core.trace import Usage
 from anyrank.core.types import Candidate, Judgement, Query, Ranking
-from anyrank.papers import Card, load, names
+from anyrank.papers import Card, load, names, systems
+from anyrank.papers import card as read_card
+from anyrank.papers.source import Source
 from anyrank.testing import Hostile, HostileModel, Oracle, OracleModel, ScriptedModel, check_stage, toy
 
 JUDGED = ("monobert", "duobert", "ranknovo")
@@ -84,14 +88,66 @@ def test_cards(name):
     assert card.arxiv in module.__doc__
     assert card.summary
     assert card.formula
+    assert card.capabilities
+    assert card == read_card(name)
     assert all(0 < f.value < 1 and f.dataset and f.metric and f.source for f in card.figures)
     assert card.figures or "Figures: none in the sources at hand." in module.__doc__
     assert card.cost(0).calls == 0
 
 
 def test_an_unknown_paper_is_named():
-    with pytest.raises(InputError, match=r"no paper 'rankgtp'.*rankgpt"):
-        load("rankgtp")
+    for of in (load, read_card):
+        with pytest.raises(InputError, match=r"no paper 'rankgtp'.*rankgpt"):
+            of("rankgtp")
+
+
+def test_listing_and_showing_papers_imports_none():
+    code = (
+        "import sys; from click.testing import CliRunner; from anyrank.cli.papers import papers_command\n"
+        "for args in (['list', '-n', '10', '--json'], ['show', 'ranknovo'], ['show', 'margin_mse']):\n"
+        "    assert CliRunner().invoke(papers_command, args).exit_code == 0\n"
+        "print(*sys.modules)"
+    )
+    loaded = set(
+        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    )
+    assert "anyrank.papers.card" in loaded
+    assert not loaded & {f"anyrank.papers.{name}" for name in systems()}
+    assert not loaded & {"torch", "transformers", "onnxruntime", "tokenizers"}
+
+
+@pytest.mark.parametrize(
+    ("card", "message"),
+    [
+        ("CARD = Card(name=other())", "a card is made of constants.*not other()"),
+        ("CARD = 3", "CARD is not a Card"),
+        ("x = 1", "has CARD = Card"),
+        ("CARD = Card(name=f'{x}')", "a card is made of constants"),
+    ],
+)
+def test_a_card_that_can_not_be_read_is_refused(tmp_path, card, message):
+    (tmp_path / "own.py").write_text(f"from .card import Card\n\n\ndef other():\n    return 1\n\n\n{card}\n")
+    with pytest.raises(InputError, match=message):
+        Source(tmp_path / "own.py").card()
+
+
+class Encodes:
+    """A model that is neither a language model nor a judge."""
+
+    def encode(self, contents, *, query=False):
+        raise NotImplementedError
+
+
+@pytest.mark.parametrize("name", names())
+def test_a_model_that_can_not_do_what_the_card_needs_is_refused(name):
+    card = load(name).CARD
+    needed = "that scores candidates by itself" if name in JUDGED else f"with {card.capabilities[0]}"
+    with pytest.raises(InputError, match=f"{name} needs a model {needed}.*, and m is no language model: Encodes"):
+        card.check(Encodes(), "m")
+    other, kind = (Oracle({}), "a judge") if name not in JUDGED else (OracleModel({}), "a language model with generate")
+    with pytest.raises(InputError, match=f"{name} needs .* and m is {kind}"):
+        card.check(other, "m")
+    card.check(backend(name, {}), "m")
 
 
 @pytest.mark.parametrize("name", [n for n in names() if n not in JUDGED])
@@ -232,8 +288,8 @@ def test_a_model_that_says_nothing_of_use_leaves_the_input_as_it_was(name, optio
             return [LogProbs((math.nan,) * len(g)) for g in groups]
 
     ranking, _ = toy(25)
-    needs = load(name).CARD.needs if options.get("mode", "generation") == "generation" else "probabilities"
-    said = "20 passages are provided." if "generat" in needs or "inner" in needs else [math.nan] * 2
+    verbs = load(name).CARD.capabilities if options.get("mode", "generation") == "generation" else ()
+    said = "20 passages are provided." if {"generate", "generate_fused"} & set(verbs) else [math.nan] * 2
     after = load(name).build(Useless(lambda p: said), **options)(ranking)
     assert after.ids == ranking.ids
     usage = after.cost.usage

@@ -3,10 +3,13 @@
 import pytest
 
 from anyrank.core.errors import InputError, ModelError
+from anyrank.core.stage import Keep
 from anyrank.hub.open import open_model
 from anyrank.pipeline import methods, table
-from anyrank.pipeline.parser import Settings
-from anyrank.testing.llm import ScriptedModel
+from anyrank.pipeline.context import Settings
+from anyrank.pipeline.parser import Part, PipelineError, parse
+from anyrank.pipeline.table import names
+from anyrank.testing import Oracle, ScriptedModel
 
 
 @pytest.fixture
@@ -37,23 +40,17 @@ def test_a_prompt_that_does_not_fit_ends_no_job(name):
     assert methods.language_model(name).overflow == "middle"
 
 
-def test_a_model_of_another_kind_is_named_at_once(tmp_path, monkeypatch):
+def test_a_model_of_another_kind_is_named_at_once():
     with pytest.raises(ModelError, match=r"minilm is a dense encoder .*use it as model\('minilm'\)\), not a language"):
         methods.build("rankgpt", Settings(), "minilm")
     with pytest.raises(InputError, match="monobert needs a model that scores candidates by itself, and hf:x is a lang"):
         methods.build("monobert", Settings(), "hf:x")
-    with pytest.raises(InputError, match=r"rankgpt\('classifier:x'\): .* \(classifier:x scores candidates by itself"):
+    with pytest.raises(InputError, match="rankgpt needs a model with generate, and classifier:x is a judge, no lang"):
         methods.build("rankgpt", Settings(), "classifier:x")
     with pytest.raises(InputError, match="hf:x is a language model and scores no candidates by itself: use it by"):
         table._judge(Settings(), "hf:x")
     with pytest.raises(InputError, match="text in quotes, not by 3"):
         methods.language_model(3)
-
-
-def test_classifiers_keep_no_answers(tmp_path):
-    assert methods.build("monobert", Settings(), "classifier:x").judge.path == "x"
-    with pytest.raises(InputError, match="monobert scores pairs and keeps no answers"):
-        methods.build("monobert", Settings(), "classifier:x", cache=str(tmp_path / "answers"))
 
 
 def test_mini_is_a_row_of_the_registry():
@@ -67,3 +64,87 @@ def test_settings_of_a_server_follow_its_address():
     for wrong in ("#color=red", "#prefill=maybe"):
         with pytest.raises(InputError, match=r"color|prefill is server or vllm"):
             methods.language_model(f"openai:m{wrong}")
+
+
+def test_a_paper_says_what_its_model_must_do(monkeypatch):
+    class Encodes:
+        def encode(self, contents, *, query=False):
+            raise NotImplementedError
+
+    opened = []
+
+    def open_one(name):
+        opened.append(name)
+        return Oracle({}) if name.startswith("classifier:") else Encodes()
+
+    monkeypatch.setattr(methods, "language_model", open_one)
+    with pytest.raises(PipelineError, match=r"rankgpt needs a model with generate, and minilm is no lang.*: Encodes"):
+        parse('rankgpt("minilm")', starts=False)
+    with pytest.raises(InputError, match="setwise needs a model with generate or next_token_logprobs"):
+        methods.build("setwise", Settings(), "minilm")
+    assert methods.build("monobert", Settings(), "some/head").judge == Oracle({})
+    assert opened == ["minilm", "minilm", "classifier:some/head"]
+    with pytest.raises(InputError, match="monobert scores pairs and keeps no answers"):
+        methods.build("monobert", Settings(), "some/head", cache="x")
+
+
+@pytest.mark.usefixtures("_model")
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            "rankgpt('m', window=20)",
+            r"argument 'window'; known are model, cache=None.*size=20, stride",
+        ),
+        ("rankgpt('m', sise=20)", "did you mean 'size'"),
+        ("rankgpt()", "missing a required argument: 'model'"),
+        ("rankgpt(5)", "model=5: expected a text in quotes"),
+        ("rankgpt('m', size='x')", "size='x': expected a whole number"),
+        ("setwise('m', mode='likely')", "mode='likely': choose one of generation, likelihood"),
+        ("rankgpt('m', template=3)", "template=3: expected a text in quotes or None"),
+        ("self_consistency('m', stage='x')", "unexpected keyword argument 'stage'"),
+    ],
+)
+def test_wrong_arguments_name_the_known_ones(text, message):
+    with pytest.raises(PipelineError, match=message) as caught:
+        parse(text, starts=False)
+    assert str(caught.value).endswith("\n  " + "^" * len(text))
+
+
+class Point:
+    """An installed plug-in's entry point."""
+
+    value = "plugin:part"
+    loaded = 0
+
+    def __init__(self, name):
+        self.name = name
+
+    def load(self):
+        self.loaded += 1
+        return Part("", then=lambda settings, name="x": Keep(name))
+
+
+@pytest.fixture
+def installed(monkeypatch):
+    def install(*points):
+        monkeypatch.setattr(table, "entry_points", lambda group: points)
+        names.cache_clear()
+
+    yield install
+    names.cache_clear()
+
+
+def test_a_plug_in_is_loaded_when_its_name_is_used(installed):
+    point, other = Point("mine"), Point("other")
+    installed(point, other)
+    assert {"mine", "other"} < set(names())
+    assert parse("mine(name='y')", starts=False) == Keep("y")
+    assert (point.loaded, other.loaded) == (1, 0)
+
+
+@pytest.mark.parametrize("taken", [["bm25"], ["rankgpt"], ["mine", "mine"]])
+def test_a_plug_in_takes_no_known_name(installed, taken):
+    installed(*map(Point, taken))
+    with pytest.raises(InputError, match=f"{taken[-1]!r}, which anyrank has already"):
+        names()

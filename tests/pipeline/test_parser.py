@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from anyrank.core.fusion import RRF, Interleave
-from anyrank.core.stage import Cut, Each, Fuse, Keep, Stage, Then
+from anyrank.core.stage import Cut, Each, Fuse, Keep, Limited, Stage, Then
 from anyrank.core.types import Ranking
 from anyrank.pipeline.parser import Part, PipelineError, Settings, parse
 
@@ -16,24 +16,36 @@ def same(r):
     return r
 
 
-def lookup(settings, n=3):
-    if not isinstance(n, int):
-        raise TypeError("lookup() n is a whole number")
+def lookup(settings, n: int = 3):
     return Each(lambda r: Ranking.of(r.query, [f"d{i}" for i in range(n)], [f"d{i}" for i in range(n)]))
 
 
+def first(settings):
+    return Each(same)
+
+
+def second(settings):
+    return Each(lambda r: r)
+
+
+def kept(settings, name: str):
+    return Keep(name)
+
+
 NAMES = {
-    "bm25": Part("", source=lambda s: A, then=lambda s: A),
-    "splade": Part("", source=lambda s: B, then=lambda s: B),
+    "bm25": Part("", source=first, then=first),
+    "splade": Part("", source=second, then=second),
     "find": Part("", source=lookup),
-    "keep": Part("", then=lambda s, name: Keep(name)),
+    "keep": Part("", then=kept),
     "rrf": RRF(),
 }
-A, B = Each(same), Each(lambda r: r)
 
 
 def read(text, **kw):
     return parse(text, Settings(), NAMES, **kw)
+
+
+A, B = read("bm25"), read("splade")
 
 
 @pytest.mark.parametrize(
@@ -49,6 +61,7 @@ def read(text, **kw):
         ('bm25 >> keep("first")', A >> Keep("first")),
         ("rrf(bm25 % 5, splade)", Fuse((A % 5, B), RRF())),
         ("  bm25  ", A),
+        (r'bm25 >> keep("a \"  b")', A >> Keep('a "  b')),
         ("bm25\n  % 7\u00a0>>\tsplade", A % 7 >> B),
         ('bm25 >> keep("two  blanks")', A >> Keep("two  blanks")),
         ("bm25 + -0.5 * splade", A + -0.5 * B),
@@ -80,7 +93,18 @@ def test_arguments_reach_the_stage():
         ("bm25 >> find", "starts a pipeline", "find"),
         ("keep('x') >> bm25", "follows '>>'", "keep"),
         ("bm25 - splade", "operators >> + | % *", "bm25 - splade"),
-        ("bm25 >> keep()", "missing 1 required positional argument", "keep()"),
+        ("bm25 >> keep()", "keep: missing a required argument: 'name'", "keep()"),
+        ("find(3, 4)", "find: too many positional arguments; known are n=3", "find(3, 4)"),
+        ("find(m=4)", "find: got an unexpected keyword argument 'm'; known are n=3", "find(m=4)"),
+        ("find(n='x')", "find: n='x': expected a whole number", "find(n='x')"),
+        ("find(n=True)", "find: n=True: expected a whole number", "find(n=True)"),
+        ("find(n=1e999)", "an argument is a number", "1e999"),
+        ("find(n=1, n=2)", "find: each argument is given once", "n=2"),
+        ("find(**{'n': 1})", "find: each argument is given once", "**{'n': 1}"),
+        ("bm25 >> keep(nane='x')", "did you mean 'name'?", "keep(nane='x')"),
+        ("bm25(1)", "bm25: too many positional arguments; it takes none", "bm25(1)"),
+        ("rrf(bm25, k='x')", "rrf: k='x': expected a number", "rrf(bm25, k='x')"),
+        ("rrf(bm25, n=3)", "rrf: got an unexpected keyword argument 'n'; known are k=60.0", "rrf(bm25, n=3)"),
         ("bm25 + 'x'", "a stage is expected here", "'x'"),
         ("bm25.batch", "operators >> + | % *", "bm25.batch"),
         ("__import__('os').system('true')", "operators >> + | % *", "__import__('os').system('true')"),
@@ -113,3 +137,36 @@ def test_without_starts_names_continue():
     with pytest.raises(PipelineError, match="starts a pipeline"):
         read("find", starts=False)
     assert read("bm25 + splade", starts=False) == A + B
+
+
+def test_a_named_stage_is_and_prints_what_it_was_built_as():
+    assert repr(read("bm25")) == repr(Each(same))
+    assert read("bm25") != read("splade")
+    assert read("find(n=3)") == read("find") != read("find(4)")
+    assert hash(read("find(n=3)")) == hash(read("find()"))
+
+
+def test_the_settings_of_a_fusion_may_be_given():
+    assert read("rrf(bm25, splade, k=10)") == Fuse((A, B), RRF(10))
+
+
+def test_a_named_retriever_is_told_the_cut_that_follows():
+    limits = []
+
+    class Search(Limited):
+        def limit(self, k):
+            limits.append(k)
+            return lookup(None, k)
+
+        def batch(self, rankings):
+            raise AssertionError("not told how many")
+
+    table = {"search": Part("", source=lambda settings: Search()), "rest": Part("", source=first, then=first)}
+    assert parse("search % 4", names=table)("q").ids == ["d0", "d1", "d2", "d3"]
+    assert len(parse("rest % 4", names=table)(Ranking.of("q", ["a"] * 9))) == 4
+    assert limits == [4]
+
+
+def test_a_plug_ins_weight_counts_in_a_fusion():
+    table = {**NAMES, "heavy": Part("", source=lambda settings: 3 * Each(same))}
+    assert parse("heavy + find", names=table).stages[0].weight == 3

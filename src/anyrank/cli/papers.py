@@ -18,18 +18,18 @@ def papers_command() -> None:
 @as_json_option
 def list_command(n: int, json_out: bool) -> None:
     """Every method, its year and its model calls for n candidates; then the papers on training."""
-    from ..papers import load, names, trainings
+    from ..papers import card, kind, systems
 
     rows = []
-    for name in (*names(), *trainings()):
-        card = load(name).CARD
-        kind, calls = ("training", None) if card.cost is None else ("method", card.cost(n).calls)
-        rows.append({"name": name, "kind": kind, "year": card.year, "title": card.title, "calls": calls})
+    for name in systems():
+        paper = card(name)
+        calls = None if paper.cost is None else paper.cost(n).calls
+        rows.append({"name": name, "kind": kind(name), "year": paper.year, "title": paper.title, "calls": calls})
     if json_out:
         click.echo(as_json(rows))
         return
     for row in rows:
-        cost = "training" if row["calls"] is None else f"{row['calls']:,} calls"
+        cost = row["kind"] if row["calls"] is None else f"{row['calls']:,} calls"
         click.echo(f"{row['name']:19} {row['year']}  {cost:>13}  {row['title']}")
 
 
@@ -37,9 +37,9 @@ def list_command(n: int, json_out: bool) -> None:
 @click.argument("name")
 def show_command(name: str) -> None:
     """One paper's card."""
-    from ..papers import load
+    from ..papers import card
 
-    click.echo(load(name).CARD)
+    click.echo(card(name))
 
 
 @papers_command.command("recipe")
@@ -54,14 +54,14 @@ def recipe_command(name: str, out: str, files: tuple[str, ...], settings: tuple[
     anyrank papers recipe margin_mse --train groups.jsonl --set optimiser.batch=16 > recipe.yaml
     anyrank train recipe.yaml
     """
-    from ..papers import load, names, trainings
+    from ..papers import card, load, names, trainings
     from ..train.recipe import recipe_text
     from ..train.settings import with_settings
 
     if name not in trainings():
         what = f"{name} is a method, not a training" if name in names() else f"no paper on training {name!r}"
         raise InputError(f"{what}: recipes are there for {', '.join(trainings())}")
-    card = load(name).CARD
-    click.echo(f"# {card.title}, arXiv {card.arxiv}; what it needs: {card.needs}")
+    paper = card(name)
+    click.echo(f"# {paper.title}, arXiv {paper.arxiv}; what it needs: {paper.needs}")
     recipe = with_settings(load(name).recipe(out.replace("NAME", name), files), settings)
     click.echo(recipe_text(recipe), nl=False)

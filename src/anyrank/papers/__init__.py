@@ -1,47 +1,84 @@
-"""Systems of the literature, one file each: ``CARD`` and any of ``build(backend, **options) -> Stage`` (a method),
-``recipe(out, train, **options) -> Recipe`` (a training).
+"""Systems of the literature, one file each: ``CARD`` and any of ``build(backend, **options) -> Stage`` (a method, a
+name in pipelines), ``recipe(out, train, **options) -> Recipe`` (a training), ``benchmark`` and ``data``. A method whose
+models are not opened by their name alone has ``open_model(name)`` too.
 
-The folder is the registry: a new file with these names is a new method, or a new training.
+The folder is the registry: a new file with these names is a new system. Listing them and reading their cards imports
+none of them.
 
->>> "rankgpt" in names() and load("rankgpt").CARD.arxiv
+>>> "rankgpt" in names() and card("rankgpt").arxiv
 '2304.09542'
->>> "margin_mse" in trainings() and load("margin_mse").CARD.arxiv
-'2010.02666'
+>>> "margin_mse" in trainings() and load("margin_mse").CARD == card("margin_mse")
+True
 """
 
 from __future__ import annotations
 
-import re
 from functools import cache
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from ..core.errors import InputError
-from .card import Card, Cost, Figure
+from .card import Card, Cost, Figure, Price
+from .source import Source
 
-__all__ = ["Card", "Cost", "Figure", "load", "names", "trainings"]
+__all__ = ["Card", "Cost", "Figure", "Price", "card", "defining", "kind", "load", "names", "systems", "trainings"]
 
 
 @cache
-def _defining(function: str) -> tuple[str, ...]:
+def _sources() -> dict[str, Source]:
+    """The file of each paper; other files of the folder have no card."""
+    files = sorted(p for p in Path(__file__).parent.glob("*.py") if "\nCARD = " in p.read_text(encoding="utf-8"))
+    return {p.stem: Source(p) for p in files}
+
+
+@cache
+def defining(function: str) -> tuple[str, ...]:
     """Names of the papers whose file defines a function; no file is imported."""
-    files = sorted(p for p in Path(__file__).parent.glob("*.py") if p.stem not in ("__init__", "card"))
-    return tuple(p.stem for p in files if re.search(rf"^def {function}\(", p.read_text(encoding="utf-8"), re.M))
+    return tuple(name for name, source in _sources().items() if function in source.functions)
 
 
 def names() -> tuple[str, ...]:
     """The names of all methods, each a name in pipelines."""
-    return _defining("build")
+    return defining("build")
 
 
 def trainings() -> tuple[str, ...]:
     """The names of all papers with a recipe."""
-    return _defining("recipe")
+    return defining("recipe")
+
+
+def systems() -> tuple[str, ...]:
+    """The names of all papers: methods, then trainings, then the others."""
+    return tuple(dict.fromkeys((*names(), *trainings(), *_sources())))
+
+
+KINDS = {"build": "method", "recipe": "training", "benchmark": "benchmark", "data": "data"}
+"""What a paper is by the first of these functions that its file defines."""
+
+
+def kind(name: str) -> str:
+    """What a paper is first of all: method, training, benchmark or data.
+
+    >>> kind("rankgpt"), kind("margin_mse")
+    ('method', 'training')
+    """
+    functions = _sources()[_known(name)].functions
+    return next((word for function, word in KINDS.items() if function in functions), "card")
+
+
+@cache
+def card(name: str) -> Card:
+    """A paper's card, read from its file. Raises InputError for a name that isn't here."""
+    return _sources()[_known(name)].card()
 
 
 def load(name: str) -> Any:
-    """The module of a paper: ``CARD``, and ``build`` or ``recipe``. Raises InputError for a name that isn't here."""
-    if name in (*names(), *trainings()):
-        return import_module(f".{name}", __package__)
-    raise InputError(f"no paper {name!r}: choose one of {', '.join((*names(), *trainings()))}")
+    """The module of a paper, imported. Raises InputError for a name that isn't here."""
+    return import_module(f".{_known(name)}", __package__)
+
+
+def _known(name: str) -> str:
+    if name not in _sources():
+        raise InputError(f"no paper {name!r}: choose one of {', '.join(systems())}")
+    return name

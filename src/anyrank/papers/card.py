@@ -1,11 +1,33 @@
-"""Card, Figure and Cost: what a paper is, what it reports, and what its method costs."""
+"""Card, Figure, Price and Cost: a paper's citation, the figures it reports, and the cost of its method.
+
+A card holds constants, figures and a price alone, so that it can be read without importing the paper.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any, Literal
 
+from ..core.errors import InputError
 from ..core.groupings import Grouping
+from ..core.language import Attends, Generates, ScoresNext, ScoresText
+from ..llm.needs import FusesSources, GivesLogits, offers
+
+Capability = Literal[
+    "generate", "next_token_logprobs", "next_token_logits", "loglikelihood", "attention", "generate_fused", "judge"
+]
+"""What a model can do: a verb of a language model, or "judge", scoring the members of groups by itself."""
+
+PROTOCOLS: Mapping[Capability, Any] = {
+    "generate": Generates,
+    "next_token_logprobs": ScoresNext,
+    "next_token_logits": GivesLogits,
+    "loglikelihood": ScoresText,
+    "attention": Attends,
+    "generate_fused": FusesSources,
+    "judge": Callable,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,61 +57,36 @@ class Cost:
 
 
 @dataclass(frozen=True, slots=True)
-class Card:
-    """A paper's card. ``formula`` says the cost of ranking in words; ``cost(n)`` computes it at the paper's settings. A
-    paper on training has neither."""
-
-    name: str
-    title: str
-    arxiv: str
-    year: int
-    summary: str
-    needs: str
-    formula: str = ""
-    cost: Callable[[int], Cost] | None = None
-    figures: tuple[Figure, ...] = ()
-
-    def __str__(self) -> str:
-        lines = [
-            f"{self.name} ({self.year}): {self.title}, arXiv {self.arxiv}",
-            f"  {self.summary}",
-            f"  needs: {self.needs}",
-        ]
-        if self.cost is not None:
-            c = self.cost(100)
-            lines += [
-                f"  cost:  {self.formula}",
-                f"  for 100 candidates: {'' if c.exact else 'about '}{c.calls:,} calls in {c.rounds:,} rounds, about "
-                f"{c.prompt_tokens:,} prompt and {c.completion_tokens:,} completion tokens",
-            ]
-        return "\n".join([*lines, *(f"  reported, not ours: {figure}" for figure in self.figures)])
-
-
-@dataclass(frozen=True, slots=True)
 class Price:
     """The cost of n documents, found by running the grouping on inputs that stand best first and worst first.
 
     Each group of m costs ``calls`` prompts of ``fixed`` + m * ``document`` tokens and ``answer`` + m * ``per_label``
-    generated ones. ``alone``: a group costs a prompt for each member instead. The token figures are assumptions:
-    a passage of 100 and an instruction with the query of 100 tokens.
+    generated ones. ``depth``: only so many of the documents are ranked. The token figures are assumptions: a passage of
+    100 and an instruction with the query of 100 tokens.
+
+    >>> from anyrank.core.groupings import Sliding
+    >>> Price(Sliding(20, 10), per_label=6)(100)
+    Cost(calls=9, rounds=9, prompt_tokens=18900, completion_tokens=1080, exact=True)
     """
 
-    grouping: Callable[[int], Grouping]
+    grouping: Grouping
     answer: float = 0
     per_label: float = 0
     calls: int = 1
     fixed: int = 100
     document: int = 100
+    depth: int | None = None
 
     def __call__(self, n: int) -> Cost:
-        best, worst = (self._run(n, sign) for sign in (-1.0, 1.0))
+        ranked = n if self.depth is None else min(n, self.depth)
+        best, worst = (self._run(ranked, sign) for sign in (-1.0, 1.0))
         high = max(best, worst, key=lambda c: c.calls)
         return Cost(high.calls, high.rounds, high.prompt_tokens, high.completion_tokens, best == worst)
 
     def _run(self, n: int, sign: float) -> Cost:
         calls = rounds = prompt = 0
         completion = 0.0
-        plan = self.grouping(n)(n)
+        plan = self.grouping(n)
         if n == 0:
             return Cost()
         try:
@@ -102,3 +99,57 @@ class Price:
                 groups = plan.send([[sign * i for i in g] for g in groups])
         except StopIteration:
             return Cost(calls, rounds, prompt, round(completion))
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """A paper's card. ``capabilities`` are what a method's model must be able to do, one of them at least; ``needs``
+    says in words what the system needs, where that is more. ``formula`` says the cost of ranking in words, ``cost(n)``
+    computes it at the paper's settings; a paper without a method has neither."""
+
+    name: str
+    title: str
+    arxiv: str
+    year: int
+    summary: str
+    needs: str = ""
+    capabilities: tuple[Capability, ...] = ()
+    formula: str = ""
+    cost: Price | None = None
+    figures: tuple[Figure, ...] = ()
+
+    def check(self, model: Any, name: str) -> None:
+        """Raise InputError where an opened model, of that name, can do nothing of what the method needs."""
+        if any(offers(model, PROTOCOLS[c]) for c in self.capabilities):
+            return
+        needed = f"with {' or '.join(self.capabilities)}"
+        if self.capabilities == ("judge",):
+            needed = "that scores candidates by itself"
+        raise InputError(f"{self.name} needs a model {needed}, and {name} is {_described(model)}")
+
+    def __str__(self) -> str:
+        lines = [
+            f"{self.name} ({self.year}): {self.title}, arXiv {self.arxiv}",
+            f"  {self.summary}",
+            f"  needs: {self.needs or ' or '.join(self.capabilities)}",
+        ]
+        if self.cost is not None:
+            c = self.cost(100)
+            lines += [
+                f"  cost:  {self.formula}",
+                f"  for 100 candidates: {'' if c.exact else 'about '}{c.calls:,} calls in {c.rounds:,} rounds, about "
+                f"{c.prompt_tokens:,} prompt and {c.completion_tokens:,} completion tokens",
+            ]
+        return "\n".join([*lines, *(f"  reported, not ours: {figure}" for figure in self.figures)])
+
+
+def _described(model: Any) -> str:
+    """An opened model by what it can do."""
+    verbs = [verb for verb, protocol in PROTOCOLS.items() if verb != "judge" and offers(model, protocol)]
+    if verbs:
+        return f"a language model with {', '.join(verbs)}"
+    return (
+        "a judge, no language model"
+        if offers(model, PROTOCOLS["judge"])
+        else f"no language model: {type(model).__name__}"
+    )

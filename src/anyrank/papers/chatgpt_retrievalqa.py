@@ -39,9 +39,13 @@ def groups(triples: Source, tokenizer: Tokenizer | None = None) -> Iterator[Grou
 
 
 def recipe(
-    out: str, train: Sequence[str | Source], valid: Sequence[str | Source] = (), *, rows: int = 40_641_772,
+    out: str,
+    train: Sequence[str | Source],
+    valid: Sequence[str | Source] = (),
+    *,
+    rows: int = 40_641_772,
     start: str = "microsoft/MiniLM-L12-H384-uncased",
-) -> Recipe:  # fmt: skip
+) -> Recipe:
     """The training by the notebook, over ``rows`` groups of one text (the triples of human answers): 5,000 steps of
     warm-up, validation every 5,000 by the sum of three measures (where there are ``valid`` groups)."""
     steps = 5 * rows / 32

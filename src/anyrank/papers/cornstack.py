@@ -39,21 +39,25 @@ CARD = Card(
 
 def curated(pairs: Sequence[Group], encoder: Encoder, *, pool: int = 100) -> Iterator[Group]:
     """The consistent pairs, each with the ``pool`` most similar texts of the others, and all similarities as priors."""
-    kept = list(consistent_pairs(pairs, encoder))
-    texts = encoder.encode([g.texts[0] for g in kept]).vectors
-    queries = encoder.encode([g.query for g in kept], query=True).vectors
-    for place, pair in enumerate(kept):
-        row = np.asarray(dots(take(queries, [place]), texts)).ravel()
-        near = [i for i in np.argsort(-row, kind="stable").tolist() if kept[i].texts[0] != pair.texts[0]][:pool]
-        whole = (pair.texts[0], *(kept[i].texts[0] for i in near))
-        priors = tuple(float(row[i]) for i in (place, *near))
-        yield replace(pair, texts=whole, labels=(1.0, *[0.0] * len(near)), ids=(), priors=priors)
+    consistent = list(consistent_pairs(pairs, encoder))
+    texts = encoder.encode([g.texts[0] for g in consistent]).vectors
+    queries = encoder.encode([g.query for g in consistent], query=True).vectors
+    for index, pair in enumerate(consistent):
+        scores = np.asarray(dots(take(queries, [index]), texts)).ravel()
+        ranked = np.argsort(-scores, kind="stable").tolist()
+        near = [i for i in ranked if consistent[i].texts[0] != pair.texts[0]][:pool]
+        group = (pair.texts[0], *(consistent[i].texts[0] for i in near))
+        priors = tuple(float(scores[i]) for i in (index, *near))
+        yield replace(pair, texts=group, labels=(1.0, *[0.0] * len(near)), ids=(), priors=priors)
 
 
 def recipe(
-    out: str, train: Sequence[str | Source], *, negatives: int = 7,
+    out: str,
+    train: Sequence[str | Source],
+    *,
+    negatives: int = 7,
     start: str = "Snowflake/snowflake-arctic-embed-m-long",
-) -> Recipe:  # fmt: skip
+) -> Recipe:
     """The retriever's training: InfoNCE over the batch's texts and the drawn negatives."""
     return Recipe(
         out=out,

@@ -32,9 +32,14 @@ CARD = Card(
 
 
 def recipe(
-    out: str, train: Sequence[str | Source], *, difficulty: Literal["recip", "norm", "kde"] = "recip",
-    pairs: int = EPOCH, grade: int = 3, start: str = "google-bert/bert-base-uncased",
-) -> Recipe:  # fmt: skip
+    out: str,
+    train: Sequence[str | Source],
+    *,
+    difficulty: Literal["recip", "norm", "kde"] = "recip",
+    pairs: int = EPOCH,
+    grade: int = 3,
+    start: str = "google-bert/bert-base-uncased",
+) -> Recipe:
     """ANTIQUE's set-up: positives are of ``grade`` or above. An epoch of ours is all of the data: ``pairs`` is how many
     groups there are, so that the curriculum ends after as many as in the paper; training goes on as long again (ours).
     """

@@ -2,8 +2,8 @@
 
 Sun et al. (RankGPT), arXiv 2304.09542; Pradeep et al., "RankVicuna: Zero-Shot Listwise Document Reranking with
 Open-Source Large Language Models", 2023, arXiv 2309.15088. `build` is the teacher; `export` writes its answers, one
-JSON object a line: query, candidates in the order that the student will see, and the permutation of their places (from
-1, best first), also as the text that the student shall write.
+JSON object a line: query, candidates in the order that the student will see, and the permutation of their positions
+(from 1, best first), also as the text that the student shall write.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from ..core.content import text_of
+from ..core.groupings import Sliding
 from ..core.language import Generates
 from ..core.rerank import Rerank
 from ..core.types import Ranking
@@ -22,7 +23,7 @@ from ..io.files import atomic
 from ..llm.library import LISTWISE
 from ..llm.prompts import Template
 from . import rankgpt
-from .card import Card, Figure
+from .card import Card, Figure, Price
 
 CARD = Card(
     name="distillation",
@@ -30,9 +31,9 @@ CARD = Card(
     arxiv="2309.15088",
     year=2023,
     summary="a teacher's permutations as training examples (JSON lines) for a student",
-    needs="generate",
+    capabilities=("generate",),
     formula="the teacher's: RankGPT's windows",
-    cost=rankgpt.CARD.cost,
+    cost=Price(Sliding(20, 10), per_label=6),
     figures=(
         Figure(0.6682, "TREC DL19", "nDCG@10", "RankVicuna, BM25 top 100", "its repository's recorded run"),
         Figure(0.6790, "TREC DL19", "nDCG@10", "RankVicuna, BM25 top 100", "rank_llm's reproduction table"),
@@ -41,15 +42,21 @@ CARD = Card(
 )
 
 
-def build(backend: Generates, *, template: Template = LISTWISE, **windows: int) -> Rerank:
-    """The teacher: RankGPT's windows (``size``, ``stride``, ``passes``)."""
-    return rankgpt.build(backend, template=template, **windows)
+def build(
+    backend: Generates, *, size: int = 20, stride: int = 10, passes: int = 1, template: Template = LISTWISE
+) -> Rerank:
+    """The teacher: RankGPT's windows."""
+    return rankgpt.build(backend, size=size, stride=stride, passes=passes, template=template)
 
 
 def examples(
-    before: Iterable[Ranking], after: Iterable[Ranking], *, size: int = 20, shuffle: int | None = None,
+    before: Iterable[Ranking],
+    after: Iterable[Ranking],
+    *,
+    size: int = 20,
+    shuffle: int | None = None,
     template: Template = LISTWISE,
-) -> Iterator[dict[str, Any]]:  # fmt: skip
+) -> Iterator[dict[str, Any]]:
     """One example a query: its first ``size`` candidates before reranking (in a shuffled order with a seed), and their
     order after it. Rankings that the teacher only passed through are left out."""
     for old, new in zip(before, after, strict=True):
@@ -72,9 +79,7 @@ def examples(
         }
 
 
-def export(
-    path: str | os.PathLike[str], before: Iterable[Ranking], after: Iterable[Ranking], **options: Any
-) -> int:  # fmt: skip
+def export(path: str | os.PathLike[str], before: Iterable[Ranking], after: Iterable[Ranking], **options: Any) -> int:
     """Write `examples` to a JSON-lines file, whole or not at all; returns how many."""
     count = 0
     with atomic(path) as file:

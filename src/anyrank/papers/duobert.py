@@ -22,8 +22,9 @@ CARD = Card(
     year=2019,
     summary="pairwise: p(first is better) of an encoder, summed over all ordered pairs",
     needs="a judge of ordered pairs (a sequence-classification model)",
+    capabilities=("judge",),
     formula="m (m - 1) passes at once for the best m = min(n, depth) documents",
-    cost=lambda n: Price(lambda m: AllPairs("sum"), fixed=20)(min(n, 30)),
+    cost=Price(AllPairs("sum"), fixed=20, depth=30),
     figures=(
         Figure(0.3904, "MS MARCO passage dev", "MRR@10", "BM25 + monoBERT + duoBERT + TCP", SURVEY),
         Figure(0.379, "MS MARCO passage eval", "MRR@10", "BM25 + monoBERT + duoBERT + TCP", SURVEY),

@@ -2,7 +2,7 @@
 
 Pradeep et al., "The Expando-Mono-Duo Design Pattern for Text Ranking with Pretrained Sequence-to-Sequence Models",
 2021, arXiv 2101.05667. For each ordered pair (i, j), p goes to i and 1 - p to j. Quadratic: meant for the best of
-another reranker, so ``depth`` is 50 unless told otherwise.
+another reranker, so ``depth`` is 50 by default.
 """
 
 from __future__ import annotations
@@ -22,8 +22,9 @@ CARD = Card(
     year=2021,
     summary="pairwise: p(first is better) of a sequence-to-sequence model, summed over all ordered pairs",
     needs="next_token_logprobs of an encoder-decoder",
+    capabilities=("next_token_logprobs",),
     formula="m (m - 1) calls at once for the best m = min(n, depth) documents",
-    cost=lambda n: Price(lambda m: AllPairs("sum"), answer=1, fixed=20)(min(n, 50)),
+    cost=Price(AllPairs("sum"), answer=1, fixed=20, depth=50),
     figures=(
         Figure(0.7302, "TREC DL19", "nDCG@10", "duoT5-3B, BM25 top 100", "rank_llm's reproduction table"),
         Figure(0.6913, "TREC DL20", "nDCG@10", "duoT5-3B, BM25 top 100", "rank_llm's reproduction table"),

@@ -22,9 +22,9 @@ CARD = Card(
     arxiv="2411.05508",
     year=2024,
     summary="FIRST, where a label counts with and without a space before it",
-    needs="next_token_logprobs",
+    capabilities=("next_token_logprobs",),
     formula="ceil((n - 20) / 10) + 1 calls one after another, 1 token each",
-    cost=Price(lambda n: Sliding(20, 10), answer=1),
+    cost=Price(Sliding(20, 10), answer=1),
     figures=(
         Figure(0.7294, "TREC DL19", "nDCG@10", "FirstMistral, BM25 top 100", REPRODUCED),
         Figure(0.7043, "TREC DL20", "nDCG@10", "FirstMistral, BM25 top 100", REPRODUCED),

@@ -21,9 +21,9 @@ CARD = Card(
     arxiv="2406.15657",
     year=2024,
     summary="listwise: the first label's logits order each sliding window",
-    needs="next_token_logprobs",
+    capabilities=("next_token_logprobs",),
     formula="ceil((n - 20) / 10) + 1 calls one after another, 1 token each",
-    cost=Price(lambda n: Sliding(20, 10), answer=1),
+    cost=Price(Sliding(20, 10), answer=1),
     figures=(Figure(0.5, "BEIR", "share of latency saved against generation", "zephyr-7b-beta"),),
 )
 

@@ -26,9 +26,9 @@ CARD = Card(
     arxiv="2412.14574",
     year=2024,
     summary="listwise: 100 passages in one call; a multi-pass teacher for complete labels",
-    needs="generate",
+    capabilities=("generate",),
     formula="1 call of n passages (ceil(n / 100) windows for more than 100); the label builder 45 calls for 100",
-    cost=Price(lambda n: Sliding(100, 100), per_label=6),
+    cost=Price(Sliding(100, 100), per_label=6),
     figures=(
         Figure(0.7287, "TREC DL19", "nDCG@1", "RankMistral100, BM25 top 100", "the paper's repository"),
         Figure(0.7419, "TREC DL19", "nDCG@5", "RankMistral100, BM25 top 100", "the paper's repository"),

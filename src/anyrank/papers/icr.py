@@ -22,9 +22,9 @@ CARD = Card(
     arxiv="2410.02642",
     year=2024,
     summary="listwise: calibrated attention to each document, two forward passes",
-    needs="attention",
+    capabilities=("attention",),
     formula="2 forward passes of n passages (the second reuses the first's documents), nothing generated",
-    cost=Price(lambda n: Sliding(max(n, 2), max(n, 2)), calls=2),
+    cost=Price(Sliding(1000, 1000), calls=2),
     figures=(Figure(0.6, "BEIR and multi-hop sets", "share of latency saved, at least", "against RankGPT"),),
 )
 

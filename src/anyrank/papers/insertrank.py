@@ -24,9 +24,9 @@ CARD = Card(
     arxiv="2506.14086",
     year=2025,
     summary="listwise in one call, with the BM25 score of each passage in the prompt",
-    needs="generate",
+    capabilities=("generate",),
     formula="1 call of n passages (ceil(n / 100) windows for more than 100), about 6 tokens a label back",
-    cost=Price(lambda n: Sliding(100, 100), per_label=6, document=112),
+    cost=Price(Sliding(100, 100), per_label=6, document=112),
     figures=(
         Figure(0.375, "BRIGHT, 12 tasks", "nDCG@10", "DeepSeek-R1"),
         Figure(0.511, "R2MED, 8 tasks", "nDCG@10", "DeepSeek-R1"),

@@ -30,9 +30,12 @@ OPTIONS: Mapping[str, Mapping[str, Any]] = {
 
 
 def recipe(
-    out: str, train: Sequence[str | Source], *, loss: Literal["adaptive_margin", "soft_infonce"] = "adaptive_margin",
+    out: str,
+    train: Sequence[str | Source],
+    *,
+    loss: Literal["adaptive_margin", "soft_infonce"] = "adaptive_margin",
     start: str = "sentence-transformers/all-MiniLM-L6-v2",
-) -> Recipe:  # fmt: skip
+) -> Recipe:
     """An encoder's training by the margin, or by InfoNCE and the teacher's distribution."""
     return Recipe(
         out=out,

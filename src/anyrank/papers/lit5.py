@@ -27,8 +27,9 @@ CARD = Card(
     year=2023,
     summary="listwise: a T5 encodes each passage alone, its decoder writes the window's order",
     needs="generate_fused of an encoder-decoder",
+    capabilities=("generate_fused",),
     formula="ceil((n - 20) / 10) + 1 calls one after another, each of 20 sources and about 6 tokens a label back",
-    cost=Price(lambda n: Sliding(20, 10), per_label=6, fixed=0, document=130),
+    cost=Price(Sliding(20, 10), per_label=6, fixed=0, document=130),
     figures=(
         Figure(0.7247, "TREC DL19", "nDCG@10", "LiT5-Distill-large, BM25 top 100", RANK_LLM),
         Figure(0.7049, "TREC DL20", "nDCG@10", "LiT5-Distill-large, BM25 top 100", RANK_LLM),

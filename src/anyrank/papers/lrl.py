@@ -22,9 +22,9 @@ CARD = Card(
     arxiv="2305.02156",
     year=2023,
     summary="listwise: passages as named variables, the model writes the sorted list",
-    needs="generate",
+    capabilities=("generate",),
     formula="ceil((n - 20) / 10) + 1 calls one after another, about 6 tokens a label back",
-    cost=Price(lambda n: Sliding(20, 10), per_label=6),
+    cost=Price(Sliding(20, 10), per_label=6),
     figures=(
         Figure(0.7296, "TREC DL19", "nDCG@10", "gpt-4o-mini, BM25 top 100", RANK_LLM),
         Figure(0.6807, "TREC DL20", "nDCG@10", "gpt-4o-mini, BM25 top 100", RANK_LLM),

@@ -34,9 +34,12 @@ CARD = Card(
 
 
 def recipe(
-    out: str, train: Sequence[str | Source], *, kind: Literal["cross", "bi"] = "bi",
+    out: str,
+    train: Sequence[str | Source],
+    *,
+    kind: Literal["cross", "bi"] = "bi",
     start: str = "distilbert/distilbert-base-uncased",
-) -> Recipe:  # fmt: skip
+) -> Recipe:
     """The student's training: Margin-MSE alone."""
     options = {"pooling": "cls", "similarity": "dot"} if kind == "bi" else {}
     return Recipe(

@@ -19,8 +19,9 @@ CARD = Card(
     year=2019,
     summary="pointwise: a sequence-classification head over query and document",
     needs="a judge of single documents (a sequence-classification model)",
+    capabilities=("judge",),
     formula="n pairs at once, one forward pass each",
-    cost=Price(lambda n: Pointwise(), fixed=20),
+    cost=Price(Pointwise(), fixed=20),
     figures=(Figure(0.368, "MS MARCO passage eval", "MRR@10", "BM25 + BERT", SURVEY),),
 )
 

@@ -22,8 +22,9 @@ CARD = Card(
     year=2020,
     summary="pointwise: log-probability of true against false at the first decoder step",
     needs="next_token_logprobs of an encoder-decoder",
+    capabilities=("next_token_logprobs",),
     formula="n calls at once, 1 decoder step each",
-    cost=Price(lambda n: Pointwise(), answer=1, fixed=20),
+    cost=Price(Pointwise(), answer=1, fixed=20),
     figures=(
         Figure(0.7173, "TREC DL19", "nDCG@10", "monoT5-3B, BM25 top 100", "rank_llm's reproduction table"),
         Figure(0.6887, "TREC DL20", "nDCG@10", "monoT5-3B, BM25 top 100", "rank_llm's reproduction table"),

@@ -23,9 +23,9 @@ CARD = Card(
     arxiv="2506.03487",
     year=2025,
     summary="pointwise: the logit of 1 less the logit of 0",
-    needs="next_token_logprobs",
+    capabilities=("next_token_logprobs",),
     formula="n calls at once, 1 token each",
-    cost=Price(lambda n: Pointwise(), answer=1),
+    cost=Price(Pointwise(), answer=1),
     figures=(
         Figure(0.5749, "BEIR", "nDCG@10", "large-v2 (1.5B)", README),
         Figure(0.5557, "BEIR", "nDCG@10", "base-v2 (0.5B)", README),

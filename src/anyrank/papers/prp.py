@@ -24,9 +24,9 @@ Sort = Literal["allpair", "heap", "sliding"]
 QUOTED = "quoted from the paper's tables, second hand"
 
 COSTS = {
-    "allpair": Price(lambda n: AllPairs(), answer=2),
-    "heap": Price(lambda n: Heap(2, 10, pairs=True), answer=2, calls=2),
-    "sliding": Price(lambda n: Sliding(2, 1, 10), answer=2, calls=2),
+    "allpair": Price(AllPairs(), answer=2),
+    "heap": Price(Heap(2, 10, pairs=True), answer=2, calls=2),
+    "sliding": Price(Sliding(2, 1, 10), answer=2, calls=2),
 }
 """Costs of the three sorts (k = 10)."""
 
@@ -37,9 +37,10 @@ CARD = Card(
     year=2023,
     summary="pairwise: the better of two, asked in both orders; all pairs, heap sort or k sliding passes",
     needs="generate, or next_token_logprobs (mode='scoring')",
+    capabilities=("generate", "next_token_logprobs"),
     formula="sliding: about 2 k n calls (n = 100, k = 10: 1,890); all pairs n (n - 1): 9,900; heap sort of the top 10: "
     "about 540",
-    cost=COSTS["sliding"],
+    cost=Price(Sliding(2, 1, 10), answer=2, calls=2),
     figures=(
         Figure(0.7265, "TREC DL19", "nDCG@10", "Flan-UL2, sliding-10", QUOTED),
         Figure(0.7046, "TREC DL20", "nDCG@10", "Flan-UL2, sliding-10", QUOTED),
@@ -64,8 +65,10 @@ def build(
 ) -> Rerank:
     """Pairs in both orders under one of the three sorts."""
     sorts: dict[str, Grouping] = {
-        "allpair": AllPairs(), "heap": Heap(2, k, pairs=True), "sliding": Sliding(2, 1, k)
-    }  # fmt: skip
+        "allpair": AllPairs(),
+        "heap": Heap(2, k, pairs=True),
+        "sliding": Sliding(2, 1, k),
+    }
     if sort not in sorts:
         raise InputError(f"sort={sort!r}: choose one of {', '.join(sorts)}")
     judge: Judge

@@ -22,9 +22,9 @@ CARD = Card(
     arxiv="2310.13243",
     year=2023,
     summary="pointwise: log-likelihood of the query, given the document",
-    needs="loglikelihood",
+    capabilities=("loglikelihood",),
     formula="n calls at once, nothing generated",
-    cost=Price(lambda n: Pointwise()),
+    cost=Price(Pointwise()),
     figures=(Figure(0.6544, "TREC DL19", "nDCG@10", "Flan-T5-large, pointwise, BM25 top 100", "llm-rankers' README"),),
 )
 

@@ -25,9 +25,9 @@ CARD = Card(
     arxiv="2506.05176",
     year=2025,
     summary="pointwise: odds of yes against no, under an instruction",
-    needs="next_token_logprobs",
+    capabilities=("next_token_logprobs",),
     formula="n calls at once, 1 token each",
-    cost=Price(lambda n: Pointwise(), answer=1),
+    cost=Price(Pointwise(), answer=1),
 )
 
 

@@ -22,10 +22,10 @@ CARD = Card(
     arxiv="2503.06034",
     year=2025,
     summary="setwise: the best of 20 after reasoning, in a heap sort of the top 10",
-    needs="generate",
+    capabilities=("generate",),
     formula="heap sort with 19 children, top 10: for n = 100 19 calls (sorted input) to 25 (reversed), each with "
     "up to 2,048 tokens of reasoning",
-    cost=Price(lambda n: Heap(19, 10), answer=500),
+    cost=Price(Heap(19, 10), answer=500),
     figures=(Figure(0.388, "BRIGHT", "nDCG@10", "ReasonIR with Rank-R1", "the BRIGHT leaderboard"),),
 )
 

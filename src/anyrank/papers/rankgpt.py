@@ -23,9 +23,9 @@ CARD = Card(
     arxiv="2304.09542",
     year=2023,
     summary="listwise: the model writes the order of each sliding window",
-    needs="generate",
+    capabilities=("generate",),
     formula="ceil((n - 20) / 10) + 1 calls one after another, each with 20 passages and about 6 tokens a label back",
-    cost=Price(lambda n: Sliding(20, 10), per_label=6),
+    cost=Price(Sliding(20, 10), per_label=6),
     figures=(
         Figure(0.7559, "TREC DL19", "nDCG@10", "GPT-4, BM25 top 100", PRP),
         Figure(0.7056, "TREC DL20", "nDCG@10", "GPT-4, BM25 top 100", PRP),

@@ -27,9 +27,14 @@ CARD = Card(
 
 
 def recipe(
-    out: str, train: Sequence[str | Source], *, loss: str = "ranklist", epochs: int = 4, margin: float = 0.0,
+    out: str,
+    train: Sequence[str | Source],
+    *,
+    loss: str = "ranklist",
+    epochs: int = 4,
+    margin: float = 0.0,
     start: str = "google-bert/bert-base-uncased",
-) -> Recipe:  # fmt: skip
+) -> Recipe:
     """RankList with skips that grow from 1 to all over the ``epochs``, pairs at least ``margin`` apart; or one of the
     ``BASELINES``. Raises InputError on another loss."""
     if loss not in ("ranklist", *BASELINES):

@@ -3,9 +3,9 @@
 Qiu et al., "Universal Biological Sequence Reranking for Improved De Novo Peptide Sequencing", ICML 2025, arXiv
 2505.17552. The candidates are the rows of an alignment, attended along and across, with the spectrum beside them; the
 model predicts each one's mass distance from the true peptide (PMD). ``backend`` is a judge of whole groups, in
-pipelines the folder of a model: ``ranknovo("model/")`` over rankings of peptides (`peptides.merge`). From files:
-``anyrank peptides train``, then ``anyrank peptides rerank --method ranknovo --model FOLDER``. The paper's weights on
-its two losses are not published, nor are its engines here: a model is to be trained.
+pipelines the folder of a model (opened by `open_model`): ``ranknovo("model/")`` over rankings of peptides
+(`peptides.merge`). From files: ``anyrank peptides train``, then ``anyrank peptides rerank --method ranknovo --model
+FOLDER``. The paper's weights on its two losses are not published, nor are its engines here: a model is to be trained.
 """
 
 from __future__ import annotations
@@ -26,8 +26,9 @@ CARD = Card(
     summary="peptides of a spectrum, all candidates seen together by axial attention; least predicted mass distance",
     needs="peptide candidates with their spectra, and a trained model: anyrank peptides train, then anyrank peptides "
     "rerank --method ranknovo --model FOLDER",
+    capabilities=("judge",),
     formula="one forward pass for all candidates of a spectrum (tokens: up to 300 peaks, 13 places a candidate)",
-    cost=Price(lambda n: Whole(), fixed=300, document=13),
+    cost=Price(Whole(), fixed=300, document=13),
     figures=(
         Figure(0.7384, BACILLUS, "peptide recall", "six engines reranked", SOURCE),
         Figure(0.8737, BACILLUS, "amino-acid precision", "six engines reranked", SOURCE),
@@ -39,8 +40,8 @@ CARD = Card(
 )
 
 
-def opened(folder: str) -> Judge:
-    """The judge of a model's folder. Raises ModelError, and MissingExtra without torch."""
+def open_model(folder: str) -> Judge:
+    """The judge of a model's folder, which is no language model. Raises ModelError, and MissingExtra without torch."""
     try:
         from ..domains.peptides.neural import RankNovo
     except ImportError as error:

@@ -23,8 +23,9 @@ CARD = Card(
     year=2022,
     summary="pointwise: the raw logit of a reserved token of a sequence-to-sequence model",
     needs="next_token_logits of an encoder-decoder",
+    capabilities=("next_token_logits",),
     formula="n calls at once, 1 decoder step each",
-    cost=Price(lambda n: Pointwise(), answer=1, fixed=20),
+    cost=Price(Pointwise(), answer=1, fixed=20),
     figures=(
         Figure(0.734, "TREC DL19", "nDCG@10", "base", ZOO),
         Figure(0.737, "TREC DL19", "nDCG@10", "large", ZOO),

@@ -1,29 +1,19 @@
 """Permutation self-consistency: the same listwise reranker on several shuffles, and the order they agree on.
 
 Tang et al., "Found in the Middle: Permutation Self-Consistency Improves Listwise Ranking in Large Language Models",
-NAACL 2024, arXiv 2310.07712. Kemeny order (found by neighbour swaps) or Borda points.
+NAACL 2024, arXiv 2310.07712. Kemeny order (by swaps of neighbours) or Borda points.
 Figures: none in the sources at hand.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any, Literal
 
 from ..core.groupings import Sliding
 from ..core.stage import Stage
 from ..judges.consensus import SelfConsistency
 from . import rankgpt
-from .card import Card, Cost, Price
-
-
-def cost(n: int) -> Cost:
-    """Five times RankGPT; the shuffles run side by side, so the rounds stay."""
-    one = Price(lambda m: Sliding(20, 10), per_label=6)(n)
-    return replace(
-        one, calls=5 * one.calls, prompt_tokens=5 * one.prompt_tokens, completion_tokens=5 * one.completion_tokens
-    )
-
+from .card import Card, Price
 
 CARD = Card(
     name="self_consistency",
@@ -32,8 +22,9 @@ CARD = Card(
     year=2023,
     summary="listwise: several shuffles of the input, joined by Borda points or a Kemeny order",
     needs="what the inner reranker needs",
+    capabilities=("generate",),
     formula="shuffles times the inner reranker, side by side",
-    cost=cost,
+    cost=Price(Sliding(20, 10), per_label=6, calls=5),  # five shuffles of RankGPT, side by side
 )
 
 

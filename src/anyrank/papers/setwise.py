@@ -25,9 +25,10 @@ CARD = Card(
     year=2023,
     summary="setwise: the best of four, as the comparison of a heap or bubble sort",
     needs="generate, or next_token_logprobs (mode='likelihood')",
+    capabilities=("generate", "next_token_logprobs"),
     formula="about n / c + k log_c(n) calls for c children and the top k; n = 100, c = 3, k = 10: 69 to 83 "
     "(bubble sort 42 to 317)",
-    cost=Price(lambda n: Heap(3, 10), answer=3),
+    cost=Price(Heap(3, 10), answer=3),
     figures=(Figure(0.6697, "TREC DL19", "nDCG@10", "Flan-T5-large, heap sort, BM25 top 100", README),),
 )
 

@@ -9,7 +9,7 @@ Figures: none in the sources at hand.
 
 from __future__ import annotations
 
-from ..core import groupings
+from ..core.groupings import Tournament
 from ..core.language import Generates
 from ..core.rerank import Rerank
 from ..llm.generation import Generated
@@ -23,12 +23,12 @@ CARD = Card(
     arxiv="2406.11678",
     year=2024,
     summary="listwise: groups of 20 side by side, the best 10 of each go on; lossy, few rounds",
-    needs="generate",
+    capabilities=("generate",),
     formula="about 2 n / 20 calls in about log2(n / 20) + 1 rounds",
-    cost=Price(lambda n: groupings.Tournament(20, 10), per_label=6),
+    cost=Price(Tournament(20, 10), per_label=6),
 )
 
 
 def build(backend: Generates, *, size: int = 20, keep: int = 10, template: Template = LISTWISE) -> Rerank:
     """A tournament over generated orders."""
-    return Rerank(Generated(backend, template), groupings.Tournament(size, keep), name=CARD.name)
+    return Rerank(Generated(backend, template), Tournament(size, keep), name=CARD.name)

@@ -20,9 +20,9 @@ CARD = Card(
     arxiv="2204.07496",
     year=2022,
     summary="pointwise: mean log-likelihood of the question, given the passage",
-    needs="loglikelihood",
+    capabilities=("loglikelihood",),
     formula="n calls at once, nothing generated",
-    cost=Price(lambda n: Pointwise()),
+    cost=Price(Pointwise()),
 )
 
 

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import inspect
 from dataclasses import replace
-from functools import partial
-from typing import Any
+from inspect import Parameter
+from typing import Any, get_args
 
 from ..core.errors import InputError
 from ..core.rerank import Rerank
 from ..core.stage import Stage
-from ..hub.open import PREFIXES, open_model
-from .parser import Part, Settings
+from ..hub.open import PREFIXES, SERVER, open_model
+from ..papers.card import Card
+from .arguments import parameters
+from .context import Settings
+from .parts import Part
 
 
 def language_model(name: str) -> Any:
@@ -20,7 +24,7 @@ def language_model(name: str) -> Any:
     >>> language_model("openai:qwen3@http://127.0.0.1:8080/v1").base_url
     'http://127.0.0.1:8080/v1'
     """
-    stated = isinstance(name, str) and name.startswith(tuple(f"{p}:" for p in ("openai", *PREFIXES)))
+    stated = isinstance(name, str) and name.startswith((SERVER, *(f"{prefix}:" for prefix in PREFIXES)))
     return open_model(name, runtime="" if stated else "hf")
 
 
@@ -37,16 +41,19 @@ def build(
     **options: Any,
 ) -> Stage:
     """A paper's method over a model. ``cache``: a file that keeps the model's answers; ``depth`` and the budgets as in
-    `Rerank`; ``template`` a YAML file in rank_llm's fields; other options are the method's own."""
+    `Rerank`; ``template`` a YAML file in rank_llm's fields; other options are the method's own. Raises InputError where
+    the model can't do what the paper's card says it needs."""
     from ..judges.consensus import SelfConsistency
     from ..llm.cache import Cached
     from ..papers import load
 
-    make = load(paper).build
-    backend = getattr(load(paper), "opened", language_model)(model)
+    system = load(paper)
+    card: Card = system.CARD
+    if cache is not None and "judge" in card.capabilities:
+        raise InputError(f"{paper} scores pairs and keeps no answers: leave cache out")
+    backend = _backend(card, model)
+    card.check(backend, model)
     if cache is not None:
-        if callable(backend):
-            raise InputError(f"{paper} scores pairs and keeps no answers: leave cache out")
         backend = Cached(backend, cache)
     if isinstance(options.get("template"), str):
         from ..llm.template_file import load_template
@@ -59,16 +66,7 @@ def build(
         "max_seconds": max_seconds,
     }
     given = {k: v for k, v in limits.items() if v is not None}
-    try:
-        stage: Stage = make(backend, **options)
-    except InputError as error:
-        if callable(backend):
-            raise InputError(
-                f"{paper}({model!r}): {error} ({model} scores candidates by itself and is no language model)"
-            ) from error
-        raise
-    if isinstance(stage, Rerank) and not callable(stage.judge):
-        raise InputError(f"{paper} needs a model that scores candidates by itself, and {model} is a language model")
+    stage: Stage = system.build(backend, **options)
     if not given:
         return stage
     if isinstance(stage, SelfConsistency):
@@ -78,8 +76,40 @@ def build(
     return replace(stage, **given)
 
 
-def parts() -> dict[str, Part]:
-    """One part a paper."""
-    from ..papers import load, names
+def _backend(card: Card, model: str) -> Any:
+    """The model that a paper runs on, opened: by the paper's own ``open_model`` where its file has one, else as a
+    language model, or as a classifier where the paper needs a judge and no kind is named."""
+    from ..papers import defining, load
 
-    return {n: Part(f'{load(n).CARD.summary}: {n}("MODEL")', then=partial(build, n)) for n in names()}
+    if card.name in defining("open_model"):
+        return load(card.name).open_model(model)
+    return language_model(f"classifier:{model}" if "judge" in card.capabilities and ":" not in model else model)
+
+
+def part_of(paper: str) -> Part:
+    """A paper's method as a part of pipelines."""
+    from ..papers import card
+
+    def then(settings: Settings, model: str, **options: Any) -> Stage:
+        return build(paper, settings, model, **options)
+
+    # its arguments are known by the paper alone, so the part states them in its signature
+    then.__signature__ = inspect.Signature(_signature(paper))  # type: ignore[attr-defined]
+    return Part(f'{card(paper).summary}: {paper}("MODEL")', then=then)
+
+
+def _signature(paper: str) -> list[Parameter]:
+    """``settings``, ``model``, what every method takes, and the options of the paper's ``build`` that a constant can
+    stand for; a template is given as the name of its file."""
+    from ..llm.prompts import Template
+    from ..papers import load
+
+    common = [p for p in parameters(build) if p.kind is not Parameter.VAR_KEYWORD]
+    known = {p.name for p in common}
+    own = [p for p in parameters(load(paper).build) if p.kind is Parameter.KEYWORD_ONLY and p.name not in known]
+    file = [
+        p.replace(annotation=str | None, default=None) if Template in (p.annotation, *get_args(p.annotation)) else p
+        for p in own
+        if Stage not in get_args(p.annotation)
+    ]
+    return [*common, *file]

@@ -2,22 +2,30 @@
 
 The text is Python's own expression grammar, parsed but never evaluated: names, calls with constant arguments, numbers,
 strings and the operators ``>> + | % *``. Names resolve through one table, which plug-ins extend by the entry point
-group ``anyrank.stages``: each name is a Part.
+group ``anyrank.stages``: each name is a Part, or a fusion. `text.text` writes a stage as such a text again.
 """
 
 from __future__ import annotations
 
 import ast
+import dataclasses
 import difflib
 import re
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..core.errors import AnyrankError, InputError
+from ..core.errors import InputError
 from ..core.fusion import Fusion
-from ..core.stage import Fuse, Stage
+from ..core.stage import Cut, Fuse, Keep, Stage, Weighted
+from .arguments import call, is_constant, parameters
+from .context import Settings
+from .named import Named, Place
+from .parts import Part
+from .table import names as all_names
+
+__all__ = ["Part", "PipelineError", "Settings", "parse"]
 
 
 class PipelineError(InputError):
@@ -31,24 +39,6 @@ class PipelineError(InputError):
         super().__init__(f"{message}\n  {text}\n  {' ' * start}{'^' * max(end - start, 1)}")
 
 
-@dataclass(frozen=True)
-class Part:
-    """What a name means. ``source(settings, *args, **kwargs)`` builds the stage that starts a pipeline (a retriever);
-    ``then(…)`` the one that follows ``>>`` (a reranker, a rewriter). One that is None is not to be had there."""
-
-    about: str
-    source: Callable[..., Stage] | None = None
-    then: Callable[..., Stage] | None = None
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What the names of a pipeline may draw on: the opened collection, if there is one, and a filter on its fields."""
-
-    collection: Any = None
-    filter: Mapping[str, Any] | None = None
-
-
 def parse(
     text: str,
     settings: Settings | None = None,
@@ -56,11 +46,13 @@ def parse(
     starts: bool = True,
 ) -> Stage:
     """The stage that ``text`` describes. With ``starts`` it begins with a retriever; without, it continues from given
-    candidates. Raises PipelineError, which points at the place."""
-    if names is None:
-        from .table import names as all_names
+    candidates. Raises PipelineError, which points at the place.
 
-        names = all_names()
+    Two stages read from the same calls and operators are equal, however they are spelled.
+
+    >>> parse("mini%10", starts=False) == parse("(mini() % 10)", starts=False)
+    True
+    """
     text = _SPACE.sub(lambda m: m[1] or " ", text).strip()
     try:
         with warnings.catch_warnings():
@@ -70,10 +62,10 @@ def parse(
         at = (getattr(error, "offset", 1) or 1) - 1
         message = f"this is not a pipeline: {getattr(error, 'msg', error)}"
         raise PipelineError(message, text, at, at + 1) from None
-    return _Reader(text, settings or Settings(), names).stage(tree, starts)
+    return _Reader(text, settings or Settings(), all_names() if names is None else names).stage(tree, starts)
 
 
-_SPACE = re.compile(r"""("[^"]*"|'[^']*')|\s+""")
+_SPACE = re.compile(r"""("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')|\s+""", re.DOTALL)
 """White space, or a quoted text, in which it is left alone."""
 
 _OPERATORS = (ast.RShift, ast.Add, ast.BitOr, ast.Mod, ast.Mult)
@@ -97,9 +89,9 @@ class _Reader:
         if isinstance(node, ast.BinOp) and isinstance(node.op, _OPERATORS):
             return self.operation(node, first)
         if isinstance(node, ast.Name):
-            return self.call(node, node, [], {}, first)
+            return self.call(node, node, [], [], first)
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
-            return self.call(node, node.func, list(node.args), {k.arg or "**": k.value for k in node.keywords}, first)
+            return self.call(node, node.func, node.args, node.keywords, first)
         if isinstance(node, ast.Constant):
             raise self.fail(node, "a stage is expected here, not a value; cut off with '%', weigh with '*'")
         raise self.fail(node, "a pipeline is made of stage names and the operators >> + | % *")
@@ -113,7 +105,7 @@ class _Reader:
         if isinstance(node.op, ast.Mult):
             signed = isinstance(node.left, ast.Constant | ast.UnaryOp)
             weight, part = (node.left, node.right) if signed else (node.right, node.left)
-            w = self.value(weight)
+            w = self.value(weight, "a weight is a finite number: 0.5 * bm25")
             if not isinstance(w, int | float) or isinstance(w, bool) or not abs(w) < float("inf"):
                 raise self.fail(weight, "a weight is a finite number: 0.5 * bm25")
             return float(w) * self.stage(part, first)
@@ -124,37 +116,64 @@ class _Reader:
         return left + right if isinstance(node.op, ast.Add) else left | right
 
     def call(
-        self, node: ast.expr, name: ast.Name, args: list[ast.expr], kwargs: dict[str, ast.expr], first: bool
+        self, node: ast.expr, name: ast.Name, args: list[ast.expr], keywords: list[ast.keyword], first: bool
     ) -> Stage:
-        part = self.names.get(name.id)
-        if part is None:
+        if name.id not in self.names:
             near = difflib.get_close_matches(name.id, self.names, 1)
             hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(sorted(self.names))}"
             raise self.fail(name, f"no stage is called {name.id!r}; {hint}")
-        if not isinstance(part, Part):
-            if not args or kwargs:
-                raise self.fail(node, f"{name.id} fuses stages: {name.id}(bm25, minilm)")
-            return Fuse(tuple(self.stage(a, first) for a in args), part)
-        make = part.source if first else part.then
-        if make is None:
-            where = (
-                "follows '>>'; start with a retriever such as bm25" if first else "starts a pipeline; it can't follow"
-            )
-            raise self.fail(name, f"{name.id!r} {where}" + ("" if first else " '>>'"))
+        options: dict[str, Any] = {}
+        for keyword in keywords:
+            if keyword.arg is None or keyword.arg in options:
+                raise self.fail(keyword, f"{name.id}: each argument is given once, as name=value")
+            options[keyword.arg] = self.value(keyword.value)
+        part = self.names[name.id]
         try:
-            return make(self.settings, *map(self.value, args), **{k: self.value(v) for k, v in kwargs.items()})
+            if isinstance(part, Part):
+                return self.built(name, part, [self.value(a) for a in args], options, first)
+            return self.fused(node, name.id, part, args, options, first)
         except PipelineError:
             raise
         except TypeError as error:
             raise self.fail(node, f"{name.id}: {str(error).split('() ', 1)[-1]}") from error
         except InputError as error:
             raise self.fail(node, str(error)) from error
-        except AnyrankError:
-            raise
 
-    def value(self, node: ast.expr) -> Any:
+    def built(self, name: ast.Name, part: Part, args: list[Any], options: dict[str, Any], first: bool) -> Stage:
+        """The stage that a part makes here, which remembers its call."""
+        make = part.source if first else part.then
+        if make is None:
+            rule = "starts a pipeline; it can't follow '>>'"
+            if first:
+                rule = "follows '>>'; start with a retriever such as bm25"
+            raise self.fail(name, f"{name.id!r} {rule}")
+        written = call(name.id, parameters(make), args, options)
+        stage = make(self.settings, *args, **options)
+        if isinstance(stage, Cut | Keep | Weighted):  # values that print themselves; a fusion looks for its weights
+            return stage
+        place: Place = "any" if part.source is part.then else "start" if first else "after"
+        return Named(written, place, stage)
+
+    def fused(
+        self, node: ast.expr, name: str, fusion: Any, args: list[ast.expr], options: dict[str, Any], first: bool
+    ) -> Stage:
+        """Stages fused by a named fusion, whose settings may be given: ``rrf(bm25, minilm, k=10)``."""
+        if not args:
+            raise self.fail(node, f"{name} fuses stages: {name}(bm25, minilm)")
+        if options:
+            settings = parameters(type(fusion), skip=0) if dataclasses.is_dataclass(fusion) else ()
+            call(name, settings, (), options)
+            fusion = dataclasses.replace(fusion, **options)
+        return Fuse(tuple(self.stage(a, first) for a in args), fusion)
+
+    def value(
+        self, node: ast.expr, otherwise: str = "an argument is a number, a text in quotes, True, False or None"
+    ) -> Any:
         """A constant: number, text, True, False, None, a signed number, or a list of these."""
         try:
-            return ast.literal_eval(node)
-        except ValueError:
+            value = ast.literal_eval(node)
+        except (ValueError, TypeError):  # a TypeError: {[]: 1}
             raise self.fail(node, "an argument is a number, a text in quotes, True, False or None") from None
+        if not is_constant(value):
+            raise self.fail(node, otherwise)
+        return value

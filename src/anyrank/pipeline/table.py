@@ -1,21 +1,26 @@
-"""The table of names that a pipeline text may use. A plug-in adds its own by the entry point group ``anyrank.stages``:
-each entry point is a `Part`, or a fusion."""
+"""The table of names that a pipeline may use: ours, those of plug-ins, and the papers'. A plug-in adds its own by the
+entry point group ``anyrank.stages``: each entry point is a `Part`, or a fusion. What a name needs is imported when the
+name is used."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from importlib.metadata import entry_points
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 from urllib.parse import quote, unquote
 
 from ..core.errors import InputError
 from ..core.fusion import RRF, Borda, Combine, Fusion, Interleave
 from ..core.rerank import Rerank
-from ..core.stage import Each, Keep, Stage
+from ..core.stage import Cut, Each, Keep, Stage
+from ..core.types import Ranking
 from ..hub.open import open_model
 from ..vectors import Encoder
-from .parser import Part, Settings
+from .context import Settings
+from .parts import Part
 
 SHIPPED = {"splade": "splade-tiny", "minilm": "minilm", "tiny": "anyrank-tiny"}
 """Names in pipelines of the models that come with the package."""
@@ -126,11 +131,36 @@ def _passages(
 
 
 def _shipped(name: str, about: str, *, searches: bool = True) -> Part:
-    return Part(
-        about,
-        source=(lambda settings, **options: _search(settings, name, **options)) if searches else None,
-        then=lambda settings, **options: _score(settings, name, **options),
-    )
+    """The part of a model that comes with the package."""
+
+    def search(settings: Settings, *, k: int = 1000) -> Stage:
+        return _search(settings, name, k)
+
+    def score(
+        settings: Settings, *, depth: int | None = None, max_calls: int | None = None, max_seconds: float | None = None
+    ) -> Stage:
+        return _score(settings, name, depth, max_calls, max_seconds)
+
+    return Part(about, source=search if searches else None, then=score)
+
+
+def _keep(settings: Settings, name: str) -> Stage:
+    """Remember the scores so far."""
+    return Keep(name)
+
+
+def _cut(settings: Settings, k: int) -> Stage:
+    """The best k."""
+    return Cut(_count(k))
+
+
+def _prior(settings: Settings) -> Stage:
+    """The candidates with the scores that they have."""
+    return Each(_unchanged)
+
+
+def _unchanged(ranking: Ranking) -> Ranking:
+    return ranking
 
 
 PARTS: dict[str, Part | Fusion] = {
@@ -146,8 +176,9 @@ PARTS: dict[str, Part | Fusion] = {
         'scores so far move the query\'s vector, which searches again: minilm % 50 >> splade >> feedback("minilm")',
         then=_feedback,
     ),
-    "keep": Part('remember the scores so far under a name: keep("bm25")', then=lambda settings, name: Keep(str(name))),
-    "prior": Part("the scores so far, as one part of a fusion: splade + prior", then=lambda settings: Each(_as_it_is)),
+    "keep": Part('remember the scores so far under a name: keep("bm25")', then=_keep),
+    "cut": Part("the best k, as % k: splade >> cut(10)", then=_cut),
+    "prior": Part("the scores so far, as one part of a fusion: splade + prior", then=_prior),
     "rrf": RRF(),
     "borda": Borda(),
     "zscore": Combine(),
@@ -158,17 +189,45 @@ PARTS: dict[str, Part | Fusion] = {
 }
 
 
-def _as_it_is(ranking: Any) -> Any:
-    return ranking
+@dataclass(frozen=True)
+class Table(Mapping[str, Part | Fusion]):
+    """All names and what they mean. Going through the names imports nothing; looking one up imports its paper or
+    plug-in."""
+
+    plugins: Mapping[str, EntryPoint]
+    papers: tuple[str, ...]
+
+    def __getitem__(self, name: str) -> Part | Fusion:
+        if name in PARTS:
+            return PARTS[name]
+        if name in self.plugins:
+            part: Part | Fusion = self.plugins[name].load()
+            return part
+        if name in self.papers:
+            from .methods import part_of
+
+            return part_of(name)
+        raise KeyError(name)
+
+    def __contains__(self, name: object) -> bool:
+        return name in PARTS or name in self.plugins or name in self.papers
+
+    def __iter__(self) -> Iterator[str]:
+        return iter((*PARTS, *self.plugins, *self.papers))
+
+    def __len__(self) -> int:
+        return len(PARTS) + len(self.plugins) + len(self.papers)
 
 
-def names() -> Mapping[str, Part | Fusion]:
-    """All names: ours, the papers', then those of plug-ins. A plug-in can't take one of ours."""
-    from .methods import parts
+@cache
+def names() -> Table:
+    """All names: ours, those of plug-ins, then the papers'; installed plug-ins are looked up once a process. A plug-in
+    can't take one of ours."""
+    from .. import papers
 
-    table = {**parts(), **PARTS}
+    plugins: dict[str, EntryPoint] = {}
     for point in entry_points(group="anyrank.stages"):
-        if point.name in table:
+        if point.name in PARTS or point.name in papers.names() or point.name in plugins:
             raise InputError(f"the plug-in {point.value} names its stage {point.name!r}, which anyrank has already")
-        table[point.name] = point.load()
-    return table
+        plugins[point.name] = point
+    return Table(plugins, papers.names())

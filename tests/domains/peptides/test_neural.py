@@ -226,15 +226,16 @@ def test_a_peptide_that_has_no_like_is_learned_by_itself(spectra):
 
 
 def test_the_paper_is_a_part_of_pipelines(judge, spectra, tmp_path):
-    from anyrank.pipeline.methods import build, parts
+    from anyrank.pipeline.methods import build
     from anyrank.pipeline.parser import Settings
+    from anyrank.pipeline.table import names
 
     judge.model.save(tmp_path / "m")
     rankings = practice(spectra[:5])
     ranked = build("ranknovo", Settings(), str(tmp_path / "m")).batch(rankings)
     assert [r.ids for r in ranked] == [r.ids for r in reranker(judge, "x").batch(rankings)]
     assert all(r.cost.usage.calls == 1 for r in ranked)
-    assert "ranknovo" in parts()
+    assert "ranknovo" in names()
     with pytest.raises(ModelError, match=r"no axial\.json"):
         build("ranknovo", Settings(), str(tmp_path))
     with pytest.raises(InputError, match="leave cache out"):

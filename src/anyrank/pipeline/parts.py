@@ -1,0 +1,22 @@
+"""Part: what a name means in a pipeline. A plug-in makes its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from ..core.stage import Stage
+
+
+@dataclass(frozen=True)
+class Part:
+    """A name's meaning. ``source(settings, *args, **kwargs)`` builds the stage that starts a pipeline (a retriever),
+    ``then(settings, …)`` the one that follows ``>>`` (a reranker, a rewriter); None where the name can't stand there.
+
+    Arguments in a pipeline are constants. They are checked against the function's own signature: names, and the types
+    that are annotated with ``int``, ``float``, ``str``, ``bool``, ``Literal`` and unions of these.
+    """
+
+    about: str
+    source: Callable[..., Stage] | None = None
+    then: Callable[..., Stage] | None = None

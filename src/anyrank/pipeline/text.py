@@ -1,0 +1,130 @@
+"""The text form of a stage, the inverse of `parse`: ``parse(text(stage), settings) == stage``.
+
+Stages built from names print their call in one form (arguments without a default by position, the others by name,
+defaults left out), and the operators print themselves with as few parentheses as Python's grammar needs. ``str(stage)``
+is not this text but the stage's repr, since it must work for every stage, also for those without a text form.
+
+>>> from anyrank.pipeline.parser import parse
+>>> text(parse('(model(name="mini", depth=20) + 2.0*prior) % 10', starts=False))
+'(model("mini", depth=20) + 2 * prior) % 10'
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields, is_dataclass
+
+from ..core.errors import InputError
+from ..core.fusion import Combine, Fusion, Interleave
+from ..core.stage import Cut, Fuse, Keep, Stage, Then, Weighted
+from .arguments import Call, is_constant, literal
+from .named import Named
+from .parts import Part
+from .table import names as all_names
+
+UNION, THEN, SUM, PRODUCT, ATOM = range(5)
+"""How tightly Python binds | >> + and (both alike) * and %, and a name or call."""
+
+Written = tuple[str, int]
+"""A text, and how tightly its outermost operator binds."""
+
+
+def text(stage: Stage, names: Mapping[str, Part | Fusion] | None = None) -> str:
+    """The pipeline that describes ``stage``. A pipeline that continues from given candidates is read again with
+    ``parse(…, starts=False)``. Raises InputError, naming it, for a stage that no name or operator makes: a reranker
+    over a judge of one's own, for example."""
+    starts = {s.place for s in _heads(stage) if isinstance(s, Named)} - {"any"}
+    if any(isinstance(s, Cut | Keep) for s in _heads(stage)):
+        starts.add("after")
+    if len(starts) > 1:
+        raise InputError("no text form: some parts of a fusion start a pipeline, others follow '>>'")
+    return _Writer(all_names() if names is None else names).write(stage, "after" not in starts)[0]
+
+
+def _heads(stage: Stage) -> Iterator[Stage]:
+    """The stages that get the input of the whole."""
+    match stage:
+        case Then(first, _):
+            yield from _heads(first)
+        case Weighted(inner, _):
+            yield from _heads(inner)
+        case Fuse(stages, _):
+            for s in stages:
+                yield from _heads(s)
+        case _:
+            yield stage
+
+
+@dataclass(frozen=True)
+class _Writer:
+    names: Mapping[str, Part | Fusion]
+
+    def write(self, stage: Stage, starts: bool) -> Written:
+        match stage:
+            case Named(call, place, _):
+                if place not in ("any", "start" if starts else "after"):
+                    raise InputError(f"no text form: {_misplaced(call, starts)}")
+                return str(call), ATOM
+            case Then(Weighted(), Cut(k)):  # a % after it would cut inside of the weight
+                return f"{self.within(stage.first, THEN, starts)} >> {Call('cut', (('', k),))}", THEN
+            case Then(first, Cut(k)):
+                return f"{self.within(first, PRODUCT, starts)} % {k}", PRODUCT
+            case Then(first, second):
+                return f"{self.within(first, THEN, starts)} >> {self.within(second, SUM, False)}", THEN
+            case Weighted(Weighted(), _):
+                raise InputError(f"no text form: a weight of a weight, {stage!r}; write their product")
+            case Weighted(inner, weight):
+                return f"{repr(weight + 0.0).removesuffix('.0')} * {self.within(inner, ATOM, starts)}", PRODUCT
+            case Fuse():
+                return self.fused(stage, starts)
+            case Cut(k):
+                return str(Call("cut", (("", k),))), ATOM
+            case Keep(name):
+                return str(Call("keep", (("", name),))), ATOM
+        raise InputError(
+            f"no text form: {stage!r} is not built from a name; build it with anyrank.pipeline(…), or give it a name "
+            "by a plug-in (entry points of anyrank.stages)"
+        )
+
+    def within(self, stage: Stage, least: int, starts: bool) -> str:
+        """The text as an operand, in parentheses where its own operator binds less tightly than ``least``."""
+        written, binds = self.write(stage, starts)
+        return written if binds >= least else f"({written})"
+
+    def fused(self, fuse: Fuse, starts: bool) -> Written:
+        # operators make one fusion of a chain, so a fusion inside one of its own kind is written as a call
+        sign = "+" if fuse.method == Combine() else "|" if fuse.method == Interleave() else ""
+        nested = any(isinstance(s, Fuse) and s.method == fuse.method for s in fuse.stages)
+        if sign and len(fuse.stages) > 1 and not nested:
+            binds = SUM if sign == "+" else UNION
+            return f" {sign} ".join(self.within(s, binds, starts) for s in fuse.stages), binds
+        if not fuse.stages:
+            raise InputError("no text form: a fusion of no stages")
+        name, options = self.fusion(fuse.method)
+        written = [self.write(s, starts)[0] for s in fuse.stages]
+        return f"{name}({', '.join([*written, *options])})", ATOM
+
+    def fusions(self) -> Iterator[tuple[str, Fusion]]:
+        for name in self.names:
+            known = self.names[name]
+            if not isinstance(known, Part):
+                yield name, known
+
+    def fusion(self, method: Fusion) -> tuple[str, list[str]]:
+        """The name of a fusion and the settings in which it differs from the named one."""
+        for name, known in self.fusions():
+            if known == method:
+                return name, []
+        for name, known in self.fusions():
+            if type(known) is type(method) and is_dataclass(method):
+                options = {f.name: getattr(method, f.name) for f in fields(method)}
+                changed = {k: v for k, v in options.items() if v != getattr(known, k)}
+                if is_constant(changed):
+                    return name, [f"{k}={literal(v)}" for k, v in changed.items()]
+        raise InputError(f"no text form: no name stands for the fusion {method!r}")
+
+
+def _misplaced(call: Call, starts: bool) -> str:
+    if starts:
+        return f"{call} follows '>>', and here it starts a pipeline"
+    return f"{call} starts a pipeline, and here it follows '>>'; search(…) searches in both places"
