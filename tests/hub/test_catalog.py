@@ -101,5 +101,5 @@ def test_a_pipeline_takes_short_names(hub):
     config = {"architectures": ["Qwen3ForCausalLM"]}
     hub.add("Qwen/Qwen3-Reranker-0.6B", {"config.json": config, "model.safetensors": b""})
     stage = parse('qwen3_reranker("qwen3-reranker-0.6b")', Settings(), starts=False)
-    assert stage.judge.backend.path == "Qwen/Qwen3-Reranker-0.6B"
+    assert stage.stage.judge.backend.path == "Qwen/Qwen3-Reranker-0.6B"
     assert "model.safetensors" not in hub.downloaded()

@@ -68,7 +68,10 @@ def open_model(name: str | Path, *, runtime: str = "", allow: Collection[str] = 
     if allow and not is_allowed(name, allow):
         raise InputError(f"the model {name!r} is not allowed here: allowed are {', '.join(allow)}")
     if name.startswith(SERVER):
-        return _once(("openai", name), lambda: _server(name, runtime, options))
+        if runtime or options:
+            given = ", ".join([*(["runtime"] if runtime else []), *options])
+            raise InputError(f"{name}: a server takes no {given}: its settings follow its address after '#'")
+        return _once((SERVER, name), lambda: _server(name))
     model = declare(name, runtime=runtime)
     key = (model, _stamp(model), *sorted(options.items(), key=lambda item: item[0]))
     return _once(key, lambda: _open_folder(model, options))
@@ -167,10 +170,7 @@ def _open_folder(model: Declared, options: dict[str, Any]) -> Any:
     return backend.open_folder(model, **options)
 
 
-def _server(name: str, runtime: str, options: dict[str, Any]) -> Any:
-    if runtime or options:
-        given = ", ".join([*(["runtime"] if runtime else []), *options])
-        raise InputError(f"{name}: a server takes no {given}: its settings follow its address after '#'")
+def _server(name: str) -> Any:
     return import_module("..backends.openai", __package__).open_address(name.removeprefix(SERVER))
 
 
