@@ -72,11 +72,9 @@ def measure(what: str, folder: Path) -> float:
         calls = [lambda t=t: bm25s_one(t) for t in texts]
     else:
         collection, vectors, rankings, encoder = opened(folder)
-        try:
-            from anyrank.retrieve.stages import BM25, VectorSearch
-        except ImportError:
-            from anyrank.retrieve.stages import BM25, VectorSearch
         import numpy as np
+
+        from anyrank.retrieve.stages import BM25, VectorSearch
 
         prepared = np.load(folder / "queries.npy")
         lexical, near = BM25(collection, K), VectorSearch(vectors, encoder, collection, K)
@@ -203,10 +201,9 @@ def main() -> None:
         raw = medians["raw bm25", "now"] + medians["raw vectors", "now"]
         rows["hybrid over the sum of its raw searches"] = round(medians["bm25 + vectors", "now"] / raw, 2)
         results[name] = rows
+        head = {"unit": "CPU ms a query", "k": K, "rounds": options.rounds}
+        RESULTS.write_text(json.dumps({**head, **results}, indent=1) + "\n")
         print(json.dumps({name: rows}, indent=1))
-    RESULTS.write_text(
-        json.dumps({"unit": "CPU ms a query", "k": K, "rounds": options.rounds, **results}, indent=1) + "\n"
-    )
 
 
 if __name__ == "__main__":
