@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from anyrank.core.errors import InputError
-from anyrank.core.fusion import RRF, Borda, Combine, Interleave, minmax, zscore
+from anyrank.core.fusion import RRF, Borda, Combine, Interleave, minmax, number, zscore
 
 A = {"a": 3.0, "b": 2.0, "c": 1.0}
 D = {"b": 30.0, "d": 20.0, "a": 10.0}
@@ -75,6 +75,17 @@ def test_a_candidate_that_every_run_puts_first_is_first(r):
     for method in METHODS:
         fused = method(runs, [1.0, 1.0])
         assert fused["top"] == max(fused.values())
+
+
+@pytest.mark.parametrize("far", [0, 10**12], ids=["by a table", "by sorting"])
+@given(st.lists(st.lists(st.integers(0, 20), unique=True, max_size=8), min_size=1, max_size=4))
+def test_values_are_numbered_as_they_first_appear(far, parts):
+    import numpy as np
+
+    values, items = number([np.array([v * (far or 1) for v in p], dtype=np.int64) for p in parts])
+    expected = list(dict.fromkeys(v * (far or 1) for p in parts for v in p))
+    assert values.tolist() == expected
+    assert [[expected[i] for i in item] for item in items] == [[v * (far or 1) for v in p] for p in parts]
 
 
 def test_bad_names_are_refused():

@@ -86,9 +86,9 @@ def index_command(
         tell_cut(usage.truncated, encoder.name)
     vectors = sorted(map(model_of, collection.encoded))
     if json_out:
-        facts = {"documents": len(collection), "changed": changed, "vectors": vectors, "path": str(out)}
-        facts |= {"truncated": truncated} if truncated else {}
-        click.echo(as_json(facts))
+        summary = {"documents": len(collection), "changed": changed, "vectors": vectors, "path": str(out)}
+        summary |= {"truncated": truncated} if truncated else {}
+        click.echo(as_json(summary))
     else:
         beside = f", vectors of {', '.join(vectors)}" if vectors else ""
         click.echo(f"{out}: {len(collection):,} documents{beside}")

@@ -50,13 +50,13 @@ def search_command(
         raise InputError("--resume goes with --out")
     if query is not None and any("\ud800" <= c <= "\udfff" for c in query):
         raise InputError("the QUERY is not UTF-8")
-    asked = [Query("q1", query)] if queries is None else read_queries(queries)
+    requests = [Query("q1", query)] if queries is None else read_queries(queries)
     depth = k or (10 if out is None else 1000)
     stage = parse(pipeline, Settings(Collection.open(index), filters(pairs))) % depth
-    rankings = [Ranking(q) for q in asked]
+    rankings = [Ranking(q) for q in requests]
     if out is not None:
-        asked_for = {"query": query, "pipeline": pipeline, "k": depth, "filter": pairs}
-        settings = {"files": stamp(index, queries), **asked_for}
+        options = {"query": query, "pipeline": pipeline, "k": depth, "filter": pairs}
+        settings = {"files": stamp(index, queries), **options}
         return job(stage, rankings, out, settings, resume, "searching")
     done = []
     for r in batches(stage, rankings, "searching"):

@@ -10,6 +10,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING, Literal
 
 from .errors import InputError
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     Ints = NDArray[np.int64]
     Floats = NDArray[np.float64]
 
+_TABLE = 1 << 22  # rows that a table of first positions may span: 32 MiB, of which only what is used is touched
 Run = Mapping[str, float]
 Fusion = Callable[[Sequence[Run], Sequence[float]], dict[str, float]]
 
@@ -47,11 +49,20 @@ def number(parts: Sequence[Ints]) -> tuple[Ints, list[Ints]]:
     import numpy as np
 
     every = np.concatenate(parts)
-    values, first, inverse = np.unique(every, return_index=True, return_inverse=True)
-    order = np.argsort(first)
-    position = np.empty(len(values), dtype=np.int64)
-    position[order] = np.arange(len(values))
-    return values[order], np.split(position[inverse], np.cumsum([len(p) for p in parts])[:-1])
+    index = np.arange(len(every))
+    if len(every) and every.max() - every.min() < _TABLE:
+        # Written from the end, so that the first position of each value stays; unwritten cells are never read.
+        table = np.empty(every.max() - every.min() + 1, dtype=np.int64)
+        cells = every - every.min()
+        table[cells[::-1]] = index[::-1]
+        first = table[cells]
+    else:
+        _, firsts, inverse = np.unique(every, return_index=True, return_inverse=True)
+        first = firsts[inverse]
+    new = first == index
+    items = (np.cumsum(new) - 1)[first]
+    ends = [0, *accumulate(len(p) for p in parts)]
+    return every[new], [items[a:b] for a, b in pairwise(ends)]
 
 
 def zscore(run: Run) -> dict[str, float]:

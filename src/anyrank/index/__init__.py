@@ -1,1 +1,1 @@
-"""Indexes over a store: lexical and vectors, and a collection that holds both."""
+"""Indexes over a store, one kind a file: lexical, stored vectors by a scan or by postings; collections; building."""

@@ -29,7 +29,7 @@ _LONGEST = 255
 
 
 def check_language(language: str) -> str:
-    """The language itself. Raises InputError where it isn't one of LANGUAGES."""
+    """The language itself. Raises InputError if it isn't one of LANGUAGES."""
     if language not in LANGUAGES:
         raise InputError(f"language {language!r} is unknown: choose one of {', '.join(LANGUAGES)}")
     return language

@@ -24,7 +24,7 @@ from .analysis import analyser
 _TITLE = 3  # times that a title counts in the body
 _SMOOTHING = 4  # words by which every body counts longer, so that very short ones are not favoured
 _FILLER = tantivy.PreTokenizedString("\0", [tantivy.Token("\0", i, 0, 1) for i in range(_SMOOTHING)])
-Hits = tuple[list[int], list[float]]
+Hits = tuple[list[int], Sequence[float]]
 """Rows and scores of one query, best first."""
 
 
@@ -85,8 +85,9 @@ class Lexical:
             if query is None:
                 return [], []
             hits = searcher.search(query, limit, count=False).hits
-            rows: Any = searcher.fast_field_values("row", [address for _, address in hits])
-            return rows, [score for score, _ in hits]
+            scores, addresses = zip(*hits) if hits else ((), ())
+            rows: Any = searcher.fast_field_values("row", list(addresses))
+            return rows, scores
 
         if self.threads > 1 and len(texts) > 1:
             with ThreadPoolExecutor(self.threads) as pool:

@@ -119,8 +119,11 @@ def merged(best: Best, rows: Ints, scores: Floats, k: int) -> Best:
         least = np.partition(scores, len(scores) - k)[len(scores) - k]
         keep = np.flatnonzero(scores >= least)
         rows, scores = rows[keep], scores[keep]
-    rows, scores = np.concatenate([best[0], rows]), np.concatenate([best[1], scores])
-    order = np.lexsort((rows, -scores))[:k]
+    if len(best[0]):
+        rows, scores = np.concatenate([best[0], rows]), np.concatenate([best[1], scores])
+        order = np.lexsort((rows, -scores))[:k]
+    else:  # ascending rows
+        order = np.argsort(-scores, kind="stable")[:k]
     return rows[order], scores[order]
 
 

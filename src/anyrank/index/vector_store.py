@@ -49,7 +49,8 @@ class VectorStore:
 
     folder: Path
     meta: dict[str, Any] = field(default_factory=dict)
-    _shards: dict[str, Shard] = field(default_factory=dict, repr=False)
+    _shards: list[Shard] = field(default_factory=list, repr=False)
+    _state: tuple[int, int] | None = field(default=None, repr=False)
 
     @classmethod
     def open(cls, folder: Path) -> VectorStore:
@@ -88,11 +89,14 @@ class VectorStore:
 
     def shards(self) -> list[Shard]:
         """The whole shards, oldest first."""
-        names = sorted(p.name for p in self.folder.iterdir() if p.name.startswith("shard-"))
-        for name in names:
-            if name not in self._shards:
-                self._shards[name] = Shard.open(self.folder / name, self.kind, self.dim)
-        return [self._shards[n] for n in names]
+        status = os.stat(self.folder)
+        state = status.st_mtime_ns, status.st_nlink  # both change when a shard's folder appears
+        if state != self._state:
+            names = sorted(n for n in os.listdir(self.folder) if n.startswith("shard-"))
+            old = {s.name: s for s in self._shards}
+            self._shards = [old.get(n) or Shard.open(self.folder / n, self.kind, self.dim) for n in names]
+            self._state = state
+        return list(self._shards)
 
     def append(self, rows: Sequence[int], vectors: Vectors) -> None:
         """A new shard, on disk as a whole or not at all. Raises InputError on vectors that differ from the store's."""
@@ -106,6 +110,7 @@ class VectorStore:
         arrays = {"rows": np.asarray(rows, dtype=np.int64)[order], **vectors.take(order).arrays()}
         number = max((int(s.name[6:]) for s in self.shards()), default=0) + 1
         _save(self.folder / f"shard-{number:06d}", arrays, self.meta["dtype"])
+        self._state = None
 
     def locate(self, rows: Sequence[int]) -> tuple[Ints, Ints]:
         """For each row the number of its shard in ``shards()`` and its position there; -1 if it has no vector. If

@@ -19,11 +19,11 @@ def read_documents(
 ) -> Iterator[Candidate]:
     """The documents of a file or stdin (``-``), one at a time: content is title and text, ``meta`` the other fields.
 
-    ``format`` is told by the name where it isn't given; ``header`` as in ``records``. Memory holds one document and 8
+    ``format`` is read from the name if it isn't given; ``header`` as in ``records``. Memory holds one document and 8
     bytes an id (and the last 131,072 ids whole).
 
-    Raises InputError, with the line, on a malformed record, a missing or empty id, an id that stands twice (noticed at
-    most 131,072 documents later), and an empty file. An empty text is none.
+    Raises InputError, with the line, on a malformed record, a missing or empty id, an id that comes twice (noticed at
+    most 131,072 documents later), and an empty file. An empty text is no error.
     """
     stream = Seen(path, "document").watch(records(path, fields, format, header), fields)
     return parsed(path, stream, lambda r: document(r, fields), "documents")
@@ -34,7 +34,7 @@ def read_queries(
 ) -> list[Query]:
     """The queries of a file or stdin: JSON lines, a table with a header, or ``id<TAB>text``.
 
-    Raises InputError, with the line, on a malformed record, an id that is missing, empty or stands twice, an empty
+    Raises InputError, with the line, on a malformed record, an id that is missing, empty or comes twice, an empty
     text, and an empty file.
     """
     stream = Seen(path, "query").watch(records(path, fields, format, header), fields)

@@ -18,7 +18,7 @@ DATA = Path(__file__).parents[1] / "data"
 
 
 class Dataset(ABC):
-    """A collection to search, its queries, and which documents are relevant to them."""
+    """A collection to search, its queries, and the judgements of which documents are relevant to them."""
 
     name: str
 
@@ -26,7 +26,7 @@ class Dataset(ABC):
     def open(spec: File) -> Dataset:
         """The collection ``demo`` (Cranfield, bundled), a BEIR folder, or ``irds:`` and an ir_datasets id.
 
-        Raises InputError where there is no such collection; MissingExtra where ir_datasets isn't installed.
+        Raises InputError if there is no such collection; MissingExtra if ir_datasets isn't installed.
 
         >>> demo = Dataset.open("demo")
         >>> next(demo.documents()).meta["author"], demo.queries()[0].id, demo.splits()
@@ -47,7 +47,7 @@ class Dataset(ABC):
 
     @abstractmethod
     def splits(self) -> list[str]:
-        """The names of the judged parts (``train``, ``dev``, ``test``); none where nothing is judged."""
+        """The names of the judged parts (``train``, ``dev``, ``test``); none if nothing is judged."""
 
     @abstractmethod
     def qrels(self, split: str | None = None) -> Qrels:
@@ -58,11 +58,11 @@ class Dataset(ABC):
         """All queries, or those that a part judges, in file order."""
 
     def chosen(self, split: str | None) -> str:
-        """The part that a name, or none, stands for. Raises InputError where there is no such part."""
-        there = self.splits()
-        name = split or (there[0] if len(there) == 1 else "test")
-        if name not in there:
-            raise InputError(f"{self.name} has no judgements {name!r} (there are: {', '.join(there) or 'none'})")
+        """The part that a name, or none, stands for. Raises InputError if there is no such part."""
+        splits = self.splits()
+        name = split or (splits[0] if len(splits) == 1 else "test")
+        if name not in splits:
+            raise InputError(f"{self.name} has no judgements {name!r} (there are: {', '.join(splits) or 'none'})")
         return name
 
 
@@ -77,7 +77,7 @@ class Beir(Dataset):
 
     @classmethod
     def folder(cls, path: File) -> Beir:
-        """The collection in a folder. Raises InputError where corpus or queries are missing."""
+        """The collection in a folder. Raises InputError if corpus or queries are missing."""
         folder = Path(path)
         if not folder.is_dir():
             what = "no such folder: expected a BEIR folder, 'demo', or 'irds:' and an ir_datasets id"

@@ -77,13 +77,13 @@ def write_run(path: File, rankings: Iterable[Ranking], tag: str = "anyrank") -> 
             if query in done:
                 raise InputError(f"query {query!r} comes twice")
             done.add(query)
-            scores = ranking.scores
-            for c in ranking:
-                one_word("document id", c.id)
-                if not -_SINGLE < c.score < _SINGLE:
-                    what = f"document {c.id!r} of query {query!r} has the score {c.score}"
+            ids, scores = ranking.ids, ranking.scores  # columns: no document is read
+            for id, score in zip(ids, scores):
+                one_word("document id", id)
+                if not -_SINGLE < score < _SINGLE:
+                    what = f"document {id!r} of query {query!r} has the score {score}"
                     raise InputError(f"{what}: a run needs finite numbers (single precision)")
-            rows = enumerate(zip(ranking.ids, strict(scores)), 1)
+            rows = enumerate(zip(ids, strict(scores)), 1)
             f.write("".join(f"{query} Q0 {i} {rank} {score:.9g} {tag}\n" for rank, (i, score) in rows))
 
 

@@ -1,1 +1,1 @@
-"""Retrieval: the lexical index with its document store, vector indexes, collections, and the stages over them."""
+"""Retrieval as stages: search by words and by vectors, contents attached to runs, relevance feedback."""

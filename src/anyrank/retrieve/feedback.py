@@ -31,8 +31,8 @@ class DistilledFeedback(Limited):
     an order (a language model), weighted by the ranks: .001 and 20. Products are scaled by half the ratio of the
     teacher's spread to theirs; in the paper's second step that ratio is still the cross-encoder's, here it is the
     teacher's own. Vectors of candidates come from the index where it gives them, else from the encoder. ``documents``
-    fills in the content of newly found ones. A ranking of fewer than two candidates, or one that the teacher passed
-    through unjudged, comes back as it was.
+    gives the content of new ones. A ranking of fewer than two candidates, or one that the teacher passed through
+    unjudged, comes back as it was.
     """
 
     encoder: Encoder

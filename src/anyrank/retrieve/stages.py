@@ -26,16 +26,17 @@ def _retrieved(
     rankings: Sequence[Ranking],
     search: Callable[[], tuple[Results, Usage]],
     documents: Documents | None,
-    notes: Callable[[Ranking], tuple[str, ...]] = lambda _: (),
+    empty: Callable[[Ranking], tuple[str, ...]] = lambda _: (),
 ) -> list[Ranking]:
-    """The results of a search of all queries at once as rankings, with contents if there are ``documents``."""
+    """The results of a search of all queries at once as rankings, with contents if there are ``documents``; ``empty``
+    gives the notes of a query without results."""
     if not rankings:
         return []
     began = time.perf_counter()
     results, usage = search()
     after = [_ranking(r, result, documents) for r, result in zip(rankings, results)]
     seconds = (time.perf_counter() - began) / len(rankings)
-    steps = [Step(name, seconds, u, notes(r)) for r, u in zip(rankings, shared(usage, len(rankings)))]
+    steps = [Step(name, seconds, u, () if len(r) else empty(r)) for r, u in zip(after, shared(usage, len(after)))]
     return [r.with_step(step) for r, step in zip(after, steps)]
 
 
@@ -78,13 +79,13 @@ class BM25(Limited):
         index = self.lexical.lexical if isinstance(self.lexical, Collection) else self.lexical
         texts = [_text(r) for r in rankings]
 
-        def notes(ranking: Ranking) -> tuple[str, ...]:
+        def empty(ranking: Ranking) -> tuple[str, ...]:
             if index.terms(_text(ranking)):
                 return ()
             return ("the query has no term to search for: only stop words or signs, which the index leaves out",)
 
         return _retrieved(
-            "bm25", rankings, lambda: (index.search(texts, self.k, self.filter), Usage()), index.store, notes
+            "bm25", rankings, lambda: (index.search(texts, self.k, self.filter), Usage()), index.store, empty
         )
 
 

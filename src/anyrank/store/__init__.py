@@ -1,1 +1,1 @@
-"""Documents: their content, fields, presence and filters."""
+"""Documents: their content, fields, presence and filters, which indexes stand on."""

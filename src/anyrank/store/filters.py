@@ -20,8 +20,8 @@ Filter = Mapping[str, Any]
 """Field to wanted value: a string, number or boolean (equal), a list (any of these), or a pair (low, high) as a tuple,
 both ends included and None open. Dots reach into nested fields. A field that holds a list matches by any member."""
 
-_BITS, _STEP = 64, 8
-LONGEST = 256
+_BITS, _STEP = 64, 8  # prefixes of 64, 56, …, 0 bits
+LONGEST = 256  # characters of a string that can be filtered on
 
 
 def terms(fields: Mapping[str, Any]) -> list[str]:
@@ -30,20 +30,20 @@ def terms(fields: Mapping[str, Any]) -> list[str]:
     >>> terms({"lang": "en", "tags": ["a"], "by": {"name": "x"}})
     ['["lang", "en"]', '["tags", "a"]', '["by.name", "x"]']
     """
-    found: dict[str, None] = {}
+    out: dict[str, None] = {}
     for key, value in _leaves(fields):
         if isinstance(value, str) and len(value) > LONGEST:
             continue
-        found[_equal(key, value)] = None
+        out[_equal(key, value)] = None
         number = _number(value)
         if number is not None:
-            place = _place(number)
-            found.update((_prefix(key, place >> s, s), None) for s in range(0, _BITS + 1, _STEP))
-    return list(found)
+            position = _position(number)
+            out.update((_prefix(key, position >> s, s), None) for s in range(0, _BITS + 1, _STEP))
+    return list(out)
 
 
 def wanted(filter: Filter) -> list[list[str]]:
-    """One list of terms a filtered field: a document passes if it has a term of every list.
+    """The terms that a filter needs, one list a field: a document passes if it has a term of every list.
 
     Raises InputError on a value that is no string, number, boolean, list of these or (low, high).
     """
@@ -103,36 +103,43 @@ def _number(value: Any) -> float | None:
     return None if math.isnan(value) else _float(value)
 
 
-def _place(number: float) -> int:
-    """The number's place among all doubles, as an unsigned integer of 64 bits that sorts like the number."""
+def _position(number: float) -> int:
+    """The number's position among all doubles, as an unsigned integer of 64 bits that sorts like the number: the bits
+    of a double sort so once the sign bit is flipped, or, of a negative number, all bits."""
     bits: int = struct.unpack(">Q", struct.pack(">d", number))[0]
     return bits ^ (0xFFFFFFFFFFFFFFFF if bits >> 63 else 1 << 63)
 
 
-def _prefix(key: str, place: int, shift: int) -> str:
-    return f"{json.dumps(key)}{shift}:{place:x}"
+def _prefix(key: str, position: int, shift: int) -> str:
+    """The term of all numbers whose positions begin with the same 64 - ``shift`` bits; ``position`` has them only."""
+    return f"{json.dumps(key)}{shift}:{position:x}"
 
 
 def field_prefix(key: str) -> str:
-    """What the terms of a field begin with."""
+    """The beginning of a field's terms for equality."""
     return json.dumps([key])[:-1] + ", "
 
 
 def _range(key: str, bounds: tuple[Any, ...]) -> list[str]:
+    """The fewest prefix terms that together cover the positions from low to high.
+
+    Level by level, as in a radix tree with 256 children a node: at each level the ends that don't fill a whole parent
+    are covered one by one, and the middle is left to the parents, one level up.
+    """
     if len(bounds) != 2:
         raise InputError(f"the filter on {key!r} wants a pair (low, high), not {len(bounds)} values")
-    ends = [e if b is None else _number(b) for b, e in zip(bounds, (-math.inf, math.inf))]
+    ends = [open_end if b is None else _number(b) for b, open_end in zip(bounds, (-math.inf, math.inf))]
     if None in ends:
         raise InputError(f"the range on {key!r} wants numbers or ISO dates, not {bounds!r:.80}")
-    low, high = (_place(e) for e in ends if e is not None)
+    low, high = (_position(e) for e in ends if e is not None)
     if low > high:
         raise InputError(f"the range on {key!r} is empty: {bounds[0]} is above {bounds[1]}")
-    out, full = [], (1 << _STEP) - 1
+    out, last_child = [], (1 << _STEP) - 1
     for shift in range(0, _BITS + 1, _STEP):
-        while low <= high and (shift == _BITS or low & full):
+        while low <= high and (shift == _BITS or low & last_child):
             out.append(_prefix(key, low, shift))
             low += 1
-        while low <= high and (high + 1) & full:
+        while low <= high and (high + 1) & last_child:
             out.append(_prefix(key, high, shift))
             high -= 1
         if low > high:
