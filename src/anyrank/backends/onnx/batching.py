@@ -1,4 +1,4 @@
-"""Batches under a token budget: texts are tokenised in slices, sorted by length, cut, and scattered back by position."""
+"""Batches under a token budget: texts are tokenised in slices, sorted by length, cut, and put back in their order."""
 
 from __future__ import annotations
 
