@@ -37,7 +37,6 @@ from anyrank.domains.peptides.boosted import Boosted
 from anyrank.domains.peptides.corrupt import practice
 from anyrank.domains.peptides.distance import pmd
 from anyrank.domains.peptides.engine_training import EnginePlan, train_engine
-from anyrank.domains.peptides.fit import Pace
 from anyrank.domains.peptides.judges import Consensus, EngineScore, MassError, SpectrumMatch, Vote, reranker
 from anyrank.domains.peptides.matching import cosine
 from anyrank.domains.peptides.merge import merge
@@ -48,7 +47,7 @@ from anyrank.domains.peptides.simulate import simulated
 from anyrank.domains.peptides.spectra import read_spectra
 from anyrank.domains.peptides.spectrum import Spectrum
 from anyrank.domains.peptides.table import read_psms
-from anyrank.domains.peptides.training import SMALL, Plan, train
+from anyrank.domains.peptides.training import SMALL, Pace, Plan, train
 from anyrank.models.axial import Axial, Shape
 
 ROOT = Path(__file__).parents[1]
@@ -148,7 +147,7 @@ def trained(name: str, plan: Plan, spectra: Sequence[Spectrum], **more: Any) -> 
     """The model of that name, from its folder where an earlier part trained it."""
     folder = MODELS / name.replace(" ", "-")
     if (folder / "model.safetensors").is_file():
-        return Axial.load(folder)
+        return Axial.from_folder(folder)
     start = time.process_time()
     model = train(plan, spectra, **more).model
     model.save(folder)
@@ -226,12 +225,12 @@ def b() -> None:
     add("hyperscore", ranked_by(SpectrumMatch(), two))
     models = {f"both losses {k}": PLAN for k in range(3)} | {"long 0": LONG}
     for name in models:
-        add(f"zero-shot: {name}", ranked_by(RankNovo(Axial.load(MODELS / name.replace(" ", "-"))), two))
+        add(f"zero-shot: {name}", ranked_by(RankNovo(Axial.from_folder(MODELS / name.replace(" ", "-"))), two))
     own = merge(few, engines | {"own": join(engine()(few), few)})
     found["oracle with our engine"] = sum(r.query.content.peptide.key in r.ids for r in own)
     add("own engine alone", ranked_by(EngineScore("own"), own))
     add("three sources: hyperscore", ranked_by(SpectrumMatch(), own))
-    long = Axial.load(MODELS / "long-0")
+    long = Axial.from_folder(MODELS / "long-0")
     add("three sources: zero-shot, long 0", ranked_by(RankNovo(long), own))
     for seed in range(2):
         keys = sorted({s.peptide.key for s in few})
@@ -279,10 +278,10 @@ def c() -> None:
     trees = Boosted.fit(some, [r.query.content.peptide for r in some], ("own",))
     add("lightgbm, on the beam with the engine's score", ranked_by(trees, beams))
     for name in ("both losses", "without column attention", "PMD alone", "RMD alone"):
-        model = Axial.load(MODELS / f"{name} 0".replace(" ", "-"))
+        model = Axial.from_folder(MODELS / f"{name} 0".replace(" ", "-"))
         judge = RankNovo(model, by="rmd" if name == "RMD alone" else "pmd")
         add(f"engine not seen: {name}", ranked_by(judge, beams))
-    long = Axial.load(MODELS / "long-0")
+    long = Axial.from_folder(MODELS / "long-0")
     add("engine not seen: both losses, four times as long", ranked_by(RankNovo(long), beams))
     made = simulated(2000, 12345)
     shown = [r for r in merge(made, {"own": join(own(made), made)}) if len(r) > 1]

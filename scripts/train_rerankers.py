@@ -26,7 +26,8 @@ from anyrank.train.export import export
 from anyrank.train.group import Group
 from anyrank.train.groups import read_groups
 from anyrank.train.recipe import Check, Data, Export, Loss, Model, Optimiser, Recipe
-from anyrank.train.run import build, train
+from anyrank.train.run import train
+from anyrank.train.setup import build
 
 STARTS = {"tiny": ("splade-tiny-fp32", 5e-4, 8, 0.75), "mini": ("all-minilm-l6-v2", 5e-5, 4, 0.5)}
 """Of each size the start, the rate, groups a batch, and the share of the trained weights."""

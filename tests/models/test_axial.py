@@ -6,9 +6,10 @@ import pytest
 import torch
 
 from anyrank.core.errors import InputError, ModelError
-from anyrank.models.axial import CONFIG, WEIGHTS, Axial, Shape
+from anyrank.models.axial import Axial, Shape
 from anyrank.models.next_residue import NextResidue
 from anyrank.models.parts.axial_attention import ColumnAttention, RowAttention
+from anyrank.models.parts.folder import CONFIG, WEIGHTS
 from anyrank.models.parts.spectrum_encoder import SpectrumEncoder, Waves
 from anyrank.models.parts.starts import PROTON, look_for_ions, turned
 
@@ -107,8 +108,8 @@ def test_scores_follow_candidates_wherever_they_stand(columns, shared):
     x = inputs()
     order = torch.tensor([2, 0, 3, 1])
     with torch.no_grad():
-        pmd, rmd = model(**x)
-        again, local = model(**{**x, "tokens": x["tokens"][:, order], "prefix": x["prefix"][:, order]})
+        pmd, rmd = model.predict(**x)
+        again, local = model.predict(**{**x, "tokens": x["tokens"][:, order], "prefix": x["prefix"][:, order]})
     assert pmd.shape == (B, R)
     assert rmd.shape == (B, R, C)
     assert len(set(pmd[0].tolist())) == R
@@ -127,8 +128,8 @@ def test_padding_changes_nothing():
         "prefix": torch.nn.functional.pad(x["prefix"], (0, 3, 0, 2)),
     }  # fmt: skip
     with torch.no_grad():
-        pmd, rmd = model(**x)
-        far, local = model(**wide)
+        pmd, rmd = model.predict(**x)
+        far, local = model.predict(**wide)
     assert torch.allclose(far[:, :R], pmd, atol=1e-5)
     assert (far[:, R:] == torch.inf).all()
     assert torch.allclose(local[:, :R, :C], rmd, atol=1e-5)
@@ -143,7 +144,7 @@ def test_columns_are_how_candidates_see_each_other_beside_the_tied_map():
         with torch.no_grad():
             for layer in model.layers:
                 layer.row.q_proj.weight.zero_(), layer.row.q_proj.bias.zero_()  # an even map, whatever the rows are
-            moved = (model(**x)[1] - model(**other)[1]).abs()[0, :2].max()
+            moved = (model.predict(**x)[1] - model.predict(**other)[1]).abs()[0, :2].max()
         assert (float(moved) > 1e-5) == columns
 
 
@@ -151,30 +152,30 @@ def test_all_candidates_and_peaks_are_looked_at():
     model = Axial(replace(SHAPE, columns=False)).eval()
     x = inputs()
     with torch.no_grad():
-        base = model(**x)[0]
+        base = model.predict(**x)[0]
         for key in ("mz", "intensity", "prefix", "mass"):
-            assert (model(**{**x, key: x[key] * 1.01})[0] - base).abs().min() > 1e-7, key
-        assert (model(**{**x, "charge": x["charge"] + 1})[0] - base).abs().min() > 1e-7
+            assert (model.predict(**{**x, key: x[key] * 1.01})[0] - base).abs().min() > 1e-7, key
+        assert (model.predict(**{**x, "charge": x["charge"] + 1})[0] - base).abs().min() > 1e-7
 
 
 def test_a_saved_model_is_the_same(tmp_path):
     model = Axial(SHAPE).eval()
     model.save(tmp_path / "m")
-    again = Axial.load(tmp_path / "m")
+    again = Axial.from_folder(tmp_path / "m")
     assert again.shape == SHAPE
     assert not again.training
     with torch.no_grad():
-        assert torch.equal(again(**inputs())[0], model(**inputs())[0])
+        assert torch.equal(again.predict(**inputs())[0], model.predict(**inputs())[0])
     with pytest.raises(ModelError, match=r"no axial\.json"):
-        Axial.load(tmp_path)
+        Axial.from_folder(tmp_path)
     with pytest.raises(ModelError, match="of kind Axial"):
-        NextResidue.load(tmp_path / "m")
+        NextResidue.from_folder(tmp_path / "m")
     (tmp_path / "m" / WEIGHTS).write_bytes(b"nothing")
     with pytest.raises(ModelError, match="can't be read"):
-        Axial.load(tmp_path / "m")
+        Axial.from_folder(tmp_path / "m")
     (tmp_path / "m" / CONFIG).write_text("{")
     with pytest.raises(ModelError, match="can't be read"):
-        Axial.load(tmp_path / "m")
+        Axial.from_folder(tmp_path / "m")
 
 
 def test_impossible_shapes_are_refused():
@@ -202,7 +203,7 @@ def test_the_start_at_ions_looks_at_ions():
     seen = {}
     attention.register_forward_hook(lambda m, args, out: seen.update(q=args[0], k=args[1]))
     with torch.no_grad():
-        model(**x)
+        model.predict(**x)
         _, shares = attention(seen["q"], seen["k"], seen["k"], average_attn_weights=False)
     for head, first in ((0, 2), (1, 5)):
         assert shares[0, head, 1:].argmax(-1).tolist() == [first, first + 1, first + 2]
@@ -213,8 +214,8 @@ def test_next_residues_wait_for_no_place_after_them():
     x = {k: v for k, v in inputs().items() if k in ("mz", "intensity", "mass", "charge")}
     last, prefix = torch.tensor([[3, 0], [3, 2]]), torch.tensor([[0.0, 57.02], [0.0, 87.03]]).double()
     with torch.no_grad():
-        both = model(**x, last=last, prefix=prefix)
-        first = model(**x, last=last[:, :1], prefix=prefix[:, :1])
+        both = model.logits(**x, last=last, prefix=prefix)
+        first = model.logits(**x, last=last[:, :1], prefix=prefix[:, :1])
     assert both.shape == (2, 2, 3)
     assert torch.allclose(both[:, :1], first, atol=1e-5)
     assert (both[:, 0] - both[:, 1]).abs().min() > 1e-6

@@ -18,7 +18,8 @@ from anyrank.train.losses import ranklist, skip_schedule
 from anyrank.train.negatives import Draw
 from anyrank.train.objective import Objective
 from anyrank.train.recipe import Curriculum, Data, Export, Loss, Optimiser, Recipe, read_recipe
-from anyrank.train.run import table, train, weighing
+from anyrank.train.run import train
+from anyrank.train.setup import table, weighing
 
 WORDS = ["lift", "drag", "wing", "flow", "heat", "plate", "shock", "layer"]
 POOL = [

@@ -89,8 +89,8 @@ def read(
     bad: list[InputError] = []
     found = read_one(spectra, letters, bad)
     if not found:
-        said = f"none of {len(bad)} spectra can be used" if bad else "no tandem spectra in it"
-        raise InputError(said, path=spectra)
+        message = f"none of {len(bad)} spectra can be used" if bad else "no tandem spectra in it"
+        raise InputError(message, path=spectra)
     lost: dict[str, list[InputError]] = {SPECTRA: bad}
     joined = join_engines(found, files, known, by, letters, spectra, lost)
     if problems is not None:
@@ -163,11 +163,11 @@ def join_engines(
 
 def _pairs(given: Sequence[str], sign: str, option: str, expected: str) -> dict[str, str]:
     out: dict[str, str] = {}
-    for said in given:
-        name, found, value = said.partition(sign)
-        example = "" if sign == ":" else f", as in casanovo={said.strip(sign) or 'a.mztab'}"
+    for text in given:
+        name, found, value = text.partition(sign)
+        example = "" if sign == ":" else f", as in casanovo={text.strip(sign) or 'a.mztab'}"
         if not found or not name or not value:
-            raise InputError(f"{option} {said!r}: expected {expected}" + example)
+            raise InputError(f"{option} {text!r}: expected {expected}" + example)
         if name in out:
             raise InputError(f"{option} names {name!r} twice")
         out[name] = value

@@ -48,4 +48,5 @@ def model_class(kind: str) -> Any:
 def near(name: str, known: tuple[str, ...]) -> str:
     """The hint of an error: the nearest known name, and all of them."""
     close = difflib.get_close_matches(name, known, 1, 0.5)
-    return f"did you mean {close[0]!r}? " * bool(close) + f"known are {', '.join(known)}"
+    hint = f"did you mean {close[0]!r}? " if close else ""
+    return f"{hint}known are {', '.join(known)}"

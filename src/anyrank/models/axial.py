@@ -6,8 +6,7 @@ learn from few spectra (``shared``, ``shortest``, ``longest``; see `parts.starts
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -15,12 +14,13 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from ..core.errors import InputError, ModelError
-from .base import declare
+from ..core.errors import InputError
+from ..core.types import Candidate
 from .parts.axial_attention import AxialLayer
+from .parts.folder import load, save
+from .parts.ragged import counts
+from .parts.spectra import candidate_tensors, crowded, spectra_tensors
 from .parts.spectrum_encoder import SpectrumEncoder, Waves
-
-CONFIG, WEIGHTS = "axial.json", "model.safetensors"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,7 @@ class Shape:
 class CandidateEmbedding(nn.Module):  # type: ignore[misc,unused-ignore]
     """Rows of tokens as [amino acid (half) | prefix mass (quarter) | suffix mass (quarter)], with their positions.
 
-    The first place of a row, ``<cls>``, also tells the precursor's mass and charge; its masses are 0.
+    The first position of a row, ``<cls>``, also tells the precursor's mass and charge; its masses are 0.
     """
 
     def __init__(self, shape: Shape) -> None:
@@ -87,16 +87,17 @@ class CandidateEmbedding(nn.Module):  # type: ignore[misc,unused-ignore]
         first = nn.functional.one_hot(torch.zeros_like(tokens[..., 0]), tokens.shape[-1])
         suffix = (mass[:, None, None] - prefix) * (1 - first)
         whole = self.mass(mass) + self.charges(charge.clamp(max=self.charges.num_embeddings - 1))
-        said = self.tokens(tokens) + first[..., None] * whole[:, None, None]
-        there = (tokens != self.pad).long()
-        places = there.cumsum(-1) * there + self.pad
-        x = torch.cat([said, self.part(prefix), self.part(suffix)], dim=-1) + self.positions(places)
+        named = self.tokens(tokens) + first[..., None] * whole[:, None, None]
+        real = (tokens != self.pad).long()
+        positions = real.cumsum(-1) * real + self.pad  # counted as fairseq does: from the padding's number on
+        x = torch.cat([named, self.part(prefix), self.part(suffix)], dim=-1) + self.positions(positions)
         out: Tensor = self.dropout(self.norm(x))
-        return out * there[..., None]
+        return out * real[..., None]
 
 
 class Axial(nn.Module):  # type: ignore[misc,unused-ignore]
-    """PMD [B, rows] and RMD [B, rows, columns] of candidates, as predicted from their spectra."""
+    """Scores [B, n] of peptides by their spectra, all candidates of a group seen together: the negated mass deviation
+    from the truth (PMD) that is predicted of each; `predict` also gives each residue's (RMD)."""
 
     kind: ClassVar[str] = "axial"
 
@@ -111,11 +112,31 @@ class Axial(nn.Module):  # type: ignore[misc,unused-ignore]
         self.whole = nn.Linear(shape.width, 1)
         self.local = nn.Linear(shape.width, 1)
 
+    def features(
+        self, queries: Sequence[Any], candidates: Sequence[Sequence[Candidate]], statistics: Any = None
+    ) -> dict[str, Any]:
+        """The inputs of `forward` for spectra and, for each, its peptides."""
+        peptides = [[c.content for c in group] for group in candidates]
+        inputs = spectra_tensors(queries, self.shape.peaks) | candidate_tensors(peptides)
+        return inputs | {"mask": counts(candidates)}
+
+    def truncated(self, queries: Sequence[Any], candidates: Sequence[Sequence[Candidate]]) -> list[int]:
+        """1 for each spectrum that has more peaks than are read."""
+        return crowded(queries, self.shape.peaks)
+
     def forward(
+        self, mz: Tensor, intensity: Tensor, mass: Tensor, charge: Tensor, tokens: Tensor, prefix: Tensor, mask: Tensor
+    ) -> Tensor:
+        """Scores [B, n], 0 where ``mask`` is False; the rest as `predict` takes it."""
+        pmd, _ = self.predict(mz, intensity, mass, charge, tokens, prefix)
+        return (-pmd).masked_fill(~mask, 0.0)
+
+    def predict(
         self, mz: Tensor, intensity: Tensor, mass: Tensor, charge: Tensor, tokens: Tensor, prefix: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """Peaks [B, peaks] padded with zeros; the precursors' ``mass`` in Da and ``charge`` [B]; ``tokens`` and their
-        ``prefix`` masses [B, rows, columns], padded. Rows of padding alone have a PMD of infinity."""
+        """PMD [B, rows] and RMD [B, rows, columns]. Peaks [B, peaks] are padded with zeros; the precursors have a
+        ``mass`` in Da and a ``charge`` [B]; ``tokens`` and their ``prefix`` masses [B, rows, columns] are padded. Rows
+        of padding alone have a PMD of infinity."""
         memory, nothing = self.encoder(mz, intensity, mass)
         padding = tokens == self.shape.pad
         x = self.embedding(tokens, prefix, mass, charge)
@@ -129,37 +150,8 @@ class Axial(nn.Module):  # type: ignore[misc,unused-ignore]
         save(self, asdict(self.shape), Path(folder))
 
     @classmethod
-    def load(cls, folder: str | Path) -> Axial:
-        """A saved model, ready to judge. Raises ModelError where the folder holds none."""
-        found: Axial = load(cls, lambda said: cls(Shape(**said)), Path(folder))
-        return found
-
-
-def save(model: Any, config: dict[str, Any], folder: Path) -> None:
-    """A model's configuration and weights in a folder, which is made."""
-    from safetensors.torch import save_file
-
-    folder.mkdir(parents=True, exist_ok=True)
-    stated = {"kind": type(model).__name__, **config}
-    (folder / CONFIG).write_text(json.dumps(stated, indent=2) + "\n", encoding="utf-8")
-    declare(folder, model.kind)
-    save_file({k: v.contiguous() for k, v in model.state_dict().items()}, folder / WEIGHTS)
-
-
-def load(kind: type[nn.Module], make: Callable[[dict[str, Any]], Any], folder: Path) -> Any:
-    """The model that ``make`` gives of a configuration, with the weights of a folder. Raises ModelError."""
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
-    for name in (CONFIG, WEIGHTS):
-        if not (folder / name).is_file():
-            raise ModelError(f"{folder}: no model of peptides: it has no {name} (a folder of 'anyrank peptides train')")
-    try:
-        said = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
-        if (found := said.pop("kind")) != kind.__name__:
-            raise ModelError(f"{folder}: holds a model of kind {found}, not {kind.__name__}")
-        model = make(said)
-        model.load_state_dict(load_file(folder / WEIGHTS))
-    except (ValueError, TypeError, KeyError, AttributeError, RuntimeError, SafetensorError) as error:
-        raise ModelError(f"{folder}: the model can't be read: {' '.join(str(error).split())[:300]}") from error
-    return model.eval()
+    def from_folder(cls, folder: str | Path, *, max_length: int | None = None) -> Axial:
+        """A saved model, ready to judge; ``max_length`` is for models of texts. Raises ModelError where the folder
+        holds none."""
+        model: Axial = load(cls, lambda config: cls(Shape(**config)), Path(folder))
+        return model

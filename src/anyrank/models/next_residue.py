@@ -11,18 +11,28 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 
-from .axial import Shape, load, save
+from ..core.types import Candidate
+from .axial import Shape
 from .parts.axial_attention import AxialLayer
+from .parts.folder import load, save
+from .parts.ragged import counts
+from .parts.spectra import crowded, spectra_tensors
 from .parts.spectrum_encoder import Waves
+
+LIGHTEST = 57.0
+"""Less, in Da, than glycine weighs, the lightest residue."""
+NONE, NEVER = -100, -1e9
+"""No residue follows; the logit of what can't."""
 
 
 class NextResidue(nn.Module):  # type: ignore[misc,unused-ignore]
-    """Logits [B, places, choices] of the residues that may follow. ``masses``: the choices' masses in Da."""
+    """Scores [B, n] of peptides by their spectra: the mean log-probability of their residues, each given those before
+    it. ``masses``: those of the choices, in Da."""
 
     kind: ClassVar[str] = "next_residue"
     masses: Tensor
@@ -45,10 +55,55 @@ class NextResidue(nn.Module):  # type: ignore[misc,unused-ignore]
         )
         self.head = nn.Linear(shape.width, 1)
 
+    @property
+    def front(self) -> Tensor:
+        """Which choices [choices] are modifications of the N-terminus, which only stand first: they weigh less than
+        any residue."""
+        return self.masses < LIGHTEST
+
+    def features(
+        self, queries: Sequence[Any], candidates: Sequence[Sequence[Candidate]], statistics: Any = None
+    ) -> dict[str, Any]:
+        """The inputs of `forward` for spectra and, for each, its peptides, of which every token is the choice of the
+        nearest mass."""
+        mask = counts(candidates)
+        masses, n = self.masses.cpu(), len(self.masses)
+        longest = max((len(c.content.tokens) for group in candidates for c in group), default=0)
+        size = (*mask.shape, longest)
+        last, follows = torch.full(size, n), torch.full(size, NONE)
+        prefix = torch.zeros(size, dtype=torch.float64)
+        for i, group in enumerate(candidates):
+            for j, c in enumerate(group):
+                # what is known before a residue is the mass and the last choice of the residues before it
+                chosen = (torch.from_numpy(c.content.masses)[:, None] - masses).abs().argmin(1)
+                follows[i, j, : len(chosen)] = chosen
+                last[i, j, 1 : len(chosen)] = chosen[:-1]
+                prefix[i, j, 1 : len(chosen)] = masses[chosen[:-1]].cumsum(0)
+        inputs = spectra_tensors(queries, self.shape.peaks)
+        return inputs | {"last": last, "prefix": prefix, "follows": follows, "mask": mask}
+
+    def truncated(self, queries: Sequence[Any], candidates: Sequence[Sequence[Candidate]]) -> list[int]:
+        """1 for each spectrum that has more peaks than are read."""
+        return crowded(queries, self.shape.peaks)
+
     def forward(
+        self, mz: Tensor, intensity: Tensor, mass: Tensor, charge: Tensor, last: Tensor, prefix: Tensor,
+        follows: Tensor, mask: Tensor,
+    ) -> Tensor:  # fmt: skip
+        """Scores [B, n], 0 where ``mask`` is False. ``last``, ``prefix`` and ``follows`` are [B, n, residues]."""
+        logits = self.logits(mz, intensity, mass, charge, last.flatten(1), prefix.flatten(1))
+        inside = (last.flatten(1) != len(self.masses))[..., None] & self.front
+        chances = logits.masked_fill(inside, NEVER).log_softmax(-1)
+        real = follows != NONE
+        each = chances.gather(-1, follows.clamp(min=0).flatten(1)[..., None])[..., 0].view_as(last)
+        mean = (each * real).sum(-1) / real.sum(-1).clamp(min=1)
+        return mean.masked_fill(~mask, 0.0)
+
+    def logits(
         self, mz: Tensor, intensity: Tensor, mass: Tensor, charge: Tensor, last: Tensor, prefix: Tensor
     ) -> Tensor:
-        """Spectra as `Axial.forward` takes them; ``last`` choice and ``prefix`` mass of every place, [B, places]."""
+        """Logits [B, places, choices] of the residues that may follow; spectra as `Axial.predict` takes them, ``last``
+        choice and ``prefix`` mass of every place, [B, places]."""
         memory, nothing = self.encoder(mz, intensity, mass)
         return self.following(memory, nothing, mass, charge, last, prefix)
 
@@ -57,9 +112,10 @@ class NextResidue(nn.Module):  # type: ignore[misc,unused-ignore]
     ) -> Tensor:
         """The same of spectra that were encoded before."""
         after = prefix[:, None, :] + self.masses[None, :, None]
-        said = self.last(last)[:, None] + self.choices.weight[None, :, None]
-        said = said + self.charges(charge.clamp(max=self.shape.charges))[:, None, None]
-        x = torch.cat([said, self.part(after), self.part(mass[:, None, None] - after)], dim=-1)
+        named = self.last(last)[:, None] + self.choices.weight[None, :, None]
+        named = named + self.charges(charge.clamp(max=self.shape.charges))[:, None, None]
+        # the choices are the rows of an alignment, the places its columns
+        x = torch.cat([named, self.part(after), self.part(mass[:, None, None] - after)], dim=-1)
         x = self.dropout(self.norm(x))
         padding = torch.zeros(x.shape[:3], dtype=torch.bool, device=x.device)
         for layer in self.layers:
@@ -72,7 +128,7 @@ class NextResidue(nn.Module):  # type: ignore[misc,unused-ignore]
         save(self, {"masses": self.masses.tolist(), "shape": asdict(self.shape)}, Path(folder))
 
     @classmethod
-    def load(cls, folder: str | Path) -> NextResidue:
-        """A saved model. Raises ModelError where the folder holds none."""
-        found: NextResidue = load(cls, lambda said: cls(said["masses"], Shape(**said["shape"])), Path(folder))
-        return found
+    def from_folder(cls, folder: str | Path, *, max_length: int | None = None) -> NextResidue:
+        """A saved model; ``max_length`` is for models of texts. Raises ModelError where the folder holds none."""
+        model: NextResidue = load(cls, lambda config: cls(config["masses"], Shape(**config["shape"])), Path(folder))
+        return model

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,8 +20,10 @@ class Batches(Sampler[list[int]]):  # type: ignore[misc,unused-ignore]
     into batches, and these are shuffled. Trainer tells the epoch by `set_epoch`; the order depends on nothing else,
     so that a resumed run goes on where it stopped."""
 
-    def __init__(self, groups: Sequence[Group], batch: int, seed: int = 0) -> None:
-        self.sizes = [g.size for g in groups]
+    def __init__(
+        self, groups: Sequence[Group], batch: int, seed: int = 0, size: Callable[[Group], int] | None = None
+    ) -> None:
+        self.sizes = [g.size if size is None else size(g) for g in groups]
         self.batch_size = batch
         self.seed = seed
         self.epoch = 0

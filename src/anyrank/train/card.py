@@ -14,6 +14,7 @@ from .group import Group
 from .recipe import Recipe
 
 KINDS = {
+    "axial": ("ranker of peptide candidates by their spectrum", "other"),
     "cross": ("cross-encoder", "text-ranking"),
     "bi": ("bi-encoder", "sentence-similarity"),
     "late": ("late-interaction ranker", "text-ranking"),
@@ -21,6 +22,7 @@ KINDS = {
     "sparse": ("learned sparse encoder", "feature-extraction"),
     "language": ("listwise language model", "text-generation"),
     "knrm": ("kernel-pooling ranker (KNRM)", "text-ranking"),
+    "next_residue": ("model of the next residue of a peptide", "other"),
 }
 
 
@@ -32,7 +34,8 @@ def card(
     says what was lowered."""
     import torch
 
-    kind, task = KINDS[model.kind]
+    kind, task = KINDS.get(model.kind, (f"ranker of kind {model.kind}", "text-ranking"))
+    read = "" if task == "other" else f", for texts of at most {model.max_length} tokens"
     o, m = recipe.optimiser, recipe.model
     size = sum(p.numel() for p in module.parameters())
     length = f"{o.steps} steps" if o.steps else f"{o.epochs} epoch{'s' if o.epochs > 1 else ''}"
@@ -41,7 +44,7 @@ def card(
     lines = [
         "---", f"license: {recipe.data.licence or 'unknown'}", f"pipeline_tag: {task}", "library_name: anyrank",
         "---", "", f"# {Path(recipe.out).name}", "",
-        f"A {kind} of {size:,} parameters, from {origin}, for texts of at most {model.max_length} tokens.", "",
+        f"A {kind} of {size:,} parameters, from {origin}{read}.", "",
         "## Training", "",
         f"- Data: {recipe.data.about or files or 'not described'}; {len(groups):,} groups, "
         f"{sum(len(g.candidates) for g in groups):,} texts",
@@ -66,10 +69,10 @@ def _graph(done: Exported | None) -> str:
     if done is None:
         return "None was made."
     what = done.what
-    said = f"{what}: {done.agreement:.4f}; largest difference: {done.difference:.4g} ({done.texts} texts)"
+    text = f"{what}: {done.agreement:.4f}; largest difference: {done.difference:.4g} ({done.texts} texts)"
     if not done.accepted:
-        return f"Refused, since it agrees too little with the original. Asked for was {done.least}; {said}."
-    return f"onnx/model.onnx, {done.bytes / 1e6:.1f} MB, runs on onnxruntime by the base install. {said}."
+        return f"Refused, since it agrees too little with the original. Asked for was {done.least}; {text}."
+    return f"onnx/model.onnx, {done.bytes / 1e6:.1f} MB, runs on onnxruntime by the base install. {text}."
 
 
 def release() -> str:

@@ -1,4 +1,4 @@
-"""The loop: transformers' Trainer, told how batches of groups are made, what is lost and how a model is judged.
+"""The loop: transformers' Trainer, given how batches of groups are made, what is lowered and how a model is judged.
 
 Trainer brings the optimiser (fused AdamW), mixed precision, accumulation, clipping, schedules, checkpoints with every
 generator's state, NEFTune, early stopping and TensorBoard. Ours are the order of the batches, the objective and
@@ -41,19 +41,20 @@ Score = Callable[[Sequence[Group]], Sequence[Sequence[float]]]
 class Loop(Trainer):  # type: ignore[misc,unused-ignore]
     """A training of ``model`` on groups, in the recipe's folder. ``draw`` takes from a group what an epoch trains on,
     ``collate`` makes a batch of groups, ``objective`` a loss of (model, batch, epoch); ``validation`` judges by
-    ``score``. `run` trains and resumes."""
+    ``score``; batches join groups of near ``size``. `run` trains and resumes."""
 
     def __init__(
         self, model: Any, recipe: Recipe, train: Sequence[Group], collate: Callable[[Sequence[Group]], dict[str, Any]],
         objective: Callable[[Any, Mapping[str, Any], float], Tensor], validation: Validation | None = None,
         score: Score | None = None, progress: bool = False, draw: DrawFn | None = None,
+        size: Callable[[Group], int] | None = None,
     ) -> None:  # fmt: skip
         self.objective: Callable[[Any, Mapping[str, Any], float], Tensor] = objective
         self.collate = collate
         self.draw = draw
         self.validation = validation
         self.score = score
-        self.batches = Batches(train, recipe.optimiser.batch, recipe.seed)
+        self.batches = Batches(train, recipe.optimiser.batch, recipe.seed, size)
         board: Any = TensorBoardCallback
         callbacks: list[TrainerCallback] = [board(_writer(Path(recipe.out) / "logs")), _Whole()]
         if validation and recipe.check.patience:
@@ -79,10 +80,10 @@ class Loop(Trainer):  # type: ignore[misc,unused-ignore]
     def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
         assert self.validation is not None
         assert self.score is not None
-        found = {f"eval_{self.validation.name}": self.validation(self.score)}
-        self.log(dict(found))
-        self.control: Any = self.callback_handler.on_evaluate(self.args, self.state, self.control, found)
-        return found
+        metrics = {f"eval_{self.validation.name}": self.validation(self.score)}
+        self.log(dict(metrics))
+        self.control: Any = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
+        return metrics
 
     def run(self, resume: bool = False) -> None:
         """Train, from the last whole checkpoint where ``resume`` is set and there is one; afterwards the model is the
@@ -123,11 +124,11 @@ def settings(recipe: Recipe, batches: int, validation: Validation | None, progre
     when = "steps" if check.every else "epoch"
     more: dict[str, Any] = {}
     if recipe.model.kind == "language":
-        asked = {
+        options = {
             "neftune_noise_alpha": recipe.language.neftune,
             "gradient_checkpointing": recipe.language.checkpointing,
         }
-        more = {name: value for name, value in asked.items() if value}
+        more = {name: value for name, value in options.items() if value}
     if validation is not None:
         more |= {"load_best_model_at_end": True, "metric_for_best_model": f"eval_{validation.name}",
                 "greater_is_better": True, "eval_strategy": when, "eval_steps": check.every or None}  # fmt: skip
@@ -144,12 +145,12 @@ def settings(recipe: Recipe, batches: int, validation: Validation | None, progre
 
 def last_checkpoint(folder: Path) -> Path | None:
     """The newest checkpoint that was written to its end; unfinished ones are removed."""
-    found = {int(p.name.rpartition("-")[2]): p for p in folder.glob("checkpoint-*")}
-    for step, path in list(found.items()):
+    paths = {int(p.name.rpartition("-")[2]): p for p in folder.glob("checkpoint-*")}
+    for step, path in list(paths.items()):
         if not (path / WHOLE).is_file():
             log.warning("%s was not written to its end: it is removed", path)
-            shutil.rmtree(found.pop(step))
-    return found[max(found)] if found else None
+            shutil.rmtree(paths.pop(step))
+    return paths[max(paths)] if paths else None
 
 
 class _Whole(TrainerCallback):  # type: ignore[misc,unused-ignore]
@@ -159,8 +160,8 @@ class _Whole(TrainerCallback):  # type: ignore[misc,unused-ignore]
         (Path(args.output_dir) / f"checkpoint-{state.global_step}" / WHOLE).touch()
 
     def on_log(self, args: Any, state: Any, control: Any, logs: Mapping[str, float] | None = None, **_: Any) -> None:
-        said = ", ".join(f"{k.removeprefix('eval_')} {v:.4g}" for k, v in (logs or {}).items() if k != "epoch")
-        log.info("step %d of %d: %s", state.global_step, state.max_steps, said)
+        text = ", ".join(f"{k.removeprefix('eval_')} {v:.4g}" for k, v in (logs or {}).items() if k != "epoch")
+        log.info("step %d of %d: %s", state.global_step, state.max_steps, text)
 
 
 def _writer(folder: Path) -> Any:

@@ -8,13 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from anyrank.core.errors import InputError
-from anyrank.domains.peptides.alignment import VOCABULARY, rows
 from anyrank.domains.peptides.distance import UNIT, pmd, pmds, rmd
 from anyrank.domains.peptides.ions import by_ions, fragments, ppm
 from anyrank.domains.peptides.notation import parse
 from anyrank.domains.peptides.peptide import Peptide
 from anyrank.domains.peptides.residues import ISOTOPE, MASSES, N_TERM, PROTON, RESIDUES, WATER
 from anyrank.domains.peptides.spectrum import Spectrum
+from anyrank.models.parts.alignment import VOCABULARY, rows
 
 GOLDEN_PMD = [
     ("PEPTIDEK", "EPPTIDEK", 1.244164),

@@ -18,12 +18,10 @@ import torch
 from anyrank.cli import cli
 from anyrank.core.errors import InputError, ModelError
 from anyrank.core.types import Candidate, Query, Ranking
-from anyrank.domains.peptides.alignment import CLS, GAP, PAD
 from anyrank.domains.peptides.base_engine import CHOICES, BaseEngine, completable
 from anyrank.domains.peptides.corrupt import practice
 from anyrank.domains.peptides.engine_training import EnginePlan, train_engine
-from anyrank.domains.peptides.examples import Example, Rounds, joined, loss
-from anyrank.domains.peptides.fit import Pace
+from anyrank.domains.peptides.groups import Practice, Simulated, blanks, group_of, truths
 from anyrank.domains.peptides.judges import reranker
 from anyrank.domains.peptides.methods import Setting, stage
 from anyrank.domains.peptides.neural import RankNovo, residues
@@ -32,10 +30,13 @@ from anyrank.domains.peptides.psm import join
 from anyrank.domains.peptides.residues import WATER
 from anyrank.domains.peptides.simulate import simulated
 from anyrank.domains.peptides.split import held
-from anyrank.domains.peptides.tensors import candidate_tensors, spectra_tensors
-from anyrank.domains.peptides.training import SMALL, Plan, train
+from anyrank.domains.peptides.training import SMALL, Deviations, Pace, Plan, Targets, train
 from anyrank.models.axial import Axial
+from anyrank.models.parts.alignment import CLS, GAP, PAD
+from anyrank.models.parts.spectra import candidate_tensors, spectra_tensors
 from anyrank.testing import check_judge, check_stage
+from anyrank.train.losses import LOSSES
+from anyrank.train.objective import Objective
 
 TINY = replace(SMALL, width=32, ffn=32, positions=24, peaks=60)
 QUICK = Pace(rounds=1, batch=8)
@@ -75,9 +76,9 @@ def test_the_reranker_keeps_the_contracts(judge, spectra):
 def test_scores_are_predicted_distances_and_usage_is_counted(judge, spectra):
     (query, members) = groups(spectra[:6])[5]
     (said,) = judge([(query, members)])
-    inputs = spectra_tensors([query.content], TINY) | candidate_tensors([[c.content for c in members]])
+    inputs = spectra_tensors([query.content], TINY.peaks) | candidate_tensors([[c.content for c in members]])
     with torch.no_grad():
-        pmd, rmd = judge.model(**inputs)
+        pmd, rmd = judge.model.predict(**inputs)
     assert said.scores == pytest.approx((-pmd[0]).tolist(), abs=1e-5)
     assert said.usage.calls == 1
     assert said.usage.prompt_tokens == inputs["tokens"].numel() + inputs["mz"].shape[1]
@@ -111,36 +112,51 @@ def test_tensors_are_padded_apart_from_gaps(spectra):
     assert made["tokens"][0, 1].tolist() == [CLS, 15, GAP, GAP, PAD, PAD, PAD, PAD]
     assert (made["tokens"][1, 1] == PAD).all()
     assert residues(made["tokens"]).sum((1, 2)).tolist() == [4, 7]
-    peaks = spectra_tensors(spectra[:3], replace(TINY, peaks=10))
+    peaks = spectra_tensors(spectra[:3], 10)
     assert peaks["mz"].shape == (3, 10)
     assert torch.allclose((peaks["intensity"] ** 2).sum(1), torch.ones(3))
 
 
-def test_examples_carry_both_distances(spectra):
-    example = Example.of(practice(spectra[:1])[0])
-    truth = example.pmd.index(0.0)
-    assert not example.rmd[truth].any()
-    assert all(e.any() for i, e in enumerate(example.rmd) if i != truth)
-    batch = joined([example], TINY)
-    right = (batch["pmd"].nan_to_num(9.0), batch["rmd"].nan_to_num(9.0))
-    assert float(loss(right, batch)) == 0.0
-    off = (right[0] + 0.5, right[1] + 2.0)
-    assert float(loss(off, batch)) == pytest.approx(0.125 + 4.0)
-    assert float(loss(off, batch, local=0.0)) == pytest.approx(0.125)
-    assert float(loss(off, batch, whole=0.0, local=0.5)) == pytest.approx(2.0)
+def test_groups_carry_both_distances(spectra):
+    group = group_of(practice(spectra[:1])[0])
+    truth = group.labels.index(0.0)
+    assert all(label < 0 for i, label in enumerate(group.labels) if i != truth)
+    batch = Targets(Axial(TINY))([group])
+    rows = batch["rmd"][0]
+    assert not rows[truth].nan_to_num().any()
+    assert all(row.nan_to_num().any() for i, row in enumerate(rows) if i != truth)
+    assert (rows.isnan() | residues(batch["features"]["tokens"])[0]).all()
+
+    def loss(pmd, rmd, whole=1.0, local=1.0):
+        class Off(torch.nn.Module):
+            """Predicts the truth, and so much more."""
+
+            def predict(self, **_):
+                return pmd - batch["labels"], batch["rmd"].nan_to_num(9.0) + rmd
+
+        losses = Objective(((whole, LOSSES["smooth_l1"]),) if whole else ())
+        return float(Deviations(losses, local)(Off(), batch, 0.0))
+
+    assert loss(0.0, 0.0) == pytest.approx(0.0, abs=1e-9)
+    assert loss(0.5, 2.0) == pytest.approx(0.125 + 4.0)
+    assert loss(0.5, 2.0, local=0.0) == pytest.approx(0.125)
+    assert loss(0.5, 2.0, whole=0.0, local=0.5) == pytest.approx(2.0)
 
 
-def test_rounds_are_new_each_time_and_the_same_again(spectra):
-    known = practice(spectra[:2])
-    rounds = Rounds(spectra[:4], 2, 6, seed=5, extra=1, known=known)
-    assert len(rounds) == 14
-    assert [rounds[i].candidates for i in range(2)] == [tuple(c.content for c in r) for r in known]
-    assert rounds[2].spectrum is rounds[9].spectrum is spectra[0]
-    assert rounds[2].candidates != rounds[9].candidates
-    assert rounds[9].candidates == Rounds(spectra[:4], 2, 6, seed=5, extra=1, known=known)[9].candidates
-    assert rounds[6].spectrum.name != rounds[13].spectrum.name
-    with pytest.raises(IndexError):
-        rounds[14]
+def test_epochs_are_new_each_time_and_the_same_again(spectra):
+    draw = Practice(6, seed=5)
+    (known,) = [group_of(r, "known 0") for r in practice(spectra[:1])]
+    (given,), (blank,) = truths(spectra[:1]), blanks(1)
+    assert draw(known, 3) is known
+    assert draw(given, 0).query is draw(given, 1).query is spectra[0]
+    assert draw(given, 0).candidates != draw(given, 1).candidates
+    assert draw(given, 1) == Practice(6, seed=5)(given, 1)
+    assert draw(given, 1).candidates != Practice(6, seed=6)(given, 1).candidates
+    assert draw(blank, 0).query.name != draw(blank, 1).query.name
+    assert len(draw(blank, 0).candidates) > 1
+    once = Simulated(5)(blank, 0)
+    assert once.candidates[0].content == once.query.peptide
+    assert Simulated(5)(given, 0) is given
 
 
 def test_no_peptide_is_in_both_parts(spectra):
@@ -166,8 +182,7 @@ def test_training_makes_a_folder_that_ranks(spectra, tmp_path):
     done = train(plan, spectra, tmp_path / "m", known=practice(spectra[:3]))
     assert set(done.exact) == {"model", "hyperscore"}
     assert done.exact["hyperscore"] > 0.5
-    losses = [line["eval_loss"] for line in done.log if "eval_loss" in line]
-    assert len(losses) >= 2
+    assert sum("eval_RR" in line for line in done.log) == 2
     card = (tmp_path / "m" / "README.md").read_text()
     assert "weights of our choice" in card
     assert f"model {done.exact['model']:.4f}" in card
@@ -196,7 +211,7 @@ def test_training_lowers_the_loss_and_patience_ends_it(spectra):
     losses = [line["loss"] for line in log if "loss" in line]
     assert losses[-1] < 0.8 * losses[0]
     wild = replace(plan, pace=Pace(rounds=12, batch=8, rate=3.0, patience=1))
-    assert sum("eval_loss" in line for line in train(wild, spectra).log) < 12
+    assert sum("eval_RR" in line for line in train(wild, spectra).log) < 12
 
 
 def test_a_stopped_training_goes_on_to_the_same_weights(spectra, tmp_path):
@@ -222,7 +237,8 @@ def test_a_training_can_go_on_from_a_model(spectra):
 
 def test_a_peptide_that_has_no_like_is_learned_by_itself(spectra):
     alone = replace(spectra[0], peptide=parse("G"))
-    assert all(len(e.candidates) >= 1 for e in (Rounds([alone], 20, 2)[i] for i in range(20)))
+    (group,) = truths([alone])
+    assert all(len(Practice(2)(group, epoch).candidates) >= 1 for epoch in range(20))
 
 
 def test_the_paper_is_a_part_of_pipelines(judge, spectra, tmp_path):
@@ -272,7 +288,7 @@ def test_the_base_engine_keeps_to_the_mass(engine, spectra):
     with pytest.raises(InputError, match="beam=0"):
         BaseEngine(search.model, beam=0)
     with pytest.raises(ModelError, match="kind NextResidue"):
-        Axial.load(engine)
+        Axial.from_folder(engine)
 
 
 def test_a_perfect_model_finds_the_peptide(spectra):

@@ -14,11 +14,11 @@ from torch import Tensor
 
 from ...core.errors import InputError
 from ...models.next_residue import NextResidue
+from ...models.parts.spectra import spectra_tensors
 from .peptide import Peptide
 from .psm import Psm
 from .residues import ISOTOPE, MASSES, N_TERM, RESIDUES, WATER
 from .spectrum import Spectrum
-from .tensors import spectra_tensors
 
 CHOICES: tuple[str, ...] = tuple(t for t in (*RESIDUES, *N_TERM) if t not in ("I", "N+0.984", "Q+0.984"))
 """The tokens that the engine writes: L for I, D and E for the deamidated residues of the same mass."""
@@ -54,14 +54,14 @@ class BaseEngine:
     def load(cls, folder: str | Path, beam: int = 10, top: int = 6) -> BaseEngine:
         """The engine of a folder that `NextResidue.save` wrote, on a GPU where there is one. Raises ModelError."""
         device = "cuda" if torch.cuda.is_available() else "cpu"
-        return cls(NextResidue.load(folder).to(device), beam, top, device=device)
+        return cls(NextResidue.from_folder(folder).to(device), beam, top, device=device)
 
     def __call__(self, spectra: Sequence[Spectrum]) -> list[Psm]:
         return [p for at in range(0, len(spectra), self.batch) for p in self._search(spectra[at : at + self.batch])]
 
     def _search(self, spectra: Sequence[Spectrum]) -> Iterator[Psm]:
         self.model.eval()
-        inputs = {k: v.to(self.device) for k, v in spectra_tensors(spectra, self.model.shape).items()}
+        inputs = {k: v.to(self.device) for k, v in spectra_tensors(spectra, self.model.shape.peaks).items()}
         weigh = np.array([MASSES[t] for t in CHOICES])
         beams: list[list[_Prefix]] = [[_Prefix()] for _ in spectra]
         done: list[list[_Prefix]] = [[] for _ in spectra]
@@ -70,9 +70,9 @@ class BaseEngine:
             for _ in range(self.longest):
                 if not any(beams):
                     break
-                said = self._next(memory, nothing, inputs, beams)
+                chances = self._next(memory, nothing, inputs, beams)
                 for i, s in enumerate(spectra):
-                    beams[i] = self._grown(beams[i], said[i], weigh, s, done[i])
+                    beams[i] = self._grown(beams[i], chances[i], weigh, s, done[i])
         for s, found in zip(spectra, done):
             best = sorted(found, key=lambda p: -p.score / len(p.choices))[: self.top]
             for p in best:
@@ -98,14 +98,14 @@ class BaseEngine:
         return found
 
     def _grown(
-        self, beam: Sequence[_Prefix], said: NDArray[np.float32], weigh: NDArray[np.float64], s: Spectrum,
+        self, beam: Sequence[_Prefix], chances: NDArray[np.float32], weigh: NDArray[np.float64], s: Spectrum,
         done: list[_Prefix],
     ) -> list[_Prefix]:  # fmt: skip
         """The best prefixes one residue longer; those that are whole peptides go to ``done``."""
         if not beam:
             return []
         masses = np.array([p.mass for p in beam])[:, None] + weigh
-        scores = np.array([p.score for p in beam])[:, None] + said[: len(beam)]
+        scores = np.array([p.score for p in beam])[:, None] + chances[: len(beam)]
         near = s.mass * self.ppm * 1e-6
         whole, open_ = np.zeros(masses.shape, dtype=bool), np.zeros(masses.shape, dtype=bool)
         for isotope in range(1 + self.isotope):

@@ -15,7 +15,6 @@ from ...core.rerank import Group
 from ...core.trace import Usage
 from ...core.types import Judgement
 from ...models.axial import Axial
-from .tensors import candidate_tensors, spectra_tensors
 
 
 @dataclass(frozen=True)
@@ -39,22 +38,22 @@ class RankNovo:
     @classmethod
     def load(cls, folder: str | Path, batch: int = 32, by: Literal["pmd", "rmd"] = "pmd") -> RankNovo:
         """The judge of a folder that `training.train` wrote; on a GPU where there is one. Raises ModelError."""
-        model = Axial.load(folder)
+        model = Axial.from_folder(folder)
         return cls(model.to("cuda") if torch.cuda.is_available() else model, batch, by)
 
     def __call__(self, groups: Sequence[Group]) -> list[Judgement]:
         room = self.model.shape.positions - 1
         fit = [[i for i, c in enumerate(members) if len(c.content.tokens) <= room] for _, members in groups]
         out = [Judgement([math.nan] * len(members), Usage()) for _, members in groups]
-        order = sorted((i for i, places in enumerate(fit) if places), key=lambda i: _size(groups[i]))
+        order = sorted((i for i, members in enumerate(fit) if members), key=lambda i: _size(groups[i]))
         for at in range(0, len(order), self.batch):
             part = order[at : at + self.batch]
             chosen = [(groups[i][0], [groups[i][1][j] for j in fit[i]]) for i in part]
-            for i, (said, usage) in zip(part, self._scores(chosen)):
+            for i, (predicted, usage) in zip(part, self._scores(chosen)):
                 scores = [math.nan] * len(groups[i][1])
-                for j, score in zip(fit[i], said):
+                for j, score in zip(fit[i], predicted):
                     scores[j] = score
-                longer = len(scores) - len(said)
+                longer = len(scores) - len(predicted)
                 note = f"{longer} candidate(s) longer than {room} tokens" if longer else ""
                 out[i] = Judgement(scores, usage, note)
         return out
@@ -62,27 +61,28 @@ class RankNovo:
     def _scores(self, groups: Sequence[Group]) -> list[tuple[list[float], Usage]]:
         device = self.model.whole.weight.device
         spectra = [q.content for q, _ in groups]
-        inputs = spectra_tensors(spectra, self.model.shape)
-        inputs |= candidate_tensors([[c.content for c in members] for _, members in groups])
+        inputs = self.model.features(spectra, [members for _, members in groups])
+        del inputs["mask"]
         self.model.eval()
         with torch.inference_mode():
-            pmd, rmd = (x.cpu() for x in self.model(**{k: x.to(device) for k, x in inputs.items()}))
+            pmd, rmd = (x.cpu() for x in self.model.predict(**{k: x.to(device) for k, x in inputs.items()}))
+        truncated = self.model.truncated(spectra, [])
         if self.by == "rmd":
             pmd = rmd.abs().masked_fill(~residues(inputs["tokens"]), 0.0).amax(-1)
         peaks = (inputs["mz"] > 0).sum(1).tolist()
-        places = (inputs["tokens"] != self.model.shape.pad).sum((1, 2)).tolist()
+        positions = (inputs["tokens"] != self.model.shape.pad).sum((1, 2)).tolist()
         return [
             (
                 (-pmd[i, : len(members)]).tolist(),
-                Usage(1, places[i] + peaks[i], truncated=int(len(q.content) > self.model.shape.peaks <= peaks[i])),
+                Usage(1, positions[i] + peaks[i], truncated=truncated[i]),
             )
-            for i, (q, members) in enumerate(groups)
+            for i, (_, members) in enumerate(groups)
         ]
 
 
 def residues(tokens: torch.Tensor) -> torch.Tensor:
     """Which places hold a residue: neither ``<cls>`` nor padding nor the ``-`` that fills a row."""
-    from .alignment import CLS, GAP, PAD
+    from ...models.parts.alignment import CLS, GAP, PAD
 
     return (tokens != CLS) & (tokens != PAD) & (tokens != GAP)
 

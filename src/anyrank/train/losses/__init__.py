@@ -39,7 +39,7 @@ from .pairwise import (
     ranknet_squares,
     ranknet_weighted,
 )
-from .pointwise import binary_cross_entropy, ccc, mse
+from .pointwise import binary_cross_entropy, ccc, mse, smooth_l1
 from .shared import Loss, per_group
 
 LOSSES: dict[str, Loss] = {
@@ -68,6 +68,7 @@ LOSSES: dict[str, Loss] = {
     "ranknet_rank_difference": ranknet_rank_difference,
     "ranknet_squares": ranknet_squares,
     "ranknet_weighted": ranknet_weighted,
+    "smooth_l1": smooth_l1,
     "soft_infonce": soft_infonce,
 }
 

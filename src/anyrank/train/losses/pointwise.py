@@ -50,6 +50,18 @@ def mse(scores: Tensor, labels: Tensor, mask: Tensor | None = None) -> Tensor:
     return averaged((s - y).square(), real)
 
 
+def smooth_l1(scores: Tensor, labels: Tensor, mask: Tensor | None = None, *, beta: float = 1.0) -> Tensor:
+    """Mean of Huber's loss of s - y: d^2 / (2 beta) up to a difference d of ``beta``, |d| - beta / 2 beyond, so that a
+    candidate that is far off pulls no harder than any other. RankNovo's loss of predicted mass deviations.
+
+    >>> import torch
+    >>> float(smooth_l1(torch.tensor([[0.5, 4.0]]), torch.tensor([[0.0, 1.0]])))
+    1.3125
+    """
+    s, y, real = ready(scores, labels, mask)
+    return averaged(F.smooth_l1_loss(s, y, reduction="none", beta=beta), real)
+
+
 def ccc(scores: Tensor, labels: Tensor, mask: Tensor | None = None) -> Tensor:
     """1 - the concordance correlation coefficient of scores and labels, mean over groups (Lin, Biometrics 1989).
 

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
-
-from .peptide import Peptide
-from .residues import MASSES
 
 MARKS: dict[str, str] = {
     "C+57.021": "0", "M+15.995": "1", "N+0.984": "2", "Q+0.984": "3", "+42.011": "4", "+43.006-17.027": "5",
@@ -24,19 +22,27 @@ _NUMBER = {t: i for i, t in enumerate(VOCABULARY)}
 CLS, PAD, GAP = _NUMBER["<cls>"], _NUMBER["<pad>"], _NUMBER["-"]
 
 
+class Peptide(Protocol):
+    """A candidate as a model reads it: its tokens, their masses in Da, and the same with L for I."""
+
+    @property
+    def tokens(self) -> tuple[str, ...]: ...
+    @property
+    def masses(self) -> NDArray[np.float64]: ...
+    @property
+    def canonical(self) -> Self: ...
+
+
 def rows(peptides: Sequence[Peptide]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Token numbers and prefix masses in Da, each [peptides, 1 + longest]: every row begins with ``<cls>`` (mass 0) and
     is filled up with ``-``, which weighs nothing: its prefix mass is the whole peptide's. I is read as L: no mass tells
     them apart, but who writes I at all can be told.
 
-    >>> numbers, masses = rows([Peptide(tuple("GAK")), Peptide(("M+15.995",))])
-    >>> numbers.tolist(), masses[1].tolist()
-    ([[0, 4, 5, 15], [0, 24, 32, 32]], [0.0, 147.0354, 147.0354, 147.0354])
     """
     wide = 1 + max((len(p.tokens) for p in peptides), default=0)
     numbers, masses = np.full((len(peptides), wide), GAP), np.zeros((len(peptides), wide))
     for row, mass, p in zip(numbers, masses, peptides):
         row[0] = CLS
         row[1 : 1 + len(p.tokens)] = [_NUMBER[MARKS.get(t, t)] for t in p.canonical.tokens]
-        mass[1 : 1 + len(p.tokens)] = [MASSES[t] for t in p.tokens]
+        mass[1 : 1 + len(p.tokens)] = p.masses
     return numbers, np.cumsum(masses, axis=1)

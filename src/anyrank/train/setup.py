@@ -1,0 +1,133 @@
+"""Setup: what the loop needs of a model, made from a recipe: its batches, its objective, and its scores."""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from operator import attrgetter
+from types import MappingProxyType
+from typing import Any
+
+from torch import Tensor
+
+from ..core.errors import InputError, ModelError
+from ..models import model_class
+from .batches import Collate
+from .curriculum import Curriculum as Weights
+from .group import Group
+from .language_model import LanguageObjective, Listwise, separator
+from .loop import Score
+from .negatives import DrawFn
+from .objective import LossFn, Objective, Weigh
+from .recipe import Curriculum, Model, Recipe
+from .validation import scores
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """How a model is trained: the ``module`` whose weights are learned, how groups become a batch (``collate``), the
+    ``objective`` (model, batch, epoch) that is lowered and its ``losses`` in words, how groups are scored, and the
+    ``size`` by which batches join groups."""
+
+    model: Any
+    module: Any
+    collate: Callable[[Sequence[Group]], dict[str, Any]]
+    objective: Callable[[Any, Mapping[str, Any], float], Tensor]
+    score: Score
+    losses: str
+    size: Callable[[Group], int] = attrgetter("size")
+
+
+def setup_of(
+    recipe: Recipe, groups: Sequence[Group], model: Any = None, losses: Sequence[tuple[float, LossFn]] = (),
+    weigh: Weigh | None = None, draw: DrawFn | None = None,
+) -> Setup:  # fmt: skip
+    """The setup that a recipe describes; what is given takes the place of what it names. Raises InputError where they
+    don't fit, or nothing in the groups can be compared."""
+    bf16 = recipe.optimiser.bf16
+    if recipe.model.kind == "language":
+        if losses or weigh:
+            raise InputError("a language model's losses are those of its recipe, and it takes no curriculum")
+        spec = recipe.language
+        named(spec.rank_loss)
+        listwise = Listwise.load(recipe) if model is None else model
+        mark = separator(listwise.tokenizer, spec.labels) if spec.importance else -1
+        score = partial(listwise.scores, bf16=bf16)
+        lowered = LanguageObjective(spec, mark)
+        return Setup(listwise, listwise.model, listwise.collate, lowered, score, str(spec))
+    model = build(recipe.model) if model is None else model
+    given = tuple(losses) or table(recipe)
+    names = [(w, getattr(loss, "__name__", repr(loss))) for w, loss in losses]
+    names = names or [(x.weight, f"{x.name} {dict(x.options) or ''}".strip()) for x in recipe.losses]
+    words = " + ".join(f"{weight:g} {name}" for weight, name in names)
+    if weigh or recipe.curriculum.difficulty != "none":
+        words += "; a curriculum given in Python" if weigh else f"; {recipe.curriculum}"
+    if draw:
+        words += (
+            f"; negatives drawn each epoch: {recipe.data.draw if recipe.data.draw.negatives else 'as given in Python'}"
+        )
+    weigh = weigh or weighing(recipe.curriculum, groups)
+    objective = Objective(given, weigh, recipe.curriculum.by_group)
+    first = groups if draw is None else (draw(g, 0) for g in groups)
+    if not getattr(model, "in_batch", False) and not any(map(objective.compares, first)):
+        raise InputError(f"{words}: nothing to compare in any group: give groups texts with different labels")
+    return Setup(model, model, Collate(model), objective, partial(scores, model, bf16=bf16), words)
+
+
+def build(model: Model) -> Any:
+    """The module that a recipe's ``model`` describes. Raises InputError where it says too little, ModelError where its
+    start isn't to be had."""
+    kind = model_class(model.kind)
+    if model.start:
+        try:
+            return kind.from_folder(model.start, max_length=model.max_length, **model.options)
+        except OSError as error:
+            what = f"model.start: {model.start!r} is no folder of a model here, nor to be had from the hub"
+            raise ModelError(f"{what}: {' '.join(str(error).split())}") from error
+    if not model.tokenizer:
+        raise InputError("model: give start (a folder or hub id), or a shape and a tokenizer for a fresh model")
+    return kind.from_config(model.shape, model.tokenizer, max_length=model.max_length, **model.options)
+
+
+def table(recipe: Recipe) -> tuple[tuple[float, LossFn], ...]:
+    """The recipe's losses with their weights, as functions. Raises InputError on an unknown name or option."""
+    return tuple((loss.weight, named(loss.name, loss.options)) for loss in recipe.losses)
+
+
+def named(name: str, options: Mapping[str, Any] = MappingProxyType({})) -> LossFn:
+    """A loss of the table, its options bound. Raises InputError where it is not there, or takes no such option."""
+    from .losses import LOSSES
+
+    if name not in LOSSES:
+        near = difflib.get_close_matches(name, LOSSES, 1, 0.4)
+        hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(LOSSES)}"
+        raise InputError(f"no loss {name!r}: {hint}")
+    known = [o for o in list(inspect.signature(LOSSES[name]).parameters)[3:] if o != "epoch"]
+    if strange := [o for o in options if o not in known]:
+        raise InputError(f"the loss {name} has no option {strange[0]!r}: known are {', '.join(known) or 'none'}")
+    return partial(LOSSES[name], **options) if options else LOSSES[name]
+
+
+def weighing(curriculum: Curriculum, groups: Sequence[Group]) -> Weigh | None:
+    """The weights of a curriculum; None where it has none. Of groups with ids of their own, easiness is read within all
+    their texts, also of those that an epoch draws from. Raises InputError where a group has no priors."""
+    if curriculum.difficulty == "none":
+        return None
+    if lacking := next((g for g in groups if not g.priors), None):
+        raise InputError(f"the curriculum needs priors, which the group {lacking.id or lacking.query!r} has not")
+    runs = {g.id: g.priors for g in groups if g.id}
+    whole = runs if len(runs) == len(groups) else {}
+    c = curriculum
+    return Weights(c.difficulty, c.form, c.end, c.anti, c.threshold, whole)  # type: ignore[arg-type,unused-ignore]
+
+
+def draw_of(recipe: Recipe, groups: Sequence[Group]) -> DrawFn | None:
+    """The recipe's drawing of negatives; None where it has none. Raises InputError where a group has no priors."""
+    if not recipe.data.draw.negatives:
+        return None
+    if lacking := next((g for g in groups if not g.priors), None):
+        raise InputError(f"data.draw needs priors, which the group {lacking.id or lacking.query!r} has not")
+    return partial(recipe.data.draw, seed=recipe.seed)
