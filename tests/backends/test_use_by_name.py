@@ -3,6 +3,7 @@ scores that it gave in memory."""
 
 import json
 import random
+from pathlib import Path
 
 import pytest
 
@@ -50,7 +51,7 @@ def words(tmp_path_factory):
 def groups(n=4):
     rng = random.Random(0)
     texts = [" ".join(rng.choices(WORDS, k=rng.randint(1, 9))) for _ in range(n * 5)]
-    return [Group(texts[i * 5], tuple(texts[i * 5 + 1 : i * 5 + 5]), (1.0, 0.0, 0.0, 0.0)) for i in range(n)]
+    return [Group.from_texts(texts[i * 5], texts[i * 5 + 1 : i * 5 + 5], [1.0, 0.0, 0.0, 0.0]) for i in range(n)]
 
 
 def ranked(name, group):
@@ -118,9 +119,10 @@ def test_training_starts_at_a_folder_of_transformers(kind, task, tmp_path):
 
 
 def test_a_trained_language_model_ranks_by_its_name(tmp_path):
-    tiny.llama(tmp_path / "start")
+    config = Path(tiny.llama(tmp_path / "start")) / "config.json"
+    config.write_text(json.dumps(json.loads(config.read_text()) | {"max_position_embeddings": 1024}))  # rotary
     how = Recipe(
-        out=str(tmp_path / "out"), model=Model(kind="language", start=str(tmp_path / "start"), max_length=250),
+        out=str(tmp_path / "out"), model=Model(kind="language", start=str(tmp_path / "start"), max_length=1000),
         language=Language(objective="language", words=4), optimiser=Optimiser(steps=2, batch=2, bf16=False),
         export=Export(int8=False),
     )  # fmt: skip

@@ -87,12 +87,12 @@ def distill_command(
         collection, rankings = from_run(run, queries, documents, depth)
         find = Each(lambda r: r) if collection is None else Attach(collection)
     else:
-        rankings = [Ranking(q) for q in _asked(queries, split)]
+        rankings = [Ranking(q) for q in _queries(queries, split)]
         collection = Collection.open(index or _indexed(str(corpus), Path(f"{out}.index"), resume))
         find = parse(candidates, Settings(collection))
     labels = parse(teacher, Settings(collection), starts=False)
-    asked = {"candidates": None if run else candidates, "teacher": teacher, "depth": depth, "split": split}
-    settings = {"files": stamp(queries, index, corpus, run, documents), **asked}
+    options = {"candidates": None if run else candidates, "teacher": teacher, "depth": depth, "split": split}
+    settings = {"files": stamp(queries, index, corpus, run, documents), **options}
     return _job(find, labels, rankings, out, settings, resume)
 
 
@@ -176,7 +176,7 @@ def _read(path: str, format: str, queries: str | None, documents: str | None) ->
     return found
 
 
-def _asked(queries: str, split: str | None) -> list[Query]:
+def _queries(queries: str, split: str | None) -> list[Query]:
     """The queries of a file or of one part of a collection, so that those of its test part don't slip in."""
     from ..io.corpus import read_queries
     from ..io.dataset import Dataset

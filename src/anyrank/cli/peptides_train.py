@@ -136,8 +136,8 @@ def _trees(
 
 
 def _measured(exact: Mapping[str, float]) -> None:
-    said = ", ".join(f"{name} {value:.3f}" for name, value in exact.items())
-    click.echo(f"exact peptides of the spectra held out: {said or 'none was'}", err=True)
+    shares = ", ".join(f"{name} {value:.3f}" for name, value in exact.items())
+    click.echo(f"exact peptides of the spectra held out: {shares or 'none was'}", err=True)
 
 
 def _known(
@@ -176,7 +176,7 @@ def propose_command(files: tuple[str, ...], model: str, out: Path, top: int, bea
 
     engine = BaseEngine.load(model, beam, top)
     spectra, bad = _spectra(files, {})
-    told: set[str] = set()
+    proposed: set[str] = set()
     with atomic(out) as f, progress("proposing", len(spectra), "spectra") as bar:
         write = csv.writer(f, lineterminator="\n")
         write.writerow(["spectrum_id", "denovo_seq", "peptide_score", "precursor_mz"])
@@ -184,10 +184,10 @@ def propose_command(files: tuple[str, ...], model: str, out: Path, top: int, bea
             part = spectra[at : at + engine.batch]
             for p in engine(part):
                 write.writerow([p.spectrum, p.peptide.proforma, f"{p.score:.6f}", p.precursor_mz])
-                told.add(p.spectrum)
+                proposed.add(p.spectrum)
             bar.update(len(part))
-    click.echo(f"{len(told)} of {len(spectra)} spectra have candidates; wrote {out}", err=True)
-    return int(bad > 0 or len(told) < len(spectra))
+    click.echo(f"{len(proposed)} of {len(spectra)} spectra have candidates; wrote {out}", err=True)
+    return int(bad > 0 or len(proposed) < len(spectra))
 
 
 def _spectra(files: tuple[str, ...], fixed: Mapping[str, str]) -> tuple[list[Spectrum], int]:

@@ -33,11 +33,11 @@ def train_command(recipe: str, out: Path | None, seed: int | None, settings: tup
     from ..train.settings import with_settings
 
     torch_module()
-    said = with_settings(read_recipe(recipe), settings)
+    training = with_settings(read_recipe(recipe), settings)
     if out is not None:
-        said = replace(said, out=str(out))
+        training = replace(training, out=str(out))
     if seed is not None:
-        said = replace(said, seed=seed)
+        training = replace(training, seed=seed)
     from transformers import utils
 
     from ..train.run import train
@@ -46,7 +46,7 @@ def train_command(recipe: str, out: Path | None, seed: int | None, settings: tup
     chatter.disable_progress_bar()
     chatter.set_verbosity_error()
     logging.getLogger("anyrank.train").setLevel(logging.INFO)
-    done = train(said, resume=resume, progress=sys.stderr.isatty())
+    done = train(training, resume=resume, progress=sys.stderr.isatty())
     if done.effect is not None:
         click.echo(done.effect.table())
     if done.exported is not None:

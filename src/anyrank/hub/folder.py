@@ -51,8 +51,8 @@ class Declared:
     ("knrm", "axial", …); ``runtime`` the module of
     `anyrank.backends` that runs it. ``onnx`` and ``gguf`` are the file of that format, where the runtime reads one.
     ``pooling``: "mean", "cls", "last", "max", or "none" where the graph pools; ``activation`` of a cross-encoder's
-    logits: "none" or "sigmoid"; ``max_length`` in tokens; prefixes are put before queries and documents; ``scales`` of a late
-    interaction's parts: weighted tokens, even tokens, means.
+    logits: "none" or "sigmoid"; ``max_length`` in tokens; prefixes are put before queries and documents; ``scales``
+    of a late interaction's parts: weighted tokens, even tokens, means.
 
     ``name`` is what the user calls it. ``hub`` and ``revision`` are set where it comes from a hub whose client fetches
     the weights when they are first needed.

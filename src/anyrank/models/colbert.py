@@ -103,10 +103,9 @@ class ColBERT(nn.Module):  # type: ignore[misc,unused-ignore]
     ) -> dict[str, Any]:
         """The inputs of `forward` for contents of queries and, for each, its candidates."""
         # queries stay one chunk, in their order: every text is compared with one of them
-        (asked,) = self.reading.read(self.tokenizer, [text_of(q) for q in queries], query=True, most=1 << 30)
-        order = asked.pop("rows").argsort()
+        (first,) = self.reading.read(self.tokenizer, [text_of(q) for q in queries], query=True, together=True)
         return {
-            "queries": {name: values[order] for name, values in asked.items()},
+            "queries": {name: values for name, values in first.items() if name != "rows"},
             "chunks": self.inputs(texts_of(candidates)),
             "mask": counts(candidates),
         }

@@ -128,7 +128,8 @@ class Sparse(nn.Module):  # type: ignore[misc,unused-ignore]
         # log(1 + relu) grows with its argument, so that the maximum may be taken first, which leaves far fewer numbers
         values = values.amax(1) if self.pooling == "max" else values
         values = values.log1p() if self.activation == "relu" else values.log1p().log1p()
-        return values if self.pooling == "max" else values.sum(1)
+        weights: Tensor = values if self.pooling == "max" else values.sum(1)
+        return weights
 
     def encode(self, texts: Sequence[str], *, query: bool = False) -> Tensor:
         """Weights [texts, vocabulary] of queries or texts."""

@@ -95,10 +95,12 @@ class Bert:
         if not fixed:
             return [self._by_token(x, n) for n in names]
         top, divisor = self.tops[names[0]], None
+        # even out channels: the input is divided, the rows of weights are multiplied, and the product stays the same
         if not names[0].endswith("attention.output.dense"):  # there the value layer has divided already
             divisor = evened(top, np.abs([self._matrix(n) for n in names]).max(axis=(0, 2)))
             x = self.op("Mul", x, self.constant(f"{names[0]}.even", 1 / divisor))
         scale_in = float(np.float32((1.0 if divisor is not None else float(np.max(top))) / 127))
+        # unsigned bytes around 128, since processors multiply unsigned by signed bytes (VNNI)
         q = self.op("QuantizeLinear", x, self.number(scale_in), self.number(128, np.uint8))
         return [self._product(q, n, scale_in, divisor, self.constant(f"{n}.bias", self.weights[f"{n}.bias"]))
                 for n in names]  # fmt: skip
@@ -118,7 +120,7 @@ class Bert:
 
     def _by_token(self, x: str, name: str) -> str:
         """The linear layer ``name`` on the output x [tokens, k] of a GELU, with one scale a token."""
-        x = self.op("Add", x, self.number(GELU_LOW))
+        x = self.op("Add", x, self.number(GELU_LOW))  # GELU's least value becomes 0, so that all 256 steps are used
         scale = self.op("Mul", self.op("ReduceMax", x, self.ints(1), keepdims=1), self.number(1 / 255))
         flat = self.op("Squeeze", scale, self.ints(1))
         low = helper.make_tensor("low", TensorProto.UINT8, [1], [0])
@@ -128,6 +130,7 @@ class Bert:
         weight, by = self.constant(f"{name}.weight", w8), self.constant(f"{name}.scale", columns)
         zero, one = self.number(0, np.uint8), self.number(1.0)
         product = self.op("MatMulIntegerToFloat", q, weight, one, by, zero, domain=MS)
+        # what the shift added to every input is taken out again: GELU_LOW times the sum of each column
         bias = self.weights[f"{name}.bias"] - GELU_LOW * columns * w8.sum(axis=0, dtype=np.float32)
         return self.op("Add", self.op("Mul", product, scale), self.constant(f"{name}.bias", bias))
 
@@ -144,8 +147,8 @@ class Bert:
             x = self.op("Cast", self.op("Gather", table, "input_ids"), to=TensorProto.FLOAT)
             x = self.op("Mul", x, self.op("Gather", self.constant("words.scale", rows[:, None]), "input_ids"))
             x = x if divisor is None else self.op("Mul", x, self.constant("words.even", 1 / divisor))
-        places, segments = (self.weights[f"{e}{n}_embeddings.weight"] for n in ("position", "token_type"))
-        half = self.constant("places", (places if self.pair else places + segments[0]).astype(np.float16))
+        positions, segments = (self.weights[f"{e}{n}_embeddings.weight"] for n in ("position", "token_type"))
+        half = self.constant("positions", (positions if self.pair else positions + segments[0]).astype(np.float16))
         table = self.op("Cast", half, to=TensorProto.FLOAT)
         length = self.op("Shape", "input_ids", start=1, end=2)
         x = self.op("Add", x, self.op("Slice", table, self.ints(0), length, self.ints(0)))
@@ -159,6 +162,7 @@ class Bert:
         width = self.weights[f"{self.prefix}embeddings.word_embeddings.weight"].shape[1]
         shape = self.op("Shape", x)
         x = self.op("Reshape", x, self.ints(-1, width))
+        # the attention masks keys by each text's length: padding is always on the right
         lengths = self.op("ReduceSum", "attention_mask", self.ints(1), keepdims=0)
         lengths = self.op("Cast", lengths, to=TensorProto.INT32)
         for i in range(self.layers):
@@ -176,6 +180,7 @@ class Bert:
         return x, shape
 
     def _even_values(self, value: str, output: str) -> None:
+        # attention mixes tokens, not channels: what the value layer is divided by, its output layer is multiplied by
         top, w = self.tops[output], self.weights  # type: ignore[index]
         d = evened(top)
         self.weights = w | {
@@ -213,8 +218,8 @@ class Bert:
             real = self.op("Cast", self.op("Unsqueeze", "attention_mask", self.ints(2)), to=TensorProto.BOOL)
             q = self.op("Where", real, q, first)  # padding repeats [CLS], so it never wins a maximum
             parts = [f"decoder_{i}" for i in range(CHUNKS)]  # each part's products fit in the processor's cache
-            turned = self.op("Transpose", "words", perm=[1, 0])
-            self.nodes.append(helper.make_node("Split", [turned], parts, "parts", axis=1, num_outputs=CHUNKS))
+            columns = self.op("Transpose", "words", perm=[1, 0])
+            self.nodes.append(helper.make_node("Split", [columns], parts, "parts", axis=1, num_outputs=CHUNKS))
             zero, axis, body = self.number(128, np.uint8), self.ints(0), []
             for part in parts:
                 body.append(helper.make_node("MatMulInteger", ["row", part, zero], [f"{part}_sums"]))
@@ -222,6 +227,7 @@ class Bert:
             body.append(helper.make_node("Concat", [f"{part}_top" for part in parts], ["top"], axis=0))
             ends = [helper.make_tensor_value_info("row", TensorProto.UINT8, None)]
             tops = [helper.make_tensor_value_info("top", TensorProto.INT32, None)]
+            # one text at a time, so that no [batch, length, vocabulary] array is made
             best = self.op("Scan", q, body=helper.make_graph(body, "text", ends, tops), num_scan_inputs=1)
             scale = self.op("Mul", self.op("Squeeze", "words.scale", self.ints(1)), self.number(1 / 127))
             best = self.op("Mul", self.op("Cast", best, to=TensorProto.FLOAT), scale)

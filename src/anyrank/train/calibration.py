@@ -28,7 +28,7 @@ def tops(
     reader.enable_truncation(length)
     session = ort.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
     rng = np.random.default_rng(0)
-    found: dict[str, list[np.ndarray]] = {tap: [] for tap in bert.taps}
+    values_of: dict[str, list[np.ndarray]] = {tap: [] for tap in bert.taps}
     for text in sample:
         batch = padded([reader.encode(*text) if isinstance(text, tuple) else reader.encode(text)], [0], 0)
         arrays = {"input_ids": batch.ids, "attention_mask": batch.mask, "token_type_ids": batch.types}
@@ -36,6 +36,6 @@ def tops(
         for tap, value in zip(bert.taps, values):
             value = np.abs(value)
             kept = value.max(axis=0, keepdims=True) if tap == "decoder" else rng.permutation(value)[:32]
-            found[tap].append(kept.astype(np.float16))
-    quantile = {tap: 1.0 if tap == "decoder" else 0.999 for tap in found}
-    return {t: np.quantile(np.concatenate(v).astype(np.float32), quantile[t], axis=0) for t, v in found.items()}
+            values_of[tap].append(kept.astype(np.float16))
+    quantile = {tap: 1.0 if tap == "decoder" else 0.999 for tap in values_of}
+    return {t: np.quantile(np.concatenate(v).astype(np.float32), quantile[t], axis=0) for t, v in values_of.items()}

@@ -35,7 +35,7 @@ def card(
     import torch
 
     kind, task = KINDS.get(model.kind, (f"ranker of kind {model.kind}", "text-ranking"))
-    read = f", for texts of at most {recipe.model.max_length} tokens" if task != "other" else ""
+    read = "" if task == "other" else f", for texts of at most {model.max_length} tokens"
     o, m = recipe.optimiser, recipe.model
     size = sum(p.numel() for p in module.parameters())
     length = f"{o.steps} steps" if o.steps else f"{o.epochs} epoch{'s' if o.epochs > 1 else ''}"
@@ -69,10 +69,10 @@ def _graph(done: Exported | None) -> str:
     if done is None:
         return "None was made."
     what = done.what
-    said = f"{what}: {done.agreement:.4f}; largest difference: {done.difference:.4g} ({done.texts} texts)"
+    text = f"{what}: {done.agreement:.4f}; largest difference: {done.difference:.4g} ({done.texts} texts)"
     if not done.accepted:
-        return f"Refused, since it agrees too little with the original. Asked for was {done.least}; {said}."
-    return f"onnx/model.onnx, {done.bytes / 1e6:.1f} MB, runs on onnxruntime by the base install. {said}."
+        return f"Refused, since it agrees too little with the original. Asked for was {done.least}; {text}."
+    return f"onnx/model.onnx, {done.bytes / 1e6:.1f} MB, runs on onnxruntime by the base install. {text}."
 
 
 def release() -> str:

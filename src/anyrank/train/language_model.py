@@ -90,14 +90,14 @@ class Listwise:
         answer = " > ".join(marks[i] for i in best).removeprefix(beginning)
         names = [(template.labels.open + name).removeprefix(beginning) for name in template.labels.names(n)]
         encode = partial(self._encode, special=not templated)
-        said = continued(encode, text + beginning, [answer, *names], self.tokenizer.bos_token_id)
+        tokens = continued(encode, text + beginning, [answer, *names], self.tokenizer.bos_token_id)
         end = (self.tokenizer.eos_token_id,) if self.spec.end else ()
-        single = {ids for ids in said.options[1:] if len(ids) == 1}
-        labels = tuple(ids[0] for ids in said.options[1:]) if len(single) == n else ()
+        single = {ids for ids in tokens.options[1:] if len(ids) == 1}
+        labels = tuple(ids[0] for ids in tokens.options[1:]) if len(single) == n else ()
         whose = group.name
         if not labels and self.spec.objective != "language":
             raise InputError(f"{whose}: {n} labels in {self.spec.labels} are not one token each: letters, 26 at most")
-        row = Row(said.ids, (*said.options[0], *end), labels)
+        row = Row(tokens.ids, (*tokens.options[0], *end), labels)
         if (length := len(row.prompt) + len(row.answer)) > self.max_length:
             raise InputError(f"{whose}: {length} tokens, where {self.max_length} fit: fewer texts or language.words")
         return row

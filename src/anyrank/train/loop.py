@@ -1,4 +1,4 @@
-"""The loop: transformers' Trainer, told how batches of groups are made, what is lowered and how a model is judged.
+"""The loop: transformers' Trainer, given how batches of groups are made, what is lowered and how a model is judged.
 
 Trainer brings the optimiser (fused AdamW), mixed precision, accumulation, clipping, schedules, checkpoints with every
 generator's state, NEFTune, early stopping and TensorBoard. Ours are the order of the batches, the objective and

@@ -65,9 +65,9 @@ def written_queries(
     seen, left = {query for _, query in _SHOTS}, Counter[str]()
     stream = iter(documents)
     while held := list(islice(stream, batch)):
-        asked = [template.render(Query(d.id, ""), [d]).prompt for d in held]
-        said = backend.generate(asked, max_tokens=2 * words[1], stop=("\n",), temperature=temperature, seed=seed)
-        for document, answer in zip(held, said, strict=True):
+        prompts = [template.render(Query(d.id, ""), [d]).prompt for d in held]
+        answers = backend.generate(prompts, max_tokens=2 * words[1], stop=("\n",), temperature=temperature, seed=seed)
+        for document, answer in zip(held, answers, strict=True):
             if answer.finish == "error":
                 log.warning("document %s: no query was written: %s", document.id, answer.error)
             query = " ".join(answer.text.strip().strip("\"'").split())

@@ -124,9 +124,9 @@ def _collected(source: Source) -> tuple[Texts | None, Texts | None]:
     """The contents of queries and documents by id."""
     if not source.queries:
         return None, None
-    asked, found = source.queries, source.documents
-    queries = Dataset.open(asked).queries() if looks_like(asked) == "judged" else read_queries(asked)
-    documents = Dataset.open(found).documents() if looks_like(found) == "judged" else read_documents(found)
+    q, d = source.queries, source.documents
+    queries = Dataset.open(q).queries() if looks_like(q) == "judged" else read_queries(q)
+    documents = Dataset.open(d).documents() if looks_like(d) == "judged" else read_documents(d)
     return contents(queries), contents(documents)
 
 
@@ -157,8 +157,8 @@ def _judged(source: Source) -> Iterator[Group]:
     if not source.run:
         return training_part(dataset, source.split)
     queries = dataset.queries(source.split)
-    asked = {q.id for q in queries}
-    run = {q: found[: source.depth or None] for q, found in read_run(source.run).items() if q in asked}
+    ids = {q.id for q in queries}
+    run = {q: rows[: source.depth or None] for q, rows in read_run(source.run).items() if q in ids}
     return training_part(dataset, source.split, attach(run, queries, dataset.documents(), path=source.run))
 
 

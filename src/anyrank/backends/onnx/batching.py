@@ -1,4 +1,4 @@
-"""Batches under a token budget: texts are tokenised in slices, sorted by length, cut, and scattered back by place."""
+"""Batches under a token budget: texts are tokenised in slices, sorted by length, cut, and put back in their order."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ CHARS_A_TOKEN = 64
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Padded rows for one run: their ``places`` in the input, and [rows, length] arrays."""
+    """Padded rows for one run: their ``positions`` in the input, and [rows, length] arrays."""
 
-    places: Ints
+    positions: Ints
     ids: Ints
     mask: Ints
     types: Ints
@@ -35,11 +35,11 @@ def cuts(lengths: Sequence[int], budget: int) -> Iterator[list[int]]:
     [[1], [0, 3, 2]]
     """
     batch: list[int] = []
-    for place in sorted(range(len(lengths)), key=lambda i: -lengths[i]):
+    for position in sorted(range(len(lengths)), key=lambda i: -lengths[i]):
         if batch and (len(batch) + 1) * lengths[batch[0]] > budget:
             yield batch
             batch = []
-        batch.append(place)
+        batch.append(position)
     if batch:
         yield batch
 
@@ -66,14 +66,14 @@ def shortened(text: Text, max_length: int) -> tuple[Text, bool]:
     return (cut[0], cut[1]), cut != text
 
 
-def padded(encodings: Sequence[Any], places: Sequence[int], pad: int) -> Batch:
-    """The encodings at ``places`` as arrays, padded on the right to the longest."""
-    rows = [encodings[i].ids for i in places]
+def padded(encodings: Sequence[Any], positions: Sequence[int], pad: int) -> Batch:
+    """The encodings at ``positions`` as arrays, padded on the right to the longest."""
+    rows = [encodings[i].ids for i in positions]
     shape = (len(rows), max(map(len, rows)))
     ids, mask, types = np.full(shape, pad, np.int64), np.zeros(shape, np.int64), np.zeros(shape, np.int64)
-    for r, (row, place) in enumerate(zip(rows, places)):
+    for r, (row, position) in enumerate(zip(rows, positions)):
         ids[r, : len(row)] = row
         mask[r, : len(row)] = 1
-        if encodings[place].n_sequences > 1:
-            types[r, : len(row)] = encodings[place].type_ids
-    return Batch(np.asarray(places, np.int64), ids, mask, types)
+        if encodings[position].n_sequences > 1:
+            types[r, : len(row)] = encodings[position].type_ids
+    return Batch(np.asarray(positions, np.int64), ids, mask, types)

@@ -19,9 +19,9 @@ MAX_TOKENS = 1024
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Output:
-    """What one batch gave: rows of ``values``, their ``places`` in the input, and the mask of real tokens."""
+    """The output of one batch: rows of ``values``, their ``positions`` in the input, and the mask of real tokens."""
 
-    places: Ints
+    positions: Ints
     values: NDArray[np.float32]
     mask: Ints
 
@@ -58,9 +58,9 @@ class Engine:
             lengths = [max(len(e), 1) for e in encodings]
             cost.tokens[part.start : part.stop] = [len(e) for e in encodings]
             cost.cut[part.start : part.stop] = [cut or bool(e.overflowing) for e, (_, cut) in zip(encodings, short)]
-            for places in cuts(lengths, self.budget):
-                batch = padded(encodings, places, self.pad)
-                yield Output(batch.places + part.start, self.forward(batch), batch.mask)
+            for positions in cuts(lengths, self.budget):
+                batch = padded(encodings, positions, self.pad)
+                yield Output(batch.positions + part.start, self.forward(batch), batch.mask)
 
     def forward(self, batch: Batch) -> NDArray[np.float32]:
         """The model's output for one batch."""

@@ -62,10 +62,10 @@ class OnnxLateInteraction:
 
     def __call__(self, groups: Sequence[Group]) -> list[Judgement]:
         queries, texts = self._prefixed(groups)
-        asked = {query: i for i, query in enumerate(dict.fromkeys(queries))}
+        distinct = {query: i for i, query in enumerate(dict.fromkeys(queries))}
         known = {text: i for i, text in enumerate(dict.fromkeys(t for mine in texts for t in mine))}
         costs: dict[str, Cost] = {"query": [], "text": []}
-        tokens = dict(self.read(list(asked), costs["query"]))
+        tokens = dict(self.read(list(distinct), costs["query"]))
         users: list[list[tuple[int, int]]] = [[] for _ in known]
         for g, mine in enumerate(texts):
             for m, text in enumerate(mine):
@@ -73,11 +73,11 @@ class OnnxLateInteraction:
         scores = [[0.0] * len(mine) for mine in texts]
         for i, read in self.read(list(known), costs["text"]):  # as they come, since all together fill the memory
             for g, m in users[i]:
-                scores[g][m] = tokens[asked[queries[g]]].near(read, self.declared.scales)
+                scores[g][m] = tokens[distinct[queries[g]]].near(read, self.declared.scales)
         met: set[tuple[str, int]] = set()
         judgements = []
         for g, mine in enumerate(texts):
-            keys = list(dict.fromkeys([("query", asked[queries[g]]), *(("text", known[t]) for t in mine)]))
+            keys = list(dict.fromkeys([("query", distinct[queries[g]]), *(("text", known[t]) for t in mine)]))
             new = [key for key in keys if key not in met]
             met.update(new)
             spent = [costs[kind][i] for kind, i in new]
@@ -97,10 +97,10 @@ class OnnxLateInteraction:
         return [f"{first}{q.content}" for q, _ in groups], [[f"{then}{c.content}" for c in cs] for _, cs in groups]
 
     def read(self, texts: Sequence[str], spent: Cost | None = None) -> Iterator[tuple[int, Tokens]]:
-        """The place and the tokens of every text, in no order; ``spent`` is filled in once all are read."""
+        """The position and the tokens of every text, in no order; ``spent`` is filled in once all are read."""
         cost, outputs = self.engine.run(texts)
         for out in outputs:
-            for place, rows, real in zip(out.places, out.values, out.mask):
-                yield int(place), Tokens.of(rows[: max(int(real.sum()), 1)])
+            for position, rows, real in zip(out.positions, out.values, out.mask):
+                yield int(position), Tokens.of(rows[: max(int(real.sum()), 1)])
         if spent is not None:
             spent.extend(zip(cost.tokens.tolist(), cost.cut.tolist()))

@@ -70,7 +70,7 @@ class OnnxEncoder:
 
     def encode(self, contents: Sequence[Any], *, query: bool = False) -> Encoded:
         prefix = self.declared.query_prefix if query else self.declared.document_prefix
-        texts, place = _distinct(contents, prefix)
+        texts, position = _distinct(contents, prefix)
         cost, outputs = self.engine.run(texts or [""])  # no texts: one run says the width
         rows: NDArray[np.float32] | None = None
         for out in outputs:
@@ -79,9 +79,9 @@ class OnnxEncoder:
                 rows = np.empty((max(len(texts), 1), part.shape[1]), dtype=np.float32)
             if self.declared.normalise:
                 part = part / np.maximum(np.linalg.norm(part, axis=1, keepdims=True), 1e-12)
-            rows[out.places] = part
+            rows[out.positions] = part
         assert rows is not None
-        return Encoded(rows[place], _usage(cost, len(contents)) if texts else Usage())
+        return Encoded(rows[position], _usage(cost, len(contents)) if texts else Usage())
 
     def late(self) -> OnnxLateInteraction:
         """The same model as a judge by late interaction. Raises InputError where its graph has no output "tokens"."""
@@ -106,15 +106,15 @@ class OnnxSparseEncoder:
 
     def encode(self, contents: Sequence[Any], *, query: bool = False) -> Encoded:
         prefix = self.declared.query_prefix if query else self.declared.document_prefix
-        texts, place = _distinct(contents, prefix)
+        texts, position = _distinct(contents, prefix)
         cost, outputs = self.engine.run(texts or [""])
-        parts, places = [], []
+        parts, positions = [], []
         for out in outputs:
             parts.append(_sparse(_weights(out), self.threshold, self.terms))
-            places.append(out.places)
-        back = np.argsort(np.concatenate(places))
+            positions.append(out.positions)
+        back = np.argsort(np.concatenate(positions))
         rows = Sparse.join(parts)
-        return Encoded(rows.take([int(back[i]) for i in place]), _usage(cost, len(contents)) if texts else Usage())
+        return Encoded(rows.take([int(back[i]) for i in position]), _usage(cost, len(contents)) if texts else Usage())
 
 
 def _weights(out: Output) -> NDArray[np.float32]:
@@ -158,10 +158,10 @@ class OnnxCrossEncoder:
         cost, outputs = self.engine.run(list(order))
         scores = np.empty(len(order), dtype=np.float64)
         for out in outputs:
-            scores[out.places] = self._score(out.values)
-        judgements, said, seen = [], iter(order[p] for p in pairs), set[int]()
+            scores[out.positions] = self._score(out.values)
+        judgements, rows, seen = [], iter(order[p] for p in pairs), set[int]()
         for _, members in groups:
-            mine = [next(said) for _ in members]
+            mine = [next(rows) for _ in members]
             new = list(dict.fromkeys(i for i in mine if i not in seen))
             seen.update(new)
             tokens, cut = int(cost.tokens[new].sum()), int(cost.cut[new].sum())

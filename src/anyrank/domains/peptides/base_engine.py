@@ -70,9 +70,9 @@ class BaseEngine:
             for _ in range(self.longest):
                 if not any(beams):
                     break
-                said = self._next(memory, nothing, inputs, beams)
+                chances = self._next(memory, nothing, inputs, beams)
                 for i, s in enumerate(spectra):
-                    beams[i] = self._grown(beams[i], said[i], weigh, s, done[i])
+                    beams[i] = self._grown(beams[i], chances[i], weigh, s, done[i])
         for s, found in zip(spectra, done):
             best = sorted(found, key=lambda p: -p.score / len(p.choices))[: self.top]
             for p in best:
@@ -98,14 +98,14 @@ class BaseEngine:
         return found
 
     def _grown(
-        self, beam: Sequence[_Prefix], said: NDArray[np.float32], weigh: NDArray[np.float64], s: Spectrum,
+        self, beam: Sequence[_Prefix], chances: NDArray[np.float32], weigh: NDArray[np.float64], s: Spectrum,
         done: list[_Prefix],
     ) -> list[_Prefix]:  # fmt: skip
         """The best prefixes one residue longer; those that are whole peptides go to ``done``."""
         if not beam:
             return []
         masses = np.array([p.mass for p in beam])[:, None] + weigh
-        scores = np.array([p.score for p in beam])[:, None] + said[: len(beam)]
+        scores = np.array([p.score for p in beam])[:, None] + chances[: len(beam)]
         near = s.mass * self.ppm * 1e-6
         whole, open_ = np.zeros(masses.shape, dtype=bool), np.zeros(masses.shape, dtype=bool)
         for isotope in range(1 + self.isotope):

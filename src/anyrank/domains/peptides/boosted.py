@@ -109,8 +109,8 @@ class Boosted:
         tables = [features(q, members, self.engines, self.tolerance) for q, members in groups]
         if not tables:
             return []
-        said = self.booster.predict(np.concatenate(tables), raw_score=True)
-        return [Judgement(part.tolist()) for part in np.split(said, np.cumsum([len(t) for t in tables])[:-1])]
+        margins = self.booster.predict(np.concatenate(tables), raw_score=True)
+        return [Judgement(part.tolist()) for part in np.split(margins, np.cumsum([len(t) for t in tables])[:-1])]
 
 
 def _lightgbm() -> Any:

@@ -56,12 +56,12 @@ def features(
         x = alone[:, ALONE.index(name)]
         relative.append(x - (x.min(initial=np.inf) if name == "abs ppm" else x.max(initial=-np.inf)))
     apart = pmds([c.content for c in members])
-    said = [c.meta.get("scores", {}) for c in members]
+    by_engine = [c.meta.get("scores", {}) for c in members]
     n = len(members)
-    group = [np.full(n, float(n)), np.array([float(len(s)) for s in said]), apart.sum(axis=0) / max(n - 1, 1)]
+    group = [np.full(n, float(n)), np.array([float(len(s)) for s in by_engine]), apart.sum(axis=0) / max(n - 1, 1)]
     columns = []
     for engine in engines:
-        score = np.array([s.get(engine, np.nan) for s in said])
+        score = np.array([s.get(engine, np.nan) for s in by_engine])
         best = np.nanmax(score) if np.isfinite(score).any() else np.nan
         rank = np.array([c.meta.get("ranks", {}).get(engine, np.nan) for c in members])
         columns += [score, rank, score - best]

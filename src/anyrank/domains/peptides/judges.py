@@ -81,9 +81,9 @@ class ScoreSum:
         return [Judgement([self._sum(c) for c in members]) for _, members in groups]
 
     def _sum(self, c: Candidate) -> float:
-        said = _scores(c)
+        scores = _scores(c)
         pairs = zip(self.engines, self.levels)
-        return math.fsum(bisect_right(level, said[e]) / len(level) for e, level in pairs if e in said)
+        return math.fsum(bisect_right(level, scores[e]) / len(level) for e, level in pairs if e in scores)
 
 
 @dataclass(frozen=True)

@@ -38,8 +38,8 @@ def merge(spectra: Sequence[Spectrum], engines: Mapping[str, Joined], top: int |
                 place += 1
                 if top is not None and place > top:
                     break
-                said = {"scores": psm.score, "ranks": place}
-                pool[key] = replace(c, meta={k: {**c.meta[k], engine: v} for k, v in said.items()})
+                added = {"scores": psm.score, "ranks": place}
+                pool[key] = replace(c, meta={k: {**c.meta[k], engine: v} for k, v in added.items()})
                 best[key] = min(best.get(key, place), place)
         ranked = sorted(pool.values(), key=lambda c: best[c.id])
         name = s.name if often[s.name] == 1 else f"{s.name} index={s.index}"

@@ -32,9 +32,9 @@ def read_mgf(path: File, fixed: Mapping[str, str] | None = None, bad: Bad | None
             read = next(iter(MGF(source, use_header=bool(header), read_charges=False, convert_arrays=0)))
             made = _from_mgf(read, block, title, index, start, path, fixed or {}, bad)
         except (ValueError, KeyError, IndexError, TypeError, StopIteration, PyteomicsError) as error:
-            said = f"spectrum {title or f'index={index}'!r}: {' '.join(str(error).split())[:200]}"
+            message = f"spectrum {title or f'index={index}'!r}: {' '.join(str(error).split())[:200]}"
             named = isinstance(error, InputError) and error.path is not None
-            refuse(bad, error if named else InputError(said, path=label(path), line=start))  # type: ignore[arg-type]
+            refuse(bad, error if named else InputError(message, path=label(path), line=start))  # type: ignore[arg-type]
         else:
             yield made
 

@@ -48,8 +48,8 @@ def read_mzml(path: File, bad: Bad | None = None) -> Iterator[Spectrum]:
                 try:
                     made = _spectrum(node, name, groups)
                 except (InputError, ValueError, binascii.Error, zlib.error) as error:
-                    said = f"spectrum {name!r}: {error}"
-                    refuse(bad, InputError(said, path=label(path), line=node.sourceline))
+                    message = f"spectrum {name!r}: {error}"
+                    refuse(bad, InputError(message, path=label(path), line=node.sourceline))
                 else:
                     if made is not None:
                         yield made

@@ -73,9 +73,9 @@ def _stem(file: File) -> str:
 
 def _psm(row: Mapping[str, str], fixed: Mapping[str, str] | None, path: str, line: int) -> Psm:
     written = next((v for k, v in row.items() if k.startswith("opt_") and k.endswith("proforma") and v != "null"), None)
-    sequence, said = row["sequence"], row.get("modifications", "null")
-    if written is None and said not in ("null", "", "0") and sequence.isalpha():
-        written = _spelled(sequence, said)
+    sequence, modifications = row["sequence"], row.get("modifications", "null")
+    if written is None and modifications not in ("null", "", "0") and sequence.isalpha():
+        written = _spelled(sequence, modifications)
     ref = row["spectra_ref"].partition(":")[2] or row["spectra_ref"]
     mz = number(row.get("exp_mass_to_charge", "null"))
     score = number(row[_SCORE])
@@ -154,10 +154,10 @@ def write_mztab(
 def _row(s: Spectrum, p: Peptide, score: float, n: int, meta: Mapping[str, object]) -> list[object]:
     mods = ",".join(f"{place}-UNIMOD:{MODIFICATIONS[mark][2]}" for place, mark in p.modifications)
     engines = meta.get("scores")
-    said = "|".join(engines) if isinstance(engines, Mapping) else None
+    mine = "|".join(engines) if isinstance(engines, Mapping) else None
     return [
         "PSM", p.bare, n, None, None, None, None, _ENGINE, repr(float(score)), mods or None, s.rt, s.charge,
-        s.precursor_mz, f"{p.mz(s.charge):.6f}", f"ms_run[1]:index={s.index}", None, None, None, None, p.proforma, said,
+        s.precursor_mz, f"{p.mz(s.charge):.6f}", f"ms_run[1]:index={s.index}", None, None, None, None, p.proforma, mine,
     ]  # fmt: skip
 
 

@@ -87,7 +87,7 @@ def _tokens(text: str, fixed: Mapping[str, str]) -> list[str]:
 
 
 def _unknown(letter: str, mass: float | None, place: int, text: str) -> str:
-    said = f"unknown residue {letter + (f'{mass:+.4g}' if mass else '')!r} (place {place} of {text!r})"
+    message = f"unknown residue {letter + (f'{mass:+.4g}' if mass else '')!r} (place {place} of {text!r})"
     if letter == "C" and not mass:
-        said += ": if every cysteine was carbamidomethylated, say so with fixed={'C': 'C+57.021'} (--fixed C+57.021)"
-    return said
+        message += ": if every cysteine was carbamidomethylated, say so with fixed={'C': 'C+57.021'} (--fixed C+57.021)"
+    return message

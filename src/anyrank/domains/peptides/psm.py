@@ -1,4 +1,4 @@
-"""What an engine said of a spectrum, and finding the spectrum it means."""
+"""Psm: a peptide that an engine proposes for a spectrum, and `join`, which finds the spectra of an engine's rows."""
 
 from __future__ import annotations
 
@@ -72,16 +72,16 @@ def join(psms: Iterable[Psm], spectra: Sequence[Spectrum], by: str | None = None
     lost = 0
     for p in rows:
         at = _find(p.spectrum, chosen, tables)
-        said = _trouble(p, at, spectra, chosen)
-        if said:
+        trouble = _trouble(p, at, spectra, chosen)
+        if trouble:
             lost += 1
-            refuse(bad, InputError(said, path=p.path, line=p.line))
+            refuse(bad, InputError(trouble, path=p.path, line=p.line))
         else:
             found.setdefault(at, []).append(p)  # type: ignore[arg-type]
     if rows and not found:
         first = rows[0]
-        said = _trouble(first, _find(first.spectrum, chosen, tables), spectra, chosen)
-        raise InputError(f"none of {len(rows)} rows fits its spectrum; {said}", path=first.path, line=first.line)
+        trouble = _trouble(first, _find(first.spectrum, chosen, tables), spectra, chosen)
+        raise InputError(f"none of {len(rows)} rows fits its spectrum; {trouble}", path=first.path, line=first.line)
     ranked = {at: tuple(sorted(ps, key=lambda p: -p.score)) for at, ps in found.items()}
     return Joined(ranked, chosen, lost)
 

@@ -44,24 +44,24 @@ TOLERANCE = 0.012
 """How far, in Da, a written mass may be from a modification's: ``+.98`` and ``+57.02`` are common."""
 
 
-def modification(said: str) -> float:
+def modification(text: str) -> float:
     """The mass of a modification by its name, UNIMOD number or mass.
 
     >>> modification("UNIMOD:35"), modification("Carbamidomethyl"), modification("+.98")
     (15.994915, 57.021464, 0.98)
     """
-    key = said.strip().lower()
+    key = text.strip().lower()
     for prefix in ("u:", "m:"):  # ProForma's one-letter names of controlled vocabularies
         key = key.removeprefix(prefix)
     if key in _NAMES:
         return _NAMES[key]
-    if f"unimod:{key}" in _NAMES and said.strip().lower().startswith("u:"):
+    if f"unimod:{key}" in _NAMES and text.strip().lower().startswith("u:"):
         return _NAMES[f"unimod:{key}"]
     try:
         return float(key)
     except ValueError:
         known = ", ".join(f"{name} (UNIMOD:{n}, {mark})" for mark, (_, name, n) in MODIFICATIONS.items())
-        raise InputError(f"unknown modification {said!r}: known are {known}, and masses") from None
+        raise InputError(f"unknown modification {text!r}: known are {known}, and masses") from None
 
 
 def residue(letter: str, delta: float) -> str | None:

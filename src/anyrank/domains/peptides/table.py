@@ -77,19 +77,19 @@ def read_psms(
             continue
         count += 1
         if len(cells) != len(header):
-            said = f"expected {len(header)} columns ({', '.join(header)}), found {len(cells)}"
-            refuse(bad, InputError(said, path=label(path), line=n))
+            message = f"expected {len(header)} columns ({', '.join(header)}), found {len(cells)}"
+            refuse(bad, InputError(message, path=label(path), line=n))
             continue
         row = dict(zip(header, cells))
         for sequence, score in found.pairs:
-            said = row[sequence].strip()
-            if said in ("", "nan", "None", "[]"):
+            written = row[sequence].strip()
+            if written in ("", "nan", "None", "[]"):
                 continue
             try:
                 value = number(row[score])
                 if value is None:
                     raise InputError(f"the score {score} is {row[score]!r}: expected a number")
-                peptide = parse(said, fixed=fixed)
+                peptide = parse(written, fixed=fixed)
             except InputError as error:
                 refuse(bad, InputError(str(error), path=label(path), line=n))
             else:

@@ -236,8 +236,6 @@ def pooled(states: Tensor, mask: Tensor, pooling: str) -> Tensor:
         return states.masked_fill(weight == 0, -torch.inf).amax(1)
     # the last real position of each text, or the first: the last of the positions counted from the end
     positions = torch.arange(mask.shape[1], device=mask.device)
-    if pooling == "last":
-        at = (mask * positions).amax(1)
-    else:
-        at = mask.shape[1] - 1 - (mask * positions.flip(0)).amax(1)
+    last, reverse = (mask * positions).amax(1), (mask * positions.flip(0)).amax(1)
+    at = last if pooling == "last" else mask.shape[1] - 1 - reverse
     return states.gather(1, at[:, None, None].expand(-1, 1, states.shape[2])).squeeze(1)

@@ -107,10 +107,10 @@ class Reading:
         return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items() if v != usual[k]}
 
     def read(
-        self, tokenizer: Any, texts: Sequence[str], *, query: bool, most: int | None = None
+        self, tokenizer: Any, texts: Sequence[str], *, query: bool, together: bool = False
     ) -> list[dict[str, Any]]:
         """Texts as chunks of a transformers body, each with ``counted`` [texts, tokens]: which tokens count in
-        scores. Texts of near lengths stand together (see `ragged`)."""
+        scores. Texts of near lengths stand together (see `ragged`); or all are one chunk, in their order."""
         marker = self._id(tokenizer, self.query_marker if query else self.document_marker)
         prefix = self.query_prefix if query else self.document_prefix
         length = self.length(query=query)
@@ -127,7 +127,8 @@ class Reading:
                 values = {"input_ids": fill, "attention_mask": int(self.attend), "counted": int(fill not in skipped)}
                 for name in row:
                     row[name] = [*row[name], *[values.get(name, 0)] * missing]
-        return [_padded(tokenizer, rows, part) for part in grouped([len(r["input_ids"]) for r in rows], most)]
+        parts = [list(range(len(rows)))] if together else grouped([len(row["input_ids"]) for row in rows])
+        return [_padded(tokenizer, rows, part) for part in parts]
 
     def length(self, *, query: bool) -> int:
         """Tokens of a query, or of a document, at most."""

@@ -1,0 +1,38 @@
+"""``anyrank export``: the int8 graph of a folder, and its refusal."""
+
+import json
+
+import pytest
+from click.testing import CliRunner
+
+pytest.importorskip("torch")
+pytest.importorskip("onnx")
+
+from anyrank.cli import cli
+from anyrank.hub.open import open_model
+from anyrank.testing import tiny
+from anyrank.train.group import Group
+from anyrank.train.groups import write_groups
+
+
+@pytest.fixture
+def data(tmp_path):
+    path = tmp_path / "groups.jsonl"
+    texts = ["the river", "city of yes", "no answer", "number passage query"]
+    write_groups(path, [Group.from_texts(q, texts, [1.0, 0.0, 0.0, 0.0]) for q in ("yes", "river", "no city")])
+    return str(path)
+
+
+def test_a_folder_becomes_a_graph_that_is_used_by_name(data, tmp_path):
+    folder = tiny.encoder(tmp_path / "model", "distilbert")
+    out = tmp_path / "out"
+    result = CliRunner().invoke(cli, ["export", folder, "-o", str(out), "--data", data, "--least", "0.9"])
+    assert result.exit_code == 0, result.output
+    assert "mean cosine with the original 0.99" in result.output
+    assert json.loads((out / "anyrank.json").read_text())["runtime"] == "onnx"
+    assert open_model(out).encode(["yes"]).vectors.array.shape == (1, 32)
+    result = CliRunner().invoke(
+        cli, ["export", folder, "-o", str(out), "--data", data, "--least", "1.5"], standalone_mode=False
+    )
+    assert result.return_value == 1
+    assert "under 1.5: refused and removed" in result.output
