@@ -3,9 +3,9 @@ fusion, and bm25s; this code against an older checkout, interleaved, CPU millise
 
     python bench/bench_search.py [--before ../old-checkout/src] [--bm25s a-venv/bin/python] [--rounds 5]
 
-``cranfield`` is the bundled collection (minilm's vectors), ``100k`` 100,000 made-up documents of bench_lexical's words,
-with random vectors of 384 numbers. Query vectors are computed before the clock starts, so that the encoder, which both
-codes share, hides no difference. Each measurement is a process of its own on one thread.
+``cranfield`` is the bundled collection, ``100k`` 100,000 made-up documents of bench_lexical's words; vectors are random,
+of minilm's 384 numbers. Query vectors are computed before the clock starts, so that the encoder, which both codes
+share, hides no difference. Each measurement is a process of its own on one thread.
 """
 
 from __future__ import annotations
@@ -108,11 +108,8 @@ def build(name: str, folder: Path) -> None:
     from anyrank.vectors import Encoded
 
     if name == "cranfield":
-        from anyrank.backends.onnx.models import load
-
-        data, encoder = Dataset.open("demo"), load("minilm")
+        data = Dataset.open("demo")
         documents, texts = data.documents(), [q.content for q in data.queries()]
-        queries = np.asarray(encoder.encode(texts[:QUERIES], query=True).vectors)
     else:
         sys.path.insert(0, str(HERE))
         import bench_lexical
@@ -122,16 +119,16 @@ def build(name: str, folder: Path) -> None:
         bench_lexical.make(folder, 100_000)
         documents = (Candidate(i, t) for i, t in bench_lexical.docs(folder))
         texts = (folder / "queries.txt").read_text("utf-8").split("\n")
-        rng = np.random.default_rng(0)
+    rng = np.random.default_rng(0)
 
-        class Random:
-            name = "random"
+    class Random:
+        name = "random"
 
-            def encode(self, contents: Any, *, query: bool = False) -> Any:
-                rows = rng.standard_normal((len(contents), DIM), dtype=np.float32)
-                return Encoded(rows / np.linalg.norm(rows, axis=1, keepdims=True))
+        def encode(self, contents: Any, *, query: bool = False) -> Any:
+            rows = rng.standard_normal((len(contents), DIM), dtype=np.float32)
+            return Encoded(rows / np.linalg.norm(rows, axis=1, keepdims=True))
 
-        encoder, queries = Random(), np.asarray(Random().encode(texts[:QUERIES]).vectors)
+    encoder, queries = Random(), np.asarray(Random().encode(texts[:QUERIES]).vectors)
     collection = build_collection(documents, folder / "index")
     collection.encode(encoder, "v")
     np.save(folder / "queries.npy", queries)

@@ -44,6 +44,9 @@ class Snapshot:
 
     def _spans(self, rows: Sequence[int], column: int) -> zip[tuple[int, int]]:
         """Where ids (column 0) or records (column 1) begin and end."""
+        if len(rows) == 1:  # a look at one candidate: numpy's calls would cost more than the reading
+            end = 2 * rows[0] + column
+            return zip([int(self.ends[end - 2]) if end > 1 else 0], [int(self.ends[end])])
         at = 2 * np.array(rows, dtype=np.int64) + column
         starts = np.where(at > 1, self.ends[at - 2], 0)
         return zip(starts.tolist(), self.ends[at].tolist())
