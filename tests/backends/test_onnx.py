@@ -139,11 +139,13 @@ def test_two_logits_and_a_sigmoid(models):
     assert said.scores[0] == pytest.approx(out.values[0, 1] - out.values[0, 0], abs=1e-5)
 
 
-def test_contents_other_than_text_are_named(models):
+def test_contents_are_read_as_texts_and_those_without_one_are_named(models):
     for name in ("minilm", "splade-tiny"):
-        with pytest.raises(InputError, match="content 1 is int, not text"):
-            models[name].encode(["a", 7])
-    with pytest.raises(InputError, match="'1' holds NoneType, not text"):
+        alike = models[name].encode(["lift of wings", {"title": "lift", "text": "of wings"}]).vectors
+        assert alike.near(alike.take([0]))[0] == alike.near(alike.take([1]))[1]
+        with pytest.raises(InputError, match="content 1 has no text"):
+            models[name].encode(["a", None])
+    with pytest.raises(InputError, match="candidate '1' has no text"):
         models["cross"]([group("q", "fine", None)])
     with pytest.raises(InputError, match="query 'q' holds bytes"):
         models["cross"]([group(b"q", "fine")])

@@ -72,9 +72,9 @@ def test_prefixes_are_put_before(folder, tmp_path):
     assert prefixed([group("cat", "dog")])[0].scores == plain([group("the cat", "a dog")])[0].scores
 
 
-def test_contents_other_than_text_are_named(late):
+def test_contents_are_read_as_texts_and_those_without_one_are_named(late):
     assert isinstance(late, OnnxLateInteraction)
-    with pytest.raises(InputError, match="'1' holds NoneType, not text"):
+    with pytest.raises(InputError, match="candidate '1' has no text"):
         late([group("q", "fine", None)])
     with pytest.raises(InputError, match="query 'q' holds bytes"):
         late([group(b"q", "fine")])

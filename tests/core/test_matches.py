@@ -15,7 +15,7 @@ from anyrank.core.matches import Matches, Reader
 from anyrank.core.rerank import Rerank
 from anyrank.core.stage import Cut, Each, Fuse, Keep, merge
 from anyrank.core.trace import Step
-from anyrank.core.types import Candidate, Query, Ranking, load, loaded
+from anyrank.core.types import Candidate, Judgement, Query, Ranking, read_together
 from anyrank.io.runs import write_run
 from anyrank.testing import Scripted
 
@@ -100,16 +100,26 @@ def test_a_document_is_read_once_when_somebody_looks():
     assert sorted(table.read) == [1, 2, 3]
 
 
-def test_loaded_reads_those_of_one_source_at_once():
+def test_documents_needed_together_are_read_at_the_first_look_at_one():
     table = Table()
     reader = Reader(table)
     a, b = found(table, [3, 1], reader=reader), found(table, [1, 2], reader=reader)
     assert a[0].content == "text 3"
-    eager = plain([7])
-    assert loaded([a, b, eager, replace(a, trace=(Step("x"),))])[0] is a
-    assert table.calls == [[3], [1, 2]]
-    load(b.candidates)
+    read_together([*a, *b, *plain([7])])
+    assert table.calls == [[3]]  # nobody looked yet
+    assert b[1].content == "text 2"
+    assert [sorted(rows) for rows in table.calls] == [[3], [1, 2]]
+    assert [c.content for r in (a, b) for c in r] == ["text 3", "text 1", "text 1", "text 2"]
     assert len(table.calls) == 2
+
+
+def test_a_reranker_reads_all_its_texts_at_once_and_none_for_a_judge_that_looks_at_none():
+    table = Table()
+    ranking = found(table, [3, 1, 2])
+    Rerank(lambda groups: [Judgement([0.0] * len(cs)) for _, cs in groups])(ranking)
+    assert table.calls == []
+    Rerank(lambda groups: [Judgement([float(len(c.content)) for c in cs]) for _, cs in groups])(ranking)
+    assert [sorted(rows) for rows in table.calls] == [[1, 2, 3]]
 
 
 def test_a_candidate_is_replaced_noted_and_rescored_like_any():

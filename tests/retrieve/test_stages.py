@@ -47,8 +47,9 @@ def test_bm25_filters_and_wants_text(collection):
     found = BM25(collection, filter={"year": (1960, 1961)})("wing lift heat jet")
     assert found.ids
     assert {c.meta["year"] for c in found} <= {1960, 1961}
-    with pytest.raises(InputError, match="query 'q': BM25 needs a text"):
-        BM25(collection)(Query("q", 7))
+    assert BM25(collection)(Query("q", {"title": "wing", "text": "lift"})).ids == BM25(collection)("wing lift").ids
+    with pytest.raises(InputError, match="query 'q' has no text"):
+        BM25(collection)(Query("q", None))
 
 
 def test_vector_search(collection, bag):

@@ -8,7 +8,7 @@ import pytest
 from anyrank.core.content import Image
 from anyrank.core.errors import InputError
 from anyrank.core.stage import Fuse
-from anyrank.core.types import Candidate, Query, Ranking, loaded
+from anyrank.core.types import Candidate, Query, Ranking, read_together
 from anyrank.index.build import build
 from anyrank.index.collection import Collection
 from anyrank.io.runs import write_run
@@ -133,14 +133,17 @@ def test_a_search_a_fusion_a_cut_and_a_run_read_no_document(tmp_path, make, bag,
     attached = Attach(collection).batch(bare)
     write_run(tmp_path / "run", attached)
     assert reads == []
-    (first, *_) = loaded(rankings)
+    read_together(c for r in rankings for c in r)
+    assert reads == []
+    (first, *_) = rankings
+    assert first[0].content
     union = {i for r in rankings for i in r.ids}
     assert len(reads) == len(union)  # each once, though several queries found it
     assert list(first) == [c.rescored(s) for c, s in zip(collection.get(first.ids), first.scores)]
     reads.clear()
-    assert list(loaded(rankings)[0]) == list(first)
+    assert list(rankings[0]) == list(first)
     assert reads == []
-    assert list(loaded(attached)[0]) == list(first)
+    assert list(attached[0]) == list(first)
 
 
 def test_results_are_read_as_they_were_found(tmp_path, make):

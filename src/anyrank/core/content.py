@@ -200,13 +200,15 @@ def images_of(content: Any) -> tuple[Image, ...]:
 
 def required_text(content: Any, owner: str) -> str:
     """`text_of` a content, for models that read texts alone. Raises InputError, which names the ``owner`` ("candidate
-    'd1'"), if there is no content, or images without a text.
+    'd1'"), if there is no content, bytes, or images without a text.
 
     >>> required_text({"title": "Lift", "text": "of wings"}, "candidate 'd1'")
     'Lift of wings'
     """
     if content is None:
         raise InputError(f"{owner} has no text to score: load the texts first")
+    if isinstance(content, bytes | bytearray | memoryview):
+        raise InputError(f"{owner} holds {type(content).__name__}, not text: decode them")
     text = text_of(content)
     if not text and images_of(content):
         raise InputError(f"{owner} holds an image and no text: choose a model that reads images, or give it a text")

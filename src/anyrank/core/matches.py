@@ -33,24 +33,25 @@ class Reader:
     """A source, and the documents that were read from it so far: shared by all rankings of one search and what is made
     of them, so that a document is read once."""
 
-    __slots__ = ("_documents", "source")
+    __slots__ = ("_documents", "_together", "source")
 
     def __init__(self, source: Source) -> None:
         self.source = source
         self._documents: dict[int, Document] = {}
+        self._together: dict[int, None] = {}  # rows that are read with the next one
 
     def document(self, row: int) -> Document:
-        document = self._documents.get(row)
-        if document is None:
-            (document,) = self.source.documents([row])
-            self._documents[row] = document
-        return document
+        """The document of a row; the first access reads those announced by `read_together` with it."""
+        if row not in self._documents:
+            rows = [r for r in {row: None, **self._together} if r not in self._documents]
+            self._documents.update(zip(rows, self.source.documents(rows)))
+            self._together.clear()
+        return self._documents[row]
 
-    def load(self, rows: Iterable[int]) -> None:
-        """Reads the documents of rows that were not read yet, all at once."""
-        unread = [r for r in dict.fromkeys(rows) if r not in self._documents]
-        if unread:
-            self._documents.update(zip(unread, self.source.documents(unread)))
+    def read_together(self, rows: Iterable[int]) -> None:
+        """Announces rows whose documents will be needed together: all are read at the first look at one that is not
+        read yet, and none if nobody looks."""
+        self._together.update(dict.fromkeys(rows))
 
     def share(self, other: Reader) -> None:
         """Takes over what another reader of the same source has read."""

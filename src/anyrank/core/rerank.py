@@ -15,7 +15,7 @@ from .errors import AnyrankError, InputError, JudgeError
 from .groupings import Grouping, Groups, Plan, Pointwise, Scores
 from .stage import Stage
 from .trace import Step, Usage
-from .types import Candidate, Judgement, Order, Query, Ranking
+from .types import Candidate, Judgement, Order, Query, Ranking, read_together
 
 log = logging.getLogger(__name__)
 
@@ -102,6 +102,7 @@ class Rerank(Stage):
         if not requests:
             return
         groups = [(run.ranking.query, [run.ranking[i] for i in run.groups[position]]) for run, position in requests]
+        read_together(candidate for _, members in groups for candidate in members)
         start = time.perf_counter()
         judgements = self._judge_or_split(groups, failures)
         share = (time.perf_counter() - start) / len(requests)

@@ -9,7 +9,6 @@ import math
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import chain
 from typing import TYPE_CHECKING, Any, overload
 
 from .errors import InputError
@@ -114,7 +113,7 @@ class Ranking(Sequence[Candidate]):
 
     The one value that flows through every pipeline. Candidate ids are unique; a slice keeps query and trace. A ranking
     that a search made holds `Matches`, whose candidates are made, and whose documents are read, when somebody looks
-    (`loaded` reads those of many rankings at once); ids, scores, slices and new orders need no document. A document
+    (`read_together` has many read at once); ids, scores, slices and new orders need no document. A document
     that was replaced or deleted since is read as it was when it was found.
 
     Raises InputError on a repeated candidate id.
@@ -259,21 +258,15 @@ class Ranking(Sequence[Candidate]):
         return replace(self, candidates=tuple(candidates[i].rescored(s) for i, s in zip(positions, scores)))
 
 
-def load(candidates: Iterable[Candidate]) -> None:
-    """Reads the documents of all candidates that were not read yet, those of one source at once."""
+def read_together(candidates: Iterable[Candidate]) -> None:
+    """Announces that the documents of these candidates will be needed together, so that the first look at one reads all
+    of them at once; a stage that looks at none (similarity of stored vectors) still reads nothing."""
     rows: dict[Reader, list[int]] = {}
     for c in candidates:
         if type(c) is StoredCandidate:
             rows.setdefault(c._reader, []).append(c._row)
     for reader, unread in rows.items():
-        reader.load(unread)
-
-
-def loaded(rankings: Sequence[Ranking]) -> Sequence[Ranking]:
-    """The same rankings after the documents of all their candidates were read, those of one source at once. For stages
-    that need texts; without it every document is read alone when somebody looks."""
-    load(chain.from_iterable(rankings))
-    return rankings
+        reader.read_together(unread)
 
 
 @dataclass(frozen=True, slots=True)

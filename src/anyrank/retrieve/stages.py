@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
-from ..core.errors import InputError
+from ..core.content import required_text
 from ..core.matches import Matches
 from ..core.shares import shared
 from ..core.stage import Limited, Stage
@@ -57,10 +57,7 @@ def _holds(documents: Documents | None, matches: Matches) -> bool:
 
 
 def _text(ranking: Ranking) -> str:
-    content = ranking.query.content
-    if not isinstance(content, str):
-        raise InputError(f"query {ranking.query.id!r}: BM25 needs a text, not {type(content).__name__}")
-    return content
+    return required_text(ranking.query.content, f"query {ranking.query.id!r}")
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from ...core.errors import InputError
+from ...core.content import required_text
 from ...core.rerank import Group
 from ...core.trace import Usage
 from ...core.types import Judgement
@@ -54,7 +54,7 @@ class Tokens:
 @dataclass(frozen=True, slots=True, eq=False)
 class OnnxLateInteraction:
     """A judge: every distinct query and text is read once a call, and each pair compared by its tokens and its means
-    (see `anyrank.models.late`). Raises InputError where a query or a candidate is not text."""
+    (see `anyrank.models.late`). Contents are read by `text_of`; raises InputError for one without a text."""
 
     name: str
     declared: Declared
@@ -87,14 +87,10 @@ class OnnxLateInteraction:
         return judgements
 
     def _prefixed(self, groups: Sequence[Group]) -> tuple[list[str], list[list[str]]]:
-        for query, candidates in groups:
-            for what, content in (
-                (f"query {query.id!r}", query.content), *((repr(c.id), c.content) for c in candidates)
-            ):  # fmt: skip
-                if not isinstance(content, str):
-                    raise InputError(f"{what} holds {type(content).__name__}, not text: this model reads text")
         first, then = self.declared.query_prefix, self.declared.document_prefix
-        return [f"{first}{q.content}" for q, _ in groups], [[f"{then}{c.content}" for c in cs] for _, cs in groups]
+        queries = [first + required_text(q.content, f"query {q.id!r}") for q, _ in groups]
+        texts = [[then + required_text(c.content, f"candidate {c.id!r}") for c in cs] for _, cs in groups]
+        return queries, texts
 
     def read(self, texts: Sequence[str], spent: Cost | None = None) -> Iterator[tuple[int, Tokens]]:
         """The position and the tokens of every text, in no order; ``spent`` is filled in once all are read."""

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ...core.content import required_text
 from ...core.errors import InputError, ModelError
 from ...core.rerank import Group, each
 from ...core.trace import Usage
@@ -33,11 +34,9 @@ LOGIT_TOKENS = 1024
 
 def _distinct(contents: Sequence[Any], prefix: str) -> tuple[list[Text], list[int]]:
     """The distinct texts, and for each content which one it is."""
-    for i, content in enumerate(contents):
-        if not isinstance(content, str):
-            raise InputError(f"content {i} is {type(content).__name__}, not text: this encoder reads text only")
-    order = {text: i for i, text in enumerate(dict.fromkeys(contents))}
-    return [prefix + text for text in order], [order[c] for c in contents]
+    texts = [required_text(content, f"content {i}") for i, content in enumerate(contents)]
+    order = {text: i for i, text in enumerate(dict.fromkeys(texts))}
+    return [prefix + text for text in order], [order[text] for text in texts]
 
 
 def _usage(cost: Cost, contents: int) -> Usage:
@@ -57,7 +56,7 @@ def _pooled(out: Output, pooling: str) -> NDArray[np.float32]:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class OnnxEncoder:
-    """A dense encoder: float32 [n, dim]. Raises InputError where a content is not text.
+    """A dense encoder: float32 [n, dim]. Contents are read by `text_of`; raises InputError for one without a text.
 
     >>> from anyrank.backends.onnx.models import load
     >>> load("minilm").encode(["a small dog", "a puppy", "stock prices"]).vectors.shape
@@ -95,7 +94,7 @@ class OnnxSparseEncoder:
     """A learned sparse encoder (SPLADE, arXiv 2107.05720): log(1 + relu(max over positions of the logit)) a term.
 
     ``terms`` keeps at most so many of the heaviest terms a text; weights at or below ``threshold`` are dropped.
-    Raises InputError where a content is not text.
+    Contents are read by `text_of`; raises InputError for one without a text.
     """
 
     name: str
@@ -140,7 +139,7 @@ class OnnxCrossEncoder:
     """A judge that reads query and candidate together and scores each pair alone.
 
     One logit is the score itself, of two the second less the first; a declared sigmoid makes it 0 … 1.
-    Raises InputError where a query or a candidate is not text.
+    Contents are read by `text_of`; raises InputError for one without a text.
     """
 
     name: str
@@ -148,12 +147,10 @@ class OnnxCrossEncoder:
     engine: Engine
 
     def __call__(self, groups: Sequence[Group]) -> list[Judgement]:
-        pairs = []
-        for query, candidate in each(groups):
-            for what, content in ((f"query {query.id!r}", query.content), (f"{candidate.id!r}", candidate.content)):
-                if not isinstance(content, str):
-                    raise InputError(f"{what} holds {type(content).__name__}, not text: a cross-encoder reads text")
-            pairs.append((str(query.content), str(candidate.content)))
+        pairs = [
+            (required_text(q.content, f"query {q.id!r}"), required_text(c.content, f"candidate {c.id!r}"))
+            for q, c in each(groups)
+        ]
         order = {pair: i for i, pair in enumerate(dict.fromkeys(pairs))}
         cost, outputs = self.engine.run(list(order))
         scores = np.empty(len(order), dtype=np.float64)
