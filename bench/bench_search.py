@@ -4,8 +4,8 @@ fusion, and bm25s; this code against an older checkout, interleaved, CPU millise
     python bench/bench_search.py [--before ../old-checkout/src] [--bm25s a-venv/bin/python] [--rounds 5]
 
 ``cranfield`` is the bundled collection, ``100k`` 100,000 made-up documents of bench_lexical's words; vectors are random
-with 384 numbers, as of minilm. Query vectors are computed before the clock starts, so that the encoder, which both codes
-share, hides no difference. Each measurement is a process of its own on one thread.
+with 384 numbers, as of minilm. Query vectors are computed before the clock starts, so that the encoder, which both
+codes share, hides no difference. Each measurement is a process of its own on one thread.
 """
 
 from __future__ import annotations
