@@ -14,7 +14,7 @@ test: $(VENV)/.dev
 
 # The transformers backend, models and training on tiny random models; apart, since torch is large.
 test-torch: $(VENV)/.torch
-	$(BIN)/python -m pytest tests/backends tests/models tests/train tests/domains/peptides src/anyrank/models src/anyrank/train src/anyrank/domains/peptides
+	$(BIN)/python -m pytest tests/test_readme.py tests/backends tests/models tests/train tests/domains tests/hub src/anyrank/models src/anyrank/train src/anyrank/domains/peptides
 
 check: $(VENV)/.dev
 	$(BIN)/ruff check .
