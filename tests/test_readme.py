@@ -117,7 +117,7 @@ def test_training_and_models(folder):
     tiny = str(ROOT / "tests" / "backends" / "tiny" / "cross")
     out = run(block("anyrank models list").replace("-int8", "-int8 --least -1"), folder, **{"ms-marco-minilm": tiny})
     assert "bge-reranker" in out
-    assert (folder / "models" / "mine-int8" / "model.onnx").is_file()
+    assert (folder / "models" / "mine-int8" / "anyrank.json").is_file()
 
 
 def test_peptides(folder):

@@ -36,3 +36,14 @@ def test_a_folder_becomes_a_graph_that_is_used_by_name(data, tmp_path):
     )
     assert result.return_value == 1
     assert "under 1.5: refused and removed" in result.output
+
+
+def test_without_data_the_bundled_documents_are_read_and_no_judgement(tmp_path):
+    folder = tiny.encoder(tmp_path / "model", "distilbert")
+    result = CliRunner().invoke(cli, ["export", folder, "-o", str(tmp_path / "out"), "--least", "0.9"])
+    assert result.exit_code == 0, result.output
+    assert (tmp_path / "out" / "onnx" / "model.onnx").is_file()
+    (tmp_path / "corpus.jsonl").write_text('{"_id": "d1", "text": "a text without a title"}\n')
+    (tmp_path / "queries.jsonl").write_text('{"_id": "q1", "text": "text"}\n')
+    result = CliRunner().invoke(cli, ["export", folder, "-o", str(tmp_path / "x"), "--data", str(tmp_path)])
+    assert "no titles" in str(result.exception) or "no titles" in result.output
