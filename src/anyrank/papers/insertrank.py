@@ -14,8 +14,8 @@ from ..core.language import Generates
 from ..core.rerank import Rerank
 from ..judges.presentation import Presented
 from ..llm.generation import Generated
-from ..llm.library import WITH_SCORES
 from ..llm.prompts import Scale, Template
+from ..llm.templates import WITH_SCORES
 from .card import Card, Figure, Price
 
 CARD = Card(
