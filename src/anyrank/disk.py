@@ -18,7 +18,7 @@ def whole_file(path: Path) -> Iterator[IO[bytes]]:
     """A file that appears under its name only when it is whole: written beside, synced, then moved into place.
 
     An exception leaves what stood there before, and so does a kill (the next writer takes over the unfinished file).
-    Raises InputError where the file can't be written, or another process is writing it.
+    Raises InputError if the file can't be written, or another process is writing it.
     """
     name = os.path.realpath(path)
     folder, base = os.path.split(name)
@@ -39,7 +39,7 @@ def whole_file(path: Path) -> Iterator[IO[bytes]]:
 @contextmanager
 def alone(lock: Path, path: Path, busy: str) -> Iterator[None]:
     """A block that one process at a time is in, by a file ``lock`` that goes away with it, a kill's too. Raises
-    InputError about ``path``, which says ``busy``, where another is."""
+    InputError about ``path``, which says ``busy``, if another is."""
     with _claimed(lock, path, busy):
         try:
             yield

@@ -34,8 +34,9 @@ def test_signals_keep_the_judges_contract():
     lists = [(ranking.query, list(c[:5])), (ranking.query, list(c[5:17])), (ranking.query, list(c[17:19]))]
     pairs = [(ranking.query, list(c[i : i + 2])) for i in range(0, 8, 2)]
     for judge in (
-        Generated(model, templates.LISTWISE), Generated(model, templates.CONVERSATION), Generated(model, templates.NAMED),
-        Generated(model, templates.SETWISE), Generated(model, templates.REASONING), FirstToken(model, templates.FIRST_TOKEN),
+        Generated(model, templates.LISTWISE), Generated(model, templates.CONVERSATION),
+        Generated(model, templates.NAMED), Generated(model, templates.SETWISE),
+        Generated(model, templates.REASONING), FirstToken(model, templates.FIRST_TOKEN),
         FirstToken(model, templates.FIRST_TOKEN, spaced=True), YesNo(model, templates.YES_NO),
         QueryLikelihood(model, templates.QUESTION), TokenLogit(model, templates.RANK_T5),
         Attention(model, templates.ATTENTION), Presented(Generated(model, templates.LISTWISE)),

@@ -34,7 +34,7 @@ class LlamaCpp(Fingerprinted):
     llama.cpp's kernels round activations to 8 bits for quantised weights, so log-probabilities differ from other
     engines' on the same file by some hundredths to tenths.
 
-    Errors: MissingExtra without llama-cpp-python; ModelError where the file can't be loaded.
+    Errors: MissingExtra without llama-cpp-python; ModelError if the file can't be loaded.
     """
 
     path: str
@@ -183,8 +183,10 @@ class LlamaCpp(Fingerprinted):
         llama = self._llama
         rows = [llama.tokenize(t.encode(), add_bos=begin, special=True) for t in texts]
         end = llama.token_eos()
-        return [r[:-1] if begin and r and r[-1] == end and not t.endswith(self._piece(end)) else r
-                for r, t in zip(rows, texts)]  # fmt: skip
+        return [
+            r[:-1] if begin and r and r[-1] == end and not t.endswith(self._piece(end)) else r
+            for r, t in zip(rows, texts)
+        ]
 
     def _piece(self, token: int) -> str:
         """The text of one token, special or not."""

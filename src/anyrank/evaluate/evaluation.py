@@ -32,7 +32,7 @@ class Comparison:
     """One run against the baseline by one measure; ``difference`` is run less baseline, with its interval.
 
     ``effect`` is Cohen's d of the pairs, ``detectable`` the smallest difference these queries would show (power .8);
-    both None where the differences have no spread."""
+    both None if the differences have no spread."""
 
     run: str
     measure: str
@@ -177,9 +177,27 @@ def evaluate(
         for m in names:
             compared += _compare(others, baseline, m, values, test, correction, alpha, interval, samples, seed)
     return Evaluation(
-        tuple(runs), names, meter.queries, values, summaries, tuple(compared), judged, judged_name, unanswered,
-        unjudged, costs, tied, ties, baseline, test, correction, alpha, interval, samples, seed,
-    )  # fmt: skip
+        tuple(runs),
+        names,
+        meter.queries,
+        values,
+        summaries,
+        tuple(compared),
+        judged,
+        judged_name,
+        unanswered,
+        unjudged,
+        costs,
+        tied,
+        ties,
+        baseline,
+        test,
+        correction,
+        alpha,
+        interval,
+        samples,
+        seed,
+    )
 
 
 def _baseline(runs: Mapping[str, Run], name: str | None) -> str | None:
@@ -224,8 +242,17 @@ def _compare(
     low, high = stat.intervals((theirs - base).T, 1 - alpha, interval, samples, seed)
     return [
         Comparison(
-            run, measure, float((v - base).mean()), float(low[i]), float(high[i]), ps[i], fixed[i], fixed[i] < alpha,
-            *stat.wins(v, base), stat.effect_size(v, base), stat.detectable(v, base, alpha=alpha),
+            run,
+            measure,
+            float((v - base).mean()),
+            float(low[i]),
+            float(high[i]),
+            ps[i],
+            fixed[i],
+            fixed[i] < alpha,
+            *stat.wins(v, base),
+            stat.effect_size(v, base),
+            stat.detectable(v, base, alpha=alpha),
         )
         for i, (run, v) in enumerate(zip(others, theirs))
-    ]  # fmt: skip
+    ]

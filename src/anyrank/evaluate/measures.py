@@ -71,7 +71,7 @@ def _sorted(ids: list[str], given: list[float], ties: Ties, where: str) -> tuple
 def parse(name: str) -> Any:
     """The ir_measures measure of a name such as ``nDCG@10``, ``RR(rel=2)@10``, ``AP`` or ``Judged@10``.
 
-    Raises InputError with near matches where there is no such measure.
+    Raises InputError with near matches if there is no such measure.
 
     >>> parse("RR(rel=2)@10")
     RR(rel=2)@10
@@ -147,7 +147,7 @@ class Meter:
 
 
 def _depth(measure: Any) -> int | None:
-    """How many documents decide the measure; None where all may."""
+    """How many documents decide the measure; None if all may."""
     cut = measure.params.get("cutoff")
     return None if measure.params.get("judged_only") or not isinstance(cut, int) else cut
 

@@ -139,7 +139,7 @@ def _cells(e: Evaluation, strong: Callable[[str], str], mark: dict[str, str]) ->
 
 
 def _text(e: Evaluation) -> str:
-    """Two tables, so that neither is too wide for a terminal: quality, and where it is known cost."""
+    """Two tables, so that neither is too wide for a terminal: quality, and if it is known cost."""
     header, lines = _cells(e, str, {"": " "} if e.comparisons else {})
     end = header.index(e.judged_name) + 1
     parts = [_tabulate(header[:end], [line[:end] for line in lines], "simple")]

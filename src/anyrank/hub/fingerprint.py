@@ -27,7 +27,7 @@ class Fingerprinted:
 
     @cached_property
     def fingerprint(self) -> str:
-        """A short text; empty where nothing is known."""
+        """A short text; empty if nothing is known."""
         path = Path(self.path).expanduser()
         if path.exists():
             return files(path)
@@ -53,7 +53,7 @@ def files(path: Path) -> str:
 
 
 def commit(name: str, revision: str | None) -> str:
-    """The commit of a hub id that the hub's cache holds; empty where it holds none."""
+    """The commit of a hub id that the hub's cache holds; empty if it holds none."""
     try:
         from huggingface_hub import try_to_load_from_cache
         from huggingface_hub.errors import HFValidationError

@@ -27,8 +27,11 @@ KINDS = {
 }
 ONNX_KINDS = ("dense", "sparse", "late", "cross")
 RUNS: dict[str, tuple[str, ...]] = {
-    "onnx": ONNX_KINDS, "torch": (), "hf": ("language", "cross"), "llamacpp": ("language",)
-}  # fmt: skip
+    "onnx": ONNX_KINDS,
+    "torch": (),
+    "hf": ("language", "cross"),
+    "llamacpp": ("language",),
+}
 """The kinds that each runtime runs; torch runs all but language models."""
 _ALIASES = {"bi": "dense", "lm": "language", "seq2seq": "language"}
 _ENCODER = "it turns texts into vectors: use it as model({0!r})"
@@ -95,9 +98,9 @@ STATED = {f.name for f in fields(Declared)} - {"folder", "onnx", "gguf", "tokeni
 def read(path: Path, *, runtime: str = "", files: Collection[str] | None = None, name: str = "") -> Declared:
     """The model in a folder, or of one ``.gguf`` file.
 
-    ``runtime`` asks for one of its runtimes in place of the default (an ONNX file where there is one, else torch; for
+    ``runtime`` asks for one of its runtimes in place of the default (an ONNX file if there is one, else torch; for
     language models transformers). ``files`` are the names of all files of a hub repository of which ``path`` holds only
-    the configuration yet. Raises ModelError where there are no weights that can be run, or no known kind.
+    the configuration yet. Raises ModelError if there are no weights that can be run, or no known kind.
     """
     if path.suffix == ".gguf" and path.is_file():
         return _gguf(path, runtime, name or str(path))
@@ -112,7 +115,7 @@ def read(path: Path, *, runtime: str = "", files: Collection[str] | None = None,
 
 def needed_files(names: Collection[str], runtime: str = "") -> list[str]:
     """The files of a hub repository that are worth fetching: configuration, tokenizer, and one set of weights, ONNX
-    where there is one, else safetensors, else GGUF. Never pickles or code.
+    if there is one, else safetensors, else GGUF. Never pickles or code.
 
     >>> needed_files(["config.json", "model.safetensors", "pytorch_model.bin", "onnx/model.onnx", "modeling.py"])
     ['config.json', 'onnx/model.onnx']
@@ -138,10 +141,8 @@ def configuration_files(names: Collection[str]) -> list[str]:
     """
     plain = ("vocab.txt", "merges.txt", "artifact.metadata", "chat_template.jinja")
     return sorted(
-        n for n in names
-        if n in plain
-        or (n.endswith((".json", ".model", ".jinja")) and ("/" not in n or _module(n)))
-    )  # fmt: skip
+        n for n in names if n in plain or (n.endswith((".json", ".model", ".jinja")) and ("/" not in n or _module(n)))
+    )
 
 
 def _module(name: str) -> bool:
@@ -204,8 +205,10 @@ def _runnable(model: Declared, weights: _Weights, runtime: str) -> Declared:
         }
     possible = [name for name, can in choices.items() if can]
     if not possible and model.kind not in KINDS:
-        raise ModelError(f"{folder}: kind {model.kind!r} is none of {', '.join(KINDS)}, and no safetensors are here for"
-                         f" a model of another kind")  # fmt: skip
+        raise ModelError(
+            f"{folder}: kind {model.kind!r} is none of {', '.join(KINDS)}, and no safetensors are here for"
+            f" a model of another kind"
+        )
     if not possible:
         raise ModelError(f"{folder}: {_no_weights(weights, language)}")
     if runtime and runtime not in possible:
@@ -285,8 +288,10 @@ def _theirs(folder: Path, weights: _Weights) -> Declared:
     base = Declared("", "", folder, max_length=_length(folder, config), pooling="none")
     prefixes = _prefixes(sentence)
     if routed := leaves & {"Router", "Asym"}:
-        raise ModelError(f"{folder}: {', '.join(routed)} sends queries and documents through different modules, which "
-                         f"anyrank doesn't run")  # fmt: skip
+        raise ModelError(
+            f"{folder}: {', '.join(routed)} sends queries and documents through different modules, which "
+            f"anyrank doesn't run"
+        )
     late = (folder / "artifact.metadata").is_file() or any(m.startswith("pylate.") for m in modules)
     if late or family == "MultiVectorEncoder" or "MultiVectorMask" in leaves or one("ColBERT"):
         length = sentence.get("document_length") or base.max_length
@@ -323,7 +328,7 @@ def _late_prefixes(sentence: Mapping[str, Any], prefixes: Mapping[str, Any]) -> 
 
 
 def _length(folder: Path, config: Mapping[str, Any]) -> int:
-    """The smallest limit that is stated; 256 where none is."""
+    """The smallest limit that is stated; 256 if none is."""
     limits = (
         _json(folder / "sentence_bert_config.json").get("max_seq_length"),
         _json(folder / "tokenizer_config.json").get("model_max_length"),
@@ -340,15 +345,22 @@ def _pooling(folder: Path, modules: Any) -> str:
     modes = {k.removeprefix("pooling_mode_") for k, v in config.items() if k.startswith("pooling_mode_") and v is True}
     if isinstance(mode := config.get("pooling_mode"), str):
         modes.add(mode)
-    known = {"mean_tokens": "mean", "cls_token": "cls", "mean": "mean", "cls": "cls", "lasttoken": "last",
-             "max_tokens": "max", "max": "max"}  # fmt: skip
+    known = {
+        "mean_tokens": "mean",
+        "cls_token": "cls",
+        "mean": "mean",
+        "cls": "cls",
+        "lasttoken": "last",
+        "max_tokens": "max",
+        "max": "max",
+    }
     if not modes <= known.keys() or len(modes) > 1:
         raise ModelError(f"{folder}: pooling {', '.join(sorted(modes))} is not known: mean, cls, last or max is")
     return known[modes.pop()] if modes else "mean"
 
 
 def _activation(config: Mapping[str, Any], sentence: Mapping[str, Any]) -> str:
-    """As sentence-transformers has it: the stated function, else a sigmoid where there is one label."""
+    """As sentence-transformers has it: the stated function, else a sigmoid if there is one label."""
     stated = (
         sentence.get("activation_fn")
         or (config.get("sentence_transformers") or {}).get("activation_fn")

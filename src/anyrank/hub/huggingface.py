@@ -95,7 +95,7 @@ class _Client:
         return cls(name, repository, revision or None, endpoint or None, cache, offline, huggingface_hub)
 
     def listing(self) -> Listing | None:
-        """The repository's files; None where the hub isn't to be asked or doesn't answer."""
+        """The repository's files; None if the hub isn't to be asked or doesn't answer."""
         if self.offline:
             return None
         errors = self.library.errors
@@ -139,7 +139,7 @@ class _Client:
             ) from error
 
     def _complete(self, commit: str, files: Collection[str]) -> Path | None:
-        """The folder of a commit in the cache, where all the files are in it."""
+        """The folder of a commit in the cache, if all the files are in it."""
         paths = [
             (f, self.library.try_to_load_from_cache(self.repository, f, cache_dir=self.cache, revision=commit))
             for f in files
@@ -150,7 +150,7 @@ class _Client:
         return Path(path).parents[name.count("/")]
 
     def cached(self, choose: Callable[[Collection[str]], list[str]]) -> Snapshot:
-        """The snapshot of the cache. Raises ModelError where it isn't there, or not complete."""
+        """The snapshot of the cache. Raises ModelError if it isn't there, or not complete."""
         try:
             folder = Path(
                 self.library.snapshot_download(

@@ -18,9 +18,7 @@ from .registry import RegisteredModel, find, get, resolve, suggestion
 
 RUNTIMES = {"onnx": "onnxruntime", "torch": "torch", "hf": "torch", "llamacpp": "llamacpp"}
 """The modules of `anyrank.backends` that open a folder, and the extra of each."""
-PREFIXES = {
-    "hf": ("hf", "language"), "llamacpp": ("llamacpp", "language"), "classifier": ("hf", "cross")
-}  # fmt: skip
+PREFIXES = {"hf": ("hf", "language"), "llamacpp": ("llamacpp", "language"), "classifier": ("hf", "cross")}
 """Prefixes of names that state a runtime and a kind."""
 SERVER = "openai:"
 
@@ -42,10 +40,10 @@ def open_model(name: str | Path, *, runtime: str = "", allow: Collection[str] = 
     - "openai:MODEL@URL#SETTINGS": a server that speaks OpenAI's protocol.
 
     ``runtime`` asks for "onnx", "torch", "hf" or "llamacpp" where a model has several; the default is an ONNX file
-    where there is one, torch for other encoders and rerankers, transformers for language models. ``options`` go to the
+    if there is one, torch for other encoders and rerankers, transformers for language models. ``options`` go to the
     runtime (``max_length=128``).
 
-    ``allow`` is for servers: where it isn't empty, only a name that equals one of its texts, or matches one as a shell
+    ``allow`` is for servers: if it isn't empty, only a name that equals one of its texts, or matches one as a shell
     pattern, is opened: "minilm", "BAAI/*", "openai:*", "/srv/models/*". A local path counts by where it leads, a hub id
     with or without its revision, and a short name also by its hub id. Nothing permits pickles or a repository's own
     code: they are never run.
@@ -53,8 +51,8 @@ def open_model(name: str | Path, *, runtime: str = "", allow: Collection[str] = 
     What comes back is asked by Protocol: an encoder is a `vectors.Encoder`, a judge is called with groups, a language
     model has the verbs of `core.language`.
 
-    Raises ModelError where there is no such model, it can't be fetched, or can't run so; InputError for a name that
-    isn't allowed or an option that isn't known; MissingExtra where a package is missing.
+    Raises ModelError if there is no such model, it can't be fetched, or can't run so; InputError for a name that
+    isn't allowed or an option that isn't known; MissingExtra if a package is missing.
 
     >>> open_model("minilm").encode(["a small dog"]).vectors.shape
     (1, 384)
@@ -195,6 +193,8 @@ def _stamp(model: Declared) -> tuple[Any, ...]:
 def _weight_files(folder: Path) -> list[Path]:
     names = ("anyrank.json", "config.json", "tokenizer.json")
     return [
-        p for pattern in ("*", "onnx/*") for p in folder.glob(pattern)
+        p
+        for pattern in ("*", "onnx/*")
+        for p in folder.glob(pattern)
         if p.suffix in (".onnx", ".safetensors") or p.name in names
-    ]  # fmt: skip
+    ]

@@ -43,7 +43,7 @@ class RegisteredModel:
     model's own files don't state, such as an encoder's prefixes.
 
     ``task``: "retrieve", "rerank" or "train". ``languages``: ISO 639-1 codes, "multilingual" where they are many, none
-    for models that read no particular one. ``parameters`` in millions, ``context`` in tokens, 0 where not stated.
+    for models that read no particular one. ``parameters`` in millions, ``context`` in tokens, 0 if not stated.
     ``figure``: what its authors measured, not verified here. ``use``: a pipeline that ranks by it.
     """
 
@@ -158,21 +158,22 @@ def list_models(*, task: str = "", language: str = "", kind: str = "", text: str
     ['mini', 'anyrank-tiny']
     """
     return [
-        m for m in _table().values()
+        m
+        for m in _table().values()
         if (not task or m.task == task)
         and (not language or m.reads(language))
         and (not kind or m.kind == kind)
         and text.lower() in f"{m.name} {m.about} {m.source}".lower()
-    ]  # fmt: skip
+    ]
 
 
 def get(name: str) -> RegisteredModel | None:
-    """The row of a name, None where there is none."""
+    """The row of a name, None if there is none."""
     return _table().get(name)
 
 
 def find(name: str) -> RegisteredModel:
-    """The row of a name. Raises ModelError where there is none."""
+    """The row of a name. Raises ModelError if there is none."""
     if name not in _table():
         raise ModelError(f"no model {name!r} in the table: {suggestion(name)}")
     return _table()[name]
@@ -180,9 +181,9 @@ def find(name: str) -> RegisteredModel:
 
 def resolve(name: str | Path, runtime: str = "") -> Path:
     """The folder of a model on this machine: of a local folder or file itself, of a name in the registry, or of a hub
-    id ("owner/name", "owner/name@revision"); fetched where it isn't here yet, in the weights that ``runtime`` reads.
+    id ("owner/name", "owner/name@revision"); fetched if it isn't here yet, in the weights that ``runtime`` reads.
 
-    Raises ModelError where there is no such model, or it can't be fetched or verified.
+    Raises ModelError if there is no such model, or it can't be fetched or verified.
 
     >>> resolve("minilm").name
     'minilm'
@@ -218,7 +219,7 @@ def suggestion(name: str) -> str:
 
 
 def verify(name: str) -> Path:
-    """The folder of a shipped or a wheel's model after hashing every file of it. Raises ModelError where one differs,
+    """The folder of a shipped or a wheel's model after hashing every file of it. Raises ModelError if one differs,
     and for models of the hub, of which no hashes are stated."""
     row = find(name)
     if row.hub:

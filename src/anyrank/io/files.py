@@ -28,7 +28,7 @@ def label(path: File) -> str:
 def lines(path: File) -> Iterator[tuple[int, bytes]]:
     """Each line with its number (from 1), line end kept, byte-order mark removed; blank lines come too.
 
-    Raises InputError where the file can't be read, is damaged gzip, or begins as UTF-16.
+    Raises InputError if the file can't be read, is damaged gzip, or begins as UTF-16.
     """
     name, n = label(path), 0
     try:
@@ -79,7 +79,7 @@ def atomic(path: File) -> Iterator[TextIO]:
     """A text file that appears under its name only when it is whole: written beside, synced, then moved into place.
 
     An exception leaves what stood there before, and so does a kill (the next writer takes over the unfinished file).
-    Devices and pipes are written straight to. Raises InputError where the file can't be written, another process is
+    Devices and pipes are written straight to. Raises InputError if the file can't be written, another process is
     writing it, or the text can't be UTF-8.
     """
     if os.fspath(path) == "-":

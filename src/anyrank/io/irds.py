@@ -17,7 +17,7 @@ _PLAIN = (str, int, float, bool)
 @dataclass(frozen=True, slots=True)
 class IrDataset(Dataset):
     """A collection by its ir_datasets id, such as ``msmarco-passage/trec-dl-2019/judged``. The id names one part, so
-    ``splits()`` is that id's last word, where there are judgements."""
+    ``splits()`` is that id's last word, if there are judgements."""
 
     name: str
 

@@ -54,9 +54,9 @@ class Journal:
 
     @classmethod
     def open(cls, path: File, settings: Mapping[str, Any], *, resume: bool = False) -> Journal:
-        """A new journal, or with ``resume`` the existing one (a new one where there is none).
+        """A new journal, or with ``resume`` the existing one (a new one if there is none).
 
-        Raises InputError where a journal exists and ``resume`` is false, it was begun with other settings, it is
+        Raises InputError if a journal exists and ``resume`` is false, it was begun with other settings, it is
         damaged, the file is no journal, or another process has it open.
         """
         path = Path(path)
@@ -134,7 +134,7 @@ class Journal:
         self.put(ranking.query.id, {"ranking": ranked, "trace": [s.as_dict() for s in ranking.trace]})
 
     def put(self, id: str, record: Mapping[str, Any]) -> None:
-        """Write a query's result, in JSON values. Raises InputError where the query is finished already, or a value
+        """Write a query's result, in JSON values. Raises InputError if the query is finished already, or a value
         can't be written."""
         try:
             text = json.dumps(record, allow_nan=False)
@@ -145,7 +145,7 @@ class Journal:
             raise InputError(f"the result of query {id!r} can't be written: {error}", path=self.path) from None
 
     def get(self, id: str) -> Mapping[str, Any]:
-        """A query's result, read from disk. Raises InputError where the query isn't finished."""
+        """A query's result, read from disk. Raises InputError if the query isn't finished."""
         try:
             row = self.db.execute("SELECT record, checksum FROM finished WHERE query = ?", (id,)).fetchone()
         except sqlite3.DatabaseError as error:
@@ -186,7 +186,7 @@ class Journal:
 
 def _reason(error: sqlite3.Error, path: Path) -> str:
     """What SQLite's error means for a journal, and the mend."""
-    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF  # none where a text is no UTF-8
+    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF  # none if a text is no UTF-8
     if code == sqlite3.SQLITE_BUSY:
         return "another process is writing this journal"
     if code == sqlite3.SQLITE_NOTADB:  # SQLite's locks die with any other descriptor of the file: only read it here

@@ -148,7 +148,7 @@ def scatter(points: Sequence[Point], measure: str) -> Markup:
 
 def _point_label(name: str, cx: float, cy: float, taken: list[Box], frame: Box, strong: bool) -> Markup:
     """The name beside its point, at the first of several positions where it covers no point and no other name, which
-    is then added to ``taken``; nothing where there is no such position."""
+    is then added to ``taken``; nothing if there is no such position."""
     shown = name if len(name) <= 34 else f"{name[:14]}…{name[-19:]}"
     width = 7.6 * len(shown)
     for away in (-15.0, 17.0, 0.0, 30.0, -30.0, 44.0, -44.0, 58.0, -58.0):

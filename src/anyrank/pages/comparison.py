@@ -109,7 +109,7 @@ class Difference:
 
 
 def _differences(e: Evaluation, query_texts: Mapping[str, str]) -> list[Difference]:
-    """Every other run against the baseline, the best first; none where nothing is compared."""
+    """Every other run against the baseline, the best first; none if nothing is compared."""
     if not e.comparisons:
         return []
     m, base = e.measures[0], e.baseline or ""

@@ -90,7 +90,7 @@ def _document(doc: str, stops: Sequence[tuple[float, int | None]], grade: int | 
 
 
 def _wrapped(name: str, room: int, most: int = 4) -> list[str]:
-    """A name on a few lines, broken after spaces and joints where it can be.
+    """A name on a few lines, broken after spaces and joints if it can be.
 
     >>> _wrapped("bm25_rm3 >> cross_encoder", 10)
     ['bm25_rm3', '>> cross_', 'encoder']

@@ -119,7 +119,7 @@ class Card:
     figures: tuple[Figure, ...] = ()
 
     def check(self, model: Any, name: str) -> None:
-        """Raise InputError where an opened model, of that name, can do nothing of what the method needs."""
+        """Raise InputError if an opened model, of that name, can do nothing of what the method needs."""
         if any(offers(model, PROTOCOLS[c]) for c in self.capabilities):
             return
         needed = f"with {' or '.join(self.capabilities)}"

@@ -45,7 +45,7 @@ class Source:
         return {a.asname or a.name: "." * node.level + (node.module or "") for node in ours for a in node.names}
 
     def card(self) -> Card:
-        """The value of ``CARD``. Raises InputError where it is absent or not made of constants."""
+        """The value of ``CARD``. Raises InputError if it is absent or not made of constants."""
         if "CARD" not in self.constants:
             raise InputError("a paper's file has CARD = Card(…)", path=self.path)
         card = self._value(self.constants["CARD"])

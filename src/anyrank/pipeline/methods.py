@@ -41,7 +41,7 @@ def build(
     **options: Any,
 ) -> Stage:
     """A paper's method over a model. ``cache``: a file that keeps the model's answers; ``depth`` and the budgets as in
-    `Rerank`; ``template`` a YAML file in rank_llm's fields; other options are the method's own. Raises InputError where
+    `Rerank`; ``template`` a YAML file in rank_llm's fields; other options are the method's own. Raises InputError if
     the model can't do what the paper's card says it needs."""
     from ..judges.consensus import SelfConsistency
     from ..llm.cache import Cached

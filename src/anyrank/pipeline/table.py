@@ -107,7 +107,7 @@ def _judge(settings: Settings, name: str) -> Any:
 
 
 def _stored(settings: Settings, name: str) -> Any:
-    """The vectors of a model that the collection stores; None where it stores none."""
+    """The vectors of a model that the collection stores; None if it stores none."""
     collection, key = settings.collection, stored(name)
     return collection.vectors(key) if collection is not None and key in collection.encoded else None
 

@@ -25,7 +25,7 @@ class SequenceClassifier:
     ``template``: one text with {query} and {document} for heads on decoders, in place of a pair of texts.
     ``context``: tokens that fit; the model's own number by default.
 
-    Errors: MissingExtra without torch and transformers; ModelError where the model can't be loaded or has other heads;
+    Errors: MissingExtra without torch and transformers; ModelError if the model can't be loaded or has other heads;
     InputError for a candidate without text.
     """
 
@@ -47,9 +47,13 @@ class SequenceClassifier:
         if self.threads:
             torch_module().set_num_threads(self.threads)
         model, tokenizer = load(
-            "classifier", self.path, dtype=self.dtype, device=device_of(self.device), revision=self.revision,
+            "classifier",
+            self.path,
+            dtype=self.dtype,
+            device=device_of(self.device),
+            revision=self.revision,
             gguf_file=None,
-        )  # fmt: skip
+        )
         if model.config.num_labels not in (1, 2):
             raise ModelError(f"{self.path}: its head has {model.config.num_labels} outputs; a reranker has 1 or 2")
         if model.config.pad_token_id is None:

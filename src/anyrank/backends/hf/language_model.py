@@ -37,7 +37,7 @@ class HF(Fingerprinted, FusionInDecoder):
 
     In a conversation for an encoder-decoder, the decoder begins with the assistant's turn.
 
-    Errors: MissingExtra without torch and transformers; ModelError where the model can't be loaded.
+    Errors: MissingExtra without torch and transformers; ModelError if the model can't be loaded.
     """
 
     path: str
@@ -63,9 +63,13 @@ class HF(Fingerprinted, FusionInDecoder):
         if self.threads:
             torch_module().set_num_threads(self.threads)
         return load(
-            "lm", self.path, dtype=self.dtype, device=device_of(self.device), revision=self.revision,
+            "lm",
+            self.path,
+            dtype=self.dtype,
+            device=device_of(self.device),
+            revision=self.revision,
             gguf_file=self.gguf_file,
-        )  # fmt: skip
+        )
 
     @cached_property
     def engine(self) -> Decoder | EncoderDecoder:

@@ -25,15 +25,21 @@ def torch_module() -> Any:
 
 
 def device_of(name: str) -> str:
-    """The named device; "" is the first GPU where there is one, else the CPU."""
+    """The named device; "" is the first GPU if there is one, else the CPU."""
     return name or ("cuda" if torch_module().cuda.is_available() else "cpu")
 
 
 def dtype_of(name: str, device: str) -> Any:
     """The torch dtype of ``name``; "auto" is bfloat16 where the machine multiplies it fast, else float32."""
     torch = torch_module()
-    names = {"bfloat16": "bfloat16", "bf16": "bfloat16", "float16": "float16", "fp16": "float16",
-             "float32": "float32", "fp32": "float32"}  # fmt: skip
+    names = {
+        "bfloat16": "bfloat16",
+        "bf16": "bfloat16",
+        "float16": "float16",
+        "fp16": "float16",
+        "float32": "float32",
+        "fp32": "float32",
+    }
     if name == "auto":
         return torch.bfloat16 if _fast_bf16(device) else torch.float32
     if name not in names:
@@ -61,7 +67,7 @@ def load(
     """(model, tokenizer) of a folder, a .gguf file or a hub id. ``kind``: "classifier", or "lm" for the generating kind
     that the configuration names.
 
-    Raises ModelError where it can't be found or isn't safetensors.
+    Raises ModelError if it can't be found or isn't safetensors.
     """
     torch = torch_module()
     number = dtype_of(dtype, device)
@@ -91,7 +97,7 @@ def load(
 
 
 def _check_head(path: str, kind: str, model: Any, missing: Collection[str]) -> None:
-    """Raise ModelError where the weights have no head of the kind: transformers would start it at random."""
+    """Raise ModelError if the weights have no head of the kind: transformers would start it at random."""
     body = model.base_model_prefix
     heads = sorted(name for name in missing if not name.startswith(f"{body}."))
     if not heads:

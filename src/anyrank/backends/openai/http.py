@@ -37,7 +37,7 @@ class NoAnswer(AnyrankError):
 @dataclass(frozen=True, slots=True)
 class Patience:
     """``timeout`` seconds a try, ``retries`` tries after the first, ``pause`` seconds before the second try, doubled
-    before each further one, less up to half by chance; a server's Retry-After is honoured where it is longer."""
+    before each further one, less up to half by chance; a server's Retry-After is honoured if it is longer."""
 
     timeout: float = 60.0
     retries: int = 4

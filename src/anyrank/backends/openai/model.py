@@ -36,7 +36,7 @@ class OpenAI:
     "vllm" (by vLLM's own fields, SGLang's too), "" (it doesn't: such prompts raise InputError).
 
     A prompt whose request fails after all tries gives a Completion with finish="error", or NaN log-probabilities and a
-    repair "no answer" or "no log-probabilities"; the others of the call are kept. Errors: ModelError where the server
+    repair "no answer" or "no log-probabilities"; the others of the call are kept. Errors: ModelError if the server
     reports log-probabilities for no prompt of a call, or refuses all of them (a wrong key, no such model); InputError
     for a key that isn't there.
     """
