@@ -130,13 +130,13 @@ def foreign_database(version=0, application=0):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"xy", "job: this is no journal"),
-        (b"my notes\n" * 1000, "job: this is no journal"),
-        (b"q1 Q0 d1 1 2.5 t\n", "job: this is no journal"),
-        (foreign_database(), "job: this is no journal"),
-        (foreign_database(version=2, application=7), "job: this is no journal"),
+        (b"xy", "job: the file is no journal"),
+        (b"my notes\n" * 1000, "job: the file is no journal"),
+        (b"q1 Q0 d1 1 2.5 t\n", "job: the file is no journal"),
+        (foreign_database(), "job: the file is no journal"),
+        (foreign_database(version=2, application=7), "job: the file is no journal"),
         (foreign_database(version=3, application=0x616E7972), "a journal of version 3, not 2: delete it"),
-        (OLD, "a journal of an earlier anyrank, which this one can't read: delete it to begin again, or finish"),
+        (OLD, "a journal of an earlier version of anyrank, which this one can't read: delete it to begin again"),
     ],
 )
 def test_a_foreign_file_is_refused_and_left_alone(tmp_path, content, message):
@@ -152,7 +152,7 @@ def test_a_foreign_file_is_refused_and_left_alone(tmp_path, content, message):
 def test_a_file_in_the_way_is_refused(tmp_path):
     path = tmp_path / "job"
     whole = write_journal(path)
-    with pytest.raises(InputError, match="there is a file already: resume the job, or delete it"):
+    with pytest.raises(InputError, match="the journal exists already: resume the job, or delete the file"):
         Journal.open(path, SETTINGS)
     assert path.read_bytes() == whole
     with pytest.raises(InputError, match="can't be opened: unable to open database file"):

@@ -1,4 +1,4 @@
-"""Journal of a long job: a small SQLite database of finished queries, from which a killed job goes on."""
+"""The journal of a long job: a small SQLite database of finished queries, from which a killed job is resumed."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class Journal:
         """
         path = Path(path)
         if not resume and path.exists() and path.stat().st_size:
-            raise InputError("there is a file already: resume the job, or delete it", path=path)
+            raise InputError("the journal exists already: resume the job, or delete the file", path=path)
         try:
             journal = cls(path, sqlite3.connect(path, timeout=0.0, isolation_level=None))
         except sqlite3.Error as error:
@@ -77,19 +77,19 @@ class Journal:
         return journal
 
     def _begin(self, settings: Mapping[str, Any]) -> None:
-        """Check the file, or create the tables in an empty one. A foreign file is left as it is."""
-        self.db.execute("PRAGMA locking_mode = EXCLUSIVE")  # held until closed, and no file of shared memory
+        """Check the file, or create the tables in an empty one. A file that is no journal is left unchanged."""
+        self.db.execute("PRAGMA locking_mode = EXCLUSIVE")  # the lock is held until closed; no shared-memory file
         application, version, tables = (
             self.db.execute(f"SELECT * FROM {source}").fetchone()[0]
             for source in ("pragma_application_id", "pragma_user_version", "(SELECT count(*) FROM sqlite_master)")
         )
         if (application or tables) and application != _APPLICATION:
-            raise InputError("this is no journal", path=self.path)
+            raise InputError("the file is no journal", path=self.path)
         if application and version != _VERSION:
             raise InputError(f"a journal of version {version}, not {_VERSION}: delete it", path=self.path)
         self.db.execute("PRAGMA journal_mode = WAL")
         self.db.execute("PRAGMA synchronous = NORMAL")
-        self.db.execute("BEGIN IMMEDIATE")  # takes the lock, before anything is decided
+        self.db.execute("BEGIN IMMEDIATE")  # take the lock before the tables are created
         if not application:
             self.db.execute("CREATE TABLE job (fingerprint TEXT, settings TEXT)")
             self.db.execute("CREATE TABLE finished (query TEXT PRIMARY KEY, record TEXT, checksum INTEGER)")
@@ -185,19 +185,21 @@ class Journal:
 
 
 def _reason(error: sqlite3.Error, path: Path) -> str:
-    """What SQLite's error means for a journal, and the mend."""
-    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF  # none if a text is no UTF-8
+    """SQLite's error in words, with what to do about it."""
+    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF  # a text that isn't UTF-8 has no code
     if code == sqlite3.SQLITE_BUSY:
         return "another process is writing this journal"
-    if code == sqlite3.SQLITE_NOTADB:  # SQLite's locks die with any other descriptor of the file: only read it here
+    if code == sqlite3.SQLITE_NOTADB:
+        # Closing any other descriptor of the file drops SQLite's locks on it, so it is read here alone, where SQLite
+        # has none.
         with path.open("rb") as file:
             first = file.read(100)
         if _VERSION_1.match(first):
             return (
-                "a journal of an earlier anyrank, which this one can't read: "
-                "delete it to begin again, or finish the job with the anyrank that began it"
+                "a journal of an earlier version of anyrank, which this one can't read: "
+                "delete it to begin again, or finish the job with the version that began it"
             )
-        return "this is no journal"
+        return "the file is no journal"
     if code == sqlite3.SQLITE_CORRUPT:
         return f"damaged ({error}): delete the journal"
     return f"can't be used: {error}"
