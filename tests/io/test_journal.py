@@ -15,6 +15,10 @@ SETTINGS = {"pipeline": "bm25 % 3", "depth": 3}
 QUERIES = [Query(i, f"text {i}") for i in ("b", "é d", "a")]
 
 
+def unfinished(journal):
+    return [q for q in QUERIES if q.id not in journal]
+
+
 def job(q):
     """In place of the work: a ranking that depends on the query alone."""
     candidates = tuple(Candidate(f"d{len(q.id)}{i}", "content", 2.0 - i / 3) for i in range(2))
@@ -52,7 +56,7 @@ def test_a_journal_cut_off_at_any_byte_resumes_with_nothing_lost_and_nothing_twi
         path_log.write_bytes(log[:cut])
         with Journal.open(path, SETTINGS, resume=True) as journal:
             complete = max(0, sum(length <= cut for length in lengths) - 1)
-            assert journal.todo(QUERIES) == QUERIES[complete:]
+            assert unfinished(journal) == QUERIES[complete:]
             assert len(journal) == complete
             for q in QUERIES[complete:]:
                 journal.append(job(q))
@@ -71,7 +75,7 @@ def test_a_journal_killed_before_its_first_write_is_begun_again(tmp_path, before
     else:
         path.write_bytes(before)
     with Journal.open(path, SETTINGS, resume=True) as journal:
-        assert journal.todo(QUERIES) == QUERIES
+        assert unfinished(journal) == QUERIES
 
 
 def test_a_log_whose_journal_was_deleted_does_not_come_back(tmp_path):
@@ -80,7 +84,7 @@ def test_a_log_whose_journal_was_deleted_does_not_come_back(tmp_path):
     with Journal.open(tmp_path / "job", SETTINGS) as journal:
         assert len(journal) == 0
         journal.append(job(QUERIES[0]))
-        assert journal.todo(QUERIES) == QUERIES[1:]
+        assert unfinished(journal) == QUERIES[1:]
 
 
 def without_content(ranking):
@@ -177,7 +181,7 @@ def test_damage_is_named(tmp_path, old, new, opens):
     with pytest.raises(InputError, match=r"job: damaged \(.*delete the journal"):  # noqa: PT012, SIM117
         with Journal.open(path, SETTINGS, resume=True) as journal:
             assert opens
-            assert journal.todo(QUERIES) == []
+            assert unfinished(journal) == []
             list(journal.rankings(QUERIES))
 
 
@@ -199,7 +203,7 @@ def test_a_query_is_written_once_by_one_process(tmp_path):
             journal.append(Ranking(Query("a"), (Candidate("d", score=float("nan")),)))
         with pytest.raises(InputError, match="another process is writing this journal"):
             Journal.open(tmp_path / "job", SETTINGS, resume=True)
-        assert journal.todo(QUERIES) == QUERIES[1:]
+        assert unfinished(journal) == QUERIES[1:]
 
 
 WORK = """
@@ -211,7 +215,7 @@ journal_path, run = sys.argv[1:]
 queries = [Query(f"q{i}", "?") for i in range(3000)]
 with Journal.open(journal_path, {"n": 3000}, resume=True) as journal:
     print("open", flush=True)
-    for q in journal.todo(queries):
+    for q in (q for q in queries if q.id not in journal):
         journal.append(Ranking(q, tuple(Candidate(f"d{i}", score=5.0 - i) for i in range(5))))
     journal.finish(run, queries)
 """

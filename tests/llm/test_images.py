@@ -124,9 +124,9 @@ def test_a_backend_of_texts_names_the_candidate_it_cannot_read(signal):
     backend = OracleModel(TRUTH)
     stage = Rerank(SIGNALS[signal](Retry(backend)), Sliding(2, 1))
     texts = Ranking.of("q", ["text of 1", ("text of 2", Image("a.png"))], ["t", "pic"])
-    with pytest.raises(InputError, match="candidate 'pic' holds an image, and OracleModel reads texts alone"):
+    with pytest.raises(InputError, match="candidate 'pic' holds an image, and OracleModel reads text only"):
         stage(texts)
-    with pytest.raises(InputError, match="query 'q' holds an image, and OracleModel reads texts alone"):
+    with pytest.raises(InputError, match="query 'q' holds an image, and OracleModel reads text only"):
         stage(Ranking.of(Image("q.png"), ["text of 1", "text of 2"]))
     assert backend.log == []
 

@@ -97,7 +97,7 @@ def test_a_document_without_content_is_an_error():
 
 
 def test_a_pair_template_needs_a_pair():
-    with pytest.raises(InputError, match=r"asks for \{doc2\}"):
+    with pytest.raises(InputError, match=r"has a placeholder \{doc2\}"):
         templates.DUO_T5.render(Query("q", "x"), members("a"))
 
 

@@ -84,7 +84,7 @@ def test_a_paper_says_what_its_model_must_do(monkeypatch):
         methods.build("setwise", Settings(), "minilm")
     assert methods.build("monobert", Settings(), "some/head").judge == Oracle({})
     assert opened == ["minilm", "minilm", "classifier:some/head"]
-    with pytest.raises(InputError, match="monobert scores pairs and keeps no answers"):
+    with pytest.raises(InputError, match="monobert scores pairs and generates no answers"):
         methods.build("monobert", Settings(), "some/head", cache="x")
 
 

@@ -13,8 +13,8 @@ import click
 
 from ..core.errors import InputError, MissingExtra
 from ..core.types import Ranking
-from .common import progress
-from .peptides_inputs import Command, checked, columns_option, join_engines, read_one, reading_options
+from .common import Command, progress
+from .peptides_inputs import checked, columns_option, join_engines, read_one, reading_options
 
 if TYPE_CHECKING:
     from ..domains.peptides.spectrum import Spectrum

@@ -123,10 +123,6 @@ class Journal:
         count: int = self.db.execute("SELECT count(*) FROM finished").fetchone()[0]
         return count
 
-    def todo(self, queries: Iterable[Query]) -> list[Query]:
-        """The queries that aren't finished yet, in their order."""
-        return [q for q in queries if q.id not in self]
-
     def append(self, ranking: Ranking) -> None:
         """Write a finished ranking: ids, scores and trace, without contents. Raises InputError as ``put`` does, and
         where a score isn't finite."""

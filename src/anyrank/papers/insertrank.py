@@ -1,4 +1,4 @@
-"""InsertRank: the first stage's BM25 score stands under each passage; the whole list in one call.
+"""InsertRank: the first stage's BM25 score is written under each passage; the whole list in one call.
 
 "InsertRank: LLMs can reason over BM25 scores to Improve Listwise Reranking", 2025, arXiv 2506.14086. ``scale`` and
 ``shuffle`` are the paper's ablations: scores raw, 0 to 1 or 0 to 100; passages in a shuffled order, each with its own

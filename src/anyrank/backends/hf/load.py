@@ -11,7 +11,7 @@ from ...core.errors import InputError, MissingExtra, ModelError
 
 
 def torch_module() -> Any:
-    """torch, or MissingExtra; transformers is checked with it."""
+    """The module torch. Raises MissingExtra without torch or transformers."""
     for package in ("torch", "transformers"):
         try:
             module = __import__(package)
@@ -30,7 +30,7 @@ def device_of(name: str) -> str:
 
 
 def dtype_of(name: str, device: str) -> Any:
-    """The torch dtype of ``name``; "auto" is bfloat16 where the machine multiplies it fast, else float32."""
+    """The torch dtype of ``name``; "auto" is bfloat16 if the machine multiplies it fast, else float32."""
     torch = torch_module()
     names = {
         "bfloat16": "bfloat16",
@@ -92,7 +92,7 @@ def load(
     model.eval().requires_grad_(False)
     head = model.get_output_embeddings()
     if head is not None:  # a slice that isn't contiguous would make torch copy the whole layer for each row
-        head.register_forward_pre_hook(lambda _, given: (given[0].contiguous(), *given[1:]))
+        head.register_forward_pre_hook(lambda _, inputs: (inputs[0].contiguous(), *inputs[1:]))
     return model.to(torch.device(device)), tokenizer
 
 
@@ -102,8 +102,8 @@ def _check_head(path: str, kind: str, model: Any, missing: Collection[str]) -> N
     heads = sorted(name for name in missing if not name.startswith(f"{body}."))
     if not heads:
         return
-    wanted = "a classifier: it has no classification head" if kind == "classifier" else "a language model"
-    raise ModelError(f"{path} is an encoder, not {wanted} (its weights lack {', '.join(heads[:3])})")
+    expected = "a classifier: it has no classification head" if kind == "classifier" else "a language model"
+    raise ModelError(f"{path} is an encoder, not {expected} (its weights lack {', '.join(heads[:3])})")
 
 
 def _source(path: str, gguf_file: str | None) -> tuple[str, str | None]:
@@ -111,7 +111,7 @@ def _source(path: str, gguf_file: str | None) -> tuple[str, str | None]:
     if p.suffix == ".gguf" and p.is_file():
         return str(p.parent), p.name
     if p.is_dir() and gguf_file and not (p / gguf_file).is_file():
-        raise ModelError(f"{p / gguf_file}: no such file")
+        raise ModelError(f"{p / gguf_file}: the file doesn't exist")
     if not p.is_dir() and (p.is_absolute() or path.startswith((".", "~"))):
-        raise ModelError(f"{path}: no such folder")
+        raise ModelError(f"{path}: the folder doesn't exist")
     return (str(p) if p.is_dir() else path), gguf_file

@@ -1,4 +1,4 @@
-"""Completions and token counts read from a server's answer, and prompts continued by the beginning of one."""
+"""Reads completions and token counts from a server's answer, and appends text to a prompt's answer."""
 
 from __future__ import annotations
 
