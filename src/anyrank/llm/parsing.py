@@ -126,7 +126,7 @@ def _positive(repairs: Counter[str]) -> dict[str, int]:
 
 
 class _Matches(NamedTuple):
-    """The names of the labels in an answer, in order, and what is about them."""
+    """The names of the labels in an answer, in order, and the text around them."""
 
     names: Sequence[str] = ()
     preamble: bool = False  # there is text before the labels
@@ -138,9 +138,9 @@ def _matches(answer: str, n: int, labels: Labels, extract: str, lone: bool = Fal
     """The labels that an answer gives: by the template's own pattern, else in brackets, else bare. ``lone``: one label
     in a sentence is an answer."""
     if extract:
-        found = list(re.finditer(extract, answer))
-        names = [(m[1] if m.re.groups else m[0]) or "" for m in found]
-        return _Matches(names, bool(found and answer[: found[0].start()].strip()), not found)
+        marks = list(re.finditer(extract, answer))
+        names = [(m[1] if m.re.groups else m[0]) or "" for m in marks]
+        return _Matches(names, bool(marks and answer[: marks[0].start()].strip()), not marks)
     bare = False
     marks = list(labels.mark_pattern(n).finditer(answer))
     if not marks:
