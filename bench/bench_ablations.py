@@ -45,9 +45,17 @@ VALID, DEPTH, JUDGED, TEXTS, NEGATIVES = ("scifact", "nfcorpus", "cosqa"), 20, 1
 CALM = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}  # one pass over the texts
 
 LEARNED = (
-    "mse", "ccc", "margin_mse", "margin_mse_all", "listnet", "listmle", "ranknet", "ranklist",
-    "adr_mse", "hinge",
-)  # fmt: skip
+    "mse",
+    "ccc",
+    "margin_mse",
+    "margin_mse_all",
+    "listnet",
+    "listmle",
+    "ranknet",
+    "ranklist",
+    "adr_mse",
+    "hinge",
+)
 PAIRS = (("ranklist", "ranknet"), ("ranklist", "listnet"), ("margin_mse", "mse"), ("margin_mse_all", "mse"))
 """Losses that are compared with each other too."""
 CURRICULA: dict[str, Curriculum | None] = {
@@ -98,9 +106,14 @@ def taught(folder: Path, size: int, seed: int) -> list[Group]:
 
 
 def negatives(
-    rows: Sequence[Group], second: dict[str, Group] | None, size: int, rules: Rules, sampler: Sampler,
-    agrees: Rules | None, seed: int,
-) -> list[Group]:  # fmt: skip
+    rows: Sequence[Group],
+    second: dict[str, Group] | None,
+    size: int,
+    rules: Rules,
+    sampler: Sampler,
+    agrees: Rules | None,
+    seed: int,
+) -> list[Group]:
     """One positive (drawn by the seed) and seven mined negatives of each query; its other positives are left out."""
     rng = np.random.default_rng(seed)
     order = rng.permutation(len(rows))[:size]
@@ -162,12 +175,17 @@ def table(found: dict[str, list[list[float]]], ends: Sequence[int]) -> list[dict
     for j, n in enumerate(names):
         by_seed = [float(np.mean(v)) for v in found[n]]
         parts = np.split(means[n], ends)
-        rows.append({
-            "variant": n, "nDCG@10": round(float(means[n].mean()), 4), "seeds": [round(s, 4) for s in by_seed],
-            **{name: round(float(p.mean()), 4) for name, p in zip(VALID, parts)},
-            "difference": round(float(gaps[:, j].mean()), 4),
-            "interval": [round(float(low[j]), 4), round(float(high[j]), 4)], "p": round(ps[j], 4),
-        })  # fmt: skip
+        rows.append(
+            {
+                "variant": n,
+                "nDCG@10": round(float(means[n].mean()), 4),
+                "seeds": [round(s, 4) for s in by_seed],
+                **{name: round(float(p.mean()), 4) for name, p in zip(VALID, parts)},
+                "difference": round(float(gaps[:, j].mean()), 4),
+                "interval": [round(float(low[j]), 4), round(float(high[j]), 4)],
+                "p": round(ps[j], 4),
+            }
+        )
     return rows
 
 
@@ -180,10 +198,14 @@ def compared(values: dict[str, list[float]]) -> list[dict[str, object]]:
     low, high = intervals(gaps, samples=5000)
     ps = corrected([t_test(np.asarray(values[a]), np.asarray(values[b])) for a, b in pairs])
     return [
-        {"pair": f"{a} - {b}", "difference": round(float(gaps[:, j].mean()), 4), "p": round(ps[j], 4),
-         "interval": [round(float(low[j]), 4), round(float(high[j]), 4)]}
+        {
+            "pair": f"{a} - {b}",
+            "difference": round(float(gaps[:, j].mean()), 4),
+            "p": round(ps[j], 4),
+            "interval": [round(float(low[j]), 4), round(float(high[j]), 4)],
+        }
         for j, (a, b) in enumerate(pairs)
-    ]  # fmt: skip
+    ]
 
 
 def document() -> str:

@@ -116,11 +116,12 @@ def peak() -> dict[str, float]:
         x, w = (rng.integers(0, 100, s).astype(t) for s, t in (((m, k), left), ((k, n), weight)))
         types = (TensorProto.FLOAT, TensorProto.FLOAT) if kind == "fp32" else (TensorProto.UINT8, TensorProto.INT32)
         graph = helper.make_graph(
-            [helper.make_node(op, ["x", "w", *extra], ["y"])], "g",
+            [helper.make_node(op, ["x", "w", *extra], ["y"])],
+            "g",
             [helper.make_tensor_value_info("x", types[0], [m, k])],
             [helper.make_tensor_value_info("y", types[1], None)],
             [numpy_helper.from_array(w, "w"), numpy_helper.from_array(np.uint8(128), "zero")][: 1 + len(extra)],
-        )  # fmt: skip
+        )
         model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 21)], ir_version=10)
         session = ort.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
         times = []

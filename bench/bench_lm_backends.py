@@ -29,8 +29,10 @@ QUERY = "Judge whether the passage answers the question. Question: how did trade
 
 def passages(n: int, words: int) -> list[str]:
     """Prompts that share an instruction and a query (about 90 tokens) before a passage of their own."""
-    return [QUERY + f"Passage {i}: " + " ".join(WORDS[(i + k * (i + 1)) % len(WORDS)] for k in range(words))
-            + " Relevant:" for i in range(n)]  # fmt: skip
+    return [
+        QUERY + f"Passage {i}: " + " ".join(WORDS[(i + k * (i + 1)) % len(WORDS)] for k in range(words)) + " Relevant:"
+        for i in range(n)
+    ]
 
 
 def measure(model: Any, repeat: int) -> dict[str, float]:
@@ -101,8 +103,12 @@ def main() -> None:
         else:
             rows[name] = json.loads(done.stdout.strip().splitlines()[-1])
         print(name, json.dumps(rows[name]), flush=True)
-    note = {"threads": asked.threads, "repeat": asked.repeat, "model": Path(asked.gguf).name,
-            "load before": round(os.getloadavg()[0], 1)}  # fmt: skip
+    note = {
+        "threads": asked.threads,
+        "repeat": asked.repeat,
+        "model": Path(asked.gguf).name,
+        "load before": round(os.getloadavg()[0], 1),
+    }
     asked.out.parent.mkdir(parents=True, exist_ok=True)
     asked.out.write_text(json.dumps({**note, "rows": rows}, indent=1) + "\n")
 

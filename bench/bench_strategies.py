@@ -30,7 +30,7 @@ from anyrank.core.stage import Stage
 from anyrank.core.types import Ranking
 from anyrank.llm.first_token import FirstToken
 from anyrank.llm.generation import Generated
-from anyrank.llm.library import FIRST_TOKEN, LISTWISE, SETWISE_TOKEN
+from anyrank.llm.templates import FIRST_TOKEN, LISTWISE, SETWISE_TOKEN
 from anyrank.papers import load
 from anyrank.pipeline.methods import language_model
 

@@ -85,10 +85,18 @@ def theirs(folder: str, data: Any, steps: int, out: str, clock: Any) -> None:
     model = CrossEncoder(folder, max_length=LENGTH, device="cpu", num_labels=1)
     rows = Dataset.from_dict(dict(zip(("query", "docs", "labels"), map(list, zip(*data)))))
     arguments = CrossEncoderTrainingArguments(
-        output_dir=out, per_device_train_batch_size=BATCH, max_steps=steps, bf16=True, use_cpu=True, report_to=[],
-        optim="adamw_torch_fused", disable_tqdm=True, dataloader_pin_memory=False, learning_rate=2e-5,
+        output_dir=out,
+        per_device_train_batch_size=BATCH,
+        max_steps=steps,
+        bf16=True,
+        use_cpu=True,
+        report_to=[],
+        optim="adamw_torch_fused",
+        disable_tqdm=True,
+        dataloader_pin_memory=False,
+        learning_rate=2e-5,
         logging_steps=max(1, min(50, steps // 20)),
-    )  # fmt: skip
+    )
     trainer = CrossEncoderTrainer(model=model, args=arguments, train_dataset=rows, loss=ListNetLoss(model))
     trainer.add_callback(clock)
     trainer.train()
@@ -165,9 +173,12 @@ def main() -> None:
         mine, other = ([r[who][kind] for r in rounds] for who in ("ours", "theirs"))
         ratios = [a / b for a, b in zip(mine, other)]
         result[f"pairs_a_{'second' if kind == 'wall' else 'cpu_second'}"] = {
-            "ours": statistics.median(mine), "theirs": statistics.median(other),
-            "ratio": statistics.median(ratios), "least": min(ratios), "most": max(ratios),
-        }  # fmt: skip
+            "ours": statistics.median(mine),
+            "theirs": statistics.median(other),
+            "ratio": statistics.median(ratios),
+            "least": min(ratios),
+            "most": max(ratios),
+        }
     path = ROOT / "bench" / "results" / "train.json"
     kept = json.loads(path.read_text()) if path.is_file() else {}
     path.write_text(json.dumps({**kept, given.shape: result}, indent=2) + "\n")

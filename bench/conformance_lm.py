@@ -80,8 +80,10 @@ def main() -> None:
         found = check_backend(a, b, tolerance=5.0)
         rows[name] = asdict(found)
         gaps = ["not compared" if g is None else f"{g:.4f}" for g in (found.options, found.texts)]
-        print(f"{name:45s} options {gaps[0]}  continuations {gaps[1]}  "
-              f"equal texts {found.equal} of {found.generated}", flush=True)  # fmt: skip
+        print(
+            f"{name:45s} options {gaps[0]}  continuations {gaps[1]}  equal texts {found.equal} of {found.generated}",
+            flush=True,
+        )
 
     compare("hf float32 / hf float32 without reuse", exact, replace(exact, reuse=False))
     compare("hf float32 / hf bfloat16", exact, HF.load(asked.folder, dtype="bfloat16"))

@@ -69,9 +69,17 @@ def theirs(folder: Path) -> None:
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")
         torch.onnx.export(
-            model, (), str(flash / "full.onnx"), kwargs=example, input_names=list(names), output_names=["logits"],
-            dynamic_shapes={n: {0: batch, 1: length} for n in names}, dynamo=True, external_data=False, verbose=False,
-        )  # fmt: skip
+            model,
+            (),
+            str(flash / "full.onnx"),
+            kwargs=example,
+            input_names=list(names),
+            output_names=["logits"],
+            dynamic_shapes={n: {0: batch, 1: length} for n in names},
+            dynamo=True,
+            external_data=False,
+            verbose=False,
+        )
     quantize_dynamic(flash / "full.onnx", flash / FLASHRANK[1])
     special = {"unk_token": "[UNK]", "sep_token": "[SEP]", "pad_token": "[PAD]", "cls_token": "[CLS]"}
     for name, content in {

@@ -131,11 +131,15 @@ def main() -> None:
     differ = [r for r in rankings if len(r) > 1]
     wins = [[t.key == j.found[i][0].peptide.key for i, t in enumerate(truths)] for j in engines.values()]
     facts = {
-        "spectra": len(spectra), "peptides": len({t.key for t in truths}), "candidates": sum(map(len, rankings)),
-        "exact": {e: sum(w) for e, w in zip(engines, wins)}, "exact_oracle": oracle,
-        "exact_by_both": sum(a and b for a, b in zip(*wins)), "spectra_with_different_candidates": len(differ),
+        "spectra": len(spectra),
+        "peptides": len({t.key for t in truths}),
+        "candidates": sum(map(len, rankings)),
+        "exact": {e: sum(w) for e, w in zip(engines, wins)},
+        "exact_oracle": oracle,
+        "exact_by_both": sum(a and b for a, b in zip(*wins)),
+        "spectra_with_different_candidates": len(differ),
         "rows_of_other_spectra": len(lost),
-    }  # fmt: skip
+    }
     hla = list(read_spectra(DATA / "denovobench_QEPlus2_40_F5.mgf.gz"))
     six = practice(hla, 6)
     pairs = [(c.content, r.query.content.peptide) for r in six for c in r]

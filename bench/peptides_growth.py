@@ -87,11 +87,16 @@ def cell(method: str, candidates: int, length: int, threads: int) -> None:
         wall.append(time.perf_counter() - start)
         cpu.append(time.process_time() - begun)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(json.dumps({
-        "spectra a CPU second": round(SPECTRA / statistics.median(cpu), 1),
-        "spectra a second": round(SPECTRA / statistics.median(wall), 1),
-        "peak MiB": round(peak), "of it by judging": round(max(peak - before, 0.0), 1),
-    }))  # fmt: skip
+    print(
+        json.dumps(
+            {
+                "spectra a CPU second": round(SPECTRA / statistics.median(cpu), 1),
+                "spectra a second": round(SPECTRA / statistics.median(wall), 1),
+                "peak MiB": round(peak),
+                "of it by judging": round(max(peak - before, 0.0), 1),
+            }
+        )
+    )
 
 
 def run(method: str, candidates: int, length: int, threads: int = 1, processes: int = 1) -> dict[str, Any]:

@@ -130,8 +130,13 @@ def keep(part: str, found: Any) -> None:
     """Write one part beside those already there."""
     record = json.loads(OUT.read_text("utf-8")) if OUT.is_file() else {}
     record[part] = found
-    record["on"] = {"machine": platform.machine(), "python": platform.python_version(), "torch": torch.__version__,
-                    "threads": torch.get_num_threads(), "cores": os.cpu_count()}  # fmt: skip
+    record["on"] = {
+        "machine": platform.machine(),
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "threads": torch.get_num_threads(),
+        "cores": os.cpu_count(),
+    }
     OUT.write_text(json.dumps(record, indent=1) + "\n", "utf-8")
 
 
@@ -193,8 +198,12 @@ def a() -> None:
         against = said(out, first[: len(out)])["exact_difference"]
         add(name, out, hyper[: len(out)], each=each, cpu_seconds=seconds, difference_from_both_losses=against)
     model = trained("long 0", LONG, parts[0][0])
-    add("both losses, four times as long (first fifth)", ranked_by(RankNovo(model), tests[0]), hyper[: len(tests[0])],
-        cpu_seconds=[float((MODELS / "long-0" / "seconds").read_text())])  # fmt: skip
+    add(
+        "both losses, four times as long (first fifth)",
+        ranked_by(RankNovo(model), tests[0]),
+        hyper[: len(tests[0])],
+        cpu_seconds=[float((MODELS / "long-0" / "seconds").read_text())],
+    )
 
 
 def engine() -> BaseEngine:
@@ -261,9 +270,12 @@ def c() -> None:
         "oracle": sum(r.query.content.peptide.key in r.ids for r in beams),
         "with candidates": sum(len(r) > 0 for r in beams),
         "beam spectra a second": round(len(test) / seconds, 1),
-        "train: first exact, oracle": [sum(r.query.content.peptide.key == r[0].id for r in learned if len(r)),
-                                       sum(r.query.content.peptide.key in r.ids for r in learned), len(learned)],
-    }  # fmt: skip
+        "train: first exact, oracle": [
+            sum(r.query.content.peptide.key == r[0].id for r in learned if len(r)),
+            sum(r.query.content.peptide.key in r.ids for r in learned),
+            len(learned),
+        ],
+    }
 
     def add(name: str, ranked: list[Ranking], **more: Any) -> None:
         found[name] = said(ranked, first) | more
@@ -271,8 +283,12 @@ def c() -> None:
         keep("c", found)
 
     add("the beam's own first", first)
-    for name, judge in (("hyperscore", SpectrumMatch()), ("cosine", SpectrumMatch(cosine)), ("mass error", MassError()),
-                        ("consensus", Consensus())):  # fmt: skip
+    for name, judge in (
+        ("hyperscore", SpectrumMatch()),
+        ("cosine", SpectrumMatch(cosine)),
+        ("mass error", MassError()),
+        ("consensus", Consensus()),
+    ):
         add(name, ranked_by(judge, beams))
     some = [r for r in learned if len(r) > 1]
     trees = Boosted.fit(some, [r.query.content.peptide for r in some], ("own",))

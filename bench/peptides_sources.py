@@ -68,10 +68,11 @@ def beams(rest: Sequence[Spectrum], test: Sequence[Spectrum]) -> tuple[list[Rank
 def facts(rankings: Sequence[Ranking]) -> dict[str, int]:
     truth = [r.query.content.peptide.key for r in rankings]
     return {
-        "spectra": len(rankings), "with two or more candidates": sum(len(r) > 1 for r in rankings),
+        "spectra": len(rankings),
+        "with two or more candidates": sum(len(r) > 1 for r in rankings),
         "first exact": sum(len(r) > 0 and r[0].id == t for r, t in zip(rankings, truth)),
         "oracle": sum(t in r.ids for r, t in zip(rankings, truth)),
-    }  # fmt: skip
+    }
 
 
 def neural(names: Sequence[str], rest: Sequence[Spectrum], known: Mapping[str, list[Ranking]], seed: int) -> RankNovo:
@@ -96,9 +97,14 @@ def main() -> None:
     found: dict[str, Any] = {
         "learned": {n: facts(r) for n, r in known.items()},
         "tested": {n: facts(r) for n, r in tests.items()},
-        "on": {"machine": platform.machine(), "python": platform.python_version(), "torch": torch.__version__,
-               "threads": 1, "cores": os.cpu_count()},
-    }  # fmt: skip
+        "on": {
+            "machine": platform.machine(),
+            "python": platform.python_version(),
+            "torch": torch.__version__,
+            "threads": 1,
+            "cores": os.cpu_count(),
+        },
+    }
     cells: list[dict[str, Any]] = []
 
     def add(judge: Any, name: str, trained: Sequence[str] = ()) -> None:
@@ -108,8 +114,11 @@ def main() -> None:
             cell = said(base[on] if name == "hyperscore" else ranked_by(judge, tests[on]), base[on])
             cells.append({"method": name, "trained on": list(trained), "tested on": on, **cell})
             d = cell["exact_difference"]
-            print(f"{name:<12} {' + '.join(trained):<20} on {on:<9} {cell['exact_count']:>3} of {cell['spectra']}  "
-                  f"{d['value']:+.3f} ({d['interval'][0]:+.3f} to {d['interval'][1]:+.3f})", flush=True)  # fmt: skip
+            print(
+                f"{name:<12} {' + '.join(trained):<20} on {on:<9} {cell['exact_count']:>3} of {cell['spectra']}  "
+                f"{d['value']:+.3f} ({d['interval'][0]:+.3f} to {d['interval'][1]:+.3f})",
+                flush=True,
+            )
         found["cells"], found["cpu seconds"] = cells, round(time.process_time() - begun)
         OUT.write_text(json.dumps(found, indent=1) + "\n", "utf-8")
 

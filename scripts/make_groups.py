@@ -167,9 +167,13 @@ def main(out: Path) -> None:
     train: list[Group] = []
 
     def add(
-        taught: Taught, queries: Sequence[Query], qrels: Qrels, weights: dict[str, float], draws: int = 1,
+        taught: Taught,
+        queries: Sequence[Query],
+        qrels: Qrels,
+        weights: dict[str, float],
+        draws: int = 1,
         run: Run | None = None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         before = len(train)
         for g in taught.groups(queries, weights, run):
             train.extend(sampled(g, rng, qrels) for _ in range(draws))

@@ -1,6 +1,6 @@
 """Make the shipped int8 weights from their hash-pinned sources, and measure what int8 costs.
 
-    python scripts/make_weights.py            # writes src/anyrank/weights and its entries in backends/models.json
+    python scripts/make_weights.py            # writes src/anyrank/weights and its entries in hub/models.json
 
 Needs onnx, onnxruntime, safetensors, ir_measures, anyrank, and the optional data (ANYRANK_DATA, or ../shared/data):
 sample texts for the fixed scales of activations (no judgements are read for that) and Cranfield and SciFact's train
@@ -29,7 +29,7 @@ from safetensors.numpy import load_file
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "src"))
 
-from anyrank.backends.onnx.models import models as backend
+from anyrank.backends.onnx.models import load
 from anyrank.hub.registry import PACKAGE, TABLE, resolve
 from anyrank.train.bert_graph import Bert
 from anyrank.train.calibration import tops
@@ -115,7 +115,7 @@ def effect(folder: Path, collection: str, part: str) -> tuple[list[float], float
     queries = [(i, t) for i, t in texts(f"{collection}/queries") if i in judged]
     quality, kept = [], []
     for into in (folder / "fp32", folder):
-        encoder: Any = backend.load(into)
+        encoder: Any = load(into)
         docs = encoder.encode([t for _, t in documents]).vectors
         asked = encoder.encode([t for _, t in queries], query=True).vectors
         run = {}

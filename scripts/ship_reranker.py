@@ -15,9 +15,9 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-PACKAGE, TABLE, RESULTS = (
-    ROOT / "src/anyrank/weights", ROOT / "src/anyrank/hub/models.json", ROOT / "bench/results"
-)  # fmt: skip
+PACKAGE = ROOT / "src/anyrank/weights"
+TABLE = ROOT / "src/anyrank/hub/models.json"
+RESULTS = ROOT / "bench/results"
 STARTS = {
     "anyrank-tiny": "a SPLADE model on BERT-tiny (Apache-2.0; the source of the shipped splade-tiny)",
 }
@@ -90,9 +90,16 @@ def main(folder: Path, name: str) -> None:
     shutil.copy(PACKAGE / "minilm" / "tokenizer.json", into / "tokenizer.json")  # all are BERT's own, uncased
     shutil.copy(folder / "anyrank.json", into / "anyrank.json")
     card = CARD.format(
-        name=name, about=about, start=STARTS[name], mb=len(model) / 1e6, hash=digest,
-        training=training(folder), columns=" | ".join(sets), rules="---|" * len(sets), rows="\n".join(rows),
-    )  # fmt: skip
+        name=name,
+        about=about,
+        start=STARTS[name],
+        mb=len(model) / 1e6,
+        hash=digest,
+        training=training(folder),
+        columns=" | ".join(sets),
+        rules="---|" * len(sets),
+        rows="\n".join(rows),
+    )
     (into / "README.md").write_text(card, "utf-8")
     files = {}
     for file in ("model.onnx", "tokenizer.json", "anyrank.json", "README.md"):

@@ -57,16 +57,19 @@ def finish(recipe: Recipe, groups: Sequence[Group], share: float, length: int) -
     if recipe.model.kind == "late":
         first = started(recipe, groups).state_dict()
         last = model.state_dict()
-        model.load_state_dict({k: (1 - share) * first[k] + share * v if v.is_floating_point() else v
-                               for k, v in last.items()})  # fmt: skip
-        card = card.replace("\n- Seed", f"\n- Kept: the average of the start's weights and the trained, {share:g} of "
-                            "the latter\n- Seed")  # fmt: skip
+        model.load_state_dict(
+            {k: (1 - share) * first[k] + share * v if v.is_floating_point() else v for k, v in last.items()}
+        )
+        card = card.replace(
+            "\n- Seed", f"\n- Kept: the average of the start's weights and the trained, {share:g} of the latter\n- Seed"
+        )
     model.save(out)
     done = export(model, out, groups, Export(least=0.98), recipe.seed)
     said = f"{done.what} {done.agreement:.4f} over {done.texts} texts"
     card = card.replace("None was made.", f"{said}, {done.bytes / 1e6:.1f} MB.")
-    card = card.replace(f"at most {recipe.model.max_length} tokens",
-                        f"at most {length} tokens ({recipe.model.max_length} in training)")  # fmt: skip
+    card = card.replace(
+        f"at most {recipe.model.max_length} tokens", f"at most {length} tokens ({recipe.model.max_length} in training)"
+    )
     (out / "README.md").write_text(card, "utf-8")
     print(said)
     return done.accepted

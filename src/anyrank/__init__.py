@@ -46,4 +46,4 @@ __all__ = [
     "Usage",
     "pipeline",
     "rerank",
-]  # fmt: skip
+]

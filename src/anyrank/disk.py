@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all, and one process at a time."""
+"""Writes files whole or not at all, and lets one process at a time into a block of code."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ Path = str | os.PathLike[str]
 def whole_file(path: Path) -> Iterator[IO[bytes]]:
     """A file that appears under its name only when it is whole: written beside, synced, then moved into place.
 
-    An exception leaves what stood there before, and so does a kill (the next writer takes over the unfinished file).
-    Raises InputError where the file can't be written, or another process is writing it.
+    An exception or a kill leaves the previous file unchanged (the next writer takes over the unfinished one).
+    Raises InputError if the file can't be written, or another process is writing it.
     """
     name = os.path.realpath(path)
     folder, base = os.path.split(name)
     temp = os.path.join(folder, f".{base}.tmp")
-    with _claimed(temp, path, "another process is writing this file") as raw:
+    with _locked(temp, path, "another process is writing this file") as raw:
         try:
             yield raw
             raw.flush()
@@ -38,9 +38,9 @@ def whole_file(path: Path) -> Iterator[IO[bytes]]:
 
 @contextmanager
 def alone(lock: Path, path: Path, busy: str) -> Iterator[None]:
-    """A block that one process at a time is in, by a file ``lock`` that goes away with it, a kill's too. Raises
-    InputError about ``path``, which says ``busy``, where another is."""
-    with _claimed(lock, path, busy):
+    """A block that only one process at a time may run. The file ``lock`` is removed at its end; after a kill the next
+    process takes it over. Raises InputError about ``path`` with the message ``busy`` if another process is inside."""
+    with _locked(lock, path, busy):
         try:
             yield
         finally:
@@ -48,15 +48,17 @@ def alone(lock: Path, path: Path, busy: str) -> Iterator[None]:
                 os.unlink(lock)
 
 
-def _claimed(place: Path, path: Path, busy: str) -> IO[bytes]:
-    """A file at ``place``, emptied and locked as long as it is open."""
+def _locked(file: Path, path: Path, busy: str) -> IO[bytes]:
+    """The file ``file``, emptied, and locked as long as it is open. ``path`` is named in errors."""
     try:
-        raw = open(place, "ab")  # noqa: SIM115
+        raw = open(file, "ab")  # noqa: SIM115
     except OSError as error:
         raise InputError(f"can't be written: {error.strerror}", path=path) from None
     try:
         fcntl.flock(raw, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        if not os.path.samestat(os.stat(place), os.fstat(raw.fileno())):
+        # The process before may have moved or removed the file between our open and our lock: then the lock is on a
+        # file that nobody else sees.
+        if not os.path.samestat(os.stat(file), os.fstat(raw.fileno())):
             raise BlockingIOError
     except (BlockingIOError, FileNotFoundError):
         raw.close()
@@ -66,7 +68,7 @@ def _claimed(place: Path, path: Path, busy: str) -> IO[bytes]:
 
 
 def sync_folder(folder: Path) -> None:
-    """Renames inside the folder made durable."""
+    """Make renames inside the folder durable (fsync)."""
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)

@@ -1,4 +1,4 @@
-"""One-line uses: rerank a list of texts, read a pipeline."""
+"""The one-line API: rerank a list of texts, read a pipeline."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ DEFAULT = "mini"
 
 
 def rerank(query: Any, documents: Iterable[Any], pipeline: str | Stage = DEFAULT, top: int | None = None) -> Ranking:
-    """``documents`` in a better order for ``query``, and ``status``, ``cost`` and ``trace`` of what happened.
+    """Rerank ``documents`` for ``query``; the result also has ``status``, ``cost`` and ``trace``.
 
     A document is a text (its id is its position in the input: "0", "1", …) or a mapping with ``text`` and, if it has
     them, ``id``, ``title`` and other fields. ``top`` keeps the best few.
@@ -44,7 +44,7 @@ def rerank(query: Any, documents: Iterable[Any], pipeline: str | Stage = DEFAULT
 
 
 def pipeline(text: str, index: Any = None, filter: Mapping[str, Any] | None = None) -> Stage:
-    """The stage that a pipeline text describes, over an index (a folder or an opened collection) where it searches.
+    """The stage that a pipeline text describes, over an index (a folder or an opened collection) if it searches.
 
     ``filter`` keeps documents by their fields: ``{"lang": "en", "year": (1990, None)}`` (a tuple is a range). A search
     is then ``pipeline("bm25 + minilm", "my.index")("what causes lift")``. The stage remembers its text, also when it is

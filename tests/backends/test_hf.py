@@ -167,7 +167,7 @@ def test_attention_is_that_of_full_passes(model):
 
 def test_attention_needs_its_mark(model):
     for mark in ("absent", "river"):
-        with pytest.raises(InputError, match="no token stands after the mark"):
+        with pytest.raises(InputError, match="no token follows the mark"):
             model.attention(["the river"], [mark])
 
 
@@ -191,7 +191,7 @@ def test_no_prompts_no_answers(model, t5_model):
 
 def test_a_prompt_too_long_is_never_cut_silently(model):
     long = "q " * 400
-    with pytest.raises(InputError, match=r"prompt of \d+ tokens, where 255 fit"):
+    with pytest.raises(InputError, match=r"prompt of \d+ tokens, but only 255 fit"):
         model.generate([long], max_tokens=4)
     for overflow in ("left", "middle"):
         cutting = other(model, overflow=overflow)
@@ -247,9 +247,9 @@ def test_an_encoder_decoder_is_asked_at_its_decoder(t5_model):
 
 
 def test_what_cannot_be_loaded_says_so(tmp_path):
-    with pytest.raises(ModelError, match="no such folder"):
+    with pytest.raises(ModelError, match="the folder doesn't exist"):
         HF.load(tmp_path / "absent")
-    with pytest.raises(ModelError, match="no such file"):
+    with pytest.raises(ModelError, match="the file doesn't exist"):
         HF.load(tmp_path, gguf_file="absent.gguf")
     (tmp_path / "config.json").write_text("{}")
     with pytest.raises(ModelError, match="can't be loaded"):

@@ -64,14 +64,14 @@ def test_a_query_too_long_is_cut_too_or_refused_by_a_template(folder):
     group = (Query("q", "q " * 200), [Candidate("1", "river")])
     (said,) = SequenceClassifier(folder, dtype="float32")([group])
     assert (said.usage.truncated, said.usage.prompt_tokens) == (1, 64)
-    with pytest.raises(InputError, match=r"take \d+ tokens, where 64 fit"):
+    with pytest.raises(InputError, match=r"take \d+ tokens, but only 64 fit"):
         SequenceClassifier(folder, dtype="float32", template="{query} {document}")([group])
 
 
 def test_wrong_heads_templates_and_contents_are_named(tmp_path, folder):
     with pytest.raises(ModelError, match="3 outputs"):
         SequenceClassifier(bert(tmp_path, labels=3))(GROUPS)
-    with pytest.raises(InputError, match="places"):
+    with pytest.raises(InputError, match="placeholders"):
         SequenceClassifier(folder, template="{query}")
     with pytest.raises(InputError, match="'9' has no text"):
         SequenceClassifier(folder)([(Query("q", "x"), [Candidate("9")])])

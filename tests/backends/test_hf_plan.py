@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anyrank.backends.hf.plan import PAYS, SHARE, common, plan
+from anyrank.backends.hf.plan import MIN_SAVED, SHARE, common, plan
 
 rows = st.lists(st.lists(st.integers(0, 2), min_size=1, max_size=80), max_size=12)
 
@@ -17,7 +17,7 @@ def test_every_row_runs_once_after_a_beginning_it_has(rows, budget, reuse, most,
             assert common(rows[i], rows[members[0]]) >= group.prefix
             assert len(rows[i]) - group.prefix >= keep[i]
         saved, whole = (len(members) - 1) * group.prefix, sum(len(rows[i]) for i in members)
-        assert not group.prefix or (reuse and saved >= max(PAYS, SHARE * whole))
+        assert not group.prefix or (reuse and saved >= max(MIN_SAVED, SHARE * whole))
         for batch in group.batches:
             assert len(batch) <= most
             assert len(batch) == 1 or max(len(rows[i]) for i in batch) * len(batch) <= budget

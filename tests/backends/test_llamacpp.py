@@ -111,7 +111,7 @@ def test_stop_texts_seeds_and_limits(models):
     drawn = [model.generate(["the"], max_tokens=12, temperature=1.5, seed=s)[0].text for s in (1, 1, 2)]
     assert drawn[0] == drawn[1] != drawn[2]
     assert model.limit == 256
-    with pytest.raises(InputError, match=r"prompt of \d+ tokens, where 255 fit"):
+    with pytest.raises(InputError, match=r"prompt of \d+ tokens, but only 255 fit"):
         model.generate(["q " * 400], max_tokens=4)
     cutting = LlamaCpp.load(model.path, threads=1, overflow="middle", context=64)
     (said,) = cutting.next_token_logprobs(["q " * 400], [["12"]])
@@ -121,7 +121,7 @@ def test_stop_texts_seeds_and_limits(models):
 
 def test_what_cannot_be_loaded_says_so(tmp_path, monkeypatch):
     pytest.importorskip("llama_cpp")
-    with pytest.raises(ModelError, match="no such file"):
+    with pytest.raises(ModelError, match="the file doesn't exist"):
         LlamaCpp.load(tmp_path / "absent.gguf")
     (tmp_path / "bad.gguf").write_bytes(b"GGUF nothing")
     with pytest.raises(ModelError, match="can't be loaded"):

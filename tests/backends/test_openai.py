@@ -237,7 +237,7 @@ def test_an_error_of_ours_in_one_prompt_ends_the_others_requests():
 
 @pytest.mark.parametrize("method", ["first", "monot5", "duot5", "upr"])
 @pytest.mark.parametrize(
-    ("fault", "why"), [("500", "3 tries failed; the last met: HTTP 500: on fire"), ("no choices", "without choices")]
+    ("fault", "why"), [("500", "3 tries failed; the last error: HTTP 500: on fire"), ("no choices", "without choices")]
 )
 def test_the_trace_says_why_probabilities_are_missing(method, fault, why):
     ranking, _ = toy(2)
@@ -256,7 +256,7 @@ def test_the_trace_says_that_no_label_is_among_the_reported_tokens(method):
     with wire(lambda path, *a: talk if "chat" in path else other) as url:
         after = load(method).build(OpenAI("m", url, prefill="server"))(ranking)
     assert (after.ids, after.status) == (ranking.ids, "fallback")
-    assert after.cost.notes == ("none of what was asked about is among the likeliest next tokens",)
+    assert after.cost.notes == ("none of the options is among the likeliest next tokens",)
 
 
 def test_connections_are_kept_open_between_requests(monkeypatch):
@@ -350,7 +350,7 @@ def test_a_key_is_never_cut_in_two_by_a_short_error(monkeypatch):
 @pytest.mark.parametrize("key", [f"{KEY}\n{KEY}", f"{KEY} x", "sk-é", b"\xff\xfesk-very-secret"])
 def test_a_key_that_no_header_can_carry_is_not_quoted(tmp_path, key):
     (tmp_path / "key").write_bytes(key if isinstance(key, bytes) else key.encode())
-    with pytest.raises(InputError, match="is to hold the key alone, in one line") as error:
+    with pytest.raises(InputError, match="must hold only the key, in one line") as error:
         OpenAI("m", key_file=str(tmp_path / "key")).generate(["x"], max_tokens=1)
     assert "sk-" not in str(error.value)
 

@@ -191,7 +191,7 @@ def test_a_killed_job_goes_on_where_it_stood(files, tmp_path, monkeypatch):
     call(*args[1:-1], whole)
     assert out.read_text() == whole.read_text()
     out.with_name("g.jsonl.journal").write_text("x")
-    with pytest.raises(InputError, match="there is a file already"):
+    with pytest.raises(InputError, match="the journal exists already"):
         call(*args[1:])
 
 

@@ -122,10 +122,10 @@ def test_a_reranking_of_nothing_is_reported(files, tmp_path):
     [
         (["--engine", "x.csv"], "expected NAME=FILE, as in casanovo=x.csv"),
         (["--engine", "bad=y.csv"], "names 'bad' twice"),
-        (["--columns", "nobody:score=p"], "nobody:…: no such engine; given are bad, good"),
+        (["--columns", "nobody:score=p"], "nobody:…: no engine of that name; there are bad, good"),
         (["--columns", "bad:scor=p"], "NAME one of spectrum"),
         (["--engine", "spectra=x.csv"], "choose another name"),
-        (["--fixed", "C"], "'C': no such residue; modified ones are C.57.021"),
+        (["--fixed", "C"], "'C': unknown residue; choose one of C.57.021"),
         (["--method", "best"], "no method 'best'"),
         (["--tolerance", "wide"], "20ppm"),
         (["--method", "lightgbm"], "--model"),

@@ -165,7 +165,7 @@ def test_identical_runs_never_differ_significantly():
         ({"runs": {}}, "at least one run"),
         ({"measures": []}, "one measure"),
         ({"baseline": "bn25"}, "there are bm25"),
-        ({"qrels": {"7": {"x": 1}}}, "query ids are like 'q', those of the judgements like '7'"),
+        ({"qrels": {"7": {"x": 1}}}, "query ids are like 'q', the judged ones like '7'"),
         ({"qrels": {}}, "hold no query"),
         ({"measures": ["ndgc"]}, "did you mean nDCG"),
     ],

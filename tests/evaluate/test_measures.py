@@ -79,7 +79,7 @@ def test_trec_eval_ties_are_those_of_trec_eval(docs):
 def test_bad_runs_are_named():
     with pytest.raises(InputError, match=r"run 'x', query 'q': the score of 'b' is nan"):
         lists({"q": {"a": 1.0, "b": float("nan")}}, "x")
-    with pytest.raises(InputError, match="query 'q' comes twice"):
+    with pytest.raises(InputError, match="query 'q' appears twice"):
         lists([Ranking(Query("q")), Ranking(Query("q"))])
     with pytest.raises(InputError, match="given or trec_eval"):
         lists({}, ties="random")

@@ -133,7 +133,7 @@ def test_an_encoder_on_a_decoder_pools_its_last_token(folder):
     path = folder("model.safetensors", **files)
     assert (read(path).kind, read(path).pooling) == ("dense", "last")
     (path / "model.onnx").write_bytes(b"")
-    with pytest.raises(ModelError, match="pooling last is not known for an ONNX file"):
+    with pytest.raises(ModelError, match="pooling last is not supported for an ONNX file"):
         read(path)
     assert read(path, runtime="torch").runtime == "torch"
 

@@ -128,7 +128,7 @@ def test_a_cut_connection_is_taken_up_where_it_broke(hub, monkeypatch):
 def test_a_download_that_keeps_breaking_is_an_error_that_a_second_try_mends(hub, monkeypatch):
     monkeypatch.setattr("huggingface_hub.file_download.time.sleep", lambda seconds: None)
     hub.cuts["onnx/model.onnx"] = 1000
-    with pytest.raises(ModelError, match=r"the download of 'owner/model' broke off .* run the same command again"):
+    with pytest.raises(ModelError, match=r"the download of 'owner/model' broke off .* run the command again"):
         fetch("owner/model")
     hub.cuts.clear()
     assert (fetch("owner/model").folder / "onnx/model.onnx").read_bytes() == FILES["onnx/model.onnx"]

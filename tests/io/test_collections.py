@@ -81,7 +81,7 @@ def test_ids_are_unique_beyond_those_kept_whole(tmp_path, monkeypatch, twice):
     path = tmp_path / "c.jsonl"
     ids = [*range(99), twice]
     write_jsonl(path, ({"id": i, "text": ""} for i in ids))
-    with pytest.raises(InputError, match=rf"c\.jsonl:100: document id '{twice}' stands twice"):
+    with pytest.raises(InputError, match=rf"c\.jsonl:100: document id '{twice}' appears twice"):
         list(read_documents(path))
     write_jsonl(path, ({"id": i, "text": ""} for i in ids[:99]))
     assert [d.id for d in read_documents(path)] == [str(i) for i in range(99)]
@@ -162,7 +162,7 @@ def test_ir_datasets_ids_against_a_stand_in_for_the_package(monkeypatch):
     assert [(q.id, q.content) for q in dataset.queries()] == [("q1", "one"), ("2", "two")]
     assert [q.id for q in dataset.queries("dev")] == ["q1"]
     assert (dataset.splits(), dataset.qrels()) == (["dev"], {"q1": {"d1": 2}})
-    with pytest.raises(InputError, match="ir_datasets knows no collection 'toy/absent'"):
+    with pytest.raises(InputError, match="ir_datasets has no collection 'toy/absent'"):
         list(Dataset.open("irds:toy/absent").documents())
     monkeypatch.setitem(sys.modules, "ir_datasets", fake_catalogue(docs=[]))
     with pytest.raises(InputError, match="'toy/dev' has no queries"):

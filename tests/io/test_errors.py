@@ -18,7 +18,7 @@ CASES = [
     (read_run, RUN, "q1 Q0 d1 1 -inf t\n", 1, "expected a finite number as score, found '-inf'"),
     (read_run, RUN, "q1 Q0 d1 1 1e999 t\n", 1, "expected a finite number as score, found '1e999'"),
     (read_run, RUN, "q1 Q0 d1 1 1_0 t\n", 1, "expected a finite number as score, found '1_0'"),
-    (read_run, RUN, GOOD + "q2 Q0 d1 1 1 t\n" + GOOD, 3, "document 'd1' stands twice under query 'q1'"),
+    (read_run, RUN, GOOD + "q2 Q0 d1 1 1 t\n" + GOOD, 3, "document 'd1' appears twice under query 'q1'"),
     (read_run, RUN, GOOD.encode() + b"q1 Q0 d\xe9 2 1 t\n", 2, "byte 0xe9 at column 8 is not UTF-8"),
     (read_run, RUN, b"q1 Q0 d1 1 \xff t\n", 1, "byte 0xff at column 12 is not UTF-8"),
     (read_run, RUN, GOOD.encode("utf-16"), 1, "the file is UTF-16: convert it to UTF-8"),
@@ -49,13 +49,13 @@ CASES = [
     (docs, "c.jsonl", '{"_id": "1", "title": "a"}\n', 1, "no document text: expected a field text or"),
     (docs, "c.jsonl", '{"_id": "1", "text": ["a"]}\n', 1, "the document text (text) is list: expected a text"),
     (docs, "c.jsonl", '{"_id": "1", "title": 3, "text": ""}\n', 1, "the title is int: expected a text"),
-    (docs, "c.jsonl", '{"_id": "1", "text": ""}\n{"id": 1, "text": ""}\n', 2, "document id '1' stands twice, first"),
+    (docs, "c.jsonl", '{"_id": "1", "text": ""}\n{"id": 1, "text": ""}\n', 2, "document id '1' appears twice, first"),
     (docs, "c.jsonl", '{"_id": "1", "text": "\\ud800"}\n', 1, "half a surrogate pair"),
     (docs, "c.jsonl", b'{"_id": "1", "text": "caf\xe9"}\n', 1, "byte 0xe9 at column 26 is not UTF-8"),
     (docs, "c.jsonl", "\n", None, "the file is empty: expected documents"),
     (docs, "c.parquet", "", None, "unknown file ending '.parquet'"),
     (docs, "c.csv", "id,text\n1,a\n\n2,b,c\n", 4, "expected 2 columns (id, text), found 3"),
-    (docs, "c.csv", "id,text\n1,a\n1,b\n", 3, "document id '1' stands twice, first in line 2"),
+    (docs, "c.csv", "id,text\n1,a\n1,b\n", 3, "document id '1' appears twice, first in line 2"),
     (docs, "c.csv", 'id,text\n1,"a\nb', 3, "broken CSV: unexpected end of data"),
     (docs, "c.csv", "id,text,text\n1,a,b\n", 1, "two columns of the header have the same name"),
     (docs, "c.csv", "key,text\n1,a\n", 2, "no document id: expected a field _id or"),
@@ -64,7 +64,7 @@ CASES = [
     (docs, "c.tsv", "1\ta\n\tb\n", 2, "the document id is empty"),
     (read_queries, "q.tsv", "1\ta\n2\t \n", 2, "the text of query '2' is empty"),
     (read_queries, "q.tsv", "1\ta\n2\n", 2, "expected 2 columns (_id, text), found 1"),
-    (read_queries, "q.tsv", "1\ta\n1\tb\n", 2, "query id '1' stands twice, first in line 1"),
+    (read_queries, "q.tsv", "1\ta\n1\tb\n", 2, "query id '1' appears twice, first in line 1"),
     (read_queries, "q.jsonl", '{"_id": "1", "text": ""}\n', 1, "the text of query '1' is empty"),
     (read_queries, "q.jsonl", '{"_id": "1"}\n', 1, "no query text: expected a field text or query or question"),
     (read_queries, "q.jsonl", "", None, "the file is empty: expected queries"),
@@ -79,7 +79,7 @@ CASES = [
     (lists, "r.jsonl", '{"query": "a", "documents": ["b", {"id": 0, "text": ""}]}', 1, "'0' stands twice in"),
     (lists, "r.jsonl", '{"query": "a", "documents": [{"text": "b", "score": NaN}]}', 1, "finite number as score"),
     (lists, "r.jsonl", '{"query": "a", "ranking": [], "trace": [{}]}', 1, "a step of the trace can't be read"),
-    (lists, "r.jsonl", '{"query": {"text": "a", "qid": 7}, "candidates": []}\n' * 2, 2, "query id '7' stands twice"),
+    (lists, "r.jsonl", '{"query": {"text": "a", "qid": 7}, "candidates": []}\n' * 2, 2, "query id '7' appears twice"),
     (lists, "r.jsonl", "", None, "the file is empty: expected candidate lists"),
 ]  # fmt: skip
 
@@ -109,7 +109,7 @@ def test_unknown_ids_of_a_run_are_named_with_the_file():
 
 
 def test_folders_that_hold_no_collection(tmp_path):
-    with pytest.raises(InputError, match="no such folder: expected a BEIR folder, 'demo', or 'irds:'"):
+    with pytest.raises(InputError, match="the folder doesn't exist: expected a BEIR folder, 'demo', or 'irds:'"):
         Dataset.open(tmp_path / "absent")
     with pytest.raises(InputError, match=r"expected corpus\.jsonl or corpus\.jsonl\.gz"):
         Dataset.open(tmp_path)
@@ -125,7 +125,7 @@ def test_writers_refuse_what_the_format_cannot_hold(tmp_path):
         ([Ranking.of(Query("q 1", "?"), ["a"])], "query id 'q 1'"),
         ([Ranking.of(Query("", "?"), ["a"])], "query id ''"),
         ([Ranking.of("?", ["a"], ids=["d\t1"])], "document id 'd\\t1'"),
-        ([good, good], "query 'q' comes twice"),
+        ([good, good], "query 'q' appears twice"),
         ([Ranking(Query("q"), (Candidate("d", score=float("nan")),))], "'d' of query 'q' has the score nan"),
         ([Ranking(Query("q"), (Candidate("d", score=1e300),))], "has the score 1e+300"),
         ([Ranking(Query("q"), (Candidate("\ud800", score=1.0),))], "not valid Unicode"),

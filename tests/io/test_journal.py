@@ -15,6 +15,10 @@ SETTINGS = {"pipeline": "bm25 % 3", "depth": 3}
 QUERIES = [Query(i, f"text {i}") for i in ("b", "é d", "a")]
 
 
+def unfinished(journal):
+    return [q for q in QUERIES if q.id not in journal]
+
+
 def job(q):
     """In place of the work: a ranking that depends on the query alone."""
     candidates = tuple(Candidate(f"d{len(q.id)}{i}", "content", 2.0 - i / 3) for i in range(2))
@@ -52,7 +56,7 @@ def test_a_journal_cut_off_at_any_byte_resumes_with_nothing_lost_and_nothing_twi
         path_log.write_bytes(log[:cut])
         with Journal.open(path, SETTINGS, resume=True) as journal:
             complete = max(0, sum(length <= cut for length in lengths) - 1)
-            assert journal.todo(QUERIES) == QUERIES[complete:]
+            assert unfinished(journal) == QUERIES[complete:]
             assert len(journal) == complete
             for q in QUERIES[complete:]:
                 journal.append(job(q))
@@ -71,7 +75,7 @@ def test_a_journal_killed_before_its_first_write_is_begun_again(tmp_path, before
     else:
         path.write_bytes(before)
     with Journal.open(path, SETTINGS, resume=True) as journal:
-        assert journal.todo(QUERIES) == QUERIES
+        assert unfinished(journal) == QUERIES
 
 
 def test_a_log_whose_journal_was_deleted_does_not_come_back(tmp_path):
@@ -80,7 +84,7 @@ def test_a_log_whose_journal_was_deleted_does_not_come_back(tmp_path):
     with Journal.open(tmp_path / "job", SETTINGS) as journal:
         assert len(journal) == 0
         journal.append(job(QUERIES[0]))
-        assert journal.todo(QUERIES) == QUERIES[1:]
+        assert unfinished(journal) == QUERIES[1:]
 
 
 def without_content(ranking):
@@ -130,13 +134,13 @@ def foreign_database(version=0, application=0):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"xy", "job: this is no journal"),
-        (b"my notes\n" * 1000, "job: this is no journal"),
-        (b"q1 Q0 d1 1 2.5 t\n", "job: this is no journal"),
-        (foreign_database(), "job: this is no journal"),
-        (foreign_database(version=2, application=7), "job: this is no journal"),
+        (b"xy", "job: the file is no journal"),
+        (b"my notes\n" * 1000, "job: the file is no journal"),
+        (b"q1 Q0 d1 1 2.5 t\n", "job: the file is no journal"),
+        (foreign_database(), "job: the file is no journal"),
+        (foreign_database(version=2, application=7), "job: the file is no journal"),
         (foreign_database(version=3, application=0x616E7972), "a journal of version 3, not 2: delete it"),
-        (OLD, "a journal of an earlier anyrank, which this one can't read: delete it to begin again, or finish"),
+        (OLD, "a journal of an earlier version of anyrank, which this one can't read: delete it to begin again"),
     ],
 )
 def test_a_foreign_file_is_refused_and_left_alone(tmp_path, content, message):
@@ -152,7 +156,7 @@ def test_a_foreign_file_is_refused_and_left_alone(tmp_path, content, message):
 def test_a_file_in_the_way_is_refused(tmp_path):
     path = tmp_path / "job"
     whole = write_journal(path)
-    with pytest.raises(InputError, match="there is a file already: resume the job, or delete it"):
+    with pytest.raises(InputError, match="the journal exists already: resume the job, or delete the file"):
         Journal.open(path, SETTINGS)
     assert path.read_bytes() == whole
     with pytest.raises(InputError, match="can't be opened: unable to open database file"):
@@ -177,7 +181,7 @@ def test_damage_is_named(tmp_path, old, new, opens):
     with pytest.raises(InputError, match=r"job: damaged \(.*delete the journal"):  # noqa: PT012, SIM117
         with Journal.open(path, SETTINGS, resume=True) as journal:
             assert opens
-            assert journal.todo(QUERIES) == []
+            assert unfinished(journal) == []
             list(journal.rankings(QUERIES))
 
 
@@ -199,7 +203,7 @@ def test_a_query_is_written_once_by_one_process(tmp_path):
             journal.append(Ranking(Query("a"), (Candidate("d", score=float("nan")),)))
         with pytest.raises(InputError, match="another process is writing this journal"):
             Journal.open(tmp_path / "job", SETTINGS, resume=True)
-        assert journal.todo(QUERIES) == QUERIES[1:]
+        assert unfinished(journal) == QUERIES[1:]
 
 
 WORK = """
@@ -211,7 +215,7 @@ journal_path, run = sys.argv[1:]
 queries = [Query(f"q{i}", "?") for i in range(3000)]
 with Journal.open(journal_path, {"n": 3000}, resume=True) as journal:
     print("open", flush=True)
-    for q in journal.todo(queries):
+    for q in (q for q in queries if q.id not in journal):
         journal.append(Ranking(q, tuple(Candidate(f"d{i}", score=5.0 - i) for i in range(5))))
     journal.finish(run, queries)
 """

@@ -98,7 +98,7 @@ def test_stdin_and_stdout_by_a_dash(monkeypatch, capsys):
     import sys
 
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"q Q0 d 1 1 t\nq Q0 d 1 1 t\n")))
-    with pytest.raises(ValueError, match=r"^<stdin>:2: document 'd' stands twice"):
+    with pytest.raises(ValueError, match=r"^<stdin>:2: document 'd' appears twice"):
         read_run("-")
     write_run("-", [Ranking.of(Query("q", "?"), ["x"])])
     assert capsys.readouterr().out == "q Q0 0 1 1 anyrank\n"

@@ -12,7 +12,7 @@ from anyrank.core.groupings import Sliding
 from anyrank.core.language import ReadsImages, Turn, images_in
 from anyrank.core.rerank import Rerank
 from anyrank.core.types import Candidate, Query, Ranking
-from anyrank.llm import library
+from anyrank.llm import templates
 from anyrank.llm.attention import Attention
 from anyrank.llm.cache import Cached
 from anyrank.llm.first_token import FirstToken
@@ -44,9 +44,9 @@ def best_first():
 @pytest.mark.parametrize(
     "judge",
     [
-        lambda backend: Generated(backend, library.LISTWISE),
-        lambda backend: FirstToken(backend, library.FIRST_TOKEN),
-        lambda backend: Generated(backend, library.CONVERSATION),
+        lambda backend: Generated(backend, templates.LISTWISE),
+        lambda backend: FirstToken(backend, templates.FIRST_TOKEN),
+        lambda backend: Generated(backend, templates.CONVERSATION),
     ],
 )
 def test_a_model_that_reads_images_ranks_them(judge):
@@ -57,7 +57,7 @@ def test_a_model_that_reads_images_ranks_them(judge):
 
 
 def test_pictures_alone_and_in_pairs():
-    assert Rerank(YesNo(seeing(), library.YES_NO))(PICTURES).ids == best_first()
+    assert Rerank(YesNo(seeing(), templates.YES_NO))(PICTURES).ids == best_first()
     pair = [(PICTURES.query, [PICTURES[0], PICTURES[1]])]
     (judgement,) = Preferred(seeing(), Template(prefix="{query}? {doc1} or {doc2}"))(pair)
     assert judgement.scores[1] > judgement.scores[0]
@@ -102,20 +102,20 @@ def test_word_limits_hold_over_all_texts_of_a_document():
 
 def test_texts_around_images_can_pass_for_no_label_and_no_markup():
     document = Candidate("a", ("see [2]", Image("a.png"), "<|im_end|>"))
-    shown = flat(library.LISTWISE.render(Query("q", "x"), [document]).prompt)
+    shown = flat(templates.LISTWISE.render(Query("q", "x"), [document]).prompt)
     assert "see (2)" in shown
     assert "<|im_end|>" not in shown
 
 
 SIGNALS = {
-    "Generated": lambda b: Generated(b, library.LISTWISE),
-    "FirstToken": lambda b: FirstToken(b, library.FIRST_TOKEN),
-    "YesNo": lambda b: YesNo(b, library.YES_NO),
-    "Preferred": lambda b: Preferred(b, library.DUO_T5),
-    "QueryLikelihood": lambda b: QueryLikelihood(b, library.QUERY),
-    "TokenLogit": lambda b: TokenLogit(b, library.RANK_T5),
-    "Fused": lambda b: Fused(b, library.LIT5),
-    "Attention": lambda b: Attention(b, library.ATTENTION),
+    "Generated": lambda b: Generated(b, templates.LISTWISE),
+    "FirstToken": lambda b: FirstToken(b, templates.FIRST_TOKEN),
+    "YesNo": lambda b: YesNo(b, templates.YES_NO),
+    "Preferred": lambda b: Preferred(b, templates.DUO_T5),
+    "QueryLikelihood": lambda b: QueryLikelihood(b, templates.QUERY),
+    "TokenLogit": lambda b: TokenLogit(b, templates.RANK_T5),
+    "Fused": lambda b: Fused(b, templates.LIT5),
+    "Attention": lambda b: Attention(b, templates.ATTENTION),
 }
 
 
@@ -124,16 +124,16 @@ def test_a_backend_of_texts_names_the_candidate_it_cannot_read(signal):
     backend = OracleModel(TRUTH)
     stage = Rerank(SIGNALS[signal](Retry(backend)), Sliding(2, 1))
     texts = Ranking.of("q", ["text of 1", ("text of 2", Image("a.png"))], ["t", "pic"])
-    with pytest.raises(InputError, match="candidate 'pic' holds an image, and OracleModel reads texts alone"):
+    with pytest.raises(InputError, match="candidate 'pic' holds an image, and OracleModel reads text only"):
         stage(texts)
-    with pytest.raises(InputError, match="query 'q' holds an image, and OracleModel reads texts alone"):
+    with pytest.raises(InputError, match="query 'q' holds an image, and OracleModel reads text only"):
         stage(Ranking.of(Image("q.png"), ["text of 1", "text of 2"]))
     assert backend.log == []
 
 
 def test_a_plain_text_prompt_holds_no_images():
     with pytest.raises(InputError, match="candidate '0' holds an image, which a plain-text prompt"):
-        QueryLikelihood(seeing(), library.QUERY)([(Query("q", "x"), [Candidate("0", Image("a.png"))])])
+        QueryLikelihood(seeing(), templates.QUERY)([(Query("q", "x"), [Candidate("0", Image("a.png"))])])
 
 
 def test_wrappers_read_images_if_what_they_wrap_does():
@@ -180,7 +180,7 @@ def test_a_server_gets_images_as_content_parts(tmp_path):
 
     contents = [Image(path), {"text": "a dog", "image": "https://x.org/b.png"}, "a text"]
     with wire(answer) as url:
-        after = Rerank(Generated(OpenAI("vision", url), library.LISTWISE), Sliding(3, 3))(Ranking.of("cat", contents))
+        after = Rerank(Generated(OpenAI("vision", url), templates.LISTWISE), Sliding(3, 3))(Ranking.of("cat", contents))
     assert after.ids == ["2", "1", "0"]
     assert after.cost.usage.prompt_tokens == 900
     ((where, body),) = bodies

@@ -10,7 +10,7 @@ from anyrank.core.trace import Usage
 from anyrank.core.types import Candidate, Judgement, Query
 from anyrank.judges.presentation import Presented
 from anyrank.judges.votes import Votes
-from anyrank.llm import library
+from anyrank.llm import templates
 from anyrank.llm.attention import Attention, calibrated, spans_of
 from anyrank.llm.capabilities import offers
 from anyrank.llm.first_token import FirstToken
@@ -34,18 +34,19 @@ def test_signals_keep_the_judges_contract():
     lists = [(ranking.query, list(c[:5])), (ranking.query, list(c[5:17])), (ranking.query, list(c[17:19]))]
     pairs = [(ranking.query, list(c[i : i + 2])) for i in range(0, 8, 2)]
     for judge in (
-        Generated(model, library.LISTWISE), Generated(model, library.CONVERSATION), Generated(model, library.NAMED),
-        Generated(model, library.SETWISE), Generated(model, library.REASONING), FirstToken(model, library.FIRST_TOKEN),
-        FirstToken(model, library.FIRST_TOKEN, spaced=True), YesNo(model, library.YES_NO),
-        QueryLikelihood(model, library.QUESTION), TokenLogit(model, library.RANK_T5),
-        Attention(model, library.ATTENTION), Presented(Generated(model, library.LISTWISE)),
-        Votes(Generated(model, library.SETWISE), 3),
+        Generated(model, templates.LISTWISE), Generated(model, templates.CONVERSATION),
+        Generated(model, templates.NAMED), Generated(model, templates.SETWISE),
+        Generated(model, templates.REASONING), FirstToken(model, templates.FIRST_TOKEN),
+        FirstToken(model, templates.FIRST_TOKEN, spaced=True), YesNo(model, templates.YES_NO),
+        QueryLikelihood(model, templates.QUESTION), TokenLogit(model, templates.RANK_T5),
+        Attention(model, templates.ATTENTION), Presented(Generated(model, templates.LISTWISE)),
+        Votes(Generated(model, templates.SETWISE), 3),
     ):  # fmt: skip
         check_judge(judge, lists)
     for judge in (
-        Preferred(model, library.DUO_T5),
-        Generated(model, library.PAIR),
-        FirstToken(model, library.PAIR_TOKEN),
+        Preferred(model, templates.DUO_T5),
+        Generated(model, templates.PAIR),
+        FirstToken(model, templates.PAIR_TOKEN),
     ):
         check_judge(judge, pairs)
 
@@ -53,8 +54,8 @@ def test_signals_keep_the_judges_contract():
 @pytest.mark.parametrize(
     ("template", "n", "options"),
     [
-        (library.FIRST_TOKEN, 3, ["A", "B", "C"]),
-        (library.PAIR_TOKEN, 2, [" A", " B"]),
+        (templates.FIRST_TOKEN, 3, ["A", "B", "C"]),
+        (templates.PAIR_TOKEN, 2, [" A", " B"]),
         (Template(body="[{label}] {text}", assistant="["), 11, ["1]", "2]", "11]"]),
         (Template(body="[{label}] {text}", assistant="[", labels=Labels("padded")), 12, ["01]", "02]", "12]"]),
         (Template(body="[{label}] {text}", assistant="[", labels=Labels("letters")), 30, ["AA", "AB", "BD"]),
@@ -72,14 +73,14 @@ def test_first_token_asks_for_labels(template, n, options):
 def test_first_token_orders_by_the_labels_logits():
     """FIRST's reading: logits [2, .5, 1, -1] of A to D give the order A, C, B, D, from one call and one token."""
     model = ScriptedModel(lambda p: [2.0, 0.5, 1.0, -1.0])
-    (said,) = FirstToken(model, library.FIRST_TOKEN)([group(4)])
+    (said,) = FirstToken(model, templates.FIRST_TOKEN)([group(4)])
     assert sorted(range(4), key=lambda i: -said.scores[i]) == [0, 2, 1, 3]
     assert said.usage.calls == 1
     ((verb, prompt, options),) = model.log
     assert (verb, options) == ("next", ("A", "B", "C", "D"))
     assert prompt[-1].content == "["
     spaced = ScriptedModel(lambda p: [-3.0, -9.0, math.nan, -1.0, -2.0, -4.0])
-    (said,) = FirstToken(spaced, library.FIRST_TOKEN, spaced=True)([group(3)])
+    (said,) = FirstToken(spaced, templates.FIRST_TOKEN, spaced=True)([group(3)])
     assert said.scores == [-1.0, -2.0, -4.0]
 
 
@@ -89,19 +90,19 @@ def test_odds_and_their_other_forms():
     assert math.isnan(odds((math.nan, -1.0)))
     assert math.isnan(odds((-math.inf, -math.inf)))
     model = ScriptedModel(lambda p: values)
-    scores = {s: YesNo(model, library.MONO_T5, "true", "false", s)([group(1)])[0].scores[0]
+    scores = {s: YesNo(model, templates.MONO_T5, "true", "false", s)([group(1)])[0].scores[0]
               for s in ("odds", "logprob", "probability")}  # fmt: skip
     assert scores == pytest.approx({"odds": math.log(3), "logprob": math.log(0.75), "probability": 0.75})
     assert sigmoid(-800.0) == 0.0
-    (said,) = Preferred(model, library.DUO_T5)([group(2)])
+    (said,) = Preferred(model, templates.DUO_T5)([group(2)])
     assert said.scores == pytest.approx([0.75, 0.25])
 
 
 def test_query_likelihood_is_a_mean_or_a_sum():
     model = ScriptedModel(lambda p: [-6.0])
     query, members = Query("q", "two {words} here"), group(1)[1]
-    assert QueryLikelihood(model, library.QUESTION)([(query, members)])[0].scores == [-2.0]
-    assert QueryLikelihood(model, library.QUERY, mean=False)([(query, members)])[0].scores == [-6.0]
+    assert QueryLikelihood(model, templates.QUESTION)([(query, members)])[0].scores == [-2.0]
+    assert QueryLikelihood(model, templates.QUERY, mean=False)([(query, members)])[0].scores == [-6.0]
     assert model.log[0][2] == " two {words} here"
     assert "two" not in model.log[0][1]
 
@@ -119,7 +120,7 @@ def test_attention_calibration():
 def test_attention_makes_two_passes_a_group_in_one_batch():
     ranking, truth = toy(6)
     model = OracleModel(truth)
-    (said,) = Attention(model, library.ATTENTION)([(ranking.query, ranking.candidates)])
+    (said,) = Attention(model, templates.ATTENTION)([(ranking.query, ranking.candidates)])
     assert said.usage.calls == len(model.log) == 2
     first, second = map(flat, model.log)
     assert first.split("\n---\n")[0] == second.split("\n---\n")[0]  # the documents, which a backend can reuse
@@ -139,14 +140,14 @@ def test_attention_finds_documents_in_a_chat_template():
             return out
 
     members = [Candidate("a", "no"), Candidate("b", "yes!!"), Candidate("c", "yes!")]
-    (said,) = Attention(Chat(), library.ATTENTION)([(Query("q", "x"), members)])
+    (said,) = Attention(Chat(), templates.ATTENTION)([(Query("q", "x"), members)])
     assert list(said.scores) == [0.0, 2.0, 1.0]
     assert spans_of("[1] a [1] a", ["[1] a", "[1] a"]) == [(0, 5), (6, 11)]
 
 
 def test_answers_cut_at_the_limit_and_errors_are_told():
     said = iter([Completion("[2] > [1", Usage(1, 5, 5), "length"), Completion("", Usage(1), "error", "overloaded")])
-    judge = Generated(ScriptedModel(lambda p: next(said)), library.LISTWISE)
+    judge = Generated(ScriptedModel(lambda p: next(said)), templates.LISTWISE)
     cut, error = judge([group(3), group(2)])
     assert list(cut.scores) == [2.0, 3.0, 1.0]
     assert cut.usage.repairs == {"other wording": 1, "missing": 2, "cut at max_tokens": 1}
@@ -157,8 +158,8 @@ def test_answers_cut_at_the_limit_and_errors_are_told():
 
 def test_generation_settings():
     model = ScriptedModel(lambda p: "[1]")
-    Generated(model, library.LISTWISE)([group(20), group(3)])
-    Generated(model, library.REASONING, temperature=0.7, seed=3)([group(4)])
+    Generated(model, templates.LISTWISE)([group(20), group(3)])
+    Generated(model, templates.REASONING, temperature=0.7, seed=3)([group(4)])
     assert [extra for _, _, extra in model.log] == [
         (136, (), 0.0, 0), (136, (), 0.0, 0), (2048, ("</answer>",), 0.7, 3),
     ]  # fmt: skip
@@ -167,7 +168,7 @@ def test_generation_settings():
 def test_truncation_reaches_the_usage():
     query, _ = group(1)
     long = [Candidate("a", "w " * 500), Candidate("b", "w")]
-    (said,) = Generated(ScriptedModel(lambda p: "[1] > [2]"), library.LISTWISE)([(query, long)])
+    (said,) = Generated(ScriptedModel(lambda p: "[1] > [2]"), templates.LISTWISE)([(query, long)])
     assert said.usage.truncated == 1
 
 
@@ -176,12 +177,12 @@ def test_backends_without_the_verb_are_named():
         def generate(self, prompts, *, max_tokens, stop=(), temperature=0.0, seed=0):
             return []
 
-    Generated(Writer(), library.LISTWISE)
+    Generated(Writer(), templates.LISTWISE)
     for make in (FirstToken, Attention, QueryLikelihood, TokenLogit, YesNo, Preferred):
         with pytest.raises(InputError, match=f"{make.__name__} needs a backend with .*: Writer has none"):
-            make(Writer(), library.ATTENTION)
+            make(Writer(), templates.ATTENTION)
     with pytest.raises(InputError, match="mark"):
-        Attention(OracleModel({}), library.LISTWISE)
+        Attention(OracleModel({}), templates.LISTWISE)
     assert not offers(None, LogProbs)
 
 

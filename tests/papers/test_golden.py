@@ -135,7 +135,7 @@ def test_first_needs_one_token_where_generation_needs_many():
 
 
 def test_insertrank_without_its_scores_is_a_listwise_prompt():
-    from anyrank.llm.library import LISTWISE, WITH_SCORES
+    from anyrank.llm.templates import LISTWISE, WITH_SCORES
 
     ranking, _ = toy(4)
     plain, scored = (flat(t.render(ranking.query, list(ranking)).prompt) for t in (LISTWISE, WITH_SCORES))

@@ -10,7 +10,7 @@ import ir_measures
 import pytest
 
 from anyrank.core.types import Candidate, Query, Ranking
-from anyrank.llm.library import LISTWISE
+from anyrank.llm.templates import LISTWISE
 from anyrank.papers import rankgpt
 from anyrank.testing import ScriptedModel
 

@@ -47,7 +47,7 @@ def test_a_model_of_another_kind_is_named_at_once():
         methods.build("monobert", Settings(), "hf:x")
     with pytest.raises(InputError, match="rankgpt needs a model with generate, and classifier:x is a judge, no lang"):
         methods.build("rankgpt", Settings(), "classifier:x")
-    with pytest.raises(InputError, match="hf:x is a language model and scores no candidates by itself: use it by"):
+    with pytest.raises(InputError, match="hf:x is a language model and scores no candidates by itself: use it with"):
         table._judge(Settings(), "hf:x")
     with pytest.raises(InputError, match="text in quotes, not by 3"):
         methods.language_model(3)
@@ -84,7 +84,7 @@ def test_a_paper_says_what_its_model_must_do(monkeypatch):
         methods.build("setwise", Settings(), "minilm")
     assert methods.build("monobert", Settings(), "some/head").judge == Oracle({})
     assert opened == ["minilm", "minilm", "classifier:some/head"]
-    with pytest.raises(InputError, match="monobert scores pairs and keeps no answers"):
+    with pytest.raises(InputError, match="monobert scores pairs and generates no answers"):
         methods.build("monobert", Settings(), "some/head", cache="x")
 
 

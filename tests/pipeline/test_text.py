@@ -236,7 +236,7 @@ def judge(groups):
         (Branch(lambda r: [r], ar.pipeline("mini")), "Branch"),
         (Each(lambda r: r), "Each"),
         (Fuse(()), "a fusion of no stages"),
-        (Fuse((ar.pipeline("mini"),), max), "no name stands for the fusion"),
+        (Fuse((ar.pipeline("mini"),), max), "no name means the fusion"),
         (Weighted(Weighted(ar.pipeline("mini"), 2.0), 2.0), "a weight of a weight"),
     ],
 )

@@ -1,5 +1,7 @@
-"""Language models by llama.cpp (llama-cpp-python): GGUF files, small memory, fast generation on a CPU. One prompt at a
-time; what a prompt begins with like the one before it is not run again."""
+"""Language models by llama.cpp (llama-cpp-python): GGUF files, small memory, fast generation on a CPU.
+
+Prompts run one at a time; the prefix that a prompt shares with the one before is not run again.
+"""
 
 from __future__ import annotations
 
@@ -29,12 +31,13 @@ class LlamaCpp(Fingerprinted):
 
     ``context``: tokens that fit, at most the model's own number; memory grows with it. ``overflow``: "error" raises
     InputError for a prompt that doesn't fit, "left" and "middle" drop tokens there, counted in ``usage.truncated``.
-    ``reuse``: keep what is common with the prompt before. ``gpu_layers``: layers on a GPU, -1 all of them.
+    ``reuse``: don't run the prefix again that a prompt shares with the one before. ``gpu_layers``: layers on a GPU, -1
+    all of them.
 
     llama.cpp's kernels round activations to 8 bits for quantised weights, so log-probabilities differ from other
     engines' on the same file by some hundredths to tenths.
 
-    Errors: MissingExtra without llama-cpp-python; ModelError where the file can't be loaded.
+    Errors: MissingExtra without llama-cpp-python; ModelError if the file can't be loaded.
     """
 
     path: str
@@ -63,7 +66,7 @@ class LlamaCpp(Fingerprinted):
                 raise
             raise MissingExtra("llama-cpp-python", "llamacpp") from None
         if not Path(self.path).is_file():
-            raise ModelError(f"{self.path}: no such file; llama.cpp reads one .gguf file")
+            raise ModelError(f"{self.path}: the file doesn't exist; llama.cpp reads a .gguf file")
         options = {"n_batch": self.batch_tokens, "n_threads": self.threads, "n_threads_batch": self.threads}
         try:
             return llama_cpp.Llama(
@@ -95,13 +98,13 @@ class LlamaCpp(Fingerprinted):
         seed: int = 0,
     ) -> list[Completion]:
         if max_tokens < 1:
-            raise InputError(f"max_tokens={max_tokens}: at least 1")
-        asked = [self._tokens(p, reserve=max_tokens) for p in prompts]
+            raise InputError(f"max_tokens={max_tokens}: must be at least 1")
+        encoded = [self._tokens(p, reserve=max_tokens) for p in prompts]
         drafts = []
         with self._lock:
-            for t in asked:
-                most = min(max_tokens, self.limit - len(t.ids))
-                draft = Draft(self._decode, t.ids, most, self._ends, tuple(stop), temperature, seed)
+            for t in encoded:
+                new_tokens = min(max_tokens, self.limit - len(t.ids))
+                draft = Draft(self._decode, t.ids, new_tokens, self._ends, tuple(stop), temperature, seed)
                 row = list(t.ids)
                 while not draft.done:
                     logits = self._run(row, 1)[0]
@@ -109,26 +112,26 @@ class LlamaCpp(Fingerprinted):
                 drafts.append(draft)
         return [
             Completion(d.text, replace(_usage(t), completion_tokens=len(d.ids)), d.finish)
-            for t, d in zip(asked, drafts)
+            for t, d in zip(encoded, drafts)
         ]
 
     def next_token_logprobs(self, prompts: Sequence[Prompt], options: Sequence[Sequence[str]]) -> list[LogProbs]:
-        """Where the tokenizer merges an option with the prompt's last characters, all options of that prompt are
+        """If the tokenizer merges an option with the prompt's last characters, all options of that prompt are
         counted from the last token boundary that they share, those characters included."""
-        asked = [self._tokens(p, o) for p, o in zip(prompts, options, strict=True)]
-        values = [[0.0] * len(t.options) for t in asked]
+        encoded = [self._tokens(p, o) for p, o in zip(prompts, options, strict=True)]
+        values = [[0.0] * len(t.options) for t in encoded]
         with self._lock:
-            for ask in sorted(option_rows(asked), key=lambda a: a.row):  # neighbours share their beginnings
-                logprobs = _log_softmax(self._run(ask.row, ask.keep))
-                for k in ask.options:
-                    option = list(asked[ask.owner].options[k])
-                    values[ask.owner][k] = float(logprobs[range(len(option)), option].sum())
-        return [LogProbs(tuple(v), _usage(t), tuple(map(len, t.options))) for v, t in zip(values, asked)]
+            for row in sorted(option_rows(encoded), key=lambda r: r.row):  # sorted rows share the longest prefixes
+                logprobs = _log_softmax(self._run(row.row, row.keep))
+                for k in row.options:
+                    option = list(encoded[row.owner].options[k])
+                    values[row.owner][k] = float(logprobs[range(len(option)), option].sum())
+        return [LogProbs(tuple(v), _usage(t), tuple(map(len, t.options))) for v, t in zip(values, encoded)]
 
     def loglikelihood(self, prompts: Sequence[Prompt], continuations: Sequence[str]) -> list[LogProbs]:
-        """Counted from the last token boundary where the tokenizer merges prompt and continuation."""
-        said = self.next_token_logprobs(prompts, [(c,) for c in continuations])
-        return [replace(s, usage=s.usage + Usage(prompt_tokens=s.tokens[0])) for s in said]
+        """Counted from the last common token boundary if the tokenizer merges prompt and continuation."""
+        scores = self.next_token_logprobs(prompts, [(c,) for c in continuations])
+        return [replace(s, usage=s.usage + Usage(prompt_tokens=s.tokens[0])) for s in scores]
 
     def _run(self, row: Sequence[int], keep: int) -> NDArray[np.float32]:
         """Logits after each of the last ``keep`` tokens of ``row``: [keep, vocabulary]."""
@@ -137,54 +140,59 @@ class LlamaCpp(Fingerprinted):
         llama, row = self._llama, list(row)
         past = min(common(self._past, row) if self.reuse else 0, len(row) - keep)
         if not lib.llama_memory_seq_rm(lib.llama_get_memory(llama.ctx), 0, past, -1):
-            lib.llama_memory_clear(lib.llama_get_memory(llama.ctx), True)  # a recurrent state can't be cut: start anew
+            lib.llama_memory_clear(lib.llama_get_memory(llama.ctx), True)  # a recurrent state can't be cut: start again
             past = 0
         del self._past[past:]
         out = np.empty((keep, llama.n_vocab()), dtype=np.float32)
-        first = len(row) - keep  # the first token whose logits are wanted
+        first = len(row) - keep  # the first token whose logits are needed
         for at in range(past, len(row), self.batch_tokens):
             part = row[at : at + self.batch_tokens]
-            wanted = [at + i >= first for i in range(len(part))]
-            self._decode_batch(part, at, wanted)
-            for i in (i for i, w in enumerate(wanted) if w):
+            needed = [at + i >= first for i in range(len(part))]
+            self._decode_batch(part, at, needed)
+            for i in (i for i, need in enumerate(needed) if need):
                 logits = lib.llama_get_logits_ith(llama.ctx, i)
                 out[at + i - first] = np.ctypeslib.as_array(logits, shape=(llama.n_vocab(),))
             self._past.extend(part)
         return out
 
-    def _decode_batch(self, part: Sequence[int], at: int, wanted: Sequence[bool]) -> None:
+    def _decode_batch(self, part: Sequence[int], at: int, needed: Sequence[bool]) -> None:
+        """Run tokens from position ``at`` on; ``needed`` marks those whose logits are read."""
         import llama_cpp as lib
 
         batch = lib.llama_batch_init(len(part), 0, 1)
         try:
             batch.n_tokens = len(part)
-            for i, (token, want) in enumerate(zip(part, wanted)):
-                batch.token[i], batch.pos[i], batch.logits[i] = token, at + i, want
+            for i, (token, need) in enumerate(zip(part, needed)):
+                batch.token[i], batch.pos[i], batch.logits[i] = token, at + i, need
                 batch.n_seq_id[i], batch.seq_id[i][0] = 1, 0
             code = lib.llama_decode(self._llama.ctx, batch)
         finally:
             lib.llama_batch_free(batch)
         if code != 0:
-            raise ModelError(f"{self.path}: llama.cpp could not run {len(part)} tokens at {at} (code {code})")
+            raise ModelError(
+                f"{self.path}: llama.cpp could not run {len(part)} tokens from position {at} on (code {code})"
+            )
 
     def _tokens(self, prompt: Prompt, options: Sequence[str] = (), reserve: int = 0) -> Tokens:
         """The prompt's ids, cut to fit beside ``reserve`` new tokens or the longest option's."""
         text, beginning, templated = render(self._template, prompt)
         llama = self._llama
         first = next((t for t in (llama.token_bos(), llama.token_eos()) if t >= 0), None)
-        said = continued(partial(self._encode, begin=not templated), text + beginning, options, first)
+        spelled = continued(partial(self._encode, begin=not templated), text + beginning, options, first)
         reserve = min(reserve, self.limit // 2 if self.overflow != "error" else 1)
-        room = self.limit - reserve - max(map(len, said.options), default=0)
-        kept = fitted(said.ids, room, self.overflow, "prompt")
-        return Tokens(tuple(said.ids[i] for i in kept), said.options, (), len(kept) < len(said.ids))
+        room = self.limit - reserve - max(map(len, spelled.options), default=0)
+        indices = fitted(spelled.ids, room, self.overflow, "prompt")
+        return Tokens(tuple(spelled.ids[i] for i in indices), spelled.options, (), len(indices) < len(spelled.ids))
 
     def _encode(self, texts: Sequence[str], begin: bool) -> list[list[int]]:
-        """Ids of texts; ``begin`` adds the model's first token where its file says that it wants one."""
+        """Ids of texts; ``begin`` adds the model's beginning token if its file asks for one."""
         llama = self._llama
         rows = [llama.tokenize(t.encode(), add_bos=begin, special=True) for t in texts]
         end = llama.token_eos()
-        return [r[:-1] if begin and r and r[-1] == end and not t.endswith(self._piece(end)) else r
-                for r, t in zip(rows, texts)]  # fmt: skip
+        return [
+            r[:-1] if begin and r and r[-1] == end and not t.endswith(self._piece(end)) else r
+            for r, t in zip(rows, texts)
+        ]
 
     def _piece(self, token: int) -> str:
         """The text of one token, special or not."""

@@ -30,7 +30,7 @@ COMMANDS = {
 
 EXIT = """\b
 Exit codes: 0 done; 1 done, but some queries were not (fully) reranked; 2 bad input or usage;
-3 a model or an optional package can't be had; 130 interrupted; 141 the reader of the output has gone.
+3 a model or an optional package is missing; 130 interrupted; 141 the output's reader closed it.
 """
 
 
@@ -42,27 +42,27 @@ class Commands(click.Group):
 
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
         if name in COMMANDS:
-            found = getattr(import_module(f".{COMMANDS[name]}", __name__), f"{name}_command")
-            assert isinstance(found, click.Command)
-            return found
+            command = getattr(import_module(f".{COMMANDS[name]}", __name__), f"{name}_command")
+            assert isinstance(command, click.Command)
+            return command
         return super().get_command(ctx, name)
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
-        except BrokenPipeError:  # whoever read the output has gone: nothing more can be said
+        except BrokenPipeError:  # the reader closed the pipe (head, less): writing anything more would fail again
             sys.stdout = open(os.devnull, "w")  # noqa: SIM115
             raise click.exceptions.Exit(141) from None
 
 
 @click.group(cls=Commands, epilog=EXIT, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="anyrank")
-@click.option("-v", "--verbose", is_flag=True, help="Log what happens, on standard error.")
+@click.option("-v", "--verbose", is_flag=True, help="Write a log to standard error.")
 def cli(verbose: bool) -> None:
     """Rank anything: index, search, rerank and judge collections.
 
     \b
-    anyrank demo                                    the whole of it, on a bundled collection
+    anyrank demo                                    everything at once, on a bundled collection
     anyrank index corpus.jsonl -o my.index          make a collection searchable
     anyrank search my.index "what causes lift"      search it
     """
@@ -76,7 +76,7 @@ def version_command() -> None:
 
 
 def main() -> None:
-    """The entry point: errors of ours become one line and an exit code."""
+    """The entry point: anyrank's own errors become one line and an exit code."""
     try:
         result = cli.main(standalone_mode=False)
     except click.exceptions.Abort:

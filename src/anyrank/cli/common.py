@@ -1,4 +1,4 @@
-"""What the commands share: progress, running long jobs in batches, saying what went wrong."""
+"""Helpers that the commands share: progress bars, resumable jobs, filters, and reports of what went wrong."""
 
 from __future__ import annotations
 
@@ -17,33 +17,35 @@ from ..core.errors import InputError
 from ..core.stage import Stage
 from ..core.types import Ranking
 
-Made = TypeVar("Made", bound=Callable[..., Any])
+Command = TypeVar("Command", bound=Callable[..., Any])
 
 
 @contextmanager
-def progress(what: str, total: int | None, unit: str) -> Iterator[Any]:
+def progress(title: str, total: int | None, unit: str) -> Iterator[Any]:
     """A progress bar on standard error, absent when that is not a terminal."""
     from tqdm import tqdm
 
-    with tqdm(total=total, desc=what, unit=f" {unit}", file=sys.stderr, disable=not sys.stderr.isatty()) as bar:
+    with tqdm(total=total, desc=title, unit=f" {unit}", file=sys.stderr, disable=not sys.stderr.isatty()) as bar:
         yield bar
 
 
-def batches(stage: Stage, rankings: Sequence[Ranking], what: str, size: int = 16) -> Iterator[Ranking]:
+def batches(stage: Stage, rankings: Sequence[Ranking], title: str, size: int = 16) -> Iterator[Ranking]:
     """The stage's results, a batch of queries at a time, with progress."""
-    with progress(what, len(rankings), "queries") as bar:
-        for at in range(0, len(rankings), size):
-            part = stage.batch(rankings[at : at + size])
-            bar.update(len(part))
-            yield from part
+    with progress(title, len(rankings), "queries") as bar:
+        for start in range(0, len(rankings), size):
+            results = stage.batch(rankings[start : start + size])
+            bar.update(len(results))
+            yield from results
 
 
 def job(
-    stage: Stage, rankings: Sequence[Ranking], out: Path, settings: Mapping[str, Any], resume: bool, what: str
+    stage: Stage, rankings: Sequence[Ranking], out: Path, settings: Mapping[str, Any], resume: bool, title: str
 ) -> int:
-    """Run a long job into a run file, journalled query by query beside it, so that a killed job can be resumed; queries
-    that a dead server or the like left unjudged are not journalled, so that resuming tries them again. Returns the exit
-    code."""
+    """Run a stage over all queries into the run file ``out``; returns the exit code.
+
+    Each finished query goes into a journal beside the file, so that a killed job can be resumed. Queries that were not
+    judged, because a server was down for example, are left out of the journal, so that resuming tries them again.
+    """
     from ..io.journal import Journal
     from ..io.runs import one_word, write_run
 
@@ -54,13 +56,14 @@ def job(
         if resume and len(journal):
             click.echo(f"resuming: {len(journal)} of {len(queries)} queries are done", err=True)
         failed: dict[str, Ranking] = {}
-        for done in batches(stage, [r for r in rankings if r.query.id not in journal], what):
-            for c in done:
+        for ranking in batches(stage, [r for r in rankings if r.query.id not in journal], title):
+            for c in ranking:
                 one_word("document id", c.id)
-            if _failed(done):
-                failed[done.query.id] = replace(done, candidates=tuple(replace(c, content=None) for c in done))
+            if _failed(ranking):
+                without_texts = tuple(replace(c, content=None) for c in ranking)
+                failed[ranking.query.id] = replace(ranking, candidates=without_texts)
             else:
-                journal.append(done)
+                journal.append(ranking)
 
         def results() -> Iterator[Ranking]:
             return (failed[q.id] if q.id in failed else next(journal.rankings([q])) for q in queries)
@@ -68,74 +71,84 @@ def job(
         code = report_status(results())
         if failed:
             write_run(out, results())
-            again = f"the same command with --resume tries {len(failed)} of them again"
-            click.echo(f"{again}; what is done is kept in {out}.journal", err=True)
+            echo_resume(len(failed), out)
         else:
             journal.finish(out, queries)
     click.echo(f"wrote {out}: {len(queries)} queries", err=True)
     return code
 
 
+def echo_resume(failed: int, out: Path) -> None:
+    """Say on standard error that the same command with --resume tries the failed queries again."""
+    again = f"the same command with --resume tries {failed} of them again"
+    click.echo(f"{again}; finished queries are in {out}.journal", err=True)
+
+
 def _failed(ranking: Ranking) -> bool:
-    """Whether some of it was not judged for a reason that may pass: anything but a spent budget."""
+    """True if candidates were not judged for a reason that may pass, which is any but a spent budget."""
     return any(s.status in ("partial", "fallback") and not any("budget" in n for n in s.notes) for s in ranking.trace)
 
 
 def stamp(*paths: str | Path | None) -> list[tuple[str, int, int]]:
-    """Name, size and time of input files (of an index: of its manifest and its last commit), so that a resumed job is
-    the same job."""
-    found = []
+    """Name, size and time of change of input files (for an index, of its manifest and its last commit). A job is
+    resumed only if they are the same as when it began."""
+    stamps = []
     for path in (p for p in paths if p):
-        inside = [p for n in ("manifest.json", "lexical/meta.json") if (p := Path(path) / n).is_file()]
-        for place in inside or [Path(path)]:
-            if place.exists():
-                found.append((str(path), place.stat().st_size, place.stat().st_mtime_ns))
-    return found
+        index_files = [p for n in ("manifest.json", "lexical/meta.json") if (p := Path(path) / n).is_file()]
+        for file in index_files or [Path(path)]:
+            if file.exists():
+                stamps.append((str(path), file.stat().st_size, file.stat().st_mtime_ns))
+    return stamps
 
 
 def from_run(run: str, queries: str, documents: str, depth: int | None) -> tuple[Any, list[Ranking]]:
-    """The rankings of a TREC run, the first ``depth`` of each, with the texts of a file or a collection's folder; where
-    ``documents`` is an index, that index, opened, whose texts are still to be attached (else None)."""
+    """An opened index or None, and the rankings of a TREC run, the first ``depth`` of each.
+
+    If ``documents`` is an index, that index is returned and the rankings have no texts yet (`Attach` adds them); if it
+    is a file or a collection's folder, the rankings have its texts.
+    """
     from ..index.collection import Collection
     from ..io.corpus import read_documents, read_queries
     from ..io.dataset import Dataset
     from ..io.runs import attach, read_run
 
-    found = {q: docs[:depth] for q, docs in read_run(run).items()}
-    asked = read_queries(queries)
+    results = {q: docs[:depth] for q, docs in read_run(run).items()}
+    topics = read_queries(queries)
     if (Path(documents) / "manifest.json").is_file():
-        return Collection.open(documents), attach(found, asked, path=run)
+        return Collection.open(documents), attach(results, topics, path=run)
     texts = Dataset.open(documents).documents() if is_dataset(documents) else read_documents(documents)
-    return None, attach(found, asked, texts, path=run)
+    return None, attach(results, topics, texts, path=run)
 
 
-_LACKING = ("no answer", "no log-probabilities")
-"""Repairs that mended nothing: there was no answer. Their queries are told as not fully reranked."""
+_UNANSWERED = ("no answer", "no log-probabilities")
+"""Repairs for answers that never came. They count as queries that were not fully reranked, not as mended answers."""
 
 
 def report_status(rankings: Iterable[Ranking]) -> int:
-    """Say on standard error what was cut, mended or not judged; the exit code: 1 where some was not judged."""
+    """Say on standard error how much was cut, mended or not judged. Returns the exit code, 1 if queries were not
+    judged."""
     cut = mended = unjudged = count = 0
-    why: dict[str, None] = {}
+    notes: dict[str, None] = {}
     for r in rankings:
         usage = r.cost.usage
         count += 1
         cut += usage.truncated
-        mended += usage.repaired - sum(usage.repairs.get(kind, 0) for kind in _LACKING)
+        mended += usage.repaired - sum(usage.repairs.get(kind, 0) for kind in _UNANSWERED)
         unjudged += r.status in ("partial", "fallback")
-        why |= dict.fromkeys(r.cost.notes)
+        notes |= dict.fromkeys(r.cost.notes)
     if cut:
         click.echo(f"note: {cut} texts were cut to the model's length (passages(…) reads them whole)", err=True)
     if mended:
         click.echo(f"note: {mended} answers were mended", err=True)
     if unjudged:
-        reasons = "; ".join(list(why)[:3])
+        reasons = "; ".join(list(notes)[:3])
         click.echo(f"warning: {unjudged} of {count} queries were not fully reranked: {reasons}", err=True)
     return int(unjudged > 0)
 
 
-def tell_cut(count: int, model: str) -> None:
-    """Say on standard error how many documents a model's stored vectors know the beginning of only."""
+def echo_cut(count: int, model: str) -> None:
+    """Say on standard error how many documents were cut to a model's length, so that its vectors cover their
+    beginning."""
     if count:
         click.echo(f"note: {count:,} documents were cut to the length of {model} for their vectors", err=True)
 
@@ -145,21 +158,21 @@ def as_json(value: Any) -> str:
 
 
 def filters(pairs: Sequence[str]) -> dict[str, Any] | None:
-    """Filters from ``field=value`` and ``field=low..high`` (either end may be left out).
+    """Filters from the texts ``field=value`` and ``field=low..high`` (either end may be left out).
 
-    A number or true or false also finds the same as text, which tables hold.
+    A value that reads as a number, true or false also matches the same value stored as text, as CSV files do.
 
     >>> filters(["lang=en", "year=1990..", "draft=false"])
     {'lang': 'en', 'year': (1990, None), 'draft': [False, 'false']}
     """
-    found: dict[str, Any] = {}
+    conditions: dict[str, Any] = {}
     for pair in pairs:
         name, sign, value = pair.partition("=")
         if not sign or not name:
             raise InputError(f"filter {pair!r}: expected field=value or field=low..high")
         low, dots, high = value.partition("..")
-        found[name] = (_value(low), _value(high)) if dots else _either(value)
-    return found or None
+        conditions[name] = (_value(low), _value(high)) if dots else _either(value)
+    return conditions or None
 
 
 def _either(text: str) -> Any:
@@ -178,12 +191,12 @@ def _value(text: str) -> Any:
 
 
 def is_dataset(spec: str) -> bool:
-    """Whether a corpus argument names a whole collection rather than one file."""
+    """True if a corpus argument names a whole collection rather than one file."""
     return spec == "demo" or spec.startswith("irds:") or os.path.isdir(spec)
 
 
-as_json_option = click.option("--json", "json_out", is_flag=True, help="Results for machines: JSON on standard output.")
+as_json_option = click.option("--json", "json_out", is_flag=True, help="Write the results as JSON to standard output.")
 
 
-def pipeline_option(default: str, about: str) -> Callable[[Made], Made]:
-    return click.option("-p", "--pipeline", default=default, show_default=True, help=about)
+def pipeline_option(default: str, help: str) -> Callable[[Command], Command]:
+    return click.option("-p", "--pipeline", default=default, show_default=True, help=help)

@@ -1,4 +1,4 @@
-"""``anyrank demo``: the main job, from documents to a comparison of pipelines with an HTML report."""
+"""``anyrank demo``: index a collection, run several pipelines, compare them and write an HTML report."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from ..core.types import Ranking
-from .common import batches, report_status, tell_cut
+from .common import batches, echo_cut, report_status
 
 PIPELINES = (
     "bm25",
@@ -26,9 +26,11 @@ QUESTION = "what causes flow separation on a wing"
 
 @click.command("demo")
 @click.argument("dataset", default="demo")
-@click.option("-o", "--out", type=click.Path(path_type=Path), default="demo-out", show_default=True)
+@click.option(
+    "-o", "--out", type=click.Path(path_type=Path), default="demo-out", show_default=True, help="The folder to write."
+)
 @click.option("-p", "--pipeline", "pipelines", multiple=True, default=PIPELINES, help="Pipelines to compare (repeat).")
-@click.option("--split", help="The judged part of the collection.")
+@click.option("--split", help="The part of the collection with judgements, such as test.")
 def demo_command(dataset: str, out: Path, pipelines: tuple[str, ...], split: str | None) -> int:
     """Index DATASET (the bundled Cranfield collection, or a folder in BEIR's layout), run several pipelines over its
     queries, judge them against each other, and write an HTML report. No network is needed.
@@ -48,7 +50,7 @@ def demo_command(dataset: str, out: Path, pipelines: tuple[str, ...], split: str
     from ..pipeline.parser import Settings, parse
     from ..pipeline.table import model
 
-    measure("nDCG@10")  # a missing package is an error before the work, not after it
+    measure("nDCG@10")  # if a package is missing, fail now rather than after the work
     data = Dataset.open(dataset)
     start = time.perf_counter()
     build(data.documents(), out / "index", overwrite=True)
@@ -58,7 +60,7 @@ def demo_command(dataset: str, out: Path, pipelines: tuple[str, ...], split: str
         start = time.perf_counter()
         usage = collection.encode(model(name))
         click.echo(f"encoded them with {name} in {time.perf_counter() - start:.1f} s")
-        tell_cut(usage.truncated, name)
+        echo_cut(usage.truncated, name)
 
     queries = data.queries(split)
     runs: dict[str, list[Ranking]] = {}
@@ -68,7 +70,9 @@ def demo_command(dataset: str, out: Path, pipelines: tuple[str, ...], split: str
         stage = parse(pipeline, Settings(collection)) % 100
         start = time.perf_counter()
         rankings = [Ranking(q) for q in queries]
-        size = len(rankings) if ">>" in pipeline else 16  # what reranks reads texts once a batch; searches fill memory
+        size = (
+            len(rankings) if ">>" in pipeline else 16
+        )  # one batch reads each text once; searches need little memory only in small batches
         runs[pipeline] = list(batches(stage, rankings, pipeline, size=max(size, 1)))
         memory[pipeline] = peak_memory_mb()
         click.echo(f"{pipeline:40} {len(queries)} queries in {time.perf_counter() - start:5.1f} s")

@@ -1,4 +1,4 @@
-"""``anyrank distill``: a teacher's scores as training data."""
+"""``anyrank distill``: write a teacher's scores as training data."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ..core.errors import InputError
 from ..core.fusion import Combine
 from ..core.stage import Each, Fuse, Stage
 from ..core.types import Query, Ranking
-from .common import from_run, is_dataset, progress, report_status, stamp
+from .common import echo_resume, from_run, is_dataset, progress, report_status, stamp
 
 if TYPE_CHECKING:
     from ..train.group import Group
@@ -22,31 +22,57 @@ if TYPE_CHECKING:
 BATCH = 16
 FIND = "bm25 % 50"
 FEW = 3
-"""Texts under which a sum of z-scores is the same whatever the scores are: 2 and -2, or 0."""
+"""Groups of fewer texts get the same summed z-scores whatever the teachers' scores are: 2 and -2, or 0."""
 
 
 @click.command("distill")
-@click.option("--queries", help="The queries: JSONL or id<TAB>text, '-' for standard input; or a collection, with "
-              "--split.")  # fmt: skip
-@click.option("--split", help="The part whose queries are taken, where QUERIES is a collection of several.")
+@click.option(
+    "--queries", help="The queries: JSONL or id<TAB>text, '-' for standard input; or a collection, with --split."
+)
+@click.option(
+    "--split", help="The part to take queries from (such as train), if --queries is a collection with several."
+)
 @click.option("--index", help="An index (made by 'anyrank index') to take candidates from.")
-@click.option("--corpus", help="Instead of an index, a file or collection; it is indexed beside OUT.")
+@click.option("--corpus", help="Instead of an index, a file or collection, which is indexed beside OUT.")
 @click.option("--run", help="Instead of searching, a TREC run's candidates, with --documents.")
-@click.option("--groups", help="Instead of searching, the texts of training data, which get the teacher's labels.")
-@click.option("--format", "format_", type=click.Choice(["groups", "triples", "permutations"]), default="groups",
-              show_default=True, help="How GROUPS is written; ids in it need --queries and --documents.")  # fmt: skip
+@click.option("--groups", help="Instead of searching, label the texts of this training data anew.")
+@click.option(
+    "--format",
+    "format_",
+    type=click.Choice(["groups", "triples", "permutations"]),
+    default="groups",
+    show_default=True,
+    help="The format of --groups; if it holds ids, give --queries and --documents too.",
+)
 @click.option("--documents", help="The run's documents: a file, a collection's folder, or an index.")
 @click.option("--candidates", help=f"The pipeline that finds the candidates.  [default: {FIND}]")
-@click.option("--teacher", default="splade + minilm", show_default=True, help="The pipeline that scores them; of "
-              "several parts the z-scores within a query are summed, so give pairs one part.")  # fmt: skip
+@click.option(
+    "--teacher",
+    default="splade + minilm",
+    show_default=True,
+    help="The pipeline that scores the candidates. A sum such as this one adds z-scores within a query, so for pairs "
+    "give a single model.",
+)
 @click.option("--depth", type=click.IntRange(1), help="Take only the first N candidates of each query of the run.")
-@click.option("-o", "--out", required=True, type=click.Path(path_type=Path), help="The groups: JSON lines.")
-@click.option("--resume", is_flag=True, help="Go on with a job that was stopped (same arguments).")
+@click.option(
+    "-o", "--out", required=True, type=click.Path(path_type=Path), help="The file to write the groups to: JSON lines."
+)
+@click.option("--resume", is_flag=True, help="Resume a job that was stopped, with the same arguments.")
 def distill_command(
-    queries: str | None, split: str | None, index: str | None, corpus: str | None, run: str | None, groups: str | None,
-    format_: str, documents: str | None, candidates: str | None, teacher: str, depth: int | None, out: Path,
+    queries: str | None,
+    split: str | None,
+    index: str | None,
+    corpus: str | None,
+    run: str | None,
+    groups: str | None,
+    format_: str,
+    documents: str | None,
+    candidates: str | None,
+    teacher: str,
+    depth: int | None,
+    out: Path,
     resume: bool,
-) -> int:  # fmt: skip
+) -> int:
     """Make training data: candidates by one pipeline, labels by another. Each line of OUT is a query with its
     candidates' texts, the teacher's scores (labels) and the candidates' own (priors).
 
@@ -74,8 +100,11 @@ def distill_command(
         labels = parse(teacher, Settings(None), starts=False)
         few = sum(len(g.candidates) < FEW for g in old.values())
         if few and isinstance(labels, Fuse) and labels.method == Combine():
-            click.echo(f"note: {few} groups have fewer than {FEW} texts, where summed z-scores say which is better but "
-                       "not by how much: for margins give --teacher one part, such as minilm", err=True)  # fmt: skip
+            click.echo(
+                f"note: {few} groups have fewer than {FEW} texts, where summed z-scores say which is better but "
+                "not by how much: for margins give --teacher one part, such as minilm",
+                err=True,
+            )
         rankings = [ranking_of(replace(group, id=name)) for name, group in old.items()]
         return _job(Each(lambda r: r), labels, rankings, out, settings, resume, old)
     if queries is None:
@@ -97,12 +126,19 @@ def distill_command(
 
 
 def _job(
-    find: Stage, teacher: Stage, rankings: Sequence[Ranking], out: Path, settings: Mapping[str, Any], resume: bool,
-    given: Mapping[str, Group] = MappingProxyType({}),
-) -> int:  # fmt: skip
-    """Journalled query by query beside OUT; queries that were not judged whole stay out of both, so that resuming tries
-    them again. Groups that were ``given``, by their rankings' query ids, keep all but their labels. Returns the exit
-    code."""
+    find: Stage,
+    teacher: Stage,
+    rankings: Sequence[Ranking],
+    out: Path,
+    settings: Mapping[str, Any],
+    resume: bool,
+    labelled: Mapping[str, Group] = MappingProxyType({}),
+) -> int:
+    """Find candidates, score them with the teacher and write the groups to ``out``; returns the exit code.
+
+    Each finished query goes into a journal beside ``out``. Queries with unjudged candidates are left out of both, so
+    that resuming tries them again. ``labelled``: groups by query id, of which only the labels are replaced.
+    """
     from ..io.candidates import step_from_dict
     from ..io.journal import Journal
     from ..io.records import write_jsonl
@@ -114,10 +150,11 @@ def _job(
     with Journal.open(f"{out}.journal", settings, resume=resume) as journal:
         if resume and len(journal):
             click.echo(f"resuming: {len(journal)} of {len(queries)} queries are done", err=True)
-        parts = [rankings[at : at + BATCH] for at in range(0, len(rankings), BATCH)]
+        parts = [rankings[start : start + BATCH] for start in range(0, len(rankings), BATCH)]
         todo = [part for part in parts if any(r.query.id not in journal for r in part)]
         with progress("distilling", sum(map(len, todo)), "queries") as bar:
-            for part in todo:  # whole, also where some of it is done: what shares a batch decides a score's last digits
+            # A batch with any unfinished query is run whole, since its composition decides the last digits of scores.
+            for part in todo:
                 before = find.batch(part)
                 for old, new in zip(before, teacher.batch(before)):
                     id = new.query.id
@@ -126,7 +163,7 @@ def _job(
                     if judged_whole(new):
                         trace = [s.as_dict() for s in new.trace]
                         group = taught(old, new)
-                        group = replace(given[id], labels=group.labels) if id in given else group
+                        group = replace(labelled[id], labels=group.labels) if id in labelled else group
                         journal.put(id, {"group": group_to_dict(group), "trace": trace})
                     else:
                         failed[id] = replace(new, candidates=())
@@ -134,8 +171,10 @@ def _job(
 
         def judged() -> Iterator[Ranking]:
             for q in queries:
-                kept = () if q.id in failed else map(step_from_dict, journal.get(q.id)["trace"])
-                yield failed[q.id] if q.id in failed else Ranking(Query(q.id), (), tuple(kept))
+                if q.id in failed:
+                    yield failed[q.id]
+                else:
+                    yield Ranking(Query(q.id), (), tuple(map(step_from_dict, journal.get(q.id)["trace"])))
 
         def groups() -> Iterator[Mapping[str, Any]]:
             for group in (journal.get(q.id)["group"] for q in queries if q.id not in failed):
@@ -147,37 +186,44 @@ def _job(
         sizes: list[int] = []
         write_jsonl(out, groups())
         if failed:
-            again = f"the same command with --resume tries {len(failed)} of them again"
-            click.echo(f"{again}; what is done is kept in {out}.journal", err=True)
+            echo_resume(len(failed), out)
         else:
             journal.close(remove=True)
-    if lost := len(queries) - len(failed) - len(sizes):
-        click.echo(f"note: {lost} queries found no candidates and are left out", err=True)
+    if empty := len(queries) - len(failed) - len(sizes):
+        click.echo(f"note: {empty} queries found no candidates and are left out", err=True)
     click.echo(f"wrote {out}: {len(sizes)} groups, {sum(sizes)} texts", err=True)
     return max(code, int(bool(failed)))
 
 
 def _read(path: str, format: str, queries: str | None, documents: str | None) -> dict[str, Group]:
-    """The groups of a file by names of their own: ids, or places, and both where an id comes again. Neighbouring
-    triples of one query are one group; those of a query that stand apart are refused."""
+    """The groups of a file by unique names: the id, "q" and the position if it has none, or both if the id is taken.
+
+    Consecutive triples of one query form one group. Raises InputError if a query's triples are not consecutive.
+    """
     from ..train.sources import Source, read_source
 
     kind: Any = format
     source = Source(
-        path=path, format=kind, queries=queries or "", documents=documents or "", merge=format == "triples",
-        mend=format == "permutations", scores=format != "groups",
-    )  # fmt: skip
-    found: dict[str, Group] = {}
-    for place, group in enumerate(read_source(source)):
-        named = group if group.id else replace(group, id=f"q{place}")
-        if named.id in found and format == "triples":
+        path=path,
+        format=kind,
+        queries=queries or "",
+        documents=documents or "",
+        merge=format == "triples",
+        mend=format == "permutations",
+        scores=format != "groups",
+    )
+    groups: dict[str, Group] = {}
+    for position, group in enumerate(read_source(source)):
+        named = group if group.id else replace(group, id=f"q{position}")
+        if named.id in groups and format == "triples":
             raise InputError(f"query {named.id!r} comes twice: put the lines of a query together", path=path)
-        found[f"{named.id} ({place})" if named.id in found else named.id] = named
-    return found
+        groups[f"{named.id} ({position})" if named.id in groups else named.id] = named
+    return groups
 
 
 def _queries(queries: str, split: str | None) -> list[Query]:
-    """The queries of a file or of one part of a collection, so that those of its test part don't slip in."""
+    """The queries of a file, or of one part of a collection. The part must be named, so that test queries don't slip
+    in."""
     from ..io.corpus import read_queries
     from ..io.dataset import Dataset
 
@@ -192,7 +238,7 @@ def _queries(queries: str, split: str | None) -> list[Query]:
 
 
 def _indexed(corpus: str, folder: Path, resume: bool) -> Path:
-    """The index of a corpus beside the output; one that is finished is kept where a job is resumed."""
+    """Index a corpus into ``folder`` and return it; with ``resume`` a finished index there is used as it is."""
     from ..index.build import build
     from ..io.corpus import read_documents
     from ..io.dataset import Dataset
@@ -201,5 +247,5 @@ def _indexed(corpus: str, folder: Path, resume: bool) -> Path:
     if not (resume and (folder / NAME).is_file() and Manifest.read(folder).complete):
         with progress("indexing", None, "documents") as bar:
             documents = Dataset.open(corpus).documents() if is_dataset(corpus) else read_documents(corpus)
-            build(documents, folder, overwrite=not resume, on_progress=lambda done: bar.update(done - bar.n))
+            build(documents, folder, overwrite=not resume, on_progress=lambda n: bar.update(n - bar.n))
     return folder

@@ -2,37 +2,54 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 
 from ..core.errors import InputError
+from .common import Command
 
-Made = TypeVar("Made", bound=Callable[..., Any])
 DEFAULT = ("nDCG@10", "AP", "RR@10", "R@100")
 FORMATS = ["text", "markdown", "latex", "csv", "queries", "json"]
 
 measures_option = click.option(
-    "-m", "--measure", "measures", multiple=True, default=DEFAULT, show_default=True,
+    "-m",
+    "--measure",
+    "measures",
+    multiple=True,
+    default=DEFAULT,
+    show_default=True,
     help="A measure in ir_measures' notation: nDCG@10, RR(rel=2)@10, AP … (repeat for several).",
-)  # fmt: skip
+)
 
 
-def shared(command: Made) -> Made:
-    """The options of both commands."""
+def shared(command: Command) -> Command:
+    """Add the options that eval and compare share."""
     for option in (
         measures_option,
-        click.option("--split", help="The judged part, where QRELS is a collection."),
-        click.option("--format", "form", type=click.Choice(FORMATS), default="text", show_default=True,
-                     help="'queries' is a CSV of every query's values."),
+        click.option("--split", help="The part of the collection with judgements, if QRELS is a collection."),
+        click.option(
+            "--format",
+            "form",
+            type=click.Choice(FORMATS),
+            default="text",
+            show_default=True,
+            help="The format of the table; 'queries' is a CSV with the values of every query.",
+        ),
         click.option("--json", "form", flag_value="json", help="The same as --format json."),
         click.option("--html", type=click.Path(path_type=Path), help="Also write a self-contained HTML report."),
-        click.option("--ties", type=click.Choice(["given", "trec_eval"]), default="trec_eval", show_default=True,
-                     help="Equal scores: as trec_eval breaks them, or in the order of the file."),
-        click.option("--seed", default=0, show_default=True, help="Of the bootstrap and the randomisation test."),
-    ):  # fmt: skip
+        click.option(
+            "--ties",
+            type=click.Choice(["given", "trec_eval"]),
+            default="trec_eval",
+            show_default=True,
+            help="Equal scores: as trec_eval breaks them, or in the order of the file.",
+        ),
+        click.option(
+            "--seed", default=0, show_default=True, help="The seed of the bootstrap and the randomisation test."
+        ),
+    ):
         command = option(command)
     return command
 
@@ -54,11 +71,19 @@ def eval_command(qrels: str, runs: tuple[str, ...], **options: Any) -> int:
 @click.argument("qrels")
 @click.argument("runs", nargs=-1, required=True)
 @click.option("--baseline", help="The run the others are compared with (its file's name); the first one by default.")
-@click.option("--test", type=click.Choice(["t", "randomisation"]), default="t", show_default=True)
-@click.option("--correction", type=click.Choice(["holm", "bonferroni", "none"]), default="holm", show_default=True)
+@click.option(
+    "--test", type=click.Choice(["t", "randomisation"]), default="t", show_default=True, help="The paired test."
+)
+@click.option(
+    "--correction",
+    type=click.Choice(["holm", "bonferroni", "none"]),
+    default="holm",
+    show_default=True,
+    help="The correction for several comparisons.",
+)
 @shared
 def compare_command(qrels: str, runs: tuple[str, ...], **options: Any) -> int:
-    """Compare two or more RUNS with a baseline: paired tests, intervals, wins and losses, beside what each cost.
+    """Compare two or more RUNS with a baseline: paired tests, intervals, wins, losses and cost.
 
     \b
     anyrank compare dl19.qrels bm25.trec reranked.trec --html report.html
@@ -69,14 +94,23 @@ def compare_command(qrels: str, runs: tuple[str, ...], **options: Any) -> int:
 
 
 def _measure(
-    qrels: str, runs: tuple[str, ...], measures: tuple[str, ...], split: str | None, form: str, html: Path | None,
-    ties: Any, seed: int, baseline: str | None, test: Any, correction: Any,
-) -> int:  # fmt: skip
+    qrels: str,
+    runs: tuple[str, ...],
+    measures: tuple[str, ...],
+    split: str | None,
+    form: str,
+    html: Path | None,
+    ties: Any,
+    seed: int,
+    baseline: str | None,
+    test: Any,
+    correction: Any,
+) -> int:
     from ..evaluate.evaluation import evaluate
     from ..io.runs import read_run
     from .common import is_dataset
 
-    if html is not None:  # a missing package is an error before the work, not after it
+    if html is not None:  # if a package is missing, fail now rather than after the work
         from ..pages import write_report
 
     names = _names(runs)

@@ -1,4 +1,4 @@
-"""``anyrank export``: a model as the int8 graph that the base install runs."""
+"""``anyrank export``: write a model as an int8 ONNX graph, which the base install runs."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ DOCUMENTS, CANDIDATES = 1000, 4
     help="The least agreement with the original that is accepted: rank correlation of scores, or cosine of vectors.",
 )
 def export_command(model: str, out: Path | None, data: str, least: float) -> int:
-    """Write MODEL (a folder or hub id of a cross-encoder, a bi-encoder, a late interaction or a sparse encoder) as an
+    """Write MODEL (a folder or hub id of a cross-encoder, bi-encoder, late-interaction or sparse model) as an
     ONNX graph with int8 weights, about a quarter of its size, and check it against the original.
 
     \b

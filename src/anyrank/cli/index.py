@@ -11,13 +11,18 @@ import click
 
 from ..core.errors import InputError
 from ..core.types import Candidate
-from .common import as_json, as_json_option, is_dataset, progress, tell_cut
+from .common import as_json, as_json_option, echo_cut, is_dataset, progress
 
 
 @click.command("index")
 @click.argument("corpus")
 @click.option("-o", "--out", required=True, type=click.Path(path_type=Path), help="The folder of the index.")
-@click.option("--language", default="english", show_default=True, help="Stemming and stop words; 'none' for neither.")
+@click.option(
+    "--language",
+    default="english",
+    show_default=True,
+    help="The language of stemming and stop words; 'none' for neither.",
+)
 @click.option("--encode", multiple=True, metavar="MODEL", help="Also store this model's vectors (repeat for several).")
 @click.option("--update", is_flag=True, help="Add the documents to an index, replacing those with the same id.")
 @click.option("--delete", is_flag=True, help="CORPUS is a file of ids, one a line: delete these documents.")
@@ -25,7 +30,12 @@ from .common import as_json, as_json_option, is_dataset, progress, tell_cut
 @click.option("--id-field", help="The field or column that holds the id.")
 @click.option("--text-field", help="The field or column that holds the text.")
 @click.option("--title-field", help="The field or column that holds the title.")
-@click.option("--format", "form", type=click.Choice(["jsonl", "csv", "tsv"]), help="Where the name doesn't tell.")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["jsonl", "csv", "tsv"]),
+    help="The format of CORPUS, if its name has no known ending.",
+)
 @as_json_option
 def index_command(
     corpus: str,
@@ -42,7 +52,7 @@ def index_command(
     json_out: bool,
 ) -> int:
     """Index CORPUS: a JSONL, CSV or TSV file (.gz too, '-' for standard input), a folder in BEIR's layout, an
-    ir_datasets id (irds:…), or 'demo'. A build that was stopped goes on where it was.
+    ir_datasets id (irds:…), or 'demo'. A build that was stopped is resumed.
 
     \b
     anyrank index corpus.jsonl.gz -o my.index
@@ -83,7 +93,7 @@ def index_command(
         with progress(f"encoding with {encoder.name}", len(collection), "documents") as bar:
             usage = collection.encode(encoder, stored(encoder.name), on_progress=partial(_advance, bar))
         truncated[encoder.name] = usage.truncated
-        tell_cut(usage.truncated, encoder.name)
+        echo_cut(usage.truncated, encoder.name)
     vectors = sorted(map(model_of, collection.encoded))
     if json_out:
         summary = {"documents": len(collection), "changed": changed, "vectors": vectors, "path": str(out)}
@@ -95,12 +105,12 @@ def index_command(
     return 0
 
 
-def _advance(bar: Any, done: int) -> None:
-    bar.update(done - bar.n)
+def _advance(bar: Any, count: int) -> None:
+    bar.update(count - bar.n)
 
 
 def _built(folder: Path) -> bool:
-    """Whether a finished index lies there."""
+    """True if the folder holds a finished index."""
     from ..store.manifest import NAME, Manifest
 
     return (folder / NAME).is_file() and Manifest.read(folder).complete

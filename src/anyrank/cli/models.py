@@ -1,4 +1,4 @@
-"""``anyrank models``: which models there are, what each is, and where."""
+"""``anyrank models``: list, find and fetch models."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .common import as_json, as_json_option
 
 @click.group("models")
 def models_command() -> None:
-    """List, fetch and find models. A model is named by a short name of the list below, by its hub id, or by a local
+    """List, fetch and find models. A model is named by a short name ('anyrank models list'), a hub id or a local
     folder.
 
     \b
@@ -22,15 +22,13 @@ def models_command() -> None:
 
 @models_command.command("list")
 @click.argument("text", default="")
-@click.option("--task", type=click.Choice(["retrieve", "rerank", "train"]), help="Models for a task.")
-@click.option("--kind", help="Models of a kind: dense, sparse, late, colbert, cross, language.")
-@click.option(
-    "--language", metavar="CODE", help="Models that read a language, by its ISO code (zh), or 'multilingual'."
-)
+@click.option("--task", type=click.Choice(["retrieve", "rerank", "train"]), help="Only models for this task.")
+@click.option("--kind", help="Only models of this kind: dense, sparse, late, colbert, cross, language.")
+@click.option("--language", metavar="CODE", help="Only models for a language, by its ISO code (zh), or 'multilingual'.")
 @as_json_option
 def list_command(text: str, task: str | None, kind: str | None, language: str | None, json_out: bool) -> None:
-    """The models known by a short name, with kind, size and whether they are here; TEXT keeps those that mention it.
-    Models of the hub are not verified here."""
+    """List the models with a short name: kind, size, and whether they are on this machine. TEXT keeps those that
+    mention it. Models of the Hugging Face hub are not tested by anyrank."""
     from ..hub.registry import list_models
 
     rows = [m.as_row() for m in list_models(task=task or "", kind=kind or "", language=language or "", text=text)]
@@ -44,11 +42,11 @@ def list_command(text: str, task: str | None, kind: str | None, language: str | 
             f"{row['name']:{width}}  {row['kind']:8} {_size(row):>11}  {languages:5}  {row['status']:8}  {row['about']}"
         )
     if not rows:
-        click.echo("no model in the list is like that; any hub id (owner/name) or local folder does as well", err=True)
+        click.echo("no model in the list matches; any hub id (owner/name) or local folder can be used too", err=True)
 
 
 def _size(row: dict[str, Any]) -> str:
-    """The size of a model's files where it is known, else its number of parameters."""
+    """The size of a model's files if it is known, else its number of parameters."""
     if row["mb"]:
         return f"{row['mb']:.1f} MB"
     millions = row["parameters"] or 0
@@ -59,10 +57,10 @@ def _size(row: dict[str, Any]) -> str:
 
 @models_command.command("get")
 @click.argument("name")
-@click.option("--runtime", help="Fetch the weights that a runtime reads: onnx, torch, hf or llamacpp.")
+@click.option("--runtime", help="Fetch the weights for this runtime: onnx, torch, hf or llamacpp.")
 def get_command(name: str, runtime: str | None) -> None:
-    """Fetch a model into the cache and print its folder. Of a hub's model one set of weights is fetched: an ONNX file
-    where there is one, else safetensors."""
+    """Fetch a model into the cache and print its folder. From the hub one set of weights is fetched: an ONNX file if
+    there is one, else safetensors."""
     from ..hub.registry import resolve
 
     click.echo(resolve(name, runtime or ""))
@@ -71,7 +69,7 @@ def get_command(name: str, runtime: str | None) -> None:
 @models_command.command("path")
 @click.argument("name")
 def path_command(name: str) -> None:
-    """The same as get: print the folder of a model, fetching it where it isn't here yet."""
+    """Print the folder of a model, fetching it first if needed. The same as get."""
     from ..hub.registry import resolve
 
     click.echo(resolve(name))
@@ -80,7 +78,7 @@ def path_command(name: str) -> None:
 @models_command.command("show")
 @click.argument("name")
 def show_command(name: str) -> None:
-    """The card of a model: what it is, licence, origin, hashes, and what its authors or we measured."""
+    """Print the card of a model: kind, licence, origin, hashes, and measurements by its authors or by anyrank."""
     from ..hub.registry import card
 
     click.echo(card(name))

@@ -1,4 +1,4 @@
-"""``anyrank papers``: the systems of the literature that anyrank has, what they report and what they cost."""
+"""``anyrank papers``: list the systems of the literature that anyrank has, with their costs and reported figures."""
 
 from __future__ import annotations
 
@@ -10,14 +10,16 @@ from .common import as_json, as_json_option
 
 @click.group("papers")
 def papers_command() -> None:
-    """List the methods of the literature, with their cost for n candidates, and the ways to train."""
+    """List the ranking methods and training recipes of the literature, with their costs and reported figures."""
 
 
 @papers_command.command("list")
-@click.option("-n", default=100, show_default=True, type=click.IntRange(1), help="Candidates a query.")
+@click.option(
+    "-n", default=100, show_default=True, type=click.IntRange(1), help="Candidates per query, for the number of calls."
+)
 @as_json_option
 def list_command(n: int, json_out: bool) -> None:
-    """Every method, its year and its model calls for n candidates; then the papers on training."""
+    """List every method with its year and its model calls for n candidates, then the papers on training."""
     from ..papers import card, kind, systems
 
     rows = []
@@ -36,7 +38,7 @@ def list_command(n: int, json_out: bool) -> None:
 @papers_command.command("show")
 @click.argument("name")
 def show_command(name: str) -> None:
-    """One paper's card."""
+    """Print one paper's card: citation, needs, cost and reported figures."""
     from ..papers import card
 
     click.echo(card(name))
@@ -44,11 +46,20 @@ def show_command(name: str) -> None:
 
 @papers_command.command("recipe")
 @click.argument("name")
-@click.option("-o", "--out", default="runs/NAME", show_default=True, help="The folder that the recipe trains into.")
-@click.option("--train", "files", multiple=True, default=["groups.jsonl"], show_default=True, help="Training groups.")
-@click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="Another value, dots between the names.")
+@click.option("-o", "--out", default="runs/NAME", show_default=True, help="The folder that the training writes.")
+@click.option(
+    "--train",
+    "files",
+    multiple=True,
+    default=["groups.jsonl"],
+    show_default=True,
+    help="A file of training groups (repeat for several).",
+)
+@click.option(
+    "--set", "settings", multiple=True, metavar="NAME=VALUE", help="Set a value, with dots between the names."
+)
 def recipe_command(name: str, out: str, files: tuple[str, ...], settings: tuple[str, ...]) -> None:
-    """The set-up of a paper on training, as a recipe to edit and train by.
+    """Print the training recipe of a paper, a YAML file to edit and to train with.
 
     \b
     anyrank papers recipe margin_mse --train groups.jsonl --set optimiser.batch=16 > recipe.yaml

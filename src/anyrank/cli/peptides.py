@@ -33,30 +33,49 @@ peptides_command.add_command(propose_command)
 @peptides_command.command("rerank")
 @input_options
 @click.option("--method", default="hyperscore", show_default=True, help="A method of 'anyrank peptides methods'.")
-@click.option("-o", "--out", required=True, type=click.Path(path_type=Path), help="The reranked peptides, mzTab 1.0.")
-@click.option("-k", "keep", default=1, show_default=True, type=click.IntRange(1), help="Write the best K of each.")
+@click.option(
+    "-o",
+    "--out",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="The file to write the reranked peptides to, in mzTab 1.0.",
+)
+@click.option(
+    "-k",
+    "keep",
+    default=1,
+    show_default=True,
+    type=click.IntRange(1),
+    help="Write the best K peptides of each spectrum.",
+)
 @click.option("--html", type=click.Path(path_type=Path), help="Also write a self-contained HTML report.")
-def rerank_command(method: str, out: Path, keep: int, html: Path | None, json_out: bool, **given: Any) -> int:
-    """Merge the engines' peptides of each spectrum, put them in a better order and write the best as mzTab. Exit code
-    1 says that some spectrum or row could not be used (each is named by file and line), or not be reranked."""
+def rerank_command(method: str, out: Path, keep: int, html: Path | None, json_out: bool, **options: Any) -> int:
+    """Merge the engines' peptides of each spectrum, put them in a better order and write the best as mzTab. Exit code 1
+    means that some spectrum or row could not be used (each is named by file and line) or not be reranked."""
     from .. import __version__
     from ..domains.peptides.methods import stage
     from ..domains.peptides.mztab import write_mztab
 
-    if html is not None:  # a missing package is an error before the work, not after it
+    if html is not None:  # if a package is missing, fail now rather than after the work
         from ..domains.peptides.rerank_page import Source, rerank_page
         from ..pages import write_page
 
-    inputs = read(**given)
+    inputs = read(**options)
     before = inputs.rankings
     after = list(batches(stage(method, inputs.setting), before, "reranking"))
     rows = write_mztab(out, after, run=inputs.run, method=method, top=keep, version=__version__)
     pairs = [(a, b) for a, b in zip(before, after) if len(a)]
     summary = {
-        "spectra": len(before), "with candidates": len(pairs), "candidates": sum(map(len, before)), "method": method,
-        "engines": inputs.rows, "changed": sum(a[0].id != b[0].id for a, b in pairs),
-        "rows written": rows, "out": str(out), "problems": inputs.counts,
-    }  # fmt: skip
+        "spectra": len(before),
+        "with candidates": len(pairs),
+        "candidates": sum(map(len, before)),
+        "method": method,
+        "engines": inputs.rows,
+        "changed": sum(a[0].id != b[0].id for a, b in pairs),
+        "rows written": rows,
+        "out": str(out),
+        "problems": inputs.counts,
+    }
     if json_out:
         click.echo(as_json(summary))
     click.echo(
@@ -66,7 +85,7 @@ def rerank_command(method: str, out: Path, keep: int, html: Path | None, json_ou
     )
     if html is not None:
         files, used = {SPECTRA: inputs.run, **inputs.files}, {SPECTRA: len(before), **inputs.rows}
-        sources = [Source(n, files[n], used[n], tuple(map(str, errors))) for n, errors in inputs.lost.items()]
+        sources = [Source(n, files[n], used[n], tuple(map(str, errors))) for n, errors in inputs.problems.items()]
         write_page(html, rerank_page(before, after, sources, method=method, tolerance=inputs.setting.tolerance))
         click.echo(f"wrote {html}", err=True)
     return report_status(after) or int(any(inputs.counts.values()))
@@ -74,12 +93,17 @@ def rerank_command(method: str, out: Path, keep: int, html: Path | None, json_ou
 
 @peptides_command.command("eval")
 @input_options
-@click.option("--method", "methods", multiple=True, help="Methods to measure; by default all that need no model.")
+@click.option(
+    "--method",
+    "methods",
+    multiple=True,
+    help="A method to measure (repeat for several); by default all that need no model.",
+)
 @click.option("--html", type=click.Path(path_type=Path), help="Also write a self-contained HTML report.")
-@click.option("--draw", help="The method whose spectra the report draws; by default the last.")
-@click.option("--seed", default=0, show_default=True, help="Of the bootstrap.")
+@click.option("--draw", help="The method whose spectra the report shows; by default the last.")
+@click.option("--seed", default=0, show_default=True, help="The seed of the bootstrap.")
 def eval_command(
-    methods: tuple[str, ...], html: Path | None, draw: str | None, seed: int, json_out: bool, **given: Any
+    methods: tuple[str, ...], html: Path | None, draw: str | None, seed: int, json_out: bool, **options: Any
 ) -> int:
     """Measure methods, and each engine alone, on annotated spectra (MGF with SEQ=): amino-acid precision and recall,
     peptide recall (by mass, as the field counts it), exact peptides (I = L) and the area under precision against
@@ -87,11 +111,11 @@ def eval_command(
     from ..domains.peptides.accuracy import assess, intervals, measures
     from ..domains.peptides.methods import METHODS, stage
 
-    if html is not None:  # a missing package is an error before the work, not after it
+    if html is not None:  # if a package is missing, fail now rather than after the work
         from ..domains.peptides.eval_page import eval_page
         from ..pages import write_page
 
-    inputs = read(**given)
+    inputs = read(**options)
     rankings = [r for r in inputs.rankings if r.query.content.peptide is not None]
     if not rankings:
         raise InputError("none of the spectra is annotated: expected lines SEQ=PEPTIDE", path=inputs.run)
@@ -116,9 +140,15 @@ def eval_command(
         click.echo(f"{len(rankings)} annotated spectra; the true peptide is among the candidates of {oracle:.1%}")
     if html is not None:
         page = eval_page(
-            tables, ranked[drawn], title=f"Peptides of {Path(inputs.run).name}", method=drawn, oracle=oracle,
-            values=values, bounds=bounds, tolerance=inputs.setting.tolerance,
-        )  # fmt: skip
+            tables,
+            ranked[drawn],
+            title=f"Peptides of {Path(inputs.run).name}",
+            method=drawn,
+            oracle=oracle,
+            values=values,
+            bounds=bounds,
+            tolerance=inputs.setting.tolerance,
+        )
         write_page(html, page)
         click.echo(f"wrote {html}", err=True)
     return int(any(inputs.counts.values()))
@@ -126,7 +156,7 @@ def eval_command(
 
 @peptides_command.command("methods")
 def methods_command() -> None:
-    """List the methods."""
+    """List the methods that rerank and eval take."""
     from ..domains.peptides.methods import METHODS
 
     for name, method in METHODS.items():

@@ -20,21 +20,34 @@ BATCH = 16
 @click.option("--run", help="A TREC run to rerank, with --queries, --documents and --out.")
 @click.option("--queries", help="The run's queries: JSONL or id<TAB>text.")
 @click.option("--documents", help="The run's documents: a file, a collection's folder, or an index.")
-@click.option("-o", "--out", type=click.Path(path_type=Path), help="The reranked TREC run.")
-@click.option("--resume", is_flag=True, help="Go on with a job that was stopped (same arguments).")
-@pipeline_option("mini", "What reranks, such as 'splade + minilm + prior' or 'model(\"my/folder\")'.")
+@click.option("-o", "--out", type=click.Path(path_type=Path), help="The file to write the reranked TREC run to.")
+@click.option("--resume", is_flag=True, help="Resume a job that was stopped, with the same arguments.")
+@pipeline_option("mini", "The pipeline that reranks, such as 'splade + minilm + prior' or 'model(\"my/folder\")'.")
 @click.option("--method", help="Instead of a pipeline, a method of 'anyrank papers list', with --model.")
-@click.option("--model", help="hf:HUB_ID, llamacpp:FILE.gguf, openai:MODEL@URL#prefill=vllm&key_env=NAME, or a name of "
-              "'anyrank models list'.")  # fmt: skip
-@click.option("--cache", help="With --method: a file that keeps the model's answers.")
+@click.option(
+    "--model",
+    help="hf:HUB_ID, llamacpp:FILE.gguf, openai:MODEL@URL#prefill=vllm&key_env=NAME, or a name of "
+    "'anyrank models list'.",
+)
+@click.option("--cache", help="With --method: a file in which the model's answers are cached.")
 @click.option("--depth", type=click.IntRange(1), help="Take only the first N candidates of each list or query.")
 @click.option("-k", "top", type=click.IntRange(1), help="Write only the best K after reranking.")
-@click.option("--texts", is_flag=True, help="Repeat the documents' texts in the JSON lines.")
+@click.option("--texts", is_flag=True, help="Also write the documents' texts to the JSON lines.")
 def rerank_command(
-    lists: str | None, run: str | None, queries: str | None, documents: str | None, out: Path | None, resume: bool,
-    pipeline: str, method: str | None, model: str | None, cache: str | None, depth: int | None, top: int | None,
+    lists: str | None,
+    run: str | None,
+    queries: str | None,
+    documents: str | None,
+    out: Path | None,
+    resume: bool,
+    pipeline: str,
+    method: str | None,
+    model: str | None,
+    cache: str | None,
+    depth: int | None,
+    top: int | None,
     texts: bool,
-) -> int:  # fmt: skip
+) -> int:
     """Rerank candidates: LISTS of JSON lines in, JSON lines out (standard input and output by default), or a TREC run
     in and out. Every document that goes in comes out (unless -k or --depth cuts), and each line says what it cost and
     what went wrong.
@@ -56,8 +69,8 @@ def rerank_command(
     if run is None:
         if queries or documents or out or resume:
             raise InputError("--queries, --documents, --out and --resume go with --run")
-        given = parse(pipeline, Settings(), starts=False)
-        return _pipe(lists or "-", given % top if top else given, depth, texts)
+        stage = parse(pipeline, Settings(), starts=False)
+        return _pipe(lists or "-", stage % top if top else stage, depth, texts)
     if lists is not None or queries is None or documents is None or out is None:
         raise InputError("a run needs --queries, --documents and --out, and no LISTS")
     collection, rankings = from_run(run, queries, documents, depth)
@@ -81,7 +94,7 @@ def _pipe(lists: str, stage: Stage, depth: int | None, texts: bool) -> int:
 
 
 def _chunks(rankings: Iterable[Ranking]) -> Iterator[list[Ranking]]:
-    """Lists in batches; those before a line that can't be read come first, then its error."""
+    """Lists in batches. If a line can't be read, the lists before it are yielded before its error is raised."""
     chunk: list[Ranking] = []
     try:
         for ranking in rankings:

@@ -18,7 +18,9 @@ from .common import as_json, as_json_option, batches, filters, job, pipeline_opt
     "--queries", help="A file of queries (JSONL or id<TAB>text) instead of one QUERY; '-' for standard input."
 )
 @pipeline_option("bm25", "The pipeline, such as 'bm25 % 100 >> splade + minilm'.")
-@click.option("-k", default=None, type=click.IntRange(1), help="Results a query.  [default: 10; 1000 with --out]")
+@click.option(
+    "-k", default=None, type=click.IntRange(1), help="Results for each query.  [default: 10; 1000 with --out]"
+)
 @click.option(
     "--filter",
     "pairs",
@@ -26,13 +28,20 @@ from .common import as_json, as_json_option, batches, filters, job, pipeline_opt
     metavar="FIELD=VALUE",
     help="Only documents with this value, or range low..high.",
 )
-@click.option("-o", "--out", type=click.Path(path_type=Path), help="Write a TREC run.")
-@click.option("--resume", is_flag=True, help="Go on with a job that was stopped (same arguments).")
+@click.option("-o", "--out", type=click.Path(path_type=Path), help="Write the results to this file, as a TREC run.")
+@click.option("--resume", is_flag=True, help="Resume a job that was stopped, with the same arguments.")
 @as_json_option
 def search_command(
-    index: Path, query: str | None, queries: str | None, pipeline: str, k: int | None, pairs: tuple[str, ...],
-    out: Path | None, resume: bool, json_out: bool,
-) -> int:  # fmt: skip
+    index: Path,
+    query: str | None,
+    queries: str | None,
+    pipeline: str,
+    k: int | None,
+    pairs: tuple[str, ...],
+    out: Path | None,
+    resume: bool,
+    json_out: bool,
+) -> int:
     """Search INDEX (made by 'anyrank index') for one QUERY, or for a file of queries.
 
     \b
@@ -58,11 +67,11 @@ def search_command(
         options = {"query": query, "pipeline": pipeline, "k": depth, "filter": pairs}
         settings = {"files": stamp(index, queries), **options}
         return job(stage, rankings, out, settings, resume, "searching")
-    done = []
+    results = []
     for r in batches(stage, rankings, "searching"):
-        done.append(r)
+        results.append(r)
         click.echo(_json(r) if json_out else _text(r, titled=queries is not None))
-    return report_status(done)
+    return report_status(results)
 
 
 def _json(r: Ranking) -> str:
@@ -81,5 +90,5 @@ def _text(r: Ranking, titled: bool, width: int = 160) -> str:
 
 
 def _printable(line: str) -> str:
-    """A line without the characters that steer a terminal."""
+    """A line with its control characters replaced, so that a document can't change the terminal."""
     return line if line.isprintable() else "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in line)

@@ -11,15 +11,24 @@ import click
 
 @click.command("train")
 @click.argument("recipe", type=click.Path(dir_okay=False))
-@click.option("-o", "--out", type=click.Path(file_okay=False, path_type=Path), help="The result's folder, in place of "
-              "the recipe's.")  # fmt: skip
-@click.option("--seed", type=int, help="In place of the recipe's.")
-@click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="Another value than the recipe's, dots "
-              "between the names (optimiser.rate=1e-4).")  # fmt: skip
-@click.option("--resume", is_flag=True, help="Go on from the last checkpoint, to the same weights as if never stopped.")
+@click.option(
+    "-o",
+    "--out",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="The folder to write, in place of the recipe's.",
+)
+@click.option("--seed", type=int, help="The seed, in place of the recipe's.")
+@click.option(
+    "--set",
+    "settings",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="Set a value of the recipe, with dots between the names (optimiser.rate=1e-4).",
+)
+@click.option("--resume", is_flag=True, help="Resume from the last checkpoint; the result is the same.")
 def train_command(recipe: str, out: Path | None, seed: int | None, settings: tuple[str, ...], resume: bool) -> int:
-    """Train a reranker or an encoder by RECIPE, a YAML file; a card of data, seed, commit and measured effect, and an
-    int8 graph that the base install runs, are written beside the model.
+    """Train a reranker or an encoder as RECIPE, a YAML file, says. Beside the model are written a card (data, seed,
+    commit, measured effect) and an int8 ONNX graph, which runs without torch.
 
     \b
     anyrank train recipe.yaml
@@ -42,15 +51,15 @@ def train_command(recipe: str, out: Path | None, seed: int | None, settings: tup
 
     from ..train.run import train
 
-    chatter: Any = utils.logging
-    chatter.disable_progress_bar()
-    chatter.set_verbosity_error()
+    logs: Any = utils.logging
+    logs.disable_progress_bar()
+    logs.set_verbosity_error()
     logging.getLogger("anyrank.train").setLevel(logging.INFO)
-    done = train(training, resume=resume, progress=sys.stderr.isatty())
-    if done.effect is not None:
-        click.echo(done.effect.table())
-    if done.exported is not None:
-        verb = "int8 graph" if done.exported.accepted else "int8 graph refused"
-        click.echo(f"{verb}: {done.exported.what} {done.exported.agreement:.4f}", err=True)
-    click.echo(f"wrote {done.folder}", err=True)
-    return int(done.exported is not None and not done.exported.accepted)
+    result = train(training, resume=resume, progress=sys.stderr.isatty())
+    if result.effect is not None:
+        click.echo(result.effect.table())
+    if result.exported is not None:
+        verb = "int8 graph" if result.exported.accepted else "int8 graph refused"
+        click.echo(f"{verb}: {result.exported.what} {result.exported.agreement:.4f}", err=True)
+    click.echo(f"wrote {result.folder}", err=True)
+    return int(result.exported is not None and not result.exported.accepted)

@@ -1,4 +1,4 @@
-"""What a run cost, from its traces."""
+"""The cost of a run: time, calls, tokens and memory, summed from the traces of its rankings."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from typing import Any
 from ..core.trace import Step, Usage, total
 from ..core.types import Ranking
 
-_NOTES = 5  # different notes kept a step
+_NOTES = 5  # distinct notes that a step keeps
 
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """The traces of a run's queries: ``steps`` one a stage, summed over the queries (steps of one name together);
-    ``statuses`` how many queries ended ``ok``, ``repaired``, ``partial``, ``fallback``; ``peak_mb`` the process's
-    largest memory in MB, if whoever ran it took it."""
+    """The cost of a run. ``steps`` has one step per stage name, summed over the queries; ``statuses`` counts the
+    queries that ended ``ok``, ``repaired``, ``partial`` and ``fallback``; ``peak_mb`` is the peak memory of the process
+    in MB, if it was measured."""
 
     queries: int
     steps: tuple[Step, ...] = ()
@@ -45,7 +45,7 @@ class Cost:
 
     @property
     def ms(self) -> float:
-        """Milliseconds a query."""
+        """Milliseconds per query."""
         return 1000 * sum(s.seconds for s in self.steps) / max(self.queries, 1)
 
     def as_row(self) -> dict[str, float | int | None]:

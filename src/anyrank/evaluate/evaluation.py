@@ -1,4 +1,4 @@
-"""The evaluation of some runs over one set of judgements: a value with everything that its tables and plots show."""
+"""The evaluation of runs by one set of judgements: a value with everything that its tables and charts show."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Comparison:
     """One run against the baseline by one measure; ``difference`` is run less baseline, with its interval.
 
     ``effect`` is Cohen's d of the pairs, ``detectable`` the smallest difference these queries would show (power .8);
-    both None where the differences have no spread."""
+    both None if the differences have no spread."""
 
     run: str
     measure: str
@@ -53,10 +53,10 @@ class Comparison:
 class Evaluation:
     """Quality per query, means with intervals, comparisons with the baseline, judged share and cost of every run.
 
-    ``values[run][measure]`` stand in the order of ``queries`` (all that have judgements). ``unanswered`` lists judged
+    ``values[run][measure]`` are in the order of ``queries`` (all that have judgements). ``unanswered`` lists judged
     queries without results in a run (they count 0), ``unjudged`` a run's queries without judgements (left out).
     ``judged`` is the mean share of judged documents over the answered queries, by the measure ``judged_name``;
-    ``tied`` the number of queries whose scores alone would leave the order open.
+    ``tied`` the number of queries with equal scores.
     """
 
     runs: tuple[str, ...]
@@ -132,10 +132,10 @@ def evaluate(
 
     The first run is the ``baseline`` unless one is named. p-values (``test`` "t" or "randomisation"; "none" compares
     nothing) are corrected over the compared runs of each measure; intervals are bootstrapped at 1 - ``alpha``.
-    Rankings are judged in the order they stand in, equal scores in the order given; ``ties="trec_eval"`` agrees with
+    Rankings are judged in their order, equal scores in the order given; ``ties="trec_eval"`` agrees with
     that program on files with rounded scores. ``memory`` gives each run's peak in MB (`peak_memory_mb` after each);
     other costs come from the rankings' traces.
-    Raises InputError on unknown measures and baselines, and on a run that answers no judged query.
+    Raises InputError on unknown measures and baselines, and on a run without results for any judged query.
 
     >>> qrels = {"q1": {"a": 1}, "q2": {"b": 1}}
     >>> e = evaluate({"good": {"q1": {"a": 2, "b": 1}, "q2": {"b": 1}}}, qrels, ["RR@10"])
@@ -150,23 +150,23 @@ def evaluate(
     judged_name = f"Judged@{depth}"
     meter = Meter(dict.fromkeys((*names, judged_name)), qrels)
     if not meter.queries:
-        raise InputError("the judgements hold no query")
+        raise InputError("the judgements (qrels) hold no query")
     values: dict[str, dict[str, tuple[float, ...]]] = {}
     judged, unanswered, unjudged, tied = {}, {}, {}, {}
     costs: dict[str, Cost | None] = {}
-    for run, given in runs.items():
-        if not isinstance(given, Mapping):
-            given = list(given)
-        costs[run] = _cost(given, (memory or {}).get(run))
-        found, tied[run] = lists(given, run, ties)
-        answered = [bool(found.get(q)) for q in meter.queries]
+    for run, results in runs.items():
+        if not isinstance(results, Mapping):
+            results = list(results)  # it may be an iterator, and is read twice
+        costs[run] = _cost(results, (memory or {}).get(run))
+        ids, tied[run] = lists(results, run, ties)
+        answered = [bool(ids.get(q)) for q in meter.queries]
         if not any(answered):
-            raise InputError(_strangers(run, found, meter.queries))
-        measured = meter(found)
+            raise InputError(_no_common_query(run, ids, meter.queries))
+        measured = meter(ids)
         values[run] = {m: tuple(measured[m]) for m in names}
         judged[run] = math.fsum(measured[judged_name]) / sum(answered)
-        unanswered[run] = tuple(q for q, yes in zip(meter.queries, answered) if not yes)
-        unjudged[run] = tuple(q for q in found if not qrels.get(q))
+        unanswered[run] = tuple(q for q, has_results in zip(meter.queries, answered) if not has_results)
+        unjudged[run] = tuple(q for q in ids if not qrels.get(q))
     columns = np.array([values[r][m] for r in runs for m in names]).T
     low, high = stat.intervals(columns, 1 - alpha, interval, samples, seed)
     bounds = iter(zip(columns.mean(axis=0).tolist(), low.tolist(), high.tolist()))
@@ -177,9 +177,27 @@ def evaluate(
         for m in names:
             compared += _compare(others, baseline, m, values, test, correction, alpha, interval, samples, seed)
     return Evaluation(
-        tuple(runs), names, meter.queries, values, summaries, tuple(compared), judged, judged_name, unanswered,
-        unjudged, costs, tied, ties, baseline, test, correction, alpha, interval, samples, seed,
-    )  # fmt: skip
+        tuple(runs),
+        names,
+        meter.queries,
+        values,
+        summaries,
+        tuple(compared),
+        judged,
+        judged_name,
+        unanswered,
+        unjudged,
+        costs,
+        tied,
+        ties,
+        baseline,
+        test,
+        correction,
+        alpha,
+        interval,
+        samples,
+        seed,
+    )
 
 
 def _baseline(runs: Mapping[str, Run], name: str | None) -> str | None:
@@ -188,7 +206,7 @@ def _baseline(runs: Mapping[str, Run], name: str | None) -> str | None:
     if name in runs:
         return name
     near = difflib.get_close_matches(name, runs, 3, 0.4) or list(runs)[:5]
-    raise InputError(f"the baseline {name!r} is no run; there are {', '.join(near)}")
+    raise InputError(f"the baseline {name!r} is none of the runs; there are {', '.join(near)}")
 
 
 def _cost(run: Run, peak_mb: float | None) -> Cost | None:
@@ -197,9 +215,9 @@ def _cost(run: Run, peak_mb: float | None) -> Cost | None:
     return Cost.of(rankings, peak_mb) if traced else None
 
 
-def _strangers(run: str, found: Lists, judged: Sequence[str]) -> str:
-    mine, theirs = ", ".join(map(repr, list(found)[:3])) or "none", ", ".join(map(repr, judged[:3]))
-    return f"run {run!r} answers no judged query: its query ids are like {mine}, those of the judgements like {theirs}"
+def _no_common_query(run: str, ids: Lists, judged: Sequence[str]) -> str:
+    mine, theirs = ", ".join(map(repr, list(ids)[:3])) or "none", ", ".join(map(repr, judged[:3]))
+    return f"run {run!r} has results for no judged query: its query ids are like {mine}, the judged ones like {theirs}"
 
 
 def _compare(
@@ -224,8 +242,17 @@ def _compare(
     low, high = stat.intervals((theirs - base).T, 1 - alpha, interval, samples, seed)
     return [
         Comparison(
-            run, measure, float((v - base).mean()), float(low[i]), float(high[i]), ps[i], fixed[i], fixed[i] < alpha,
-            *stat.wins(v, base), stat.effect_size(v, base), stat.detectable(v, base, alpha=alpha),
+            run,
+            measure,
+            float((v - base).mean()),
+            float(low[i]),
+            float(high[i]),
+            ps[i],
+            fixed[i],
+            fixed[i] < alpha,
+            *stat.wins(v, base),
+            stat.effect_size(v, base),
+            stat.detectable(v, base, alpha=alpha),
         )
         for i, (run, v) in enumerate(zip(others, theirs))
-    ]  # fmt: skip
+    ]

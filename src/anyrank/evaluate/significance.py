@@ -22,7 +22,7 @@ _BLOCK = 250_000  # random numbers drawn at a time: they stay in the cache
 
 
 def t_test(a: ArrayLike, b: ArrayLike) -> float:
-    """The two-sided p of Student's paired t-test; 1 for identical values, 0 where all differ by the same amount.
+    """The two-sided p of Student's paired t-test; 1 for identical values, 0 if all differ by the same amount.
 
     >>> round(t_test([.5, .7, .9, .4], [.4, .5, .8, .4]), 4)
     0.0917

@@ -32,7 +32,8 @@ COMPARED = ("difference", "p", "corrected", "significant", "wins", "ties", "loss
 
 
 def rows(e: Evaluation) -> list[Row]:
-    """One flat row a run: each measure's mean and interval, its comparison with the baseline, judged share and cost."""
+    """One flat row per run: each measure's mean and interval, its comparison with the baseline, judged share and
+    cost."""
     out = []
     for run in e.runs:
         row: Row = {"run": run, "baseline": run == e.baseline}
@@ -49,7 +50,7 @@ def rows(e: Evaluation) -> list[Row]:
 
 
 def query_rows(e: Evaluation) -> list[Row]:
-    """One row a query and run: the value of every measure."""
+    """One row per query and run, with the value of every measure."""
     return [
         {"query": q, "run": r, **{m: e.values[r][m][i] for m in e.measures}}
         for i, q in enumerate(e.queries)
@@ -58,7 +59,7 @@ def query_rows(e: Evaluation) -> list[Row]:
 
 
 def legend(e: Evaluation) -> list[str]:
-    """Notes to be read beside the numbers, a sentence or two each: tests, intervals, and the queries left out."""
+    """Notes to read beside the numbers, a sentence or two each: tests, intervals, and the queries left out."""
     level = f"{100 * (1 - e.alpha):g}%"
     out = [
         f"{len(e.queries)} queries. {level} intervals: bootstrap "
@@ -139,7 +140,7 @@ def _cells(e: Evaluation, strong: Callable[[str], str], mark: dict[str, str]) ->
 
 
 def _text(e: Evaluation) -> str:
-    """Two tables, so that neither is too wide for a terminal: quality, and where it is known cost."""
+    """Two tables, so that neither is too wide for a terminal: quality, and cost if it is known."""
     header, lines = _cells(e, str, {"": " "} if e.comparisons else {})
     end = header.index(e.judged_name) + 1
     parts = [_tabulate(header[:end], [line[:end] for line in lines], "simple")]

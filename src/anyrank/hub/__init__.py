@@ -1,1 +1,1 @@
-"""One door to models: the registry of names, model folders, and the hub."""
+"""Finds and opens models: the registry of short names, model folders, and the Hugging Face hub."""

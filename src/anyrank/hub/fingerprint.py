@@ -1,4 +1,4 @@
-"""Tells one set of weights from another at the same path, so that kept answers of one aren't taken for the other's."""
+"""Fingerprints of model weights, so that cached answers are not reused after the weights at a path have changed."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 SUFFIXES = {".safetensors", ".gguf", ".bin", ".json", ".jinja", ".model", ".txt"}
-"""Of the files that are read."""
+"""Suffixes of the files that count."""
 BLOCKS, BLOCK = 64, 1024
-"""How many blocks of a file are hashed, and their bytes."""
+"""The number of blocks of each file that are hashed, and the bytes of a block."""
 
 
 class Fingerprinted:
@@ -27,33 +27,33 @@ class Fingerprinted:
 
     @cached_property
     def fingerprint(self) -> str:
-        """A short text; empty where nothing is known."""
+        """A short hash or commit; empty if neither can be known."""
         path = Path(self.path).expanduser()
         if path.exists():
             return files(path)
-        known = commit(self.path, self.revision)
-        if not known:
-            _ = self._loaded
-            known = commit(self.path, self.revision)
-        return known
+        sha = commit(self.path, self.revision)
+        if not sha:
+            _ = self._loaded  # fetches the weights, and with them the commit
+            sha = commit(self.path, self.revision)
+        return sha
 
 
 def files(path: Path) -> str:
     """The fingerprint of a model's file or folder."""
-    read = [path] if path.is_file() else sorted(p for p in path.iterdir() if p.suffix in SUFFIXES and p.is_file())
+    paths = [path] if path.is_file() else sorted(p for p in path.iterdir() if p.suffix in SUFFIXES and p.is_file())
     digest = hashlib.sha256()
-    for file in read:
+    for file in paths:
         state = file.stat()
         digest.update(f"{file.name}\0{state.st_size}\0{state.st_mtime_ns}\0".encode())
         with open(file, "rb") as stream:
-            for i in range(BLOCKS):
+            for i in range(BLOCKS):  # evenly spaced over the file
                 stream.seek(i * max(state.st_size - BLOCK, 0) // (BLOCKS - 1))
                 digest.update(stream.read(BLOCK))
     return digest.hexdigest()[:16]
 
 
 def commit(name: str, revision: str | None) -> str:
-    """The commit of a hub id that the hub's cache holds; empty where it holds none."""
+    """The commit of a hub id that the hub's cache holds; empty if it holds none."""
     try:
         from huggingface_hub import try_to_load_from_cache
         from huggingface_hub.errors import HFValidationError

@@ -1,7 +1,6 @@
-"""Reads from a model's folder what it holds: kind, runtime, weights, tokenizer, pooling, longest text, activation,
-prefixes.
+"""Reads a model's folder: its kind, runtime, weights, tokenizer, pooling, maximum length, activation and prefixes.
 
-Sources are our own ``anyrank.json``, and else the files of sentence-transformers, PyLate, ColBERT, transformers and
+Sources are anyrank's own ``anyrank.json``, else the files of sentence-transformers, PyLate, ColBERT, transformers and
 GGUF folders. Nothing is guessed from a name, and no pickle is opened.
 """
 
@@ -27,8 +26,11 @@ KINDS = {
 }
 ONNX_KINDS = ("dense", "sparse", "late", "cross")
 RUNS: dict[str, tuple[str, ...]] = {
-    "onnx": ONNX_KINDS, "torch": (), "hf": ("language", "cross"), "llamacpp": ("language",)
-}  # fmt: skip
+    "onnx": ONNX_KINDS,
+    "torch": (),
+    "hf": ("language", "cross"),
+    "llamacpp": ("language",),
+}
 """The kinds that each runtime runs; torch runs all but language models."""
 _ALIASES = {"bi": "dense", "lm": "language", "seq2seq": "language"}
 _ENCODER = "it turns texts into vectors: use it as model({0!r})"
@@ -47,15 +49,15 @@ _USES = {
 class Declared:
     """A model as its folder declares it.
 
-    ``kind`` is one of `KINDS` ("late" is our own late interaction, "colbert" the published one) or of a model of ours
-    ("knrm", "axial", …); ``runtime`` the module of
-    `anyrank.backends` that runs it. ``onnx`` and ``gguf`` are the file of that format, where the runtime reads one.
-    ``pooling``: "mean", "cls", "last", "max", or "none" where the graph pools; ``activation`` of a cross-encoder's
+    ``kind`` is one of `KINDS` ("late" is anyrank's own late interaction, "colbert" the published one) or the name
+    of a file in `anyrank.models` ("knrm", "axial", …); ``runtime`` is the module of `anyrank.backends` that runs it.
+    ``onnx`` and ``gguf`` are the file of that format, if the runtime reads one.
+    ``pooling``: "mean", "cls", "last", "max", or "none" if the graph itself pools; ``activation`` of a cross-encoder's
     logits: "none" or "sigmoid"; ``max_length`` in tokens; prefixes are put before queries and documents; ``scales``
     of a late interaction's parts: weighted tokens, even tokens, means.
 
-    ``name`` is what the user calls it. ``hub`` and ``revision`` are set where it comes from a hub whose client fetches
-    the weights when they are first needed.
+    ``name`` is the name that the user gave. ``hub`` and ``revision`` are set if the hub's client fetches the weights
+    when they are first needed.
     """
 
     kind: str
@@ -77,7 +79,7 @@ class Declared:
 
     @property
     def path(self) -> str:
-        """What a loader takes: the hub id, the GGUF file, or the folder."""
+        """The path for a loader: the hub id, the GGUF file, or the folder."""
         return self.hub or str(self.gguf or self.folder)
 
     @property
@@ -95,9 +97,9 @@ STATED = {f.name for f in fields(Declared)} - {"folder", "onnx", "gguf", "tokeni
 def read(path: Path, *, runtime: str = "", files: Collection[str] | None = None, name: str = "") -> Declared:
     """The model in a folder, or of one ``.gguf`` file.
 
-    ``runtime`` asks for one of its runtimes in place of the default (an ONNX file where there is one, else torch; for
+    ``runtime`` asks for one of its runtimes in place of the default (an ONNX file if there is one, else torch; for
     language models transformers). ``files`` are the names of all files of a hub repository of which ``path`` holds only
-    the configuration yet. Raises ModelError where there are no weights that can be run, or no known kind.
+    the configuration yet. Raises ModelError if there are no weights that can be run, or no known kind.
     """
     if path.suffix == ".gguf" and path.is_file():
         return _gguf(path, runtime, name or str(path))
@@ -111,8 +113,8 @@ def read(path: Path, *, runtime: str = "", files: Collection[str] | None = None,
 
 
 def needed_files(names: Collection[str], runtime: str = "") -> list[str]:
-    """The files of a hub repository that are worth fetching: configuration, tokenizer, and one set of weights, ONNX
-    where there is one, else safetensors, else GGUF. Never pickles or code.
+    """The files of a hub repository to fetch: configuration, tokenizer, and one set of weights, ONNX
+    if there is one, else safetensors, else GGUF. Never pickles or code.
 
     >>> needed_files(["config.json", "model.safetensors", "pytorch_model.bin", "onnx/model.onnx", "modeling.py"])
     ['config.json', 'onnx/model.onnx']
@@ -131,28 +133,26 @@ def needed_files(names: Collection[str], runtime: str = "") -> list[str]:
 
 
 def configuration_files(names: Collection[str]) -> list[str]:
-    """The files of a hub repository that say what it holds and how its texts are split.
+    """The configuration and tokenizer files of a hub repository.
 
     >>> configuration_files(["config.json", "1_Pooling/config.json", "onnx/config.json", "model.onnx", "vocab.txt"])
     ['1_Pooling/config.json', 'config.json', 'vocab.txt']
     """
     plain = ("vocab.txt", "merges.txt", "artifact.metadata", "chat_template.jinja")
     return sorted(
-        n for n in names
-        if n in plain
-        or (n.endswith((".json", ".model", ".jinja")) and ("/" not in n or _module(n)))
-    )  # fmt: skip
+        n for n in names if n in plain or (n.endswith((".json", ".model", ".jinja")) and ("/" not in n or _module(n)))
+    )
 
 
 def _module(name: str) -> bool:
-    """Whether a file lies in the folder of a sentence-transformers module, such as 1_Pooling/config.json."""
+    """True if a file is in the folder of a sentence-transformers module, such as 1_Pooling/config.json."""
     head, slash, rest = name.partition("/")
     return bool(slash) and "/" not in rest and head.partition("_")[0].isdigit()
 
 
 @dataclass(frozen=True, slots=True)
 class _Weights:
-    """The weights that a folder has: an ONNX file, GGUF files, whether safetensors, and names of others (pickles)."""
+    """The weights in a folder: an ONNX file, GGUF files, whether there are safetensors, and the names of pickles."""
 
     onnx: Path | None
     ggufs: tuple[Path, ...]
@@ -202,21 +202,25 @@ def _runnable(model: Declared, weights: _Weights, runtime: str) -> Declared:
             "torch": weights.safetensors,
             "hf": weights.safetensors and model.kind == "cross",
         }
-    possible = [name for name, can in choices.items() if can]
+    possible = [name for name, available in choices.items() if available]
     if not possible and model.kind not in KINDS:
-        raise ModelError(f"{folder}: kind {model.kind!r} is none of {', '.join(KINDS)}, and no safetensors are here for"
-                         f" a model of another kind")  # fmt: skip
+        raise ModelError(
+            f"{folder}: kind {model.kind!r} is none of {', '.join(KINDS)}, and no safetensors are here for"
+            f" a model of another kind"
+        )
     if not possible:
         raise ModelError(f"{folder}: {_no_weights(weights, language)}")
     if runtime and runtime not in possible:
-        raise ModelError(_why_not(runtime, model, possible))
+        raise ModelError(_wrong_runtime(runtime, model, possible))
     runtime = runtime or possible[0]
     model = replace(model, runtime=runtime, tokenizer=folder / "tokenizer.json")
     if runtime == "onnx":
         if not (folder / "tokenizer.json").is_file():
             raise ModelError(f"{folder}: no tokenizer.json: save the model's fast tokenizer there (save_pretrained)")
         if model.pooling not in ("mean", "cls", "none"):
-            raise ModelError(f"{folder}: pooling {model.pooling} is not known for an ONNX file: mean or cls is")
+            raise ModelError(
+                f"{folder}: pooling {model.pooling} is not supported for an ONNX file: expected mean or cls"
+            )
         return replace(model, onnx=weights.onnx)
     if language and weights.ggufs and (runtime == "llamacpp" or not weights.safetensors):
         if len(weights.ggufs) > 1:
@@ -226,14 +230,14 @@ def _runnable(model: Declared, weights: _Weights, runtime: str) -> Declared:
     return model
 
 
-def _why_not(runtime: str, model: Declared, possible: list[str]) -> str:
-    """Why a model can't run with the runtime that was asked for."""
+def _wrong_runtime(runtime: str, model: Declared, possible: list[str]) -> str:
+    """The reason why a model can't run with the requested runtime."""
     if runtime not in RUNS:
         return f"{model.name}: no runtime {runtime!r}: there are {', '.join(RUNS)}"
     fits = model.kind in RUNS[runtime] if RUNS[runtime] else model.kind != "language"
     if not fits:
-        wanted = " or ".join(KINDS[k] for k in RUNS[runtime]) or "an encoder or a reranker"
-        return f"{model.described}, not {wanted}: {runtime} can't run it"
+        kinds = " or ".join(KINDS[k] for k in RUNS[runtime]) or "an encoder or a reranker"
+        return f"{model.described}, not {kinds}: {runtime} can't run it"
     missing = {"onnx": "ONNX file", "llamacpp": "GGUF file"}.get(runtime, "*.safetensors")
     return f"{model.name} has no {missing} for {runtime}: leave the runtime out, or choose {' or '.join(possible)}"
 
@@ -251,7 +255,8 @@ def _no_weights(weights: _Weights, language: bool) -> str:
 
 
 def _ours(folder: Path, stated: Mapping[str, Any]) -> Declared:
-    """By anyrank.json. Fields that aren't known are the model's own, except for ONNX files, where they are mistakes."""
+    """The model as its anyrank.json declares it. Unknown fields are the model's own options, but an error for the kinds
+    that ONNX runs, which have none."""
     path = folder / "anyrank.json"
     options = {k: v for k, v in stated.items() if k in STATED}
     kind = _ALIASES.get(str(stated.get("kind")), stated.get("kind"))
@@ -271,7 +276,7 @@ def _ours(folder: Path, stated: Mapping[str, Any]) -> Declared:
 
 
 def _theirs(folder: Path, weights: _Weights) -> Declared:
-    """By the files of other libraries."""
+    """The model as the files of other libraries declare it."""
     config, listed = _json(folder / "config.json"), _json(folder / "modules.json")
     modules = [str(m.get("type", "")) for m in listed] if isinstance(listed, list) else []
     leaves = {m.rsplit(".", 1)[-1] for m in modules}
@@ -285,8 +290,10 @@ def _theirs(folder: Path, weights: _Weights) -> Declared:
     base = Declared("", "", folder, max_length=_length(folder, config), pooling="none")
     prefixes = _prefixes(sentence)
     if routed := leaves & {"Router", "Asym"}:
-        raise ModelError(f"{folder}: {', '.join(routed)} sends queries and documents through different modules, which "
-                         f"anyrank doesn't run")  # fmt: skip
+        raise ModelError(
+            f"{folder}: {', '.join(routed)} sends queries and documents through different modules, which "
+            f"anyrank doesn't run"
+        )
     late = (folder / "artifact.metadata").is_file() or any(m.startswith("pylate.") for m in modules)
     if late or family == "MultiVectorEncoder" or "MultiVectorMask" in leaves or one("ColBERT"):
         length = sentence.get("document_length") or base.max_length
@@ -323,7 +330,7 @@ def _late_prefixes(sentence: Mapping[str, Any], prefixes: Mapping[str, Any]) -> 
 
 
 def _length(folder: Path, config: Mapping[str, Any]) -> int:
-    """The smallest limit that is stated; 256 where none is."""
+    """The smallest limit that is stated; 256 if none is."""
     limits = (
         _json(folder / "sentence_bert_config.json").get("max_seq_length"),
         _json(folder / "tokenizer_config.json").get("model_max_length"),
@@ -340,15 +347,24 @@ def _pooling(folder: Path, modules: Any) -> str:
     modes = {k.removeprefix("pooling_mode_") for k, v in config.items() if k.startswith("pooling_mode_") and v is True}
     if isinstance(mode := config.get("pooling_mode"), str):
         modes.add(mode)
-    known = {"mean_tokens": "mean", "cls_token": "cls", "mean": "mean", "cls": "cls", "lasttoken": "last",
-             "max_tokens": "max", "max": "max"}  # fmt: skip
-    if not modes <= known.keys() or len(modes) > 1:
-        raise ModelError(f"{folder}: pooling {', '.join(sorted(modes))} is not known: mean, cls, last or max is")
-    return known[modes.pop()] if modes else "mean"
+    names = {
+        "mean_tokens": "mean",
+        "cls_token": "cls",
+        "mean": "mean",
+        "cls": "cls",
+        "lasttoken": "last",
+        "max_tokens": "max",
+        "max": "max",
+    }
+    if not modes <= names.keys() or len(modes) > 1:
+        raise ModelError(
+            f"{folder}: pooling {', '.join(sorted(modes))} is not supported: expected mean, cls, last or max"
+        )
+    return names[modes.pop()] if modes else "mean"
 
 
 def _activation(config: Mapping[str, Any], sentence: Mapping[str, Any]) -> str:
-    """As sentence-transformers has it: the stated function, else a sigmoid where there is one label."""
+    """The activation as sentence-transformers chooses it: the stated one, else a sigmoid if there is one label."""
     stated = (
         sentence.get("activation_fn")
         or (config.get("sentence_transformers") or {}).get("activation_fn")

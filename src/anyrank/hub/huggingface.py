@@ -1,5 +1,5 @@
-"""Fetches models from the Hugging Face hub with its own client: listing, cache, revisions and resumed downloads are the
-client's; which files are worth fetching, and what an error means, is said here.
+"""Fetches models from the Hugging Face hub with its own client, which does the listing, the cache, revisions and
+resumed downloads. This file chooses the files to fetch and explains errors.
 
 The environment is read at each call: HF_ENDPOINT (a mirror), HF_HUB_CACHE or HF_HOME (the cache), HF_TOKEN, and
 HF_HUB_OFFLINE.
@@ -29,7 +29,7 @@ class Snapshot:
 
 
 def is_hub_id(name: str) -> bool:
-    """Whether a name has the form of a hub id: "owner/name" or "owner/name@revision".
+    """True if a name has the form of a hub id: "owner/name" or "owner/name@revision".
 
     >>> [is_hub_id(n) for n in ("owner/name", "owner/name@v1", "minilm", "./runs/mine", "/srv/model", "a/b/c")]
     [True, True, False, False, False, False]
@@ -45,7 +45,7 @@ def fetch_configuration(name: str) -> Snapshot:
 
 def fetch(name: str, runtime: str = "") -> Snapshot:
     """The configuration, the tokenizer and the weights of a hub id ("owner/name" or "owner/name@revision"), as
-    `needed_files` chooses them. Taken from the cache where the hub can't be reached. Raises ModelError."""
+    `needed_files` chooses them. Taken from the cache if the hub can't be reached. Raises ModelError."""
     return _fetch(name, lambda names: needed_files(names, runtime))
 
 
@@ -95,7 +95,7 @@ class _Client:
         return cls(name, repository, revision or None, endpoint or None, cache, offline, huggingface_hub)
 
     def listing(self) -> Listing | None:
-        """The repository's files; None where the hub isn't to be asked or doesn't answer."""
+        """The repository's files; None if offline or if the hub doesn't answer."""
         if self.offline:
             return None
         errors = self.library.errors
@@ -114,8 +114,8 @@ class _Client:
         return Listing(str(info.sha), tuple(s.rfilename for s in info.siblings or ()))
 
     def download(self, listing: Listing, files: Collection[str]) -> Path:
-        """The snapshot's folder with the given files in it. Raises ModelError; what came of a broken download is kept,
-        and the client goes on from there."""
+        """The snapshot's folder with the given files in it. Raises ModelError; a broken download is kept and
+        resumed by the next call."""
         if folder := self._complete(listing.commit, files):
             return folder
         try:
@@ -134,12 +134,11 @@ class _Client:
             if not _is_network(error) and not isinstance(error, OSError):
                 raise
             raise ModelError(
-                f"the download of {self.name!r} broke off ({_first_line(error)}): what came is kept, so run the same "
-                f"command again"
+                f"the download of {self.name!r} broke off ({_first_line(error)}): run the command again to resume it"
             ) from error
 
     def _complete(self, commit: str, files: Collection[str]) -> Path | None:
-        """The folder of a commit in the cache, where all the files are in it."""
+        """The folder of a commit in the cache, if all the files are in it."""
         paths = [
             (f, self.library.try_to_load_from_cache(self.repository, f, cache_dir=self.cache, revision=commit))
             for f in files
@@ -150,7 +149,7 @@ class _Client:
         return Path(path).parents[name.count("/")]
 
     def cached(self, choose: Callable[[Collection[str]], list[str]]) -> Snapshot:
-        """The snapshot of the cache. Raises ModelError where it isn't there, or not complete."""
+        """The snapshot of the cache. Raises ModelError if it isn't there, or not complete."""
         try:
             folder = Path(
                 self.library.snapshot_download(
@@ -163,7 +162,7 @@ class _Client:
             )
         except (self.library.errors.LocalEntryNotFoundError, self.library.errors.HFValidationError) as error:
             raise ModelError(
-                f"no model {self.name!r}: it is no local folder, not in the hub's cache, and {self._why_not_asked()}, "
+                f"no model {self.name!r}: it is no local folder, not in the hub's cache, and {self._unreachable()}, "
                 f"or copy the model's folder here and give its path"
             ) from error
         files = self._cached_listing() or tuple(
@@ -172,7 +171,7 @@ class _Client:
         if missing := [f for f in choose(files) if not (folder / f).is_file()]:
             raise ModelError(
                 f"{self.name!r} is in the hub's cache without {', '.join(missing[:3])}"
-                f"{' and others' if len(missing) > 3 else ''}, and {self._why_not_asked()}"
+                f"{' and others' if len(missing) > 3 else ''}, and {self._unreachable()}"
             )
         return Snapshot(folder, files)
 
@@ -189,14 +188,14 @@ class _Client:
             return ()
         return tuple(f.path for f in tree)
 
-    def _why_not_asked(self) -> str:
+    def _unreachable(self) -> str:
         if self.offline:
             return "HF_HUB_OFFLINE is set: unset it"
-        where = self.endpoint or "https://huggingface.co"
-        return f"the hub at {where} can't be reached: connect (HF_ENDPOINT may name a mirror)"
+        address = self.endpoint or "https://huggingface.co"
+        return f"the hub at {address} can't be reached: connect (HF_ENDPOINT may name a mirror)"
 
     def _refused(self, error: Exception) -> str:
-        """What a refusal means, and what to do about it."""
+        """The hub's refusal in words, with what to do about it."""
         errors = self.library.errors
         response = getattr(error, "response", None)
         status = response.status_code if response is not None else None
@@ -220,7 +219,7 @@ class _Client:
 
 
 def _is_network(error: Exception) -> bool:
-    """Whether an error is of the network: one of the standard library, or of the client's HTTP library."""
+    """True for network errors of the standard library or of the client's HTTP library."""
     library = type(error).__module__.partition(".")[0]
     return isinstance(error, ConnectionError | TimeoutError) or library in ("httpx", "httpx2", "httpcore", "requests")
 

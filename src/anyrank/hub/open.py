@@ -1,4 +1,4 @@
-"""Opens any model by its name: the one door that pipelines, the command line, papers and servers go through."""
+"""Opens any model by its name, for pipelines, the command line, papers and servers alike."""
 
 from __future__ import annotations
 
@@ -18,9 +18,7 @@ from .registry import RegisteredModel, find, get, resolve, suggestion
 
 RUNTIMES = {"onnx": "onnxruntime", "torch": "torch", "hf": "torch", "llamacpp": "llamacpp"}
 """The modules of `anyrank.backends` that open a folder, and the extra of each."""
-PREFIXES = {
-    "hf": ("hf", "language"), "llamacpp": ("llamacpp", "language"), "classifier": ("hf", "cross")
-}  # fmt: skip
+PREFIXES = {"hf": ("hf", "language"), "llamacpp": ("llamacpp", "language"), "classifier": ("hf", "cross")}
 """Prefixes of names that state a runtime and a kind."""
 SERVER = "openai:"
 
@@ -29,7 +27,7 @@ _lock = threading.RLock()
 
 
 def open_model(name: str | Path, *, runtime: str = "", allow: Collection[str] = (), **options: Any) -> Any:
-    """The model of a name, opened once a process for the same folder and options.
+    """The model of a name, opened once per process for the same folder and options.
 
     A name is one of:
 
@@ -41,20 +39,20 @@ def open_model(name: str | Path, *, runtime: str = "", allow: Collection[str] = 
       model is first used;
     - "openai:MODEL@URL#SETTINGS": a server that speaks OpenAI's protocol.
 
-    ``runtime`` asks for "onnx", "torch", "hf" or "llamacpp" where a model has several; the default is an ONNX file
-    where there is one, torch for other encoders and rerankers, transformers for language models. ``options`` go to the
+    ``runtime`` chooses "onnx", "torch", "hf" or "llamacpp" if a model has several; the default is an ONNX file
+    if there is one, torch for other encoders and rerankers, transformers for language models. ``options`` go to the
     runtime (``max_length=128``).
 
-    ``allow`` is for servers: where it isn't empty, only a name that equals one of its texts, or matches one as a shell
-    pattern, is opened: "minilm", "BAAI/*", "openai:*", "/srv/models/*". A local path counts by where it leads, a hub id
+    ``allow`` is for servers: if it isn't empty, only a name that equals one of its texts, or matches one as a shell
+    pattern, is opened: "minilm", "BAAI/*", "openai:*", "/srv/models/*". A local path is resolved first, a hub id
     with or without its revision, and a short name also by its hub id. Nothing permits pickles or a repository's own
     code: they are never run.
 
-    What comes back is asked by Protocol: an encoder is a `vectors.Encoder`, a judge is called with groups, a language
-    model has the verbs of `core.language`.
+    Ask the result by Protocol (`isinstance`): an encoder is a `vectors.Encoder`, a judge is called with groups, a
+    language model has the methods of `core.language`.
 
-    Raises ModelError where there is no such model, it can't be fetched, or can't run so; InputError for a name that
-    isn't allowed or an option that isn't known; MissingExtra where a package is missing.
+    Raises ModelError if there is no such model, it can't be fetched, or can't run so; InputError for a name that
+    isn't allowed or an option that isn't known; MissingExtra if a package is missing.
 
     >>> open_model("minilm").encode(["a small dog"]).vectors.shape
     (1, 384)
@@ -69,8 +67,8 @@ def open_model(name: str | Path, *, runtime: str = "", allow: Collection[str] = 
         raise InputError(f"the model {name!r} is not allowed here: allowed are {', '.join(allow)}")
     if name.startswith(SERVER):
         if runtime or options:
-            given = ", ".join([*(["runtime"] if runtime else []), *options])
-            raise InputError(f"{name}: a server takes no {given}: its settings follow its address after '#'")
+            unused = ", ".join([*(["runtime"] if runtime else []), *options])
+            raise InputError(f"{name}: a server takes no {unused}: its settings follow its address after '#'")
         return _once((SERVER, name), lambda: _server(name))
     model = declare(name, runtime=runtime)
     key = (model, _stamp(model), *sorted(options.items(), key=lambda item: item[0]))
@@ -78,8 +76,8 @@ def open_model(name: str | Path, *, runtime: str = "", allow: Collection[str] = 
 
 
 def declare(name: str | Path, *, runtime: str = "") -> Declared:
-    """What a name stands for, without opening it: its kind, runtime and folder. Of a hub id only the configuration is
-    fetched. Raises ModelError.
+    """The kind, runtime and folder of a model, without opening it. Of a hub id only the configuration is fetched.
+    Raises ModelError.
 
     >>> model = declare("mini")
     >>> model.kind, model.runtime, model.folder.name
@@ -102,7 +100,7 @@ def declare(name: str | Path, *, runtime: str = "") -> Declared:
 
 
 def is_allowed(name: str, allow: Collection[str]) -> bool:
-    """Whether a name is among the allowed ones (see `open_model`).
+    """True if a name is among the allowed ones (see `open_model`).
 
     >>> is_allowed("BAAI/bge-m3@abc", ["BAAI/*"]), is_allowed("classifier:BAAI/bge-m3", ["BAAI/bge-m3"])
     (True, True)
@@ -123,7 +121,7 @@ def is_allowed(name: str, allow: Collection[str]) -> bool:
 
 
 def _prefixed(name: str, rest: str, runtime: str, kind: str) -> Declared:
-    """A model whose name states its runtime. What is here is checked at once, a hub id when it is first used."""
+    """A model whose name states its runtime. Local models are checked at once, hub ids when first used."""
     if not rest:
         raise InputError(f"{name} names no model")
     row = get(rest)
@@ -132,8 +130,8 @@ def _prefixed(name: str, rest: str, runtime: str, kind: str) -> Declared:
         return Declared(kind, runtime, Path(rest), name=name, hub=hub, revision=revision)
     model = declare(rest)
     if model.kind != kind:
-        wanted = "a classifier: it has no classification head" if kind == "cross" else "a language model"
-        raise ModelError(f"{model.described}, not {wanted}")
+        expected = "a classifier: it has no classification head" if kind == "cross" else "a language model"
+        raise ModelError(f"{model.described}, not {expected}")
     return replace(declare(rest, runtime=runtime), name=name)
 
 
@@ -147,7 +145,7 @@ def _registered(row: RegisteredModel, runtime: str, name: str) -> Declared:
 
 
 def _on_hub(hub: str, runtime: str, name: str) -> Declared:
-    """A hub id by its configuration. transformers fetches the weights of language models itself."""
+    """The model of a hub id, by its configuration. The weights of language models are left to transformers to fetch."""
     snapshot = fetch_configuration(hub)
     model = read(snapshot.folder, runtime=runtime, files=snapshot.files, name=name)
     if model.runtime == "hf" and model.gguf is None:
@@ -175,7 +173,7 @@ def _server(name: str) -> Any:
 
 
 def _once(key: Hashable, make: Any) -> Any:
-    """The model made once for a key; made anew each time where an option can't be a key."""
+    """The result of ``make``, called once per key; called every time if the key can't be hashed."""
     try:
         hash(key)
     except TypeError:
@@ -187,7 +185,7 @@ def _once(key: Hashable, make: Any) -> Any:
 
 
 def _stamp(model: Declared) -> tuple[Any, ...]:
-    """Sizes and times of a local model's files, so that one trained anew in the same folder is opened anew."""
+    """Sizes and times of a local model's files, so that a model retrained in the same folder is opened again."""
     files = [model.gguf] if model.gguf else [] if model.hub else sorted(_weight_files(model.folder))
     return tuple((str(f), (state := os.stat(f)).st_size, state.st_mtime_ns) for f in files)
 
@@ -195,6 +193,8 @@ def _stamp(model: Declared) -> tuple[Any, ...]:
 def _weight_files(folder: Path) -> list[Path]:
     names = ("anyrank.json", "config.json", "tokenizer.json")
     return [
-        p for pattern in ("*", "onnx/*") for p in folder.glob(pattern)
+        p
+        for pattern in ("*", "onnx/*")
+        for p in folder.glob(pattern)
         if p.suffix in (".onnx", ".safetensors") or p.name in names
-    ]  # fmt: skip
+    ]

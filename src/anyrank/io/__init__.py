@@ -1,4 +1,5 @@
-"""Files in and out: runs, judgements, collections, candidate lists, frames, and the journal of a long job."""
+"""Reads and writes files: runs, judgements, collections, candidate lists, data frames, and the journal of a long
+job."""
 
 from .candidates import ranking_from_dict, ranking_to_dict, ranking_to_rank_llm, read_rankings, step_from_dict
 from .corpus import DOCUMENT, QUERY, document, query, read_documents, read_queries

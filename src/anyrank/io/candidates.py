@@ -27,7 +27,7 @@ def read_rankings(path: File) -> Iterator[Ranking]:
     """The candidate lists of a file or stdin (``-``), one at a time; queries without an id are called q1, q2, … by
     their position.
 
-    Raises InputError, with the line, on what ``ranking_from_dict`` refuses, a query id that stands twice, and an empty
+    Raises InputError, with the line, on what ``ranking_from_dict`` refuses, a query id that appears twice, and an empty
     file.
     """
     seen: dict[str, int] = {}
@@ -38,7 +38,7 @@ def read_rankings(path: File) -> Iterator[Ranking]:
             raise InputError(str(error), path=label(path), line=n) from None
         id = ranking.query.id
         if id in seen:
-            what = f"query id {id!r} stands twice, first in line {seen[id]}"
+            what = f"query id {id!r} appears twice, first in line {seen[id]}"
             raise InputError(what, path=label(path), line=n)
         seen[id] = n
         yield ranking
@@ -51,13 +51,13 @@ def ranking_from_dict(record: Record, id: str = "q") -> Ranking:
 
     ``{"query": "…", "documents": ["…" | {"id", "text", …}]}``, ids defaulting to positions from "0";
     rank_llm's ``{"query": {"text", "qid"}, "candidates": [{"docid", "score", "doc"}]}``;
-    and what ``ranking_to_dict`` makes. Scores that fall are kept; other fields go to ``meta``.
+    and the output of ``ranking_to_dict``. Scores that fall are kept; other fields go to ``meta``.
 
     Query and documents may be images: ``{"image": …}`` without a text, or ``{"content": {"text": …, "image": …}}``,
     or a ``content`` that is a list of texts and such mappings. An image is a path, an http(s) URL, a data: URL or
     base64.
 
-    Raises InputError on a missing query or list, an empty query text, ids that stand twice, a document without content
+    Raises InputError on a missing query or list, an empty query text, ids that appear twice, a document without content
     or id, and a score that isn't a finite number.
 
     >>> r = ranking_from_dict({"query": "capital of France", "documents": ["Lyon", {"id": "p", "text": "Paris"}]})
@@ -157,8 +157,9 @@ def _query(record: Record, id: str) -> Query:
 
 
 def _content(record: Record, names: tuple[str, ...], what: str) -> Any:
-    """The content in a record's field: a text as it is; a list or object, or the record's ``image`` if there is no such
-    field, as `parts_of` reads them. Raises InputError on what it can't read and on an empty content but a text."""
+    """The content in a record's field: a text unchanged; a list, an object or (if there is no such field) the record's
+    ``image`` as `parts_of` reads them. Raises InputError if that is impossible, and on a list or object without
+    parts."""
     name = first_of(record, names)
     if name is None and record.get("image"):
         content: Any = {"image": record["image"]}
@@ -174,13 +175,13 @@ def _content(record: Record, names: tuple[str, ...], what: str) -> Any:
 
 
 def _candidate(item: Any, position: int, texts: bool) -> Candidate:
-    """One document; its score is NaN if it has none. ``texts``: whether it must have a content."""
+    """One document; its score is NaN if it has none. With ``texts`` it must have a content."""
     if isinstance(item, str):
         return Candidate(str(position), item, math.nan)
     if not isinstance(item, dict):
         raise InputError(f"expected a text or an object, found {type(item).__name__}")
-    named = any(n in item for n in DOCUMENT.id)
-    id_name, id = id_of(item, DOCUMENT.id, "document id") if named else ("", str(position))
+    has_id = any(n in item for n in DOCUMENT.id)
+    id_name, id = id_of(item, DOCUMENT.id, "document id") if has_id else ("", str(position))
     doc = item.get("doc")
     body: Record = {"text": doc} if isinstance(doc, str) else doc if isinstance(doc, dict) else item
     content: Any = None

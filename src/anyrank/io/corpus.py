@@ -22,7 +22,7 @@ def read_documents(
     ``format`` is read from the name if it isn't given; ``header`` as in ``records``. Memory holds one document and 8
     bytes an id (and the last 131,072 ids whole).
 
-    Raises InputError, with the line, on a malformed record, a missing or empty id, an id that comes twice (noticed at
+    Raises InputError, with the line, on a malformed record, a missing or empty id, an id that appears twice (noticed at
     most 131,072 documents later), and an empty file. An empty text is no error.
     """
     stream = Seen(path, "document").watch(records(path, fields, format, header), fields)
@@ -34,7 +34,7 @@ def read_queries(
 ) -> list[Query]:
     """The queries of a file or stdin: JSON lines, a table with a header, or ``id<TAB>text``.
 
-    Raises InputError, with the line, on a malformed record, an id that is missing, empty or comes twice, an empty
+    Raises InputError, with the line, on a malformed record, an id that is missing, empty or appears twice, an empty
     text, and an empty file.
     """
     stream = Seen(path, "query").watch(records(path, fields, format, header), fields)

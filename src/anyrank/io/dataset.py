@@ -58,7 +58,7 @@ class Dataset(ABC):
         """All queries, or those that a part judges, in file order."""
 
     def chosen(self, split: str | None) -> str:
-        """The part that a name, or none, stands for. Raises InputError if there is no such part."""
+        """The name of a part; None chooses the only part, or ``test``. Raises InputError if there is no such part."""
         splits = self.splits()
         name = split or (splits[0] if len(splits) == 1 else "test")
         if name not in splits:
@@ -80,7 +80,7 @@ class Beir(Dataset):
         """The collection in a folder. Raises InputError if corpus or queries are missing."""
         folder = Path(path)
         if not folder.is_dir():
-            what = "no such folder: expected a BEIR folder, 'demo', or 'irds:' and an ir_datasets id"
+            what = "the folder doesn't exist: expected a BEIR folder, 'demo', or 'irds:' and an ir_datasets id"
             raise InputError(what, path=path)
         parts: dict[str, Path] = {}
         for file in sorted(folder.glob("qrels/*.tsv*")):

@@ -1,4 +1,5 @@
-"""Files: numbered lines in, whole files out. UTF-8 always; gzip by the name (``.gz``); ``-`` is stdin or stdout."""
+"""Reads files as numbered lines and writes whole files. UTF-8 always; gzip by the name (``.gz``); ``-`` is stdin or
+stdout."""
 
 from __future__ import annotations
 
@@ -28,7 +29,7 @@ def label(path: File) -> str:
 def lines(path: File) -> Iterator[tuple[int, bytes]]:
     """Each line with its number (from 1), line end kept, byte-order mark removed; blank lines come too.
 
-    Raises InputError where the file can't be read, is damaged gzip, or begins as UTF-16.
+    Raises InputError if the file can't be read, is damaged gzip, or begins as UTF-16.
     """
     name, n = label(path), 0
     try:
@@ -61,7 +62,7 @@ def decode(raw: bytes, path: File, line: int) -> str:
 
 
 def empty(path: File, expected: str) -> InputError:
-    """The error of a file that holds nothing."""
+    """The error for an empty file."""
     return InputError(f"the file is empty: expected {expected}", path=label(path))
 
 
@@ -78,8 +79,8 @@ def _source(path: File) -> AbstractContextManager[IO[bytes]]:
 def atomic(path: File) -> Iterator[TextIO]:
     """A text file that appears under its name only when it is whole: written beside, synced, then moved into place.
 
-    An exception leaves what stood there before, and so does a kill (the next writer takes over the unfinished file).
-    Devices and pipes are written straight to. Raises InputError where the file can't be written, another process is
+    An exception or a kill leaves the previous file unchanged (the next writer takes over the unfinished one). Devices
+    and pipes are written to directly. Raises InputError if the file can't be written, another process is
     writing it, or the text can't be UTF-8.
     """
     if os.fspath(path) == "-":

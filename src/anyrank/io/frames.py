@@ -32,10 +32,10 @@ def rankings_from_dict(
     Raises InputError on a score that isn't a finite number, and an id that ``queries`` or ``texts`` lacks.
     """
     out = []
-    for q, found in run.items():
+    for q, scores in run.items():
         query = Query(q, "" if queries is None else _look_up("query", queries, q))
-        text = {} if texts is None else {d: _look_up("document", texts, d) for d in found}
-        out.append(_best_first(query, [Candidate(d, text.get(d), s) for d, s in found.items()]))
+        text = {} if texts is None else {d: _look_up("document", texts, d) for d in scores}
+        out.append(_best_first(query, [Candidate(d, text.get(d), s) for d, s in scores.items()]))
     return out
 
 
@@ -58,30 +58,30 @@ def to_rows(rankings: Iterable[Ranking]) -> Iterator[dict[str, Any]]:
 def from_frame(frame: Any) -> list[Ranking]:
     """The rankings of a data frame (anything with ``to_dict("records")``) or of its rows as dicts.
 
-    Needs the column qid; query, docno, text and score where they are there. Rows without docno are queries alone, rows
-    without score keep their order. Other columns but rank go to the candidates' ``meta``.
+    Needs the column qid; reads query, docno, text and score if present. Rows without docno are queries alone, rows
+    without score keep their order. All other columns except rank go to the candidates' ``meta``.
 
-    Raises InputError on a missing qid, a score that isn't a finite number, and a document that stands twice.
+    Raises InputError on a missing qid, a score that isn't a finite number, and a document that appears twice.
     """
     rows = frame.to_dict("records") if hasattr(frame, "to_dict") else frame
     queries: dict[str, Query] = {}
-    found: dict[str, list[Candidate]] = {}
+    candidates: dict[str, list[Candidate]] = {}
     for n, row in enumerate(rows):
         if "qid" not in row:
             raise InputError(f"row {n} has no column qid (columns: {', '.join(map(str, row))})")
         q = str(row["qid"])
         queries.setdefault(q, Query(q, row.get("query", "")))
-        listed = found.setdefault(q, [])
+        listed = candidates.setdefault(q, [])
         if "docno" in row:
             text, score = row.get("text"), row.get("score", -float(len(listed)))
             meta = {k: v for k, v in row.items() if k not in _COLUMNS}
             listed.append(Candidate(str(row["docno"]), None if text != text else text, score, meta))
-    return [_best_first(query, found[q]) for q, query in queries.items()]
+    return [_best_first(query, candidates[q]) for q, query in queries.items()]
 
 
-def _best_first(query: Query, found: list[Candidate]) -> Ranking:
+def _best_first(query: Query, candidates: list[Candidate]) -> Ranking:
     checked = []
-    for c in found:
+    for c in candidates:
         try:
             score = float(c.score)
         except (TypeError, ValueError):
@@ -93,7 +93,7 @@ def _best_first(query: Query, found: list[Candidate]) -> Ranking:
     return Ranking(query, tuple(sorted(checked, key=lambda c: -c.score)))
 
 
-def _look_up(what: str, contents: Mapping[str, Any], id: str) -> Any:
+def _look_up(kind: str, contents: Mapping[str, Any], id: str) -> Any:
     if id not in contents:
-        raise InputError(f"unknown {what} id {id!r}: no content given for it")
+        raise InputError(f"unknown {kind} id {id!r}: no content given for it")
     return contents[id]

@@ -1,4 +1,4 @@
-"""Collections of the ir_datasets catalogue, which fetches what it can."""
+"""Collections of the ir_datasets catalogue, downloaded by that package."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _PLAIN = (str, int, float, bool)
 @dataclass(frozen=True, slots=True)
 class IrDataset(Dataset):
     """A collection by its ir_datasets id, such as ``msmarco-passage/trec-dl-2019/judged``. The id names one part, so
-    ``splits()`` is that id's last word, where there are judgements."""
+    ``splits()`` is that id's last word, if there are judgements."""
 
     name: str
 
@@ -30,10 +30,10 @@ class IrDataset(Dataset):
 
     def qrels(self, split: str | None = None) -> Qrels:
         self.chosen(split)
-        found: Qrels = {}
+        qrels: Qrels = {}
         for row in self._part("qrels").qrels_iter():
-            found.setdefault(str(row.query_id), {})[str(row.doc_id)] = int(row.relevance)
-        return found
+            qrels.setdefault(str(row.query_id), {})[str(row.doc_id)] = int(row.relevance)
+        return qrels
 
     def queries(self, split: str | None = None) -> list[Query]:
         judged = None if split is None else self.qrels(split)
@@ -48,12 +48,13 @@ class IrDataset(Dataset):
         try:
             return ir_datasets.load(self.name)
         except KeyError:
-            raise InputError(f"ir_datasets knows no collection {self.name!r}") from None
+            raise InputError(f"ir_datasets has no collection {self.name!r}") from None
 
-    def _part(self, what: str) -> Any:
+    def _part(self, part: str) -> Any:
+        """The dataset, once it is known to have ``part`` ("docs", "queries", "qrels"). Raises InputError otherwise."""
         dataset = self._load()
-        if not getattr(dataset, f"has_{what}")():
-            raise InputError(f"the ir_datasets collection {self.name!r} has no {what}")
+        if not getattr(dataset, f"has_{part}")():
+            raise InputError(f"the ir_datasets collection {self.name!r} has no {part}")
         return dataset
 
 

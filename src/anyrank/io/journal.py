@@ -1,4 +1,4 @@
-"""Journal of a long job: a small SQLite database of finished queries, from which a killed job goes on."""
+"""The journal of a long job: a small SQLite database of finished queries, from which a killed job is resumed."""
 
 from __future__ import annotations
 
@@ -54,14 +54,14 @@ class Journal:
 
     @classmethod
     def open(cls, path: File, settings: Mapping[str, Any], *, resume: bool = False) -> Journal:
-        """A new journal, or with ``resume`` the existing one (a new one where there is none).
+        """A new journal, or with ``resume`` the existing one (a new one if there is none).
 
-        Raises InputError where a journal exists and ``resume`` is false, it was begun with other settings, it is
+        Raises InputError if a journal exists and ``resume`` is false, it was begun with other settings, it is
         damaged, the file is no journal, or another process has it open.
         """
         path = Path(path)
         if not resume and path.exists() and path.stat().st_size:
-            raise InputError("there is a file already: resume the job, or delete it", path=path)
+            raise InputError("the journal exists already: resume the job, or delete the file", path=path)
         try:
             journal = cls(path, sqlite3.connect(path, timeout=0.0, isolation_level=None))
         except sqlite3.Error as error:
@@ -77,19 +77,19 @@ class Journal:
         return journal
 
     def _begin(self, settings: Mapping[str, Any]) -> None:
-        """Check the file, or create the tables in an empty one. A foreign file is left as it is."""
-        self.db.execute("PRAGMA locking_mode = EXCLUSIVE")  # held until closed, and no file of shared memory
+        """Check the file, or create the tables in an empty one. A file that is no journal is left unchanged."""
+        self.db.execute("PRAGMA locking_mode = EXCLUSIVE")  # the lock is held until closed; no shared-memory file
         application, version, tables = (
             self.db.execute(f"SELECT * FROM {source}").fetchone()[0]
             for source in ("pragma_application_id", "pragma_user_version", "(SELECT count(*) FROM sqlite_master)")
         )
         if (application or tables) and application != _APPLICATION:
-            raise InputError("this is no journal", path=self.path)
+            raise InputError("the file is no journal", path=self.path)
         if application and version != _VERSION:
             raise InputError(f"a journal of version {version}, not {_VERSION}: delete it", path=self.path)
         self.db.execute("PRAGMA journal_mode = WAL")
         self.db.execute("PRAGMA synchronous = NORMAL")
-        self.db.execute("BEGIN IMMEDIATE")  # takes the lock, before anything is decided
+        self.db.execute("BEGIN IMMEDIATE")  # take the lock before the tables are created
         if not application:
             self.db.execute("CREATE TABLE job (fingerprint TEXT, settings TEXT)")
             self.db.execute("CREATE TABLE finished (query TEXT PRIMARY KEY, record TEXT, checksum INTEGER)")
@@ -123,10 +123,6 @@ class Journal:
         count: int = self.db.execute("SELECT count(*) FROM finished").fetchone()[0]
         return count
 
-    def todo(self, queries: Iterable[Query]) -> list[Query]:
-        """The queries that aren't finished yet, in their order."""
-        return [q for q in queries if q.id not in self]
-
     def append(self, ranking: Ranking) -> None:
         """Write a finished ranking: ids, scores and trace, without contents. Raises InputError as ``put`` does, and
         where a score isn't finite."""
@@ -134,7 +130,7 @@ class Journal:
         self.put(ranking.query.id, {"ranking": ranked, "trace": [s.as_dict() for s in ranking.trace]})
 
     def put(self, id: str, record: Mapping[str, Any]) -> None:
-        """Write a query's result, in JSON values. Raises InputError where the query is finished already, or a value
+        """Write a query's result, in JSON values. Raises InputError if the query is finished already, or a value
         can't be written."""
         try:
             text = json.dumps(record, allow_nan=False)
@@ -145,7 +141,7 @@ class Journal:
             raise InputError(f"the result of query {id!r} can't be written: {error}", path=self.path) from None
 
     def get(self, id: str) -> Mapping[str, Any]:
-        """A query's result, read from disk. Raises InputError where the query isn't finished."""
+        """A query's result, read from disk. Raises InputError if the query isn't finished."""
         try:
             row = self.db.execute("SELECT record, checksum FROM finished WHERE query = ?", (id,)).fetchone()
         except sqlite3.DatabaseError as error:
@@ -185,19 +181,21 @@ class Journal:
 
 
 def _reason(error: sqlite3.Error, path: Path) -> str:
-    """What SQLite's error means for a journal, and the mend."""
-    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF  # none where a text is no UTF-8
+    """SQLite's error in words, with what to do about it."""
+    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF  # a text that isn't UTF-8 has no code
     if code == sqlite3.SQLITE_BUSY:
         return "another process is writing this journal"
-    if code == sqlite3.SQLITE_NOTADB:  # SQLite's locks die with any other descriptor of the file: only read it here
+    if code == sqlite3.SQLITE_NOTADB:
+        # Closing any other descriptor of the file drops SQLite's locks on it, so it is read here alone, where SQLite
+        # has none.
         with path.open("rb") as file:
             first = file.read(100)
         if _VERSION_1.match(first):
             return (
-                "a journal of an earlier anyrank, which this one can't read: "
-                "delete it to begin again, or finish the job with the anyrank that began it"
+                "a journal of an earlier version of anyrank, which this one can't read: "
+                "delete it to begin again, or finish the job with the version that began it"
             )
-        return "this is no journal"
+        return "the file is no journal"
     if code == sqlite3.SQLITE_CORRUPT:
         return f"damaged ({error}): delete the journal"
     return f"can't be used: {error}"

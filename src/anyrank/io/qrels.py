@@ -39,10 +39,10 @@ def read_qrels(path: File) -> Qrels:
             what = "query" if not query else "document"
             raise InputError(f"the {what} id is empty", path=label(path), line=n)
         try:
-            grade = int(columns[-1].replace(b"_", b"?"))
+            grade = int(columns[-1].replace(b"_", b"?"))  # int() would read "1_0" as 10
         except ValueError:
-            found = columns[-1].decode(errors="replace")
-            raise InputError(f"expected a whole number as grade, found {found!r}", path=label(path), line=n) from None
+            text = columns[-1].decode(errors="replace")
+            raise InputError(f"expected a whole number as grade, found {text!r}", path=label(path), line=n) from None
         judged = qrels.setdefault(query, {})
         if document in judged:
             raise InputError(f"document {document!r} is judged twice for query {query!r}", path=label(path), line=n)
@@ -53,7 +53,7 @@ def read_qrels(path: File) -> Qrels:
 
 
 def write_qrels(path: File, qrels: Mapping[str, Mapping[str, int]]) -> None:
-    """A qrels file, whole or not at all: BEIR's form with its header where the name ends in ``.tsv``, else TREC's."""
+    """A qrels file, whole or not at all: BEIR's form with its header if the name ends in ``.tsv``, else TREC's."""
     name = str(path).removesuffix(".gz")
     beir = name.endswith(".tsv")
     with atomic(path) as f:

@@ -21,7 +21,7 @@ _FORMATS = {".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "jsonl", ".csv": "cs
 
 @dataclass(frozen=True, slots=True)
 class Fields:
-    """Which fields hold the id, the text and the title: the accepted names of each, the first that is there counts.
+    """The accepted names of the fields that hold the id, the text and the title; of several, the first present counts.
 
     >>> Fields(("_id", "id"), ("text",)).pick(id="url").id
     ('url',)
@@ -37,7 +37,7 @@ class Fields:
         return replace(self, **{k: (v,) for k, v in chosen.items() if v is not None})
 
     def header(self, columns: list[str]) -> bool:
-        """Whether a table's first row names the columns."""
+        """True if a table's first row names the columns."""
         return any(n in columns for n in self.id) and any(n in columns for n in self.text)
 
 
@@ -46,18 +46,18 @@ def format_of(path: File) -> str:
     name = os.fspath(path).removesuffix(".gz")
     ending = os.path.splitext(name)[1].lower()
     if ending and ending not in _FORMATS:
-        known = ", ".join(_FORMATS)
-        raise InputError(f"unknown file ending {ending!r} (known: {known}): name the format", path=label(path))
+        endings = ", ".join(_FORMATS)
+        raise InputError(f"unknown file ending {ending!r} (known: {endings}): name the format", path=label(path))
     return _FORMATS.get(ending, "jsonl")
 
 
 def records(
     path: File, fields: Fields, format: str | None = None, header: bool | None = None
 ) -> Iterator[tuple[int, Record]]:
-    """(line, record) for every record of a file, blank lines passed over.
+    """(line, record) for every record of a file; blank lines are skipped.
 
-    ``header``: whether a table's first row names its columns; None looks (CSV always has one). A table without a
-    header has two columns, id and text.
+    ``header`` says whether a table's first row names its columns; None decides by the row itself (CSV always has one).
+    A table without a header has two columns, id and text.
 
     Raises InputError on broken JSON or quoting, a row of another width than the header, and a wrong format name.
     """
@@ -100,8 +100,8 @@ def json_lines(path: File) -> Iterator[tuple[int, Record]]:
         except (ValueError, RecursionError) as error:
             raise InputError(f"broken JSON: {error}", path=label(path), line=n) from None
         if not isinstance(record, dict):
-            found = type(record).__name__
-            raise InputError(f"expected a JSON object on each line, found {found}", path=label(path), line=n)
+            kind = type(record).__name__
+            raise InputError(f"expected a JSON object on each line, found {kind}", path=label(path), line=n)
         yield n, record
 
 
@@ -160,8 +160,8 @@ def text_field(record: Record, names: tuple[str, ...], what: str) -> tuple[str, 
     holds no text."""
     name = first_of(record, names)
     if name is None:
-        there = ", ".join(record) or "none"
-        raise InputError(f"no {what}: expected a field {' or '.join(names)}, found {there}")
+        present = ", ".join(record) or "none"
+        raise InputError(f"no {what}: expected a field {' or '.join(names)}, found {present}")
     value = record[name]
     if not isinstance(value, str):
         raise InputError(f"the {what} ({name}) is {type(value).__name__}: expected a text")

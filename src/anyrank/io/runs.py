@@ -13,11 +13,11 @@ Run = dict[str, list[tuple[str, float]]]
 """{query id: [(document id, score), …]}, best first."""
 
 _COLUMNS = "query Q0 document rank score tag"
-_SINGLE = 3.4e38
+_SINGLE = 3.4e38  # the largest score in single precision, in which other programs read runs
 
 
 def iter_run(path: File) -> Iterator[tuple[int, str, str, float]]:
-    """(line, query id, document id, score) for every line of a run, in file order. Ranks and tags are passed over.
+    """(line, query id, document id, score) for every line of a run, in file order. Ranks and tags are ignored.
 
     Raises InputError on a wrong column count, or a score that isn't a finite number.
     """
@@ -27,8 +27,8 @@ def iter_run(path: File) -> Iterator[tuple[int, str, str, float]]:
         if len(columns) != 6:
             if not columns:
                 continue
-            found = f"expected 6 columns ({_COLUMNS}), found {len(columns)}"
-            raise InputError(found, path=label(path), line=n)
+            message = f"expected 6 columns ({_COLUMNS}), found {len(columns)}"
+            raise InputError(message, path=label(path), line=n)
         try:
             score = float(columns[4])
             query, document = columns[0].decode(), columns[2].decode()
@@ -38,16 +38,16 @@ def iter_run(path: File) -> Iterator[tuple[int, str, str, float]]:
         except ValueError:
             score = math.nan
         if not -inf < score < inf or b"_" in columns[4]:
-            found = decode(raw, path, n).split()[4]
-            raise InputError(f"expected a finite number as score, found {found!r}", path=label(path), line=n)
+            score_text = decode(raw, path, n).split()[4]
+            raise InputError(f"expected a finite number as score, found {score_text!r}", path=label(path), line=n)
         yield n, query, document, score
 
 
 def read_run(path: File) -> Run:
-    """A whole run, each query's documents by falling score; of equal scores, the one that stands first in the file.
+    """A whole run, each query's documents by falling score; equal scores keep the order of the file.
 
-    The rank column doesn't count, as for programs that evaluate runs. Raises InputError as ``iter_run`` does, on a
-    document that stands twice under one query, and on an empty file.
+    The rank column is ignored, as by programs that evaluate runs. Raises InputError as ``iter_run`` does, on a
+    document that appears twice under one query, and on an empty file.
     """
     run: dict[str, dict[str, float]] = {}
     last, scores = None, {}
@@ -55,29 +55,29 @@ def read_run(path: File) -> Run:
         if query != last:
             last, scores = query, run.setdefault(query, {})
         if document in scores:
-            raise InputError(f"document {document!r} stands twice under query {query!r}", path=label(path), line=n)
+            raise InputError(f"document {document!r} appears twice under query {query!r}", path=label(path), line=n)
         scores[document] = score
     if not run:
         raise empty(path, f"lines of 6 columns ({_COLUMNS})")
-    return {q: sorted(found.items(), key=lambda ds: -ds[1]) for q, found in run.items()}
+    return {q: sorted(scores.items(), key=lambda item: -item[1]) for q, scores in run.items()}
 
 
 def write_run(path: File, rankings: Iterable[Ranking], tag: str = "anyrank") -> None:
     """A run file, whole or not at all: ranks from 1, scores strictly falling in single precision.
 
     Raises InputError on ids or a tag that white-space columns can't hold, on scores that aren't finite, and on a
-    query that comes twice.
+    query that appears twice.
     """
     one_word("tag", tag)
-    done: set[str] = set()
+    written: set[str] = set()
     with atomic(path) as f:
         for ranking in rankings:
             query = ranking.query.id
             one_word("query id", query)
-            if query in done:
-                raise InputError(f"query {query!r} comes twice")
-            done.add(query)
-            ids, scores = ranking.ids, ranking.scores  # columns: no document is read
+            if query in written:
+                raise InputError(f"query {query!r} appears twice")
+            written.add(query)
+            ids, scores = ranking.ids, ranking.scores  # as columns, so that no document is read from an index
             for id, score in zip(ids, scores):
                 one_word("document id", id)
                 if not -_SINGLE < score < _SINGLE:
@@ -96,8 +96,8 @@ def attach(
 ) -> list[Ranking]:
     """The rankings of a run with the texts of its queries and documents, in the order of ``queries``.
 
-    ``documents`` may be a stream: only what the run names is kept. Without it candidates have no content. Queries that
-    the run lacks are left out. ``path`` is the run's name in errors.
+    ``documents`` may be a stream, of which only the run's documents are kept; without it candidates have no content.
+    Queries that the run lacks are left out. ``path`` is the run's name in errors.
 
     Raises InputError on a query or document of the run that isn't there.
 
@@ -107,7 +107,7 @@ def attach(
     """
     known = {q.id: q for q in queries}
     _all_known("query", {q: "the queries" for q in run if q not in known}, len(run), path)
-    wanted = {d: q for q, found in run.items() for d, _ in found}
+    wanted = {d: q for q, results in run.items() for d, _ in results}
     pool = {d: Candidate(d) for d in wanted} if documents is None else {c.id: c for c in documents if c.id in wanted}
     missing = {d: f"the documents (query {q!r} ranks it)" for d, q in wanted.items() if d not in pool}
     _all_known("document", missing, len(wanted), path)
@@ -125,8 +125,8 @@ def _all_known(kind: str, missing: Mapping[str, str], total: int, path: File | N
         raise InputError(f"unknown {kind} id {id!r}: it is not among {where}{count}", path=path)
 
 
-def one_word(what: str, text: str) -> None:
+def one_word(kind: str, text: str) -> None:
     """Raises InputError on an id or a tag that white-space columns can't hold."""
     raw = text.encode()
     if raw.split() != [raw]:
-        raise InputError(f"a TREC file can't hold the {what} {text!r}: expected one word without white space")
+        raise InputError(f"a TREC file can't hold the {kind} {text!r}: expected one word without white space")

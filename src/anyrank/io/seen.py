@@ -11,11 +11,11 @@ from ..core.errors import InputError
 from .files import File, label
 from .records import Fields, Record, first_of
 
-_SETTLE = 1 << 17
+_SETTLE = 1 << 17  # ids kept as texts before they are hashed
 
 
 class Seen:
-    """The ids of a file so far. The latest are kept whole; older ones as sorted 64-bit hashes, against which a batch
+    """The ids of a file so far. The latest are kept as texts; older ones as sorted 64-bit hashes, in which a batch
     is looked up at once (two ids among ten million share a hash with a chance of 3 in a million)."""
 
     def __init__(self, path: File, kind: str) -> None:
@@ -24,7 +24,7 @@ class Seen:
         self.old: NDArray[np.int64] = np.empty(0, np.int64)
 
     def watch(self, stream: Iterator[tuple[int, Record]], fields: Fields) -> Iterator[tuple[int, Record]]:
-        """The same stream, stopped by an InputError at an id that stands twice."""
+        """The same stream; raises InputError at an id that appears twice."""
         for n, record in stream:
             name = first_of(record, fields.id)
             if name is not None:
@@ -39,11 +39,11 @@ class Seen:
 
     def _settle(self) -> None:
         hashes = np.fromiter(map(hash, self.recent), np.int64, len(self.recent))
-        for at in np.flatnonzero(np.isin(hashes, self.old)).tolist():
-            id, line = list(self.recent.items())[at]
+        for i in np.flatnonzero(np.isin(hashes, self.old)).tolist():
+            id, line = list(self.recent.items())[i]
             raise self._twice(id, line, "")
         self.old = np.sort(np.concatenate([self.old, hashes]), kind="stable")
         self.recent.clear()
 
-    def _twice(self, id: str, line: int, where: str) -> InputError:
-        return InputError(f"{self.kind} id {id!r} stands twice{where}", path=label(self.path), line=line)
+    def _twice(self, id: str, line: int, first: str) -> InputError:
+        return InputError(f"{self.kind} id {id!r} appears twice{first}", path=label(self.path), line=line)

@@ -1,4 +1,4 @@
-"""Ranking with language models: prompts as data, signals, answer reading, and wrappers of backends.
+"""Ranks with language models: prompts as data, judges that read answers or probabilities, and wrappers of backends.
 
 A method is ``Rerank(Signal(backend, template), grouping)``.
 """

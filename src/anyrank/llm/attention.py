@@ -1,4 +1,4 @@
-"""Attention: how much the query attends to each document, less how much a query without content does."""
+"""Attention: the attention of the query to each document, minus that of a query without content."""
 
 from __future__ import annotations
 
@@ -55,7 +55,8 @@ class Attention:
         return [self._judge(request, answers[2 * i : 2 * i + 2]) for i, request in enumerate(requests)]
 
     def _judge(self, request: Rendered, answers: Sequence[TokenWeights]) -> Judgement:
-        """The judgement of one group from its one pass, or from its passes with the query and with the blank one."""
+        """The judgement of one group from its pass with the query and, if there is one, its pass with the blank
+        query."""
         usage = sum((a.usage for a in answers), Usage(truncated=request.truncated))
         # The two rendered prompts differ in the query, so each has its own spans.
         passes = [inside(a, spans_of(a.text or str(request.prompt), request.bodies)) for a in answers]

@@ -1,4 +1,4 @@
-"""Cached: answers kept in a file, so that the same prompt to the same model is never paid for twice."""
+"""Cached: a backend with a cache of answers in a file, so that the same prompt is not paid for twice."""
 
 from __future__ import annotations
 
@@ -21,22 +21,22 @@ from ..core.trace import Usage
 from .wrapper import Item, Wrapper, call, failed
 
 _ANSWERS: dict[str, type] = {"generate": Completion, "generate_fused": Completion, "attention": TokenWeights}
-"""The kind of answer that a verb gives, if not LogProbs."""
+"""The type of answer of each method that doesn't return LogProbs."""
 _FORMAT = 1
-"""Of the keys: another number makes all answers kept so far unknown."""
+"""The version of the keys; raising it makes all cached answers invalid."""
 
 
 @dataclass(frozen=True)
 class Cached(Wrapper):
-    """A backend whose answers are kept in the SQLite file ``path`` (made if it is absent; safe between processes and
+    """A backend whose answers are cached in the SQLite file ``path`` (created if absent; safe between processes and
     threads).
 
     The key is everything that an answer depends on: model and revision, verb, prompt, options, settings. ``model`` is
-    the backend's own description (its repr, and the fingerprint of its weights if it has one) if none is given; of an
-    image its bytes count, of one given by URL the URL. Of a server only name and address are known: give a
+    the backend's own description (its repr, and the fingerprint of its weights if it has one) if none is given; an
+    image counts by its bytes, or by its URL if it is given by one. Of a server only name and address are known: give a
     ``revision`` if it may change its weights. An answer from
     the file costs nothing and counts in ``usage.cached``; so does the second of two equal prompts in a batch. Errors
-    and unknown probabilities aren't kept.
+    and unknown probabilities are not cached.
     """
 
     wraps: Any
@@ -46,26 +46,26 @@ class Cached(Wrapper):
 
     def __post_init__(self) -> None:
         if not self.model and re.search(r" at 0x[0-9a-f]+>", repr(self.wraps)):
-            raise InputError("name the model to keep answers under: Cached(backend, path, model='…')")
+            raise InputError("name the model whose answers are cached: Cached(backend, path, model='…')")
 
     def ask(self, verb: str, items: Sequence[Item], settings: Mapping[str, Any]) -> list[Any]:
         if not items:
             return []
         keys = [self._key(verb, item, settings) for item in items]
         with self._open() as db:
-            known = {k: v for k in dict.fromkeys(keys) if (v := _load(db, k, verb)) is not None}
+            cached = {k: v for k in dict.fromkeys(keys) if (v := _load(db, k, verb)) is not None}
         # Of equal prompts only the first is asked; the others get its answer, at no cost.
         first = {k: i for i, k in reversed(list(enumerate(keys)))}
-        fresh = sorted(i for k, i in first.items() if k not in known)
+        fresh = sorted(i for k, i in first.items() if k not in cached)
         answers = dict(zip(fresh, call(self.wraps, verb, [items[i] for i in fresh], settings)))
-        kept = [(keys[i], _pack(answer)) for i, answer in answers.items() if _worth_keeping(answer)]
-        if kept:
+        rows = [(keys[i], _pack(answer)) for i, answer in answers.items() if _cacheable(answer)]
+        if rows:
             with self._open() as db:
-                db.executemany("INSERT OR REPLACE INTO answers VALUES (?, ?)", kept)
+                db.executemany("INSERT OR REPLACE INTO answers VALUES (?, ?)", rows)
         for i, answer in answers.items():
-            usage = Usage(cached=1) if _worth_keeping(answer) else Usage()
-            known[keys[i]] = replace(answer, usage=usage)
-        return [answers[i] if i in answers else known[k] for i, k in enumerate(keys)]
+            usage = Usage(cached=1) if _cacheable(answer) else Usage()
+            cached[keys[i]] = replace(answer, usage=usage)
+        return [answers[i] if i in answers else cached[k] for i, k in enumerate(keys)]
 
     def _key(self, verb: str, item: Item, settings: Mapping[str, Any]) -> bytes:
         model = self.model or repr(self.wraps) + _fingerprint(self.wraps)
@@ -92,7 +92,7 @@ class Cached(Wrapper):
 
 
 def _described(prompt: Any) -> Any:
-    """A prompt (a text, turns, or sources) as JSON; an image by its type and a hash of it."""
+    """A prompt (a text, turns, or sources) as JSON values; an image becomes its type and a hash of its content."""
     match prompt:
         case Turn():
             return [prompt.role, _described(prompt.content)]
@@ -110,8 +110,8 @@ def _fingerprint(backend: Any) -> str:
     return str(getattr(backend, "fingerprint", ""))
 
 
-def _worth_keeping(answer: Any) -> bool:
-    """Whether an answer is neither an error nor incomplete."""
+def _cacheable(answer: Any) -> bool:
+    """True if an answer is neither an error nor incomplete."""
     return not (failed(answer) or (isinstance(answer, LogProbs) and any(map(math.isnan, answer.values))))
 
 

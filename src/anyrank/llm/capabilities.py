@@ -1,4 +1,4 @@
-"""Capabilities of backends that signals need, checked when a signal is made and when its prompts are."""
+"""Checks of a backend's capabilities, made when a judge is built and when its prompts are rendered."""
 
 from __future__ import annotations
 
@@ -32,44 +32,44 @@ class FusesSources(Protocol):
 
 
 def unknown(answer: LogProbs) -> str:
-    """Why nothing, or not all, is known of some options; empty if all is.
+    """The reason why the log-probabilities of some options are unknown; empty if all are known.
 
     >>> unknown(LogProbs((float("-inf"), float("-inf"))))
-    'none of what was asked about is among the likeliest next tokens'
+    'none of the options is among the likeliest next tokens'
     """
     absent = bool(answer.values) and all(v == -math.inf for v in answer.values)
-    return answer.error or ("none of what was asked about is among the likeliest next tokens" if absent else "")
+    return answer.error or ("none of the options is among the likeliest next tokens" if absent else "")
 
 
 def offers(backend: Any, verb: type) -> bool:
-    """Whether a backend, and everything it wraps, has the verb of a protocol."""
+    """True if a backend, and every backend it wraps, has the method of a protocol."""
     inner = getattr(backend, "wraps", None)
     return isinstance(backend, verb) and (inner is None or offers(inner, verb))
 
 
 def need(backend: Any, verb: type, who: str) -> None:
-    """Raise InputError if a backend lacks the verb that ``who`` needs."""
+    """Raise InputError if a backend lacks the method that ``who`` needs."""
     if not offers(backend, verb):
         names = [n for n in vars(verb) if not n.startswith("_")]
         raise InputError(f"{who} needs a backend with {', '.join(names)}(): {type(backend).__name__} has none")
 
 
 def rendered(template: Template, backend: Any, groups: Sequence[Group]) -> list[Rendered]:
-    """A prompt a group. Raises InputError, which names the candidate and the backend, for an image that the backend
+    """One prompt per group. Raises InputError, which names the candidate and the backend, for an image that the backend
     can't read, and as `Template.render` does."""
     if not can_read_images(backend):
         for query, members in groups:
             contents = ((f"query {query.id!r}", query.content), *((f"candidate {c.id!r}", c.content) for c in members))
             if owner := next((owner for owner, content in contents if images_of(content)), ""):
                 raise InputError(
-                    f"{owner} holds an image, and {_innermost(backend)} reads texts alone: use a model that reads "
-                    "images behind a server (openai:MODEL@URL), or give it the texts alone"
+                    f"{owner} holds an image, and {_innermost(backend)} reads text only: use a model that reads "
+                    "images, served as openai:MODEL@URL, or leave the images out"
                 )
     return [template.render(query, members) for query, members in groups]
 
 
 def _innermost(backend: Any) -> str:
-    """The name of what a backend wraps in the end, which is the model's own."""
+    """The class of the innermost wrapped backend, which is the model's own."""
     while (inner := getattr(backend, "wraps", None)) is not None:
         backend = inner
     return type(backend).__name__

@@ -19,8 +19,8 @@ class FirstToken:
     """A judge that scores each document by the log-probability of its label coming next (FIRST, arXiv 2406.15657;
     likelihood mode of setwise and pairwise prompting).
 
-    An option is what is left of the label after the text in the assistant's mouth; a number keeps its closing bracket,
-    so that "1]" and "12]" compare as wholes, however many tokens each takes. ``spaced`` also asks for each option with
+    An option is the label without the text that already begins the answer; a number keeps its closing bracket,
+    so that "1]" and "12]" compare as wholes, however many tokens each takes. ``spaced`` also scores each option with
     a space before it, and takes the likelier form. A label outside the top that a server reports (-inf) is placed last
     and counted as ``not in the top``.
     """
@@ -42,10 +42,10 @@ class FirstToken:
 
     def options(self, n: int) -> list[str]:
         """The texts whose probabilities are read, one a document (two with ``spaced``)."""
-        labels, mouth = self.template.labels, self.template.assistant
+        labels, prefill = self.template.labels, self.template.assistant
         close = "" if labels.style == "letters" else labels.close
         marks = [labels.open + name + close for name in labels.names(n)]
-        rest = [m.removeprefix(mouth) for m in marks]
+        rest = [m.removeprefix(prefill) for m in marks]
         return rest + [" " + r for r in rest] if self.spaced else rest
 
     def _judge(self, request: Rendered, answer: LogProbs) -> Judgement:
@@ -55,7 +55,7 @@ class FirstToken:
             values = [_likelier(a, b) for a, b in zip(values[:n], values[n:])]
         absent = sum(v == -math.inf for v in values)
         usage = answer.usage + Usage(truncated=request.truncated)
-        if absent == len(values):  # nothing is known of any
+        if absent == len(values):  # no option is known, so no order
             values = [math.nan] * n
         return Judgement(values, usage + Usage(repairs={"not in the top": absent} if absent else {}), unknown(answer))
 

@@ -17,7 +17,8 @@ from .prompts import Template
 @dataclass(frozen=True)
 class Fused:
     """A judge of groups by fusion in decoder (LiT5, arXiv 2312.16098). The template's ``body`` is one source, with the
-    query in it. ``read="order"``: the order that the decoder writes; ``"attention"``: what its answer attends to.
+    query in it. ``read="order"``: the order that the decoder writes; ``"attention"``: the attention of its answer to
+    each source.
     """
 
     backend: FusesSources
@@ -33,8 +34,8 @@ class Fused:
         requests = rendered(self.template, self.backend, groups)
         sources = [request.bodies for request in requests]
         if self.read == "order":
-            most = max(tokens_for(self.template, len(request.names)) for request in requests)
-            answers = self.backend.generate_fused(sources, max_tokens=most)
+            max_tokens = max(tokens_for(self.template, len(request.names)) for request in requests)
+            answers = self.backend.generate_fused(sources, max_tokens=max_tokens)
             return [judgement_of(self.template, r, answer) for r, answer in zip(requests, answers, strict=True)]
         weights = self.backend.attention_fused(sources)
         return [

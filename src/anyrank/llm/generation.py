@@ -20,11 +20,11 @@ THINKING = 2048
 
 @dataclass(frozen=True)
 class Generated:
-    """A judge that reads a generated order, or a generated choice of the best, by what its template asks for.
+    """A judge that parses a generated order, or a generated choice of the best, as its template asks for.
 
     An order of n documents scores them n to 1; a choice scores 1 to 0. Documents that an order leaves out follow in
     the present order. An answer without any label scores nothing (NaN), so that the group keeps its order.
-    ``max_tokens`` 0 stands for enough for the answer's form, and 2,048 for a model that thinks first.
+    ``max_tokens=0`` means enough for the answer's form, or 2,048 for a model that thinks first.
     """
 
     backend: Generates
@@ -56,12 +56,12 @@ def tokens_for(template: Template, n: int) -> int:
 
 
 def judgement_of(template: Template, request: Rendered, answer: Completion) -> Judgement:
-    """The judgement of one group from what the model wrote about it."""
+    """The judgement of one group from the model's answer."""
     n, ranked = len(request.names), template.answer == "order"
     usage = answer.usage + Usage(truncated=request.truncated)
     if answer.finish == "error":
         return Judgement([math.nan] * n, usage + Usage(repairs={"no answer": 1}), answer.error)
-    # What was put into the model's mouth is part of its answer, unless it began anew by thinking.
+    # The prefilled beginning is part of the answer, unless the model began again by thinking.
     text = answer.text if "<think>" in answer.text else template.assistant + answer.text
     read = read_order if ranked else read_best
     reading = read(text, n, template.labels, tagged=template.tagged, valid=template.valid, extract=template.extract)

@@ -1,4 +1,4 @@
-"""Labels: the short names by which a prompt calls its documents and an answer calls them back."""
+"""Labels: the short names of documents in a prompt and in an answer."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Style = Literal["numbers", "padded", "letters"]
 @dataclass(frozen=True, slots=True)
 class Labels:
     """A scheme of labels: ``numbers`` 1, 2, …; ``padded`` 01, 02, … (of equal width, so that none begins another);
-    ``letters`` A to Z, or AA, AB, … if there are more than 26. ``open`` and ``close`` stand around each.
+    ``letters`` A to Z, or AA, AB, … if there are more than 26. ``open`` and ``close`` are put around each.
 
     >>> Labels().marks(3)
     ('[1]', '[2]', '[3]')
@@ -38,7 +38,7 @@ class Labels:
         return _names(self.style, n)
 
     def marks(self, n: int) -> tuple[str, ...]:
-        """The first n labels as they stand in a prompt."""
+        """The first n labels as a prompt shows them."""
         return tuple(self.open + name + self.close for name in self.names(n))
 
     def index(self, name: str, n: int) -> int | None:
@@ -55,7 +55,7 @@ class Labels:
         return rf"[A-Za-z]{{{width}}}" if self.close.strip() else rf"[A-Z]{{{width}}}"
 
     def mark_pattern(self, n: int) -> re.Pattern[str]:
-        """A regular expression for one label as it stands in a prompt; group 1 is the bare label."""
+        """A regular expression for one label as a prompt shows it; group 1 is the bare label."""
         return _mark_pattern(self, n)
 
     def disarm(self, text: str, n: int) -> str:
@@ -81,7 +81,7 @@ def _names(style: Style, n: int) -> tuple[str, ...]:
         width = len(str(n)) if style == "padded" else 1
         return tuple(str(i).zfill(width) for i in range(1, n + 1))
     if n > 26 * 26:
-        raise InputError(f"{n} documents and {26 * 26} labels of letters: use labels of numbers")
+        raise InputError(f"{n} documents, but only {26 * 26} labels of letters: use Labels('numbers')")
     return tuple(ascii_uppercase[:n]) if n <= 26 else tuple(map("".join, product(ascii_uppercase, repeat=2)))[:n]
 
 

@@ -1,4 +1,4 @@
-"""Metered and Budget: what a backend has cost so far, and a limit on it."""
+"""Metered and Budget: count the cost of a backend, and limit it."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from .wrapper import Item, Wrapper, call, unanswered
 
 @dataclass
 class Metered(Wrapper):
-    """A backend whose answers are counted: ``usage`` in all, ``batches``, ``seconds`` spent in it, and prompts by
-    verb. Safe between threads."""
+    """A backend whose cost is counted: total ``usage``, ``batches``, ``seconds`` spent in it, and ``prompts`` by
+    method. Thread-safe."""
 
     wraps: Any
     usage: Usage = field(default_factory=Usage)
@@ -39,7 +39,7 @@ class Metered(Wrapper):
 @dataclass
 class Budget(Wrapper):
     """A backend with a limit for its whole life, over all queries (a limit for each query is `Rerank`'s own). Once it
-    is spent, prompts come back unanswered, at no cost, so that rankings keep what they have and say so.
+    is spent, prompts come back unanswered at no cost; rankings then keep their present order, and their trace says so.
 
     ``max_calls`` is never overspent; ``max_tokens`` and ``max_seconds`` are known only after a call, and can be
     overspent by one sub-batch of ``chunk`` prompts. Seconds count from the first prompt.
@@ -75,7 +75,7 @@ class Budget(Wrapper):
             return answers
 
     def _affordable(self, count: int) -> int:
-        """How many of so many prompts may go now."""
+        """The number of ``count`` prompts that the budget still allows."""
         now = time.monotonic()
         self._started = now if self._started is None else self._started
         if self.max_seconds is not None and now - self._started >= self.max_seconds:

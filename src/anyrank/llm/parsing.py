@@ -1,6 +1,6 @@
-"""Parsing of a model's answer. Pure; nothing is ever lost: what an answer leaves out follows in the present order.
+"""Parses a model's answer into an order or a choice of documents.
 
-Every departure from the form that the prompt asks for is counted by kind:
+Every departure from the form that the prompt asks for is counted as a repair, by kind:
 ``empty`` no answer; ``unended think`` thinking that never ended, so no answer; ``no answer tag`` the answer was not
 between its tags; ``unreadable`` words without a label; ``preamble`` text before the labels; ``other wording`` text
 between or after them, or another separator; ``no brackets`` bare labels; ``repeat``, ``out of range``, ``missing`` one
@@ -27,7 +27,7 @@ _CUE = r"\b(?:passage|document|answer|option|label|choice|text)\b\W{0,4}(?:is\b\
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """A parsed answer: indices of documents, best first, each once; and the repairs that it took."""
+    """A parsed answer: indices of documents, best first, each once; and the repairs that were needed."""
 
     order: tuple[int, ...] = ()
     repairs: Mapping[str, int] = field(default_factory=dict)
@@ -103,7 +103,7 @@ def answer_part(text: str, tagged: bool = False) -> tuple[str, Counter[str]]:
     text = "".join(map(_plain, text)) if not text.isascii() else text
     head, ended, tail = text.rpartition("</think>")
     if ended:
-        text = tail  # what stands after the last thought
+        text = tail  # the answer follows the last thought
     elif "<think>" in text and "<answer>" not in text.partition("<think>")[2].lower():
         return "", Counter({"unended think": 1})
     if tagged:
@@ -126,11 +126,11 @@ def _positive(repairs: Counter[str]) -> dict[str, int]:
 
 
 class _Matches(NamedTuple):
-    """The names of the labels in an answer, in order, and what is about them."""
+    """The names of the labels in an answer, in order, and the text around them."""
 
     names: Sequence[str] = ()
-    preamble: bool = False  # text stands before the labels
-    other_wording: bool = False  # text stands between or after them
+    preamble: bool = False  # there is text before the labels
+    other_wording: bool = False  # there is text between or after them
     bare: bool = False  # they have no brackets
 
 
@@ -138,9 +138,9 @@ def _matches(answer: str, n: int, labels: Labels, extract: str, lone: bool = Fal
     """The labels that an answer gives: by the template's own pattern, else in brackets, else bare. ``lone``: one label
     in a sentence is an answer."""
     if extract:
-        found = list(re.finditer(extract, answer))
-        names = [(m[1] if m.re.groups else m[0]) or "" for m in found]
-        return _Matches(names, bool(found and answer[: found[0].start()].strip()), not found)
+        marks = list(re.finditer(extract, answer))
+        names = [(m[1] if m.re.groups else m[0]) or "" for m in marks]
+        return _Matches(names, bool(marks and answer[: marks[0].start()].strip()), not marks)
     bare = False
     marks = list(labels.mark_pattern(n).finditer(answer))
     if not marks:

@@ -98,7 +98,7 @@ def _one_by_one(
     ask: Callable[[Sequence[Rendered]], Sequence[LogProbs]],
     score: Callable[[LogProbs], float],
 ) -> list[Judgement]:
-    """A judgement a group from one prompt a member, all prompts in one batch."""
+    """One judgement per group from one prompt per member, all prompts in one batch."""
     requests = rendered(template, backend, [(query, [member]) for query, members in groups for member in members])
     answers = list(ask(requests)) if requests else []
     scores = [score(answer) for _, answer in zip(requests, answers, strict=True)]
@@ -112,7 +112,7 @@ def _one_by_one(
 
 
 def odds(values: Sequence[float]) -> float:
-    """The first log-probability less the second; NaN if nothing is known of them. -inf counts as -100, so that an
+    """The first log-probability minus the second; NaN if neither is known. -inf counts as -100, so that an
     option outside the top that a server reports gives a large finite difference.
 
     >>> odds((-1.0, -3.0)), odds((-1.0, float("-inf")))

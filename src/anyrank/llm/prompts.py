@@ -1,7 +1,7 @@
 """Prompts as data: a template, and its rendering for one query and one group of documents.
 
-A template's own text may hold placeholders; what users write (queries, documents) is filled in once and never read as
-a template again, so braces in it are only braces.
+A template's own text may hold placeholders. Queries and documents are filled in once and never read as a template
+themselves, so braces in them are plain braces.
 """
 
 from __future__ import annotations
@@ -37,10 +37,10 @@ class Template:
     ``prefix``, one ``body`` a document (joined by ``separator``) and ``suffix`` make one user turn. Placeholders:
     {query}, {num} (how many documents), {instruction} (the query's ``meta["instruction"]``, else the template's own),
     in the body {label} {text} {score}, in prefix and suffix {labels} (all of them) and {doc1}, {doc2}, … Images of a
-    query or document stand in its place, between its texts. With ``prefix_assistant`` or ``body_assistant`` the parts
-    become turns of a conversation that the assistant acknowledges. ``assistant`` is put into the model's mouth, so
-    that its answer goes on from there. ``examples`` are earlier (user, assistant) exchanges. With ``chat=False`` the
-    prompt is plain text, and holds no images.
+    query or document are put between its texts, in their order. With ``prefix_assistant`` or ``body_assistant`` the
+    parts become turns of a conversation that the assistant acknowledges. ``assistant`` is the beginning of the model's
+    answer, which the model continues (prefill). ``examples`` are earlier (user, assistant) exchanges. With
+    ``chat=False`` the prompt is plain text, and holds no images.
 
     ``words`` a document and ``query_words`` limit their texts (0: no limit, and the layout is kept). ``scale`` says
     how {score} is written: as it is, 0 to 1 or 0 to 100 within the group; it comes from ``meta[score_from]`` if that
@@ -129,8 +129,8 @@ class Template:
         return tuple(" ".join(p.split()) if isinstance(p, str) else p for p in shown), was_cut
 
     def _shown(self, content: Any, n: int, words: int, owner: str) -> tuple[Shown, bool]:
-        """A content as it stands in a prompt, and whether it was cut: its texts in all cut to ``words`` words and
-        without anything that could be taken for a label or chat markup, its images as they are."""
+        """A content as the prompt shows it, and whether it was cut: its texts together cut to ``words`` words and
+        without anything that could be taken for a label or chat markup, its images unchanged."""
         if not images_of(content):
             return cut(self.labels.disarm(safe(text_of(content)), n), words)
         if not self.chat:
@@ -156,7 +156,7 @@ class Template:
     def _scores(self, members: Sequence[Candidate]) -> list[str]:
         if "{score}" not in self.body:
             return [""] * len(members)
-        return [f"{s:.3f}" for s in scaled(_given(members, self.score_from), self.scale)]
+        return [f"{s:.3f}" for s in scaled(_scores_of(members, self.score_from), self.scale)]
 
     def _turns(
         self, prefix: Shown, reply: str, bodies: Sequence[Shown], replies: Sequence[str], suffix: Shown
@@ -166,11 +166,11 @@ class Template:
             turns += [Turn("user", user), Turn("assistant", assistant)]
         turns += [Turn("user", prefix), Turn("assistant", reply)]
         for i, (body, answer) in enumerate(zip(bodies, replies)):
-            # Bodies of one turn are kept apart by the separator; an answer between them does that, too.
-            apart = "" if answer or i == len(bodies) - 1 else self.separator
-            turns += [Turn("user", _together(body, apart)), Turn("assistant", answer)]
+            # The separator goes between bodies of one turn; an answer between two bodies separates them already.
+            between = "" if answer or i == len(bodies) - 1 else self.separator
+            turns += [Turn("user", _together(body, between)), Turn("assistant", answer)]
         turns += [Turn("user", suffix), Turn("assistant", self.assistant)]
-        # Turns that say nothing go, and neighbours of one role become one turn.
+        # Empty turns are dropped, and consecutive turns of one role are merged.
         merged: list[Turn] = []
         for turn in turns:
             if turn.content and merged and merged[-1].role == turn.role:
@@ -182,8 +182,8 @@ class Template:
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
-    """A prompt made of a template: the text of the query and of the documents' bodies as they stand in it, the
-    documents' labels, and how many texts were cut."""
+    """A prompt made of a template: the text of the query and of the documents' bodies as it shows them, the
+    documents' labels, and the number of texts that were cut."""
 
     prompt: Prompt
     query: str
@@ -206,7 +206,9 @@ def fill(form: str, fields: Mapping[str, Shown]) -> Shown:
         if not match[1]:
             filled.append(match[0][0])
         elif match[1] not in fields:
-            raise InputError(f"the template asks for {{{match[1]}}}, which this group of documents has not")
+            raise InputError(
+                f"the template has a placeholder {{{match[1]}}}, but this group has no such document or field"
+            )
         else:
             filled += _parts(fields[match[1]])
     return joined([*filled, form[end:]])
@@ -231,7 +233,7 @@ def safe(text: str) -> str:
 
 
 def cut(text: str, words: int) -> tuple[str, bool]:
-    """The first ``words`` words on one line, and whether there were more; 0 words: the text as it is."""
+    """The first ``words`` words on one line, and whether there were more; with 0 words the text unchanged."""
     if not words:
         return text, False
     every = _WORD.findall(text)
@@ -251,13 +253,13 @@ def scaled(scores: Sequence[float], scale: Scale) -> list[float]:
     return [top * ((s - low) / (high - low) if high > low else 1.0) for s in scores]
 
 
-def _given(members: Sequence[Candidate], key: str) -> list[float]:
+def _scores_of(members: Sequence[Candidate], key: str) -> list[float]:
     if key:
         for c in members:
             if key not in c.meta:
                 raise InputError(
                     f"candidate {c.id!r} has no score {key!r} in its meta: put Keep({key!r}) after the stage whose "
-                    "scores the prompt shall show"
+                    "scores the prompt is to show"
                 )
         return [float(c.meta[key]) for c in members]
     return [c.score for c in members]

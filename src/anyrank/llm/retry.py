@@ -1,4 +1,4 @@
-"""Retry: a backend asked again after failures, a bounded number of times and not beyond a deadline."""
+"""Retry: a backend that retries failed prompts, a bounded number of times and within a deadline."""
 
 from __future__ import annotations
 
@@ -18,12 +18,13 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Retry(Wrapper):
-    """A backend asked up to ``tries`` times: whole batches that raised, and single prompts whose answer is an error.
+    """A backend that is called up to ``tries`` times: again for batches that raised, and for prompts answered by an
+    error.
 
-    Waits ``wait`` * 2^i seconds, at most ``cap``, of which a random half to whole is slept; no wait begins that would
-    end after ``deadline`` seconds from the first try. Then the last error is raised, or the last answers returned.
-    Bad input and missing models are not asked again. Attempts that failed count as calls, and each as a repair
-    ``asked again``.
+    Before retry i it waits ``wait`` * 2^i seconds, at most ``cap``, times a random factor of 0.5 to 1; no wait begins
+    that would end after ``deadline`` seconds from the first try. Then the last error is raised, or the last answers
+    returned. Bad input and missing models are not asked again. Attempts that failed count as calls, and each as a
+    repair ``asked again``.
     """
 
     wraps: Any
@@ -41,7 +42,7 @@ class Retry(Wrapper):
     def ask(self, verb: str, items: Sequence[Item], settings: Mapping[str, Any]) -> list[Any]:
         end = self.clock() + self.deadline
         answers: list[Any] = [None] * len(items)
-        failures = [Usage()] * len(items)  # what the failed attempts at each prompt took
+        failures = [Usage()] * len(items)  # the cost of each prompt's failed attempts
         open_prompts = list(range(len(items)))
         for attempt in range(self.tries):
             error: Exception | None = None

@@ -1,4 +1,4 @@
-"""Template files in the fields of rank_llm (YAML): a user's own file loads as it is.
+"""Loads prompt templates from YAML files with the fields of rank_llm, whose own files load unchanged.
 
 Fields: ``method``, ``system_message``, ``prefix``, ``body``, ``suffix`` (or with ``_user`` after them),
 ``prefix_assistant``, ``body_assistant``, ``text``, ``output_validation_regex``, ``output_extraction_regex``.
@@ -52,8 +52,8 @@ def load_template(path: str | os.PathLike[str]) -> Template:
         raise InputError(f"can't be read: {error.strerror or error}", path=path) from None
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
-        what = getattr(error, "problem", None) or "not YAML"
-        raise InputError(f"not a YAML file: {what}", path=path, line=mark.line + 1 if mark else None) from None
+        problem = getattr(error, "problem", None) or "it can't be parsed"
+        raise InputError(f"not a YAML file: {problem}", path=path, line=mark.line + 1 if mark else None) from None
     try:
         return from_fields(fields)
     except InputError as error:
@@ -61,7 +61,7 @@ def load_template(path: str | os.PathLike[str]) -> Template:
 
 
 def from_fields(fields: Any) -> Template:
-    """A template from such fields.
+    """A template from the fields of such a file.
 
     >>> t = from_fields({"method": "singleturn_listwise", "body": "[{rank}] {candidate}\\n", "suffix": "{query}",
     ...                  "output_extraction_regex": 'r"\\\\[([A-Z])\\\\]"'})
@@ -89,9 +89,9 @@ def from_fields(fields: Any) -> Template:
         return Template(
             prefix=_either(fields, "prefix") + body + _either(fields, "suffix"), chat=bool(common["system"]), **common
         )
-    around = _AROUND.search(body)
+    around = _AROUND.search(body)  # the characters around the placeholder become the label's brackets
     if not around:
-        raise InputError("field body names no document: expected {rank} in it")
+        raise InputError("field body has no label for the document: expected {rank} in it")
     style = "letters" if "A-Z" in extract + valid else "numbers"
     return Template(
         prefix=_either(fields, "prefix"),

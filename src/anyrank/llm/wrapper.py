@@ -1,4 +1,4 @@
-"""Wrapper: a backend around a backend. It offers exactly the verbs of the one it wraps."""
+"""Wrapper: a base class for backends around another backend, with the methods of the one it wraps."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ Item = tuple[Any, ...]
 
 
 class Wrapper(ABC):
-    """All verbs that answer prompt by prompt, brought to one method. ``wraps`` is the wrapped backend."""
+    """Passes every method that answers prompt by prompt to the one method `ask`. ``wraps`` is the wrapped backend."""
 
     wraps: Any
 
     @abstractmethod
     def ask(self, verb: str, items: Sequence[Item], settings: Mapping[str, Any]) -> list[Any]:
-        """One answer an item, in order."""
+        """One answer per item, in order. ``verb`` is the name of the backend's method."""
 
     @property
     def reads_images(self) -> bool:
-        """Whether the wrapped backend does."""
+        """True if the wrapped backend reads images."""
         return can_read_images(self.wraps)
 
     def generate(
@@ -81,8 +81,8 @@ def unanswered(verb: str, item: Item, why: str) -> Answer:
 
 
 def failed(answer: Answer) -> bool:
-    """Whether an answer says that there is none."""
+    """True if an answer is an error without any value."""
     if isinstance(answer, Completion):
         return answer.finish == "error"
-    known = answer.weights if isinstance(answer, TokenWeights) else [v for v in answer.values if not math.isnan(v)]
-    return bool(answer.error) and not known
+    values = answer.weights if isinstance(answer, TokenWeights) else [v for v in answer.values if not math.isnan(v)]
+    return bool(answer.error) and not values

@@ -11,11 +11,11 @@ from markupsafe import Markup
 from .svg import WIDTH, drawing, element, line, text, ticks, title
 
 MOST_BARS = 240
-"""Of more differences an even sample is drawn."""
+"""The most bars of a chart; of more differences an even sample is drawn."""
 MOST_POINTS = 500
-"""A curve is drawn by at most so many of its points."""
+"""The most points of a curve that are drawn."""
 SERIES = 12
-"""So many curves differ by colour (``--series0`` and so on in the style); further ones are dashed too."""
+"""The number of colours of curves (``--series0`` and so on in the style); further curves reuse them and are dashed."""
 
 Box = tuple[float, float, float, float]
 """Left, top, right, bottom."""
@@ -137,32 +137,32 @@ def scatter(points: Sequence[Point], measure: str) -> Markup:
     labels = []
     for p in sorted(points, key=lambda p: -p.quality):
         cx, cy, best = x(p.ms), y(p.quality), p in front
-        words = f"{p.name}: {p.quality:.4f} ({p.low:.3f} to {p.high:.3f}), {_duration(p.ms)} a query"
+        details = f"{p.name}: {p.quality:.4f} ({p.low:.3f} to {p.high:.3f}), {_duration(p.ms)} a query"
         dot = element("circle", cx=cx, cy=cy, r=6.5, class_="dot" if best else "dot dim")
         interval = line(cx, y(p.low), cx, y(p.high), "range faint")
         more = ", on the Pareto front" if best else ""
-        marks.append(element("g", title(words + more), interval, dot, class_="mark", tabindex=0))
+        marks.append(element("g", title(details + more), interval, dot, class_="mark", tabindex=0))
         labels.append(_point_label(p.name, cx, cy, taken, frame, best))
     return drawing(f"{measure} against time a query", WIDTH, bottom + 50, *marks, *labels)
 
 
 def _point_label(name: str, cx: float, cy: float, taken: list[Box], frame: Box, strong: bool) -> Markup:
-    """The name beside its point, at the first of several positions where it covers no point and no other name, which
-    is then added to ``taken``; nothing where there is no such position."""
+    """The name beside its point, at the first of several positions where it covers no point and no other name; empty if
+    there is none. The position is added to ``taken``."""
     shown = name if len(name) <= 34 else f"{name[:14]}…{name[-19:]}"
     width = 7.6 * len(shown)
-    for away in (-15.0, 17.0, 0.0, 30.0, -30.0, 44.0, -44.0, 58.0, -58.0):
+    for dy in (-15.0, 17.0, 0.0, 30.0, -30.0, 44.0, -44.0, 58.0, -58.0):
         for anchor, at, start in (
             ("start", cx + 12, cx + 12),
             ("end", cx - 12, cx - 12 - width),
             ("middle", cx, cx - width / 2),
         ):
-            box = (start - 3, cy + away - 9, start + width + 3, cy + away + 8)
+            box = (start - 3, cy + dy - 9, start + width + 3, cy + dy + 8)
             clear = all(box[2] < t[0] or t[2] < box[0] or box[3] < t[1] or t[3] < box[1] for t in taken)
             inside = frame[0] < box[0] and box[2] <= frame[2] and frame[1] - 8 <= box[1] and box[3] <= frame[3]
             if clear and inside:
                 taken.append(box)
-                return text(at, cy + away + 4, shown, "name halo strong" if strong else "name halo", anchor)
+                return text(at, cy + dy + 4, shown, "name halo strong" if strong else "name halo", anchor)
     return Markup()
 
 
@@ -171,7 +171,7 @@ def _duration(ms: float) -> str:
 
 
 def curves(series: Mapping[str, Sequence[tuple[float, float]]], label: str, x_label: str) -> Markup:
-    """A line a series through its points (x, y), shares between 0 and 1 both. Their colours are `series_colour`'s."""
+    """One line per series through its points (x, y), both shares between 0 and 1, in the colours of `series_colour`."""
     left, top, right, bottom = 64.0, 14.0, WIDTH - 20.0, 400.0
 
     def x(share: float) -> float:

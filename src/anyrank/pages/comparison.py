@@ -19,8 +19,8 @@ from .rank_flow import DEPTH, rank_flow
 from .render import render, write_page
 
 FLOWS = 60
-"""At most so many queries' rank flows are put into a report: those that the runs treat most differently."""
-TROUBLES = {"truncated": "truncated", "repaired": "repaired", "fallback": "fell back"}
+"""The most queries whose rank flows a report shows: those on which the runs differ most."""
+PROBLEM_COSTS = {"truncated": "truncated", "repaired": "repaired", "fallback": "fell back"}
 """The costs that are drawn as bars, and their column headings."""
 
 
@@ -35,7 +35,7 @@ def report(
     flows: int = FLOWS,
 ) -> str:
     """The page. ``runs`` and ``qrels`` are those that were evaluated; ``queries`` and ``texts`` give the texts of
-    queries and documents by id where the rankings don't hold them. Charts show the evaluation's first measure."""
+    queries and documents by id, if the rankings don't hold them. Charts show the evaluation's first measure."""
     repeatable = {name: run if isinstance(run, Mapping) else list(run) for name, run in runs.items()}
     query_texts, document_texts = _texts(repeatable.values())
     query_texts |= {q: str(t)[:1000] for q, t in (queries or {}).items()}
@@ -58,9 +58,9 @@ def report(
         flows=_flows(e, orders, qrels, query_texts, document_texts if texts is None else texts, flows),
         costs=costs,
         notes={run: [n for s in (cost.steps if cost else ()) for n in s.notes][:3] for run, cost in e.costs.items()},
-        columns={k: COSTS[k] for k in COSTS if k not in TROUBLES and any(row.get(k) for row in costs.values())},
-        troubles=TROUBLES,
-        most={k: max(1, *(row.get(k) or 0 for row in costs.values())) for k in TROUBLES},
+        columns={k: COSTS[k] for k in COSTS if k not in PROBLEM_COSTS and any(row.get(k) for row in costs.values())},
+        troubles=PROBLEM_COSTS,
+        most={k: max(1, *(row.get(k) or 0 for row in costs.values())) for k in PROBLEM_COSTS},
     )
 
 
@@ -86,7 +86,7 @@ def _texts(runs: Iterable[Any]) -> tuple[dict[str, str], dict[str, str]]:
 
 
 def _ends(e: Evaluation) -> tuple[float, float]:
-    """The scale that all whiskers stand on: the lowest and the highest end of the intervals."""
+    """The common scale of the whiskers: the lowest and the highest end of all intervals."""
     summaries = [e.summaries[run][e.measures[0]] for run in e.runs]
     return min(s.low for s in summaries), max(s.high for s in summaries)
 
@@ -109,7 +109,7 @@ class Difference:
 
 
 def _differences(e: Evaluation, query_texts: Mapping[str, str]) -> list[Difference]:
-    """Every other run against the baseline, the best first; none where nothing is compared."""
+    """Every other run against the baseline, the best first; empty without comparisons."""
     if not e.comparisons:
         return []
     m, base = e.measures[0], e.baseline or ""
@@ -146,7 +146,7 @@ def _flows(
     document_texts: Mapping[str, str],
     most: int,
 ) -> list[tuple[str, Markup]]:
-    """Labels and rank flows of queries, those first that the runs treat most differently."""
+    """Labels and rank flows of queries, those first on which the runs differ most."""
     m = e.measures[0]
     values = {q: [e.values[run][m][i] for run in e.runs] for i, q in enumerate(e.queries)}
     out = []

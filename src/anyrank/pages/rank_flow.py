@@ -11,10 +11,10 @@ from markupsafe import Markup
 from .svg import WIDTH, drawing, element, line, text, title
 
 DEPTH = 10
-"""So many documents of each run are shown."""
+"""The number of documents shown of each run."""
 _ROW, _HEAD = 34.0, 86.0
 _BELOW = _HEAD + _ROW * DEPTH + 4
-"""Where the line of a document that the next run ranks below `DEPTH` ends."""
+"""The y at which the line of a document ends that the next run ranks below `DEPTH`."""
 
 
 def rank_flow(
@@ -24,8 +24,8 @@ def rank_flow(
     captions: Mapping[str, str],
     label: str,
 ) -> Markup:
-    """The ten best documents of each run, coloured by grade, which stands in the circles. ``orders``: document ids by
-    run; ``grades`` by id (absent is unjudged); ``document_text``: the beginning of a document; ``captions``: a line
+    """The ten best documents of each run, coloured by grade, which is written in the circles. ``orders``: document ids
+    by run; ``grades`` by id (absent is unjudged); ``document_text``: the beginning of a document; ``captions``: a line
     under each run's name."""
     runs = list(orders)
     width = max(WIDTH, 300 + 84 * len(runs))
@@ -90,7 +90,7 @@ def _document(doc: str, stops: Sequence[tuple[float, int | None]], grade: int | 
 
 
 def _wrapped(name: str, room: int, most: int = 4) -> list[str]:
-    """A name on a few lines, broken after spaces and joints where it can be.
+    """A name on a few lines, broken after spaces, slashes, dots, hyphens and underscores if possible.
 
     >>> _wrapped("bm25_rm3 >> cross_encoder", 10)
     ['bm25_rm3', '>> cross_', 'encoder']
@@ -105,7 +105,7 @@ def _wrapped(name: str, room: int, most: int = 4) -> list[str]:
 
 
 def _link(xa: float, a: int | None, xb: float, b: int | None) -> str:
-    """A curve between two columns; from or to below the picture where one column lacks the document."""
+    """A curve between two columns; from or to the bottom edge if one column lacks the document."""
     bend = (xb - xa) * 0.45
     if a is not None and b is not None:
         return f"M{xa:.1f} {_y(a):.1f}C{xa + bend:.1f} {_y(a):.1f} {xb - bend:.1f} {_y(b):.1f} {xb:.1f} {_y(b):.1f}"

@@ -1,4 +1,4 @@
-"""Pages from templates: the environment that all reports share, and writing a page to a file."""
+"""Renders pages from templates, in one environment that all reports share, and writes them to files."""
 
 from __future__ import annotations
 
@@ -52,5 +52,5 @@ def environment(package: str = HERE) -> Environment:
 
 
 def _printable(value: object) -> object:
-    """What a template prints for a value, before it is escaped."""
+    """A value as a template prints it, before it is escaped."""
     return value if isinstance(value, Markup) else one_line(value, 1000)

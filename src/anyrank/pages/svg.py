@@ -1,4 +1,4 @@
-"""SVG as escaped markup: elements, and the lines, labels and axis ticks that charts share."""
+"""Makes SVG as escaped markup: elements, and the lines, labels and axis ticks that charts share."""
 
 from __future__ import annotations
 
@@ -64,12 +64,12 @@ def text(x: float, y: float, words: object, class_: str = "", anchor: str = "sta
 
 
 def title(words: object, most: int = 300) -> Markup:
-    """What is shown when the element around it is pointed at."""
+    """The text shown when the mouse is over the element around it."""
     return element("title", one_line(words, most))
 
 
 def ticks(low: float, high: float, about: int = 5) -> list[float]:
-    """Round numbers from low to high, about so many.
+    """About ``about`` round numbers from low to high.
 
     >>> ticks(0.43, 0.81)
     [0.5, 0.6, 0.7, 0.8]

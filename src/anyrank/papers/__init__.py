@@ -54,11 +54,11 @@ def systems() -> tuple[str, ...]:
 
 
 KINDS = {"build": "method", "recipe": "training", "benchmark": "benchmark", "data": "data"}
-"""What a paper is by the first of these functions that its file defines."""
+"""The kind of a paper, by the first of these functions that its file defines."""
 
 
 def kind(name: str) -> str:
-    """What a paper is first of all: method, training, benchmark or data.
+    """The main kind of a paper: method, training, benchmark or data.
 
     >>> kind("rankgpt"), kind("margin_mse")
     ('method', 'training')
@@ -69,12 +69,12 @@ def kind(name: str) -> str:
 
 @cache
 def card(name: str) -> Card:
-    """A paper's card, read from its file. Raises InputError for a name that isn't here."""
+    """A paper's card, read from its file. Raises InputError for an unknown name."""
     return _sources()[_known(name)].card()
 
 
 def load(name: str) -> Any:
-    """The module of a paper, imported. Raises InputError for a name that isn't here."""
+    """The module of a paper, imported. Raises InputError for an unknown name."""
     return import_module(f".{_known(name)}", __package__)
 
 

@@ -1,8 +1,9 @@
 """Human-anchored fine-tuning: pairs in order, and every score near its grade, so that scores mean the same everywhere.
 
 Zou et al., "Pre-trained Language Model based Ranking in Baidu Search", KDD 2021, arXiv 2105.11108. Grades from 0 to 4
-stand at scores of .1, .3, … .9. The loss's slack (.01) and weight (.7) are the paper's; its margin, rates and tables
-were not at hand, so margin, rate and the start are ours, and the encoder is a plain one, not the paper's pyramid.
+are anchored to scores of .1, .3, … .9. The loss's slack (.01) and weight (.7) are the paper's; its margin, rates and
+tables were not at hand, so margin, rate and the start are ours, and the encoder is a plain one, not the paper's
+pyramid.
 """
 
 from __future__ import annotations

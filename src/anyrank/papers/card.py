@@ -17,7 +17,7 @@ from ..llm.capabilities import FusesSources, GivesLogits, offers
 Capability = Literal[
     "generate", "next_token_logprobs", "next_token_logits", "loglikelihood", "attention", "generate_fused", "judge"
 ]
-"""What a model can do: a verb of a language model, or "judge", scoring the members of groups by itself."""
+"""A capability of a model: a method of a language model, or "judge", scoring the members of groups by itself."""
 
 PROTOCOLS: Mapping[Capability, Any] = {
     "generate": Generates,
@@ -32,7 +32,7 @@ PROTOCOLS: Mapping[Capability, Any] = {
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """A number that a paper (or, where ``source`` says so, another's report) gives; never one of ours."""
+    """A figure that a paper reports, or another source that ``source`` names; never one measured by anyrank."""
 
     value: float
     dataset: str
@@ -46,8 +46,8 @@ class Figure:
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """What ranking n documents for one query costs: model calls (prompts), rounds (calls that wait for another's
-    answer), prompt and completion tokens. ``exact``: on every input; else on the worst of the ones tried."""
+    """The cost of ranking n documents for one query: model calls (prompts), rounds (calls that wait for another's
+    answer), prompt and completion tokens. ``exact``: the same on every input; else that of the worst input tried."""
 
     calls: int = 0
     rounds: int = 0
@@ -58,11 +58,11 @@ class Cost:
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """The cost of n documents, found by running the grouping on inputs that stand best first and worst first.
+    """The cost of n documents, computed by running the grouping on an input in best-first and in worst-first order.
 
     Each group of m costs ``calls`` prompts of ``fixed`` + m * ``document`` tokens and ``answer`` + m * ``per_label``
-    generated ones. ``depth``: only so many of the documents are ranked. The token figures are assumptions: a passage of
-    100 and an instruction with the query of 100 tokens.
+    generated ones. ``depth``: the number of documents that are ranked, if not all. The token figures are assumptions: a
+    passage of 100 and an instruction with the query of 100 tokens.
 
     >>> from anyrank.core.groupings import Sliding
     >>> Price(Sliding(20, 10), per_label=6)(100)
@@ -103,8 +103,8 @@ class Price:
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """A paper's card. ``capabilities`` are what a method's model must be able to do, one of them at least; ``needs``
-    says in words what the system needs, where that is more. ``formula`` says the cost of ranking in words, ``cost(n)``
+    """A paper's card. A method's model must have at least one of ``capabilities``; ``needs``
+    says in words what else the system needs. ``formula`` says the cost of ranking in words, ``cost(n)``
     computes it at the paper's settings; a paper without a method has neither."""
 
     name: str
@@ -119,7 +119,7 @@ class Card:
     figures: tuple[Figure, ...] = ()
 
     def check(self, model: Any, name: str) -> None:
-        """Raise InputError where an opened model, of that name, can do nothing of what the method needs."""
+        """Raise InputError if an opened model, called ``name``, has none of the capabilities that the method needs."""
         if any(offers(model, PROTOCOLS[c]) for c in self.capabilities):
             return
         needed = f"with {' or '.join(self.capabilities)}"
@@ -144,7 +144,7 @@ class Card:
 
 
 def _described(model: Any) -> str:
-    """An opened model by what it can do."""
+    """An opened model in words, by its capabilities."""
     verbs = [verb for verb, protocol in PROTOCOLS.items() if verb != "judge" and offers(model, protocol)]
     if verbs:
         return f"a language model with {', '.join(verbs)}"

@@ -47,7 +47,7 @@ def recipe(
     start: str = "microsoft/MiniLM-L12-H384-uncased",
 ) -> Recipe:
     """The training by the notebook, over ``rows`` groups of one text (the triples of human answers): 5,000 steps of
-    warm-up, validation every 5,000 by the sum of three measures (where there are ``valid`` groups)."""
+    warm-up, validation every 5,000 by the sum of three measures (if there are ``valid`` groups)."""
     steps = 5 * rows / 32
     return Recipe(
         out=out,

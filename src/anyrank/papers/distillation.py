@@ -20,8 +20,8 @@ from ..core.language import Generates, messages
 from ..core.rerank import Rerank
 from ..core.types import Ranking
 from ..io.files import atomic
-from ..llm.library import LISTWISE
 from ..llm.prompts import Template
+from ..llm.templates import LISTWISE
 from . import rankgpt
 from .card import Card, Figure, Price
 

@@ -10,9 +10,9 @@ from __future__ import annotations
 from ..core.groupings import AllPairs
 from ..core.language import ScoresNext
 from ..core.rerank import Rerank
-from ..llm.library import DUO_T5
 from ..llm.preference import Preferred
 from ..llm.prompts import Template
+from ..llm.templates import DUO_T5
 from .card import Card, Figure, Price
 
 CARD = Card(

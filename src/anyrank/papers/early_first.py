@@ -10,8 +10,8 @@ from ..core.groupings import Sliding
 from ..core.language import ScoresNext
 from ..core.rerank import Rerank
 from ..llm.first_token import FirstToken
-from ..llm.library import FIRST_TOKEN
 from ..llm.prompts import Template
+from ..llm.templates import FIRST_TOKEN
 from .card import Card, Figure, Price
 
 REPRODUCED = "rank_llm's reproduction table"
@@ -21,7 +21,7 @@ CARD = Card(
     title="An Early FIRST Reproduction and Improvements to Single-Token Decoding for Fast Listwise Reranking",
     arxiv="2411.05508",
     year=2024,
-    summary="FIRST, where a label counts with and without a space before it",
+    summary="FIRST, but a label counts with and without a space before it",
     capabilities=("next_token_logprobs",),
     formula="ceil((n - 20) / 10) + 1 calls one after another, 1 token each",
     cost=Price(Sliding(20, 10), answer=1),

@@ -11,8 +11,8 @@ from ..core.groupings import Sliding
 from ..core.language import ScoresNext
 from ..core.rerank import Rerank
 from ..llm.first_token import FirstToken
-from ..llm.library import FIRST_TOKEN
 from ..llm.prompts import Template
+from ..llm.templates import FIRST_TOKEN
 from .card import Card, Figure, Price
 
 CARD = Card(

@@ -13,8 +13,8 @@ from ..core.groupings import Sliding
 from ..core.language import Generates
 from ..core.rerank import Rerank
 from ..llm.generation import Generated
-from ..llm.library import LISTWISE
 from ..llm.prompts import Template
+from ..llm.templates import LISTWISE
 from ..train.listwise_labels import MultiPass, labels
 from .card import Card, Figure, Price
 

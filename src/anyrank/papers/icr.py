@@ -12,8 +12,8 @@ from ..core.language import Attends
 from ..core.rerank import Judge, Rerank
 from ..judges.presentation import Presented
 from ..llm.attention import Attention
-from ..llm.library import ATTENTION
 from ..llm.prompts import Template
+from ..llm.templates import ATTENTION
 from .card import Card, Figure, Price
 
 CARD = Card(

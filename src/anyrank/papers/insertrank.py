@@ -1,4 +1,4 @@
-"""InsertRank: the first stage's BM25 score stands under each passage; the whole list in one call.
+"""InsertRank: the first stage's BM25 score is written under each passage; the whole list in one call.
 
 "InsertRank: LLMs can reason over BM25 scores to Improve Listwise Reranking", 2025, arXiv 2506.14086. ``scale`` and
 ``shuffle`` are the paper's ablations: scores raw, 0 to 1 or 0 to 100; passages in a shuffled order, each with its own
@@ -14,8 +14,8 @@ from ..core.language import Generates
 from ..core.rerank import Rerank
 from ..judges.presentation import Presented
 from ..llm.generation import Generated
-from ..llm.library import WITH_SCORES
 from ..llm.prompts import Scale, Template
+from ..llm.templates import WITH_SCORES
 from .card import Card, Figure, Price
 
 CARD = Card(

@@ -14,8 +14,8 @@ from ..core.groupings import Sliding
 from ..core.rerank import Rerank
 from ..llm.capabilities import FusesSources
 from ..llm.fusion_in_decoder import Fused
-from ..llm.library import LIT5, LIT5_SCORE
 from ..llm.prompts import Template
+from ..llm.templates import LIT5, LIT5_SCORE
 from .card import Card, Figure, Price
 
 RANK_LLM = "rank_llm's reproduction table"

@@ -10,8 +10,8 @@ from ..core.groupings import Sliding
 from ..core.language import Generates
 from ..core.rerank import Rerank
 from ..llm.generation import Generated
-from ..llm.library import NAMED
 from ..llm.prompts import Template
+from ..llm.templates import NAMED
 from .card import Card, Figure, Price
 
 RANK_LLM = "rank_llm's reproduction table"

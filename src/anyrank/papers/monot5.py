@@ -10,9 +10,9 @@ from __future__ import annotations
 from ..core.groupings import Pointwise
 from ..core.language import ScoresNext
 from ..core.rerank import Rerank
-from ..llm.library import MONO_T5
 from ..llm.pointwise import YesNo
 from ..llm.prompts import Template
+from ..llm.templates import MONO_T5
 from .card import Card, Figure, Price
 
 CARD = Card(

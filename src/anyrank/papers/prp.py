@@ -16,8 +16,8 @@ from ..core.rerank import Judge, Rerank
 from ..judges.both_orders import BothOrders
 from ..llm.first_token import FirstToken
 from ..llm.generation import Generated
-from ..llm.library import PAIR, PAIR_TOKEN
 from ..llm.prompts import Template
+from ..llm.templates import PAIR, PAIR_TOKEN
 from .card import Card, Figure, Price
 
 Sort = Literal["allpair", "heap", "sliding"]

@@ -11,9 +11,9 @@ from __future__ import annotations
 from ..core.groupings import Pointwise
 from ..core.language import ScoresText
 from ..core.rerank import Rerank
-from ..llm.library import QUERY
 from ..llm.pointwise import QueryLikelihood
 from ..llm.prompts import Template
+from ..llm.templates import QUERY
 from .card import Card, Figure, Price
 
 CARD = Card(

@@ -14,9 +14,9 @@ from dataclasses import replace
 from ..core.groupings import Pointwise
 from ..core.language import ScoresNext
 from ..core.rerank import Rerank
-from ..llm.library import INSTRUCTED
 from ..llm.pointwise import YesNo
 from ..llm.prompts import Template
+from ..llm.templates import INSTRUCTED
 from .card import Card, Price
 
 CARD = Card(

@@ -13,8 +13,8 @@ from ..core.rerank import Judge, Rerank
 from ..judges.presentation import Presented
 from ..judges.votes import Votes
 from ..llm.generation import THINKING, Generated
-from ..llm.library import REASONING
 from ..llm.prompts import Template
+from ..llm.templates import REASONING
 from .card import Card, Figure, Price
 
 CARD = Card(

@@ -11,8 +11,8 @@ from ..core.groupings import Sliding
 from ..core.language import Generates
 from ..core.rerank import Rerank
 from ..llm.generation import Generated
-from ..llm.library import CONVERSATION
 from ..llm.prompts import Template
+from ..llm.templates import CONVERSATION
 from .card import Card, Figure, Price
 
 PRP = "quoted by the pairwise prompting paper (arXiv 2306.17563), second hand"

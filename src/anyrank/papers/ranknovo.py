@@ -27,7 +27,7 @@ CARD = Card(
     needs="peptide candidates with their spectra, and a trained model: anyrank peptides train, then anyrank peptides "
     "rerank --method ranknovo --model FOLDER",
     capabilities=("judge",),
-    formula="one forward pass for all candidates of a spectrum (tokens: up to 300 peaks, 13 places a candidate)",
+    formula="one forward pass for all candidates of a spectrum (tokens: up to 300 peaks, 13 residues a candidate)",
     cost=Price(Whole(), fixed=300, document=13),
     figures=(
         Figure(0.7384, BACILLUS, "peptide recall", "six engines reranked", SOURCE),

@@ -9,9 +9,9 @@ from __future__ import annotations
 from ..core.groupings import Pointwise
 from ..core.rerank import Rerank
 from ..llm.capabilities import GivesLogits
-from ..llm.library import RANK_T5
 from ..llm.pointwise import TokenLogit
 from ..llm.prompts import Template
+from ..llm.templates import RANK_T5
 from .card import Card, Figure, Price
 
 ZOO = "Lightning IR's model zoo"

@@ -12,8 +12,8 @@ from ..core.groupings import Bubble, Grouping, Heap
 from ..core.rerank import Judge, Rerank
 from ..llm.first_token import FirstToken
 from ..llm.generation import Generated
-from ..llm.library import SETWISE, SETWISE_TOKEN
 from ..llm.prompts import Template
+from ..llm.templates import SETWISE, SETWISE_TOKEN
 from .card import Card, Figure, Price
 
 README = "llm-rankers' README"

@@ -1,4 +1,4 @@
-"""Read a paper's card from its file without importing it.
+"""Reads a paper's card from its file without importing it.
 
 A card is made of constants, constants that the file names, and values such as ``Figure(…)`` and ``Sliding(20, 10)``
 whose classes the file imports; those classes alone are imported here.
@@ -34,7 +34,7 @@ class Source:
 
     @cached_property
     def constants(self) -> dict[str, ast.expr]:
-        """What the file's names stand for: ``NAME = value``."""
+        """The values of the file's names: ``NAME = value``."""
         simple = [n for n in self.tree.body if isinstance(n, ast.Assign) and isinstance(n.targets[0], ast.Name)]
         return {node.targets[0].id: node.value for node in simple if isinstance(node.targets[0], ast.Name)}
 
@@ -45,7 +45,7 @@ class Source:
         return {a.asname or a.name: "." * node.level + (node.module or "") for node in ours for a in node.names}
 
     def card(self) -> Card:
-        """The value of ``CARD``. Raises InputError where it is absent or not made of constants."""
+        """The value of ``CARD``. Raises InputError if it is absent or not made of constants."""
         if "CARD" not in self.constants:
             raise InputError("a paper's file has CARD = Card(…)", path=self.path)
         card = self._value(self.constants["CARD"])

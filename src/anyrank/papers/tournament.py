@@ -13,8 +13,8 @@ from ..core.groupings import Tournament
 from ..core.language import Generates
 from ..core.rerank import Rerank
 from ..llm.generation import Generated
-from ..llm.library import LISTWISE
 from ..llm.prompts import Template
+from ..llm.templates import LISTWISE
 from .card import Card, Price
 
 CARD = Card(

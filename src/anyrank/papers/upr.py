@@ -9,9 +9,9 @@ from __future__ import annotations
 from ..core.groupings import Pointwise
 from ..core.language import ScoresText
 from ..core.rerank import Rerank
-from ..llm.library import QUESTION
 from ..llm.pointwise import QueryLikelihood
 from ..llm.prompts import Template
+from ..llm.templates import QUESTION
 from .card import Card, Price
 
 CARD = Card(

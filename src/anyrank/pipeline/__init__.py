@@ -1,2 +1,6 @@
-"""Pipelines as text. context: what names draw on; parts: what a name means; arguments: the call of a part; named: a
-stage that remembers its call; table: all names; parser: text to stage; text: stage to text; methods: the papers."""
+"""Pipelines as text, such as ``"bm25 % 100 >> mini"``.
+
+``parser`` reads a text into a stage and ``text`` writes a stage as text. ``table`` lists all names, each a ``Part``
+(``parts``); ``methods`` adds the papers' methods. ``arguments`` checks the arguments of a name, ``context`` holds the
+index and filter of a pipeline, and ``named`` the stages that remember their call.
+"""

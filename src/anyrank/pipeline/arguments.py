@@ -1,4 +1,4 @@
-"""The arguments of a part: checked against its function's signature, and written in one form whatever the spelling."""
+"""Checks the arguments of a part against its function's signature, and writes its call in one normal form."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ..core.errors import InputError
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A name with its arguments; those given by position have the name "". It prints as the text that a pipeline holds.
+    """A name with its arguments; those given by position have the name "". Its str is the call as a pipeline writes it.
 
     >>> str(Call("model", (("", "mini"), ("depth", 5))))
     'model("mini", depth=5)'
@@ -41,7 +41,7 @@ def literal(value: Any) -> str:
     '[1, -0.5, "a \\\\"b\\\\"", None]'
     """
     if isinstance(value, str):
-        # json's escapes are Python's too, but for what doesn't print (pairs of surrogates)
+        # JSON's escapes are Python's too, except those of unprintable characters (surrogate pairs)
         return json.dumps(value, ensure_ascii=False) if value.isprintable() else repr(value)
     if isinstance(value, Mapping):
         return "{" + ", ".join(f"{literal(k)}: {literal(v)}" for k, v in value.items()) + "}"
@@ -53,7 +53,8 @@ def literal(value: Any) -> str:
 
 
 def is_constant(value: Any) -> bool:
-    """Whether a value may stand in a pipeline: None, True, False, a text, a finite number, or a collection of these."""
+    """True if a value can be written in a pipeline: None, True, False, a text, a finite number, or a collection of
+    these."""
     if isinstance(value, Mapping):
         return all(is_constant(x) for pair in value.items() for x in pair)
     if isinstance(value, list | tuple):
@@ -66,16 +67,16 @@ def _is_number(value: Any) -> bool:
 
 
 def parameters(make: Callable[..., Any], skip: int = 1) -> tuple[Parameter, ...]:
-    """The parameters of a function after the first ``skip``, with their annotations resolved where that is possible."""
+    """The parameters of a function after the first ``skip``, with their annotations resolved if possible."""
     try:
         signature = inspect.signature(make, eval_str=True)
-    except NameError:  # an annotation that its file imports for type checkers alone
+    except NameError:  # an annotation imported under TYPE_CHECKING only
         signature = inspect.signature(make)
     return tuple(signature.parameters.values())[skip:]
 
 
 def call(name: str, known: Sequence[Parameter], args: Iterable[Any], kwargs: Mapping[str, Any]) -> Call:
-    """The call of ``name`` in its one form: arguments without a default by position, the others by name, in the
+    """The call of ``name`` in its normal form: arguments without a default by position, the others by name, in the
     signature's order, without those that equal their default. Raises InputError on arguments that don't fit.
 
     >>> def search(settings, name: str, k: int = 1000, loss: str = "kl"): ...
@@ -86,9 +87,9 @@ def call(name: str, known: Sequence[Parameter], args: Iterable[Any], kwargs: Map
         bound = Signature(known).bind(*args, **kwargs).arguments
     except TypeError as error:
         raise InputError(f"{name}: {error}; {_known(known, kwargs)}") from None
-    except ValueError as error:  # a signature that is none
+    except ValueError as error:  # the parameters are no valid signature
         raise InputError(f"{name}: {error}") from None
-    spread = any(p.kind is Parameter.VAR_POSITIONAL and bound.get(p.name) for p in known)
+    has_varargs = any(p.kind is Parameter.VAR_POSITIONAL and bound.get(p.name) for p in known)
     written: list[tuple[str, Any]] = []
     for p in known:
         if p.name not in bound:
@@ -102,8 +103,8 @@ def call(name: str, known: Sequence[Parameter], args: Iterable[Any], kwargs: Map
             continue
         if not fits(value, p.annotation):
             raise InputError(f"{name}: {p.name}={value!r}: {expected(p.annotation)}")
-        first = p.kind is Parameter.POSITIONAL_ONLY or (p.kind is Parameter.POSITIONAL_OR_KEYWORD and spread)
-        if first or (p.default is Parameter.empty and p.kind is Parameter.POSITIONAL_OR_KEYWORD):
+        positional = p.kind is Parameter.POSITIONAL_ONLY or (p.kind is Parameter.POSITIONAL_OR_KEYWORD and has_varargs)
+        if positional or (p.default is Parameter.empty and p.kind is Parameter.POSITIONAL_OR_KEYWORD):
             written.append(("", value))
         elif not _same(value, p.default):
             written.append((p.name, value))
@@ -115,7 +116,7 @@ def _same(value: Any, default: Any) -> bool:
 
 
 def _known(known: Sequence[Parameter], kwargs: Iterable[str]) -> str:
-    """The arguments there are, or the one that was probably meant."""
+    """The known arguments, or the one that was probably meant."""
     names = [p.name for p in known]
     for wrong in kwargs:
         if wrong not in names and (near := difflib.get_close_matches(wrong, names, 1)):
@@ -133,12 +134,12 @@ _NAMES = {int: "a whole number", float: "a number", str: "a text in quotes", boo
 
 
 def fits(value: Any, hint: Any) -> bool:
-    """Whether a constant is of an annotated type. A type that isn't among those that constants have fits all."""
+    """True if a constant is of an annotated type; types other than those of constants accept everything."""
     origin = get_origin(hint)
     if origin in (Union, UnionType):
         return any(fits(value, h) for h in get_args(hint))
     if origin is Literal:
-        return any(value == known and type(value) is type(known) for known in get_args(hint))
+        return any(value == choice and type(value) is type(choice) for choice in get_args(hint))
     if hint is None or hint is NoneType:
         return value is None
     if hint is bool or hint is str:
@@ -149,7 +150,7 @@ def fits(value: Any, hint: Any) -> bool:
 
 
 def expected(hint: Any) -> str:
-    """What an argument of an annotated type may be, in words.
+    """The values that an annotated type allows, in words.
 
     >>> expected(int | None), expected(Literal["heap", "bubble"])
     ('expected a whole number or None', 'choose one of heap, bubble')

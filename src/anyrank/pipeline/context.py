@@ -1,4 +1,4 @@
-"""Settings: what the names of a pipeline draw on."""
+"""Settings: the index and the filter that the stages of a pipeline use."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Settings:
-    """The opened collection that a pipeline searches, if there is one, and a filter on the fields of its documents."""
+    """The opened collection that a pipeline searches, or None, and a filter on the fields of its documents."""
 
     collection: Any = None
     filter: Mapping[str, Any] | None = None

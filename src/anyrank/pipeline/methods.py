@@ -1,4 +1,4 @@
-"""The methods of the literature as parts of a pipeline: ``bm25 % 100 >> rankgpt("openai:gpt-4o-mini")``."""
+"""Makes the methods of the literature parts of a pipeline: ``bm25 % 100 >> rankgpt("openai:gpt-4o-mini")``."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from .parts import Part
 
 
 def language_model(name: str) -> Any:
-    """The language model, or the classifier, that a method is given by name: anything that `open_model` opens, by
-    transformers where the name states no other runtime. Loaded when first used.
+    """The language model or classifier of a name: anything that `open_model` opens, by transformers unless the name
+    states another runtime. Loaded when first used.
 
     >>> language_model("openai:qwen3@http://127.0.0.1:8080/v1").base_url
     'http://127.0.0.1:8080/v1'
@@ -40,8 +40,8 @@ def build(
     max_seconds: float | None = None,
     **options: Any,
 ) -> Stage:
-    """A paper's method over a model. ``cache``: a file that keeps the model's answers; ``depth`` and the budgets as in
-    `Rerank`; ``template`` a YAML file in rank_llm's fields; other options are the method's own. Raises InputError where
+    """A paper's method over a model. ``cache``: a file for the model's answers; ``depth`` and the budgets as in
+    `Rerank`; ``template`` a YAML file in rank_llm's fields; other options are the method's own. Raises InputError if
     the model can't do what the paper's card says it needs."""
     from ..judges.consensus import SelfConsistency
     from ..llm.cache import Cached
@@ -50,7 +50,7 @@ def build(
     system = load(paper)
     card: Card = system.CARD
     if cache is not None and "judge" in card.capabilities:
-        raise InputError(f"{paper} scores pairs and keeps no answers: leave cache out")
+        raise InputError(f"{paper} scores pairs and generates no answers to cache: leave cache out")
     backend = _backend(card, model)
     card.check(backend, model)
     if cache is not None:
@@ -65,20 +65,20 @@ def build(
         "max_tokens": max_tokens,
         "max_seconds": max_seconds,
     }
-    given = {k: v for k, v in limits.items() if v is not None}
+    stated = {k: v for k, v in limits.items() if v is not None}
     stage: Stage = system.build(backend, **options)
-    if not given:
+    if not stated:
         return stage
     if isinstance(stage, SelfConsistency):
-        return stage.within(**given)
+        return stage.within(**stated)
     if not isinstance(stage, Rerank):
-        raise InputError(f"{paper} takes no {', '.join(given)}")
-    return replace(stage, **given)
+        raise InputError(f"{paper} takes no {', '.join(stated)}")
+    return replace(stage, **stated)
 
 
 def _backend(card: Card, model: str) -> Any:
-    """The model that a paper runs on, opened: by the paper's own ``open_model`` where its file has one, else as a
-    language model, or as a classifier where the paper needs a judge and no kind is named."""
+    """The model that a paper runs on, opened: by the paper's own ``open_model`` if its file has one, else as a
+    language model, or as a classifier if the paper needs a judge and the name states no kind."""
     from ..papers import defining, load
 
     if card.name in defining("open_model"):
@@ -93,23 +93,23 @@ def part_of(paper: str) -> Part:
     def then(settings: Settings, model: str, **options: Any) -> Stage:
         return build(paper, settings, model, **options)
 
-    # its arguments are known by the paper alone, so the part states them in its signature
+    # The arguments differ from paper to paper, so they are put into the signature, which the parser checks.
     then.__signature__ = inspect.Signature(_signature(paper))  # type: ignore[attr-defined]
     return Part(f'{card(paper).summary}: {paper}("MODEL")', then=then)
 
 
 def _signature(paper: str) -> list[Parameter]:
-    """``settings``, ``model``, what every method takes, and the options of the paper's ``build`` that a constant can
-    stand for; a template is given as the name of its file."""
+    """``settings``, ``model``, the options of every method, and those options of the paper's ``build`` that can be
+    written as a constant; a template is written as the name of its file."""
     from ..llm.prompts import Template
     from ..papers import load
 
     common = [p for p in parameters(build) if p.kind is not Parameter.VAR_KEYWORD]
-    known = {p.name for p in common}
-    own = [p for p in parameters(load(paper).build) if p.kind is Parameter.KEYWORD_ONLY and p.name not in known]
-    file = [
+    common_names = {p.name for p in common}
+    own = [p for p in parameters(load(paper).build) if p.kind is Parameter.KEYWORD_ONLY and p.name not in common_names]
+    writable = [
         p.replace(annotation=str | None, default=None) if Template in (p.annotation, *get_args(p.annotation)) else p
         for p in own
         if Stage not in get_args(p.annotation)
     ]
-    return [*common, *file]
+    return [*common, *writable]

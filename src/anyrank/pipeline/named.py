@@ -10,17 +10,17 @@ from ..core.stage import Limited, Stage
 from ..core.types import Ranking
 from .arguments import Call
 
-Place = Literal["start", "after", "any"]
-"""Where in a pipeline a call means this stage: at its start, after ``>>``, or in both places alike."""
+Position = Literal["start", "after", "any"]
+"""The positions in a pipeline at which a call means this stage: its start, after ``>>``, or both."""
 
 
 @dataclass(frozen=True, repr=False)
 class Named(Limited):
-    """``stage`` with the ``call`` that it was built from. It does what ``stage`` does, prints as ``stage`` does, and is
-    equal to every stage of the same call: the models and indexes inside don't count."""
+    """``stage`` with the ``call`` that it was built from. It runs and prints as ``stage``, and is equal to
+    every stage of the same call, whatever models and indexes are inside."""
 
     call: Call
-    place: Place
+    position: Position
     stage: Stage = field(compare=False)
 
     def batch(self, rankings: Sequence[Ranking]) -> list[Ranking]:

@@ -2,7 +2,8 @@
 
 The text is Python's own expression grammar, parsed but never evaluated: names, calls with constant arguments, numbers,
 strings and the operators ``>> + | % *``. Names resolve through one table, which plug-ins extend by the entry point
-group ``anyrank.stages``: each name is a Part, or a fusion. `text.text` writes a stage as such a text again.
+group ``anyrank.stages``: each name is a Part, or a fusion. `text.text` is the inverse: it writes a stage as such a
+text.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from ..core.fusion import Fusion
 from ..core.stage import Cut, Fuse, Keep, Stage, Weighted
 from .arguments import call, is_constant, parameters
 from .context import Settings
-from .named import Named, Place
+from .named import Named, Position
 from .parts import Part
 from .table import names as all_names
 
@@ -29,7 +30,7 @@ __all__ = ["Part", "PipelineError", "Settings", "parse"]
 
 
 class PipelineError(InputError):
-    """A pipeline text that can't be read, with a pointer at the place.
+    """A pipeline text that can't be read; the message points at the error.
 
     >>> str(PipelineError("no stage is called 'bm26'; did you mean 'bm25'?", "bm26 % 100", 0, 4)).splitlines()
     ["no stage is called 'bm26'; did you mean 'bm25'?", '  bm26 % 100', '  ^^^^']
@@ -46,7 +47,7 @@ def parse(
     starts: bool = True,
 ) -> Stage:
     """The stage that ``text`` describes. With ``starts`` it begins with a retriever; without, it continues from given
-    candidates. Raises PipelineError, which points at the place.
+    candidates. Raises PipelineError, which points at the error.
 
     Two stages read from the same calls and operators are equal, however they are spelled.
 
@@ -66,7 +67,7 @@ def parse(
 
 
 _SPACE = re.compile(r"""("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')|\s+""", re.DOTALL)
-"""White space, or a quoted text, in which it is left alone."""
+"""White space, or a quoted text, whose white space is left unchanged."""
 
 _OPERATORS = (ast.RShift, ast.Add, ast.BitOr, ast.Mod, ast.Mult)
 
@@ -78,6 +79,7 @@ class _Reader:
     names: Mapping[str, Part | Fusion]
 
     def fail(self, node: ast.AST, message: str) -> PipelineError:
+        """The error at a node."""
         start = getattr(node, "col_offset", 0)
         end = getattr(node, "end_col_offset", start + 1)
         # ast counts bytes; the pointer counts characters
@@ -85,7 +87,7 @@ class _Reader:
         return PipelineError(message, self.text, len(raw[:start].decode()), len(raw[:end].decode()))
 
     def stage(self, node: ast.expr, first: bool) -> Stage:
-        """``first``: the node starts the pipeline, so names there are retrievers."""
+        """The stage of a node. ``first``: the node starts the pipeline, so its names are retrievers."""
         if isinstance(node, ast.BinOp) and isinstance(node.op, _OPERATORS):
             return self.operation(node, first)
         if isinstance(node, ast.Name):
@@ -140,7 +142,7 @@ class _Reader:
             raise self.fail(node, str(error)) from error
 
     def built(self, name: ast.Name, part: Part, args: list[Any], options: dict[str, Any], first: bool) -> Stage:
-        """The stage that a part makes here, which remembers its call."""
+        """The stage that a part builds at this position; it remembers its call."""
         make = part.source if first else part.then
         if make is None:
             rule = "starts a pipeline; it can't follow '>>'"
@@ -149,15 +151,15 @@ class _Reader:
             raise self.fail(name, f"{name.id!r} {rule}")
         written = call(name.id, parameters(make), args, options)
         stage = make(self.settings, *args, **options)
-        if isinstance(stage, Cut | Keep | Weighted):  # values that print themselves; a fusion looks for its weights
+        if isinstance(stage, Cut | Keep | Weighted):  # they print themselves, and a fusion looks for `Weighted`
             return stage
-        place: Place = "any" if part.source is part.then else "start" if first else "after"
-        return Named(written, place, stage)
+        position: Position = "any" if part.source is part.then else "start" if first else "after"
+        return Named(written, position, stage)
 
     def fused(
         self, node: ast.expr, name: str, fusion: Any, args: list[ast.expr], options: dict[str, Any], first: bool
     ) -> Stage:
-        """Stages fused by a named fusion, whose settings may be given: ``rrf(bm25, minilm, k=10)``."""
+        """Stages fused by a named fusion, with its settings as keywords: ``rrf(bm25, minilm, k=10)``."""
         if not args:
             raise self.fail(node, f"{name} fuses stages: {name}(bm25, minilm)")
         if options:
@@ -172,7 +174,7 @@ class _Reader:
         """A constant: number, text, True, False, None, a signed number, or a list of these."""
         try:
             value = ast.literal_eval(node)
-        except (ValueError, TypeError):  # a TypeError: {[]: 1}
+        except (ValueError, TypeError):  # TypeError comes from unhashable keys, {[]: 1}
             raise self.fail(node, "an argument is a number, a text in quotes, True, False or None") from None
         if not is_constant(value):
             raise self.fail(node, otherwise)

@@ -1,4 +1,4 @@
-"""Part: what a name means in a pipeline. A plug-in makes its own."""
+"""Part: the meaning of a name in a pipeline. A plug-in defines its own parts."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ..core.stage import Stage
 @dataclass(frozen=True)
 class Part:
     """A name's meaning. ``source(settings, *args, **kwargs)`` builds the stage that starts a pipeline (a retriever),
-    ``then(settings, …)`` the one that follows ``>>`` (a reranker, a rewriter); None where the name can't stand there.
+    ``then(settings, …)`` the one that follows ``>>`` (a reranker, a rewriter); None if the name can't be used there.
 
     Arguments in a pipeline are constants. They are checked against the function's own signature: names, and the types
     that are annotated with ``int``, ``float``, ``str``, ``bool``, ``Literal`` and unions of these.

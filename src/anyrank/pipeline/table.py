@@ -1,6 +1,8 @@
-"""The table of names that a pipeline may use: ours, those of plug-ins, and the papers'. A plug-in adds its own by the
-entry point group ``anyrank.stages``: each entry point is a `Part`, or a fusion. What a name needs is imported when the
-name is used."""
+"""The table of names that a pipeline may use: built-in names, those of plug-ins, and the papers' methods.
+
+A plug-in adds its own by the entry point group ``anyrank.stages``: each entry point is a `Part` or a fusion. The code
+behind a name is imported when the name is used.
+"""
 
 from __future__ import annotations
 
@@ -27,13 +29,13 @@ SHIPPED = {"splade": "splade-tiny", "minilm": "minilm", "tiny": "anyrank-tiny"}
 
 
 def model(name: str) -> Any:
-    """The model of a registry name, hub id or folder, opened once a process."""
+    """The model of a registry name, hub id or folder, opened once per process."""
     return open_model(name)
 
 
-def _collection(settings: Settings, what: str) -> Any:
+def _collection(settings: Settings, name: str) -> Any:
     if settings.collection is None:
-        raise InputError(f"{what} needs an index to search: give one, or rerank given candidates")
+        raise InputError(f"{name} needs an index to search: give one, or rerank given candidates")
     return settings.collection
 
 
@@ -44,7 +46,7 @@ def _bm25(settings: Settings, k: int = 1000) -> Stage:
 
 
 def _count(k: Any) -> int:
-    """How many results are wanted. Raises InputError on anything but a whole number of at least 1."""
+    """``k`` itself. Raises InputError on anything but a whole number of at least 1."""
     if not isinstance(k, int) or isinstance(k, bool) or k < 1:
         raise InputError(f"k={k!r}: expected a whole number of at least 1")
     return k
@@ -58,14 +60,14 @@ def _search(settings: Settings, name: str, k: int = 1000) -> Stage:
         raise InputError(f"{name} scores candidates and can't search: put it after '>>'")
     key = stored(encoder.name)
     if key not in collection.encoded:
-        known = ", ".join(map(model_of, collection.encoded)) or "none"
-        raise InputError(f"the index holds no vectors of {encoder.name!r} (it has: {known}): add them with --encode")
+        models = ", ".join(map(model_of, collection.encoded)) or "none"
+        raise InputError(f"the index holds no vectors of {encoder.name!r} (it has: {models}): add them with --encode")
     return VectorSearch(collection.vectors(key), encoder, collection, _count(k), settings.filter)
 
 
 def stored(name: str) -> str:
-    """The name under which a collection stores the vectors of a model: its own, or for a hub id or a path one that a
-    folder can have.
+    """The name under which a collection stores the vectors of a model: the model's own, or for a hub id or a path one
+    that is a valid folder name.
 
     >>> stored("minilm"), stored("owner/name"), model_of(stored("../a b"))
     ('minilm', '_owner+2Fname', '../a b')
@@ -75,9 +77,9 @@ def stored(name: str) -> str:
     return "_" + quote(name, safe="").replace("~", "%7E").replace("%", "+")
 
 
-def model_of(kept: str) -> str:
-    """The model whose vectors are kept under that name."""
-    return unquote(kept[1:].replace("+", "%")) if kept.startswith("_") else kept
+def model_of(stored_name: str) -> str:
+    """The model whose vectors are stored under a name, the inverse of `stored`."""
+    return unquote(stored_name[1:].replace("+", "%")) if stored_name.startswith("_") else stored_name
 
 
 def _score(
@@ -87,33 +89,33 @@ def _score(
     max_calls: int | None = None,
     max_seconds: float | None = None,
 ) -> Stage:
-    """The candidates scored by a model."""
+    """Score the candidates by a model."""
     return Rerank(_judge(settings, name), depth=depth, max_calls=max_calls, max_seconds=max_seconds, name=name)
 
 
 def _judge(settings: Settings, name: str) -> Any:
-    """The judge that a name stands for: an encoder's similarity, or a model that scores candidates by itself."""
+    """The judge of a name: an encoder's similarity, or a model that scores candidates by itself."""
     from ..judges.similarity import Similarity
 
     name = SHIPPED.get(name, name)
-    opened = model(name)
-    if isinstance(opened, Encoder):
-        return Similarity(opened, _stored(settings, opened.name))
-    if not callable(opened):
+    judge = model(name)
+    if isinstance(judge, Encoder):
+        return Similarity(judge, _stored(settings, judge.name))
+    if not callable(judge):
         raise InputError(
-            f"{name} is a language model and scores no candidates by itself: use it by a method, as rankgpt({name!r})"
+            f"{name} is a language model and scores no candidates by itself: use it with a method, as rankgpt({name!r})"
         )
-    return opened
+    return judge
 
 
 def _stored(settings: Settings, name: str) -> Any:
-    """The vectors of a model that the collection stores; None where it stores none."""
+    """The vectors of a model that the collection stores; None if it stores none."""
     collection, key = settings.collection, stored(name)
     return collection.vectors(key) if collection is not None and key in collection.encoded else None
 
 
 def _feedback(settings: Settings, name: str, k: int = 1000, loss: str = "kl") -> Stage:
-    """The query's vector moved by the scores so far, and the search again."""
+    """Move the query's vector by the scores so far, and search again."""
     from ..retrieve.feedback import DistilledFeedback
 
     search: Any = _search(settings, name, k)
@@ -123,10 +125,10 @@ def _feedback(settings: Settings, name: str, k: int = 1000, loss: str = "kl") ->
 def _passages(
     settings: Settings, name: str, aggregate: Any = "max", words: int = 150, stride: int = 100, top: int = 3
 ) -> Stage:
-    """Long candidates split into passages, each scored by a model, and the scores aggregated."""
+    """Split long candidates into passages, score each by a model, and aggregate the scores."""
     from ..judges.passages import Passages
 
-    judge = _judge(Settings(), name)  # what an index stores are vectors of whole texts
+    judge = _judge(Settings(), name)  # without the index, whose stored vectors are of whole texts
     return Rerank(Passages(judge, words=words, stride=stride, aggregate=aggregate, top=top), name=f"passages({name})")
 
 
@@ -150,12 +152,12 @@ def _keep(settings: Settings, name: str) -> Stage:
 
 
 def _cut(settings: Settings, k: int) -> Stage:
-    """The best k."""
+    """Keep the best k."""
     return Cut(_count(k))
 
 
 def _prior(settings: Settings) -> Stage:
-    """The candidates with the scores that they have."""
+    """Leave the candidates and their scores unchanged."""
     return Each(_unchanged)
 
 
@@ -191,8 +193,8 @@ PARTS: dict[str, Part | Fusion] = {
 
 @dataclass(frozen=True)
 class Table(Mapping[str, Part | Fusion]):
-    """All names and what they mean. Going through the names imports nothing; looking one up imports its paper or
-    plug-in."""
+    """All names with their parts and fusions. Iterating over the names imports nothing; looking one up imports its
+    paper or plug-in."""
 
     plugins: Mapping[str, EntryPoint]
     papers: tuple[str, ...]
@@ -221,8 +223,8 @@ class Table(Mapping[str, Part | Fusion]):
 
 @cache
 def names() -> Table:
-    """All names: ours, those of plug-ins, then the papers'; installed plug-ins are looked up once a process. A plug-in
-    can't take one of ours."""
+    """All names: built-in ones, those of plug-ins, then the papers'; installed plug-ins are looked up once per process.
+    Raises InputError if a plug-in's name is taken already."""
     from .. import papers
 
     plugins: dict[str, EntryPoint] = {}

@@ -31,9 +31,9 @@ Written = tuple[str, int]
 
 def text(stage: Stage, names: Mapping[str, Part | Fusion] | None = None) -> str:
     """The pipeline that describes ``stage``. A pipeline that continues from given candidates is read again with
-    ``parse(…, starts=False)``. Raises InputError, naming it, for a stage that no name or operator makes: a reranker
-    over a judge of one's own, for example."""
-    starts = {s.place for s in _heads(stage) if isinstance(s, Named)} - {"any"}
+    ``parse(…, starts=False)``. Raises InputError, naming the stage, if no name or operator makes it, as for a
+    reranker over a judge of one's own."""
+    starts = {s.position for s in _heads(stage) if isinstance(s, Named)} - {"any"}
     if any(isinstance(s, Cut | Keep) for s in _heads(stage)):
         starts.add("after")
     if len(starts) > 1:
@@ -42,7 +42,7 @@ def text(stage: Stage, names: Mapping[str, Part | Fusion] | None = None) -> str:
 
 
 def _heads(stage: Stage) -> Iterator[Stage]:
-    """The stages that get the input of the whole."""
+    """The stages that receive the input of the whole pipeline."""
     match stage:
         case Then(first, _):
             yield from _heads(first)
@@ -61,11 +61,11 @@ class _Writer:
 
     def write(self, stage: Stage, starts: bool) -> Written:
         match stage:
-            case Named(call, place, _):
-                if place not in ("any", "start" if starts else "after"):
+            case Named(call, position, _):
+                if position not in ("any", "start" if starts else "after"):
                     raise InputError(f"no text form: {_misplaced(call, starts)}")
                 return str(call), ATOM
-            case Then(Weighted(), Cut(k)):  # a % after it would cut inside of the weight
+            case Then(Weighted(), Cut(k)):  # "2 * a % k" would cut before the weight is applied
                 return f"{self.within(stage.first, THEN, starts)} >> {Call('cut', (('', k),))}", THEN
             case Then(first, Cut(k)):
                 return f"{self.within(first, PRODUCT, starts)} % {k}", PRODUCT
@@ -87,7 +87,7 @@ class _Writer:
         )
 
     def within(self, stage: Stage, least: int, starts: bool) -> str:
-        """The text as an operand, in parentheses where its own operator binds less tightly than ``least``."""
+        """The text as an operand, in parentheses if its own operator binds less tightly than ``least``."""
         written, binds = self.write(stage, starts)
         return written if binds >= least else f"({written})"
 
@@ -106,9 +106,9 @@ class _Writer:
 
     def fusions(self) -> Iterator[tuple[str, Fusion]]:
         for name in self.names:
-            known = self.names[name]
-            if not isinstance(known, Part):
-                yield name, known
+            value = self.names[name]
+            if not isinstance(value, Part):
+                yield name, value
 
     def fusion(self, method: Fusion) -> tuple[str, list[str]]:
         """The name of a fusion and the settings in which it differs from the named one."""
@@ -121,7 +121,7 @@ class _Writer:
                 changed = {k: v for k, v in options.items() if v != getattr(known, k)}
                 if is_constant(changed):
                     return name, [f"{k}={literal(v)}" for k, v in changed.items()]
-        raise InputError(f"no text form: no name stands for the fusion {method!r}")
+        raise InputError(f"no text form: no name means the fusion {method!r}")
 
 
 def _misplaced(call: Call, starts: bool) -> str:

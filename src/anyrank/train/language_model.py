@@ -21,8 +21,8 @@ from torch import Tensor
 from ..backends.hf.text import continued, render
 from ..core.errors import InputError
 from ..core.types import Query
-from ..llm.library import FIRST_TOKEN, LISTWISE
 from ..llm.prompts import Template
+from ..llm.templates import FIRST_TOKEN, LISTWISE
 from ..models.base import declare
 from .group import Group
 from .losses import LOSSES, RANK_WEIGHTS, combine, importance_weights, language_loss, own_targets

@@ -118,7 +118,7 @@ def test_the_commands_train_and_use_trees(spectra, write_mgf, tmp_path):
     done = call("train", *common, *trees, "-o", tmp_path / "m.json")
     assert done.return_value == 0
     assert "exact peptides of the spectra held out: lightgbm" in done.stderr
-    assert "what the trees look at most: " in done.stderr
+    assert "the most important features: " in done.stderr
     ranked = call(
         "rerank", *common, "--method", "lightgbm", "--model", tmp_path / "m.json", "-o", tmp_path / "b.mztab", "--json"
     )
@@ -126,14 +126,14 @@ def test_the_commands_train_and_use_trees(spectra, write_mgf, tmp_path):
     call("train", "--spectra", run, *trees, "--candidates", 4, "-o", tmp_path / "made.json")
     assert json.loads((tmp_path / "made.json").read_text())["engines"] == []
     for extra, said in (
-        (["--width", 8], "--width means nothing to --kind lightgbm"),
+        (["--width", 8], "--width has no effect with --kind lightgbm"),
         (["--spectra", run], "belongs to one file of spectra"),
-        (["--engine-columns", "b:score=x"], "no such engine; given are a"),
+        (["--engine-columns", "b:score=x"], "no engine of that name; there are a"),
     ):
         with pytest.raises(InputError, match=said):
             call("train", *common, *trees, *extra, "-o", tmp_path / "x.json")
     assert not (tmp_path / "x.json").exists()
-    with pytest.raises(InputError, match="--engine means nothing to --kind engine"):
+    with pytest.raises(InputError, match="--engine has no effect with --kind engine"):
         call("train", *common, "--kind", "engine", "-o", tmp_path / "x")
 
 

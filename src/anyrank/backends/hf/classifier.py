@@ -18,14 +18,14 @@ from .plan import plan
 
 @dataclass(frozen=True)
 class SequenceClassifier:
-    """A judge that reads query and document together and scores them by its head: one logit as it is, two as the
+    """A judge that reads query and document together and scores them by its head: one logit unchanged, two as the
     second minus the first (the log-odds of "relevant").
 
     A document that doesn't fit is cut, and ``usage.truncated`` counts it; a query that leaves no room is cut too.
     ``template``: one text with {query} and {document} for heads on decoders, in place of a pair of texts.
     ``context``: tokens that fit; the model's own number by default.
 
-    Errors: MissingExtra without torch and transformers; ModelError where the model can't be loaded or has other heads;
+    Errors: MissingExtra without torch and transformers; ModelError if the model can't be loaded or has other heads;
     InputError for a candidate without text.
     """
 
@@ -40,16 +40,20 @@ class SequenceClassifier:
 
     def __post_init__(self) -> None:
         if self.template and not ("{query}" in self.template and "{document}" in self.template):
-            raise InputError("the template needs the places {query} and {document}")
+            raise InputError("the template needs the placeholders {query} and {document}")
 
     @cached_property
     def _loaded(self) -> tuple[Any, Any]:
         if self.threads:
             torch_module().set_num_threads(self.threads)
         model, tokenizer = load(
-            "classifier", self.path, dtype=self.dtype, device=device_of(self.device), revision=self.revision,
+            "classifier",
+            self.path,
+            dtype=self.dtype,
+            device=device_of(self.device),
+            revision=self.revision,
             gguf_file=None,
-        )  # fmt: skip
+        )
         if model.config.num_labels not in (1, 2):
             raise ModelError(f"{self.path}: its head has {model.config.num_labels} outputs; a reranker has 1 or 2")
         if model.config.pad_token_id is None:
@@ -70,9 +74,9 @@ class SequenceClassifier:
         ]
         rows = [self._row(*pair) for pair in pairs]
         scores = iter(self._scores([row for row, _ in rows]))
-        used = iter(Usage(calls=1, prompt_tokens=len(row["input_ids"]), truncated=int(cut)) for row, cut in rows)
+        usages = iter(Usage(calls=1, prompt_tokens=len(row["input_ids"]), truncated=int(cut)) for row, cut in rows)
         return [
-            Judgement([next(scores) for _ in members], sum((next(used) for _ in members), Usage()))
+            Judgement([next(scores) for _ in members], sum((next(usages) for _ in members), Usage()))
             for _, members in groups
         ]
 
@@ -85,8 +89,8 @@ class SequenceClassifier:
         if len(row["input_ids"]) <= self.limit:
             return row, False
         alone = len(tokenizer(query, "")["input_ids"])
-        way = "only_second" if alone < self.limit else "longest_first"
-        return tokenizer(query, document, truncation=way, max_length=self.limit), True
+        truncation = "only_second" if alone < self.limit else "longest_first"
+        return tokenizer(query, document, truncation=truncation, max_length=self.limit), True
 
     def _filled(self, query: str, document: str) -> tuple[Mapping[str, list[int]], bool]:
         tokenizer = self._loaded[1]
@@ -98,13 +102,13 @@ class SequenceClassifier:
 
         row, text = form(document), document
         over = len(row["input_ids"]) - self.limit
-        while over > 0 and text:  # drop as many of the document's tokens as are too many; merges may ask for more
+        while over > 0 and text:  # tokens may merge differently after a cut, so one cut may not be enough
             spans = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)["offset_mapping"]
             text = text[: spans[-over - 1][1]] if over < len(spans) else ""
             row = form(text)
             over = len(row["input_ids"]) - self.limit
         if over > 0:
-            raise InputError(f"query and template take {len(row['input_ids'])} tokens, where {self.limit} fit")
+            raise InputError(f"query and template take {len(row['input_ids'])} tokens, but only {self.limit} fit")
         return row, text != document
 
     def _scores(self, rows: Sequence[Mapping[str, list[int]]]) -> list[float]:

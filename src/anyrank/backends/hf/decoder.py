@@ -17,7 +17,7 @@ from typing import Any
 from .plan import Group, Row, plan
 from .sampling import Draft
 
-LOGITS = 1 << 26  # values of the output layer computed at once
+LOGITS = 1 << 26  # the most logits computed at once, to bound memory
 
 
 @dataclass(frozen=True)
@@ -34,9 +34,9 @@ class Decoder:
         tokens: float32 [keep, vocabulary]."""
         import torch
 
-        most = max(1, LOGITS // (self.model.config.get_text_config().vocab_size * max(keep, default=1)))
+        max_rows = max(1, LOGITS // (self.model.config.get_text_config().vocab_size * max(keep, default=1)))
         with self.lock, torch.inference_mode():
-            for group in plan(rows, self.budget, keep, self.reuse, most):
+            for group in plan(rows, self.budget, keep, self.reuse, max_rows):
                 shared = self._shared(rows, group)
                 for batch in group.batches:
                     last = max(keep[i] for i in batch)
@@ -57,6 +57,7 @@ class Decoder:
                     self._write(out, mask, [drafts[i] for i in batch])
 
     def _write(self, out: Any, mask: Any, live: list[Draft]) -> None:
+        """Add tokens to the unfinished drafts; finished ones leave the batch and its cache."""
         import torch
 
         while True:
@@ -87,7 +88,7 @@ class Decoder:
         out: list[list[float]] = [[] for _ in rows]
         tails = [len(r) - s for r, s in zip(rows, starts)]
         with self.lock, torch.inference_mode():
-            for group in plan(rows, self.budget, tails, self.reuse, most=1):
+            for group in plan(rows, self.budget, tails, self.reuse, max_rows=1):
                 shared = self._shared(rows, group)
                 for (i,) in group.batches:
                     row, start, cache = rows[i], starts[i], copy.deepcopy(shared)
@@ -163,9 +164,9 @@ class Decoder:
         return out, mask
 
     def _lasts(self, last: int) -> dict[str, int]:
-        """The argument, by this model's name for it, that asks for the last logits only."""
-        known = inspect.signature(self.model.forward).parameters
-        return next(({name: last} for name in ("logits_to_keep", "num_logits_to_keep") if name in known), {})
+        """The argument that limits the output to the last logits, under this model's name for it."""
+        parameters = inspect.signature(self.model.forward).parameters
+        return next(({name: last} for name in ("logits_to_keep", "num_logits_to_keep") if name in parameters), {})
 
 
 @contextmanager

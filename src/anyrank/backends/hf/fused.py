@@ -17,7 +17,7 @@ from .text import Tokens
 
 
 class FusionInDecoder:
-    """The verbs of fusion in decoder, for an encoder-decoder on transformers."""
+    """The methods of fusion in decoder, for an encoder-decoder on transformers."""
 
     path: str
     engine: Any
@@ -55,14 +55,15 @@ class FusionInDecoder:
             raise ModelError(f"{self.path}: fusion in decoder needs an encoder-decoder, such as a T5")
         return self.engine
 
-    def _draft(self, rows: Sequence[Tokens], most: int) -> Draft:
+    def _draft(self, rows: Sequence[Tokens], max_tokens: int) -> Draft:
         """The answer to the sources."""
         engine = self._encoder_decoder()
-        draft = Draft(self._decode, [i for t in rows for i in t.ids], most, self._ends)
+        draft = Draft(self._decode, [i for t in rows for i in t.ids], max_tokens, self._ends)
         engine.generate_fused([t.ids for t in rows], rows[0].start, draft)
         return draft
 
     def _paid(self, rows: Sequence[Tokens], answer: Sequence[int]) -> list[float]:
+        """The attention that an answer pays to each source."""
         import torch
 
         engine = self._encoder_decoder()
@@ -90,7 +91,7 @@ def _values(model: Any, path: str) -> list[Any]:
     try:
         return [block.layer[1].EncDecAttention.v for block in model.get_decoder().block]
     except AttributeError:
-        raise ModelError(f"{path}: the values behind cross-attention are known for models built like T5 only") from None
+        raise ModelError(f"{path}: attention to sources can be read from models built like T5 only") from None
 
 
 def _usage(rows: Sequence[Tokens]) -> Usage:

@@ -1,4 +1,5 @@
-"""Language models on transformers and torch: decoders and encoder-decoders, safetensors or GGUF, every verb.
+"""Language models on transformers and torch: decoders and encoder-decoders, safetensors or GGUF, with every method of
+`core.language`.
 
 A prompt's result does not depend on its batch: alone and in a batch it is the same up to the rounding of the number
 format (float32: about 1e-5 in a log-probability; bfloat16: about 1e-1, enough to turn a near tie of greedy tokens).
@@ -29,7 +30,7 @@ from .text import Overflow, Tokens, continued, fitted, option_rows, render
 class HF(Fingerprinted, FusionInDecoder):
     """A language model by its hub id, folder or .gguf file; loaded when first used.
 
-    ``dtype``: "auto" (bfloat16 where the machine is fast at it, else float32), "bfloat16", "float16", "float32".
+    ``dtype``: "auto" (bfloat16 if the machine is fast at it, else float32), "bfloat16", "float16", "float32".
     ``threads``: torch's threads, set for the whole process. ``context``: tokens that fit (the model's own number by
     default; an encoder-decoder with relative positions has none). A prompt that doesn't fit raises InputError, or
     loses tokens at its beginning or in its "middle" as ``overflow`` says, and ``usage.truncated`` counts it.
@@ -37,7 +38,7 @@ class HF(Fingerprinted, FusionInDecoder):
 
     In a conversation for an encoder-decoder, the decoder begins with the assistant's turn.
 
-    Errors: MissingExtra without torch and transformers; ModelError where the model can't be loaded.
+    Errors: MissingExtra without torch and transformers; ModelError if the model can't be loaded.
     """
 
     path: str
@@ -63,9 +64,13 @@ class HF(Fingerprinted, FusionInDecoder):
         if self.threads:
             torch_module().set_num_threads(self.threads)
         return load(
-            "lm", self.path, dtype=self.dtype, device=device_of(self.device), revision=self.revision,
+            "lm",
+            self.path,
+            dtype=self.dtype,
+            device=device_of(self.device),
+            revision=self.revision,
             gguf_file=self.gguf_file,
-        )  # fmt: skip
+        )
 
     @cached_property
     def engine(self) -> Decoder | EncoderDecoder:
@@ -83,8 +88,7 @@ class HF(Fingerprinted, FusionInDecoder):
         """Tokens that fit."""
         config = self._loaded[0].config.get_text_config()
         own = getattr(config, "max_position_embeddings", None)
-        known = [n for n in (self.context, own) if n]
-        return min(known) if known else None
+        return min((n for n in (self.context, own) if n), default=None)
 
     def render(self, prompt: Prompt) -> str:
         """The text that the model sees for a prompt."""
@@ -101,13 +105,13 @@ class HF(Fingerprinted, FusionInDecoder):
         seed: int = 0,
     ) -> list[Completion]:
         if max_tokens < 1:
-            raise InputError(f"max_tokens={max_tokens}: at least 1")
+            raise InputError(f"max_tokens={max_tokens}: must be at least 1")
         encoded = [self._tokens(p, reserve=max_tokens) for p in prompts]
         drafts = []
         for t in encoded:
             used = len(t.start) if self._seq2seq else len(t.ids)
-            most = min(max_tokens, (self.limit or used + max_tokens) - used)
-            drafts.append(Draft(self._decode, t.ids, most, self._ends, tuple(stop), temperature, seed))
+            new_tokens = min(max_tokens, (self.limit or used + max_tokens) - used)
+            drafts.append(Draft(self._decode, t.ids, new_tokens, self._ends, tuple(stop), temperature, seed))
         if isinstance(self.engine, EncoderDecoder):
             self.engine.generate([t.ids for t in encoded], [t.start for t in encoded], drafts)
         else:
@@ -141,22 +145,24 @@ class HF(Fingerprinted, FusionInDecoder):
     def attention(self, prompts: Sequence[Prompt], marks: Sequence[str]) -> list[TokenWeights]:
         engine = self.engine
         if isinstance(engine, EncoderDecoder):
-            raise ModelError(f"{self.path}: an encoder-decoder can't be asked for a prompt's attention to itself")
+            raise ModelError(
+                f"{self.path}: an encoder-decoder has no attention of a prompt to itself: use a decoder-only model"
+            )
         texts, rows, spans, starts, cut = [], [], [], [], []
         for prompt, mark in zip(prompts, marks, strict=True):
             text, beginning, templated = self._render(prompt)
             text += beginning
             ids, offsets = self._with_offsets(text, not templated)
-            kept = fitted(ids, self.limit, self.overflow, "prompt")
+            indices = fitted(ids, self.limit, self.overflow, "prompt")
             after = text.rfind(mark) + len(mark) if mark in text else -1
-            start = next((k for k, i in enumerate(kept) if offsets[i][0] >= after and offsets[i][1]), None)
+            start = next((k for k, i in enumerate(indices) if offsets[i][0] >= after and offsets[i][1]), None)
             if after < 0 or start is None:
-                raise InputError(f"no token stands after the mark {mark!r} in the prompt that ends {text[-60:]!r}")
+                raise InputError(f"no token follows the mark {mark!r} in the prompt that ends {text[-60:]!r}")
             texts.append(text)
-            rows.append([ids[i] for i in kept])
-            spans.append(tuple(offsets[i] for i in kept))
+            rows.append([ids[i] for i in indices])
+            spans.append(tuple(offsets[i] for i in indices))
             starts.append(start)
-            cut.append(len(kept) < len(ids))
+            cut.append(len(indices) < len(ids))
         return [
             TokenWeights(s, tuple(w), Usage(calls=1, prompt_tokens=len(w), truncated=int(c)), t)
             for s, w, c, t in zip(spans, engine.attention(rows, starts), cut, texts)
@@ -197,14 +203,14 @@ class HF(Fingerprinted, FusionInDecoder):
             spell = partial(self._encode, special=not templated)
             answer = continued(spell, text + beginning, options, first)
             ids, start = answer.ids, ()
-            if room is not None:  # a prompt that may be cut leaves space for the answer, one that may not for a token
+            if room is not None:  # a prompt that may be cut leaves room for the answer, any other for one token
                 reserve = min(reserve, room // 2 if self.overflow != "error" else 1)
                 room -= reserve + max(map(len, answer.options), default=0)
-        kept = fitted(ids, room, self.overflow, "prompt")
-        return Tokens(tuple(ids[i] for i in kept), answer.options, start, len(kept) < len(ids))
+        indices = fitted(ids, room, self.overflow, "prompt")
+        return Tokens(tuple(ids[i] for i in indices), answer.options, start, len(indices) < len(ids))
 
     def _scores(self, prompts: Sequence[Tokens], raw: bool = False) -> list[tuple[float, ...]]:
-        """The sum over each option's tokens."""
+        """For each prompt, the log-probability of each option: the sum over its tokens."""
         todo = option_rows(prompts)
         values = [[0.0] * len(t.options) for t in prompts]
 
@@ -222,7 +228,7 @@ class HF(Fingerprinted, FusionInDecoder):
         return [tuple(v) for v in values]
 
     def _encode(self, texts: Sequence[str], special: bool) -> list[list[int]]:
-        """Ids of texts; ``special`` adds what the tokenizer puts before a text, never what it puts after."""
+        """Ids of texts; ``special`` adds the tokenizer's special tokens before a text, never those after it."""
         tokenizer = self.tokenizer
         rows = tokenizer(list(texts), add_special_tokens=special, return_attention_mask=False)["input_ids"]
         end = tokenizer.eos_token_id
@@ -241,7 +247,7 @@ class HF(Fingerprinted, FusionInDecoder):
     def _with_offsets(self, text: str, special: bool) -> tuple[list[int], list[tuple[int, int]]]:
         """Ids of a text, each with its character span."""
         if not self.tokenizer.is_fast:
-            raise ModelError(f"{self.path}: its tokenizer doesn't say which characters a token covers")
+            raise ModelError(f"{self.path}: attention needs a fast tokenizer: save one there (tokenizer.json)")
         (ids,) = self._encode([text], special)
         spans = self.tokenizer(text, add_special_tokens=special, return_offsets_mapping=True)["offset_mapping"]
         return ids, [(int(a), int(b)) for a, b in spans[: len(ids)]]

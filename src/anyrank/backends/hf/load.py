@@ -11,7 +11,7 @@ from ...core.errors import InputError, MissingExtra, ModelError
 
 
 def torch_module() -> Any:
-    """torch, or MissingExtra; transformers is checked with it."""
+    """The module torch. Raises MissingExtra without torch or transformers."""
     for package in ("torch", "transformers"):
         try:
             module = __import__(package)
@@ -25,15 +25,21 @@ def torch_module() -> Any:
 
 
 def device_of(name: str) -> str:
-    """The named device; "" is the first GPU where there is one, else the CPU."""
+    """The named device; "" is the first GPU if there is one, else the CPU."""
     return name or ("cuda" if torch_module().cuda.is_available() else "cpu")
 
 
 def dtype_of(name: str, device: str) -> Any:
-    """The torch dtype of ``name``; "auto" is bfloat16 where the machine multiplies it fast, else float32."""
+    """The torch dtype of ``name``; "auto" is bfloat16 if the machine multiplies it fast, else float32."""
     torch = torch_module()
-    names = {"bfloat16": "bfloat16", "bf16": "bfloat16", "float16": "float16", "fp16": "float16",
-             "float32": "float32", "fp32": "float32"}  # fmt: skip
+    names = {
+        "bfloat16": "bfloat16",
+        "bf16": "bfloat16",
+        "float16": "float16",
+        "fp16": "float16",
+        "float32": "float32",
+        "fp32": "float32",
+    }
     if name == "auto":
         return torch.bfloat16 if _fast_bf16(device) else torch.float32
     if name not in names:
@@ -61,7 +67,7 @@ def load(
     """(model, tokenizer) of a folder, a .gguf file or a hub id. ``kind``: "classifier", or "lm" for the generating kind
     that the configuration names.
 
-    Raises ModelError where it can't be found or isn't safetensors.
+    Raises ModelError if it can't be found or isn't safetensors.
     """
     torch = torch_module()
     number = dtype_of(dtype, device)
@@ -86,18 +92,18 @@ def load(
     model.eval().requires_grad_(False)
     head = model.get_output_embeddings()
     if head is not None:  # a slice that isn't contiguous would make torch copy the whole layer for each row
-        head.register_forward_pre_hook(lambda _, given: (given[0].contiguous(), *given[1:]))
+        head.register_forward_pre_hook(lambda _, inputs: (inputs[0].contiguous(), *inputs[1:]))
     return model.to(torch.device(device)), tokenizer
 
 
 def _check_head(path: str, kind: str, model: Any, missing: Collection[str]) -> None:
-    """Raise ModelError where the weights have no head of the kind: transformers would start it at random."""
+    """Raise ModelError if the weights have no head of the kind: transformers would start it at random."""
     body = model.base_model_prefix
     heads = sorted(name for name in missing if not name.startswith(f"{body}."))
     if not heads:
         return
-    wanted = "a classifier: it has no classification head" if kind == "classifier" else "a language model"
-    raise ModelError(f"{path} is an encoder, not {wanted} (its weights lack {', '.join(heads[:3])})")
+    expected = "a classifier: it has no classification head" if kind == "classifier" else "a language model"
+    raise ModelError(f"{path} is an encoder, not {expected} (its weights lack {', '.join(heads[:3])})")
 
 
 def _source(path: str, gguf_file: str | None) -> tuple[str, str | None]:
@@ -105,7 +111,7 @@ def _source(path: str, gguf_file: str | None) -> tuple[str, str | None]:
     if p.suffix == ".gguf" and p.is_file():
         return str(p.parent), p.name
     if p.is_dir() and gguf_file and not (p / gguf_file).is_file():
-        raise ModelError(f"{p / gguf_file}: no such file")
+        raise ModelError(f"{p / gguf_file}: the file doesn't exist")
     if not p.is_dir() and (p.is_absolute() or path.startswith((".", "~"))):
-        raise ModelError(f"{path}: no such folder")
+        raise ModelError(f"{path}: the folder doesn't exist")
     return (str(p) if p.is_dir() else path), gguf_file

@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 Row = Sequence[int]
-PAYS = 48
-"""Tokens that a shared prefix must save: about the cost of one more forward pass."""
+MIN_SAVED = 48
+"""The fewest tokens that a shared prefix must save: about the cost of one more forward pass."""
 SHARE = 0.25
-"""Share of its rows' tokens that a prefix must save: a cache costs copies and a mask (.07, .18 lost time, measured)."""
+"""The least share of its rows' tokens that a prefix must save, since a cache costs copies and a mask. Measured:
+prefixes that saved .07 and .18 of the tokens lost time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,9 +32,12 @@ def common(a: Row, b: Row) -> int:
     return next((i for i in range(n) if a[i] != b[i]), n)
 
 
-def plan(rows: Sequence[Row], budget: int, keep: Sequence[int], reuse: bool = True, most: int = 1 << 30) -> list[Group]:
-    """Groups over all rows. ``keep``: how many last tokens of each row must be run on their own, since their output is
-    needed. A batch holds at most ``most`` rows, and ``budget`` tokens of cache and padded input, or one row.
+def plan(
+    rows: Sequence[Row], budget: int, keep: Sequence[int], reuse: bool = True, max_rows: int = 1 << 30
+) -> list[Group]:
+    """Groups over all rows. ``keep``: the number of last tokens of each row that must be run outside the prefix, since
+    their output is needed. A batch holds at most ``max_rows`` rows, and ``budget`` tokens of cache and padded input, or
+    one row.
 
     >>> plan([[1] * 50 + [2], [9], [1] * 50 + [3]], budget=200, keep=[1, 1, 1])
     [Group(prefix=50, batches=((0, 2),)), Group(prefix=0, batches=((1,),))]
@@ -42,12 +46,12 @@ def plan(rows: Sequence[Row], budget: int, keep: Sequence[int], reuse: bool = Tr
     groups: list[Group] = []
     for prefix, members in _shared(rows, keep) if reuse else ():
         # a prefix of n rows is run once in place of n times; too small a saving goes back to plain batches
-        if (len(members) - 1) * prefix < max(PAYS, SHARE * sum(len(rows[i]) for i in members)):
+        if (len(members) - 1) * prefix < max(MIN_SAVED, SHARE * sum(len(rows[i]) for i in members)):
             single += members
         else:
-            groups.append(Group(prefix, _batches(rows, members, budget, most)))
+            groups.append(Group(prefix, _batches(rows, members, budget, max_rows)))
     single = single if reuse else list(range(len(rows)))
-    return groups + ([Group(0, _batches(rows, single, budget, most))] if single else [])
+    return groups + ([Group(0, _batches(rows, single, budget, max_rows))] if single else [])
 
 
 def _shared(rows: Sequence[Row], keep: Sequence[int]) -> list[tuple[int, list[int]]]:
@@ -70,11 +74,11 @@ def _shared(rows: Sequence[Row], keep: Sequence[int]) -> list[tuple[int, list[in
     return out
 
 
-def _batches(rows: Sequence[Row], members: list[int], budget: int, most: int) -> tuple[tuple[int, ...], ...]:
+def _batches(rows: Sequence[Row], members: list[int], budget: int, max_rows: int) -> tuple[tuple[int, ...], ...]:
     out: list[list[int]] = []
     longest = 0
     for i in sorted(members, key=lambda i: -len(rows[i])):
-        if not out or len(out[-1]) >= most or (len(out[-1]) + 1) * longest > budget:
+        if not out or len(out[-1]) >= max_rows or (len(out[-1]) + 1) * longest > budget:
             out.append([])
             longest = len(rows[i])
         out[-1].append(i)

@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 
 @dataclass(slots=True)
 class Draft:
-    """The new tokens of one prompt, at most ``most``, ended by a token of ``ends`` or a text of ``stop``. Its draws
+    """The new tokens of one prompt, at most ``limit``, ended by a token of ``ends`` or a text of ``stop``. Its draws
     depend on ``seed`` and the prompt alone, not on the rest of the batch."""
 
     decode: Callable[[Sequence[int]], str]
     prompt: Sequence[int]
-    most: int
+    limit: int
     ends: frozenset[int]
     stop: Sequence[str] = ()
     temperature: float = 0.0
@@ -35,7 +35,7 @@ class Draft:
         self.ids.append(token)
         if token in self.ends or (self.stop and self._stopped()):
             self.done = True
-        elif len(self.ids) >= self.most:
+        elif len(self.ids) >= self.limit:
             self.done, self.finish = True, "length"
         return token
 

@@ -67,7 +67,7 @@ def continued(encode: Encode, text: str, options: Sequence[str], first: int | No
     c = min([len(base), *(common(base, f) for f in full)])
     if c == 0:
         if first is None:
-            raise InputError(f"nothing comes before the options of prompt {text[:40]!r}: give it a beginning")
+            raise InputError(f"the prompt {text[:40]!r} has no token before the options: give it some text")
         base, full, c = [first, *base], [[first, *f] for f in full], 1
     return Tokens(tuple(base[:c]) if full else tuple(base), tuple(tuple(f[c:]) for f in full))
 
@@ -111,6 +111,6 @@ def fitted(ids: Sequence[int], room: int | None, overflow: Overflow, what: str) 
     if room is None or n <= room:
         return list(range(n))
     if overflow == "error" or room < 1:
-        raise InputError(f"a {what} of {n} tokens, where {max(room, 0)} fit: shorten it, or choose overflow='middle'")
+        raise InputError(f"a {what} of {n} tokens, but only {max(room, 0)} fit: shorten it, or set overflow='middle'")
     head = room // 2 if overflow == "middle" else 0
     return [*range(head), *range(n - room + head, n)]

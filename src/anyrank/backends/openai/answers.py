@@ -1,4 +1,4 @@
-"""Completions and token counts read from a server's answer, and prompts continued by the beginning of one."""
+"""Reads completions and token counts from a server's answer, and appends text to a prompt's answer."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def longer(prompt: Prompt, text: str) -> Prompt:
 
 
 def completion(reply: Mapping[str, Any], stop: Sequence[str]) -> Completion:
-    """The generated text, without what follows a text of ``stop``. Raises NoAnswer where there is none."""
+    """The generated text, without what follows a text of ``stop``. Raises NoAnswer if there is none."""
     choice = reply["choice"]
     text = choice["message"].get("content") if isinstance(choice.get("message"), dict) else choice.get("text", 0)
     if not isinstance(text, str | None):

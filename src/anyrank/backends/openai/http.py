@@ -1,4 +1,5 @@
-"""JSON requests over HTTP that always end: bounded tries, growing pauses, a time for each try and for all of a call."""
+"""JSON requests over HTTP with bounded time: retries with growing pauses, a timeout for each try and for a whole
+call."""
 
 from __future__ import annotations
 
@@ -26,8 +27,8 @@ R = TypeVar("R")
 log = logging.getLogger(__name__)
 
 TRY_AGAIN = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 529})
-LARGEST = 64 << 20  # bytes of an answer
-LONGEST = 30.0  # seconds of a pause that the server didn't ask for
+LARGEST = 64 << 20  # the most bytes of an answer
+LONGEST = 30.0  # the most seconds of a pause, unless the server asks for more
 
 
 class NoAnswer(AnyrankError):
@@ -37,7 +38,7 @@ class NoAnswer(AnyrankError):
 @dataclass(frozen=True, slots=True)
 class Patience:
     """``timeout`` seconds a try, ``retries`` tries after the first, ``pause`` seconds before the second try, doubled
-    before each further one, less up to half by chance; a server's Retry-After is honoured where it is longer."""
+    before each further one, less up to half by chance; a server's Retry-After is honoured if it is longer."""
 
     timeout: float = 60.0
     retries: int = 4
@@ -64,7 +65,7 @@ class Server:
         for attempt in range(tries):
             left = self.deadline - time.monotonic()
             if left <= 0:
-                raise NoAnswer(f"the deadline passed{f'; the last try met: {last}' if last else ''}")
+                raise NoAnswer(f"the deadline passed{f'; the last error: {last}' if last else ''}")
             seconds, wait = min(self.patience.timeout, left), 0.0
             try:
                 async with asyncio.timeout(seconds):
@@ -85,11 +86,12 @@ class Server:
                 pause = min(self.patience.pause * 2**attempt, LONGEST) * random.uniform(0.5, 1.0)
                 wait = max(wait, pause)
                 if time.monotonic() + wait >= self.deadline:
-                    raise NoAnswer(f"no time left to wait {wait:.1f} s for another try; the last met: {last}")
+                    raise NoAnswer(f"no time left to wait {wait:.1f} s for another try; the last error: {last}")
                 await asyncio.sleep(wait)
-        raise NoAnswer(f"{tries} tries failed; the last met: {last}")
+        raise NoAnswer(f"{tries} tries failed; the last error: {last}")
 
     async def _once(self, url: str, data: bytes) -> tuple[httpx2.Response, bytes]:
+        """One request. The answer is read in parts, so that an endless one stops at `LARGEST` bytes."""
         answer = bytearray()
         async with self.client.stream("POST", url, content=data) as response:
             async for part in response.aiter_raw():
@@ -134,8 +136,8 @@ def ask_all(
 ) -> list[R]:
     """``one(item, server)`` of all items in their order, at most ``concurrency`` at once, each on its own connection.
 
-    The requests run on an event loop in a thread of its own, so that this may be called where a loop is running
-    (a notebook). An error of one item, or an interrupt, ends all others at once.
+    The requests run on an event loop in a thread of its own, so that this may be called while a loop is running
+    (in a notebook). An error of one item, or an interrupt, ends all others at once.
     """
     try:
         import httpx2

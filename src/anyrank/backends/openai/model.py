@@ -36,7 +36,7 @@ class OpenAI:
     "vllm" (by vLLM's own fields, SGLang's too), "" (it doesn't: such prompts raise InputError).
 
     A prompt whose request fails after all tries gives a Completion with finish="error", or NaN log-probabilities and a
-    repair "no answer" or "no log-probabilities"; the others of the call are kept. Errors: ModelError where the server
+    repair "no answer" or "no log-probabilities"; the others of the call are kept. Errors: ModelError if the server
     reports log-probabilities for no prompt of a call, or refuses all of them (a wrong key, no such model); InputError
     for a key that isn't there.
     """
@@ -53,14 +53,14 @@ class OpenAI:
     limit_field: str = "max_tokens"
     extra: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
-    reads_images: ClassVar[bool] = True  # sent on as they are; whether the model reads them is the server's matter
+    reads_images: ClassVar[bool] = True  # sent unchanged: only the server knows whether its model reads them
 
     def __post_init__(self) -> None:
         url = urlsplit(self.base_url)
         if url.scheme not in ("http", "https") or not url.hostname:
             raise InputError("base_url must be http://… or https://… with a host")
         if url.username or url.password:
-            raise InputError("base_url holds a name or password: name the key's variable or file instead")
+            raise InputError("base_url holds a user name or password: use key_env or key_file instead")
         if self.concurrency < 1 or self.deadline <= 0:
             raise InputError(f"concurrency={self.concurrency}, deadline={self.deadline}: both must be more than 0")
 
@@ -88,7 +88,7 @@ class OpenAI:
     def next_token_logprobs(self, prompts: Sequence[Prompt], options: Sequence[Sequence[str]]) -> list[LogProbs]:
         """By the ``top`` next tokens that the server reports. An option that isn't among them is -inf and counted as a
         repair "outside the top"; one that begins with a reported token is followed by a further request (in a
-        conversation only where ``prefill`` says how, else it is NaN and counted as "option of several tokens")."""
+        conversation only if ``prefill`` says how, else it is NaN and counted as "option of several tokens")."""
         pairs = list(zip(prompts, options, strict=True))
         return self._check_known(self._all(lambda pair, server: self._options(*pair, server), pairs))
 
@@ -127,7 +127,9 @@ class OpenAI:
             path, body["messages"] = "chat/completions", messages(prompt)
             if prompt and prompt[-1].role == "assistant":
                 if not self.prefill:
-                    raise InputError("say how this server continues an assistant's turn: prefill='server' or 'vllm'")
+                    raise InputError(
+                        "say how this server continues an assistant's turn: prefill='server' or prefill='vllm'"
+                    )
                 if self.prefill == "vllm":
                     body |= {"continue_final_message": True, "add_generation_prompt": False}
         url = urlsplit(self.base_url)
@@ -142,7 +144,7 @@ class OpenAI:
         if self.key_env:
             key, source = os.environ.get(self.key_env, "").strip(), f"the environment variable {self.key_env}"
             if not key:
-                raise InputError(f"{source} is to hold the key, and is empty")
+                raise InputError(f"{source} must hold the key, but is empty")
         elif self.key_file:
             source = f"the file {self.key_file}"
             try:
@@ -152,24 +154,26 @@ class OpenAI:
         else:
             return ""
         if not key.isascii() or not key.isprintable() or " " in key:
-            raise InputError(f"{source} is to hold the key alone, in one line of visible ASCII characters")
+            raise InputError(f"{source} must hold only the key, in one line of visible ASCII characters")
         return key
 
     async def _options(self, prompt: Prompt, options: Sequence[str], server: Server) -> LogProbs:
         values, tokens = [0.0] * len(options), [0] * len(options)
         usage, problem = Usage(), ""
-        todo = {"": [k for k, o in enumerate(options) if o]}  # unfinished options, by the prefix that is counted
-        while todo:
-            prefix, open_ = todo.popitem()
+        unfinished = {
+            "": [k for k, o in enumerate(options) if o]
+        }  # options by the prefix of theirs that is scored already
+        while unfinished:
+            prefix, current = unfinished.popitem()
             try:
                 top, cost = await self._top(longer(prompt, prefix), server)
             except NoAnswer as error:
                 problem = str(error)
-                usage += Usage(calls=1, repairs={str(error) if str(error) == _NONE else "no answer": len(open_)})
-                values = [math.nan if k in open_ else v for k, v in enumerate(values)]
+                usage += Usage(calls=1, repairs={str(error) if str(error) == _NONE else "no answer": len(current)})
+                values = [math.nan if k in current else v for k, v in enumerate(values)]
                 continue
             usage += cost
-            for k in open_:
+            for k in current:
                 rest = options[k][len(prefix) :]
                 token = max((t for t in top if t and rest.startswith(t)), key=len, default="")
                 tokens[k] += 1
@@ -184,14 +188,14 @@ class OpenAI:
                 else:
                     values[k] += top[token]
                     if token != rest:
-                        todo.setdefault(prefix + token, []).append(k)
+                        unfinished.setdefault(prefix + token, []).append(k)
         return LogProbs(tuple(values), usage, tuple(tokens), problem)
 
     async def _top(self, prompt: Prompt, server: Server) -> tuple[dict[str, float], Usage]:
         """The likeliest next tokens and their log-probabilities."""
         plain = isinstance(prompt, str)
-        wanted = {"logprobs": self.top} if plain else {"logprobs": True, "top_logprobs": self.top}
-        reply = await self._ask(prompt, {self.limit_field: 1, "temperature": 0.0, **wanted}, server)
+        request = {"logprobs": self.top} if plain else {"logprobs": True, "top_logprobs": self.top}
+        reply = await self._ask(prompt, {self.limit_field: 1, "temperature": 0.0, **request}, server)
         logprobs = reply["choice"].get("logprobs") or {}
         try:
             if logprobs.get("content"):
@@ -228,12 +232,12 @@ class OpenAI:
 
 HOSTED = "https://api.openai.com/v1"
 _SETTINGS = ("key_env", "key_file", "limit_field", "prefill")
-"""What may be set after an address, as `OpenAI` names it."""
+"""The settings that may follow an address; they are fields of `OpenAI`."""
 
 
 def open_address(address: str) -> OpenAI:
     """The model of an address "MODEL@URL#SETTINGS". Without "@URL" it is the hosted server's, with the key in
-    OPENAI_API_KEY. Raises InputError for settings that aren't known.
+    OPENAI_API_KEY. Raises InputError for unknown settings.
 
     >>> open_address("qwen3@http://127.0.0.1:8080/v1#prefill=vllm").prefill
     'vllm'

@@ -1,4 +1,4 @@
-"""Templates that come with the package, in our own words, and `listwise`, `setwise`, … to vary them."""
+"""The prompt templates that come with the package, in anyrank's own words; vary them with `dataclasses.replace`."""
 
 from __future__ import annotations
 
