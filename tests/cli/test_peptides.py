@@ -10,8 +10,8 @@ from anyrank.core.errors import InputError
 
 pytest.importorskip("pyteomics")
 
+from anyrank.domains.peptides.files.mztab import read_mztab
 from anyrank.domains.peptides.ions import by_ions
-from anyrank.domains.peptides.mztab import read_mztab
 from anyrank.domains.peptides.notation import parse
 
 TRUE = ["PEPTIDEK", "ELVISK", "M[Oxidation]AGICK".replace("C", "")]

@@ -99,7 +99,7 @@ def read(
         except OSError as error:
             raise InputError(f"can't be written: {error.strerror}", path=problems) from None
     rankings = merge(usable, joined, top)
-    rows = {e: sum(map(len, j.found.values())) for e, j in joined.items()}
+    rows = {e: sum(map(len, j.psms.values())) for e, j in joined.items()}
     return Inputs(spectra, files, rankings, Setting(tuple(files), rankings, width, model), rows, lost)
 
 
@@ -108,7 +108,7 @@ def checked(
 ) -> tuple[dict[str, str], dict[str, str], dict[str, str]]:
     """Files and columns by engine, tokens by letter. Raises InputError on options that contradict each other or name
     what does not exist."""
-    from ..domains.peptides.table import Columns
+    from ..domains.peptides.files.tables import Columns
 
     files = _pairs(engines, "=", "--engine", "NAME=FILE")
     known = _pairs(columns, ":", "--columns", "NAME:spectrum=COL,sequence=COL,score=COL")
@@ -134,7 +134,7 @@ def letters(fixed: Sequence[str]) -> dict[str, str]:
 
 def read_one(file: str, fixed: Mapping[str, str], bad: list[InputError]) -> list[Spectrum]:
     """The spectra of a file, with progress; those that could not be used are named and added to ``bad``."""
-    from ..domains.peptides.spectra import read_spectra
+    from ..domains.peptides.files.spectra import read_spectra
 
     spectra = []
     with progress("reading spectra", None, "spectra") as bar:
@@ -150,8 +150,8 @@ def join_engines(
     fixed: Mapping[str, str], run: str, lost: dict[str, list[InputError]],
 ) -> dict[str, Joined]:  # fmt: skip
     """Each engine's rows with their spectra; those that could not be used are named and added to ``lost``."""
+    from ..domains.peptides.files.tables import Columns, read_psms
     from ..domains.peptides.psm import join
-    from ..domains.peptides.table import Columns, read_psms
 
     joined = {}
     for engine, path in files.items():

@@ -91,8 +91,8 @@ def train_command(
     if kind == "lightgbm":
         return _trees(spectra, known, engines, out, given) or int(bad > 0)
     try:
-        from ..domains.peptides.engine_training import EnginePlan, train_engine
-        from ..domains.peptides.training import SMALL, Pace, Plan, train
+        from ..domains.peptides.neural.engine_training import EnginePlan, train_engine
+        from ..domains.peptides.neural.training import SMALL, Pace, Plan, train
     except ImportError as error:
         raise MissingExtra(error.name or "torch", extra="train") from error
     rounds = given["rounds"] or 10
@@ -118,12 +118,12 @@ def _trees(
     spectra: list[Spectrum], known: list[Ranking], engines: tuple[str, ...], out: Path, given: dict[str, Any]
 ) -> int:
     """Trees over the engines' candidates, or over made-up ones."""
-    from ..domains.peptides.boosted_training import grow
+    from ..domains.peptides.boosted_training import train_trees
     from ..domains.peptides.corrupt import practice
     from ..domains.peptides.matching import Tolerance
 
     rankings = known if engines else practice(spectra, given["candidates"], given["seed"])
-    done = grow(
+    done = train_trees(
         rankings, engines, rounds=given["rounds"] or 100, valid=given["valid"], seed=given["seed"],
         tolerance=Tolerance.of(given["tolerance"]),
     )  # fmt: skip
@@ -169,7 +169,7 @@ def propose_command(files: tuple[str, ...], model: str, out: Path, top: int, bea
     """Propose peptides by our own small engine. Exit code 1 says that some spectrum could not be used or that nothing
     fits its mass."""
     try:
-        from ..domains.peptides.base_engine import BaseEngine
+        from ..domains.peptides.neural.base_engine import BaseEngine
     except ImportError as error:
         raise MissingExtra(error.name or "torch", extra="torch") from error
     from ..io.files import atomic

@@ -11,7 +11,7 @@ pytest.importorskip("pyteomics")
 from anyrank.cli import cli
 from anyrank.core.errors import InputError, MissingExtra
 from anyrank.domains.peptides.boosted import Boosted
-from anyrank.domains.peptides.boosted_training import grow
+from anyrank.domains.peptides.boosted_training import train_trees
 from anyrank.domains.peptides.corrupt import corrupted, practice
 from anyrank.domains.peptides.features import names
 from anyrank.domains.peptides.judges import reranker
@@ -65,7 +65,7 @@ def test_a_file_of_trees_ranks_as_they_do(spectra, tmp_path):
 def test_trees_know_engines_by_any_name_and_ask_for_them(spectra, engines, tmp_path):
     pytest.importorskip("lightgbm")
     rankings = merge(spectra, engines)
-    done = grow(rankings, tuple(engines), valid=0.25, rounds=30)
+    done = train_trees(rankings, tuple(engines), valid=0.25, rounds=30)
     assert done.spectra == 10
     assert set(done.exact) == {"lightgbm", "hyperscore", "as given", "among the candidates"}
     assert done.exact["among the candidates"] == 1.0
@@ -79,9 +79,9 @@ def test_trees_know_engines_by_any_name_and_ask_for_them(spectra, engines, tmp_p
     assert Boosted.load(tmp_path / "m.json", ["new", *engines]).engines == tuple(engines)
     with pytest.raises(InputError, match=r"engine 'odd \[1\]', given are other: name its output --engine"):
         Boosted.load(tmp_path / "m.json", ("other",))
-    assert grow(rankings, valid=0.0, rounds=5).exact == {}
+    assert train_trees(rankings, valid=0.0, rounds=5).exact == {}
     with pytest.raises(InputError, match="SEQ=PEPTIDE"):
-        grow([])
+        train_trees([])
 
 
 @pytest.mark.parametrize("text", ["tree\nversion=v4\n", "[1]", '{"kind": "other"}', ""])

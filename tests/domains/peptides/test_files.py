@@ -13,12 +13,12 @@ from anyrank.core.errors import InputError
 pytest.importorskip("pyteomics")
 
 from anyrank.core.types import Candidate, Query, Ranking
-from anyrank.domains.peptides.mztab import read_mztab, write_mztab
+from anyrank.domains.peptides.files.mztab import read_mztab, write_mztab
+from anyrank.domains.peptides.files.spectra import read_spectra
+from anyrank.domains.peptides.files.tables import Columns, read_psms
 from anyrank.domains.peptides.notation import parse
 from anyrank.domains.peptides.psm import join
-from anyrank.domains.peptides.spectra import read_spectra
 from anyrank.domains.peptides.spectrum import Spectrum
-from anyrank.domains.peptides.table import Columns, read_psms
 
 BLOCK = "BEGIN IONS\nTITLE={}\nPEPMASS=400.5\n{}\nEND IONS\n"
 
@@ -191,7 +191,7 @@ def test_mztab_out_reads_back_here_and_in_pyteomics(tmp_path, ideal):
     back = list(read_mztab(path))
     assert [str(p.peptide) for p in back] == [str(parse(t)) for t in texts]
     assert [p.score for p in back] == [3.5, 4.5, 5.5]
-    assert sum(map(len, join(back, spectra).found.values())) == 3
+    assert sum(map(len, join(back, spectra).psms.values())) == 3
     table = MzTab(io.StringIO(path.read_text()), table_format="dict")
     rows = table["psm"]["rows"]
     assert table.version == "1.0.0"

@@ -18,19 +18,19 @@ import torch
 from anyrank.cli import cli
 from anyrank.core.errors import InputError, ModelError
 from anyrank.core.types import Candidate, Query, Ranking
-from anyrank.domains.peptides.base_engine import CHOICES, BaseEngine, completable
 from anyrank.domains.peptides.corrupt import practice
-from anyrank.domains.peptides.engine_training import EnginePlan, train_engine
-from anyrank.domains.peptides.groups import Practice, Simulated, blanks, group_of, truths
 from anyrank.domains.peptides.judges import reranker
 from anyrank.domains.peptides.methods import Setting, stage
-from anyrank.domains.peptides.neural import RankNovo, residues
+from anyrank.domains.peptides.neural.base_engine import CHOICES, BaseEngine, completable
+from anyrank.domains.peptides.neural.engine_training import EnginePlan, train_engine
+from anyrank.domains.peptides.neural.groups import Practice, Simulated, group_of, placeholders, true_groups
+from anyrank.domains.peptides.neural.ranknovo import RankNovo, is_residue
+from anyrank.domains.peptides.neural.training import SMALL, Deviations, Pace, Plan, Targets, train
 from anyrank.domains.peptides.notation import parse
 from anyrank.domains.peptides.psm import join
 from anyrank.domains.peptides.residues import WATER
 from anyrank.domains.peptides.simulate import simulated
-from anyrank.domains.peptides.split import held
-from anyrank.domains.peptides.training import SMALL, Deviations, Pace, Plan, Targets, train
+from anyrank.domains.peptides.split import split_by_peptide
 from anyrank.models.axial import Axial
 from anyrank.models.parts.alignment import CLS, GAP, PAD
 from anyrank.models.parts.spectra import candidate_tensors, spectra_tensors
@@ -82,7 +82,7 @@ def test_scores_are_predicted_distances_and_usage_is_counted(judge, spectra):
     assert said.scores == pytest.approx((-pmd[0]).tolist(), abs=1e-5)
     assert said.usage.calls == 1
     assert said.usage.prompt_tokens == inputs["tokens"].numel() + inputs["mz"].shape[1]
-    worst = (rmd.abs() * residues(inputs["tokens"]))[0].amax(-1)
+    worst = (rmd.abs() * is_residue(inputs["tokens"]))[0].amax(-1)
     by_residue = RankNovo(judge.model, by="rmd")([(query, members)])[0].scores
     assert by_residue == pytest.approx((-worst).tolist(), abs=1e-5)
     crowded = replace(query.content, mz=np.linspace(100, 400, 90), intensity=np.ones(90))
@@ -111,7 +111,7 @@ def test_tensors_are_padded_apart_from_gaps(spectra):
     assert made["tokens"].shape == (2, 2, 8)
     assert made["tokens"][0, 1].tolist() == [CLS, 15, GAP, GAP, PAD, PAD, PAD, PAD]
     assert (made["tokens"][1, 1] == PAD).all()
-    assert residues(made["tokens"]).sum((1, 2)).tolist() == [4, 7]
+    assert is_residue(made["tokens"]).sum((1, 2)).tolist() == [4, 7]
     peaks = spectra_tensors(spectra[:3], 10)
     assert peaks["mz"].shape == (3, 10)
     assert torch.allclose((peaks["intensity"] ** 2).sum(1), torch.ones(3))
@@ -125,7 +125,7 @@ def test_groups_carry_both_distances(spectra):
     rows = batch["rmd"][0]
     assert not rows[truth].nan_to_num().any()
     assert all(row.nan_to_num().any() for i, row in enumerate(rows) if i != truth)
-    assert (rows.isnan() | residues(batch["features"]["tokens"])[0]).all()
+    assert (rows.isnan() | is_residue(batch["features"]["tokens"])[0]).all()
 
     def loss(pmd, rmd, whole=1.0, local=1.0):
         class Off(torch.nn.Module):
@@ -146,7 +146,7 @@ def test_groups_carry_both_distances(spectra):
 def test_epochs_are_new_each_time_and_the_same_again(spectra):
     draw = Practice(6, seed=5)
     (known,) = [group_of(r, "known 0") for r in practice(spectra[:1])]
-    (given,), (blank,) = truths(spectra[:1]), blanks(1)
+    (given,), (blank,) = true_groups(spectra[:1]), placeholders(1)
     assert draw(known, 3) is known
     assert draw(given, 0).query is draw(given, 1).query is spectra[0]
     assert draw(given, 0).candidates != draw(given, 1).candidates
@@ -161,7 +161,7 @@ def test_epochs_are_new_each_time_and_the_same_again(spectra):
 
 def test_no_peptide_is_in_both_parts(spectra):
     twice = [*spectra, *spectra]
-    rest, out = held(twice, 0.25)
+    rest, out = split_by_peptide(twice, 0.25)
     assert len(rest) + len(out) == len(twice)
     assert len(out) == 12
     assert not {s.peptide.key for s in rest} & {s.peptide.key for s in out}
@@ -237,7 +237,7 @@ def test_a_training_can_go_on_from_a_model(spectra):
 
 def test_a_peptide_that_has_no_like_is_learned_by_itself(spectra):
     alone = replace(spectra[0], peptide=parse("G"))
-    (group,) = truths([alone])
+    (group,) = true_groups([alone])
     assert all(len(Practice(2)(group, epoch).candidates) >= 1 for epoch in range(20))
 
 
@@ -275,7 +275,7 @@ def engine(spectra, tmp_path_factory):
 
 def test_the_base_engine_keeps_to_the_mass(engine, spectra):
     search = BaseEngine.load(engine, beam=20, top=3)
-    found = join(search(spectra), spectra).found
+    found = join(search(spectra), spectra).psms
     assert len(found) >= 3
     for at, psms in found.items():
         assert len(psms) <= 3

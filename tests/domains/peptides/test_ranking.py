@@ -16,6 +16,7 @@ from anyrank.core.types import Candidate, Query, Ranking
 from anyrank.domains.peptides.boosted import Boosted
 from anyrank.domains.peptides.corrupt import corrupted, practice
 from anyrank.domains.peptides.features import features, names
+from anyrank.domains.peptides.files.spectra import read_spectra
 from anyrank.domains.peptides.judges import Consensus, EngineScore, MassError, ScoreSum, SpectrumMatch, Vote, reranker
 from anyrank.domains.peptides.matching import Tolerance, cosine, coverage, explained, hyperscore, match
 from anyrank.domains.peptides.merge import engine_names, merge
@@ -23,9 +24,8 @@ from anyrank.domains.peptides.methods import METHODS, Setting, stage
 from anyrank.domains.peptides.notation import parse
 from anyrank.domains.peptides.peptide import Peptide
 from anyrank.domains.peptides.psm import Psm, join
-from anyrank.domains.peptides.spectra import read_spectra
+from anyrank.domains.peptides.reports.spectrum_chart import ion_names
 from anyrank.domains.peptides.spectrum import Spectrum
-from anyrank.domains.peptides.spectrum_chart import ion_names
 
 NOTHING = np.zeros(0)
 
@@ -43,13 +43,13 @@ def three(ideal):
 def test_engines_name_spectra_in_their_own_ways(three):
     for ways in (["t0", "t1"], ["index=0", "index=1"], ["scan=1", "scan=2"], ["x' 'index=0", "controller=0 scan=2"]):
         joined = join([psm(w, "PEK", 1) for w in ways], three)
-        assert sorted(joined.found) == [0, 1], ways
+        assert sorted(joined.psms) == [0, 1], ways
     assert join([psm("1", "PEK", 1), psm("2", "PEK", 1), psm("3", "PEK", 1)], three).by == "scan"
     assert join([psm("0", "PEK", 1), psm("1", "PEK", 1), psm("2", "PEK", 1)], three).by == "index"
-    assert sorted(join([psm("1", "PEK", 1), psm("2", "PEK", 1)], three, by="index").found) == [1, 2]
+    assert sorted(join([psm("1", "PEK", 1), psm("2", "PEK", 1)], three, by="index").psms) == [1, 2]
     fraction = [replace(s, scan=f"F1:{s.scan}") for s in three]
-    assert sorted(join([psm("scan=2", "PEK", 1), psm("scan=3", "PEK", 1)], fraction).found) == [1, 2]
-    assert sorted(join([psm("F1:2", "PEK", 1), psm("F1:3", "PEK", 1)], fraction).found) == [1, 2]
+    assert sorted(join([psm("scan=2", "PEK", 1), psm("scan=3", "PEK", 1)], fraction).psms) == [1, 2]
+    assert sorted(join([psm("F1:2", "PEK", 1), psm("F1:3", "PEK", 1)], fraction).psms) == [1, 2]
 
 
 def test_rows_without_their_spectrum_are_named(three):

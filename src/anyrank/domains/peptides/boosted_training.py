@@ -12,11 +12,11 @@ from .accuracy import assess
 from .boosted import Boosted
 from .judges import SpectrumMatch, reranker
 from .matching import NARROW, Tolerance
-from .split import held
+from .split import split_by_peptide
 
 
 @dataclass(frozen=True, slots=True)
-class Grown:
+class TrainedTrees:
     """The trees; on ``spectra`` held-out ones the share of exact peptides of the trees, of the hyperscore and of the
     order given, and the share whose true peptide is among the candidates (empty where none were held out)."""
 
@@ -25,7 +25,7 @@ class Grown:
     spectra: int
 
 
-def grow(
+def train_trees(
     rankings: Sequence[Ranking],
     engines: Sequence[str] = (),
     *,
@@ -33,14 +33,14 @@ def grow(
     valid: float = 0.1,
     seed: int = 0,
     tolerance: Tolerance = NARROW,
-) -> Grown:
+) -> TrainedTrees:
     """Trees from rankings whose queries are annotated spectra (others are left out, as are those without candidates).
     A share ``valid`` of the peptides is not learned and measures what was. Raises InputError where there is nothing to
     learn from."""
     known = [r for r in rankings if r.query.content.peptide is not None]
     if not known:
         raise InputError("none of the spectra is annotated: expected lines SEQ=PEPTIDE")
-    _, out = held([r.query.content for r in known], valid, seed)
+    _, out = split_by_peptide([r.query.content for r in known], valid, seed)
     taken = {s.peptide.key for s in out if s.peptide}
     parts: tuple[list[Ranking], list[Ranking]] = ([], [])
     for r in known:
@@ -50,7 +50,7 @@ def grow(
     trees = Boosted.fit(rest, truths, engines, rounds=rounds, seed=seed, tolerance=tolerance)
     exact = _exact(trees, parts[1], tolerance) if parts[1] else {}
     facts = {**trees.facts, "seed": seed, "held out": {"spectra": len(parts[1]), "exact": exact}}
-    return Grown(replace(trees, facts=facts), exact, len(parts[1]))
+    return TrainedTrees(replace(trees, facts=facts), exact, len(parts[1]))
 
 
 def _exact(trees: Boosted, rankings: Sequence[Ranking], tolerance: Tolerance) -> dict[str, float]:

@@ -30,7 +30,7 @@ def merge(spectra: Sequence[Spectrum], engines: Mapping[str, Joined], top: int |
         best: dict[str, int] = {}
         for engine, joined in engines.items():
             place = 0
-            for psm in joined.found.get(at, ()):
+            for psm in joined.psms.get(at, ()):
                 key = psm.peptide.key
                 c = pool.get(key) or Candidate(key, psm.peptide, meta={"scores": {}, "ranks": {}})
                 if engine in c.meta["scores"]:

@@ -44,7 +44,7 @@ def _boosted(s: Setting) -> Judge:
 
 def _ranknovo(s: Setting) -> Judge:
     try:
-        from .neural import RankNovo
+        from .neural.ranknovo import RankNovo
     except ImportError as error:
         raise MissingExtra(error.name or "torch", extra="torch") from error
     if s.model is None:

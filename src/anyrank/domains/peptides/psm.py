@@ -33,7 +33,7 @@ class Joined:
     """An engine's peptides by the place of their spectrum in the list of spectra, best first; ``by`` says how the
     spectra were found: by title, scan or index."""
 
-    found: Mapping[int, tuple[Psm, ...]]
+    psms: Mapping[int, tuple[Psm, ...]]
     by: str
     lost: int = 0
 

@@ -8,7 +8,7 @@ from random import Random
 from .spectrum import Spectrum
 
 
-def held(spectra: Sequence[Spectrum], share: float, seed: int = 0) -> tuple[list[Spectrum], list[Spectrum]]:
+def split_by_peptide(spectra: Sequence[Spectrum], share: float, seed: int = 0) -> tuple[list[Spectrum], list[Spectrum]]:
     """Annotated spectra in two parts that have no peptide in common (I = L): the rest, and about ``share`` of the
     peptides."""
     keys = sorted({s.peptide.key for s in spectra if s.peptide})

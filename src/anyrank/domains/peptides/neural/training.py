@@ -13,26 +13,26 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 
-from ...core.errors import InputError
-from ...core.rerank import Judge
-from ...core.types import Ranking
-from ...models.axial import Axial, Shape
-from ...models.parts.axial_attention import AxialLayer
-from ...models.parts.starts import look_for_ions
-from ...train.batches import Collate
-from ...train.group import Group
-from ...train.objective import Objective
-from ...train.recipe import Check, Data, Export, Loss, Model, Optimiser, Recipe
-from ...train.run import train as run
-from ...train.setup import Setup, table
-from ...train.validation import scores
-from .accuracy import assess
-from .corrupt import practice
-from .groups import Practice, blanks, deviations, group_of, truths
-from .judges import SpectrumMatch, reranker
-from .neural import RankNovo
-from .spectrum import Spectrum
-from .split import held
+from ....core.errors import InputError
+from ....core.rerank import Judge
+from ....core.types import Ranking
+from ....models.axial import Axial, Shape
+from ....models.parts.axial_attention import AxialLayer
+from ....models.parts.starts import look_for_ions
+from ....train.batches import Collate
+from ....train.group import Group
+from ....train.objective import Objective
+from ....train.recipe import Check, Data, Export, Loss, Model, Optimiser, Recipe
+from ....train.run import train as run
+from ....train.setup import Setup, table
+from ....train.validation import scores
+from ..accuracy import assess
+from ..corrupt import practice
+from ..judges import SpectrumMatch, reranker
+from ..spectrum import Spectrum
+from ..split import split_by_peptide
+from .groups import Practice, deviations, group_of, placeholders, true_groups
+from .ranknovo import RankNovo
 
 SMALL = Shape(
     width=64, heads=4, ffn=128, layers=2, spectrum_layers=1, dropout=0.0, peaks=100, shortest=0.2, longest=3276.8,
@@ -106,13 +106,13 @@ def train(
     Candidates made from the truth are told apart without the spectrum; those of `practice` aren't, which is why no
     others are made here. Raises InputError where there is nothing to learn from or ``out`` holds another training.
     """
-    rest, valid = held(spectra, plan.valid, plan.pace.seed)
+    rest, valid = split_by_peptide(spectra, plan.valid, plan.pace.seed)
     if not rest and not plan.simulated and not known:
         raise InputError("none of the spectra is annotated: expected lines SEQ=PEPTIDE")
     model = _fresh(plan, start)
     taken = {s.peptide.key for s in valid if s.peptide}
     seen = [r for r in known if len(r) > 1 and (p := r.query.content.peptide) is not None and p.key not in taken]
-    groups = [group_of(r, f"known {i}") for i, r in enumerate(seen)] + truths(rest) + blanks(plan.simulated)
+    groups = [group_of(r, f"known {i}") for i, r in enumerate(seen)] + true_groups(rest) + placeholders(plan.simulated)
     rankings = practice(valid, plan.candidates, plan.pace.seed)
     about = (
         f"{len(rest):,} annotated spectra with up to {plan.candidates} candidates made up anew in each round, "
@@ -151,10 +151,10 @@ def validation(rankings: Sequence[Ranking]) -> dict[str, Any]:
 def _setup(model: Axial, plan: Plan, recipe: Recipe) -> Setup:
     words = f"{plan.pmd_weight:g} smooth L1 of PMD + {plan.rmd_weight:g} squares of RMD (weights of our choice)"
     objective = Deviations(Objective(table(recipe)), plan.rmd_weight)
-    return Setup(model, model, Targets(model), objective, partial(scores, model), words, size=alike)
+    return Setup(model, model, Targets(model), objective, partial(scores, model), words, size=same_size)
 
 
-def alike(group: Group) -> int:
+def same_size(group: Group) -> int:
     """The size of every group, so that batches are as they are shuffled: made-up and given spectra stay mixed."""
     return 0
 

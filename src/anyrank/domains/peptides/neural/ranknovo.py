@@ -10,11 +10,11 @@ from typing import Literal
 
 import torch
 
-from ...core.errors import InputError
-from ...core.rerank import Group
-from ...core.trace import Usage
-from ...core.types import Judgement
-from ...models.axial import Axial
+from ....core.errors import InputError
+from ....core.rerank import Group
+from ....core.trace import Usage
+from ....core.types import Judgement
+from ....models.axial import Axial
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ class RankNovo:
             pmd, rmd = (x.cpu() for x in self.model.predict(**{k: x.to(device) for k, x in inputs.items()}))
         truncated = self.model.truncated(spectra, [])
         if self.by == "rmd":
-            pmd = rmd.abs().masked_fill(~residues(inputs["tokens"]), 0.0).amax(-1)
+            pmd = rmd.abs().masked_fill(~is_residue(inputs["tokens"]), 0.0).amax(-1)
         peaks = (inputs["mz"] > 0).sum(1).tolist()
         positions = (inputs["tokens"] != self.model.shape.pad).sum((1, 2)).tolist()
         return [
@@ -80,9 +80,9 @@ class RankNovo:
         ]
 
 
-def residues(tokens: torch.Tensor) -> torch.Tensor:
+def is_residue(tokens: torch.Tensor) -> torch.Tensor:
     """Which places hold a residue: neither ``<cls>`` nor padding nor the ``-`` that fills a row."""
-    from ...models.parts.alignment import CLS, GAP, PAD
+    from ....models.parts.alignment import CLS, GAP, PAD
 
     return (tokens != CLS) & (tokens != PAD) & (tokens != GAP)
 

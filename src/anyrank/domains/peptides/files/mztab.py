@@ -8,14 +8,14 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
-from ...core.errors import InputError
-from ...core.types import Ranking
-from ...io.files import File, atomic, label, texts
-from .notation import parse
-from .peptide import Peptide
-from .psm import Psm
-from .residues import MODIFICATIONS
-from .spectrum import Bad, Spectrum, refuse
+from ....core.errors import InputError
+from ....core.types import Ranking
+from ....io.files import File, atomic, label, texts
+from ..notation import parse
+from ..peptide import Peptide
+from ..psm import Psm
+from ..residues import MODIFICATIONS
+from ..spectrum import Bad, Spectrum, refuse
 
 _SCORE = "search_engine_score[1]"
 _RUN = re.compile(r"(ms_run\[\d+\])-location$")

@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...core.errors import InputError, MissingExtra
-from ...io.files import File, label
-from .spectrum import Bad, Spectrum, refuse
+from ....core.errors import InputError, MissingExtra
+from ....io.files import File, label
+from ..spectrum import Bad, Spectrum, refuse
 
 _LEVEL, _BEGUN, _MZ, _CHARGE = "MS:1000511", "MS:1000016", "MS:1000744", "MS:1000041"
 _TYPES = {"MS:1000521": "<f4", "MS:1000523": "<f8", "MS:1000519": "<i4", "MS:1000522": "<i8"}

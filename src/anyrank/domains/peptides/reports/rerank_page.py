@@ -9,10 +9,10 @@ from pathlib import PureWindowsPath
 
 from markupsafe import Markup
 
-from ...core.types import Candidate, Ranking
-from ...pages.render import render
-from .ions import ppm
-from .matching import NARROW, Tolerance, coverage, explained, hyperscore, match
+from ....core.types import Candidate, Ranking
+from ....pages.render import render
+from ..ions import ppm
+from ..matching import NARROW, Tolerance, coverage, explained, hyperscore, match
 from .spectrum_chart import spectrum_chart
 
 SPECTRA, RIVALS, LOST, LISTED = 12, 2, 5, 10

@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 
-from ...core.errors import InputError
-from ...io.files import File, label
+from ....core.errors import InputError
+from ....io.files import File, label
+from ..spectrum import Bad, Spectrum
 from .mgf import read_mgf
 from .mzml import read_mzml
-from .spectrum import Bad, Spectrum
 
 
 def read_spectra(path: File, *, fixed: Mapping[str, str] | None = None, bad: Bad | None = None) -> Iterator[Spectrum]:

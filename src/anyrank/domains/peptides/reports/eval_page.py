@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 
 from markupsafe import Markup
 
-from ...core.types import Ranking
-from ...pages.charts import curves, series_colour, whisker
-from ...pages.render import render
-from .accuracy import MEASURES, Scored, precision_coverage
-from .matching import NARROW, Tolerance
+from ....core.types import Ranking
+from ....pages.charts import curves, series_colour, whisker
+from ....pages.render import render
+from ..accuracy import MEASURES, Scored, precision_coverage
+from ..matching import NARROW, Tolerance
 from .spectrum_chart import spectrum_chart
 
 SPECTRA = 40

@@ -13,23 +13,23 @@ from typing import cast
 import torch
 from torch import Tensor
 
-from ...core.errors import InputError
-from ...models.axial import Shape
-from ...models.next_residue import NextResidue
-from ...models.parts.axial_attention import AxialLayer
-from ...models.parts.starts import look_for_ions
-from ...train.batches import Collate
-from ...train.objective import Objective
-from ...train.run import train as run
-from ...train.setup import Setup
-from ...train.validation import scores
+from ....core.errors import InputError
+from ....models.axial import Shape
+from ....models.next_residue import NextResidue
+from ....models.parts.axial_attention import AxialLayer
+from ....models.parts.starts import look_for_ions
+from ....train.batches import Collate
+from ....train.objective import Objective
+from ....train.run import train as run
+from ....train.setup import Setup
+from ....train.validation import scores
+from ..corrupt import practice
+from ..residues import MASSES
+from ..spectrum import Spectrum
+from ..split import split_by_peptide
 from .base_engine import CHOICES, BaseEngine
-from .corrupt import practice
-from .groups import Simulated, blanks, truths
-from .residues import MASSES
-from .spectrum import Spectrum
-from .split import held
-from .training import SMALL, Pace, alike, validation
+from .groups import Simulated, placeholders, true_groups
+from .training import SMALL, Pace, same_size, validation
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ def train_engine(
     plan: EnginePlan, spectra: Sequence[Spectrum], out: str | Path | None = None, progress: bool = False
 ) -> BaseEngine:
     """The engine of a plan, saved in the folder ``out``. Raises InputError where there is nothing to learn from."""
-    rest, valid = held(spectra, plan.valid, plan.pace.seed)
+    rest, valid = split_by_peptide(spectra, plan.valid, plan.pace.seed)
     if not rest and not plan.simulated:
         raise InputError("none of the spectra is annotated: expected lines SEQ=PEPTIDE")
     torch.manual_seed(plan.pace.seed)
@@ -57,12 +57,12 @@ def train_engine(
         look_for_ions(plan.shape, model.encoder, cast(AxialLayer, model.layers[0]))
     objective = Objective(((1.0, likelihood),))
     words = "minus the mean log-probability of the true peptide's residues"
-    setup = Setup(model, model, Collate(model), objective, partial(scores, model), words, size=alike)
+    setup = Setup(model, model, Collate(model), objective, partial(scores, model), words, size=same_size)
     about = f"{len(rest):,} annotated spectra, {plan.simulated:,} simulated ones a round"
     with TemporaryDirectory() if out is None else nullcontext(str(out)) as folder:
         recipe = plan.pace.recipe("next_residue", plan.shape, (), about, folder)
         run(
-            recipe, train=truths(rest) + blanks(plan.simulated), setup=setup, draw=Simulated(plan.pace.seed),
+            recipe, train=true_groups(rest) + placeholders(plan.simulated), setup=setup, draw=Simulated(plan.pace.seed),
             progress=progress, **validation(practice(valid, seed=plan.pace.seed)),
         )  # fmt: skip
     return BaseEngine(model.cpu())

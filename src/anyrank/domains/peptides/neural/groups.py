@@ -10,12 +10,12 @@ from random import Random
 import torch
 from torch import Tensor
 
-from ...core.types import Candidate, Ranking
-from ...train.group import Group
-from .corrupt import practice
-from .distance import pmd, rmd
-from .simulate import simulated
-from .spectrum import Spectrum
+from ....core.types import Candidate, Ranking
+from ....train.group import Group
+from ..corrupt import practice
+from ..distance import pmd, rmd
+from ..simulate import simulated
+from ..spectrum import Spectrum
 
 
 def group_of(ranking: Ranking, id: str = "") -> Group:
@@ -26,13 +26,13 @@ def group_of(ranking: Ranking, id: str = "") -> Group:
     return Group(spectrum, members, tuple((-away).tolist()), id or ranking.query.id)
 
 
-def truths(spectra: Sequence[Spectrum]) -> list[Group]:
+def true_groups(spectra: Sequence[Spectrum]) -> list[Group]:
     """The groups of annotated spectra with the true peptide alone; ids count them, since titles may come twice."""
     known = [(s, s.peptide) for s in spectra if s.peptide is not None]
     return [Group(s, (Candidate(p.key, p),), (0.0,), f"spectrum {i}") for i, (s, p) in enumerate(known)]
 
 
-def blanks(n: int) -> list[Group]:
+def placeholders(n: int) -> list[Group]:
     """So many groups of nothing, in place of which every epoch has newly simulated spectra."""
     return [Group(None, (), (), f"simulated {i}") for i in range(n)]
 
@@ -48,7 +48,7 @@ class Simulated:
         if group.candidates:
             return group
         (spectrum,) = simulated(1, Random(f"{self.seed}:{epoch}:{group.id}").getrandbits(32))
-        (truth,) = truths([spectrum])
+        (truth,) = true_groups([spectrum])
         return truth
 
 

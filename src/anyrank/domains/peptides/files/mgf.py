@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from ...core.errors import InputError, MissingExtra
-from ...io.files import File, label, texts
-from .notation import parse
-from .spectrum import Bad, Spectrum, refuse
+from ....core.errors import InputError, MissingExtra
+from ....io.files import File, label, texts
+from ..notation import parse
+from ..spectrum import Bad, Spectrum, refuse
 
 
 def read_mgf(path: File, fixed: Mapping[str, str] | None = None, bad: Bad | None = None) -> Iterator[Spectrum]:

@@ -8,12 +8,12 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from ...core.errors import InputError
-from ...io.files import File, label, texts
+from ....core.errors import InputError
+from ....io.files import File, label, texts
+from ..notation import parse
+from ..psm import Psm
+from ..spectrum import Bad, refuse
 from .mztab import number, read_mztab
-from .notation import parse
-from .psm import Psm
-from .spectrum import Bad, refuse
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from markupsafe import Markup
 
-from ...pages.svg import WIDTH, drawing, element, line, text, ticks, title
-from .matching import NARROW, Match, Tolerance, match
-from .peptide import Peptide
-from .spectrum import Spectrum
+from ....pages.svg import WIDTH, drawing, element, line, text, ticks, title
+from ..matching import NARROW, Match, Tolerance, match
+from ..peptide import Peptide
+from ..spectrum import Spectrum
 
 _LEFT, _RIGHT, _TALL = 56.0, WIDTH - 16.0, 150.0
 _MIDDLE = 86.0 + _TALL

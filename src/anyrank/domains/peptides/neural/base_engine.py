@@ -12,13 +12,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ...core.errors import InputError
-from ...models.next_residue import NextResidue
-from ...models.parts.spectra import spectra_tensors
-from .peptide import Peptide
-from .psm import Psm
-from .residues import ISOTOPE, MASSES, N_TERM, RESIDUES, WATER
-from .spectrum import Spectrum
+from ....core.errors import InputError
+from ....models.next_residue import NextResidue
+from ....models.parts.spectra import spectra_tensors
+from ..peptide import Peptide
+from ..psm import Psm
+from ..residues import ISOTOPE, MASSES, N_TERM, RESIDUES, WATER
+from ..spectrum import Spectrum
 
 CHOICES: tuple[str, ...] = tuple(t for t in (*RESIDUES, *N_TERM) if t not in ("I", "N+0.984", "Q+0.984"))
 """The tokens that the engine writes: L for I, D and E for the deamidated residues of the same mass."""
