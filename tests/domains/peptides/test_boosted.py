@@ -58,7 +58,7 @@ def test_a_file_of_trees_ranks_as_they_do(spectra, tmp_path):
     again = Boosted.load(tmp_path / "m.json", ())
     assert again.tolerance == Tolerance(10.0, "ppm")
     assert again.facts == {"spectra": 40, "candidates": 320, "right": 40, "trees": 20}
-    with pytest.raises(InputError, match="both kinds"):
+    with pytest.raises(InputError, match="both right and wrong"):
         Boosted.fit([r[:0] for r in rankings], truths, ())
 
 
@@ -88,7 +88,7 @@ def test_trees_know_engines_by_any_name_and_ask_for_them(spectra, engines, tmp_p
 def test_files_that_are_no_trees_are_named(tmp_path, text):
     pytest.importorskip("lightgbm")
     (tmp_path / "m").write_text(text)
-    with pytest.raises(InputError, match=r"m: no file of 'anyrank peptides train --kind lightgbm'"):
+    with pytest.raises(InputError, match=r"m: not a file of 'anyrank peptides train --kind lightgbm'"):
         Boosted.load(tmp_path / "m", ())
     with pytest.raises(InputError, match="absent: can't be read"):
         Boosted.load(tmp_path / "absent", ())

@@ -149,14 +149,14 @@ def test_two_modifications_of_the_n_terminus_are_one():
 @pytest.mark.parametrize(
     ("spelling", "named"),
     [
-        ("PEPTUDE", r"run.csv:3: unknown residue 'U' \(place 5"),
+        ("PEPTUDE", r"run.csv:3: unknown residue 'U' \(position 5"),
         ("PEPS[Phospho]K", r"run.csv:3: unknown modification 'Phospho'"),
         ("PEPS[79.966]K", r"run.csv:3: unknown residue 'S\+79.97'"),
         ("AC K", r"run.csv:3: unknown residue 'C'.*fixed="),
         ("[Oxidation]-PEK", r"unknown N-terminal modification of \+15.9949"),
         ("PEK-[Amidated]", r"C-terminal"),
         ("", r"without residues"),
-        ("PE*K", r"'\*K' is no residue"),
+        ("PE*K", r"'\*K' is neither a residue"),
     ],
 )
 def test_what_can_not_be_read_is_named(spelling, named):

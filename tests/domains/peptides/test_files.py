@@ -176,7 +176,7 @@ def test_mztab_of_several_runs_gives_those_of_ours(tmp_path):
     assert len(list(read_psms(path))) == 2
     bad: list[InputError] = []
     assert [p.line for p in read_psms(path, run="/tmp/b.mgf", bad=bad)] == [6]
-    assert [str(e) for e in bad] == [f"{path}:5: a spectrum of a, not of b (ms_run[1]:index=0)"]
+    assert [str(e) for e in bad] == [f"{path}:5: a spectrum of run 'a', expected one of run 'b' (ms_run[1]:index=0)"]
 
 
 def test_mztab_out_reads_back_here_and_in_pyteomics(tmp_path, ideal):

@@ -1,4 +1,4 @@
-"""Spectra from files of either kind."""
+"""Read spectra from a file, by its ending."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from .mzml import read_mzml
 
 
 def read_spectra(path: File, *, fixed: Mapping[str, str] | None = None, bad: Bad | None = None) -> Iterator[Spectrum]:
-    """The spectra of an MGF (``.mgf``) or mzML (``.mzML``) file, gzipped or not, in the file's order; of mzML the
-    tandem spectra only. ``fixed``: tokens for bare letters in annotations, as `notation.parse` takes them.
+    """Read the spectra of an MGF (``.mgf``) or mzML (``.mzML``) file, gzipped or not, in the file's order; of mzML the
+    tandem spectra only. ``fixed``: fixed modifications of annotations, as `notation.parse` takes them.
 
-    A spectrum that can't be used (no precursor m/z or no single charge, broken peaks) and an annotation that can't be
-    read are put into ``bad``, by file, line and title, and the rest is read; without ``bad`` the first is raised.
+    A spectrum that can't be used (no precursor m/z, no single charge, broken peaks) and an annotation that can't be
+    read are added to ``bad``, by file, line and title, and reading goes on; without ``bad`` the first is raised.
     """
     ending = os.path.splitext(os.fspath(path).lower().removesuffix(".gz"))[1]
     if ending == ".mgf":
         return read_mgf(path, fixed, bad)
     if ending == ".mzml":
         return read_mzml(path, bad)
-    raise InputError(f"unknown kind of spectra {ending!r}: expected .mgf or .mzML, gzipped or not", path=label(path))
+    raise InputError(f"unknown type of spectra {ending!r}: expected .mgf or .mzML, gzipped or not", path=label(path))
