@@ -1,4 +1,4 @@
-"""Tiny random models and a small byte-level tokenizer, made on the spot by torch and transformers, for tests."""
+"""Tiny random models and a small byte-level tokenizer for tests, created by torch and transformers."""
 
 import random
 from pathlib import Path
@@ -34,8 +34,8 @@ def tokenizer(folder: Path, *, ends: bool = False, chat: str = CHAT) -> Any:
         tok.post_processor = processors.TemplateProcessing(
             single="$A </s>", pair="$A </s> $B:1 </s>:1", special_tokens=[("</s>", tok.token_to_id("</s>"))]
         )
-    made: Any = PreTrainedTokenizerFast
-    fast = made(tokenizer_object=tok, bos_token="<s>", eos_token="</s>", pad_token="<pad>")
+    tokenizer_class: Any = PreTrainedTokenizerFast
+    fast = tokenizer_class(tokenizer_object=tok, bos_token="<s>", eos_token="</s>", pad_token="<pad>")
     fast.chat_template = chat or None
     fast.save_pretrained(folder)
     return fast
@@ -62,8 +62,8 @@ def pair_tokenizer(folder: Path, max_length: int = 64) -> Any:
     tok.post_processor = processors.TemplateProcessing(
         single="<s> $A </s>", pair="<s> $A </s> $B </s>", special_tokens=ends
     )
-    made: Any = PreTrainedTokenizerFast
-    fast = made(
+    tokenizer_class: Any = PreTrainedTokenizerFast
+    fast = tokenizer_class(
         tokenizer_object=tok,
         bos_token="<s>",
         cls_token="<s>",
@@ -80,7 +80,7 @@ def pair_tokenizer(folder: Path, max_length: int = 64) -> Any:
 
 
 ENCODERS = ("bert", "distilbert", "roberta", "xlm-roberta", "modernbert", "mpnet")
-"""Families of `shape`."""
+"""The model families that `shape` knows."""
 
 
 def shape(family: str) -> dict[str, Any]:

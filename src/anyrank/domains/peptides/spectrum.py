@@ -25,7 +25,7 @@ def refuse(bad: Bad | None, error: InputError) -> None:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Spectrum:
-    """Peaks (``mz`` rising, ``intensity`` beside it), the precursor's m/z and charge, and where it came from:
+    """Peaks (``mz`` rising, and ``intensity``), the precursor's m/z and charge, and its origin:
     ``title`` (of an mzML file: the native id), ``index`` (its position in the file from 0), ``scan`` number, retention
     time ``rt`` in seconds, ``line`` at which it begins. ``peptide`` is its annotation, if it has one.
 

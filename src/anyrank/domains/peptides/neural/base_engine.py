@@ -1,4 +1,4 @@
-"""A small de novo engine of our own: `models.next_residue` in a beam search that keeps to the precursor's mass."""
+"""A small de novo engine: a beam search with `models.next_residue`, within the mass of the precursor."""
 
 from __future__ import annotations
 
@@ -22,19 +22,20 @@ from ..spectrum import Spectrum
 
 CHOICES: tuple[str, ...] = tuple(t for t in (*RESIDUES, *N_TERM) if t not in ("I", "N+0.984", "Q+0.984"))
 """The tokens that the engine writes: L for I, D and E for the deamidated residues of the same mass."""
-_PLACE = {t: i for i, t in enumerate(CHOICES)} | {
-    "I": CHOICES.index("L"), "N+0.984": CHOICES.index("D"), "Q+0.984": CHOICES.index("E")
-}  # fmt: skip
 FRONT = np.array([t in N_TERM for t in CHOICES])
+"""Whether each choice is an N-terminal modification, which only a peptide's first token may be."""
 _STEP, _FULL = 0.02, 400.0
-"""The bins in Da of the table of masses that residues can sum to; above, all can."""
+"""The table of masses that residues can sum to: the width of its bins and its end in Da; above, every mass is one."""
 
 
 @dataclass(frozen=True)
 class BaseEngine:
-    """Peptides of spectra: `__call__` gives the best ``top`` of each as `Psm`s, by the mean log-probability of their
-    residues, best first. ``beam`` prefixes are kept; a peptide's mass is within ``ppm`` of the precursor's, or of that
-    of the next isotope where ``isotope`` is set; prefixes that no residues can complete are dropped."""
+    """An engine: called with spectra, it proposes the best ``top`` peptides of each, best first.
+
+    The score is the mean log-probability of a peptide's tokens. The search keeps ``beam`` prefixes of up to ``longest``
+    tokens; a peptide's mass is within ``ppm`` of the precursor's, with ``isotope`` also of a precursor that is the
+    first isotope peak. Prefixes that no residues can complete to such a mass are dropped.
+    """
 
     model: NextResidue = field(repr=False)
     beam: int = 10
@@ -52,112 +53,113 @@ class BaseEngine:
 
     @classmethod
     def load(cls, folder: str | Path, beam: int = 10, top: int = 6) -> BaseEngine:
-        """The engine of a folder that `NextResidue.save` wrote, on a GPU where there is one. Raises ModelError."""
+        """Load the engine from a folder that `NextResidue.save` wrote, on a GPU if there is one. Raises ModelError."""
         device = "cuda" if torch.cuda.is_available() else "cpu"
         return cls(NextResidue.from_folder(folder).to(device), beam, top, device=device)
 
     def __call__(self, spectra: Sequence[Spectrum]) -> list[Psm]:
-        return [p for at in range(0, len(spectra), self.batch) for p in self._search(spectra[at : at + self.batch])]
+        batches = (spectra[start : start + self.batch] for start in range(0, len(spectra), self.batch))
+        return [psm for batch in batches for psm in self._search(batch)]
 
     def _search(self, spectra: Sequence[Spectrum]) -> Iterator[Psm]:
+        """The beam search of several spectra in step: each round makes all prefixes of all of them one token longer."""
         self.model.eval()
         inputs = {k: v.to(self.device) for k, v in spectra_tensors(spectra, self.model.shape.peaks).items()}
-        weigh = np.array([MASSES[t] for t in CHOICES])
+        masses = np.array([MASSES[t] for t in CHOICES])
         beams: list[list[_Prefix]] = [[_Prefix()] for _ in spectra]
-        done: list[list[_Prefix]] = [[] for _ in spectra]
+        complete: list[list[_Prefix]] = [[] for _ in spectra]
         with torch.inference_mode():
-            memory, nothing = self.model.encoder(inputs["mz"], inputs["intensity"], inputs["mass"])
+            memory, padding = self.model.encoder(inputs["mz"], inputs["intensity"], inputs["mass"])
             for _ in range(self.longest):
                 if not any(beams):
                     break
-                chances = self._next(memory, nothing, inputs, beams)
+                logprobs = self._next(memory, padding, inputs, beams)
                 for i, s in enumerate(spectra):
-                    beams[i] = self._grown(beams[i], chances[i], weigh, s, done[i])
-        for s, found in zip(spectra, done):
-            best = sorted(found, key=lambda p: -p.score / len(p.choices))[: self.top]
-            for p in best:
+                    beams[i], new = self._extend(beams[i], logprobs[i], masses, s)
+                    complete[i] += new
+        for s, prefixes in zip(spectra, complete):
+            for p in sorted(prefixes, key=lambda p: -p.score / len(p.choices))[: self.top]:
                 peptide = Peptide(tuple(CHOICES[c] for c in p.choices))
                 yield Psm(s.name, peptide, p.score / len(p.choices), s.precursor_mz)
 
     def _next(
-        self, memory: Tensor, nothing: Tensor, inputs: dict[str, Tensor], beams: Sequence[Sequence[_Prefix]]
+        self, memory: Tensor, padding: Tensor, inputs: dict[str, Tensor], beams: Sequence[Sequence[_Prefix]]
     ) -> NDArray[np.float32]:
-        """Log-probabilities [spectra, prefixes, choices]."""
-        wide = max(map(len, beams))
-        last = torch.full((len(beams), wide), len(CHOICES))
-        prefix = torch.zeros(len(beams), wide, dtype=torch.float64)
+        """Log-probabilities of the next token [spectra, prefixes, choices], padded to the widest beam."""
+        width = max(map(len, beams))
+        last = torch.full((len(beams), width), len(CHOICES))  # beyond the choices: no token yet
+        prefix = torch.zeros(len(beams), width, dtype=torch.float64)
         for i, beam in enumerate(beams):
             for j, p in enumerate(beam):
                 last[i, j] = p.choices[-1] if p.choices else len(CHOICES)
                 prefix[i, j] = p.mass
         logits: Tensor = self.model.following(
-            memory, nothing, inputs["mass"], inputs["charge"], last.to(self.device), prefix.to(self.device)
+            memory, padding, inputs["mass"], inputs["charge"], last.to(self.device), prefix.to(self.device)
         )
-        inside = (last != len(CHOICES))[..., None] & torch.from_numpy(FRONT)
-        found: NDArray[np.float32] = logits.cpu().masked_fill(inside, -torch.inf).log_softmax(-1).numpy()
-        return found
+        # An N-terminal modification after the first token is impossible.
+        not_first = (last != len(CHOICES))[..., None] & torch.from_numpy(FRONT)
+        logprobs: NDArray[np.float32] = logits.cpu().masked_fill(not_first, -torch.inf).log_softmax(-1).numpy()
+        return logprobs
 
-    def _grown(
-        self, beam: Sequence[_Prefix], chances: NDArray[np.float32], weigh: NDArray[np.float64], s: Spectrum,
-        done: list[_Prefix],
-    ) -> list[_Prefix]:  # fmt: skip
-        """The best prefixes one residue longer; those that are whole peptides go to ``done``."""
+    def _extend(
+        self, beam: Sequence[_Prefix], logprobs: NDArray[np.float32], token_masses: NDArray[np.float64], s: Spectrum
+    ) -> tuple[list[_Prefix], list[_Prefix]]:
+        """The best prefixes one token longer, and those that are whole peptides: of the precursor's mass."""
         if not beam:
-            return []
-        masses = np.array([p.mass for p in beam])[:, None] + weigh
-        scores = np.array([p.score for p in beam])[:, None] + chances[: len(beam)]
-        near = s.mass * self.ppm * 1e-6
-        whole, open_ = np.zeros(masses.shape, dtype=bool), np.zeros(masses.shape, dtype=bool)
+            return [], []
+        # All prefixes with all choices: [prefixes, choices].
+        masses = np.array([p.mass for p in beam])[:, None] + token_masses
+        scores = np.array([p.score for p in beam])[:, None] + logprobs[: len(beam)]
+        tolerance = s.mass * self.ppm * 1e-6
+        complete, extensible = np.zeros(masses.shape, dtype=bool), np.zeros(masses.shape, dtype=bool)
         for isotope in range(1 + self.isotope):
-            left = s.mass - WATER - isotope * ISOTOPE - masses
-            whole |= (np.abs(left) <= near) & ~FRONT
-            open_ |= completable(left, near)
-        for j, c in np.argwhere(whole & np.isfinite(scores)):
-            done.append(beam[j].longer(int(c), float(scores[j, c]), float(masses[j, c])))
-        scores = np.where(open_, scores, -np.inf)
-        best = np.argsort(-scores, axis=None, kind="stable")[: self.beam]
-        places = [divmod(int(b), len(weigh)) for b in best if np.isfinite(scores.flat[b])]
-        return [beam[j].longer(c, float(scores[j, c]), float(masses[j, c])) for j, c in places]
+            missing = s.mass - WATER - isotope * ISOTOPE - masses
+            complete |= (np.abs(missing) <= tolerance) & ~FRONT
+            extensible |= completable(missing, tolerance)
+
+        def extended(prefix: int, choice: int) -> _Prefix:
+            score, mass = float(scores[prefix, choice]), float(masses[prefix, choice])
+            return _Prefix((*beam[prefix].choices, choice), score, mass)
+
+        peptides = [extended(int(j), int(c)) for j, c in np.argwhere(complete & np.isfinite(scores))]
+        open_scores = np.where(extensible, scores, -np.inf)
+        best = np.argsort(-open_scores, axis=None, kind="stable")[: self.beam]
+        return [extended(*divmod(int(b), len(CHOICES))) for b in best if np.isfinite(open_scores.flat[b])], peptides
 
 
 @dataclass(frozen=True, slots=True)
 class _Prefix:
+    """The beginning of a peptide: its tokens as positions in `CHOICES`, their summed log-probability and mass in Da."""
+
     choices: tuple[int, ...] = ()
     score: float = 0.0
     mass: float = 0.0
 
-    def longer(self, choice: int, score: float, mass: float) -> _Prefix:
-        return _Prefix((*self.choices, choice), score, mass)
 
-
-def completable(left: NDArray[np.float64], near: float) -> NDArray[np.bool_]:
-    """Whether residues, one or more, can weigh what is left, in Da, give or take ``near`` and the table's bins.
+def completable(missing: NDArray[np.float64], tolerance: float) -> NDArray[np.bool_]:
+    """Whether one or more residues can sum to each ``missing`` mass in Da, within ``tolerance`` and the table's bins.
 
     >>> completable(np.array([56.0, 57.02, 57.5, 114.04, 1000.0]), 0.01)
     array([False,  True, False,  True,  True])
     """
     table = _sums()
-    slack = int(near / _STEP) + 2
-    bins = np.round(left / _STEP).astype(np.int64)
+    slack = int(tolerance / _STEP) + 2  # one bin for rounding on either side, at least
+    bins = np.round(missing / _STEP).astype(np.int64)
     inside = (bins >= 0) & (bins < len(table) - slack)
-    found = np.zeros(left.shape, dtype=bool)
-    for by in range(-slack, slack + 1):
-        found |= table[np.clip(bins + by, 0, len(table) - 1)]
-    return np.where(inside, found, left > 0)
+    possible = np.zeros(missing.shape, dtype=bool)
+    for shift in range(-slack, slack + 1):
+        possible |= table[np.clip(bins + shift, 0, len(table) - 1)]
+    return np.where(inside, possible, missing > 0)
 
 
 @cache
 def _sums() -> NDArray[np.bool_]:
-    """Which bins of mass up to `_FULL` a sum of residues falls into; exact sums, not sums of bins."""
+    """Whether a sum of residues falls into each bin of mass up to `_FULL`; sums of masses, not of bins, so that
+    rounding doesn't add up."""
     reached = np.zeros(int(_FULL / _STEP) + 1, dtype=bool)
-    sums, steps = np.zeros(1), np.array(sorted({RESIDUES[t] for t in CHOICES if t in RESIDUES}))
-    while len(sums):
-        sums = np.unique((sums[:, None] + steps).round(4))
+    sums, masses = np.zeros(1), np.array(sorted({RESIDUES[t] for t in CHOICES if t in RESIDUES}))
+    while len(sums):  # sums of one residue more each time
+        sums = np.unique((sums[:, None] + masses).round(4))
         sums = sums[sums < _FULL]
         reached[np.round(sums / _STEP).astype(np.int64)] = True
     return reached
-
-
-def choices(peptide: Peptide) -> list[int]:
-    """A peptide as the engine would write it."""
-    return [_PLACE[t] for t in peptide.tokens]

@@ -1,4 +1,4 @@
-"""Training of the base engine: every residue of annotated and simulated spectra, from the true prefix before it."""
+"""Training of the base engine: to predict every residue of annotated and simulated spectra from its true prefix."""
 
 from __future__ import annotations
 
@@ -34,8 +34,9 @@ from .training import SMALL, Pace, same_size, validation
 
 @dataclass(frozen=True, slots=True)
 class EnginePlan:
-    """A training: the model's ``shape``, ``ions`` (see `parts.starts`), ``pace``, newly ``simulated`` spectra in each
-    round, and the share of peptides held out for validation."""
+    """The settings of a training: the model's ``shape``; ``ions``: whether it starts by looking for ions (see
+    `parts.starts`); the ``pace``; the number of newly ``simulated`` spectra in each round; and the share ``valid`` of
+    peptides held out for validation."""
 
     shape: Shape = field(default_factory=lambda: replace(SMALL, layers=1))
     ions: bool = True
@@ -47,10 +48,10 @@ class EnginePlan:
 def train_engine(
     plan: EnginePlan, spectra: Sequence[Spectrum], out: str | Path | None = None, progress: bool = False
 ) -> BaseEngine:
-    """The engine of a plan, saved in the folder ``out``. Raises InputError where there is nothing to learn from."""
+    """Train an engine and save it in the folder ``out``. Raises InputError if there is no spectrum to learn from."""
     rest, valid = split_by_peptide(spectra, plan.valid, plan.pace.seed)
     if not rest and not plan.simulated:
-        raise InputError("none of the spectra is annotated: expected lines SEQ=PEPTIDE")
+        raise InputError("none of the spectra is annotated: expected lines SEQ=PEPTIDE, or simulated spectra")
     torch.manual_seed(plan.pace.seed)
     model = NextResidue([MASSES[t] for t in CHOICES], plan.shape)
     if plan.ions:
@@ -62,12 +63,16 @@ def train_engine(
     with TemporaryDirectory() if out is None else nullcontext(str(out)) as folder:
         recipe = plan.pace.recipe("next_residue", plan.shape, (), about, folder)
         run(
-            recipe, train=true_groups(rest) + placeholders(plan.simulated), setup=setup, draw=Simulated(plan.pace.seed),
-            progress=progress, **validation(practice(valid, seed=plan.pace.seed)),
-        )  # fmt: skip
+            recipe,
+            train=true_groups(rest) + placeholders(plan.simulated),
+            setup=setup,
+            draw=Simulated(plan.pace.seed),
+            progress=progress,
+            **validation(practice(valid, seed=plan.pace.seed)),
+        )
     return BaseEngine(model.cpu())
 
 
 def likelihood(scores: Tensor, labels: Tensor, mask: Tensor) -> Tensor:
-    """Minus the mean score of the true peptides, where scores are log-probabilities."""
+    """The loss: minus the mean score of the true peptides; scores are log-probabilities."""
     return -scores[mask].mean()

@@ -1,5 +1,5 @@
-"""Groups of peptides for training: the query's content is an annotated spectrum, a candidate's a peptide, and its label
-the negated mass deviation (PMD) from the truth."""
+"""Groups of peptides for training: the query is an annotated spectrum, a candidate's content a peptide, and its label
+the negated mass deviation (PMD) from the true one."""
 
 from __future__ import annotations
 
@@ -19,28 +19,28 @@ from ..spectrum import Spectrum
 
 
 def group_of(ranking: Ranking, id: str = "") -> Group:
-    """The group of a ranking whose query is an annotated spectrum."""
+    """The training group of a ranking whose query is an annotated spectrum."""
     spectrum = ranking.query.content
-    away = pmd([c.content for c in ranking], spectrum.peptide)
+    distances = pmd([c.content for c in ranking], spectrum.peptide)
     members = tuple(Candidate(c.id, c.content) for c in ranking)
-    return Group(spectrum, members, tuple((-away).tolist()), id or ranking.query.id)
+    return Group(spectrum, members, tuple((-distances).tolist()), id or ranking.query.id)
 
 
 def true_groups(spectra: Sequence[Spectrum]) -> list[Group]:
-    """The groups of annotated spectra with the true peptide alone; ids count them, since titles may come twice."""
-    known = [(s, s.peptide) for s in spectra if s.peptide is not None]
-    return [Group(s, (Candidate(p.key, p),), (0.0,), f"spectrum {i}") for i, (s, p) in enumerate(known)]
+    """Groups with an annotated spectrum and its true peptide alone; the ids are numbers, since titles may repeat."""
+    annotated = [(s, s.peptide) for s in spectra if s.peptide is not None]
+    return [Group(s, (Candidate(p.key, p),), (0.0,), f"spectrum {i}") for i, (s, p) in enumerate(annotated)]
 
 
 def placeholders(n: int) -> list[Group]:
-    """So many groups of nothing, in place of which every epoch has newly simulated spectra."""
+    """``n`` empty groups, which every epoch replaces by newly simulated spectra."""
     return [Group(None, (), (), f"simulated {i}") for i in range(n)]
 
 
 @dataclass(frozen=True, slots=True)
 class Simulated:
-    """What an epoch trains on: a group of nothing becomes a spectrum simulated anew with its true peptide; the others
-    stay. Fixed by seed, epoch and the group's id."""
+    """Draws an epoch's groups: an empty one becomes a newly simulated spectrum with its true peptide; the others stay.
+    Fixed by seed, epoch and the group's id."""
 
     seed: int = 0
 
@@ -54,9 +54,9 @@ class Simulated:
 
 @dataclass(frozen=True, slots=True)
 class Practice:
-    """What an epoch trains on: a spectrum with the truth alone, given or simulated anew, gets new candidates of
-    `corrupt.practice`, 2 to ``most`` of them, in one of five groups without the truth; groups with several candidates
-    (an engine's) stay as they are. Fixed by seed, epoch and the group's id."""
+    """Draws an epoch's groups: a spectrum with its true peptide alone, given or newly simulated, gets new candidates by
+    `corrupt.practice`, 2 to ``most`` of them, one time in five without the true one; groups with several candidates (an
+    engine's) stay as they are. Fixed by seed, epoch and the group's id."""
 
     most: int = 6
     seed: int = 0
@@ -69,17 +69,17 @@ class Practice:
         n = random.randint(min(2, self.most), self.most)
         truth = random.random() < 0.8
         seed = random.getrandbits(32)
-        (made,) = practice([spectrum], n, seed, truth)
-        # of a peptide that has no like there may be no wrong candidate: then the truth is learned by itself
-        return group_of(made if len(made) else practice([spectrum], n, seed)[0], group.id)
+        (ranking,) = practice([spectrum], n, seed, truth)
+        # Of a very short peptide there may be no wrong candidate: then the true one is learned by itself.
+        return group_of(ranking if len(ranking) else practice([spectrum], n, seed)[0], group.id)
 
 
 def deviations(groups: Sequence[Group], shape: torch.Size) -> Tensor:
     """The residues' mass deviations (RMD) of all candidates as a tensor of ``shape`` [groups, candidates, 1 + longest],
-    NaN where there is nothing to predict."""
+    NaN at positions without a token of a candidate."""
     out = torch.full(shape, torch.nan)
     for rows, group in zip(out, groups):
         for row, candidate in zip(rows, group.candidates):
-            away = rmd(candidate.content, group.query.peptide)
-            row[1 : 1 + len(away)] = torch.from_numpy(away)  # position 0 is <cls>
+            values = rmd(candidate.content, group.query.peptide)
+            row[1 : 1 + len(values)] = torch.from_numpy(values)  # position 0 is <cls>
     return out

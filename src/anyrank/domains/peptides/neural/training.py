@@ -1,4 +1,4 @@
-"""Training of the reranker: annotated spectra to a model's folder with its card, on the common loop."""
+"""Training of the reranker (RankNovo) on annotated spectra, by the loop of `anyrank.train`."""
 
 from __future__ import annotations
 
@@ -35,17 +35,26 @@ from .groups import Practice, deviations, group_of, placeholders, true_groups
 from .ranknovo import RankNovo
 
 SMALL = Shape(
-    width=64, heads=4, ffn=128, layers=2, spectrum_layers=1, dropout=0.0, peaks=100, shortest=0.2, longest=3276.8,
+    width=64,
+    heads=4,
+    ffn=128,
+    layers=2,
+    spectrum_layers=1,
+    dropout=0.0,
+    peaks=100,
+    shortest=0.2,
+    longest=3276.8,
     shared=True,
-)  # fmt: skip
-"""A shape that a processor trains in minutes on a thousand spectra; its 8 waves are each 4 times the one before."""
+)
+"""A shape that a CPU trains in minutes on a thousand spectra; its 8 wavelengths are each 4 times the one before."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How a training goes: ``rounds`` over the spectra, ``batch`` of them a step, AdamW's highest ``rate`` and
-    ``decay``, clipping, the share of steps with a rising rate (it falls as a cosine), and how many rounds without a
-    gain in validation end it (0: none). RankNovo's are batch 256, rate 1e-4, decay 8e-5, clip 1.5, 5 rounds."""
+    """The hyperparameters of a training: ``rounds`` (epochs) over the spectra, ``batch`` spectra a step, AdamW's
+    highest learning ``rate`` and weight ``decay``, gradient ``clip``, the share ``warmup`` of steps with a rising rate
+    (then it falls as a cosine), and the ``patience``: after so many rounds without a gain in validation it stops (0:
+    never). RankNovo's are batch 256, rate 1e-4, decay 8e-5, clip 1.5, 5 rounds."""
 
     rounds: int = 10
     batch: int = 16
@@ -57,23 +66,35 @@ class Pace:
     seed: int = 0
 
     def recipe(self, kind: str, shape: Shape, losses: Sequence[Loss], about: str, out: str) -> Recipe:
-        """The recipe of a model of peptides; validation counts how high the true peptide stands."""
+        """The recipe of a peptide model; validation measures the reciprocal rank of the true peptide."""
         optimiser = Optimiser(
-            rate=self.rate, decay=self.decay, warmup=self.warmup, schedule="cosine", epochs=self.rounds,
-            batch=self.batch, clip=self.clip, bf16=False,
-        )  # fmt: skip
+            rate=self.rate,
+            decay=self.decay,
+            warmup=self.warmup,
+            schedule="cosine",
+            epochs=self.rounds,
+            batch=self.batch,
+            clip=self.clip,
+            bf16=False,
+        )
         return Recipe(
-            out=out, model=Model(kind=kind, shape=asdict(shape)), data=Data(about=about), losses=tuple(losses),
-            optimiser=optimiser, check=Check(measure="RR", patience=self.patience), export=Export(int8=False),
+            out=out,
+            model=Model(kind=kind, shape=asdict(shape)),
+            data=Data(about=about),
+            losses=tuple(losses),
+            optimiser=optimiser,
+            check=Check(measure="RR", patience=self.patience),
+            export=Export(int8=False),
             seed=self.seed,
-        )  # fmt: skip
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A training: the model's ``shape``; ``ions``: whether it starts by looking for ions (see `parts.starts`); the
-    ``pace``; at most so many ``candidates`` a spectrum; the weights of the two losses (ours: the paper's are not
-    published); ``simulated`` spectra added to each round; the share of peptides held out for validation."""
+    """The settings of a training: the model's ``shape``; ``ions``: whether it starts by looking for ions (see
+    `parts.starts`); the ``pace``; the most ``candidates`` a spectrum; the weights of the two losses (our choice: the
+    paper's are not published); the number of newly ``simulated`` spectra in each round; and the share ``valid`` of
+    peptides held out for validation."""
 
     shape: Shape = SMALL
     ions: bool = True
@@ -87,8 +108,8 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Trained:
-    """The model; on validation groups the share of exact peptides of it and of the hyperscore (empty without such
-    groups); what was logged."""
+    """The trained model; the share of validation spectra whose first peptide is exact, by the model and by the
+    hyperscore (empty without validation spectra); and the loop's log."""
 
     model: Axial
     exact: Mapping[str, float]
@@ -96,43 +117,55 @@ class Trained:
 
 
 def train(
-    plan: Plan, spectra: Sequence[Spectrum], out: str | Path | None = None, *, known: Sequence[Ranking] = (),
-    start: Axial | None = None, resume: bool = False, progress: bool = False,
-) -> Trained:  # fmt: skip
-    """The training of a plan on annotated spectra, with candidates made up (`corrupt.practice`); ``known`` rankings of
-    annotated spectra, an engine's candidates, are learned beside these, or alone where no spectra are given. The model
-    goes into the folder ``out``; ``start`` is another of the same shape to go on from (it stays as it is).
+    plan: Plan,
+    spectra: Sequence[Spectrum],
+    out: str | Path | None = None,
+    *,
+    known: Sequence[Ranking] = (),
+    start: Axial | None = None,
+    resume: bool = False,
+    progress: bool = False,
+) -> Trained:
+    """Train a reranker on annotated spectra with made-up candidates (`corrupt.practice`).
 
-    Candidates made from the truth are told apart without the spectrum; those of `practice` aren't, which is why no
-    others are made here. Raises InputError where there is nothing to learn from or ``out`` holds another training.
+    ``known``: rankings of annotated spectra with an engine's candidates, learned beside these, or alone if no spectra
+    are given. ``out``: the folder to save the model in. ``start``: a model of the same shape to start from, which is
+    copied. ``resume`` goes on from the last checkpoint in ``out``. Raises InputError if there is no spectrum to learn
+    from or ``out`` holds another training.
     """
     rest, valid = split_by_peptide(spectra, plan.valid, plan.pace.seed)
     if not rest and not plan.simulated and not known:
         raise InputError("none of the spectra is annotated: expected lines SEQ=PEPTIDE")
     model = _fresh(plan, start)
-    taken = {s.peptide.key for s in valid if s.peptide}
-    seen = [r for r in known if len(r) > 1 and (p := r.query.content.peptide) is not None and p.key not in taken]
-    groups = [group_of(r, f"known {i}") for i, r in enumerate(seen)] + true_groups(rest) + placeholders(plan.simulated)
+    held_out = {s.peptide.key for s in valid if s.peptide}
+    usable = [r for r in known if len(r) > 1 and (p := r.query.content.peptide) is not None and p.key not in held_out]
+    groups = [group_of(r, f"known {i}") for i, r in enumerate(usable)]
+    groups += true_groups(rest) + placeholders(plan.simulated)
     rankings = practice(valid, plan.candidates, plan.pace.seed)
     about = (
         f"{len(rest):,} annotated spectra with up to {plan.candidates} candidates made up anew in each round, "
-        f"{len(seen):,} with an engine's, {plan.simulated:,} simulated ones a round"
+        f"{len(usable):,} with an engine's, {plan.simulated:,} simulated ones a round"
     )
     losses = [Loss(name="smooth_l1", weight=plan.pmd_weight)] if plan.pmd_weight else []
     with TemporaryDirectory() if out is None else nullcontext(str(out)) as folder:
         recipe = plan.pace.recipe("axial", plan.shape, losses, about, folder)
-        done = run(
-            recipe, train=groups, setup=_setup(model, plan, recipe), draw=Practice(plan.candidates, plan.pace.seed),
-            resume=resume, progress=progress, **validation(rankings),
-        )  # fmt: skip
+        result = run(
+            recipe,
+            train=groups,
+            setup=_setup(model, plan, recipe),
+            draw=Practice(plan.candidates, plan.pace.seed),
+            resume=resume,
+            progress=progress,
+            **validation(rankings),
+        )
         exact = _exact(model, plan, rankings) if rankings else {}
         if out is not None:
             _add_to_card(Path(out), plan, exact, len(valid))
-    return Trained(model, exact, done.log)
+    return Trained(model, exact, result.log)
 
 
 def _fresh(plan: Plan, start: Axial | None) -> Axial:
-    """The model as it is before the training."""
+    """The model before the training: a copy of ``start``, or one with new weights."""
     torch.manual_seed(plan.pace.seed)
     model = Axial(plan.shape)
     if start is not None:
@@ -143,25 +176,28 @@ def _fresh(plan: Plan, start: Axial | None) -> Axial:
 
 
 def validation(rankings: Sequence[Ranking]) -> dict[str, Any]:
-    """Validation groups of rankings of annotated spectra, and judgements: the true peptide is relevant."""
+    """The loop's arguments for validation: groups of rankings of annotated spectra, and qrels in which the true peptide
+    is relevant."""
     groups = [group_of(r, f"{i} {r.query.id}") for i, r in enumerate(rankings)]
     return {"valid": groups, "qrels": {g.id: {g.query.peptide.key: 1} for g in groups}}
 
 
 def _setup(model: Axial, plan: Plan, recipe: Recipe) -> Setup:
+    """The batches, objective and scores that the training loop uses."""
     words = f"{plan.pmd_weight:g} smooth L1 of PMD + {plan.rmd_weight:g} squares of RMD (weights of our choice)"
     objective = Deviations(Objective(table(recipe)), plan.rmd_weight)
     return Setup(model, model, Targets(model), objective, partial(scores, model), words, size=same_size)
 
 
 def same_size(group: Group) -> int:
-    """The size of every group, so that batches are as they are shuffled: made-up and given spectra stay mixed."""
+    """The same size for every group, so that the loop doesn't sort batches by size: simulated and real spectra stay
+    mixed."""
     return 0
 
 
 @dataclass(frozen=True, slots=True)
 class Targets:
-    """Groups as `batches.Collate` makes them, with the residues' deviations ("rmd") beside."""
+    """Batches of `batches.Collate`, with the residues' deviations as "rmd": float [groups, candidates, 1 + longest]."""
 
     model: Any
 
@@ -172,7 +208,8 @@ class Targets:
 
 @dataclass(frozen=True, slots=True)
 class Deviations:
-    """The objective: losses of the predicted PMD, and ``weight`` times the mean square of the predicted RMD's error."""
+    """The objective: ``losses`` of the predicted PMD, plus ``weight`` times the mean squared error of the predicted
+    RMD."""
 
     losses: Objective
     weight: float = 1.0
@@ -191,7 +228,7 @@ class Deviations:
 
 
 def _unwrapped(model: Any) -> Any:
-    """The model itself: on several devices the loop wraps it."""
+    """The model itself, which the loop wraps on several devices."""
     return model.module if isinstance(model, torch.nn.DataParallel) else model
 
 
@@ -209,7 +246,7 @@ def _exact(model: Axial, plan: Plan, rankings: Sequence[Ranking]) -> dict[str, f
 
 
 def _add_to_card(folder: Path, plan: Plan, exact: Mapping[str, float], valid: int) -> None:
-    """How the model starts, and what it measures in peptides, at the end of the folder's card."""
+    """Add the model's start and its measurement in peptides to the folder's card."""
     start = "looks for ions" if plan.ions else "at random"
     measured = ", ".join(f"{name} {value:.4f}" for name, value in exact.items())
     text = f"Exact peptides on {valid} held-out spectra of other peptides with made-up candidates: {measured}."
