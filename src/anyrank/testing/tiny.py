@@ -79,13 +79,9 @@ def pair_tokenizer(folder: Path, max_length: int = 64) -> Any:
     return fast
 
 
-ENCODERS = ("bert", "distilbert", "roberta", "xlm-roberta", "modernbert", "mpnet")
-"""The model families that `shape` knows."""
-
-
 def shape(family: str) -> dict[str, Any]:
-    """The transformers configuration of a tiny encoder: two layers, 66 positions (64 tokens), weights large enough
-    that texts differ."""
+    """The transformers configuration of a tiny encoder of a family (bert, roberta, distilbert, modernbert, …): two
+    layers, 66 positions (64 tokens), weights large enough that texts differ."""
     common = {"model_type": family, "max_position_embeddings": 66, "initializer_range": 0.4, "pad_token_id": 1}
     if family == "distilbert":
         return common | {"dim": 32, "n_layers": 2, "n_heads": 2, "hidden_dim": 64}

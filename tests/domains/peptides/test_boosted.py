@@ -125,12 +125,12 @@ def test_the_commands_train_and_use_trees(spectra, write_mgf, tmp_path):
     assert json.loads(ranked.stdout)["changed"] > 30
     call("train", "--spectra", run, *trees, "--candidates", 4, "-o", tmp_path / "made.json")
     assert json.loads((tmp_path / "made.json").read_text())["engines"] == []
-    for extra, said in (
+    for extra, message in (
         (["--width", 8], "--width means nothing to --kind lightgbm"),
         (["--spectra", run], "belongs to one file of spectra"),
         (["--engine-columns", "b:score=x"], "no such engine; given are a"),
     ):
-        with pytest.raises(InputError, match=said):
+        with pytest.raises(InputError, match=message):
             call("train", *common, *trees, *extra, "-o", tmp_path / "x.json")
     assert not (tmp_path / "x.json").exists()
     with pytest.raises(InputError, match="--engine means nothing to --kind engine"):

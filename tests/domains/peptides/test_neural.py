@@ -75,13 +75,13 @@ def test_the_reranker_keeps_the_contracts(judge, spectra):
 
 def test_scores_are_predicted_distances_and_usage_is_counted(judge, spectra):
     (query, members) = groups(spectra[:6])[5]
-    (said,) = judge([(query, members)])
+    (judgement,) = judge([(query, members)])
     inputs = spectra_tensors([query.content], TINY.peaks) | candidate_tensors([[c.content for c in members]])
     with torch.no_grad():
         pmd, rmd = judge.model.predict(**inputs)
-    assert said.scores == pytest.approx((-pmd[0]).tolist(), abs=1e-5)
-    assert said.usage.calls == 1
-    assert said.usage.prompt_tokens == inputs["tokens"].numel() + inputs["mz"].shape[1]
+    assert judgement.scores == pytest.approx((-pmd[0]).tolist(), abs=1e-5)
+    assert judgement.usage.calls == 1
+    assert judgement.usage.prompt_tokens == inputs["tokens"].numel() + inputs["mz"].shape[1]
     worst = (rmd.abs() * is_residue(inputs["tokens"]))[0].amax(-1)
     by_residue = RankNovo(judge.model, by="rmd")([(query, members)])[0].scores
     assert by_residue == pytest.approx((-worst).tolist(), abs=1e-5)
@@ -107,11 +107,11 @@ def test_candidates_too_long_are_told(judge, spectra):
 
 
 def test_tensors_are_padded_apart_from_gaps(spectra):
-    made = candidate_tensors([[parse("GAK"), parse("K")], [parse("PEPTIDE")]])
-    assert made["tokens"].shape == (2, 2, 8)
-    assert made["tokens"][0, 1].tolist() == [CLS, 15, GAP, GAP, PAD, PAD, PAD, PAD]
-    assert (made["tokens"][1, 1] == PAD).all()
-    assert is_residue(made["tokens"]).sum((1, 2)).tolist() == [4, 7]
+    tensors = candidate_tensors([[parse("GAK"), parse("K")], [parse("PEPTIDE")]])
+    assert tensors["tokens"].shape == (2, 2, 8)
+    assert tensors["tokens"][0, 1].tolist() == [CLS, 15, GAP, GAP, PAD, PAD, PAD, PAD]
+    assert (tensors["tokens"][1, 1] == PAD).all()
+    assert is_residue(tensors["tokens"]).sum((1, 2)).tolist() == [4, 7]
     peaks = spectra_tensors(spectra[:3], 10)
     assert peaks["mz"].shape == (3, 10)
     assert torch.allclose((peaks["intensity"] ** 2).sum(1), torch.ones(3))
@@ -170,9 +170,9 @@ def test_no_peptide_is_in_both_parts(spectra):
 def test_simulated_spectra_show_their_peptides():
     from anyrank.domains.peptides.matching import coverage, match
 
-    made = simulated(30, seed=3)
-    assert np.mean([coverage(s, match(s, s.peptide)) for s in made]) > 0.8
-    assert all(abs(s.mass / s.peptide.mass - 1) < 3e-5 for s in made)
+    examples = simulated(30, seed=3)
+    assert np.mean([coverage(s, match(s, s.peptide)) for s in examples]) > 0.8
+    assert all(abs(s.mass / s.peptide.mass - 1) < 3e-5 for s in examples)
     given = parse("PEPTIDEK")
     assert {s.peptide for s in simulated(3, peptides=[given])} == {given}
 
@@ -275,17 +275,17 @@ def engine(spectra, tmp_path_factory):
 
 def test_the_base_engine_keeps_to_the_mass(engine, spectra):
     search = BaseEngine.load(engine, beam=20, top=3)
-    found = join(search(spectra), spectra).psms
-    assert len(found) >= 3
-    for at, psms in found.items():
-        assert len(psms) <= 3
-        assert [p.score for p in psms] == sorted((p.score for p in psms), reverse=True)
-        for p in psms:
-            away = spectra[at].mass - p.peptide.mass
-            assert min(abs(away), abs(away - 1.00335)) <= 20.1e-6 * spectra[at].mass
+    psms = join(search(spectra), spectra).psms
+    assert len(psms) >= 3
+    for i, ranked in psms.items():
+        assert len(ranked) <= 3
+        assert [p.score for p in ranked] == sorted((p.score for p in ranked), reverse=True)
+        for p in ranked:
+            away = spectra[i].mass - p.peptide.mass
+            assert min(abs(away), abs(away - 1.00335)) <= 20.1e-6 * spectra[i].mass
             assert p.score <= 0
     alone = search(spectra[3:4])
-    assert [(p.peptide, round(p.score, 4)) for p in alone] == [(p.peptide, round(p.score, 4)) for p in found.get(3, ())]
+    assert [(p.peptide, round(p.score, 4)) for p in alone] == [(p.peptide, round(p.score, 4)) for p in psms.get(3, ())]
     with pytest.raises(InputError, match="beam=0"):
         BaseEngine(search.model, beam=0)
     with pytest.raises(ModelError, match="kind NextResidue"):

@@ -42,9 +42,9 @@ def test_the_sample_is_the_published_one(spectra):
 
 
 def test_hla_spectra_read_whole(folder):
-    found = list(read_spectra(folder / "denovobench_QEPlus2_40_F5.mgf.gz"))
-    assert len(found) == 1094
-    assert sum(abs(ppm(s.peptide, s.precursor_mz, s.charge, (0, 1, 2))) < 20 for s in found) > 1080
+    spectra = list(read_spectra(folder / "denovobench_QEPlus2_40_F5.mgf.gz"))
+    assert len(spectra) == 1094
+    assert sum(abs(ppm(s.peptide, s.precursor_mz, s.charge, (0, 1, 2))) < 20 for s in spectra) > 1080
 
 
 def test_what_the_small_files_lack_is_named(folder):

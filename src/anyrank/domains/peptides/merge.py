@@ -44,8 +44,3 @@ def merge(spectra: Sequence[Spectrum], engines: Mapping[str, Joined], top: int |
         name = s.name if counts[s.name] == 1 else f"{s.name} index={s.index}"
         out.append(Ranking(Query(name, s), tuple(c.rescored(1.0 / rank) for rank, c in enumerate(ranked, 1))))
     return out
-
-
-def engine_names(rankings: Sequence[Ranking]) -> list[str]:
-    """The engines that proposed any candidate, in the order in which they first appear."""
-    return list(dict.fromkeys(e for r in rankings for c in r for e in c.meta.get("scores", {})))
