@@ -10,8 +10,7 @@ settings.register_profile("random", deadline=None, suppress_health_check=[Health
 settings.load_profile("steady")
 
 TORCH = ["src/anyrank/models/*", "src/anyrank/train/*", "tests/models/*", "tests/train/*"]
-PEPTIDES = ("base_engine", "engine_training", "examples", "fit", "neural", "tensors", "training")
-TORCH += [f"src/anyrank/domains/peptides/{name}.py" for name in PEPTIDES]
+TORCH.append("src/anyrank/domains/peptides/neural/*")
 collect_ignore_glob = [] if find_spec("torch") and find_spec("transformers") else TORCH
 if not find_spec("pyteomics"):
     collect_ignore_glob.append("src/anyrank/domains/peptides/*")

@@ -29,12 +29,12 @@ from anyrank.domains.peptides.accuracy import Scored, assess, intervals, measure
 from anyrank.domains.peptides.boosted import Boosted
 from anyrank.domains.peptides.corrupt import corrupted, practice
 from anyrank.domains.peptides.distance import pmd, rmd
+from anyrank.domains.peptides.files.spectra import read_spectra
+from anyrank.domains.peptides.files.tables import read_psms
 from anyrank.domains.peptides.judges import reranker
 from anyrank.domains.peptides.merge import merge
 from anyrank.domains.peptides.methods import METHODS, Setting, stage
 from anyrank.domains.peptides.psm import join
-from anyrank.domains.peptides.spectra import read_spectra
-from anyrank.domains.peptides.table import read_psms
 
 ROOT = Path(__file__).parents[1]
 DATA = Path(os.environ.get("ANYRANK_DATA", ROOT.parent / "shared" / "data")) / "peptide-ms"
@@ -129,7 +129,7 @@ def main() -> None:
     results["lightgbm, from HLA spectra"] = seeds(lambda s: transferred(rankings, s), alone)
     oracle = sum(t.key in r.ids for r, t in zip(rankings, truths))
     differ = [r for r in rankings if len(r) > 1]
-    wins = [[t.key == j.found[i][0].peptide.key for i, t in enumerate(truths)] for j in engines.values()]
+    wins = [[t.key == j.psms[i][0].peptide.key for i, t in enumerate(truths)] for j in engines.values()]
     facts = {
         "spectra": len(spectra),
         "peptides": len({t.key for t in truths}),

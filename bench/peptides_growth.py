@@ -46,8 +46,8 @@ def judge_of(method: str, threads: int) -> Callable[[Any], Any]:
         return Boosted.fit(groups, [r.query.content.peptide for r in groups], ())
     import torch
 
-    from anyrank.domains.peptides.neural import RankNovo
-    from anyrank.domains.peptides.training import SMALL
+    from anyrank.domains.peptides.neural.ranknovo import RankNovo
+    from anyrank.domains.peptides.neural.training import SMALL
     from anyrank.models.axial import Axial
 
     torch.set_num_threads(threads)

@@ -32,22 +32,22 @@ import torch
 
 from anyrank.core.types import Ranking
 from anyrank.domains.peptides.accuracy import Scored, assess, intervals, measures
-from anyrank.domains.peptides.base_engine import BaseEngine
 from anyrank.domains.peptides.boosted import Boosted
 from anyrank.domains.peptides.corrupt import practice
 from anyrank.domains.peptides.distance import pmd
-from anyrank.domains.peptides.engine_training import EnginePlan, train_engine
+from anyrank.domains.peptides.files.spectra import read_spectra
+from anyrank.domains.peptides.files.tables import read_psms
 from anyrank.domains.peptides.judges import Consensus, EngineScore, MassError, SpectrumMatch, Vote, reranker
 from anyrank.domains.peptides.matching import cosine
 from anyrank.domains.peptides.merge import merge
-from anyrank.domains.peptides.neural import RankNovo
+from anyrank.domains.peptides.neural.base_engine import BaseEngine
+from anyrank.domains.peptides.neural.engine_training import EnginePlan, train_engine
+from anyrank.domains.peptides.neural.ranknovo import RankNovo
+from anyrank.domains.peptides.neural.training import SMALL, Pace, Plan, train
 from anyrank.domains.peptides.peptide import Peptide
 from anyrank.domains.peptides.psm import join
 from anyrank.domains.peptides.simulate import simulated
-from anyrank.domains.peptides.spectra import read_spectra
 from anyrank.domains.peptides.spectrum import Spectrum
-from anyrank.domains.peptides.table import read_psms
-from anyrank.domains.peptides.training import SMALL, Pace, Plan, train
 from anyrank.models.axial import Axial, Shape
 
 ROOT = Path(__file__).parents[1]

@@ -32,17 +32,17 @@ import torch
 from peptides_neural import DATA, FILES, PLAN, fifth, load, ranked_by, said
 
 from anyrank.core.types import Ranking
-from anyrank.domains.peptides.base_engine import BaseEngine
 from anyrank.domains.peptides.boosted import Boosted
 from anyrank.domains.peptides.corrupt import practice
-from anyrank.domains.peptides.engine_training import EnginePlan, train_engine
+from anyrank.domains.peptides.files.tables import read_psms
 from anyrank.domains.peptides.judges import Consensus, EngineScore, SpectrumMatch
 from anyrank.domains.peptides.merge import merge
-from anyrank.domains.peptides.neural import RankNovo
+from anyrank.domains.peptides.neural.base_engine import BaseEngine
+from anyrank.domains.peptides.neural.engine_training import EnginePlan, train_engine
+from anyrank.domains.peptides.neural.ranknovo import RankNovo
+from anyrank.domains.peptides.neural.training import Pace, train
 from anyrank.domains.peptides.psm import join
 from anyrank.domains.peptides.spectrum import Spectrum
-from anyrank.domains.peptides.table import read_psms
-from anyrank.domains.peptides.training import Pace, train
 
 OUT = Path(__file__).parent / "results" / "peptides-sources.json"
 ENGINE = EnginePlan(pace=Pace(rounds=14, batch=16, rate=3e-3), simulated=800, valid=0.0)

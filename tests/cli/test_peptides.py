@@ -10,8 +10,8 @@ from anyrank.core.errors import InputError
 
 pytest.importorskip("pyteomics")
 
+from anyrank.domains.peptides.files.mztab import read_mztab
 from anyrank.domains.peptides.ions import by_ions
-from anyrank.domains.peptides.mztab import read_mztab
 from anyrank.domains.peptides.notation import parse
 
 TRUE = ["PEPTIDEK", "ELVISK", "M[Oxidation]AGICK".replace("C", "")]
@@ -33,8 +33,8 @@ def files(tmp_path):
         peaks = "".join(f"{mz} {1 + j}\n" for j, mz in enumerate(sorted(by_ions(p, 2).tolist())))
         blocks.append(f"BEGIN IONS\nTITLE=s{i}\nPEPMASS={p.mz(2)}\nCHARGE=2+\nSEQ={text}\n{peaks}END IONS\n")
     (tmp_path / "run.mgf").write_text("".join(blocks))
-    for name, said in (("good", TRUE), ("other", OTHER)):
-        rows = "".join(f"s{i},{text},{0.9 - i / 10}\n" for i, text in enumerate(said))
+    for name, peptides in (("good", TRUE), ("other", OTHER)):
+        rows = "".join(f"s{i},{text},{0.9 - i / 10}\n" for i, text in enumerate(peptides))
         (tmp_path / f"{name}.csv").write_text("spectrum_id,denovo_seq,peptide_score\n" + rows)
     return ["--spectra", tmp_path / "run.mgf", "--engine", f"bad={tmp_path / 'other.csv'}",
             "--engine", f"good={tmp_path / 'good.csv'}"]  # fmt: skip
@@ -43,9 +43,9 @@ def files(tmp_path):
 def test_rerank_chooses_what_the_spectrum_shows(files, tmp_path):
     out = tmp_path / "best.mztab"
     done = call("rerank", *files, "-o", out, "--json")
-    said = json.loads(done.stdout)
+    summary = json.loads(done.stdout)
     assert done.return_value == 0
-    assert (said["spectra"], said["candidates"], said["changed"], said["rows written"]) == (3, 5, 2, 3)
+    assert (summary["spectra"], summary["candidates"], summary["changed"], summary["rows written"]) == (3, 5, 2, 3)
     assert "chose another than the engines' first for 2" in done.stderr
     assert [p.peptide for p in read_mztab(out)] == [parse(t) for t in TRUE]
     call("rerank", *files, "-o", out, "--method", "engine:bad", "-k", 9)
@@ -54,12 +54,12 @@ def test_rerank_chooses_what_the_spectrum_shows(files, tmp_path):
 
 def test_eval_tables_json_and_html(files, tmp_path):
     page = tmp_path / "report.html"
-    said = json.loads(call("eval", *files, "--method", "cosine", "--html", page, "--json").stdout)
-    assert said["oracle"] == 1.0
-    assert {m: v["exact"] for m, v in said["methods"].items()} == {
+    result = json.loads(call("eval", *files, "--method", "cosine", "--html", page, "--json").stdout)
+    assert result["oracle"] == 1.0
+    assert {m: v["exact"] for m, v in result["methods"].items()} == {
         "engine:bad": pytest.approx(1 / 3), "engine:good": 1.0, "cosine": 1.0,
     }  # fmt: skip
-    low, high = said["intervals"]["engine:bad"]["exact"]
+    low, high = result["intervals"]["engine:bad"]["exact"]
     assert low < 1 / 3 < high
     html = page.read_text()
     assert html.startswith("<!doctype html>")
@@ -118,7 +118,7 @@ def test_a_reranking_of_nothing_is_reported(files, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("extra", "said"),
+    ("extra", "message"),
     [
         (["--engine", "x.csv"], "expected NAME=FILE, as in casanovo=x.csv"),
         (["--engine", "bad=y.csv"], "names 'bad' twice"),
@@ -131,8 +131,8 @@ def test_a_reranking_of_nothing_is_reported(files, tmp_path):
         (["--method", "lightgbm"], "--model"),
     ],
 )
-def test_wrong_options_are_told(files, tmp_path, extra, said):
-    with pytest.raises(InputError, match=said):
+def test_wrong_options_are_told(files, tmp_path, extra, message):
+    with pytest.raises(InputError, match=message):
         call("rerank", *files, "-o", tmp_path / "b.mztab", *extra)
     assert not (tmp_path / "b.mztab").exists()
 
@@ -140,8 +140,8 @@ def test_wrong_options_are_told(files, tmp_path, extra, said):
 def test_named_columns_and_spectra_without_annotation(files, tmp_path):
     (tmp_path / "third.csv").write_text("spec,pep,conf\n0,PEPTIDER,0.9\n")
     more = ["--engine", f"third={tmp_path / 'third.csv'}", "--columns", "third:spectrum=spec,sequence=pep,score=conf"]
-    said = json.loads(call("rerank", *files, *more, "-o", tmp_path / "b.mztab", "--json").stdout)
-    assert said["engines"]["third"] == 1
+    summary = json.loads(call("rerank", *files, *more, "-o", tmp_path / "b.mztab", "--json").stdout)
+    assert summary["engines"]["third"] == 1
     bare = "".join(x for x in (tmp_path / "run.mgf").read_text().splitlines(True) if not x.startswith("SEQ"))
     (tmp_path / "run.mgf").write_text(bare)
     with pytest.raises(InputError, match="none of the spectra is annotated"):
@@ -179,6 +179,6 @@ def test_losses_of_a_training_are_exit_code_one(files, tmp_path):
 
 
 def test_methods_are_listed():
-    said = call("methods").stdout
-    assert "hyperscore" in said
-    assert "engine:NAME" in said
+    listing = call("methods").stdout
+    assert "hyperscore" in listing
+    assert "engine:NAME" in listing

@@ -30,8 +30,8 @@ def distance(order, orders):
 
 def test_kemeny_is_as_near_as_the_best_of_all_orders():
     orders = [[0, 1, 2, 3], [1, 2, 0, 3], [2, 0, 1, 3], [1, 0, 3, 2], [0, 2, 1, 3]]
-    found = kemeny(orders, borda(orders, 4))
-    assert distance(found, orders) == min(distance(list(o), orders) for o in permutations(range(4)))
+    order = kemeny(orders, borda(orders, 4))
+    assert distance(order, orders) == min(distance(list(o), orders) for o in permutations(range(4)))
 
 
 @pytest.mark.parametrize("how", ["borda", "kemeny"])
@@ -79,9 +79,9 @@ def test_a_shuffle_that_was_only_passed_through_is_no_vote():
 
 
 def test_contract_and_limits():
-    made = [toy(n, query=f"q{n}") for n in (0, 1, 9)]
-    truth = {k: v for _, t in made for k, v in t.items()}
-    check_stage(SelfConsistency(Rerank(Oracle(truth), Sliding(4, 2)), 3, "kemeny"), [r for r, _ in made])
+    toys = [toy(n, query=f"q{n}") for n in (0, 1, 9)]
+    truth = {k: v for _, t in toys for k, v in t.items()}
+    check_stage(SelfConsistency(Rerank(Oracle(truth), Sliding(4, 2)), 3, "kemeny"), [r for r, _ in toys])
     with pytest.raises(InputError, match="shuffles=0"):
         SelfConsistency(Rerank(Oracle({})), 0)
     with pytest.raises(InputError, match="how='vote'"):

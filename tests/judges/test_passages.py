@@ -31,13 +31,13 @@ texts = st.lists(st.sampled_from(["yes", "no", "maybe"]), max_size=40).map(" ".j
 def test_every_word_is_in_a_passage_and_none_is_longer_than_asked(text, words, data):
     stride = data.draw(st.integers(1, words))
     parts = passages(text, words, stride)
-    found = text.split()
+    expected = text.split()
     covered = set()
     for i, part in enumerate(parts):
-        said = part.split()
-        assert said == found[i * stride : i * stride + words]
-        covered |= set(range(i * stride, i * stride + len(said)))
-    assert covered == set(range(len(found)))
+        part_words = part.split()
+        assert part_words == expected[i * stride : i * stride + words]
+        covered |= set(range(i * stride, i * stride + len(part_words)))
+    assert covered == set(range(len(expected)))
     assert len(parts) == 1 or len(parts[-1].split()) > words - stride or words == stride
 
 
@@ -56,10 +56,10 @@ def test_documents_of_one_passage_score_the_same_as_without(documents, aggregate
 def test_each_policy(aggregate, score):
     text = "yes no no yes yes yes no no no yes yes no"  # passages of three hold 1, 3, 0 and 2
     judge = Passages(Count(), words=3, stride=3, aggregate=aggregate, top=2)
-    (said,) = judge([(Query("q"), [Candidate("d", text)])])
-    assert said.scores == [score]
-    assert said.usage.calls == (1 if aggregate == "first" else 4)
-    assert said.usage.prompt_tokens == (3 if aggregate == "first" else 12)
+    (judgement,) = judge([(Query("q"), [Candidate("d", text)])])
+    assert judgement.scores == [score]
+    assert judgement.usage.calls == (1 if aggregate == "first" else 4)
+    assert judgement.usage.prompt_tokens == (3 if aggregate == "first" else 12)
 
 
 def test_groups_of_many_keep_their_members_apart():
@@ -72,9 +72,9 @@ def test_groups_of_many_keep_their_members_apart():
 
 def test_unread_passages_are_left_out():
     judge = Passages(Count(), words=2, stride=2, aggregate="mean")
-    (said,) = judge([(Query("q"), [Candidate("a", "yes yes mute no"), Candidate("b", "mute mute mute mute")])])
-    assert said.scores[0] == 2.0
-    assert math.isnan(said.scores[1])
+    (judgement,) = judge([(Query("q"), [Candidate("a", "yes yes mute no"), Candidate("b", "mute mute mute mute")])])
+    assert judgement.scores[0] == 2.0
+    assert math.isnan(judgement.scores[1])
 
 
 @pytest.mark.parametrize("wrong", [{"stride": 0}, {"stride": 200}, {"aggregate": "median"}, {"top": 0}])

@@ -67,7 +67,7 @@ def test_a_saved_bi_encoder_keeps_its_temperature(tokenizer, tmp_path):
 @pytest.mark.parametrize(
     ("broken", "message"),
     [
-        ({"forward": lambda self, real, f: real(**f) + f["mask"].sum()}, "where there is no candidate"),
+        ({"forward": lambda self, real, f: real(**f) + f["mask"].sum()}, "the score of padding"),
         ({"forward": lambda self, real, f: real(**f) * f["mask"].sum(1, keepdim=True)}, "other candidates"),
         ({"forward": lambda self, real, f: real(**f) * f["mask"].cumsum(1)}, "order of the candidates"),
         ({"forward": lambda self, real, f: real(**f) / 0}, "no number"),

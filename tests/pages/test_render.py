@@ -64,6 +64,6 @@ def test_without_jinja2_the_extra_is_named():
 def test_pages_need_no_package_of_evaluations():
     """Reports of peptides stand on the extra ``peptides`` alone."""
     missing = ("ir_measures", "scipy", "tabulate", "torch", "pandas")
-    pages = "anyrank.domains.peptides.eval_page, anyrank.domains.peptides.rerank_page"
+    pages = "anyrank.domains.peptides.reports.eval_page, anyrank.domains.peptides.reports.rerank_page"
     code = f"import sys; sys.modules.update(dict.fromkeys({missing})); import {pages}"
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -53,11 +53,11 @@ def rerank_command(method: str, out: Path, keep: int, html: Path | None, json_ou
     """Merge the engines' peptides of each spectrum, put them in a better order and write the best as mzTab. Exit code 1
     means that some spectrum or row could not be used (each is named by file and line) or not be reranked."""
     from .. import __version__
+    from ..domains.peptides.files.mztab import write_mztab
     from ..domains.peptides.methods import stage
-    from ..domains.peptides.mztab import write_mztab
 
     if html is not None:  # if a package is missing, fail now rather than after the work
-        from ..domains.peptides.rerank_page import Source, rerank_page
+        from ..domains.peptides.reports.rerank_page import Source, rerank_page
         from ..pages import write_page
 
     inputs = read(**options)
@@ -112,7 +112,7 @@ def eval_command(
     from ..domains.peptides.methods import METHODS, stage
 
     if html is not None:  # if a package is missing, fail now rather than after the work
-        from ..domains.peptides.eval_page import eval_page
+        from ..domains.peptides.reports.eval_page import eval_page
         from ..pages import write_page
 
     inputs = read(**options)

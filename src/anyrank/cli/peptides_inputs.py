@@ -136,7 +136,7 @@ def read(
         except OSError as error:
             raise InputError(f"can't be written: {error.strerror}", path=problems) from None
     rankings = merge(usable, joined, top)
-    rows = {e: sum(map(len, j.found.values())) for e, j in joined.items()}
+    rows = {e: sum(map(len, j.psms.values())) for e, j in joined.items()}
     return Inputs(spectra, files, rankings, Setting(tuple(files), rankings, width, model), rows, errors)
 
 
@@ -145,7 +145,7 @@ def checked(
 ) -> tuple[dict[str, str], dict[str, str], dict[str, str]]:
     """Files and columns by engine, tokens by letter. Raises InputError on options that contradict each other or name
     what does not exist."""
-    from ..domains.peptides.table import Columns
+    from ..domains.peptides.files.tables import Columns
 
     files = _pairs(engines, "=", "--engine", "NAME=FILE")
     named_columns = _pairs(columns, ":", "--columns", "NAME:spectrum=COL,sequence=COL,score=COL")
@@ -171,7 +171,7 @@ def letters(fixed: Sequence[str]) -> dict[str, str]:
 
 def read_one(file: str, fixed: Mapping[str, str], errors: list[InputError]) -> list[Spectrum]:
     """The spectra of a file, with progress; those that can't be used are printed and added to ``errors``."""
-    from ..domains.peptides.spectra import read_spectra
+    from ..domains.peptides.files.spectra import read_spectra
 
     spectra = []
     with progress("reading spectra", None, "spectra") as bar:
@@ -192,8 +192,8 @@ def join_engines(
     errors: dict[str, list[InputError]],
 ) -> dict[str, Joined]:
     """Each engine's rows joined with their spectra; rows that can't be used are printed and added to ``errors``."""
+    from ..domains.peptides.files.tables import Columns, read_psms
     from ..domains.peptides.psm import join
-    from ..domains.peptides.table import Columns, read_psms
 
     joined = {}
     for engine, path in files.items():

@@ -115,8 +115,8 @@ def train_command(
     if kind == "lightgbm":
         return _trees(spectra, annotated, engines, out, options) or int(unusable > 0)
     try:
-        from ..domains.peptides.engine_training import EnginePlan, train_engine
-        from ..domains.peptides.training import SMALL, Pace, Plan, train
+        from ..domains.peptides.neural.engine_training import EnginePlan, train_engine
+        from ..domains.peptides.neural.training import SMALL, Pace, Plan, train
     except ImportError as error:
         raise MissingExtra(error.name or "torch", extra="train") from error
     rounds = options["rounds"] or 10
@@ -147,12 +147,12 @@ def _trees(
     spectra: list[Spectrum], annotated: list[Ranking], engines: tuple[str, ...], out: Path, options: dict[str, Any]
 ) -> int:
     """Train boosted trees on the engines' candidates, or on simulated ones if no engine is given."""
-    from ..domains.peptides.boosted_training import grow
+    from ..domains.peptides.boosted_training import train_trees
     from ..domains.peptides.corrupt import practice
     from ..domains.peptides.matching import Tolerance
 
     rankings = annotated if engines else practice(spectra, options["candidates"], options["seed"])
-    result = grow(
+    result = train_trees(
         rankings,
         engines,
         rounds=options["rounds"] or 100,
@@ -214,7 +214,7 @@ def propose_command(files: tuple[str, ...], model: str, out: Path, top: int, bea
     """Propose peptides by a small engine of anyrank's own. Exit code 1 means that some spectrum could not be used or
     that no peptide fits its mass."""
     try:
-        from ..domains.peptides.base_engine import BaseEngine
+        from ..domains.peptides.neural.base_engine import BaseEngine
     except ImportError as error:
         raise MissingExtra(error.name or "torch", extra="torch") from error
     from ..io.files import atomic

@@ -20,7 +20,7 @@ from typing import Any
 from .errors import InputError
 
 TEXT_FIELDS = ("text", "content", "contents", "body")
-"""The fields of a mapping that hold its text, the first that is there; ``title`` stands before it."""
+"""The fields of a mapping that may hold its text; the first one present counts. ``title`` goes before it."""
 
 _DATA_URL = re.compile(r"data:(?P<media>image/[\w.+-]+)?(?:;[\w-]+=[^;,]*)*;base64,(?P<data>.*)", re.DOTALL)
 _WEB_URL = re.compile(r"https?://", re.IGNORECASE)
@@ -34,7 +34,7 @@ _MAGIC = {
     b"II*\x00": "image/tiff",
     b"MM\x00*": "image/tiff",
 }
-"""First bytes of the usual formats (WebP, which has a length among them, is looked at apart)."""
+"""First bytes of the usual formats (WebP, which has a length among them, is recognised separately)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +135,7 @@ Part = str | Image
 
 def parts_of(content: Any) -> tuple[Part, ...]:
     """The parts of a content, in order; texts that follow each other stay apart. Empty parts are left out. The
-    ``image`` of a mapping may be a path, a URL, a data: URL, base64 or bytes, or a list of these, and stands after its
+    ``image`` of a mapping may be a path, a URL, a data: URL, base64 or bytes, or a list of these, and goes after its
     text.
 
     >>> parts_of({"title": "A cat", "image": "cat.jpg"})

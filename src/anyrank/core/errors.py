@@ -10,15 +10,15 @@ class AnyrankError(Exception):
 
 
 class InputError(AnyrankError, ValueError):
-    """Bad input, with the file and the line (counted from 1) where these are known.
+    """Bad input, with the file and the line (counted from 1) if these are known.
 
     >>> str(InputError("expected 6 columns, found 5", path="bm25.trec", line=17))
     'bm25.trec:17: expected 6 columns, found 5'
     """
 
     def __init__(self, message: str, *, path: str | PathLike[str] | None = None, line: int | None = None) -> None:
-        where = "" if path is None else f"{path}: " if line is None else f"{path}:{line}: "
-        super().__init__(where + message)
+        location = "" if path is None else f"{path}: " if line is None else f"{path}:{line}: "
+        super().__init__(location + message)
         self.path, self.line = path, line
 
 
@@ -27,7 +27,7 @@ class ModelError(AnyrankError):
 
 
 class MissingExtra(AnyrankError, ImportError):
-    """An optional package that the asked-for part needs.
+    """A missing optional package, with the extra that installs it.
 
     >>> str(MissingExtra("pandas", extra="datasets"))
     "this needs the package 'pandas', which is not installed: pip install 'anyrank[datasets]'"

@@ -1,8 +1,8 @@
 """The verbs of language models. A backend offers the verbs it can; a signal says which it needs.
 
 Every verb takes a batch and answers in order, one answer a prompt. A prompt is either plain text, given to the model as
-it stands, or a conversation, to which the backend applies the model's own chat template; a conversation whose last turn
-is the assistant's is continued from there (so a prefix such as "[" can be put into the model's mouth).
+it is, or a conversation, to which the backend applies the model's own chat template; a conversation whose last turn
+is the assistant's is continued from there (so its answer can be made to begin with a prefix such as "[").
 """
 
 from __future__ import annotations

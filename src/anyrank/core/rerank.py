@@ -112,7 +112,7 @@ class Rerank(Stage):
             run.record(position, scores, usage, note, share)
 
     def _judge_or_split(self, groups: Sequence[Group], failures: _Failures) -> list[Judgement | Exception]:
-        """The judge's answers; if it raises, the batch is halved until the groups at fault stand alone."""
+        """The judge's answers; if it raises, the batch is halved until the groups at fault are alone."""
         try:
             judgements = list(self.judge(groups))
             if len(judgements) != len(groups):

@@ -1,4 +1,4 @@
-"""Pairs asked about in both orders, so that a model's preference for the first or second place can't decide."""
+"""Pairs judged in both orders, so that a model's preference for the first or second place can't decide."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ..core.types import Judgement
 
 @dataclass(frozen=True)
 class BothOrders:
-    """A judge of pairs asked about (a, b) and (b, a): a consistent winner scores 1 to 0, anything else is a tie.
+    """A judge that has each pair judged as (a, b) and (b, a): a consistent winner scores 1 to 0, anything else ties.
 
     Costs two calls a pair. Groups of other sizes are passed on as they are.
     """

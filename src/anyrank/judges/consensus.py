@@ -115,7 +115,7 @@ def _fully_judged(answer: Ranking) -> bool:
 
 
 def borda(orders: Sequence[Sequence[int]], n: int) -> list[float]:
-    """Mean number of others that each of n candidates stands before.
+    """The mean number of candidates that each of n ranks above (Borda).
 
     >>> borda([[0, 1, 2], [1, 0, 2]], 3)
     [1.5, 1.5, 0.0]
@@ -128,8 +128,8 @@ def borda(orders: Sequence[Sequence[int]], n: int) -> list[float]:
 
 
 def kemeny(orders: Sequence[Sequence[int]], start: Sequence[float]) -> list[int]:
-    """An order in which no neighbours stand against the majority (locally Kemeny-optimal), found from the order of
-    the ``start`` scores; n² steps at most.
+    """An order in which no swap of neighbours agrees with more of the rankings (locally Kemeny-optimal), starting from
+    the order of the ``start`` scores; n² steps at most.
 
     >>> kemeny([[0, 1, 2], [1, 2, 0], [1, 0, 2]], [0.0, 0.0, 0.0])
     [1, 0, 2]

@@ -1,4 +1,4 @@
-"""Votes: a judge asked about each group in several orders."""
+"""Votes: each group judged in several orders."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from .presentation import Presented
 
 @dataclass(frozen=True)
 class Votes:
-    """A judge asked about each group in ``n`` shuffled orders; a member scores the number of other members it was put
-    before, in all votes together (Borda; a tie is half). A vote that can't be read is left out."""
+    """A judge that has each group judged in ``n`` shuffled orders; a member scores the number of other members it was
+    put before, in all votes together (Borda; a tie is half). A vote that can't be read is left out."""
 
     judge: Judge
     n: int = 3
@@ -41,7 +41,7 @@ class Votes:
 
 
 def beaten(scores: Sequence[float]) -> list[float]:
-    """How many others each score is above, a tie counting half; NaN is below every number.
+    """The number of other scores that each is above, a tie counting half; NaN is below every number.
 
     >>> beaten([3.0, 1.0, 1.0])
     [2.0, 0.5, 0.5]

@@ -43,7 +43,7 @@ CARD = Card(
 def open_model(folder: str) -> Judge:
     """The judge of a model's folder, which is no language model. Raises ModelError, and MissingExtra without torch."""
     try:
-        from ..domains.peptides.neural import RankNovo
+        from ..domains.peptides.neural.ranknovo import RankNovo
     except ImportError as error:
         raise MissingExtra(error.name or "torch", extra="torch") from error
     return RankNovo.load(folder)

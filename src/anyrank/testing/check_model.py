@@ -1,4 +1,4 @@
-"""`check_model`: what every kind of model promises (`models.base.Model`), held against one model."""
+"""`check_model`: the contract suite of models, every kind of which keeps `models.base.Model`."""
 
 from __future__ import annotations
 
@@ -31,13 +31,22 @@ def candidates_of(groups: Sequence[Sequence[Any]]) -> list[list[Candidate]]:
 
 
 def check_model(
-    model: Model, folder: Path, queries: Sequence[Any] = QUERIES, contents: Sequence[Sequence[Any]] = TEXTS, *,
-    texts: bool = True, sees_all: bool = False, by_name: Callable[[Path], Judge] | None = None,
-) -> None:  # fmt: skip
-    """A model scores groups of ``contents`` for ``queries``: finite scores, the same whatever else is in the batch, the
-    same for a candidate wherever it stands and (unless it ``sees_all`` candidates together) alone; equal to the last
-    digit after saving to ``folder`` and loading; of ``texts``, read from mappings and None too, with cuts counted.
-    ``by_name`` opens the saved folder as users do by its name: it gives the same scores. Raises AssertionError."""
+    model: Model,
+    folder: Path,
+    queries: Sequence[Any] = QUERIES,
+    contents: Sequence[Sequence[Any]] = TEXTS,
+    *,
+    texts: bool = True,
+    sees_all: bool = False,
+    by_name: Callable[[Path], Judge] | None = None,
+) -> None:
+    """Check a model on groups of ``contents`` for ``queries``. Raises AssertionError with the broken promise.
+
+    Scores are finite, the same whatever else is in the batch and in whichever order the candidates are, the same for a
+    candidate alone (unless the model ``sees_all`` candidates together), and equal to the last digit after saving to
+    ``folder`` and loading. If contents are ``texts``, they may also be mappings and None, and truncated ones are
+    counted. ``by_name`` opens the saved folder as users do, by its name, and gives the same scores.
+    """
     import torch
 
     model.eval()  # type: ignore[attr-defined]
@@ -77,10 +86,10 @@ def _check_scores(model: Model, queries: Sequence[Any], contents: Sequence[Seque
     features = model.features(queries, groups)
     scores: Tensor = model(**features)  # type: ignore[operator]
     mask = features["mask"]
-    assert mask.sum(1).tolist() == [len(g) for g in groups], "mask does not say where there is a candidate"
+    assert mask.sum(1).tolist() == [len(g) for g in groups], "mask is not True for candidates and False for padding"
     assert scores.shape == mask.shape, f"scores are {tuple(scores.shape)}, the mask is {tuple(mask.shape)}"
     assert bool(torch.isfinite(scores).all()), f"a score is no number: {scores.tolist()}"
-    assert not scores[~mask].any(), "a score where there is no candidate is not 0"
+    assert not scores[~mask].any(), "the score of padding is not 0"
     return scores
 
 
@@ -94,18 +103,18 @@ def _check_batches(
         mine = row[: len(group)]
         alone = _scores(model, [query], [group])[0]
         assert torch.allclose(alone, mine, atol=CLOSE), f"a batch changes scores: {alone.tolist()}, {mine.tolist()}"
-        turned = _scores(model, [query], [group[::-1]])[0].flip(0)
-        assert torch.allclose(turned, mine, atol=CLOSE), "the order of the candidates changes their scores"
+        reversed_ = _scores(model, [query], [group[::-1]])[0].flip(0)
+        assert torch.allclose(reversed_, mine, atol=CLOSE), "the order of the candidates changes their scores"
         if not sees_all:
             each = torch.cat([_scores(model, [query], [[c]])[0] for c in group])
             assert torch.allclose(each, mine, atol=CLOSE), "other candidates change a score"
 
 
 def _check_contents(model: Model, query: Any) -> None:
-    given: list[Any] = ["wing lift", {"text": "wing lift"}, {"title": "wing", "text": "lift"}, "", None]
-    row = _scores(model, [query], candidates_of([given]))[0].tolist()
-    assert max(row[:3]) - min(row[:3]) < CLOSE, f"a mapping is read unlike its text: {row[:3]}"
-    assert abs(row[3] - row[4]) < CLOSE, f"None is read unlike an empty text: {row[3:]}"
+    contents: list[Any] = ["wing lift", {"text": "wing lift"}, {"title": "wing", "text": "lift"}, "", None]
+    row = _scores(model, [query], candidates_of([contents]))[0].tolist()
+    assert max(row[:3]) - min(row[:3]) < CLOSE, f"a mapping is scored differently from its text: {row[:3]}"
+    assert abs(row[3] - row[4]) < CLOSE, f"None is scored differently from an empty text: {row[3:]}"
 
 
 def _check_truncated(model: Model, queries: Sequence[Any], contents: Sequence[Sequence[Any]], texts: bool) -> None:
@@ -121,11 +130,11 @@ def _check_saved(model: Model, folder: Path, queries: Sequence[Any], contents: S
     from ..models import model_class
 
     model.save(folder)
-    stated = json.loads((folder / "anyrank.json").read_text(encoding="utf-8"))
-    assert stated.get("runtime"), "anyrank.json names no runtime"
-    assert model_class(stated["kind"]) is type(model), f"anyrank.json says kind {stated['kind']!r}"
-    again: Any = type(model).from_folder(folder)
-    again.eval()
+    config = json.loads((folder / "anyrank.json").read_text(encoding="utf-8"))
+    assert config.get("runtime"), "anyrank.json names no runtime"
+    assert model_class(config["kind"]) is type(model), f"anyrank.json states kind {config['kind']!r}"
+    loaded: Any = type(model).from_folder(folder)
+    loaded.eval()
     groups = candidates_of(contents)
-    same = torch.equal(_scores(model, queries, groups), _scores(again, queries, groups))
+    same = torch.equal(_scores(model, queries, groups), _scores(loaded, queries, groups))
     assert same, "a saved model that is loaded gives other scores"

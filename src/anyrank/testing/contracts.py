@@ -1,4 +1,4 @@
-"""Contract suites: what every grouping, judge, stage, encoder and index must keep."""
+"""Contract suites: the promises that every grouping, judge, stage, encoder and index must keep."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ def check_grouping(
     for n in sizes:
         _check_plan(grouping, n)
     for seed in range(seeds):
-        made = [toy(n, seed, f"q{i}") for i, n in enumerate(sizes)]
-        rankings = [ranking for ranking, _ in made]
-        truth = {id: score for _, scores in made for id, score in scores.items()}
+        toys = [toy(n, seed, f"q{i}") for i, n in enumerate(sizes)]
+        rankings = [ranking for ranking, _ in toys]
+        truth = {id: score for _, scores in toys for id, score in scores.items()}
         for judge in (Oracle(truth), Hostile(seed)):
             stage = Rerank(judge, grouping)
             together = stage.batch(rankings)
@@ -74,8 +74,8 @@ def _check_plan(grouping: Grouping, n: int) -> None:
 
 
 def check_judge(judge: Judge, groups: Sequence[Group], tolerance: float = 1e-4) -> None:
-    """A judge gives one judgement a group, one finite score a member, and the same scores whatever is beside a group
-    in the batch. ``tolerance`` is relative to the spread of the scores."""
+    """A judge gives one judgement a group, one finite score a member, and the same scores whatever else is in the
+    batch. ``tolerance`` is relative to the spread of the scores."""
     whole = judge(groups)
     assert len(whole) == len(groups), f"{len(whole)} judgements for {len(groups)} groups"
     assert list(judge([])) == [], "no groups must give no judgements"
@@ -134,9 +134,9 @@ def check_index(index: Index, queries: Any, ids: Sequence[str]) -> None:
     """An index returns per query distinct known ids with falling finite scores, at most k, and its best k are the
     beginning of its best k + 5."""
     for k in (1, 3, len(ids) + 10):
-        found, more = index.search(queries, k), index.search(queries, k + 5)
-        assert len(found) == len(queries), f"{len(found)} results for {len(queries)} queries"
-        for one, longer in zip(found, more):
+        results, more = index.search(queries, k), index.search(queries, k + 5)
+        assert len(results) == len(queries), f"{len(results)} results for {len(queries)} queries"
+        for one, longer in zip(results, more):
             names, scores = [i for i, _ in one], [s for _, s in one]
             assert len(one) <= k, f"{len(one)} results for k={k}"
             assert len(set(names)) == len(names), "a repeated id"

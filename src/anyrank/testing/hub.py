@@ -1,7 +1,7 @@
-"""A fake model hub on the loopback interface, for tests of what is fetched and of what goes wrong.
+"""A fake model hub on the loopback interface, for tests of downloads and their failures.
 
-It answers what the hub's client asks: repository information, the listing of files, HEAD with ETag and commit, GET with
-ranges. It can hide a repository, break downloads off, and it records the requests.
+It answers the requests of the hub's client: repository information, the listing of files, HEAD with ETag and commit,
+GET with ranges. It can hide a repository, break downloads off, and it records the requests.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class FakeHub:
 
     ``private`` repositories are shown only to a bearer of ``token``; ``gated`` ones list their files, but give none
     without it. The next ``cuts[file]`` answers with that file's content end in the middle; ``gone`` files are listed
-    and not there; ``down`` closes every connection without an answer. ``requests`` are (method, path) pairs, and
+    but missing; ``down`` closes every connection without an answer. ``requests`` are (method, path) pairs, and
     ``endpoint`` is the address, once it runs.
 
     >>> hub = FakeHub()
@@ -56,7 +56,7 @@ class FakeHub:
         return hashlib.sha1(f"{repository}@{revision}".encode()).hexdigest()
 
     def state(self, repository: str, revision: str) -> tuple[str, dict[str, bytes]] | None:
-        """The commit and the files of a revision's name or commit; None where there is none."""
+        """The commit and the files of a revision, given by name or commit; None if there is none."""
         for name, files in self.repositories.get(repository, {}).items():
             commit = self.commit(repository, name)
             if revision in (name, commit):
@@ -109,9 +109,9 @@ class _Handler(BaseHTTPRequestHandler):
             repository, (verb, revision, *rest) = "/".join(parts[:2]), parts[2:]
         else:
             return self._fail(404, "NotFound")
-        known = self.headers.get("Authorization") == f"Bearer {hub.token}"
-        if repository not in hub.repositories or (repository in hub.private and not known):
-            return self._fail(404 if known else 401, "RepoNotFound")
+        authorised = self.headers.get("Authorization") == f"Bearer {hub.token}"
+        if repository not in hub.repositories or (repository in hub.private and not authorised):
+            return self._fail(404 if authorised else 401, "RepoNotFound")
         state = hub.state(repository, revision)
         if state is None:
             return self._fail(404, "RevisionNotFound")
@@ -120,7 +120,7 @@ class _Handler(BaseHTTPRequestHandler):
             return self._json({"id": repository, "sha": commit, "siblings": [{"rfilename": name} for name in files]})
         if verb == "tree":
             return self._json([_entry(name, data) for name, data in files.items()])
-        if repository in hub.gated and not known:
+        if repository in hub.gated and not authorised:
             return self._fail(401, "GatedRepo")
         return self._file("/".join(rest), commit, files)
 

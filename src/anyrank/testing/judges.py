@@ -1,4 +1,4 @@
-"""Judges without a model: one that knows the truth, one that reads a script, one that misbehaves."""
+"""Fake judges: one that knows the truth, one that reads a script, one that counts, one that misbehaves."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ FAULTS = ("nan", "inf", "-inf", "short", "long", "empty", "raise", "junk", "cons
 @dataclass(frozen=True)
 class Hostile:
     """A judge that misbehaves in a way fixed by the seed and each group's ids: NaN, infinities, wrong lengths,
-    exceptions, junk types, constant and huge scores. Equal groups get equal answers, whatever stands beside them."""
+    exceptions, junk types, constant and huge scores. A group's answer doesn't depend on the rest of the batch."""
 
     seed: int = 0
     faults: Sequence[str] = FAULTS

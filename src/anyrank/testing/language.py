@@ -28,7 +28,7 @@ TALK: tuple[Prompt, ...] = (
 
 @runtime_checkable
 class Renders(Protocol):
-    """A backend that shows the text that its model sees for a prompt."""
+    """A backend that can render the text that its model reads for a prompt."""
 
     def render(self, prompt: Prompt) -> str: ...
 
@@ -55,12 +55,12 @@ def check_backend(
     max_tokens: int = 12,
 ) -> Agreement:
     """Each backend keeps its own contract (answers in order, the same alone as in a batch, counted), and both agree on
-    every verb that both offer: log-probabilities of options and continuations within ``tolerance`` a token (where
+    every verb that both offer: log-probabilities of options and continuations within ``tolerance`` a token (if
     finite: -inf is what a server says of tokens beyond those it reports); greedy texts equal, or such that ``a`` gives
     b's text a likelihood within ``tolerance`` a token of its own text's."""
     options_gap: float | None = None
     texts_gap: float | None = None
-    equal, everything = 0, [*prompts, *talk]
+    equal, all_prompts = 0, [*prompts, *talk]
     if isinstance(a, ScoresNext) and isinstance(b, ScoresNext):
         for prompt, mine, theirs in zip(prompts, _options(a, prompts, options), _options(b, prompts, options)):
             gap = _gap(mine.values, theirs.values, mine.tokens or (1,) * len(mine.values))
@@ -74,23 +74,25 @@ def check_backend(
             assert gap <= tolerance, f"continuation of {prompt!r}: {mine.values} against {theirs.values}"
             texts_gap = max(texts_gap or 0.0, gap)
     if isinstance(a, Generates) and isinstance(b, Generates):
-        for prompt, one, two in zip(everything, _texts(a, everything, max_tokens), _texts(b, everything, max_tokens)):
+        for prompt, one, two in zip(
+            all_prompts, _texts(a, all_prompts, max_tokens), _texts(b, all_prompts, max_tokens)
+        ):
             equal += one == two
             assert one == two or _near(a, prompt, one, two, tolerance), f"{prompt!r}: {one!r} against {two!r}"
-    return Agreement(options_gap, texts_gap, equal, len(everything))
+    return Agreement(options_gap, texts_gap, equal, len(all_prompts))
 
 
 def _options(backend: Any, prompts: Sequence[Prompt], options: Sequence[Sequence[str]]) -> list[LogProbs]:
     answers: list[LogProbs] = backend.next_token_logprobs(prompts, options)
     assert len(answers) == len(prompts), f"{len(answers)} answers for {len(prompts)} prompts"
     assert backend.next_token_logprobs([], []) == [], "no prompts must give no answers"
-    for i, (some, got) in enumerate(zip(options, answers)):
-        assert len(got.values) == len(some), f"{len(got.values)} values for {len(some)} options"
-        assert all(v <= 1e-6 for v in got.values), f"a log-probability is above 0 or unknown: {got.values}"
-        assert got.usage.calls + got.usage.cached >= 1, "usage counts no call"
-        (alone,) = backend.next_token_logprobs([prompts[i]], [some])
-        gap = _gap(alone.values, got.values, (1,) * len(some))
-        assert gap <= 0.25, f"prompt {i}: {alone.values} alone, {got.values} in a batch"
+    for i, (texts, answer) in enumerate(zip(options, answers)):
+        assert len(answer.values) == len(texts), f"{len(answer.values)} values for {len(texts)} options"
+        assert all(v <= 1e-6 for v in answer.values), f"a log-probability is above 0 or unknown: {answer.values}"
+        assert answer.usage.calls + answer.usage.cached >= 1, "usage counts no call"
+        (alone,) = backend.next_token_logprobs([prompts[i]], [texts])
+        gap = _gap(alone.values, answer.values, (1,) * len(texts))
+        assert gap <= 0.25, f"prompt {i}: {alone.values} alone, {answer.values} in a batch"
     return answers
 
 
@@ -98,9 +100,10 @@ def _texts(backend: Any, prompts: Sequence[Prompt], max_tokens: int) -> list[str
     completions = backend.generate(prompts, max_tokens=max_tokens)
     assert len(completions) == len(prompts), f"{len(completions)} completions for {len(prompts)} prompts"
     assert backend.generate([], max_tokens=1) == [], "no prompts must give no completions"
-    for got in completions:
-        assert got.finish != "error", f"an error in place of a text: {got.error}"
-        assert got.usage.completion_tokens <= max_tokens, f"{got.usage.completion_tokens} tokens, {max_tokens} allowed"
+    for completion in completions:
+        assert completion.finish != "error", f"an error in place of a text: {completion.error}"
+        count = completion.usage.completion_tokens
+        assert count <= max_tokens, f"{count} tokens, {max_tokens} allowed"
     return [c.text for c in completions]
 
 
@@ -117,7 +120,7 @@ def _near(backend: Any, prompt: Prompt, mine: str, theirs: str, tolerance: float
         return False
     same = next((i for i, (x, y) in enumerate(zip(mine, theirs)) if x != y), min(len(mine), len(theirs)))
     if same == min(len(mine), len(theirs)):
-        return True  # one text goes on where the other ended
+        return True  # one text continues after the other ended
     same = max(mine.rfind(" ", 0, same + 1), 0)
     text = backend.render(prompt) if isinstance(backend, Renders) else prompt
     ends = [t[same:].split(" ", 2) for t in (mine, theirs)]

@@ -1,7 +1,7 @@
-"""Language models without weights: one that knows the truth, one that misbehaves, one that reads a script.
+"""Fake language models: one that knows the truth, one that misbehaves, one that reads a script.
 
-Each offers every verb of `core.language` (and raw logits), counts words as tokens, and answers a prompt alike whatever
-stands beside it in a batch.
+Each offers every verb of `core.language` (and raw logits), counts words as tokens, and its answer to a prompt doesn't
+depend on the rest of the batch.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _LABEL = re.compile(r"(?:\[(\w+)\]|(?i:passage) ?(\w+)[:=]|(?i:passage)(\w+) =)\
 
 
 def flat(prompt: Prompt) -> str:
-    """A prompt as one text; images stand in it by their source."""
+    """A prompt as one text; images are written as their source."""
     if isinstance(prompt, str):
         return prompt
     return "\n".join("".join(map(_shown, (t.content,) if isinstance(t.content, str) else t.content)) for t in prompt)
@@ -39,7 +39,7 @@ def _usage(prompt: Prompt, answer: str = "") -> Usage:
 class OracleModel:
     """A model that knows the true score (at least 0) of each document, finds it in the prompt by ``find`` (group 1 is
     the id; the default fits `toy`), and answers in the form that the prompt asks for. ``log`` keeps every prompt. An
-    image stands in the prompt by its source, as in ``<image 'd1.png'>``, for a model that ``reads_images``."""
+    image is written as its source, as in ``<image 'd1.png'>``, for a model that ``reads_images``."""
 
     truth: Mapping[str, float]
     find: str = r"text of (\S+)"
@@ -70,7 +70,7 @@ class OracleModel:
 
     def _answer(self, prompt: Prompt) -> Completion:
         order = [name for name, _, _ in sorted(self._documents(prompt), key=lambda d: -d[1])]
-        mouth = prompt[-1].text if not isinstance(prompt, str) and prompt[-1].role == "assistant" else ""
+        prefix = prompt[-1].text if not isinstance(prompt, str) and prompt[-1].role == "assistant" else ""
         text = flat(prompt)
         if "SORTED =" in text:
             answer = f"[{', '.join('PASSAGE' + name for name in order)}]"
@@ -82,7 +82,7 @@ class OracleModel:
             answer = " > ".join(f"[{name}]" for name in order)
         else:
             answer = f"[{order[0]}]"
-        answer = answer.removeprefix(mouth)
+        answer = answer.removeprefix(prefix)
         return Completion(answer, _usage(prompt, answer))
 
     def next_token_logprobs(self, prompts: Sequence[Prompt], options: Sequence[Sequence[str]]) -> list[LogProbs]:
@@ -113,11 +113,12 @@ class OracleModel:
         return [self._attend(flat(p), mark) for p, mark in zip(prompts, marks, strict=True)]
 
     def _attend(self, text: str, mark: str) -> TokenWeights:
-        """A document's id draws its true score if the query has content; every other token draws 1."""
-        drawn = {span: score for _, score, span in self._documents(text)}
+        """The tokens of a document's id get its true score (if the query has content) above the 1 that every token
+        gets."""
+        scores = {span: score for _, score, span in self._documents(text)}
         blank = "N/A" in text[text.rindex(mark) :]
         spans = tuple(m.span() for m in re.finditer(r"\S+", text))
-        weights = tuple(1.0 + (0.0 if blank else drawn.get(s, 0.0)) for s in spans)
+        weights = tuple(1.0 + (0.0 if blank else scores.get(s, 0.0)) for s in spans)
         return TokenWeights(spans, weights, _usage(text), text)
 
     def generate_fused(self, groups: Sequence[Sequence[str]], *, max_tokens: int) -> list[Completion]:

@@ -9,27 +9,27 @@ Grad = Callable[[Any, Any, Any], tuple[float, Any]]
 
 
 def check_loss(loss: Callable[..., Any], grades: Sequence[float] = (0, 1, 2, 3), seeds: int = 3) -> None:
-    """A loss (scores, labels, mask) -> scalar is blind to the order of candidates and to what is padded, the mean over
-    the groups that have something to compare, finite in value and gradient at scores of 1e4, 0 if nothing is real;
-    a small step down its gradient lowers it, and lifts the better of two misplaced candidates over the other.
+    """Check a loss (scores, labels, mask) -> scalar: it doesn't depend on the order of candidates or on the padding, is
+    the mean over the groups that have something to compare, finite in value and gradient at scores of 1e4, and 0
+    without a candidate; a small step down its gradient lowers it, and raises the better of two misplaced candidates.
 
     ``grades``: labels to draw from, the lowest and the highest in every group. Needs torch; raises AssertionError.
     """
     import torch
 
     for seed in range(seeds):
-        made = torch.Generator().manual_seed(seed)
+        generator = torch.Generator().manual_seed(seed)
         groups = []
         for n in (2, 3, 6, 9):
-            scores = torch.randn(n, generator=made, dtype=torch.float64) * 2
-            drawn = [float(grades[i]) for i in torch.randint(len(grades), (n - 2,), generator=made).tolist()]
+            scores = torch.randn(n, generator=generator, dtype=torch.float64) * 2
+            drawn = [float(grades[i]) for i in torch.randint(len(grades), (n - 2,), generator=generator).tolist()]
             labels = torch.tensor([float(min(grades)), *drawn, float(max(grades))], dtype=torch.float64)
-            groups.append((scores, labels[torch.randperm(n, generator=made)]))
+            groups.append((scores, labels[torch.randperm(n, generator=generator)]))
             groups.append((scores.round(), labels))
         grad = _grad(loss)
         for scores, labels in groups:
             value_and_slope = grad(scores[None], labels[None], None)
-            for shuffle in (torch.arange(len(scores)).flip(0), torch.randperm(len(scores), generator=made)):
+            for shuffle in (torch.arange(len(scores)).flip(0), torch.randperm(len(scores), generator=generator)):
                 _shuffled(grad, scores, labels, shuffle, *value_and_slope)
             _padded(grad, scores, labels, *value_and_slope)
             _step(grad, scores, labels, *value_and_slope)
@@ -78,7 +78,7 @@ def _padded(grad: Grad, scores: Any, labels: Any, value: float, slope: Any) -> N
 
 
 def _step(grad: Grad, scores: Any, labels: Any, value: float, slope: Any) -> None:
-    """A small step down the gradient lowers the loss; scores that tie may stand on an edge and are left out."""
+    """A small step down the gradient lowers the loss; equal scores may be at a kink of the loss and are left out."""
     rate = 1e-5
     if len(scores.unique()) == len(scores) and rate * float(slope.square().sum()) > 1e-10:
         after, _ = grad(scores[None] - rate * slope, labels[None], None)

@@ -1,4 +1,4 @@
-"""Tiny random models and a small byte-level tokenizer, made on the spot by torch and transformers, for tests."""
+"""Tiny random models and a small byte-level tokenizer for tests, created by torch and transformers."""
 
 import random
 from pathlib import Path
@@ -34,8 +34,8 @@ def tokenizer(folder: Path, *, ends: bool = False, chat: str = CHAT) -> Any:
         tok.post_processor = processors.TemplateProcessing(
             single="$A </s>", pair="$A </s> $B:1 </s>:1", special_tokens=[("</s>", tok.token_to_id("</s>"))]
         )
-    made: Any = PreTrainedTokenizerFast
-    fast = made(tokenizer_object=tok, bos_token="<s>", eos_token="</s>", pad_token="<pad>")
+    tokenizer_class: Any = PreTrainedTokenizerFast
+    fast = tokenizer_class(tokenizer_object=tok, bos_token="<s>", eos_token="</s>", pad_token="<pad>")
     fast.chat_template = chat or None
     fast.save_pretrained(folder)
     return fast
@@ -62,8 +62,8 @@ def pair_tokenizer(folder: Path, max_length: int = 64) -> Any:
     tok.post_processor = processors.TemplateProcessing(
         single="<s> $A </s>", pair="<s> $A </s> $B </s>", special_tokens=ends
     )
-    made: Any = PreTrainedTokenizerFast
-    fast = made(
+    tokenizer_class: Any = PreTrainedTokenizerFast
+    fast = tokenizer_class(
         tokenizer_object=tok,
         bos_token="<s>",
         cls_token="<s>",
@@ -79,13 +79,9 @@ def pair_tokenizer(folder: Path, max_length: int = 64) -> Any:
     return fast
 
 
-ENCODERS = ("bert", "distilbert", "roberta", "xlm-roberta", "modernbert", "mpnet")
-"""Families of `shape`."""
-
-
 def shape(family: str) -> dict[str, Any]:
-    """The transformers configuration of a tiny encoder: two layers, 66 positions (64 tokens), weights large enough
-    that texts differ."""
+    """The transformers configuration of a tiny encoder of a family (bert, roberta, distilbert, modernbert, …): two
+    layers, 66 positions (64 tokens), weights large enough that texts differ."""
     common = {"model_type": family, "max_position_embeddings": 66, "initializer_range": 0.4, "pad_token_id": 1}
     if family == "distilbert":
         return common | {"dim": 32, "n_layers": 2, "n_heads": 2, "hidden_dim": 64}

@@ -1,4 +1,4 @@
-"""A local server that speaks the wire format of OpenAI's completions, with answers or faults of your choice."""
+"""A local server with the API of OpenAI's completions, with answers or faults of the test's choice."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ Answer = Callable[[str, dict[str, Any], Mapping[str, str]], "dict[str, Any] | Ra
 @contextlib.contextmanager
 def wire(answer: Answer) -> Iterator[str]:
     """The base URL of a server on 127.0.0.1 that lives as long as the block."""
-    over = threading.Event()
+    closing = threading.Event()
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
@@ -46,10 +46,10 @@ def wire(answer: Answer) -> Iterator[str]:
                 self.send_header("Content-Length", str(len(raw.body) if raw.length is None else raw.length))
                 self.end_headers()
                 step = -(-len(raw.body) // raw.pieces) or 1
-                for at in range(0, len(raw.body), step):
-                    if raw.pause and over.wait(raw.pause):
+                for start in range(0, len(raw.body), step):
+                    if raw.pause and closing.wait(raw.pause):
                         return
-                    self.wfile.write(raw.body[at : at + step])
+                    self.wfile.write(raw.body[start : start + step])
                     self.wfile.flush()
 
         def log_message(self, format: str, *args: Any) -> None:
@@ -62,7 +62,7 @@ def wire(answer: Answer) -> Iterator[str]:
     try:
         yield f"http://127.0.0.1:{server.server_port}/v1"
     finally:
-        over.set()
+        closing.set()
         server.shutdown()
         server.server_close()
         thread.join()

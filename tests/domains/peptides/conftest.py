@@ -1,4 +1,4 @@
-"""Small peptide files, made on the spot."""
+"""Fixtures: ideal spectra, and small MGF and mzML files."""
 
 import base64
 import zlib
@@ -15,12 +15,12 @@ from anyrank.domains.peptides.spectrum import Spectrum
 def ideal():
     """A spectrum that shows every ion of a peptide, and nothing else."""
 
-    def made(text: str, charge: int = 2, **fields) -> Spectrum:
+    def ideal_spectrum(text: str, charge: int = 2, **fields) -> Spectrum:
         p = parse(text)
         mz = np.unique(by_ions(p, charge))
         return Spectrum(mz, np.linspace(1.0, 2.0, len(mz)), p.mz(charge), charge, peptide=p, **fields)
 
-    return made
+    return ideal_spectrum
 
 
 @pytest.fixture

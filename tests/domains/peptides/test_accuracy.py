@@ -13,7 +13,7 @@ words = st.text("GASPVTLINDQKEMHFRYW", min_size=1, max_size=12).map(lambda s: Pe
 
 
 @pytest.mark.parametrize(
-    ("predicted", "true", "found"),
+    ("predicted", "true", "matched"),
     [
         ("PEPTLDE", "PEPTIDE", "1111111"),
         ("EPPTIDE", "PEPTIDE", "0011111"),
@@ -22,9 +22,9 @@ words = st.text("GASPVTLINDQKEMHFRYW", min_size=1, max_size=12).map(lambda s: Pe
         ("PEPTIDK", "PEPTIDEK", "11111101"),
     ],
 )
-def test_matches_are_the_published_ones(predicted, true, found):
+def test_matches_are_the_published_ones(predicted, true, matched):
     for a, b in ((predicted, true), (true, predicted)):
-        assert "".join(str(int(x)) for x in aa_matches(parse(a), parse(b))) == found
+        assert "".join(str(int(x)) for x in aa_matches(parse(a), parse(b))) == matched
 
 
 @given(words, words)
@@ -34,10 +34,10 @@ def test_matches_are_the_same_either_way_round(a, b):
 
 
 def test_precision_counts_the_predicted_and_recall_the_true():
-    said = measures([assess(parse("PEPTIDK"), parse("PEPTIDEK"), 0.5)])
-    assert said["aa_precision"] == 1.0
-    assert said["aa_recall"] == 7 / 8
-    assert said["peptide_recall"] == said["exact"] == 0
+    values = measures([assess(parse("PEPTIDK"), parse("PEPTIDEK"), 0.5)])
+    assert values["aa_precision"] == 1.0
+    assert values["aa_recall"] == 7 / 8
+    assert values["peptide_recall"] == values["exact"] == 0
 
 
 def test_what_was_not_predicted_counts_as_missed():

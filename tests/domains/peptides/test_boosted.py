@@ -11,7 +11,7 @@ pytest.importorskip("pyteomics")
 from anyrank.cli import cli
 from anyrank.core.errors import InputError, MissingExtra
 from anyrank.domains.peptides.boosted import Boosted
-from anyrank.domains.peptides.boosted_training import grow
+from anyrank.domains.peptides.boosted_training import train_trees
 from anyrank.domains.peptides.corrupt import corrupted, practice
 from anyrank.domains.peptides.features import names
 from anyrank.domains.peptides.judges import reranker
@@ -58,14 +58,14 @@ def test_a_file_of_trees_ranks_as_they_do(spectra, tmp_path):
     again = Boosted.load(tmp_path / "m.json", ())
     assert again.tolerance == Tolerance(10.0, "ppm")
     assert again.facts == {"spectra": 40, "candidates": 320, "right": 40, "trees": 20}
-    with pytest.raises(InputError, match="both kinds"):
+    with pytest.raises(InputError, match="both right and wrong"):
         Boosted.fit([r[:0] for r in rankings], truths, ())
 
 
 def test_trees_know_engines_by_any_name_and_ask_for_them(spectra, engines, tmp_path):
     pytest.importorskip("lightgbm")
     rankings = merge(spectra, engines)
-    done = grow(rankings, tuple(engines), valid=0.25, rounds=30)
+    done = train_trees(rankings, tuple(engines), valid=0.25, rounds=30)
     assert done.spectra == 10
     assert set(done.exact) == {"lightgbm", "hyperscore", "as given", "among the candidates"}
     assert done.exact["among the candidates"] == 1.0
@@ -79,16 +79,16 @@ def test_trees_know_engines_by_any_name_and_ask_for_them(spectra, engines, tmp_p
     assert Boosted.load(tmp_path / "m.json", ["new", *engines]).engines == tuple(engines)
     with pytest.raises(InputError, match=r"engine 'odd \[1\]', given are other: name its output --engine"):
         Boosted.load(tmp_path / "m.json", ("other",))
-    assert grow(rankings, valid=0.0, rounds=5).exact == {}
+    assert train_trees(rankings, valid=0.0, rounds=5).exact == {}
     with pytest.raises(InputError, match="SEQ=PEPTIDE"):
-        grow([])
+        train_trees([])
 
 
 @pytest.mark.parametrize("text", ["tree\nversion=v4\n", "[1]", '{"kind": "other"}', ""])
 def test_files_that_are_no_trees_are_named(tmp_path, text):
     pytest.importorskip("lightgbm")
     (tmp_path / "m").write_text(text)
-    with pytest.raises(InputError, match=r"m: no file of 'anyrank peptides train --kind lightgbm'"):
+    with pytest.raises(InputError, match=r"m: not a file of 'anyrank peptides train --kind lightgbm'"):
         Boosted.load(tmp_path / "m", ())
     with pytest.raises(InputError, match="absent: can't be read"):
         Boosted.load(tmp_path / "absent", ())
@@ -125,12 +125,12 @@ def test_the_commands_train_and_use_trees(spectra, write_mgf, tmp_path):
     assert json.loads(ranked.stdout)["changed"] > 30
     call("train", "--spectra", run, *trees, "--candidates", 4, "-o", tmp_path / "made.json")
     assert json.loads((tmp_path / "made.json").read_text())["engines"] == []
-    for extra, said in (
+    for extra, message in (
         (["--width", 8], "--width has no effect with --kind lightgbm"),
         (["--spectra", run], "belongs to one file of spectra"),
         (["--engine-columns", "b:score=x"], "no engine of that name; there are a"),
     ):
-        with pytest.raises(InputError, match=said):
+        with pytest.raises(InputError, match=message):
             call("train", *common, *trees, *extra, "-o", tmp_path / "x.json")
     assert not (tmp_path / "x.json").exists()
     with pytest.raises(InputError, match="--engine has no effect with --kind engine"):

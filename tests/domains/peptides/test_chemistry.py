@@ -102,8 +102,8 @@ Y 163.063329 W 186.079313 M+15.995 147.0354 N+0.984 115.026943 Q+0.984 129.04259
 
 
 def test_the_table_is_the_published_one():
-    said = PUBLISHED.split()
-    assert {t: float(m) for t, m in zip(said[::2], said[1::2])} == MASSES
+    cells = PUBLISHED.split()
+    assert {t: float(m) for t, m in zip(cells[::2], cells[1::2])} == MASSES
     assert (len(RESIDUES), len(N_TERM)) == (23, 4)
     assert pytest.approx(2 * 1.007825035 + 15.99491463, abs=1e-12) == WATER
     assert PROTON == 1.00727646688
@@ -149,14 +149,14 @@ def test_two_modifications_of_the_n_terminus_are_one():
 @pytest.mark.parametrize(
     ("spelling", "named"),
     [
-        ("PEPTUDE", r"run.csv:3: unknown residue 'U' \(place 5"),
+        ("PEPTUDE", r"run.csv:3: unknown residue 'U' \(position 5"),
         ("PEPS[Phospho]K", r"run.csv:3: unknown modification 'Phospho'"),
         ("PEPS[79.966]K", r"run.csv:3: unknown residue 'S\+79.97'"),
         ("AC K", r"run.csv:3: unknown residue 'C'.*fixed="),
         ("[Oxidation]-PEK", r"unknown N-terminal modification of \+15.9949"),
         ("PEK-[Amidated]", r"C-terminal"),
         ("", r"without residues"),
-        ("PE*K", r"'\*K' is no residue"),
+        ("PE*K", r"'\*K' is neither a residue"),
     ],
 )
 def test_what_can_not_be_read_is_named(spelling, named):

@@ -13,12 +13,12 @@ from anyrank.core.errors import InputError
 pytest.importorskip("pyteomics")
 
 from anyrank.core.types import Candidate, Query, Ranking
-from anyrank.domains.peptides.mztab import read_mztab, write_mztab
+from anyrank.domains.peptides.files.mztab import read_mztab, write_mztab
+from anyrank.domains.peptides.files.spectra import read_spectra
+from anyrank.domains.peptides.files.tables import Columns, read_psms
 from anyrank.domains.peptides.notation import parse
 from anyrank.domains.peptides.psm import join
-from anyrank.domains.peptides.spectra import read_spectra
 from anyrank.domains.peptides.spectrum import Spectrum
-from anyrank.domains.peptides.table import Columns, read_psms
 
 BLOCK = "BEGIN IONS\nTITLE={}\nPEPMASS=400.5\n{}\nEND IONS\n"
 
@@ -41,7 +41,7 @@ def test_mgf_and_mzml_hold_the_same_spectra(ideal, write_mgf, write_mzml):
 
 
 @pytest.mark.parametrize(
-    ("inside", "said"),
+    ("inside", "message"),
     [
         ("100 1", "no CHARGE"),
         ("CHARGE=2+ and 3+\n100 1", "several charges"),
@@ -53,7 +53,7 @@ def test_mgf_and_mzml_hold_the_same_spectra(ideal, write_mgf, write_mzml):
         ("CHARGE=2+\nPEPMASS=x\n100 5", "'x'"),
     ],
 )
-def test_bad_spectra_are_named_and_the_rest_is_kept(tmp_path, inside, said):
+def test_bad_spectra_are_named_and_the_rest_is_kept(tmp_path, inside, message):
     path = tmp_path / "run.mgf"
     good = "CHARGE=2+\n100 1\n90 2"
     path.write_text(
@@ -65,7 +65,7 @@ def test_bad_spectra_are_named_and_the_rest_is_kept(tmp_path, inside, said):
     assert kept[0].mz.tolist() == [90.0, 100.0]
     assert len(bad) == 1
     assert str(bad[0]).startswith(f"{path}:9: spectrum 'two': ")
-    assert said in str(bad[0])
+    assert message in str(bad[0])
     with pytest.raises(InputError, match="'two'"):
         list(read_spectra(path))
 
@@ -152,8 +152,8 @@ def test_mztab_in_three_styles_and_its_faults(tmp_path):
     ]
     path.write_text(HEAD + "".join(f"PSM\t{r}\n" for r in rows))
     bad: list[InputError] = []
-    found = list(read_psms(path, bad=bad))
-    assert [(str(p.peptide), p.spectrum, p.line) for p in found] == [
+    psms = list(read_psms(path, bad=bad))
+    assert [(str(p.peptide), p.spectrum, p.line) for p in psms] == [
         ("M+15.995K", "index=0", 3), ("+42.011M+15.995C+57.021K", "scan=5", 4),
     ]  # fmt: skip
     assert [e.line for e in bad] == [5, 6, 8]
@@ -176,7 +176,7 @@ def test_mztab_of_several_runs_gives_those_of_ours(tmp_path):
     assert len(list(read_psms(path))) == 2
     bad: list[InputError] = []
     assert [p.line for p in read_psms(path, run="/tmp/b.mgf", bad=bad)] == [6]
-    assert [str(e) for e in bad] == [f"{path}:5: a spectrum of a, not of b (ms_run[1]:index=0)"]
+    assert [str(e) for e in bad] == [f"{path}:5: a spectrum of run 'a', expected one of run 'b' (ms_run[1]:index=0)"]
 
 
 def test_mztab_out_reads_back_here_and_in_pyteomics(tmp_path, ideal):
@@ -191,7 +191,7 @@ def test_mztab_out_reads_back_here_and_in_pyteomics(tmp_path, ideal):
     back = list(read_mztab(path))
     assert [str(p.peptide) for p in back] == [str(parse(t)) for t in texts]
     assert [p.score for p in back] == [3.5, 4.5, 5.5]
-    assert sum(map(len, join(back, spectra).found.values())) == 3
+    assert sum(map(len, join(back, spectra).psms.values())) == 3
     table = MzTab(io.StringIO(path.read_text()), table_format="dict")
     rows = table["psm"]["rows"]
     assert table.version == "1.0.0"
@@ -218,8 +218,8 @@ def test_tables_of_engines(tmp_path):
     spectra = {"casanovo.csv": "0", "instanovo.csv": "run:5", "old.csv": "5", "pointnovo.tsv": "F1:5"}
     for name, text in files.items():
         (tmp_path / name).write_text(text)
-        (found,) = read_psms(tmp_path / name)
-        assert (str(found.peptide), found.spectrum, found.line) == ("M+15.995K", spectra[name], 2)
+        (psm,) = read_psms(tmp_path / name)
+        assert (str(psm.peptide), psm.spectrum, psm.line) == ("M+15.995K", spectra[name], 2)
     (tmp_path / "other.csv").write_text("spec,pep,p\n1,PEK,0.5\n2,PXK,0.5\n3,PEK,high\n")
     with pytest.raises(InputError, match=r"other.csv:1: no column for the spectrum.*spectrum=COLUMN \(--columns\)"):
         list(read_psms(tmp_path / "other.csv"))
@@ -244,7 +244,7 @@ def test_rows_of_another_width_cost_themselves_only(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("name", "text", "said"),
+    ("name", "text", "message"),
     [
         ("a.csv", "", "a.csv: no row under a header"),
         ("a.csv", "spectrum_id,denovo_seq,peptide_score\n", "a.csv: no row under a header"),
@@ -260,9 +260,9 @@ def test_rows_of_another_width_cost_themselves_only(tmp_path):
         ("a.csv", "spectrum_id,denovo_seq\n0,PEK\n", "a.csv:1: no column for the score"),
     ],
 )
-def test_tables_that_are_none_are_told_with_the_cure(tmp_path, name, text, said):
+def test_tables_that_are_none_are_told_with_the_cure(tmp_path, name, text, message):
     (tmp_path / name).write_text(text)
-    with pytest.raises(InputError, match=said):
+    with pytest.raises(InputError, match=message):
         list(read_psms(tmp_path / name, bad=[]))
 
 

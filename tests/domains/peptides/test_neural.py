@@ -18,19 +18,19 @@ import torch
 from anyrank.cli import cli
 from anyrank.core.errors import InputError, ModelError
 from anyrank.core.types import Candidate, Query, Ranking
-from anyrank.domains.peptides.base_engine import CHOICES, BaseEngine, completable
 from anyrank.domains.peptides.corrupt import practice
-from anyrank.domains.peptides.engine_training import EnginePlan, train_engine
-from anyrank.domains.peptides.groups import Practice, Simulated, blanks, group_of, truths
 from anyrank.domains.peptides.judges import reranker
 from anyrank.domains.peptides.methods import Setting, stage
-from anyrank.domains.peptides.neural import RankNovo, residues
+from anyrank.domains.peptides.neural.base_engine import CHOICES, BaseEngine, completable
+from anyrank.domains.peptides.neural.engine_training import EnginePlan, train_engine
+from anyrank.domains.peptides.neural.groups import Practice, Simulated, group_of, placeholders, true_groups
+from anyrank.domains.peptides.neural.ranknovo import RankNovo, is_residue
+from anyrank.domains.peptides.neural.training import SMALL, Deviations, Pace, Plan, Targets, train
 from anyrank.domains.peptides.notation import parse
 from anyrank.domains.peptides.psm import join
 from anyrank.domains.peptides.residues import WATER
 from anyrank.domains.peptides.simulate import simulated
-from anyrank.domains.peptides.split import held
-from anyrank.domains.peptides.training import SMALL, Deviations, Pace, Plan, Targets, train
+from anyrank.domains.peptides.split import split_by_peptide
 from anyrank.models.axial import Axial
 from anyrank.models.parts.alignment import CLS, GAP, PAD
 from anyrank.models.parts.spectra import candidate_tensors, spectra_tensors
@@ -75,14 +75,14 @@ def test_the_reranker_keeps_the_contracts(judge, spectra):
 
 def test_scores_are_predicted_distances_and_usage_is_counted(judge, spectra):
     (query, members) = groups(spectra[:6])[5]
-    (said,) = judge([(query, members)])
+    (judgement,) = judge([(query, members)])
     inputs = spectra_tensors([query.content], TINY.peaks) | candidate_tensors([[c.content for c in members]])
     with torch.no_grad():
         pmd, rmd = judge.model.predict(**inputs)
-    assert said.scores == pytest.approx((-pmd[0]).tolist(), abs=1e-5)
-    assert said.usage.calls == 1
-    assert said.usage.prompt_tokens == inputs["tokens"].numel() + inputs["mz"].shape[1]
-    worst = (rmd.abs() * residues(inputs["tokens"]))[0].amax(-1)
+    assert judgement.scores == pytest.approx((-pmd[0]).tolist(), abs=1e-5)
+    assert judgement.usage.calls == 1
+    assert judgement.usage.prompt_tokens == inputs["tokens"].numel() + inputs["mz"].shape[1]
+    worst = (rmd.abs() * is_residue(inputs["tokens"]))[0].amax(-1)
     by_residue = RankNovo(judge.model, by="rmd")([(query, members)])[0].scores
     assert by_residue == pytest.approx((-worst).tolist(), abs=1e-5)
     crowded = replace(query.content, mz=np.linspace(100, 400, 90), intensity=np.ones(90))
@@ -107,11 +107,11 @@ def test_candidates_too_long_are_told(judge, spectra):
 
 
 def test_tensors_are_padded_apart_from_gaps(spectra):
-    made = candidate_tensors([[parse("GAK"), parse("K")], [parse("PEPTIDE")]])
-    assert made["tokens"].shape == (2, 2, 8)
-    assert made["tokens"][0, 1].tolist() == [CLS, 15, GAP, GAP, PAD, PAD, PAD, PAD]
-    assert (made["tokens"][1, 1] == PAD).all()
-    assert residues(made["tokens"]).sum((1, 2)).tolist() == [4, 7]
+    tensors = candidate_tensors([[parse("GAK"), parse("K")], [parse("PEPTIDE")]])
+    assert tensors["tokens"].shape == (2, 2, 8)
+    assert tensors["tokens"][0, 1].tolist() == [CLS, 15, GAP, GAP, PAD, PAD, PAD, PAD]
+    assert (tensors["tokens"][1, 1] == PAD).all()
+    assert is_residue(tensors["tokens"]).sum((1, 2)).tolist() == [4, 7]
     peaks = spectra_tensors(spectra[:3], 10)
     assert peaks["mz"].shape == (3, 10)
     assert torch.allclose((peaks["intensity"] ** 2).sum(1), torch.ones(3))
@@ -125,7 +125,7 @@ def test_groups_carry_both_distances(spectra):
     rows = batch["rmd"][0]
     assert not rows[truth].nan_to_num().any()
     assert all(row.nan_to_num().any() for i, row in enumerate(rows) if i != truth)
-    assert (rows.isnan() | residues(batch["features"]["tokens"])[0]).all()
+    assert (rows.isnan() | is_residue(batch["features"]["tokens"])[0]).all()
 
     def loss(pmd, rmd, whole=1.0, local=1.0):
         class Off(torch.nn.Module):
@@ -146,7 +146,7 @@ def test_groups_carry_both_distances(spectra):
 def test_epochs_are_new_each_time_and_the_same_again(spectra):
     draw = Practice(6, seed=5)
     (known,) = [group_of(r, "known 0") for r in practice(spectra[:1])]
-    (given,), (blank,) = truths(spectra[:1]), blanks(1)
+    (given,), (blank,) = true_groups(spectra[:1]), placeholders(1)
     assert draw(known, 3) is known
     assert draw(given, 0).query is draw(given, 1).query is spectra[0]
     assert draw(given, 0).candidates != draw(given, 1).candidates
@@ -161,7 +161,7 @@ def test_epochs_are_new_each_time_and_the_same_again(spectra):
 
 def test_no_peptide_is_in_both_parts(spectra):
     twice = [*spectra, *spectra]
-    rest, out = held(twice, 0.25)
+    rest, out = split_by_peptide(twice, 0.25)
     assert len(rest) + len(out) == len(twice)
     assert len(out) == 12
     assert not {s.peptide.key for s in rest} & {s.peptide.key for s in out}
@@ -170,9 +170,9 @@ def test_no_peptide_is_in_both_parts(spectra):
 def test_simulated_spectra_show_their_peptides():
     from anyrank.domains.peptides.matching import coverage, match
 
-    made = simulated(30, seed=3)
-    assert np.mean([coverage(s, match(s, s.peptide)) for s in made]) > 0.8
-    assert all(abs(s.mass / s.peptide.mass - 1) < 3e-5 for s in made)
+    examples = simulated(30, seed=3)
+    assert np.mean([coverage(s, match(s, s.peptide)) for s in examples]) > 0.8
+    assert all(abs(s.mass / s.peptide.mass - 1) < 3e-5 for s in examples)
     given = parse("PEPTIDEK")
     assert {s.peptide for s in simulated(3, peptides=[given])} == {given}
 
@@ -237,7 +237,7 @@ def test_a_training_can_go_on_from_a_model(spectra):
 
 def test_a_peptide_that_has_no_like_is_learned_by_itself(spectra):
     alone = replace(spectra[0], peptide=parse("G"))
-    (group,) = truths([alone])
+    (group,) = true_groups([alone])
     assert all(len(Practice(2)(group, epoch).candidates) >= 1 for epoch in range(20))
 
 
@@ -275,17 +275,17 @@ def engine(spectra, tmp_path_factory):
 
 def test_the_base_engine_keeps_to_the_mass(engine, spectra):
     search = BaseEngine.load(engine, beam=20, top=3)
-    found = join(search(spectra), spectra).found
-    assert len(found) >= 3
-    for at, psms in found.items():
-        assert len(psms) <= 3
-        assert [p.score for p in psms] == sorted((p.score for p in psms), reverse=True)
-        for p in psms:
-            away = spectra[at].mass - p.peptide.mass
-            assert min(abs(away), abs(away - 1.00335)) <= 20.1e-6 * spectra[at].mass
+    psms = join(search(spectra), spectra).psms
+    assert len(psms) >= 3
+    for i, ranked in psms.items():
+        assert len(ranked) <= 3
+        assert [p.score for p in ranked] == sorted((p.score for p in ranked), reverse=True)
+        for p in ranked:
+            away = spectra[i].mass - p.peptide.mass
+            assert min(abs(away), abs(away - 1.00335)) <= 20.1e-6 * spectra[i].mass
             assert p.score <= 0
     alone = search(spectra[3:4])
-    assert [(p.peptide, round(p.score, 4)) for p in alone] == [(p.peptide, round(p.score, 4)) for p in found.get(3, ())]
+    assert [(p.peptide, round(p.score, 4)) for p in alone] == [(p.peptide, round(p.score, 4)) for p in psms.get(3, ())]
     with pytest.raises(InputError, match="beam=0"):
         BaseEngine(search.model, beam=0)
     with pytest.raises(ModelError, match="kind NextResidue"):

@@ -5,11 +5,11 @@ import pytest
 
 from anyrank.core.types import Candidate, Query, Ranking
 from anyrank.domains.peptides.accuracy import assess, intervals, measures
-from anyrank.domains.peptides.eval_page import eval_page
 from anyrank.domains.peptides.notation import parse
-from anyrank.domains.peptides.rerank_page import Source, rerank_page
+from anyrank.domains.peptides.reports.eval_page import eval_page
+from anyrank.domains.peptides.reports.rerank_page import Source, rerank_page
+from anyrank.domains.peptides.reports.spectrum_chart import spectrum_chart
 from anyrank.domains.peptides.spectrum import Spectrum
-from anyrank.domains.peptides.spectrum_chart import spectrum_chart
 
 HOSTILE = "<script>alert(1)</script>'\"\u202e\x00 {{ 7*7 }} שלום"
 

@@ -16,16 +16,16 @@ from anyrank.core.types import Candidate, Query, Ranking
 from anyrank.domains.peptides.boosted import Boosted
 from anyrank.domains.peptides.corrupt import corrupted, practice
 from anyrank.domains.peptides.features import features, names
+from anyrank.domains.peptides.files.spectra import read_spectra
 from anyrank.domains.peptides.judges import Consensus, EngineScore, MassError, ScoreSum, SpectrumMatch, Vote, reranker
 from anyrank.domains.peptides.matching import Tolerance, cosine, coverage, explained, hyperscore, match
-from anyrank.domains.peptides.merge import engine_names, merge
+from anyrank.domains.peptides.merge import merge
 from anyrank.domains.peptides.methods import METHODS, Setting, stage
 from anyrank.domains.peptides.notation import parse
 from anyrank.domains.peptides.peptide import Peptide
 from anyrank.domains.peptides.psm import Psm, join
-from anyrank.domains.peptides.spectra import read_spectra
+from anyrank.domains.peptides.reports.spectrum_chart import ion_names
 from anyrank.domains.peptides.spectrum import Spectrum
-from anyrank.domains.peptides.spectrum_chart import ion_names
 
 NOTHING = np.zeros(0)
 
@@ -43,13 +43,13 @@ def three(ideal):
 def test_engines_name_spectra_in_their_own_ways(three):
     for ways in (["t0", "t1"], ["index=0", "index=1"], ["scan=1", "scan=2"], ["x' 'index=0", "controller=0 scan=2"]):
         joined = join([psm(w, "PEK", 1) for w in ways], three)
-        assert sorted(joined.found) == [0, 1], ways
+        assert sorted(joined.psms) == [0, 1], ways
     assert join([psm("1", "PEK", 1), psm("2", "PEK", 1), psm("3", "PEK", 1)], three).by == "scan"
     assert join([psm("0", "PEK", 1), psm("1", "PEK", 1), psm("2", "PEK", 1)], three).by == "index"
-    assert sorted(join([psm("1", "PEK", 1), psm("2", "PEK", 1)], three, by="index").found) == [1, 2]
+    assert sorted(join([psm("1", "PEK", 1), psm("2", "PEK", 1)], three, by="index").psms) == [1, 2]
     fraction = [replace(s, scan=f"F1:{s.scan}") for s in three]
-    assert sorted(join([psm("scan=2", "PEK", 1), psm("scan=3", "PEK", 1)], fraction).found) == [1, 2]
-    assert sorted(join([psm("F1:2", "PEK", 1), psm("F1:3", "PEK", 1)], fraction).found) == [1, 2]
+    assert sorted(join([psm("scan=2", "PEK", 1), psm("scan=3", "PEK", 1)], fraction).psms) == [1, 2]
+    assert sorted(join([psm("F1:2", "PEK", 1), psm("F1:3", "PEK", 1)], fraction).psms) == [1, 2]
 
 
 def test_rows_without_their_spectrum_are_named(three):
@@ -87,7 +87,6 @@ def test_merging_joins_i_and_l_and_keeps_every_score(three):
     assert first.query.content is three[0]
     assert (len(second), len(third)) == (1, 0)
     assert [len(r) for r in merge(three, {"a": a, "b": b}, top=1)] == [2, 1, 0]
-    assert engine_names([first, second]) == ["a", "b"]
     with pytest.raises(InputError, match="top=0"):
         merge(three, {"a": a}, top=0)
 
@@ -99,9 +98,9 @@ def test_spectra_of_one_title_stay_apart(three):
 
 @pytest.fixture
 def ranking(ideal):
-    said = {"EPPTIDEK": {"a": 0.9}, "PEPTIDEK": {"a": 0.5, "b": -1.0}, "PEPTIDK": {"b": -0.5}}
+    scores = {"EPPTIDEK": {"a": 0.9}, "PEPTIDEK": {"a": 0.5, "b": -1.0}, "PEPTIDK": {"b": -0.5}}
     ranks = {"EPPTIDEK": {"a": 1}, "PEPTIDEK": {"a": 2, "b": 2}, "PEPTIDK": {"b": 1}}
-    cs = [Candidate(k, parse(k), 1.0, {"scores": v, "ranks": ranks[k]}) for k, v in said.items()]
+    cs = [Candidate(k, parse(k), 1.0, {"scores": v, "ranks": ranks[k]}) for k, v in scores.items()]
     return Ranking(Query("q", ideal("PEPTIDEK", title="q")), tuple(cs))
 
 
@@ -143,20 +142,20 @@ def test_the_methods_all_rank(ranking):
     setting = Setting(("a", "b"), [ranking])
     for name in [*(m for m in METHODS if not METHODS[m].learned), "engine:b"]:
         assert sorted(stage(name, setting)(ranking).ids) == sorted(ranking.ids)
-    for wrong, said in (("engine:c", "no engine 'c'"), ("best", "no method 'best'"), ("lightgbm", "--model")):
-        with pytest.raises(InputError, match=said):
+    for wrong, message in (("engine:c", "no engine 'c'"), ("best", "no method 'best'"), ("lightgbm", "--model")):
+        with pytest.raises(InputError, match=message):
             stage(wrong, setting)
 
 
 def test_an_ideal_spectrum_is_explained_whole(ideal):
     s = ideal("PEPTIDEK", 3)
-    found = match(s, s.peptide)
-    assert found.peak.min() >= 0
-    assert found.sites.all()
-    assert explained(s, found) == pytest.approx(1.0)
-    assert coverage(s, found) == 1.0
-    assert hyperscore(s, found) > 2 * math.lgamma(8)
-    named = ion_names(found)
+    matched = match(s, s.peptide)
+    assert matched.peak.min() >= 0
+    assert matched.sites.all()
+    assert explained(s, matched) == pytest.approx(1.0)
+    assert coverage(s, matched) == 1.0
+    assert hyperscore(s, matched) > 2 * math.lgamma(8)
+    named = ion_names(matched)
     assert {"b2", "y2", "b2++", "y7++"} <= set(named.values())
     even = Spectrum(s.mz, np.ones(len(s)), s.precursor_mz, 3)
     assert cosine(even, match(even, s.peptide)) == pytest.approx(1.0)
@@ -166,8 +165,8 @@ def test_an_ideal_spectrum_is_explained_whole(ideal):
 def test_few_peaks_and_short_peptides_score_without_fault(peaks):
     s = Spectrum(np.array(peaks), np.ones(len(peaks)), 464.74, 2)
     for text in ("K", "PEPTIDEK"):
-        found = match(s, parse(text))
-        values = [f(s, found) for f in (hyperscore, cosine, explained, coverage)]
+        matched = match(s, parse(text))
+        values = [f(s, matched) for f in (hyperscore, cosine, explained, coverage)]
         assert all(math.isfinite(v) and v >= 0 for v in values)
     assert (explained(s, match(s, parse("PEPTIDEK"))) > 0) == bool(peaks)
 
@@ -219,9 +218,9 @@ def test_most_corrupted_candidates_keep_the_mass():
 
 def test_practice_groups_hold_the_truth_and_distances(three):
     blank = Spectrum(NOTHING, NOTHING, 300.0, 2)
-    made = practice([*three, blank], 6, seed=4)
-    assert len(made) == 3
-    for r, s in zip(made, three):
+    rankings = practice([*three, blank], 6, seed=4)
+    assert len(rankings) == 3
+    for r, s in zip(rankings, three):
         assert len(r) == 6
         away = {c.id: c.meta["pmd"] for c in r}
         assert away[s.peptide.key] == 0
@@ -233,8 +232,8 @@ def test_practice_groups_hold_the_truth_and_distances(three):
 def test_practice_can_not_be_passed_without_the_spectrum():
     random = Random(5)
     peptides = [Peptide(tuple(random.choices("GASPVTLNDQKEMHFRYW", k=random.randint(7, 15)))) for _ in range(300)]
-    made = practice([Spectrum(NOTHING, NOTHING, p.mz(2), 2, str(i), peptide=p) for i, p in enumerate(peptides)], 6)
-    out = reranker(Consensus(), "consensus").batch(made)
+    rankings = practice([Spectrum(NOTHING, NOTHING, p.mz(2), 2, str(i), peptide=p) for i, p in enumerate(peptides)], 6)
+    out = reranker(Consensus(), "consensus").batch(rankings)
     assert sum(r[0].id == p.key for r, p in zip(out, peptides)) < 300 * 0.25
 
 

@@ -7,12 +7,12 @@ import pytest
 
 pytest.importorskip("pyteomics")
 
+from anyrank.domains.peptides.files.spectra import read_spectra
+from anyrank.domains.peptides.files.tables import read_psms
 from anyrank.domains.peptides.ions import ppm
 from anyrank.domains.peptides.merge import merge
 from anyrank.domains.peptides.methods import Setting, stage
 from anyrank.domains.peptides.psm import join
-from anyrank.domains.peptides.spectra import read_spectra
-from anyrank.domains.peptides.table import read_psms
 
 
 @pytest.fixture(scope="module")
@@ -42,9 +42,9 @@ def test_the_sample_is_the_published_one(spectra):
 
 
 def test_hla_spectra_read_whole(folder):
-    found = list(read_spectra(folder / "denovobench_QEPlus2_40_F5.mgf.gz"))
-    assert len(found) == 1094
-    assert sum(abs(ppm(s.peptide, s.precursor_mz, s.charge, (0, 1, 2))) < 20 for s in found) > 1080
+    spectra = list(read_spectra(folder / "denovobench_QEPlus2_40_F5.mgf.gz"))
+    assert len(spectra) == 1094
+    assert sum(abs(ppm(s.peptide, s.precursor_mz, s.charge, (0, 1, 2))) < 20 for s in spectra) > 1080
 
 
 def test_what_the_small_files_lack_is_named(folder):
@@ -66,7 +66,7 @@ def test_two_engines_are_joined_as_they_were_published(folder, spectra):
     assert "casanovo_v3_output.csv.gz:130: no spectrum '128'" in str(bad[0])
     rankings = merge(spectra, engines)
     keys = [s.peptide.key for s in spectra]
-    exact = {n: sum(e.found[i][0].peptide.key == k for i, k in enumerate(keys)) for n, e in engines.items()}
+    exact = {n: sum(e.psms[i][0].peptide.key == k for i, k in enumerate(keys)) for n, e in engines.items()}
     assert exact == {"v4": 62, "v3": 50}
     assert sum(k in r.ids for r, k in zip(rankings, keys)) == 64
     assert sum(map(len, rankings)) == 204

@@ -13,7 +13,7 @@ class Heap:
     """The top k by a heap of ``children`` a node: each step asks which of a parent and its children is best.
 
     ``Heap(19, 10)`` is Rank-R1, ``Heap(3, 10)`` setwise heap sort (arXiv 2310.09497). With ``pairs`` the parent meets
-    its children one at a time in groups of two (PRP-Sorting is ``Heap(2, 10, pairs=True)`` with both orders asked).
+    its children one at a time in groups of two (PRP-Sorting is ``Heap(2, 10, pairs=True)`` with both orders judged).
     """
 
     children: int = 3

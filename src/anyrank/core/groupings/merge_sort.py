@@ -10,7 +10,7 @@ from .base import Groups, Plan, Scores
 
 @dataclass(frozen=True)
 class MergeSort:
-    """Merge sort over pairs, both orders of each pair asked; a contradiction is a tie and keeps the present order."""
+    """Merge sort over pairs, each pair judged in both orders; a contradiction is a tie and keeps the present order."""
 
     def __call__(self, n: int) -> Plan:
         return (yield from _sort(list(range(n))))

@@ -26,7 +26,7 @@ class Tournament:
     def __call__(self, n: int) -> Plan:
         alive, out = list(range(n)), list[int]()
         while len(alive) > self.size:
-            # Members are dealt out like cards, so that the likely best (those that stand first) meet late.
+            # Members are dealt out like cards, so that the likely best (the first of the input) meet late.
             count = -(-len(alive) // self.size)
             groups = [alive[g::count] for g in range(count)]
             scores = yield groups
@@ -34,8 +34,8 @@ class Tournament:
             # All winners of a group, then all seconds, …: this is the order in which the next round deals them out.
             by_rank = [[group[r] for group in ranked if r < len(group)] for r in range(max(map(len, ranked)))]
             alive = [i for same_rank in by_rank[: self.keep] for i in same_rank]
-            # Who is out stands before all who went out in earlier rounds. This is the lossy part: a group of strong
-            # members sends out some that would have won elsewhere.
+            # Those that drop out now rank above all that dropped out in earlier rounds. This is the lossy part: a group
+            # of strong members sends out some that would have won elsewhere.
             out = [i for same_rank in by_rank[self.keep :] for i in same_rank] + out
         if len(alive) > 1:
             (final,) = yield [alive]

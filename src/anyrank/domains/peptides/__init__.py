@@ -1,9 +1,11 @@
-"""Peptides: candidates of several de novo sequencing engines, read, merged, scored, reranked and judged (extra
+"""Peptides: candidates of several de novo sequencing engines, read, merged, scored, reranked and evaluated (extra
 ``peptides``).
 
-Chemistry: residues, peptide, notation, ions, distance. Files: spectrum, spectra (mgf, mzml), table, mztab. Candidates:
-psm (joining), merge, corrupt (for training). Rankers: judges, matching, features, boosted, and methods, the table of
-all. Neural, on torch: neural (RankNovo as a judge), training (with groups and simulate, on the loop of
-`anyrank.train`), base_engine (a small engine of our own) and engine_training. Evaluation: accuracy. Reports: eval_page,
-rerank_page, spectrum_chart and the templates.
+- Chemistry: `residues` (the table of masses), `peptide`, `notation` (ProForma and others), `ions`, `distance`.
+- Data: `spectrum`, `psm` (engines' peptides, joined to their spectra), `merge` (candidates of several engines as
+  rankings); `files` reads and writes them.
+- Rankers: `judges` (no training), `matching` (scores of ions against peaks), `features` and `boosted` (trees); the
+  table of all is in `methods`. `neural` holds those on torch.
+- Training data: `corrupt` (wrong candidates), `simulate` (spectra), `split` (no peptide in both parts).
+- Evaluation: `accuracy`; `reports` are its pages.
 """

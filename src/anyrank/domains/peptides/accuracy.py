@@ -1,4 +1,4 @@
-"""Right and wrong as the field counts it: amino-acid matches, precision and recall, the precision-coverage curve."""
+"""Accuracy as de novo sequencing counts it: amino-acid matches, precision and recall, the precision-coverage curve."""
 
 from __future__ import annotations
 
@@ -11,53 +11,58 @@ from numpy.typing import ArrayLike, NDArray
 from .peptide import Peptide
 
 CUMULATIVE, SINGLE = 0.5, 0.1
-"""Tolerances in Da: of the masses up to a residue, and of the residue itself."""
+"""Tolerances in Da: of the prefix masses up to a residue, and of the residue itself."""
 
 Bools = NDArray[np.bool_]
 Floats = NDArray[np.float64]
 
 
 def aa_matches(predicted: Peptide, true: Peptide) -> Bools:
-    """Which amino acids agree, on the places of the longer peptide: residues are paired where the masses before and
-    with them agree within `CUMULATIVE`, and match where their own masses agree within `SINGLE`; first from the
-    N-terminus, then from the C-terminus down to the first place without a match. The same either way round.
+    """Whether each amino acid of the longer peptide is matched: bool [longest].
+
+    Two residues are paired if their prefix masses, each with the residue itself, agree within `CUMULATIVE`; they match
+    if their own masses agree within `SINGLE`. First from the N-terminus, then from the C-terminus down to the first
+    position without a match. Symmetric in its arguments.
 
     >>> aa_matches(Peptide(tuple("PEPTIDE")), Peptide(tuple("PEPGGIDE"))).astype(int)
     array([1, 1, 1, 0, 0, 1, 1, 1])
     """
     a, b = predicted.masses.tolist(), true.masses.tolist()
-    found = np.zeros(max(len(a), len(b)), dtype=np.bool_)
-    for i, j, same in _walk(a, b):
-        found[max(i, j)] = same
-    if not found.all():
-        stop, last_a, last_b = int(np.argmin(found)), len(a) - 1, len(b) - 1
-        for i, j, same in _walk(a[::-1], b[::-1]):
-            if min(last_a - i, last_b - j) < stop:
+    matched = np.zeros(max(len(a), len(b)), dtype=np.bool_)
+    for i, j, same in _pairs(a, b):
+        matched[max(i, j)] = same
+    if not matched.all():
+        # A wrong residue of another mass shifts all prefix masses after it, so what follows is matched by suffix
+        # masses.
+        first_miss, last_a, last_b = int(np.argmin(matched)), len(a) - 1, len(b) - 1
+        for i, j, same in _pairs(a[::-1], b[::-1]):
+            if min(last_a - i, last_b - j) < first_miss:
                 break
-            found[max(last_a - i, last_b - j)] = same
-    return found
+            matched[max(last_a - i, last_b - j)] = same
+    return matched
 
 
-def _walk(a: list[float], b: list[float]) -> list[tuple[int, int, bool]]:
-    """(place in a, place in b, same residue) of every pair, from the front."""
-    pairs, i, j, before_a, before_b = [], 0, 0, 0.0, 0.0
+def _pairs(a: list[float], b: list[float]) -> list[tuple[int, int, bool]]:
+    """(position in a, position in b, whether they are the same residue) of all residues whose prefix masses agree."""
+    pairs, i, j, prefix_a, prefix_b = [], 0, 0, 0.0, 0.0
     while i < len(a) and j < len(b):
-        with_a, with_b = before_a + a[i], before_b + b[j]
-        paired = abs(with_a - with_b) < CUMULATIVE
+        # Prefix masses with residue i and j; if they disagree, the lighter side moves on by a residue.
+        next_a, next_b = prefix_a + a[i], prefix_b + b[j]
+        paired = abs(next_a - next_b) < CUMULATIVE
         if paired:
             pairs.append((i, j, abs(a[i] - b[j]) < SINGLE))
-        if paired or with_a < with_b:
-            i, before_a = i + 1, with_a
-        if paired or with_a >= with_b:
-            j, before_b = j + 1, with_b
+        if paired or next_a < next_b:
+            i, prefix_a = i + 1, next_a
+        if paired or next_a >= next_b:
+            j, prefix_b = j + 1, next_b
     return pairs
 
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """One spectrum's prediction judged: amino acids right, predicted and true (an N-terminal modification counts as
-    one); whether the whole peptide matches within the tolerances, and whether it is the very peptide (I = L). ``score``
-    is the method's confidence."""
+    """The accuracy of one spectrum's prediction: the numbers of correct, predicted and true amino acids (an N-terminal
+    modification counts as one), whether the whole peptide matches within the tolerances, and whether it is exactly the
+    true one (I = L). ``score`` is the method's confidence."""
 
     correct: int
     predicted: int
@@ -68,33 +73,34 @@ class Scored:
 
 
 def assess(predicted: Peptide | None, true: Peptide, score: float = 0.0) -> Scored:
-    """A prediction (or none) against the truth."""
+    """Compare a prediction, None if there is none, with the true peptide."""
     if predicted is None:
         return Scored(0, 0, len(true.tokens), False, False, -np.inf)
-    found = aa_matches(predicted, true)
+    matched = aa_matches(predicted, true)
     sizes = len(predicted.tokens), len(true.tokens)
-    return Scored(int(found.sum()), *sizes, bool(found.all()), predicted.key == true.key, float(score))
+    return Scored(int(matched.sum()), *sizes, bool(matched.all()), predicted.key == true.key, float(score))
 
 
 MEASURES = ("aa_precision", "aa_recall", "peptide_recall", "exact", "auc")
 
 
 def measures(table: Sequence[Scored]) -> dict[str, float]:
-    """aa_precision (right over predicted amino acids), aa_recall (over true ones), peptide_recall and exact (over all
-    spectra), auc (area under the precision-coverage curve)."""
+    """All measures: aa_precision (correct over predicted amino acids), aa_recall (over true ones), peptide_recall and
+    exact (over all spectra), auc (area under the precision-coverage curve)."""
     return dict(zip(MEASURES, _Table(table).measures(np.ones((1, len(table))))[0].tolist()))
 
 
 def intervals(
     table: Sequence[Scored], baseline: Sequence[Scored] | None = None, samples: int = 2000, seed: int = 0
 ) -> dict[str, tuple[float, float]]:
-    """95% percentile bootstrap intervals of every measure over spectra; of the differences from ``baseline`` (the same
-    spectra in the same order) where it is given."""
+    """95% percentile bootstrap intervals of every measure over spectra; with a ``baseline`` (the same spectra in the
+    same order), of the differences from it."""
     n, rng = len(table), np.random.default_rng(seed)
     ours, theirs = _Table(table), None if baseline is None else _Table(baseline)
     draws = []
-    for at in range(0, samples, 100):
-        size = min(100, samples - at)
+    for start in range(0, samples, 100):
+        size = min(100, samples - start)
+        # Each row of ``times`` is a bootstrap sample: how often each spectrum was drawn, [size, n].
         picked = rng.integers(0, n, (size, n)) + np.arange(size)[:, None] * n
         times = np.bincount(picked.ravel(), minlength=size * n).reshape(size, n).astype(np.float64)
         draws.append(ours.measures(times) - (0.0 if theirs is None else theirs.measures(times)))
@@ -103,8 +109,8 @@ def intervals(
 
 
 def precision_coverage(right: ArrayLike, scores: ArrayLike) -> tuple[Floats, Floats]:
-    """Coverage and precision of the predictions down to each confidence: [distinct scores] each, coverage rising.
-    Predictions of equal score come in together, so their order can't matter; those at -inf were not made.
+    """Coverage and precision of the predictions down to each score: [distinct scores] each, coverage rising.
+    Predictions of equal score are taken together, so their order can't matter; a score of -inf is no prediction.
 
     >>> coverage, precision = precision_coverage([1, 0, 1], [.9, .5, .7])
     >>> coverage.round(2), precision.round(2)
@@ -112,9 +118,9 @@ def precision_coverage(right: ArrayLike, scores: ArrayLike) -> tuple[Floats, Flo
     """
     right, scores = np.asarray(right, dtype=np.float64), np.asarray(scores, dtype=np.float64)
     order = np.argsort(-scores, kind="stable")
-    made = int(np.isfinite(scores).sum())
+    predictions = int(np.isfinite(scores).sum())
     last = _ends(scores[order])
-    last = last[last < made]
+    last = last[last < predictions]
     return (last + 1) / max(len(right), 1), np.cumsum(right[order])[last] / (last + 1)
 
 
@@ -132,12 +138,12 @@ def auc(right: ArrayLike, scores: ArrayLike) -> float:
 
 
 def _ends(falling: Floats) -> NDArray[np.int64]:
-    """The last place of every run of equal scores."""
+    """The last position of every run of equal scores."""
     return np.flatnonzero(np.append(falling[1:] != falling[:-1], True)) if len(falling) else np.zeros(0, np.int64)
 
 
 class _Table:
-    """Counts by spectrum in falling order of score, with the ends of equal scores among the predictions made."""
+    """Counts by spectrum in falling order of score, with the last positions of equal scores among the predictions."""
 
     def __init__(self, table: Sequence[Scored]) -> None:
         scores = np.array([s.score for s in table], dtype=np.float64)
@@ -148,15 +154,19 @@ class _Table:
         self.ends = ends[ends < np.isfinite(scores).sum()]
 
     def measures(self, times: Floats) -> Floats:
-        """The five measures under each row of ``times``, how often every spectrum counts: [samples, 5]."""
+        """The five measures [samples, 5] for ``times`` [samples, spectra], how often each spectrum counts in a
+        sample."""
+        # The curve of `precision_coverage` for all samples at once: coverage and hits at each distinct score.
         times = times[:, self.order]
         sums, total = times @ self.counts, times.sum(axis=1)
         over = np.maximum(np.stack([sums[:, 1], sums[:, 2], total, total], axis=1), 1e-12)
         seen = np.cumsum(times, axis=1)[:, self.ends]
         hits = np.cumsum(times * self.counts[:, 3], axis=1)[:, self.ends]
         precision = np.divide(hits, seen, out=np.zeros_like(hits), where=seen > 0)
+        # Trapezoids: the width is the number of spectra of that score, 0 if the sample has none. Before the first point
+        # with spectra, the precision is that point's.
         before = np.concatenate([precision[:, :1], precision[:, :-1]], axis=1)
-        wide = np.diff(seen, prepend=0.0, axis=1)
-        before = np.where(seen == wide, precision, before)  # the first point of the curve that counts
-        area = ((precision + before) * wide).sum(axis=1) / 2 / np.maximum(total, 1e-12)
+        width = np.diff(seen, prepend=0.0, axis=1)
+        before = np.where(seen == width, precision, before)
+        area = ((precision + before) * width).sum(axis=1) / 2 / np.maximum(total, 1e-12)
         return np.column_stack([sums[:, [0, 0, 3, 4]] / over, area])

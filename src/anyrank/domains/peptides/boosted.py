@@ -1,4 +1,4 @@
-"""Gradient-boosted trees over the feature table (LightGBM): a learned baseline, and the file it is kept in."""
+"""A learned baseline: gradient-boosted trees over the feature table (LightGBM), with their file."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ SETTINGS: Mapping[str, Any] = {
     "bagging_fraction": 0.8, "bagging_freq": 1, "lambda_l2": 1.0, "num_threads": 1, "verbosity": -1,
     "deterministic": True,
 }  # fmt: skip
-"""Small trees for small data; chosen beforehand, not tuned."""
+"""Small trees for small data; chosen in advance, not tuned."""
 KIND = "anyrank peptide trees"
 
 
 @dataclass(frozen=True)
 class Boosted:
     """A judge: the log-odds that a candidate is the right peptide, by trees over `features.features`. ``engines`` are
-    those whose scores the trees look at; candidates of others are judged by the spectrum. ``facts`` say what the trees
-    were trained on; they are kept with them."""
+    those whose scores are features; candidates of others are judged by the spectrum alone. ``facts`` describe the
+    training (spectra, candidates, seed, …) and are saved with the trees."""
 
     booster: Any = field(repr=False)
     engines: tuple[str, ...]
@@ -51,12 +51,15 @@ class Boosted:
         tolerance: Tolerance = NARROW,
         settings: Mapping[str, Any] = SETTINGS,
     ) -> Boosted:
-        """Trees that tell the true peptides from the others. Raises InputError where all candidates are of one kind."""
+        """Train trees that tell the true peptides from the others; ``truths`` has one a ranking. Raises InputError
+        unless there are right and wrong candidates."""
         lightgbm = _lightgbm()
         tables = [features(r.query, r.candidates, engines, tolerance) for r in rankings]
         right = np.array([c.id == t.key for r, t in zip(rankings, truths, strict=True) for c in r], dtype=float)
         if not 0 < right.sum() < len(right):
-            raise InputError(f"{int(right.sum())} right of {len(right)} candidates: both kinds are needed to learn")
+            raise InputError(
+                f"{int(right.sum())} of {len(right)} candidates are right: training needs both right and wrong ones"
+            )
         data = lightgbm.Dataset(np.concatenate(tables), right, params={"verbosity": -1})
         booster = lightgbm.train({**settings, "seed": seed}, data, rounds)
         facts = {"spectra": len(rankings), "candidates": len(right), "right": int(right.sum()), "trees": rounds}
@@ -64,26 +67,30 @@ class Boosted:
 
     @property
     def weights(self) -> dict[str, float]:
-        """The share of the trees' whole gain that each feature has, highest first; features never used are left out."""
+        """Feature importance: each feature's share of the total gain, highest first; unused features are left out."""
         gain = self.booster.feature_importance("gain")
-        found = {n: float(g) / max(float(gain.sum()), 1e-12) for n, g in zip(names(self.engines), gain) if g > 0}
-        return dict(sorted(found.items(), key=lambda pair: -pair[1]))
+        shares = {n: float(g) / max(float(gain.sum()), 1e-12) for n, g in zip(names(self.engines), gain) if g > 0}
+        return dict(sorted(shares.items(), key=lambda pair: -pair[1]))
 
     def save(self, path: str | PathLike[str]) -> None:
-        """One JSON file: the engines, the fragment tolerance, the features' names, the facts and LightGBM's own text.
-        Raises InputError where it can't be written."""
+        """Write one JSON file: the engines, the fragment tolerance, the features' names, the facts and LightGBM's own
+        text. Raises InputError if it can't be written."""
         record = {
-            "kind": KIND, "engines": self.engines, "tolerance": asdict(self.tolerance),
-            "features": names(self.engines), "facts": dict(self.facts), "booster": self.booster.model_to_string(),
-        }  # fmt: skip
+            "kind": KIND,
+            "engines": self.engines,
+            "tolerance": asdict(self.tolerance),
+            "features": names(self.engines),
+            "facts": dict(self.facts),
+            "booster": self.booster.model_to_string(),
+        }
         with atomic(path) as f:
             json.dump(record, f, indent=1)
             f.write("\n")
 
     @classmethod
     def load(cls, path: str | PathLike[str], engines: Sequence[str]) -> Boosted:
-        """Saved trees, with the fragment tolerance they were trained with. Raises InputError where the file is none of
-        `save`, was made with other features than these, or knows an engine that is not among ``engines``."""
+        """Load saved trees, with the fragment tolerance they were trained with. Raises InputError if the file is not
+        one of `save`, has other features than this version, or needs an engine that is not among ``engines``."""
         lightgbm = _lightgbm()
         try:
             record = json.loads(Path(path).read_text("utf-8"))
@@ -92,18 +99,18 @@ class Boosted:
         except ValueError:
             record = None
         if not isinstance(record, dict) or record.get("kind") != KIND:
-            raise InputError("no file of 'anyrank peptides train --kind lightgbm'", path=path)
-        known = tuple(record["engines"])
-        if missing := [e for e in known if e not in engines]:
+            raise InputError("not a file of 'anyrank peptides train --kind lightgbm'", path=path)
+        trained = tuple(record["engines"])
+        if missing := [e for e in trained if e not in engines]:
             raise InputError(
                 f"the trees were trained with the scores of the engine {missing[0]!r}, given are {', '.join(engines)}: "
                 f"name its output --engine {missing[0]}=FILE, or train again without it",
                 path=path,
             )
-        if record["features"] != names(known):
-            raise InputError("made with other features than this version's: train again", path=path)
+        if record["features"] != names(trained):
+            raise InputError("trained on other features than those of this version: train again", path=path)
         booster = lightgbm.Booster(model_str=record["booster"])
-        return cls(booster, known, Tolerance(**record["tolerance"]), record["facts"])
+        return cls(booster, trained, Tolerance(**record["tolerance"]), record["facts"])
 
     def __call__(self, groups: Sequence[Group]) -> list[Judgement]:
         tables = [features(q, members, self.engines, self.tolerance) for q, members in groups]

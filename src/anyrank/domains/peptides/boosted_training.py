@@ -1,4 +1,4 @@
-"""Training of the boosted trees: rankings of annotated spectra to trees and what they are worth on other peptides."""
+"""Training of the boosted trees from rankings of annotated spectra, with a measurement on held-out peptides."""
 
 from __future__ import annotations
 
@@ -12,20 +12,21 @@ from .accuracy import assess
 from .boosted import Boosted
 from .judges import SpectrumMatch, reranker
 from .matching import NARROW, Tolerance
-from .split import held
+from .split import split_by_peptide
 
 
 @dataclass(frozen=True, slots=True)
-class Grown:
-    """The trees; on ``spectra`` held-out ones the share of exact peptides of the trees, of the hyperscore and of the
-    order given, and the share whose true peptide is among the candidates (empty where none were held out)."""
+class TrainedTrees:
+    """Trees and their measurement on ``spectra`` held-out spectra: the share of exact first peptides by the trees, by
+    the hyperscore and in the given order, and of spectra with the true peptide among the candidates (``exact`` is empty
+    if none were held out)."""
 
     trees: Boosted
     exact: Mapping[str, float]
     spectra: int
 
 
-def grow(
+def train_trees(
     rankings: Sequence[Ranking],
     engines: Sequence[str] = (),
     *,
@@ -33,33 +34,37 @@ def grow(
     valid: float = 0.1,
     seed: int = 0,
     tolerance: Tolerance = NARROW,
-) -> Grown:
-    """Trees from rankings whose queries are annotated spectra (others are left out, as are those without candidates).
-    A share ``valid`` of the peptides is not learned and measures what was. Raises InputError where there is nothing to
-    learn from."""
-    known = [r for r in rankings if r.query.content.peptide is not None]
-    if not known:
+) -> TrainedTrees:
+    """Train trees on rankings whose queries are annotated spectra (others are left out, as are those without
+    candidates).
+
+    A share ``valid`` of the peptides is held out and measures the trees. Raises InputError if no spectrum is annotated,
+    or unless there are right and wrong candidates.
+    """
+    annotated = [r for r in rankings if r.query.content.peptide is not None]
+    if not annotated:
         raise InputError("none of the spectra is annotated: expected lines SEQ=PEPTIDE")
-    _, out = held([r.query.content for r in known], valid, seed)
-    taken = {s.peptide.key for s in out if s.peptide}
+    _, held_out = split_by_peptide([r.query.content for r in annotated], valid, seed)
+    held_out_keys = {s.peptide.key for s in held_out if s.peptide}
     parts: tuple[list[Ranking], list[Ranking]] = ([], [])
-    for r in known:
-        parts[r.query.content.peptide.key in taken].append(r)
-    rest = [r for r in parts[0] if len(r)]
-    truths = [r.query.content.peptide for r in rest]
-    trees = Boosted.fit(rest, truths, engines, rounds=rounds, seed=seed, tolerance=tolerance)
-    exact = _exact(trees, parts[1], tolerance) if parts[1] else {}
-    facts = {**trees.facts, "seed": seed, "held out": {"spectra": len(parts[1]), "exact": exact}}
-    return Grown(replace(trees, facts=facts), exact, len(parts[1]))
+    for r in annotated:
+        parts[r.query.content.peptide.key in held_out_keys].append(r)
+    train, valid_rankings = [r for r in parts[0] if len(r)], parts[1]
+    truths = [r.query.content.peptide for r in train]
+    trees = Boosted.fit(train, truths, engines, rounds=rounds, seed=seed, tolerance=tolerance)
+    exact = _exact(trees, valid_rankings, tolerance) if valid_rankings else {}
+    facts = {**trees.facts, "seed": seed, "held out": {"spectra": len(valid_rankings), "exact": exact}}
+    return TrainedTrees(replace(trees, facts=facts), exact, len(valid_rankings))
 
 
 def _exact(trees: Boosted, rankings: Sequence[Ranking], tolerance: Tolerance) -> dict[str, float]:
+    """The share of spectra whose first peptide is the true one, by ranker."""
     judges: dict[str, Judge] = {"lightgbm": trees, "hyperscore": SpectrumMatch(tolerance=tolerance)}
     ranked = {name: reranker(judge, name).batch(rankings) for name, judge in judges.items()}
     ranked["as given"] = list(rankings)
     n = len(rankings)
-    found = {
-        name: sum(assess(r[0].content, r.query.content.peptide).exact for r in done if len(r)) / n
-        for name, done in ranked.items()
+    shares = {
+        name: sum(assess(r[0].content, r.query.content.peptide).exact for r in order if len(r)) / n
+        for name, order in ranked.items()
     }
-    return found | {"among the candidates": sum(r.query.content.peptide.key in r.ids for r in rankings) / n}
+    return shares | {"among the candidates": sum(r.query.content.peptide.key in r.ids for r in rankings) / n}

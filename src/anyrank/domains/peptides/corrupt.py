@@ -1,4 +1,4 @@
-"""Wrong candidates for a known peptide, like those that engines propose: training data without an engine."""
+"""Wrong candidates for a known peptide, like those that engines propose, to train without an engine."""
 
 from __future__ import annotations
 
@@ -16,59 +16,60 @@ from .spectrum import Spectrum
 
 Tokens = list[str]
 EQUAL = 0.02
-"""Pieces whose masses differ by less, in Da, count as equal."""
+"""Masses that differ by less, in Da, count as equal."""
 
 
 def swap(tokens: Tokens, random: Random) -> Tokens:
-    """Two residues exchanged, neighbours more often than others: the mass stays."""
+    """Exchange two residues, mostly neighbours: the mass stays."""
     i = random.randrange(len(tokens))
     j = i + 1 if random.random() < 0.7 else random.randrange(len(tokens))
-    if i < len(tokens) and j < len(tokens):
+    if j < len(tokens):
         tokens[i], tokens[j] = tokens[j], tokens[i]
     return tokens
 
 
 def substitute(tokens: Tokens, random: Random) -> Tokens:
-    """One or two neighbours replaced by one or two residues of equal mass: GG for N, AG or K for Q, SV for W."""
+    """Replace one or two neighbours by one or two residues of equal mass: GG for N, AG or K for Q, SV for W."""
     size = random.choice((1, 2, 2))
     i = random.randrange(max(len(tokens) - size + 1, 1))
     old = tokens[i : i + size]
-    new = [x for x in _equal(sum(RESIDUES[t] for t in old)) if sorted(x) != sorted(old)]
-    if new:
-        chosen = list(random.choice(new))
+    others = [x for x in _of_mass(sum(RESIDUES[t] for t in old)) if sorted(x) != sorted(old)]
+    if others:
+        chosen = list(random.choice(others))
         random.shuffle(chosen)
         tokens[i : i + size] = chosen
     return tokens
 
 
 def delete(tokens: Tokens, random: Random) -> Tokens:
-    """A residue left out."""
+    """Leave out a residue."""
     if len(tokens) > 1:
         del tokens[random.randrange(len(tokens))]
     return tokens
 
 
 def modify(tokens: Tokens, random: Random) -> Tokens:
-    """A modification of M, N or Q put on or taken off."""
+    """Add or remove a modification of M, N or Q."""
     pairs = {"M": "M+15.995", "N": "N+0.984", "Q": "Q+0.984"}
     pairs |= {b: a for a, b in pairs.items()}
-    if places := [i for i, t in enumerate(tokens) if t in pairs]:
-        i = random.choice(places)
+    if positions := [i for i, t in enumerate(tokens) if t in pairs]:
+        i = random.choice(positions)
         tokens[i] = pairs[tokens[i]]
     return tokens
 
 
 Edit = Callable[[Tokens, Random], Tokens]
 EDITS: Mapping[Edit, float] = {swap: 0.4, substitute: 0.4, delete: 0.1, modify: 0.1}
-"""The edits and how often each is drawn: our choice, most keep the mass as engines' errors do."""
+"""The edits and their probabilities: our choice. Most keep the mass, as engines' errors do."""
 SAME_MASS: Mapping[Edit, float] = {swap: 0.5, substitute: 0.5}
+"""The edits that keep the mass."""
 
 
 def corrupted(
     peptide: Peptide, n: int, seed: int | str = 0, most_edits: int = 3, edits: Mapping[Edit, float] = EDITS
 ) -> list[Peptide]:
-    """Up to ``n`` different wrong peptides, each 1 to ``most_edits`` edits away; fewer where the peptide is too short
-    to have as many. No two have the same masses in the same order (as I and L, D and deamidated N have): no spectrum
+    """Up to ``n`` different wrong peptides, each 1 to ``most_edits`` edits away; fewer if the peptide is too short to
+    have as many. No two have the same masses in the same order (as I and L, D and deamidated N have), since no spectrum
     could tell them apart. With `modify` among the edits, one draw in ten also changes the N-terminal modification. The
     same for the same seed, on every machine.
 
@@ -77,9 +78,9 @@ def corrupted(
     """
     random = Random(f"{seed}:{peptide}")
     kinds, weights = zip(*edits.items())
-    found: dict[bytes, Peptide] = {}
-    for _ in range(60 * n):
-        if len(found) == n:
+    candidates: dict[bytes, Peptide] = {}  # by masses
+    for _ in range(60 * n):  # many edits give a peptide that is there already, or the true one
+        if len(candidates) == n:
             break
         tokens, front = list(peptide.residues), peptide.n_term
         for edit in random.choices(kinds, weights, k=random.randint(1, most_edits)):
@@ -87,19 +88,19 @@ def corrupted(
         if modify in edits and random.random() < 0.1:
             front = random.choice(["", *N_TERM])
         wrong = Peptide((*([front] if front else []), *tokens))
-        if _weighed(wrong) != _weighed(peptide):
-            found.setdefault(_weighed(wrong), wrong)
-    return list(found.values())
+        if _mass_key(wrong) != _mass_key(peptide):
+            candidates.setdefault(_mass_key(wrong), wrong)
+    return list(candidates.values())
 
 
 def practice(spectra: Sequence[Spectrum], n: int = 6, seed: int = 0, truth: bool = True) -> list[Ranking]:
-    """Annotated spectra with up to ``n`` candidates each, in random order, for training: wrong ones and, with
-    ``truth``, the true peptide among them. ``meta["pmd"]`` holds each one's distance from the truth. Spectra without an
-    annotation are left out.
+    """Training rankings: annotated spectra with up to ``n`` candidates each, in random order, wrong ones and, with
+    ``truth``, the true peptide. ``meta["pmd"]`` holds each one's distance from the truth. Spectra without an annotation
+    are left out.
 
-    The wrong ones are one edit away from a peptide that is one edit of equal mass away from the truth and is itself
-    left out: made of the truth, they would have it in their middle, where it could be told without the spectrum. For
-    the same reason all are spelled with L for I.
+    Wrong candidates made by edits of the truth would all surround it, so that a ranker could find it as the central
+    one, without the spectrum. So they are edits of another peptide (the hub, one edit of equal mass away from the
+    truth), which is itself left out. For the same reason all are spelled with L for I.
     """
     out = []
     for s in spectra:
@@ -107,28 +108,30 @@ def practice(spectra: Sequence[Spectrum], n: int = 6, seed: int = 0, truth: bool
             continue
         right = s.peptide.canonical
         hub = next(iter(corrupted(right, 1, f"{seed}:hub", 1, SAME_MASS)), right)
-        wrong = [p for p in corrupted(hub, n, seed, 1) if _weighed(p) != _weighed(right)][: n - truth]
+        wrong = [p for p in corrupted(hub, n, seed, 1) if _mass_key(p) != _mass_key(right)][: n - truth]
         peptides = [*wrong, right] if truth else wrong
         Random(f"{seed}:{s.name}").shuffle(peptides)
-        away = pmd(peptides, right).tolist()
-        rows = (Candidate(p.key, p, 1 / i, {"pmd": d}) for i, (p, d) in enumerate(zip(peptides, away), 1))
-        out.append(Ranking(Query(s.name, s), tuple(rows)))
+        distances = pmd(peptides, right).tolist()
+        candidates = (Candidate(p.key, p, 1 / i, {"pmd": d}) for i, (p, d) in enumerate(zip(peptides, distances), 1))
+        out.append(Ranking(Query(s.name, s), tuple(candidates)))
     return out
 
 
-def _weighed(peptide: Peptide) -> bytes:
+def _mass_key(peptide: Peptide) -> bytes:
+    """The rounded masses in their order: equal for peptides that no spectrum tells apart."""
     return peptide.masses.round(3).tobytes()
 
 
 @cache
 def _pieces() -> tuple[list[float], list[tuple[str, ...]]]:
-    """One or two residues, by mass; L stands for I too."""
+    """All single residues and pairs of them with their masses, by rising mass; L stands for I too."""
     residues = [t for t in RESIDUES if t != "I"]
-    every = [c for k in (1, 2) for c in combinations_with_replacement(residues, k)]
-    every.sort(key=lambda c: sum(MASSES[t] for t in c))
-    return [sum(MASSES[t] for t in c) for c in every], every
+    pieces = [piece for size in (1, 2) for piece in combinations_with_replacement(residues, size)]
+    pieces.sort(key=lambda piece: sum(MASSES[t] for t in piece))
+    return [sum(MASSES[t] for t in piece) for piece in pieces], pieces
 
 
-def _equal(mass: float) -> list[tuple[str, ...]]:
+def _of_mass(mass: float) -> list[tuple[str, ...]]:
+    """Single residues and pairs of that mass, within `EQUAL`."""
     masses, pieces = _pieces()
     return pieces[bisect_left(masses, mass - EQUAL) : bisect_right(masses, mass + EQUAL)]

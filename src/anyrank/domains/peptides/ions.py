@@ -33,13 +33,13 @@ def fragments(peptide: Peptide, charge: int = 1) -> tuple[Floats, Floats]:
 
 
 def by_ions(peptide: Peptide, precursor_charge: int) -> Floats:
-    """m/z of all b and y ions at the charges 1 to the precursor's less 1 (at least 1), in the order b, y by charge."""
+    """m/z of all b and y ions at the charges 1 to the precursor's less 1 (at least 1); b, then y, charge by charge."""
     return np.concatenate([part for z in range(1, max(precursor_charge, 2)) for part in fragments(peptide, z)])
 
 
 def ppm(peptide: Peptide, mz: float, charge: int, isotopes: Iterable[int] = (0,)) -> float:
-    """Measured less theoretical precursor m/z in parts per million of the theoretical; of several isotope peaks that
-    the instrument may have picked (0 the monoisotopic, 1 the next), the one that fits best.
+    """The precursor's mass error: measured less theoretical m/z in parts per million of the theoretical. Of several
+    ``isotopes``, peaks that the instrument may have picked (0 the monoisotopic, 1 the next), the best fit counts.
 
     >>> p = Peptide(tuple("LAHYNKR"))
     >>> round(ppm(p, 451.25348, 2), 2), round(ppm(p, 451.25348 + 1.00335 / 2, 2, (0, 1)), 2)

@@ -1,4 +1,4 @@
-"""Rankers that need no training, as judges over one group: all candidates of a spectrum."""
+"""Judges that need no training. Each scores one group: all candidates of a spectrum."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from .spectrum import Spectrum
 
 @dataclass(frozen=True)
 class Whole:
-    """All candidates as one group, whose scores become the ranking's: what a judge that compares them needs."""
+    """A grouping: all candidates as one group, whose scores become the ranking's, for judges that compare them."""
 
     def __call__(self, n: int) -> Plan:
         (scores,) = yield [list(range(n))]
@@ -34,7 +34,7 @@ def reranker(judge: Callable[[Sequence[Group]], Sequence[Judgement]], name: str)
 
 @dataclass(frozen=True)
 class EngineScore:
-    """One engine's own score; what it didn't propose comes last."""
+    """One engine's own score; candidates that it didn't propose come last."""
 
     engine: str
 
@@ -45,7 +45,7 @@ class EngineScore:
 @dataclass(frozen=True)
 class Vote:
     """The engines' lists fused: ``RRF()``, ``Borda()`` or ``Combine()`` of core.fusion, over their ranks or scores
-    within the group. Borda's points are told over the most there are, since these grow with the group."""
+    within the group. Borda's points are divided by the most there are, which grow with the group."""
 
     engines: tuple[str, ...]
     fusion: Fusion = RRF()
@@ -73,9 +73,9 @@ class ScoreSum:
 
     @classmethod
     def of(cls, rankings: Sequence[Ranking], engines: Sequence[str]) -> ScoreSum:
-        """The percentiles from the rankings that are to be ranked; no truth is looked at."""
-        every = {e: sorted(float(_scores(c)[e]) for r in rankings for c in r if e in _scores(c)) for e in engines}
-        return cls(tuple(engines), tuple(tuple(every[e]) for e in engines))
+        """A judge with the percentiles of these rankings, the ones to be ranked; their annotations are not used."""
+        levels = (sorted(float(_scores(c)[e]) for r in rankings for c in r if e in _scores(c)) for e in engines)
+        return cls(tuple(engines), tuple(map(tuple, levels)))
 
     def __call__(self, groups: Sequence[Group]) -> list[Judgement]:
         return [Judgement([self._sum(c) for c in members]) for _, members in groups]
@@ -88,7 +88,7 @@ class ScoreSum:
 
 @dataclass(frozen=True)
 class MassError:
-    """The candidate's precursor error in ppm, the least of the isotopes', negated."""
+    """The absolute precursor error in ppm, negated; of several isotope peaks the best fit counts."""
 
     isotopes: tuple[int, ...] = (0, 1)
 
@@ -101,7 +101,7 @@ class MassError:
 
 @dataclass(frozen=True)
 class Consensus:
-    """The mean mass distance (PMD) from the other candidates, negated; the spectrum isn't looked at."""
+    """The mean mass distance (PMD) from the other candidates, negated; the spectrum isn't used."""
 
     def __call__(self, groups: Sequence[Group]) -> list[Judgement]:
         return [Judgement(self._central([c.content for c in members])) for _, members in groups]
@@ -125,10 +125,11 @@ class SpectrumMatch:
         out = []
         for query, members in groups:
             spectrum = query.content.prepared(peaks=self.peaks)
-            found = (match(spectrum, c.content, self.tolerance) for c in members)
-            out.append(Judgement([self.score(spectrum, f) for f in found]))
+            matches = (match(spectrum, c.content, self.tolerance) for c in members)
+            out.append(Judgement([self.score(spectrum, matched) for matched in matches]))
         return out
 
 
 def _scores(c: Candidate) -> dict[str, float]:
+    """A candidate's score by engine (see `merge`)."""
     return c.meta.get("scores", {})  # type: ignore[no-any-return]

@@ -1,4 +1,4 @@
-"""The table of methods that ``anyrank peptides`` offers: a line each."""
+"""The table of methods of ``anyrank peptides``."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from .matching import Tolerance, cosine, coverage, explained, hyperscore
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """What a method may need to know: the engines, all rankings that are to be ranked (for how their scores are
-    spread, never their truth), the fragment tolerance, and a model's file or folder."""
+    """The settings that methods are made from: the engines, all rankings that are to be ranked (for the spread of their
+    scores, never their annotation), the fragment tolerance, and a model's file or folder."""
 
     engines: tuple[str, ...]
     rankings: Sequence[Ranking] = ()
@@ -27,7 +27,7 @@ class Setting:
 
 @dataclass(frozen=True, slots=True)
 class Method:
-    """A way to rank: what it is, how its judge is made, and whether that takes a trained model."""
+    """A method: a line about it, how its judge is made from a setting, and whether that takes a trained model."""
 
     about: str
     make: Callable[[Setting], Judge]
@@ -44,7 +44,7 @@ def _boosted(s: Setting) -> Judge:
 
 def _ranknovo(s: Setting) -> Judge:
     try:
-        from .neural import RankNovo
+        from .neural.ranknovo import RankNovo
     except ImportError as error:
         raise MissingExtra(error.name or "torch", extra="torch") from error
     if s.model is None:
@@ -72,7 +72,7 @@ def stage(name: str, setting: Setting) -> Stage:
     if name.startswith("engine:"):
         engine = name.removeprefix("engine:")
         if engine not in setting.engines:
-            raise InputError(f"no engine {engine!r}: given are {', '.join(setting.engines)}")
+            raise InputError(f"no engine {engine!r}: choose one of {', '.join(setting.engines)}")
         return reranker(EngineScore(engine), name)
     if name not in METHODS:
         raise InputError(f"no method {name!r}: choose one of {', '.join(METHODS)}, or engine:NAME")

@@ -26,10 +26,11 @@ def parse(
     path: str | PathLike[str] | None = None,
     line: int | None = None,
 ) -> Peptide:
-    """The peptide that ``text`` spells. ``fixed``: tokens for bare letters, ``{"C": "C+57.021"}`` where a file leaves
-    the carbamidomethylation of all cysteines unsaid. ``path`` and ``line`` go into errors.
+    """Parse a peptide from a text in any of the notations above. ``fixed``: fixed modifications that the file doesn't
+    write, as tokens for bare letters: ``{"C": "C+57.021"}`` if all cysteines are carbamidomethylated. ``path`` and
+    ``line`` go into errors.
 
-    Raises InputError on residues and modifications that the table lacks, and on what is no peptide.
+    Raises InputError on residues and modifications that the table lacks, and on texts that are no peptide.
 
     >>> parse("[Acetyl]-M[Oxidation]C[Carbamidomethyl]K") == parse("(+42.01)M(+15.99)C(+57.02)K")
     True
@@ -37,7 +38,7 @@ def parse(
     ('+42.011PM+15.995N+0.984K', 'PM+15.995K')
     >>> parse("PEPTIDEU", path="run.csv", line=7)
     Traceback (most recent call last):
-    anyrank.core.errors.InputError: run.csv:7: unknown residue 'U' (place 8 of 'PEPTIDEU')
+    anyrank.core.errors.InputError: run.csv:7: unknown residue 'U' (position 8 of 'PEPTIDEU')
     """
     try:
         return Peptide(tuple(_tokens(text, fixed or {})))
@@ -46,17 +47,20 @@ def parse(
 
 
 def _tokens(text: str, fixed: Mapping[str, str]) -> list[str]:
+    """The tokens of the residue table that a text spells, N-terminal modification first."""
+    # Printed lists, quotes, commas and spaces go; then the charge (".../2") and the flanking residues ("K.….R").
     listed = _LISTED.fullmatch(text)
     plain = _CHARGE.sub("", "".join(c for c in (listed[1] if listed else text) if c not in "'\", \t"))
     if flanked := _FLANKED.match(plain):
         plain = flanked[1]
-    letters: list[tuple[str, float | None]] = []
-    front, at = 0.0, 0
-    while at < len(plain):
-        part = _PART.match(plain, at)
+    # First pass: letters with the mass of their modifications; masses before the first letter are N-terminal.
+    letters: list[tuple[str, float | None]] = []  # None: written without a modification, so ``fixed`` may apply
+    front, start = 0.0, 0
+    while start < len(plain):
+        part = _PART.match(plain, start)
         if part is None:
-            raise InputError(f"{plain[at:][:12]!r} is no residue and no modification (in {text!r})")
-        at = part.end()
+            raise InputError(f"{plain[start:][:12]!r} is neither a residue nor a modification (in {text!r})")
+        start = part.end()
         if part["letter"]:
             letters.append((part["letter"], _MARKED.get(part["letter"]) if part["mark"] else None))
         elif part["mod"]:
@@ -67,17 +71,19 @@ def _tokens(text: str, fixed: Mapping[str, str]) -> list[str]:
             else:
                 front += delta
         elif letters or not front:
-            raise InputError(f"a '-' in the wrong place of {text!r}: C-terminal modifications are not in the table")
+            raise InputError(f"misplaced '-' in {text!r}: C-terminal modifications are not supported")
+    # Second pass: tokens by letter and mass.
     tokens: list[str] = []
-    for place, (letter, mass) in enumerate(letters, 1):
+    for position, (letter, mass) in enumerate(letters, 1):
         token = fixed.get(letter) if mass is None else None
         token = token or residue(letter, mass or 0.0)
-        if token is None and place == 1 and mass and not front:  # written on the first residue
+        # Some engines write the N-terminal modification on the first residue, as in A[42.0106]C.
+        if token is None and position == 1 and mass and not front:
             base = fixed.get(letter) or residue(letter, 0.0)
             if base and terminal(mass):
                 front, token = mass, base
         if token is None:
-            raise InputError(_unknown(letter, mass, place, text))
+            raise InputError(_unknown(letter, mass, position, text))
         tokens.append(token)
     if front:
         if (mark := terminal(front)) is None:
@@ -86,8 +92,9 @@ def _tokens(text: str, fixed: Mapping[str, str]) -> list[str]:
     return tokens
 
 
-def _unknown(letter: str, mass: float | None, place: int, text: str) -> str:
-    message = f"unknown residue {letter + (f'{mass:+.4g}' if mass else '')!r} (place {place} of {text!r})"
+def _unknown(letter: str, mass: float | None, position: int, text: str) -> str:
+    """The message about a residue that the table lacks."""
+    message = f"unknown residue {letter + (f'{mass:+.4g}' if mass else '')!r} (position {position} of {text!r})"
     if letter == "C" and not mass:
-        message += ": if every cysteine was carbamidomethylated, say so with fixed={'C': 'C+57.021'} (--fixed C+57.021)"
+        message += ": if every cysteine was carbamidomethylated, give fixed={'C': 'C+57.021'} (--fixed C+57.021)"
     return message

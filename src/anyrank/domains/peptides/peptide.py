@@ -29,14 +29,15 @@ class Peptide:
     def __post_init__(self) -> None:
         for i, token in enumerate(self.tokens):
             if token not in RESIDUES and not (i == 0 and token in N_TERM):
-                place = "belongs before the first residue" if token in N_TERM else "is not in the residue table"
-                raise InputError(f"residue {token!r} {place}")
+                if token in N_TERM:
+                    raise InputError(f"{token!r} is an N-terminal modification: it belongs before the first residue")
+                raise InputError(f"residue {token!r} is not in the residue table")
         if not self.residues:
             raise InputError("a peptide without residues")
 
     @property
     def n_term(self) -> str:
-        """The N-terminal modification, or an empty text."""
+        """The N-terminal modification, empty if there is none."""
         return self.tokens[0] if self.tokens and self.tokens[0] in N_TERM else ""
 
     @property
@@ -57,7 +58,7 @@ class Peptide:
 
     @property
     def key(self) -> str:
-        """What two spellings of one peptide share: I, which no mass tells from L, is written L."""
+        """The peptide's identity as a text: I, which no mass tells from L, is written L."""
         return str(self).replace("I", "L")
 
     @property
@@ -67,18 +68,18 @@ class Peptide:
 
     @property
     def modifications(self) -> tuple[tuple[int, str], ...]:
-        """(place, mark) of every modification: place 0 is the N-terminus, residues count from 1.
+        """(position, mark) of every modification: position 0 is the N-terminus, residues count from 1.
 
         >>> Peptide(("+43.006-17.027", "C+57.021", "K")).modifications
         ((0, '+43.006'), (0, '-17.027'), (1, '+57.021'))
         """
-        found = [(0, mark) for mark in re.findall(r"[+-][\d.]+", self.n_term)]
-        return (*found, *((i, t[1:]) for i, t in enumerate(self.residues, 1) if len(t) > 1))
+        front = [(0, mark) for mark in re.findall(r"[+-][\d.]+", self.n_term)]
+        return (*front, *((i, t[1:]) for i, t in enumerate(self.residues, 1) if len(t) > 1))
 
     @property
     def proforma(self) -> str:
-        """ProForma, modifications by name."""
-        front = "".join(f"[{MODIFICATIONS[mark][1]}]" for place, mark in self.modifications if place == 0)
+        """The peptide in ProForma notation, modifications by name."""
+        front = "".join(f"[{MODIFICATIONS[mark][1]}]" for position, mark in self.modifications if position == 0)
         rest = "".join(t if len(t) == 1 else f"{t[0]}[{MODIFICATIONS[t[1:]][1]}]" for t in self.residues)
         return f"{front}-{rest}" if front else rest
 

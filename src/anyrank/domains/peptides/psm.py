@@ -1,4 +1,4 @@
-"""Psm: a peptide that an engine proposes for a spectrum, and `join`, which finds the spectra of an engine's rows."""
+"""Peptide-spectrum matches (`Psm`) of an engine, and `join`, which assigns them to the spectra of a file."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ KEYS = ("title", "scan", "index")
 
 @dataclass(frozen=True, slots=True)
 class Psm:
-    """A peptide for a spectrum with the engine's score (higher is better). ``spectrum`` is the engine's word for the
-    spectrum, ``precursor_mz`` what it took for its precursor, ``path`` and ``line`` where it stands."""
+    """A peptide-spectrum match with the engine's score (higher is better). ``spectrum`` is the engine's name for the
+    spectrum, ``precursor_mz`` the precursor m/z that it states, ``path`` and ``line`` the row it was read from."""
 
     spectrum: str
     peptide: Peptide
@@ -30,26 +30,26 @@ class Psm:
 
 @dataclass(frozen=True, slots=True)
 class Joined:
-    """An engine's peptides by the place of their spectrum in the list of spectra, best first; ``by`` says how the
-    spectra were found: by title, scan or index."""
+    """An engine's matches by the position of their spectrum in the list of spectra, best first; ``by`` says how the
+    spectra were looked up: by title, scan or index; ``lost`` counts the matches without a spectrum."""
 
-    found: Mapping[int, tuple[Psm, ...]]
+    psms: Mapping[int, tuple[Psm, ...]]
     by: str
     lost: int = 0
 
 
-_NAMED = re.compile(r"\b(index|scan)=\s*(\d+)")
-FAR = 0.05
-"""How far, in m/z beyond an isotope or two, an engine's precursor may be from the spectrum's it names."""
+_EXPLICIT = re.compile(r"\b(index|scan)=\s*(\d+)")
+PRECURSOR_TOLERANCE = 0.05
+"""The largest difference in m/z between an engine's precursor and its spectrum's, isotope errors aside."""
 
 
 def join(psms: Iterable[Psm], spectra: Sequence[Spectrum], by: str | None = None, bad: Bad | None = None) -> Joined:
-    """The peptides of one engine with their spectra.
+    """Assign the matches of one engine to their spectra.
 
-    ``index=3`` and ``scan=17`` within a name are looked up as that. Other names are titles, scan numbers or places
-    from 0, whichever finds the most of the file's rows (of equals, in this order); ``by`` says it instead. A row whose
-    spectrum is not there, is named ambiguously or has another precursor m/z goes into ``bad``, or is raised. Raises
-    InputError where no row at all fits a spectrum: it is another run's output.
+    ``index=3`` and ``scan=17`` within a name are looked up as index and scan. Other names are titles, scan numbers or
+    indices from 0, whichever matches the most of the file's rows (of equals, in this order); ``by`` fixes the choice.
+    A row whose spectrum is missing, ambiguous or of another precursor m/z goes into ``bad``, or is raised if there is
+    no such list. Raises InputError if no row at all fits a spectrum: it is another run's output.
     """
     if by is not None and by not in KEYS:
         raise InputError(f"by={by!r}: choose one of {', '.join(KEYS)}")
@@ -59,62 +59,63 @@ def join(psms: Iterable[Psm], spectra: Sequence[Spectrum], by: str | None = None
     chosen = by or max(KEYS, key=lambda key: hits[key])
     if rows and not hits[chosen]:
         first = rows[0]
+        if not spectra:
+            raise InputError(f"no spectra for {len(rows)} rows", path=first.path, line=first.line)
         raise InputError(
             f"none of {len(rows)} rows names a spectrum of the {len(spectra)} by {by or 'title, scan or index'}; the "
             f"first says {first.spectrum!r}, the first spectrum is {spectra[0].name!r}: another run's output, or "
-            "another column than the spectrum's?"
-            if spectra
-            else "no spectra",
+            "another column than the spectrum's?",
             path=first.path,
             line=first.line,
         )
-    found: dict[int, list[Psm]] = {}
+    by_spectrum: dict[int, list[Psm]] = {}
     lost = 0
     for p in rows:
-        at = _find(p.spectrum, chosen, tables)
-        trouble = _trouble(p, at, spectra, chosen)
-        if trouble:
+        position = _find(p.spectrum, chosen, tables)
+        if problem := _problem(p, position, spectra, chosen):
             lost += 1
-            refuse(bad, InputError(trouble, path=p.path, line=p.line))
+            refuse(bad, InputError(problem, path=p.path, line=p.line))
         else:
-            found.setdefault(at, []).append(p)  # type: ignore[arg-type]
-    if rows and not found:
+            by_spectrum.setdefault(position, []).append(p)  # type: ignore[arg-type]
+    if rows and not by_spectrum:
         first = rows[0]
-        trouble = _trouble(first, _find(first.spectrum, chosen, tables), spectra, chosen)
-        raise InputError(f"none of {len(rows)} rows fits its spectrum; {trouble}", path=first.path, line=first.line)
-    ranked = {at: tuple(sorted(ps, key=lambda p: -p.score)) for at, ps in found.items()}
+        problem = _problem(first, _find(first.spectrum, chosen, tables), spectra, chosen)
+        raise InputError(f"none of {len(rows)} rows fits its spectrum; {problem}", path=first.path, line=first.line)
+    ranked = {i: tuple(sorted(psms, key=lambda p: -p.score)) for i, psms in by_spectrum.items()}
     return Joined(ranked, chosen, lost)
 
 
 def _table(spectra: Sequence[Spectrum], key: str) -> dict[str, int]:
-    """The places of spectra by one of their names; -1 for a name that several share."""
-    names = [(at, str(getattr(s, key))) for at, s in enumerate(spectra)]
+    """The positions of spectra by title, scan or index; -1 for a name that several share."""
+    names = [(i, str(getattr(s, key))) for i, s in enumerate(spectra)]
     if key == "scan":  # F1:2478 is scan 2478 too
-        names += [(at, name.rsplit(":", 1)[1]) for at, name in names if ":" in name]
-    often = Counter(name for _, name in names)
-    return {name: at if often[name] == 1 else -1 for at, name in names if name}
+        names += [(i, name.rsplit(":", 1)[1]) for i, name in names if ":" in name]
+    counts = Counter(name for _, name in names)
+    return {name: i if counts[name] == 1 else -1 for i, name in names if name}
 
 
 def _find(name: str, by: str, tables: Mapping[str, Mapping[str, int]]) -> int | None:
+    """The position of the spectrum that an engine's name means: -1 if several have it, None if none has."""
     if name in tables["title"] and by == "title":
         return tables["title"][name]
-    if (named := _NAMED.search(name)) is not None:
-        return tables[named[1]].get(named[2])
+    if (explicit := _EXPLICIT.search(name)) is not None:
+        return tables[explicit[1]].get(explicit[2])
     return tables[by].get(name.strip())
 
 
-def _trouble(p: Psm, at: int | None, spectra: Sequence[Spectrum], by: str) -> str:
-    title = by == "title" and at is not None and at >= 0 and spectra[at].title == p.spectrum
-    if not title and (named := _NAMED.search(p.spectrum)) is not None:
-        by = named[1]
-    if at is None:
+def _problem(p: Psm, position: int | None, spectra: Sequence[Spectrum], by: str) -> str:
+    """The reason why a match can't be assigned to the spectrum at a position, empty if it can."""
+    title = by == "title" and position is not None and position >= 0 and spectra[position].title == p.spectrum
+    if not title and (explicit := _EXPLICIT.search(p.spectrum)) is not None:
+        by = explicit[1]
+    if position is None:
         return f"no spectrum {p.spectrum!r} (looked up by {by})"
-    if at < 0:
+    if position < 0:
         return f"several spectra are named {p.spectrum!r} (looked up by {by})"
-    s = spectra[at]
+    s = spectra[position]
     if p.precursor_mz is not None:
-        apart = min(abs(s.precursor_mz - p.precursor_mz - i * ISOTOPE / s.charge) for i in (-1, 0, 1))
-        if apart > FAR:
+        difference = min(abs(s.precursor_mz - p.precursor_mz - i * ISOTOPE / s.charge) for i in (-1, 0, 1))
+        if difference > PRECURSOR_TOLERANCE:
             return (
                 f"spectrum {p.spectrum!r} is {s.name!r} by {by}, whose precursor m/z is {s.precursor_mz:.4f}, "
                 f"not {p.precursor_mz:.4f}: another file's?"

@@ -41,7 +41,7 @@ _NAMES |= {
 }  # fmt: skip
 
 TOLERANCE = 0.012
-"""How far, in Da, a written mass may be from a modification's: ``+.98`` and ``+57.02`` are common."""
+"""The largest difference in Da between a written mass and a modification's: ``+.98`` and ``+57.02`` are common."""
 
 
 def modification(text: str) -> float:
@@ -61,7 +61,9 @@ def modification(text: str) -> float:
         return float(key)
     except ValueError:
         known = ", ".join(f"{name} (UNIMOD:{n}, {mark})" for mark, (_, name, n) in MODIFICATIONS.items())
-        raise InputError(f"unknown modification {text!r}: known are {known}, and masses") from None
+        raise InputError(
+            f"unknown modification {text!r}: expected one of {known}, or a mass in Da as in +15.995"
+        ) from None
 
 
 def residue(letter: str, delta: float) -> str | None:

@@ -13,11 +13,11 @@ from .residues import PROTON
 
 Floats = NDArray[np.float64]
 Bad = list[InputError]
-"""What a reader could not use, each with its file and line."""
+"""Rows and spectra that a reader could not use, as errors that name file and line."""
 
 
 def refuse(bad: Bad | None, error: InputError) -> None:
-    """Keep an error for later, or raise it where nobody collects them."""
+    """Add an error to ``bad``; raise it if there is no such list."""
     if bad is None:
         raise error
     bad.append(error)
@@ -25,11 +25,11 @@ def refuse(bad: Bad | None, error: InputError) -> None:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Spectrum:
-    """Peaks (``mz`` rising, ``intensity`` beside it), the precursor's m/z and charge, and where it came from:
-    ``title`` (of an mzML file: the native id), ``index`` (its place in the file from 0), ``scan`` number, retention
-    time ``rt`` in seconds, ``line`` where it begins. ``peptide`` is its annotation, where it has one.
+    """Peaks (``mz`` rising, and ``intensity``), the precursor's m/z and charge, and its origin:
+    ``title`` (of an mzML file: the native id), ``index`` (its position in the file from 0), ``scan`` number, retention
+    time ``rt`` in seconds, ``line`` at which it begins. ``peptide`` is its annotation, if it has one.
 
-    Raises InputError where peaks or precursor are not numbers that a spectrum can have.
+    Raises InputError if peaks or precursor are not numbers that a spectrum can have.
     """
 
     mz: Floats
@@ -47,19 +47,19 @@ class Spectrum:
         if len(self.mz) != len(self.intensity):
             raise InputError(f"{len(self.mz)} m/z values for {len(self.intensity)} intensities")
         if not (np.isfinite(self.precursor_mz) and self.precursor_mz > 0):
-            raise InputError(f"a precursor of m/z {self.precursor_mz}")
+            raise InputError(f"precursor m/z {self.precursor_mz}: must be a number above 0")
         if self.charge < 1:
-            raise InputError(f"a precursor charge of {self.charge}: only positive ions are known here")
-        for what, values in (("m/z", self.mz), ("intensity", self.intensity)):
+            raise InputError(f"precursor charge of {self.charge}: must be at least 1, negative ions are not supported")
+        for name, values in (("m/z", self.mz), ("intensity", self.intensity)):
             if len(values) and not (np.isfinite(values).all() and values.min() >= 0):
-                raise InputError(f"a peak whose {what} is negative or not a number")
+                raise InputError(f"a peak whose {name} is negative or not a number")
 
     def __len__(self) -> int:
         return len(self.mz)
 
     @property
     def name(self) -> str:
-        """The title; of a spectrum without one, its place in the file."""
+        """The title; of a spectrum without one, its position in the file."""
         return self.title or f"index={self.index}"
 
     @property
@@ -75,9 +75,11 @@ class Spectrum:
         precursor: float = 2.0,
         least: float = 0.0,
     ) -> Spectrum:
-        """The spectrum as models and scores want it: m/z from ``low`` to ``high``, no peak within ``precursor`` Da of
-        the precursor at any charge up to its own, none below ``least`` of the highest, only the ``peaks`` highest; then
-        the square roots of the intensities over their Euclidean norm. RankNovo's settings are the defaults.
+        """Preprocess the spectrum for models and scores; the defaults are RankNovo's settings.
+
+        Kept are the ``peaks`` highest peaks with m/z from ``low`` to ``high``, none within ``precursor`` Da of the
+        precursor at any charge up to its own, none below ``least`` times the highest. Intensities become their square
+        roots over the Euclidean norm of these.
 
         >>> s = Spectrum(np.array([40., 100., 200., 300.]), np.array([9., 16., 9., 5.]), 300.5, 1)
         >>> s.prepared().mz.tolist(), s.prepared().intensity.tolist()

@@ -1,4 +1,4 @@
-"""The report of a reranking: what was read and lost, who proposed what, where the first choice changed, and spectra."""
+"""The report of a reranking: input and losses, candidates by engine, changes of the first choice, and spectra."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from pathlib import PureWindowsPath
 
 from markupsafe import Markup
 
-from ...core.types import Candidate, Ranking
-from ...pages.render import render
-from .ions import ppm
-from .matching import NARROW, Tolerance, coverage, explained, hyperscore, match
+from ....core.types import Candidate, Ranking
+from ....pages.render import render
+from ..ions import ppm
+from ..matching import NARROW, Tolerance, coverage, explained, hyperscore, match
 from .spectrum_chart import spectrum_chart
 
 SPECTRA, RIVALS, LOST, LISTED = 12, 2, 5, 10
-"""At most so many spectra are drawn, each with so many rivals; so many losses of a file and candidates are listed."""
+"""The most spectra drawn, rivals drawn with each, losses listed of a file, and candidates listed of a spectrum."""
 
 Row = list[str]
 Pair = tuple[Ranking, Ranking]
@@ -25,7 +25,8 @@ Pair = tuple[Ranking, Ranking]
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A file that was read: whose it is, how many spectra or rows could be used, and of each other why not."""
+    """A file that was read: the engine it is of, how many spectra or rows were used, and the reason for each that was
+    lost."""
 
     name: str
     path: str
@@ -51,9 +52,11 @@ def rerank_page(
     method: str,
     tolerance: Tolerance = NARROW,
 ) -> str:
-    """``before``: the merged rankings, in the engines' order; ``after``: the same as ``method`` ranked them;
-    ``sources``: the spectra first, then the engines in their order. Drawn are spectra whose first choice changed, those
-    first where the method was surest: its scores of the new and the former choice are furthest apart.
+    """Render the report.
+
+    ``before``: the merged rankings, in the engines' order; ``after``: the same as ``method`` ranked them;
+    ``sources``: the spectra first, then the engines in their order. Drawn are spectra whose first choice changed, by
+    falling difference between the method's scores of the new and of the former choice.
     """
     pairs = [(a, b) for a, b in zip(before, after, strict=True) if len(a)]
     changed = [(a, b) for a, b in pairs if a[0].id != b[0].id]
@@ -79,7 +82,8 @@ def rerank_page(
 
 
 def _engines(engines: Sequence[str], before: Sequence[Ranking], after: Sequence[Ranking]) -> list[Row]:
-    """Of each engine: the spectra and candidates it has, those that no other has, and how often its first is chosen."""
+    """A row an engine: its spectra and candidates, those that no other engine has, and how often its first is
+    chosen."""
     rows = []
     for engine in engines:
         candidates = [[c for c in r if engine in c.meta["scores"]] for r in before]
@@ -103,14 +107,14 @@ def _choices(pairs: Sequence[Pair]) -> list[Row]:
 
 
 def _margin(a: Ranking, b: Ranking) -> float:
-    """By how much the new first choice is scored above the former one; 0 where that is not a number."""
+    """The score of the new first choice less that of the former one; 0 if that is not a number."""
     scores = {c.id: c.score for c in b}
     margin = b[0].score - scores[a[0].id]
     return margin if margin == margin else 0.0
 
 
 def _change(a: Ranking, b: Ranking, engines: Sequence[str], tolerance: Tolerance) -> Change:
-    """The choice against the former one and against further rivals, and the numbers of all."""
+    """The charts of the choice against the former one and against further rivals, and the table of all candidates."""
     former = a[0].id
     rivals = [("the engines' first", next(c for c in b if c.id == former))]
     rivals += [(f"rival, now {i}", c) for i, c in enumerate(b, 1) if i > 1 and c.id != former]
@@ -124,7 +128,7 @@ def _change(a: Ranking, b: Ranking, engines: Sequence[str], tolerance: Tolerance
 
 
 def _numbers(a: Ranking, b: Ranking, engines: Sequence[str], tolerance: Tolerance) -> list[Row]:
-    """A row a candidate: name, rank now and before, score, the engines' scores, and what its ions explain."""
+    """A row a candidate: name, rank after and before, score, the engines' scores, and the match of its ions."""
     spectrum = b.query.content
     prepared = spectrum.prepared()
     former_ranks = {c.id: i for i, c in enumerate(a, 1)}
@@ -148,6 +152,6 @@ def _numbers(a: Ranking, b: Ranking, engines: Sequence[str], tolerance: Toleranc
 
 
 def _verdict(r: Ranking, c: Candidate) -> str:
-    """Whether it is the annotated peptide, where there is one."""
+    """A mark, right or wrong, by the annotated peptide; empty if there is none."""
     truth = r.query.content.peptide
     return "" if truth is None else " (right)" if c.id == truth.key else " (wrong)"

@@ -1,4 +1,4 @@
-"""mzTab 1.0, the proteomics standard's table of identifications: read and written."""
+"""Read and write mzTab 1.0, the proteomics standard's table of identifications."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
-from ...core.errors import InputError
-from ...core.types import Ranking
-from ...io.files import File, atomic, label, texts
-from .notation import parse
-from .peptide import Peptide
-from .psm import Psm
-from .residues import MODIFICATIONS
-from .spectrum import Bad, Spectrum, refuse
+from ....core.errors import InputError
+from ....core.types import Ranking
+from ....io.files import File, atomic, label, texts
+from ..notation import parse
+from ..peptide import Peptide
+from ..psm import Psm
+from ..residues import MODIFICATIONS
+from ..spectrum import Bad, Spectrum, refuse
 
 _SCORE = "search_engine_score[1]"
 _RUN = re.compile(r"(ms_run\[\d+\])-location$")
@@ -24,12 +24,12 @@ _RUN = re.compile(r"(ms_run\[\d+\])-location$")
 def read_mztab(
     path: File, *, run: File | None = None, fixed: Mapping[str, str] | None = None, bad: Bad | None = None
 ) -> Iterator[Psm]:
-    """The PSM rows of an mzTab file. The peptide is the ``opt_…_proforma`` column where there is one; else the
-    sequence with the modifications that it spells itself, as Casanovo writes them; else with the modifications column.
+    """Read the PSM rows of an mzTab file. The peptide is the ``opt_…_proforma`` column if there is one; else the
+    sequence with the modifications in it, as Casanovo writes them; else with those of the modifications column.
 
-    A row that can't be read (unknown residues, a missing score) goes into ``bad``, or is raised; so does, where the
-    file tells of several runs, a row of another than ``run``, the file of the spectra. A row without a sequence says
-    nothing and is passed over.
+    A row that can't be read (unknown residues, a missing score) goes into ``bad``, or is raised if there is no such
+    list. If the file lists several runs, so does a row of another run than ``run``, the file of the spectra. A row
+    without a sequence is passed over.
     """
     columns: list[str] = []
     runs: dict[str, str] = {}
@@ -41,8 +41,8 @@ def read_mztab(
             needed = {"sequence", "spectra_ref", _SCORE} - set(columns)
             if needed:
                 raise InputError(f"the PSM table has no column {', '.join(sorted(needed))}", path=label(path), line=n)
-        elif cells[0] == "MTD" and len(cells) > 2 and (named := _RUN.match(cells[1])):
-            runs[named[1]] = _stem(cells[2])
+        elif cells[0] == "MTD" and len(cells) > 2 and (location := _RUN.match(cells[1])):
+            runs[location[1]] = _stem(cells[2])
         elif cells[0] == "PSM":
             if not columns:
                 raise InputError("a PSM row before the header row PSH", path=label(path), line=n)
@@ -53,39 +53,44 @@ def read_mztab(
                 row = dict(zip(columns, cells[1:]))
                 if row["sequence"].strip() in ("", "null"):
                     continue
-                of = runs.get(row["spectra_ref"].partition(":")[0])
-                if run is not None and len(runs) > 1 and of != _stem(run):
-                    raise InputError(f"a spectrum of {of}, not of {_stem(run)} ({row['spectra_ref']})")
+                row_run = runs.get(row["spectra_ref"].partition(":")[0])
+                if run is not None and len(runs) > 1 and row_run != _stem(run):
+                    raise InputError(
+                        f"a spectrum of run {row_run!r}, expected one of run {_stem(run)!r} ({row['spectra_ref']})"
+                    )
                 psm = _psm(row, fixed, label(path), n)
             except InputError as error:
                 refuse(bad, InputError(str(error), path=label(path), line=n))
             else:
                 yield psm
     if not rows:
-        raise InputError("no PSM row: this is no mzTab file of identifications, or an empty one", path=label(path))
+        raise InputError("no PSM row: not an mzTab file of identifications, or an empty one", path=label(path))
 
 
 def _stem(file: File) -> str:
-    """The name of a file of spectra without folder and ending, by which copies of it are known."""
+    """The name of a file of spectra without folder and ending, which its copies share."""
     name = re.split(r"[/\\\\]", os.fspath(file))[-1].lower().removesuffix(".gz")
     return name.rsplit(".", 1)[0]
 
 
 def _psm(row: Mapping[str, str], fixed: Mapping[str, str] | None, path: str, line: int) -> Psm:
-    written = next((v for k, v in row.items() if k.startswith("opt_") and k.endswith("proforma") and v != "null"), None)
+    """The PSM of a row, given as its cells by column."""
+    spelling = next(
+        (v for k, v in row.items() if k.startswith("opt_") and k.endswith("proforma") and v != "null"), None
+    )
     sequence, modifications = row["sequence"], row.get("modifications", "null")
-    if written is None and modifications not in ("null", "", "0") and sequence.isalpha():
-        written = _spelled(sequence, modifications)
+    if spelling is None and modifications not in ("null", "", "0") and sequence.isalpha():
+        spelling = _as_proforma(sequence, modifications)
     ref = row["spectra_ref"].partition(":")[2] or row["spectra_ref"]
     mz = number(row.get("exp_mass_to_charge", "null"))
     score = number(row[_SCORE])
     if score is None:
-        raise InputError(f"the score is {row[_SCORE]!r}: expected a number")
-    return Psm(ref, parse(written or sequence, fixed=fixed), score, mz, path, line)
+        raise InputError(f"{_SCORE} is {row[_SCORE]!r}: expected a number")
+    return Psm(ref, parse(spelling or sequence, fixed=fixed), score, mz, path, line)
 
 
 def number(text: str) -> float | None:
-    """A finite number, or None."""
+    """The finite number that a text holds, or None."""
     try:
         value = float(text)
     except ValueError:
@@ -93,20 +98,23 @@ def number(text: str) -> float | None:
     return value if math.isfinite(value) else None
 
 
-def _spelled(sequence: str, modifications: str) -> str:
+def _as_proforma(sequence: str, modifications: str) -> str:
     """ProForma from a bare sequence and the standard's ``1-UNIMOD:4,0-UNIMOD:1``, or Casanovo's
     ``1-Carbamidomethyl (C)``.
 
-    >>> _spelled("CM", "0-UNIMOD:1,2-Oxidation (M)")
+    >>> _as_proforma("CM", "0-UNIMOD:1,2-Oxidation (M)")
     '[UNIMOD:1]-CM[Oxidation]'
     """
     marks: dict[int, str] = {}
     for part in re.split(r",(?=\s*\d)", modifications):
-        place, dash, name = part.strip().partition("-")
-        if not dash or not place.isdigit() or int(place) > len(sequence):
-            raise InputError(f"modification {part!r} of {sequence}: expected PLACE-NAME, as in 3-UNIMOD:35")
+        position, dash, name = part.strip().partition("-")
+        if not dash or not position.isdigit() or int(position) > len(sequence):
+            raise InputError(
+                f"modification {part!r} of {sequence}: expected POSITION-NAME, as in 3-UNIMOD:35, the position from 0 "
+                f"(N-terminus) to {len(sequence)}"
+            )
         name = re.sub(r"\s*\([^)]*\)$", "", name).removeprefix("CHEMMOD:")
-        marks[int(place)] = marks.get(int(place), "") + f"[{name}]"
+        marks[int(position)] = marks.get(int(position), "") + f"[{name}]"
     front = f"{marks[0]}-" if 0 in marks else ""
     return front + "".join(letter + marks.get(i, "") for i, letter in enumerate(sequence, 1))
 
@@ -122,14 +130,15 @@ _ENGINE = "[, , anyrank, ]"
 def write_mztab(
     path: File, rankings: Iterable[Ranking], *, run: str, method: str, top: int = 1, version: str = ""
 ) -> int:
-    """The best ``top`` peptides of every ranking as mzTab 1.0, whole or not at all; the number of rows. Queries hold
-    spectra, candidates peptides. ``run`` is the file of the spectra, ``method`` what ranked, ``version`` that of the
-    program. Modifications stand in their own column by UNIMOD number; ``opt_global_proforma`` spells the whole,
-    ``opt_global_engines`` says who proposed it.
+    """Write the best ``top`` peptides of every ranking as mzTab 1.0, the whole file or none. Returns the row count.
+
+    Queries hold spectra, candidates peptides. ``run`` is the file of the spectra, ``method`` the name of the ranker,
+    ``version`` that of the program. Modifications have their own column, by UNIMOD number; ``opt_global_proforma``
+    has the peptide with its modifications, ``opt_global_engines`` the engines that proposed it.
     """
-    mods = {mark: f"[UNIMOD, UNIMOD:{number}, {name}, ]" for mark, (_, name, number) in MODIFICATIONS.items()}
+    terms = {mark: f"[UNIMOD, UNIMOD:{number}, {name}, ]" for mark, (_, name, number) in MODIFICATIONS.items()}
     sites = {"+57.021": "C", "+15.995": "M", "+0.984": "NQ"}
-    listed = [(name, site) for mark, name in mods.items() for site in sites.get(mark, ("N-term",))]
+    variable = [(term, site) for mark, term in terms.items() for site in sites.get(mark, ("N-term",))]
     head = [
         ("mzTab-version", "1.0.0"), ("mzTab-mode", "Summary"), ("mzTab-type", "Identification"),
         ("description", _cell(f"peptide candidates reranked by {method}")),
@@ -137,8 +146,8 @@ def write_mztab(
         ("psm_search_engine_score[1]", "[MS, MS:1001143, search engine specific score for PSMs, ]"),
         ("fixed_mod[1]", "[MS, MS:1002453, No fixed modifications searched, ]"),
     ]  # fmt: skip
-    for i, (name, site) in enumerate(listed, 1):
-        head += [(f"variable_mod[{i}]", name), (f"variable_mod[{i}]-site", site)]
+    for i, (term, site) in enumerate(variable, 1):
+        head += [(f"variable_mod[{i}]", term), (f"variable_mod[{i}]-site", site)]
     head.append(("ms_run[1]-location", Path(run).absolute().as_uri()))
     rows = 0
     with atomic(path) as f:
@@ -152,14 +161,17 @@ def write_mztab(
 
 
 def _row(s: Spectrum, p: Peptide, score: float, n: int, meta: Mapping[str, object]) -> list[object]:
-    mods = ",".join(f"{place}-UNIMOD:{MODIFICATIONS[mark][2]}" for place, mark in p.modifications)
-    engines = meta.get("scores")
-    mine = "|".join(engines) if isinstance(engines, Mapping) else None
+    """The cells of row ``n``, in the order of `_HEAD`."""
+    mods = ",".join(f"{position}-UNIMOD:{MODIFICATIONS[mark][2]}" for position, mark in p.modifications)
+    scores = meta.get("scores")
+    engines = "|".join(scores) if isinstance(scores, Mapping) else None
     return [
         "PSM", p.bare, n, None, None, None, None, _ENGINE, repr(float(score)), mods or None, s.rt, s.charge,
-        s.precursor_mz, f"{p.mz(s.charge):.6f}", f"ms_run[1]:index={s.index}", None, None, None, None, p.proforma, mine,
+        s.precursor_mz, f"{p.mz(s.charge):.6f}", f"ms_run[1]:index={s.index}", None, None, None, None, p.proforma,
+        engines,
     ]  # fmt: skip
 
 
 def _cell(value: object) -> str:
+    """A value as mzTab writes it, on one line without tabs."""
     return "null" if value is None or value == "" else " ".join(str(value).split())

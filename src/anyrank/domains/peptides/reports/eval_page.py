@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 
 from markupsafe import Markup
 
-from ...core.types import Ranking
-from ...pages.charts import curves, series_colour, whisker
-from ...pages.render import render
-from .accuracy import MEASURES, Scored, precision_coverage
-from .matching import NARROW, Tolerance
+from ....core.types import Ranking
+from ....pages.charts import curves, series_colour, whisker
+from ....pages.render import render
+from ..accuracy import MEASURES, Scored, precision_coverage
+from ..matching import NARROW, Tolerance
 from .spectrum_chart import spectrum_chart
 
 SPECTRA = 40
@@ -30,7 +30,9 @@ def eval_page(
     bounds: Mapping[str, Mapping[str, tuple[float, float]]],
     tolerance: Tolerance = NARROW,
 ) -> str:
-    """``tables``: the judged predictions of every method over the same annotated spectra, ``values`` their measures and
+    """Render the report.
+
+    ``tables``: the assessed predictions of every method over the same annotated spectra, ``values`` their measures and
     ``bounds`` the measures' intervals; ``ranked``: the rankings of ``method``, whose spectra are drawn, wrong answers
     first; ``oracle``: the share of spectra with the true peptide among the candidates.
     """
@@ -64,7 +66,7 @@ def _curve(table: Sequence[Scored]) -> list[tuple[float, float]]:
 
 
 def _spectra(ranked: Sequence[Ranking], tolerance: Tolerance) -> list[tuple[str, Markup]]:
-    """Labels and charts of spectra with candidates: the chosen peptide against the true one where they differ, else
+    """Labels and charts of spectra with candidates: the chosen peptide against the true one if they differ, else
     against the second."""
     charts = []
     for r in sorted((r for r in ranked if len(r)), key=_right)[:SPECTRA]:

@@ -1,0 +1,1 @@
+"""Reading spectra (MGF, mzML) and engines' outputs (CSV, TSV, mzTab), and writing mzTab."""
