@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from .errors import InputError
 from .fusion import ArrayFusion, Combine, Fusion, Interleave, number
 from .matches import Matches
+from .trace import Step, total
 from .types import Candidate, Query, Ranking, StoredCandidate
 
 
@@ -98,16 +99,16 @@ class Cut(Stage):
 
 
 class Limited(Stage):
-    """A stage that can be told how many results are wanted, so that ``stage % k`` need not find more than k."""
+    """A stage that can be limited to k results, so that ``stage % k`` doesn't search for more than it keeps."""
 
     @abstractmethod
     def limit(self, k: int) -> Stage:
-        """The same stage, asked for k results."""
+        """The same stage with at most k results."""
 
 
 @dataclass(frozen=True)
 class Keep(Stage):
-    """Remember the present score in ``meta[name]``, for prompts and features of later stages."""
+    """The present score remembered in ``meta[name]``, for prompts and features of later stages."""
 
     name: str
 
@@ -140,14 +141,22 @@ class Weighted(Stage):
 @dataclass(frozen=True)
 class Fuse(Stage):
     """Several stages on the same input, their results merged by ``method``. A merged ranking's trace holds the
-    steps of every part."""
+    steps of every part. The parts run one after another and share the ranking's limits: each gets what those before it
+    have left."""
 
     stages: tuple[Stage, ...]
     method: Fusion = Combine()
 
     def batch(self, rankings: Sequence[Ranking]) -> list[Ranking]:
         weights = [s.weight if isinstance(s, Weighted) else 1.0 for s in self.stages]
-        runs = [stage.batch(rankings) for stage in self.stages]
+        runs: list[list[Ranking]] = []
+        remaining = [r.limits for r in rankings]
+        for stage in self.stages:
+            run = stage.batch([r.under(limits) for r, limits in zip(rankings, remaining)])
+            remaining = [
+                limits.less(total(new_steps(r, part)).usage) for r, limits, part in zip(rankings, remaining, run)
+            ]
+            runs.append(run)
         return [merge(r, parts, self.method, weights) for r, *parts in zip(rankings, *runs)]
 
 
@@ -167,13 +176,17 @@ class Branch(Stage):
         return [merge(r, ps, self.method) if ps else r for r, ps in zip(rankings, parts)]
 
 
+def new_steps(origin: Ranking, part: Ranking) -> tuple[Step, ...]:
+    """The steps by which a part's trace goes on from its origin's; all of its steps if it began a trace of its own."""
+    start = len(origin.trace)
+    return part.trace[start:] if part.trace[:start] == origin.trace else part.trace
+
+
 def merge(origin: Ranking, parts: Sequence[Ranking], method: Fusion, weights: Sequence[float] | None = None) -> Ranking:
     """One ranking out of several of the same query; a candidate's content and meta come from all that hold it
-    (the first to name a field wins). Matches of one source are fused as columns, without a look at any document."""
+    (the first to name a field wins). Matches of one source are fused as columns, without reading any document."""
     weights = weights or [1.0] * len(parts)
-    start = len(origin.trace)
-    steps = tuple(s for p in parts for s in (p.trace[start:] if p.trace[:start] == origin.trace else p.trace))
-    trace = origin.trace + steps
+    trace = origin.trace + tuple(step for part in parts for step in new_steps(origin, part))
     matches = [p.matches for p in parts if p.matches is not None]
     if len(matches) == len(parts) and len({id(m.reader.source) for m in matches}) == 1:
         return Ranking.of_matches(origin.query, _fused(matches, method, weights), trace, origin.limits)
