@@ -22,7 +22,7 @@ from ..core.rerank import Group
 from ..core.trace import Usage
 from ..core.types import Candidate, Judgement
 from ..hub.folder import Declared
-from ..vectors import Dense, Encoded, Sparse, Tokens, Vectors, concat
+from ..vectors import Dense, Encoded, Sparse, Tokens, Vectors, join
 from .hf.load import device_of, dtype_of, torch_module
 
 SLICE = 2048
@@ -163,7 +163,7 @@ class TorchEncoder:
             usage = Usage()
         back = np.argsort(np.concatenate(positions))
         rows = [int(back[order[text]]) for text in texts]
-        return Encoded(concat(parts).take(rows), usage + Usage(cached=len(texts) - len(distinct)))
+        return Encoded(join(parts).take(rows), usage + Usage(cached=len(texts) - len(distinct)))
 
     def _chunks(self, part: Mapping[int, str], query: bool) -> Iterator[tuple[NDArray[np.int64], Vectors, int]]:
         """(positions, vectors, real tokens) of each chunk of some texts."""
@@ -178,7 +178,7 @@ class TorchEncoder:
 
     def _pooled(self, chunk: Mapping[str, Any]) -> Vectors:
         values = self.run.model.embed([chunk]).float().cpu().numpy()
-        return _rows(values, self.threshold, self.terms) if self.sparse else Dense(values)
+        return Sparse.from_weights(values, self.threshold, self.terms) if self.sparse else Dense(values)
 
     def _tokens(self, chunk: Mapping[str, Any], query: bool) -> Tokens:
         """One matrix a text; with weights if a query's tokens count by their number."""
@@ -280,13 +280,3 @@ def _tokens(features: Mapping[str, Any], sizes: Sequence[int]) -> NDArray[np.int
         rows = chunk["rows"].numpy() if "rows" in chunk else np.arange(len(sizes))
         np.add.at(total, rows, mask.sum(1).numpy())
     return total
-
-
-def _rows(weights: NDArray[np.float32], threshold: float, terms: int | None) -> Sparse:
-    """The weights above ``threshold`` of each text, the heaviest ``terms`` of them."""
-    if terms is not None and terms < weights.shape[1]:
-        floor = np.partition(weights, -terms, axis=1)[:, -terms, None]
-        weights = np.where(weights >= floor, weights, np.float32(0))
-    rows, columns = np.nonzero(weights > max(threshold, 0.0))
-    indptr = np.searchsorted(rows, np.arange(len(weights) + 1)).astype(np.int64)
-    return Sparse(indptr, columns.astype(np.int32), weights[rows, columns], weights.shape[1])

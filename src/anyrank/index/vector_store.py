@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from ..core.errors import InputError
 from ..disk import sync_folder
 from ..store.manifest import write_json
-from ..vectors import Vectors, concat, vectors_class
+from ..vectors import Vectors, join, vectors_class
 
 META = "vectors.json"
 Ints = NDArray[np.int64]
@@ -133,7 +133,7 @@ class VectorStore:
             if len(here):
                 parts.append(part.vectors.take(position[here]))
                 order.append(here)
-        return concat(parts).take(np.argsort(np.concatenate(order)))
+        return join(parts).take(np.argsort(np.concatenate(order)))
 
     def blocks(self, size: int, skip: frozenset[str] = frozenset()) -> Iterator[tuple[Ints, Vectors]]:
         """Rows and vectors of every shard that isn't in ``skip``, at most ``size`` at once."""

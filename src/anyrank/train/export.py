@@ -32,7 +32,6 @@ from ..core.types import Candidate, Query
 from ..hub.open import declare
 from ..models import model_class
 from ..models.base import DECLARATION
-from ..vectors import Sparse, Vectors
 from .bert_graph import CHUNKS, EPS, Bert
 from .calibration import tops
 from .group import Group
@@ -241,22 +240,13 @@ def compared(model: Any, folder: Path, groups: Sequence[Group], activation: str 
     with torch.inference_mode():
         ours = model.eval().encode(texts).cpu().numpy()
     model.train(was)
-    other = _array(ready.encode(texts).vectors, ours.shape)
+    other = ready.encode(texts).vectors.filled()
     cosines = (ours * other).sum(1) / np.maximum(np.linalg.norm(ours, axis=1) * np.linalg.norm(other, axis=1), 1e-12)
     return float(cosines.mean()), float(np.abs(ours - other).max())
 
 
 def _as_texts(group: Group) -> list[Candidate]:
     return [Candidate(str(i), text) for i, text in enumerate(group.texts)]
-
-
-def _array(vectors: Vectors, shape: tuple[int, ...]) -> NDArray[np.float32]:
-    """Dense or sparse vectors as an array [n, dim]."""
-    if not isinstance(vectors, Sparse):
-        return vectors.dense()
-    out = np.zeros(shape, np.float32)
-    out[np.repeat(np.arange(len(vectors)), np.diff(vectors.indptr)), vectors.indices] = vectors.values
-    return out
 
 
 def spearman(a: Sequence[float], b: Sequence[float]) -> float:

@@ -109,7 +109,7 @@ class OnnxSparseEncoder:
         cost, outputs = self.engine.run(texts or [""])
         parts, positions = [], []
         for out in outputs:
-            parts.append(_sparse(_weights(out), self.threshold, self.terms))
+            parts.append(Sparse.from_weights(_weights(out), self.threshold, self.terms))
             positions.append(out.positions)
         back = np.argsort(np.concatenate(positions))
         rows = Sparse.join(parts)
@@ -122,16 +122,6 @@ def _weights(out: Output) -> NDArray[np.float32]:
         return out.values
     logits = np.where(out.mask[..., None] > 0, out.values, np.float32(0)).max(axis=1)
     return np.asarray(np.log1p(np.maximum(logits, 0)), dtype=np.float32)
-
-
-def _sparse(weights: NDArray[np.float32], threshold: float, terms: int | None) -> Sparse:
-    """Rows of the weights above ``threshold``, the heaviest ``terms`` of each."""
-    if terms is not None and terms < weights.shape[1]:
-        floor = np.partition(weights, -terms, axis=1)[:, -terms, None]
-        weights = np.where(weights >= floor, weights, np.float32(0))
-    rows, columns = np.nonzero(weights > max(threshold, 0.0))
-    indptr = np.searchsorted(rows, np.arange(len(weights) + 1)).astype(np.int64)
-    return Sparse(indptr, columns.astype(np.int32), weights[rows, columns], weights.shape[1])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
