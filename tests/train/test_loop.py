@@ -85,10 +85,16 @@ def test_training_learns_and_says_so(words, tmp_path):
     with torch.no_grad():
         upside_down.out.weight.fill_(-0.1)
     done = train(
-        recipe(tmp_path / "out", optimiser=Optimiser(batch=4, epochs=8, rate=1e-2), losses=(Loss(name="listnet"),),
-               data=Data(about="made-up words", licence="cc0-1.0")),
-        train=groups(32), valid=groups(12, seed=1), model=upside_down,
-    )  # fmt: skip
+        recipe(
+            tmp_path / "out",
+            optimiser=Optimiser(batch=4, epochs=8, rate=1e-2),
+            losses=(Loss(name="listnet"),),
+            data=Data(about="made-up words", licence="cc0-1.0"),
+        ),
+        train=groups(32),
+        valid=groups(12, seed=1),
+        model=upside_down,
+    )
     assert done.effect.mean("after", "nDCG@10") == 1.0
     assert done.effect.mean("first stage", "nDCG@10") == 1.0  # the good text has the highest prior
     assert done.effect.mean("before", "nDCG@10") < 1.0
@@ -110,8 +116,9 @@ def test_the_best_checkpoint_is_kept_and_training_stops_early(words, tmp_path):
             return 1.0 / len(said)
 
     valid, model = groups(4), fresh(words)
-    how = recipe(tmp_path, optimiser=Optimiser(batch=4, epochs=10, rate=1e-2, bf16=False),
-                 check=Check(every=2, patience=2))  # fmt: skip
+    how = recipe(
+        tmp_path, optimiser=Optimiser(batch=4, epochs=10, rate=1e-2, bf16=False), check=Check(every=2, patience=2)
+    )
     score = partial(scores, model)
     loop = Loop(model, how, groups(), Collate(model), Objective(((1.0, mse),)), Falling(valid), score)
     loop.run()
@@ -131,8 +138,9 @@ def test_early_stopping_counts_on_after_a_kill(words, tmp_path):
         score = partial(scores, model)
         return Loop(model, how, groups(), Collate(model), Objective(((1.0, mse),)), Falling(groups(4)), score)
 
-    how = recipe(tmp_path, optimiser=Optimiser(batch=4, epochs=10, rate=1e-2, bf16=False),
-                 check=Check(every=2, patience=3))  # fmt: skip
+    how = recipe(
+        tmp_path, optimiser=Optimiser(batch=4, epochs=10, rate=1e-2, bf16=False), check=Check(every=2, patience=3)
+    )
     loop, dies = made(), 6
     with pytest.raises(KeyboardInterrupt):
         loop.run()
@@ -271,8 +279,11 @@ def test_data_and_folders_that_do_not_fit(words, tmp_path):
     with pytest.raises(InputError, match="no loss 'ranknt': did you mean 'ranknet'"):
         train(recipe(tmp_path / "x", losses=(Loss(name="ranknt"),)), train=given, model=fresh(words))
     with pytest.raises(InputError, match="the loss infonce has no option 'temprature': known are temperature, thresh"):
-        train(recipe(tmp_path / "o", losses=(Loss(name="infonce", options={"temprature": 1}),)), train=given,
-              model=fresh(words))  # fmt: skip
+        train(
+            recipe(tmp_path / "o", losses=(Loss(name="infonce", options={"temprature": 1}),)),
+            train=given,
+            model=fresh(words),
+        )
     with pytest.raises(InputError, match=r"check\.patience needs validation groups"):
         train(recipe(tmp_path / "p", check=Check(patience=1)), train=given, model=fresh(words))
     with pytest.raises(InputError, match="a language model needs start"):

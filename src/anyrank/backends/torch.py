@@ -58,9 +58,14 @@ class ReadsText(Protocol):
 
 
 def open_folder(
-    declared: Declared, *, max_length: int | None = None, device: str = "", dtype: str = "float32",
-    threads: int | None = None, **options: Any,
-) -> TorchEncoder | TorchJudge:  # fmt: skip
+    declared: Declared,
+    *,
+    max_length: int | None = None,
+    device: str = "",
+    dtype: str = "float32",
+    threads: int | None = None,
+    **options: Any,
+) -> TorchEncoder | TorchJudge:
     """The encoder or judge of a folder with safetensors, of the kind that it declares.
 
     ``max_length`` cuts texts shorter than the model does; ``device`` "" is the first GPU, else the CPU; ``options`` go

@@ -40,9 +40,10 @@ def model_class(kind: str) -> Any:
         raise InputError(f"no kind of model {kind!r}: {near(kind, kinds())}")
     module = import_module(f".{name}", __name__)
     return next(
-        c for _, c in inspect.getmembers(module, inspect.isclass)
+        c
+        for _, c in inspect.getmembers(module, inspect.isclass)
         if c.__module__ == module.__name__ and getattr(c, "kind", None) == name
-    )  # fmt: skip
+    )
 
 
 def near(name: str, known: tuple[str, ...]) -> str:

@@ -58,9 +58,15 @@ class Shape:
 
     def encoder(self) -> SpectrumEncoder:
         return SpectrumEncoder(
-            self.width, self.heads, self.ffn, self.spectrum_layers, self.dropout, self.waves, self.shortest,
+            self.width,
+            self.heads,
+            self.ffn,
+            self.spectrum_layers,
+            self.dropout,
+            self.waves,
+            self.shortest,
             self.longest,
-        )  # fmt: skip
+        )
 
 
 class CandidateEmbedding(nn.Module):  # type: ignore[misc,unused-ignore]

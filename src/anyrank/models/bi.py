@@ -41,10 +41,18 @@ class BiEncoder(nn.Module):  # type: ignore[misc,unused-ignore]
     kind: ClassVar[str] = "bi"
 
     def __init__(
-        self, body: Any, tokenizer: Any, max_length: int = 256, pooling: str = "mean", similarity: str = "cosine",
-        temperature: float = 0.05, in_batch: bool = False, query_prefix: str = "", document_prefix: str = "",
+        self,
+        body: Any,
+        tokenizer: Any,
+        max_length: int = 256,
+        pooling: str = "mean",
+        similarity: str = "cosine",
+        temperature: float = 0.05,
+        in_batch: bool = False,
+        query_prefix: str = "",
+        document_prefix: str = "",
         projection: nn.Sequential | None = None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         super().__init__()
         for name, value, known in (("pooling", pooling, MODES), ("similarity", similarity, ("cosine", "dot"))):
             if value not in known:

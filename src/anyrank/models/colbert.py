@@ -81,15 +81,24 @@ class ColBERT(nn.Module):  # type: ignore[misc,unused-ignore]
             projection = nn.Sequential(Dense(body.config.hidden_size, dim))
         known = foreign.config.get("similarity_fn_name")
         return cls(
-            body, tokenizer, Reading(**config), projection,
+            body,
+            tokenizer,
+            Reading(**config),
+            projection,
             similarity or (known if known in SIMILARITIES else "maxsim"),
-        )  # fmt: skip
+        )
 
     @classmethod
     def from_config(
-        cls, shape: Mapping[str, Any], tokenizer: str | Path | Any, *, max_length: int = 256, dim: int = 128,
-        similarity: str = "maxsim", **reading: Any,
-    ) -> ColBERT:  # fmt: skip
+        cls,
+        shape: Mapping[str, Any],
+        tokenizer: str | Path | Any,
+        *,
+        max_length: int = 256,
+        dim: int = 128,
+        similarity: str = "maxsim",
+        **reading: Any,
+    ) -> ColBERT:
         """A fresh model of a shape, by default a BERT, and a tokenizer (or the folder or hub id of one)."""
         from .bi import BiEncoder
 

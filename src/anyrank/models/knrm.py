@@ -68,9 +68,13 @@ class KNRM(nn.Module):  # type: ignore[misc,unused-ignore]
     ) -> dict[str, Any]:
         """The inputs of `forward` for contents of queries and, for each, its candidates."""
         words = self.tokenizer(
-            [text_of(q) for q in queries], add_special_tokens=False, truncation=True, max_length=self.max_length,
-            padding=True, return_tensors="pt",
-        )  # fmt: skip
+            [text_of(q) for q in queries],
+            add_special_tokens=False,
+            truncation=True,
+            max_length=self.max_length,
+            padding=True,
+            return_tensors="pt",
+        )
         return {
             "queries": {"ids": words["input_ids"].long(), "real": words["attention_mask"]},
             "chunks": chunks(self.tokenizer, texts_of(candidates), None, self.max_length),

@@ -35,9 +35,7 @@ class LateInteraction(nn.Module):  # type: ignore[misc,unused-ignore]
 
     kind: ClassVar[str] = "late"
 
-    def __init__(
-        self, body: Any, tokenizer: Any, max_length: int = 256, scales: Sequence[float] = SCALES
-    ) -> None:  # fmt: skip
+    def __init__(self, body: Any, tokenizer: Any, max_length: int = 256, scales: Sequence[float] = SCALES) -> None:
         super().__init__()
         fits(body, max_length)
         if len(given := list(scales)) != 3 or not all(isinstance(s, int | float) for s in given):

@@ -87,9 +87,16 @@ class NextResidue(nn.Module):  # type: ignore[misc,unused-ignore]
         return crowded(queries, self.shape.peaks)
 
     def forward(
-        self, mz: Tensor, intensity: Tensor, mass: Tensor, charge: Tensor, last: Tensor, prefix: Tensor,
-        follows: Tensor, mask: Tensor,
-    ) -> Tensor:  # fmt: skip
+        self,
+        mz: Tensor,
+        intensity: Tensor,
+        mass: Tensor,
+        charge: Tensor,
+        last: Tensor,
+        prefix: Tensor,
+        follows: Tensor,
+        mask: Tensor,
+    ) -> Tensor:
         """Scores [B, n], 0 where ``mask`` is False. ``last``, ``prefix`` and ``follows`` are [B, n, residues]."""
         logits = self.logits(mz, intensity, mass, charge, last.flatten(1), prefix.flatten(1))
         inside = (last.flatten(1) != len(self.masses))[..., None] & self.front

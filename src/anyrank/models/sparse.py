@@ -40,9 +40,15 @@ class Sparse(nn.Module):  # type: ignore[misc,unused-ignore]
     kind: ClassVar[str] = "sparse"
 
     def __init__(
-        self, body: Any, tokenizer: Any, max_length: int = 256, pooling: str = "max", activation: str = "relu",
-        query_prefix: str = "", document_prefix: str = "",
-    ) -> None:  # fmt: skip
+        self,
+        body: Any,
+        tokenizer: Any,
+        max_length: int = 256,
+        pooling: str = "max",
+        activation: str = "relu",
+        query_prefix: str = "",
+        document_prefix: str = "",
+    ) -> None:
         super().__init__()
         for name, value, known in (("pooling", pooling, POOLING), ("activation", activation, ACTIVATION)):
             if value not in known:

@@ -102,8 +102,9 @@ class Bert:
         scale_in = float(np.float32((1.0 if divisor is not None else float(np.max(top))) / 127))
         # unsigned bytes around 128, since processors multiply unsigned by signed bytes (VNNI)
         q = self.op("QuantizeLinear", x, self.number(scale_in), self.number(128, np.uint8))
-        return [self._product(q, n, scale_in, divisor, self.constant(f"{n}.bias", self.weights[f"{n}.bias"]))
-                for n in names]  # fmt: skip
+        return [
+            self._product(q, n, scale_in, divisor, self.constant(f"{n}.bias", self.weights[f"{n}.bias"])) for n in names
+        ]
 
     def _matrix(self, name: str) -> Array:
         return np.ascontiguousarray(self.weights[f"{name}.weight"].T)

@@ -19,9 +19,13 @@ class Tokenizer(Protocol):
 
 
 def one_to_four(
-    triples: Iterable[Group], tokenizer: Tokenizer | None = None, *, negatives: int = 4, query: int = 70,
+    triples: Iterable[Group],
+    tokenizer: Tokenizer | None = None,
+    *,
+    negatives: int = 4,
+    query: int = 70,
     document: int = 350,
-) -> Iterator[Group]:  # fmt: skip
+) -> Iterator[Group]:
     """Groups of one text: of every 5 triples the first gives its positive (label 1), the others their negatives
     (label 0); with a tokenizer the query is cut to 70 tokens and the document to 350 (ChatGPT-RetrievalQA's set-up).
 

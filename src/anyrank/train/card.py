@@ -27,9 +27,14 @@ KINDS = {
 
 
 def card(
-    recipe: Recipe, module: Any, model: Any, groups: Sequence[Group], effect: Evaluation | None,
-    exported: Exported | None, losses: str,
-) -> str:  # fmt: skip
+    recipe: Recipe,
+    module: Any,
+    model: Any,
+    groups: Sequence[Group],
+    effect: Evaluation | None,
+    exported: Exported | None,
+    losses: str,
+) -> str:
     """The card of a training in Markdown, with the front matter that model hubs read. ``losses``
     says what was lowered."""
     import torch
@@ -42,10 +47,18 @@ def card(
     origin = m.start or (f"random weights ({dict(m.shape)})" if m.tokenizer else "weights given in Python")
     files = ", ".join(map(str, recipe.data.train))
     lines = [
-        "---", f"license: {recipe.data.licence or 'unknown'}", f"pipeline_tag: {task}", "library_name: anyrank",
-        "---", "", f"# {Path(recipe.out).name}", "",
-        f"A {kind} of {size:,} parameters, from {origin}{read}.", "",
-        "## Training", "",
+        "---",
+        f"license: {recipe.data.licence or 'unknown'}",
+        f"pipeline_tag: {task}",
+        "library_name: anyrank",
+        "---",
+        "",
+        f"# {Path(recipe.out).name}",
+        "",
+        f"A {kind} of {size:,} parameters, from {origin}{read}.",
+        "",
+        "## Training",
+        "",
         f"- Data: {recipe.data.about or files or 'not described'}; {len(groups):,} groups, "
         f"{sum(len(g.candidates) for g in groups):,} texts",
         f"- Licence of the data: {recipe.data.licence or 'not stated'}",
@@ -54,8 +67,10 @@ def card(
         f"{'bfloat16' if o.bf16 else 'float32'}",
         f"- Seed: {recipe.seed}; threads: {torch.get_num_threads()}",
         f"- Code: anyrank {release()}, commit {commit()}; torch {torch.__version__}",
-        "", "## Measured effect", "",
-    ]  # fmt: skip
+        "",
+        "## Measured effect",
+        "",
+    ]
     if effect is None:
         lines += ["Not measured: the training had no validation data."]
     else:
@@ -88,8 +103,11 @@ def commit() -> str:
     try:
         found = subprocess.run(
             ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"],
-            capture_output=True, text=True, check=True, timeout=10,
-        )  # fmt: skip
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=10,
+        )
     except (OSError, subprocess.SubprocessError):
         return "of a release"
     return found.stdout.strip()

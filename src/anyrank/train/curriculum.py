@@ -170,9 +170,14 @@ class Curriculum:
         if not group.priors:
             raise InputError(f"query {group.id or group.query!r} has no priors: a curriculum needs its run's scores")
         return group_weight(
-            group.labels, group.priors, difficulty=DIFFICULTIES[self.difficulty], run=self.runs.get(group.id),
-            form=self.form, threshold=self.threshold, anti=self.anti,
-        )  # fmt: skip
+            group.labels,
+            group.priors,
+            difficulty=DIFFICULTIES[self.difficulty],
+            run=self.runs.get(group.id),
+            form=self.form,
+            threshold=self.threshold,
+            anti=self.anti,
+        )
 
 
 def batch_mean(loss: Any, weights: ArrayLike) -> Any:

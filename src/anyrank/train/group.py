@@ -50,9 +50,14 @@ class Group:
 
     @classmethod
     def from_texts(
-        cls, query: Any, texts: Sequence[Any], labels: Iterable[float], id: str = "", ids: Sequence[str] = (),
+        cls,
+        query: Any,
+        texts: Sequence[Any],
+        labels: Iterable[float],
+        id: str = "",
+        ids: Sequence[str] = (),
         priors: Iterable[float] = (),
-    ) -> Group:  # fmt: skip
+    ) -> Group:
         """The group of plain contents, with the ids of the candidates where they have any.
 
         >>> Group.from_texts("why?", ["so"], [1.0], ids=["d1"]).candidates

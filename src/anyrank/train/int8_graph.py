@@ -55,9 +55,15 @@ def float_graph(model: nn.Module, function: Any, inputs: dict[str, Tensor], outp
     with warnings.catch_warnings():  # deprecated, and traced constants (see above; the graph is checked afterwards)
         warnings.simplefilter("ignore")
         torch.onnx.export(
-            module, tuple(inputs.values()), file, input_names=list(inputs), output_names=[output], dynamic_axes=axes,
-            opset_version=OPSET, dynamo=False,
-        )  # fmt: skip
+            module,
+            tuple(inputs.values()),
+            file,
+            input_names=list(inputs),
+            output_names=[output],
+            dynamic_axes=axes,
+            opset_version=OPSET,
+            dynamo=False,
+        )
     return onnx.load_from_string(file.getvalue())
 
 

@@ -44,9 +44,7 @@ def judged(rankings: Iterable[Ranking], qrels: Qrels, documents: Texts | None = 
         log.warning("%d queries have no relevant document with a text and are left out", empty)
 
 
-def training_part(
-    dataset: Dataset, split: str = "train", rankings: Iterable[Ranking] | None = None
-) -> Iterator[Group]:  # fmt: skip
+def training_part(dataset: Dataset, split: str = "train", rankings: Iterable[Ranking] | None = None) -> Iterator[Group]:
     """The ``judged`` groups of one part of a collection; ``rankings`` come from a run (``io.attach``) or a pipeline,
     without them the groups hold judged documents only. Memory holds the judged documents.
 

@@ -44,11 +44,18 @@ class Loop(Trainer):  # type: ignore[misc,unused-ignore]
     ``score``; batches join groups of near ``size``. `run` trains and resumes."""
 
     def __init__(
-        self, model: Any, recipe: Recipe, train: Sequence[Group], collate: Callable[[Sequence[Group]], dict[str, Any]],
-        objective: Callable[[Any, Mapping[str, Any], float], Tensor], validation: Validation | None = None,
-        score: Score | None = None, progress: bool = False, draw: DrawFn | None = None,
+        self,
+        model: Any,
+        recipe: Recipe,
+        train: Sequence[Group],
+        collate: Callable[[Sequence[Group]], dict[str, Any]],
+        objective: Callable[[Any, Mapping[str, Any], float], Tensor],
+        validation: Validation | None = None,
+        score: Score | None = None,
+        progress: bool = False,
+        draw: DrawFn | None = None,
         size: Callable[[Group], int] | None = None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self.objective: Callable[[Any, Mapping[str, Any], float], Tensor] = objective
         self.collate = collate
         self.draw = draw
@@ -130,17 +137,40 @@ def settings(recipe: Recipe, batches: int, validation: Validation | None, progre
         }
         more = {name: value for name, value in options.items() if value}
     if validation is not None:
-        more |= {"load_best_model_at_end": True, "metric_for_best_model": f"eval_{validation.name}",
-                "greater_is_better": True, "eval_strategy": when, "eval_steps": check.every or None}  # fmt: skip
+        more |= {
+            "load_best_model_at_end": True,
+            "metric_for_best_model": f"eval_{validation.name}",
+            "greater_is_better": True,
+            "eval_strategy": when,
+            "eval_steps": check.every or None,
+        }
     return TrainingArguments(
-        output_dir=str(Path(recipe.out) / "checkpoints"), seed=recipe.seed, data_seed=recipe.seed, learning_rate=o.rate,
-        weight_decay=o.decay, warmup_steps=round(o.warmup * steps), lr_scheduler_type=o.schedule, max_steps=steps,
-        per_device_train_batch_size=o.batch, gradient_accumulation_steps=o.accumulate, max_grad_norm=o.clip,
-        bf16=o.bf16, use_cpu=not torch.cuda.is_available(), optim="adamw_torch_fused", save_strategy=when,
-        save_steps=check.every or 500, save_total_limit=2, logging_steps=max(1, min(50, steps // 20)), report_to=[],
-        disable_tqdm=not progress, remove_unused_columns=False, dataloader_pin_memory=False,
-        restore_callback_states_from_checkpoint=True, logging_nan_inf_filter=False, **more,
-    )  # fmt: skip
+        output_dir=str(Path(recipe.out) / "checkpoints"),
+        seed=recipe.seed,
+        data_seed=recipe.seed,
+        learning_rate=o.rate,
+        weight_decay=o.decay,
+        warmup_steps=round(o.warmup * steps),
+        lr_scheduler_type=o.schedule,
+        max_steps=steps,
+        per_device_train_batch_size=o.batch,
+        gradient_accumulation_steps=o.accumulate,
+        max_grad_norm=o.clip,
+        bf16=o.bf16,
+        use_cpu=not torch.cuda.is_available(),
+        optim="adamw_torch_fused",
+        save_strategy=when,
+        save_steps=check.every or 500,
+        save_total_limit=2,
+        logging_steps=max(1, min(50, steps // 20)),
+        report_to=[],
+        disable_tqdm=not progress,
+        remove_unused_columns=False,
+        dataloader_pin_memory=False,
+        restore_callback_states_from_checkpoint=True,
+        logging_nan_inf_filter=False,
+        **more,
+    )
 
 
 def last_checkpoint(folder: Path) -> Path | None:

@@ -80,7 +80,7 @@ _ALL, _TOP = Rules(), Top()
 
 def negatives(
     ranking: Ranking, positives: Collection[str], rules: Rules = _ALL, exclude: Collection[str] = ()
-) -> list[Candidate]:  # fmt: skip
+) -> list[Candidate]:
     """The candidates of a scored ranking that may serve as negatives, best first.
 
     Of several positives the one that scores lowest counts. A positive that the ranking lacks scores below its

@@ -217,8 +217,10 @@ def recipe_text(recipe: Recipe) -> str:
 def _changed(value: Any) -> Any:
     """A value in plain types; of a dataclass what differs from its defaults."""
     if is_dataclass(value):
-        made = {f.name: f.default_factory() if f.default is MISSING and f.default_factory is not MISSING else f.default
-                for f in fields(value)}  # fmt: skip
+        made = {
+            f.name: f.default_factory() if f.default is MISSING and f.default_factory is not MISSING else f.default
+            for f in fields(value)
+        }
         return {name: _changed(now) for name, usual in made.items() if (now := getattr(value, name)) != usual}
     if isinstance(value, Mapping):
         return {key: _changed(item) for key, item in value.items()}

@@ -87,9 +87,17 @@ def train(
     setup = setup or setup_of(recipe, groups, model, losses, weigh, draw)
     before = setup.score(judged) if judged else []
     loop = Loop(
-        setup.module, recipe, groups, setup.collate, setup.objective, validation, setup.score, progress, draw,
+        setup.module,
+        recipe,
+        groups,
+        setup.collate,
+        setup.objective,
+        validation,
+        setup.score,
+        progress,
+        draw,
         setup.size,
-    )  # fmt: skip
+    )
     loop.run(resume)
     model, effect = setup.model, None
     if validation:

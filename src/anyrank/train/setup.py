@@ -42,9 +42,13 @@ class Setup:
 
 
 def setup_of(
-    recipe: Recipe, groups: Sequence[Group], model: Any = None, losses: Sequence[tuple[float, LossFn]] = (),
-    weigh: Weigh | None = None, draw: DrawFn | None = None,
-) -> Setup:  # fmt: skip
+    recipe: Recipe,
+    groups: Sequence[Group],
+    model: Any = None,
+    losses: Sequence[tuple[float, LossFn]] = (),
+    weigh: Weigh | None = None,
+    draw: DrawFn | None = None,
+) -> Setup:
     """The setup that a recipe describes; what is given takes the place of what it names. Raises InputError where they
     don't fit, or nothing in the groups can be compared."""
     bf16 = recipe.optimiser.bf16

@@ -120,5 +120,12 @@ class _Reader:
         return InputError(message, path=self.path, line=node.start_mark.line + 1)
 
 
-_NAMES = types.MappingProxyType({"int": "a whole number", "float": "a number", "str": "a text", "bool": "true or false",
-                                 "mapping": "keys and values"})  # fmt: skip
+_NAMES = types.MappingProxyType(
+    {
+        "int": "a whole number",
+        "float": "a number",
+        "str": "a text",
+        "bool": "true or false",
+        "mapping": "keys and values",
+    }
+)

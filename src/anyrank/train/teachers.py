@@ -45,9 +45,7 @@ def taught(before: Ranking, after: Ranking) -> Group:
     return Group.of(before.query, before.candidates, [scores[i] for i in before.ids])
 
 
-def distilled(
-    queries: Iterable[Query], candidates: Stage, teacher: Stage, size: int = 16
-) -> Iterator[Group]:  # fmt: skip
+def distilled(queries: Iterable[Query], candidates: Stage, teacher: Stage, size: int = 16) -> Iterator[Group]:
     """A group a query: what one stage finds, labelled by another (a z-score sum, for ``splade + minilm``). Queries
     that find nothing, or that the teacher did not judge whole, are left out and logged."""
     for batch in _chunks(queries, size):

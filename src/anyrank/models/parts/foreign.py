@@ -167,10 +167,12 @@ class Dense(nn.Module):  # type: ignore[misc,unused-ignore]
         stated = json_of(folder / "config.json")
         try:
             layer = cls(
-                stated["in_features"], stated["out_features"], stated.get("bias", True),
+                stated["in_features"],
+                stated["out_features"],
+                stated.get("bias", True),
                 _activation(stated.get("activation_function", "torch.nn.modules.activation.Tanh"), folder),
                 bool(stated.get("use_residual", False)),
-            )  # fmt: skip
+            )
             layer.load_state_dict(weights_of(folder))
         except (KeyError, TypeError, RuntimeError) as error:
             raise ModelError(f"{folder}: the layer can't be read: {' '.join(str(error).split())[:300]}") from error

@@ -72,9 +72,11 @@ def chunks(
     says which texts it holds. Of a pair, the longer one loses tokens. A chunk has at most CHUNK, or ``most``, tokens
     if that is less."""
     given = tokenizer(
-        list(first), None if second is None else list(second), truncation="longest_first" if second else True,
+        list(first),
+        None if second is None else list(second),
+        truncation="longest_first" if second else True,
         max_length=length,
-    )  # fmt: skip
+    )
     out = []
     for rows in grouped([len(ids) for ids in given["input_ids"]], most):
         part = {name: [values[i] for i in rows] for name, values in given.items()}
@@ -105,9 +107,12 @@ def longer(
     if not first:
         return []
     given = tokenizer(
-        list(first), None if second is None else list(second), add_special_tokens=special, truncation=False,
+        list(first),
+        None if second is None else list(second),
+        add_special_tokens=special,
+        truncation=False,
         verbose=False,
-    )  # fmt: skip
+    )
     return [len(ids) > length for ids in given["input_ids"]]
 
 
@@ -121,9 +126,12 @@ def texts_of(candidates: Sequence[Sequence[Candidate]]) -> list[str]:
 
 
 def too_long(
-    tokenizer: Any, queries: Sequence[Any], candidates: Sequence[Sequence[Candidate]], length: int,
+    tokenizer: Any,
+    queries: Sequence[Any],
+    candidates: Sequence[Sequence[Candidate]],
+    length: int,
     prefixes: tuple[str, str] = ("", ""),
-) -> list[int]:  # fmt: skip
+) -> list[int]:
     """How many texts of each group, its query counted in, are longer than ``length`` tokens, each read by itself.
     ``prefixes`` stand before documents and before queries."""
     document, query = prefixes

@@ -73,6 +73,16 @@ LOSSES: dict[str, Loss] = {
 }
 
 __all__ = [
-    "LOSSES", "RANK_WEIGHTS", "Loss", "combine", "importance_weights", "in_batch", "language_loss", "own_targets",
-    "per_group", "skip_schedule", "unlikelihood", *LOSSES,
-]  # fmt: skip
+    "LOSSES",
+    "RANK_WEIGHTS",
+    "Loss",
+    "combine",
+    "importance_weights",
+    "in_batch",
+    "language_loss",
+    "own_targets",
+    "per_group",
+    "skip_schedule",
+    "unlikelihood",
+    *LOSSES,
+]
