@@ -79,7 +79,7 @@ def test_numbers_and_no_end(start):
 
 def test_what_does_not_fit_is_named(start):
     lists = replace(Listwise.load(recipe(start)), max_length=40)
-    with pytest.raises(InputError, match=r"query 'q1': \d+ tokens, where 40 fit"):
+    with pytest.raises(InputError, match=r"query 'q1': \d+ tokens > max_length=40: give fewer texts"):
         lists.row(GROUPS[0])
 
 

@@ -291,16 +291,18 @@ def test_data_and_folders_that_do_not_fit(words, tmp_path):
     with pytest.raises(InputError, match="no loss 'ranklst': did you mean 'ranklist'"):
         train(recipe(tmp_path / "l", model=Model(kind="language"), language=Language(rank_loss="ranklst")), train=given)
     singles = [Group.from_texts("q", ("a",), (1.0,)), Group.from_texts("q", ("b",), (0.0,))]
-    with pytest.raises(InputError, match="1 ranknet: nothing to compare in any group"):
+    with pytest.raises(InputError, match="1 ranknet: no group has anything to compare"):
         train(recipe(tmp_path / "s"), train=singles, model=fresh(words))
     assert train(recipe(tmp_path / "t", losses=(Loss(name="mse"),)), train=singles, model=fresh(words)).effect is None
-    with pytest.raises(ModelError, match=r"model.start: './nothing' is no folder of a model here"):
+    with pytest.raises(
+        ModelError, match=r"model.start: './nothing' is neither a model's folder nor a model of the hub"
+    ):
         train(recipe(tmp_path / "n", model=Model(start="./nothing")), train=given)
     with pytest.raises(InputError, match="a shape and a tokenizer"):
         train(recipe(tmp_path / "y", model=Model(shape=SHAPE)), train=given)
     with pytest.raises(InputError, match="the group id 'q0' comes twice"):
         train(recipe(tmp_path / "z"), train=given, valid=[given[0], given[0]], model=fresh(words))
-    with pytest.raises(InputError, match="labels that are no whole numbers"):
+    with pytest.raises(InputError, match="labels that aren't whole numbers"):
         train(
             recipe(tmp_path / "v"), train=given, valid=[Group.from_texts("q", ("a",), (0.5,), "q")], model=fresh(words)
         )

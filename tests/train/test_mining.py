@@ -109,9 +109,11 @@ def test_queries_left_out_are_counted_by_reason(caplog):
     (group,) = mined(run, qrels, 2, Rules(absolute=0.5), left_out=reasons)
     assert group.id == "good"
     assert reasons == {
-        "no other document was found": ["alone"], "no relevant document is judged": ["unjudged", "bad"],
-        "no text of a relevant document is at hand": ["absent"], "no other document obeys the rules": ["near"],
-    }  # fmt: skip
+        "the ranking holds no other document": ["alone"],
+        "no relevant document is judged": ["unjudged", "bad"],
+        "no relevant document is in the ranking or in documents": ["absent"],
+        "no other document fulfils the rules": ["near"],
+    }
     assert "2 queries are left out, no relevant document is judged: unjudged, bad" in caplog.text
     caplog.clear()
     assert len(list(mined(run[:1], qrels, 2))) == 1

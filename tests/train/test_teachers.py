@@ -17,10 +17,10 @@ from anyrank.core.rerank import Rerank
 from anyrank.core.stage import Each, Fuse
 from anyrank.core.types import Candidate, Query, Ranking
 from anyrank.testing import Counting, Oracle, Scripted, toy
-from anyrank.train.builders import cut, one_to_four
 from anyrank.train.group import Group
 from anyrank.train.listwise_labels import MultiPass, labels
 from anyrank.train.permutations import write_permutations
+from anyrank.train.pointwise_samples import cut, one_to_four
 from anyrank.train.teachers import distilled, ensemble, labelled, ranking_of, taught
 from anyrank.train.triples import read_triples
 

@@ -1,4 +1,4 @@
-"""The model card: what a model was trained on, how, by which code, and what it gained."""
+"""The model card: a model's training data, settings, code and measured effect."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ def card(
     losses: str,
 ) -> str:
     """The card of a training in Markdown, with the front matter that model hubs read. ``losses``
-    says what was lowered."""
+    describes the objective."""
     import torch
 
     kind, task = KINDS.get(model.kind, (f"ranker of kind {model.kind}", "text-ranking"))
-    read = "" if task == "other" else f", for texts of at most {model.max_length} tokens"
+    reads = "" if task == "other" else f", for texts of at most {model.max_length} tokens"
     o, m = recipe.optimiser, recipe.model
     size = sum(p.numel() for p in module.parameters())
     length = f"{o.steps} steps" if o.steps else f"{o.epochs} epoch{'s' if o.epochs > 1 else ''}"
@@ -55,7 +55,7 @@ def card(
         "",
         f"# {Path(recipe.out).name}",
         "",
-        f"A {kind} of {size:,} parameters, from {origin}{read}.",
+        f"A {kind} of {size:,} parameters, from {origin}{reads}.",
         "",
         "## Training",
         "",
@@ -81,12 +81,12 @@ def card(
 
 
 def _graph(done: Exported | None) -> str:
+    """The paragraph on the int8 graph."""
     if done is None:
         return "None was made."
-    what = done.what
-    text = f"{what}: {done.agreement:.4f}; largest difference: {done.difference:.4g} ({done.texts} texts)"
+    text = f"{done.what}: {done.agreement:.4f}; largest difference: {done.difference:.4g} ({done.texts} texts)"
     if not done.accepted:
-        return f"Refused, since it agrees too little with the original. Asked for was {done.least}; {text}."
+        return f"Removed, since it agrees too little with the original: at least {done.least} is required; {text}."
     return f"onnx/model.onnx, {done.bytes / 1e6:.1f} MB, runs on onnxruntime by the base install. {text}."
 
 
@@ -99,9 +99,9 @@ def release() -> str:
 
 
 def commit() -> str:
-    """The commit of the code where it runs from a checkout, marked where files were changed; else "of a release"."""
+    """The commit of the code if it runs from a checkout, marked if files were changed; else "of a release"."""
     try:
-        found = subprocess.run(
+        result = subprocess.run(
             ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"],
             capture_output=True,
             text=True,
@@ -110,4 +110,4 @@ def commit() -> str:
         )
     except (OSError, subprocess.SubprocessError):
         return "of a release"
-    return found.stdout.strip()
+    return result.stdout.strip()

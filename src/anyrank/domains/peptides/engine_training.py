@@ -17,7 +17,7 @@ from ...core.errors import InputError
 from ...models.axial import Shape
 from ...models.next_residue import NextResidue
 from ...models.parts.axial_attention import AxialLayer
-from ...models.parts.starts import look_for_ions
+from ...models.parts.ion_start import look_for_ions
 from ...train.batches import Collate
 from ...train.objective import Objective
 from ...train.run import train as run
@@ -34,8 +34,8 @@ from .training import SMALL, Pace, alike, validation
 
 @dataclass(frozen=True, slots=True)
 class EnginePlan:
-    """A training: the model's ``shape``, ``ions`` (see `parts.starts`), ``pace``, newly ``simulated`` spectra in each
-    round, and the share of peptides held out for validation."""
+    """A training: the model's ``shape``, ``ions`` (see `parts.ion_start`), ``pace``, newly ``simulated`` spectra
+    in each round, and the share of peptides held out for validation."""
 
     shape: Shape = field(default_factory=lambda: replace(SMALL, layers=1))
     ions: bool = True

@@ -18,7 +18,7 @@ from ...core.rerank import Judge
 from ...core.types import Ranking
 from ...models.axial import Axial, Shape
 from ...models.parts.axial_attention import AxialLayer
-from ...models.parts.starts import look_for_ions
+from ...models.parts.ion_start import look_for_ions
 from ...train.batches import Collate
 from ...train.group import Group
 from ...train.objective import Objective
@@ -71,7 +71,7 @@ class Pace:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A training: the model's ``shape``; ``ions``: whether it starts by looking for ions (see `parts.starts`); the
+    """A training: the model's ``shape``; ``ions``: whether it starts by looking for ions (see `parts.ion_start`); the
     ``pace``; at most so many ``candidates`` a spectrum; the weights of the two losses (ours: the paper's are not
     published); ``simulated`` spectra added to each round; the share of peptides held out for validation."""
 
