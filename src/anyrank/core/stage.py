@@ -20,7 +20,7 @@ from .types import Candidate, Query, Ranking, StoredCandidate
 
 
 class Stage(ABC):
-    """A retriever, reranker, cut-off, rewriter, feedback, fusion: all map a batch of rankings to as many rankings."""
+    """A retriever, reranker, cut-off, rewriter, feedback or fusion: maps a batch of rankings to as many rankings."""
 
     @abstractmethod
     def batch(self, rankings: Sequence[Ranking]) -> list[Ranking]:
@@ -55,8 +55,8 @@ def _ranking(x: Ranking | Query | str, id: str = "q") -> Ranking:
 
 
 def _parts(stage: Stage, method: Fusion) -> tuple[Stage, ...]:
-    """The parts that a fusion by ``method`` fuses, so that a chain of one operator is one fusion; of any other stage
-    the stage itself."""
+    """The parts of a fusion by ``method``, so that a chain of one operator is one fusion; any other stage is a part
+    itself."""
     return stage.stages if isinstance(stage, Fuse) and stage.method == method else (stage,)
 
 
@@ -86,7 +86,7 @@ class Then(Stage):
 
 @dataclass(frozen=True)
 class Cut(Stage):
-    """The best ``k``. It drops candidates on purpose; every other stage but a retriever keeps them all."""
+    """The best ``k``. Apart from retrievers it is the only stage that drops candidates."""
 
     k: int
 
@@ -183,8 +183,9 @@ def new_steps(origin: Ranking, part: Ranking) -> tuple[Step, ...]:
 
 
 def merge(origin: Ranking, parts: Sequence[Ranking], method: Fusion, weights: Sequence[float] | None = None) -> Ranking:
-    """One ranking out of several of the same query; a candidate's content and meta come from all that hold it
-    (the first to name a field wins). Matches of one source are fused as columns, without reading any document."""
+    """One ranking out of several of the same query; a candidate's content and meta come from all parts that hold it
+    (of several values of a field the first). Matches of one source are fused as columns, without reading any
+    document."""
     weights = weights or [1.0] * len(parts)
     trace = origin.trace + tuple(step for part in parts for step in new_steps(origin, part))
     matches = [p.matches for p in parts if p.matches is not None]
@@ -207,7 +208,8 @@ def merge(origin: Ranking, parts: Sequence[Ranking], method: Fusion, weights: Se
 
 
 def _fused(parts: Sequence[Matches], method: Fusion, weights: Sequence[float]) -> Matches:
-    """Matches of one source fused; of equal scores, what comes first in the parts, read one after another, is first."""
+    """Matches of one source, fused; of equal scores the candidate that comes first in the parts, one after another, is
+    first."""
     import numpy as np
 
     reader = parts[0].reader

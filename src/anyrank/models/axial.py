@@ -135,7 +135,7 @@ class Axial(nn.Module):  # type: ignore[misc,unused-ignore]
     def forward(
         self, mz: Tensor, intensity: Tensor, mass: Tensor, charge: Tensor, tokens: Tensor, prefix: Tensor, mask: Tensor
     ) -> Tensor:
-        """Scores [B, n], 0 where ``mask`` is False; the rest as `predict` takes it."""
+        """Scores [B, n], 0 at padding (``mask`` False); the rest as `predict` takes it."""
         pmd, _ = self.predict(mz, intensity, mass, charge, tokens, prefix)
         return (-pmd).masked_fill(~mask, 0.0)
 

@@ -120,7 +120,7 @@ class BiEncoder(nn.Module):  # type: ignore[misc,unused-ignore]
     def forward(
         self, queries: Sequence[Mapping[str, Tensor]], chunks: Sequence[Mapping[str, Tensor]], mask: Tensor
     ) -> Tensor:
-        """Scores [B, n], 0 where ``mask`` is False; see the class for ``in_batch``."""
+        """Scores [B, n], 0 at padding (``mask`` False); see the class for ``in_batch``."""
         query_vectors, texts = self.embed(queries), self.embed(chunks)
         if self.in_batch and self.training:
             # [B x n, width], zeros for padding, so that a text's column is the same for every query

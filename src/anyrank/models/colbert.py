@@ -132,7 +132,7 @@ class ColBERT(nn.Module):  # type: ignore[misc,unused-ignore]
         ]
 
     def forward(self, queries: Mapping[str, Tensor], chunks: Sequence[Mapping[str, Tensor]], mask: Tensor) -> Tensor:
-        """Scores [B, n], 0 where ``mask`` is False."""
+        """Scores [B, n], 0 at padding (``mask`` False)."""
         query_states, counted = self.states(queries)
         weights = counted.float()  # [groups, query tokens]
         if self.similarity == "meanmaxsim":

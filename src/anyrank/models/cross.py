@@ -38,7 +38,7 @@ class CrossEncoder(nn.Module):  # type: ignore[misc,unused-ignore]
     """Scores [B, n] of groups of texts. ``body`` is a transformers model for sequence classification with one
     or two labels.
 
-    The head of a body that had none (an encoder such as MiniLM) starts at random: set torch's seed before.
+    A body without a head (an encoder such as MiniLM) gets one with random weights: set torch's seed before.
     """
 
     kind: ClassVar[str] = "cross"
@@ -108,7 +108,7 @@ class CrossEncoder(nn.Module):  # type: ignore[misc,unused-ignore]
         ]
 
     def forward(self, chunks: Sequence[Mapping[str, Tensor]], mask: Tensor) -> Tensor:
-        """Scores [B, n], 0 where ``mask`` is False."""
+        """Scores [B, n], 0 at padding (``mask`` False)."""
         rows = [chunk["rows"] for chunk in chunks]
         return filled(gathered([self.score(chunk) for chunk in chunks], rows), mask)
 

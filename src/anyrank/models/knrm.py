@@ -90,7 +90,7 @@ class KNRM(nn.Module):  # type: ignore[misc,unused-ignore]
         ]
 
     def forward(self, queries: Mapping[str, Tensor], chunks: Sequence[Mapping[str, Tensor]], mask: Tensor) -> Tensor:
-        """Scores [B, n], 0 where ``mask`` is False."""
+        """Scores [B, n], 0 at padding (``mask`` False)."""
         owner = owners(mask)
         parts = []
         with torch.autocast(mask.device.type, enabled=False):  # the exact kernel needs cosines to three digits

@@ -111,7 +111,7 @@ class LateInteraction(nn.Module):  # type: ignore[misc,unused-ignore]
         return too_long(self.tokenizer, queries, candidates, self.max_length)
 
     def forward(self, queries: Mapping[str, Tensor], chunks: Sequence[Mapping[str, Tensor]], mask: Tensor) -> Tensor:
-        """Scores [B, n], 0 where ``mask`` is False."""
+        """Scores [B, n], 0 at padding (``mask`` False)."""
         query_states, real = self.embed(queries)
         weights = self.weigh(query_states)[..., 0].masked_fill(~real, -torch.inf).softmax(1)
         even = real / real.sum(1, keepdim=True)

@@ -97,7 +97,7 @@ class NextResidue(nn.Module):  # type: ignore[misc,unused-ignore]
         follows: Tensor,
         mask: Tensor,
     ) -> Tensor:
-        """Scores [B, n], 0 where ``mask`` is False. ``last``, ``prefix`` and ``follows`` are [B, n, residues]."""
+        """Scores [B, n], 0 at padding (``mask`` False). ``last``, ``prefix`` and ``follows`` are [B, n, residues]."""
         logits = self.logits(mz, intensity, mass, charge, last.flatten(1), prefix.flatten(1))
         inside = (last.flatten(1) != len(self.masses))[..., None] & self.front
         log_probs = logits.masked_fill(inside, NEVER).log_softmax(-1)

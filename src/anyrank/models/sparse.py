@@ -4,7 +4,7 @@ product of the query's and the text's weights (SPLADE, arXiv 2107.05720; SPLADE 
     w_j = max over tokens i of log(1 + relu(logit_ij))      s = w(query) . w(text)
 
 Design choices: one model for both sides; the maximum over tokens (or their sum, as in the first paper, if a folder
-states it); saved as sentence-transformers' SparseEncoder reads it. Nothing here keeps vectors short: a loss for that
+states it); saved as sentence-transformers' SparseEncoder reads it. Nothing here makes vectors sparse: a loss for that
 (FLOPS, arXiv 2004.05665) is not in the table of losses yet.
 """
 
@@ -119,7 +119,7 @@ class Sparse(nn.Module):  # type: ignore[misc,unused-ignore]
     def forward(
         self, queries: Sequence[Mapping[str, Tensor]], chunks: Sequence[Mapping[str, Tensor]], mask: Tensor
     ) -> Tensor:
-        """Scores [B, n], 0 where ``mask`` is False."""
+        """Scores [B, n], 0 at padding (``mask`` False)."""
         return filled((self.embed(queries)[owners(mask)] * self.embed(chunks)).sum(1), mask)
 
     def embed(self, chunks: Sequence[Mapping[str, Tensor]]) -> Tensor:

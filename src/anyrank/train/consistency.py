@@ -1,4 +1,4 @@
-"""Filters that keep a (query, text) pair only where a model finds the text by the query again."""
+"""Filters of synthetic (query, text) pairs: a pair stays if a model retrieves the text by the query."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def consistent_pairs(pairs: Sequence[Group], encoder: Encoder, top: int = 2, thr
 
 
 def findable(pairs: Iterable[Group], stage: Stage, top: int = 20, size: int = 64) -> Iterator[Group]:
-    """The groups (with ids) whose first text is among the ``top`` that a search for their query finds."""
+    """The groups (with ids) whose first text is among the ``top`` that a search for their query returns."""
     stage = stage % top
     batch: list[Group] = []
     for pair in pairs:

@@ -34,7 +34,7 @@ log = logging.getLogger(__name__)
 @dataclass(frozen=True, slots=True)
 class Trained:
     """The result of a training: the model, its folder, its effect on the validation groups (the first stage's order
-    where groups have priors, the model before and after), the check of its int8 graph, and the log."""
+    if groups have priors, the model before and after), the check of its int8 graph, and the log."""
 
     model: Any
     folder: Path

@@ -1,7 +1,7 @@
-"""`Vectors`: rows of numbers, one row a content, of any kind; and `Encoder`, the protocol of their makers.
+"""`Vectors`: one row of numbers for each content, of any kind; and `Encoder`, the protocol of their makers.
 
-A new kind is one file of this room that defines a subclass under its own name: ``vectors/binary.py`` holds the class of
-the kind "binary". The stores and indexes learn from the class which arrays it has, and need no change.
+A new kind is one file of this folder that defines a subclass under its own name: ``vectors/binary.py`` holds the class
+of the kind "binary". Stores and indexes take the arrays from the class, and need no change.
 """
 
 from __future__ import annotations
@@ -27,16 +27,16 @@ Rows = Sequence[int] | NDArray[Any]
 
 
 class Vectors(ABC):
-    """Rows of one kind and dimension, immutable. Stored arrays may be memory-mapped and in half precision: what `take`
-    and `part` give is float32."""
+    """Rows of one kind and dimension, immutable. Stored arrays may be memory-mapped and in half precision: `take`
+    and `part` return float32."""
 
     __slots__ = ()
     kind: ClassVar[str]
     """The kind's name: that of its file, and in stored metadata."""
     needs_overlap: ClassVar[bool] = False
-    """Whether a row with the score 0 has nothing in common with the query, and so is no search result."""
+    """Whether a row with the score 0 has no term in common with the query, and so is no search result."""
 
-    if TYPE_CHECKING:  # a plain attribute or a property, as the class likes
+    if TYPE_CHECKING:  # a plain attribute or a property, as the class prefers
 
         @property
         def dim(self) -> int:
@@ -52,7 +52,7 @@ class Vectors(ABC):
 
     @abstractmethod
     def part(self, start: int, stop: int) -> Self:
-        """The rows from ``start`` to before ``stop``, without a copy where that is possible."""
+        """The rows from ``start`` to before ``stop``, without a copy if that is possible."""
 
     @classmethod
     @abstractmethod
@@ -105,7 +105,7 @@ def as_vectors(vectors: Vectors | ArrayLike) -> Vectors:
 
 
 def kinds() -> tuple[str, ...]:
-    """The kinds of vectors that there are: one a file of this room."""
+    """The kinds of vectors: one for each file of this folder."""
     names = (m.name for m in pkgutil.iter_modules([str(Path(__file__).parent)]))
     return tuple(sorted(n for n in names if n != "base"))
 
@@ -126,7 +126,7 @@ def vectors_class(kind: str) -> type[Vectors]:
 
 
 def join(parts: Sequence[Vectors]) -> Vectors:
-    """The rows of all parts, in order, where the kind isn't known in advance. Raises InputError if the parts differ in
+    """The rows of all parts, in order, for callers that don't know the kind. Raises InputError if the parts differ in
     kind or dimension, or there is no part."""
     if len({(p.kind, p.dim) for p in parts}) != 1:
         raise InputError(f"vectors of different kinds or dimensions: {[(p.kind, p.dim) for p in parts]}")

@@ -41,7 +41,7 @@ class Sparse(Vectors):
     @classmethod
     def from_weights(cls, weights: NDArray[np.float32], threshold: float = 0.0, terms: int | None = None) -> Sparse:
         """Rows from an array [n, vocabulary]: the weights above ``threshold`` (and above 0), of each row the heaviest
-        ``terms`` if that is given; of weights equal to the last of these all are kept.
+        ``terms`` if that is given; if several weights equal the last of these, all of them.
 
         >>> Sparse.from_weights(np.array([[0.5, 2.0, 0.0, 1.0]], dtype=np.float32), terms=2).row(0)
         {1: 2.0, 3: 1.0}

@@ -161,7 +161,7 @@ def gathered(parts: Sequence[Tensor], rows: Sequence[Tensor]) -> Tensor:
 
 
 def filled(flat: Tensor, mask: Tensor) -> Tensor:
-    """Scores [members] as [groups, n], 0 where ``mask`` [groups, n] is False.
+    """Scores [members] as [groups, n], 0 at padding (``mask`` [groups, n] False).
 
     >>> filled(torch.tensor([1.0, 2.0, 3.0]), torch.tensor([[True, True], [True, False]])).tolist()
     [[1.0, 2.0], [3.0, 0.0]]

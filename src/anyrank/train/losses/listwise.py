@@ -63,7 +63,7 @@ def ranklist(
 
     **Derived by us** from the abstract of arXiv 2508.09826, whose formula we have not seen. With the candidates sorted
     by label and d_ik = s_i+k - s_i: ``exact`` is sum_i sum_k w_k log(1 + e^d_ik); otherwise, without the cross
-    terms, sum_i log(1 + sum_k w_k e^d_ik), one log-sum-exp an anchor i. Pairs count where y_i - y_i+k >= ``margin``
+    terms, sum_i log(1 + sum_k w_k e^d_ik), one log-sum-exp an anchor i. Pairs count if y_i - y_i+k >= ``margin``
     (and is not 0); ``weights`` w_1, w_2, … are 1 unless given, and then the second form is at most the first, the two
     agree for one skip, all skips (None), exact, are the sum of ``ranknet``'s terms, and two candidates are ``ranknet``.
     With ``grow`` a group's skips follow ``skip_schedule`` over so many epochs instead; a training passes the ``epoch``.
@@ -111,7 +111,7 @@ def brio(
 
     Sum over distances k = 1 … of the mean over pairs (i, i+k) of max(0, s_i+k - s_i + k * margin), i by falling label;
     with the score of the reference text ``gold`` [batch], plus gold_weight times the mean over candidates of
-    max(0, s_i - gold + gold_margin). Mean over groups. 0 where all gaps reach k * margin. For summaries the score is
+    max(0, s_i - gold + gold_margin). Mean over groups. 0 if all gaps reach k * margin. For summaries the score is
     sum log p(token) / length^alpha. ``hinge`` is the same with one margin for all pairs.
 
     >>> s, y, gold = torch.tensor([[-.9, -1, -.95, -1.2]]), torch.tensor([[4, 3, 2, 1]]), torch.tensor([-.8])

@@ -70,7 +70,7 @@ def ranknet_difference(scores: Tensor, labels: Tensor, mask: Tensor | None = Non
 def ranknet_squares(scores: Tensor, labels: Tensor, mask: Tensor | None = None) -> Tensor:
     """RankNet whose pairs weigh |y_i^2 - y_j^2|: the difference of squares, not the square of the difference.
 
-    The "by squared difference" option of FIRST's release (arXiv 2406.15657); for grades from 0 up, where it weighs
+    The "by squared difference" option of FIRST's release (arXiv 2406.15657); for grades from 0 up, of which it weighs
     the high ones more than ``ranknet_difference`` does.
 
     >>> round(float(ranknet_squares(torch.tensor([[2, .5, 1, -1]]), torch.tensor([[1, 2, .5, -1]]))), 6)
@@ -137,7 +137,7 @@ def anchored(
 
     Sum over y_i > y_j of max(0, s_j - s_i + margin) + weight * (a(s_i, y_i) + a(s_j, y_j)), where
     a(s, y) = max(0, (s - (y / 5 + .1))^2 - slack) ties a score to its grade: labels 0 … 4 have the targets .1, .3, …
-    .9. ``margin`` is our choice (the paper's is not given). 0 where all gaps reach the margin and all scores are within
+    .9. ``margin`` is our choice (the paper's is not given). 0 if all gaps reach the margin and all scores are within
     sqrt(slack) of their grade; without the anchors it is ``hinge`` summed.
 
     >>> grades = torch.tensor([[4, 1, 2]])
