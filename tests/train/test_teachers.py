@@ -182,5 +182,5 @@ def test_queries_and_documents_are_cut_by_a_tokenizer():
 
 def test_the_builder_takes_pairs_only():
     for bad in (Group.from_texts("q", ("a",), (1.0,)), Group.from_texts("q", ("a", "b"), (0.0, 1.0))):
-        with pytest.raises(InputError, match="expected a positive and then a negative text"):
+        with pytest.raises(InputError, match="expected two texts, a positive and then a negative"):
             list(one_to_four([bad]))
