@@ -33,7 +33,6 @@ from anyrank.backends.onnx.models import load
 from anyrank.hub.registry import PACKAGE, TABLE, resolve
 from anyrank.train.bert_graph import Bert
 from anyrank.train.calibration import tops
-from anyrank.vectors import dots, take
 
 DATA = Path(os.environ.get("ANYRANK_DATA", Path(__file__).parents[2] / "shared" / "data"))
 SAMPLES = {"dl-candidates/dl22.passages": 240, "scifact/corpus": 100, "cosqa/corpus": 60, "scifact/queries": 100}
@@ -120,15 +119,15 @@ def effect(folder: Path, collection: str, part: str) -> tuple[list[float], float
         asked = encoder.encode([t for _, t in queries], query=True).vectors
         run = {}
         for q, (query, _) in enumerate(queries):
-            scores = dots(take(asked, [q]), docs)
+            scores = docs.near(asked.take([q]))
             run[query] = {documents[i][0]: float(scores[i]) for i in np.argsort(-scores, kind="stable")[:100]}
         quality.append(ir_measures.calc_aggregate([ir_measures.nDCG @ 10], judged, run)[ir_measures.nDCG @ 10])
         kept.append(docs)
     one, two = kept
     cosines = []
     for i in range(len(documents)):
-        a, b = take(one, [i]), take(two, [i])
-        cosines.append(dots(a, b)[0] / np.sqrt(dots(a, a)[0] * dots(b, b)[0]))
+        a, b = one.take([i]), two.take([i])
+        cosines.append(b.near(a)[0] / np.sqrt(a.near(a)[0] * b.near(b)[0]))
     return quality, float(np.mean(cosines)), float(np.min(cosines))
 
 

@@ -14,8 +14,11 @@ from anyrank.llm.cache import Cached
 from anyrank.papers import load
 from anyrank.testing.tiny import llama, t5
 
-SOURCES = ("query river passage the rhine", "query river passage a longer one about lakes and the sea",
-           "query river passage no")  # fmt: skip
+SOURCES = (
+    "query river passage the rhine",
+    "query river passage a longer one about lakes and the sea",
+    "query river passage no",
+)
 
 
 @pytest.fixture(scope="module")
@@ -38,9 +41,12 @@ def test_the_decoder_reads_the_sources_one_after_another_without_padding(model):
         rows = [tok(s, return_tensors="pt")["input_ids"] for s in SOURCES]
         states = torch.cat([lm.get_encoder()(input_ids=r).last_hidden_state for r in rows], 1)
         own = lm.generate(
-            encoder_outputs=BaseModelOutput(last_hidden_state=states), attention_mask=torch.ones(states.shape[:2]),
-            max_new_tokens=8, do_sample=False, num_beams=1,
-        )  # fmt: skip
+            encoder_outputs=BaseModelOutput(last_hidden_state=states),
+            attention_mask=torch.ones(states.shape[:2]),
+            max_new_tokens=8,
+            do_sample=False,
+            num_beams=1,
+        )
     said = model.generate_fused([SOURCES[:1], SOURCES], max_tokens=8)[1]
     assert said.text == tok.decode(own[0], skip_special_tokens=True)
     assert said.usage.prompt_tokens == states.shape[1]

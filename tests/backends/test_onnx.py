@@ -14,7 +14,6 @@ from anyrank import Candidate, InputError, ModelError, Query
 from anyrank.backends.onnx import engine as onnx_engine
 from anyrank.backends.onnx.models import OnnxCrossEncoder, OnnxEncoder, OnnxSparseEncoder, load
 from anyrank.testing import check_encoder, check_judge
-from anyrank.vectors import dots, take
 
 TINY = Path(__file__).parent / "tiny"
 WORDS = ["the", "a", "quick", "fox", "over", "lazy", "dog", "cat", "sat", "on", "mat", "red", "city", "paris", "lyon"]
@@ -74,7 +73,7 @@ def test_minilm_gives_unit_vectors_that_know_meaning(models):
 def test_splade_expands_and_keeps_the_heaviest_terms(models):
     texts = ["cheap flights to paris", "airline tickets for france", "how to bake bread"]
     v = models["splade-tiny"].encode(texts).vectors
-    near, far = dots(take(v, [0]), v)[1:]
+    near, far = v.near(v.take([0]))[1:]
     assert near > 2 * far
     assert v.values.min() > 0
     few = load("splade-tiny", terms=5, threshold=0.1).encode(texts).vectors

@@ -64,9 +64,11 @@ def ranked(name, group):
 
 def recipe(kind, options, shape, words, out, int8=False):
     return Recipe(
-        out=str(out), model=Model(kind=kind, shape=shape, tokenizer=words, max_length=48, options=options),
-        optimiser=Optimiser(steps=4, batch=2, bf16=False), export=Export(int8=int8, least=-1.0, samples=16),
-    )  # fmt: skip
+        out=str(out),
+        model=Model(kind=kind, shape=shape, tokenizer=words, max_length=48, options=options),
+        optimiser=Optimiser(steps=4, batch=2, bf16=False),
+        export=Export(int8=int8, least=-1.0, samples=16),
+    )
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -109,10 +111,12 @@ def test_the_int8_graph_is_what_a_name_opens(name, family, words, tmp_path):
 def test_training_starts_at_a_folder_of_transformers(kind, task, tmp_path):
     tiny.encoder(tmp_path / "start", "xlm-roberta", task)
     how = Recipe(
-        out=str(tmp_path / "out"), model=Model(kind=kind, start=str(tmp_path / "start"), max_length=32),
-        losses=(Loss(name="ranknet"),), optimiser=Optimiser(steps=1, batch=2, bf16=False),
+        out=str(tmp_path / "out"),
+        model=Model(kind=kind, start=str(tmp_path / "start"), max_length=32),
+        losses=(Loss(name="ranknet"),),
+        optimiser=Optimiser(steps=1, batch=2, bf16=False),
         export=Export(int8=False),
-    )  # fmt: skip
+    )
     before = train(how, train=groups()).model
     assert len(set(ranked(f"model({str(tmp_path / 'out')!r})", groups()[0]))) == 4
     assert before.max_length == 32 or kind == "colbert"
@@ -122,10 +126,12 @@ def test_a_trained_language_model_ranks_by_its_name(tmp_path):
     config = Path(tiny.llama(tmp_path / "start")) / "config.json"
     config.write_text(json.dumps(json.loads(config.read_text()) | {"max_position_embeddings": 1024}))  # rotary
     how = Recipe(
-        out=str(tmp_path / "out"), model=Model(kind="language", start=str(tmp_path / "start"), max_length=1000),
-        language=Language(objective="language", words=4), optimiser=Optimiser(steps=2, batch=2, bf16=False),
+        out=str(tmp_path / "out"),
+        model=Model(kind="language", start=str(tmp_path / "start"), max_length=1000),
+        language=Language(objective="language", words=4),
+        optimiser=Optimiser(steps=2, batch=2, bf16=False),
         export=Export(int8=False),
-    )  # fmt: skip
+    )
     train(how, train=groups())
     assert json.loads((tmp_path / "out" / "anyrank.json").read_text()) == {"kind": "language", "runtime": "hf"}
     candidates = tuple(Candidate(str(i), t) for i, t in enumerate(groups()[0].texts))

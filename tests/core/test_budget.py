@@ -12,6 +12,7 @@ from anyrank.core.errors import InputError
 from anyrank.core.groupings import Bubble, Heap, MergeSort, Pointwise, Sliding, Tournament
 from anyrank.core.limits import Limits
 from anyrank.core.rerank import Rerank
+from anyrank.core.stage import Fuse
 from anyrank.core.trace import Step, Usage
 from anyrank.core.types import Judgement
 from anyrank.testing import Oracle, toy
@@ -144,6 +145,50 @@ def test_a_pipelines_stages_share_a_querys_limits():
     assert after.trace[0].notes == ()
     assert after.trace[1].notes == ("budget spent: limits.max_calls=40",)
     assert after.trace[1].status == "partial"
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    limits=st.lists(st.tuples(small, small), min_size=1, max_size=3),
+    before=st.integers(0, 10),
+    groupings=st.lists(st.sampled_from(GROUPINGS[1:]), min_size=2, max_size=3),
+    weight=st.floats(-2, 2),
+)
+def test_fused_stages_share_a_querys_limits(limits, before, groupings, weight):
+    sizes, truth, rankings = [18, 1, 9], {}, []
+    for i, (calls, tokens) in enumerate(limits):
+        ranking, scores = toy(sizes[i], query=f"q{i}")
+        truth |= scores
+        spent = Step("before", usage=Usage(calls=before))
+        rankings.append(type(ranking)(ranking.query, ranking.candidates, (spent,), Limits(None, calls, tokens)))
+
+    def judge(groups):
+        return [Judgement(a.scores, Usage(calls=1, prompt_tokens=3)) for a in Oracle(truth)(groups)]
+
+    parts = [Rerank(judge, grouping, chunk=1) for grouping in groupings]
+    fused = Fuse((weight * parts[0], *parts[1:]))
+    for old, new in zip(rankings, fused.batch(rankings), strict=True):
+        assert sorted(new.ids) == sorted(old.ids)
+        assert new.limits == old.limits
+        assert len(new.trace) == 1 + len(parts)
+        usage = new.cost.usage
+        if old.limits.max_calls is not None:
+            assert usage.calls <= max(old.limits.max_calls, before)
+        if old.limits.max_tokens is not None:
+            assert usage.tokens < old.limits.max_tokens + 3
+        free = fused(type(old)(old.query, old.candidates, old.trace)).cost.usage
+        if (old.limits.max_calls or 0) >= free.calls and (old.limits.max_tokens or 0) > free.tokens:
+            assert usage == free
+
+
+def test_a_part_of_a_fusion_gets_what_the_parts_before_have_left():
+    ranking, truth = toy(30)
+    limited = type(ranking)(ranking.query, ranking.candidates, (), Limits(max_calls=40))
+    after = (Rerank(Oracle(truth), name="a") + Rerank(Oracle(truth), name="b") + Rerank(Oracle(truth), name="c"))(
+        limited
+    )
+    assert [s.usage.calls for s in after.trace] == [30, 10, 0]
+    assert after.limits == Limits(max_calls=40)
 
 
 def test_a_stages_own_option_is_named_where_it_is_the_stricter():

@@ -195,11 +195,18 @@ def test_passes_of_pairs_that_do_not_carry_upward_settle_no_place():
 @pytest.mark.parametrize(
     "make",
     [
-        lambda: Sliding(1), lambda: Sliding(5, 6), lambda: Sliding(5, 0), lambda: Sliding(5, 5, 0), lambda: Heap(1),
-        lambda: Heap(3, 0), lambda: Bubble(0), lambda: Tournament(1), lambda: Tournament(10, 6),
+        lambda: Sliding(1),
+        lambda: Sliding(5, 6),
+        lambda: Sliding(5, 0),
+        lambda: Sliding(5, 5, 0),
+        lambda: Heap(1),
+        lambda: Heap(3, 0),
+        lambda: Bubble(0),
+        lambda: Tournament(1),
+        lambda: Tournament(10, 6),
         lambda: AllPairs(how="most"),
     ],
-)  # fmt: skip
+)
 def test_impossible_settings_are_refused(make):
     with pytest.raises(InputError):
         make()

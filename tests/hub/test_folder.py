@@ -79,6 +79,21 @@ def test_a_sentence_transformers_encoder(folder):
 
 
 @pytest.mark.parametrize(
+    ("similarity", "names", "normalise"),
+    [
+        ("cosine", ("Transformer", "Pooling"), True),
+        (None, ("Transformer", "Pooling"), True),
+        ("dot", ("Transformer", "Pooling"), False),
+        ("dot", ("Transformer", "Pooling", "Normalize"), True),
+    ],
+)
+def test_vectors_compared_by_cosine_are_normalised(folder, similarity, names, normalise):
+    sentence = {"similarity_fn_name": similarity} if similarity else {}
+    path = folder(config=BERT, modules=modules(*names), config_sentence_transformers=sentence)
+    assert read(path).normalise == normalise
+
+
+@pytest.mark.parametrize(
     ("sentence", "prefixes"),
     [
         ({}, ("", "")),

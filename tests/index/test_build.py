@@ -96,11 +96,11 @@ def test_foreign_folders_and_files_are_left_alone(tmp_path, make):
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("{", "no manifest"),
-        ("[]", "no manifest"),
-        ('{"kind": "x"}', "no manifest"),
-        ('{"kind": "anyrank collection"}', "no manifest"),
-        ('{"kind": "anyrank collection", "format": 1}', "lacks language"),
+        ("{", "isn't the manifest of an anyrank collection"),
+        ("[]", "isn't the manifest of an anyrank collection"),
+        ('{"kind": "x"}', "isn't the manifest of an anyrank collection"),
+        ('{"kind": "anyrank collection"}', "isn't the manifest of an anyrank collection"),
+        ('{"kind": "anyrank collection", "format": 1}', "lacks the fields language"),
     ],
 )
 def test_a_damaged_manifest_is_named(tmp_path, text, words):

@@ -10,8 +10,8 @@ from anyrank.models.axial import Axial, Shape
 from anyrank.models.next_residue import NextResidue
 from anyrank.models.parts.axial_attention import ColumnAttention, RowAttention
 from anyrank.models.parts.folder import CONFIG, WEIGHTS
+from anyrank.models.parts.ion_start import PROTON, look_for_ions, wave_shift
 from anyrank.models.parts.spectrum_encoder import SpectrumEncoder, Waves
-from anyrank.models.parts.starts import PROTON, look_for_ions, turned
 
 SHAPE = Shape(width=16, heads=2, ffn=32, layers=2, spectrum_layers=1, dropout=0.0, positions=20)
 B, R, C = 2, 4, 6
@@ -188,7 +188,7 @@ def test_impossible_shapes_are_refused():
 def test_waves_are_turned_to_other_masses():
     waves = Waves(16, 0.2, 25.6)
     masses = torch.tensor([300.1, 1234.56], dtype=torch.float64)
-    assert torch.allclose(waves(masses) @ turned(waves, 18.01).T, waves(masses + 18.01), atol=1e-5)
+    assert torch.allclose(waves(masses) @ wave_shift(waves, 18.01).T, waves(masses + 18.01), atol=1e-5)
 
 
 def test_the_start_at_ions_looks_at_ions():

@@ -84,7 +84,9 @@ def test_poolings_that_there_are_not(tokenizer, tmp_path):
     made("bi", tokenizer).save(tmp_path)
     config = tmp_path / "1_Pooling" / "config.json"
     config.write_text('{"pooling_mode_mean_tokens": false, "pooling_mode_weightedmean_tokens": true}')
-    with pytest.raises(ModelError, match="pooling weightedmean_tokens is not known: cls, mean, max, last are"):
+    with pytest.raises(
+        ModelError, match="pooling weightedmean_tokens isn't supported: expected one of cls, mean, max, last"
+    ):
         BiEncoder.from_folder(tmp_path)
     assert BiEncoder.from_folder(tmp_path, pooling="cls").pooling == "cls"
 

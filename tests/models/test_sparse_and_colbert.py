@@ -10,7 +10,7 @@ from anyrank.models.base import Model
 from anyrank.models.colbert import ColBERT
 from anyrank.models.cross import CrossEncoder
 from anyrank.models.parts import ragged
-from anyrank.models.parts.foreign import Dense, Foreign
+from anyrank.models.parts.model_folder import Dense, ModelFolder
 from anyrank.models.parts.reading import Reading
 from anyrank.models.sparse import Sparse
 from anyrank.testing import tiny
@@ -122,11 +122,11 @@ def test_choices_that_there_are_not(tokenizer, tmp_path):
         made(ColBERT, tokenizer, similarity="dot")
     with pytest.raises(InputError, match="query_length=2: at least 3 tokens"):
         Reading(query_length=2)
-    with pytest.raises(ModelError, match=r"the marker '\[Q\]' is no token of this tokenizer"):
+    with pytest.raises(ModelError, match=r"the marker '\[Q\]' isn't one token of this tokenizer"):
         made(ColBERT, tokenizer, query_marker="[Q]").features(QUERIES, GROUPS)
     (tmp_path / "modules.json").write_text(json.dumps([{"type": "sentence_transformers.models.CNN", "path": ""}]))
-    with pytest.raises(ModelError, match="a module CNN can't be run here"):
-        Foreign.of(tmp_path)
+    with pytest.raises(ModelError, match="the module CNN isn't supported"):
+        ModelFolder.of(tmp_path)
 
 
 def test_layers_are_read_as_they_were_saved(tmp_path):
@@ -138,7 +138,7 @@ def test_layers_are_read_as_they_were_saved(tmp_path):
     assert torch.equal(layer(x), torch.tanh(layer.linear(x)) + layer.residual(x))
     config = json.loads((tmp_path / "config.json").read_text())
     (tmp_path / "config.json").write_text(json.dumps(config | {"activation_function": "os.system"}))
-    with pytest.raises(ModelError, match=r"the activation os\.system is none of torch's own"):
+    with pytest.raises(ModelError, match=r"the activation os\.system isn't one of torch\.nn"):
         Dense.of(tmp_path)
 
 

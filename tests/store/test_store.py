@@ -207,7 +207,7 @@ def test_an_index_that_this_version_lacks_is_named(tmp_path, make, bag):
     collection.encode(bag, "v")
     meta = tmp_path / "x" / "vectors" / "v" / "vectors.json"
     for old, new, words in (
-        ('"dim"', '"index": "hnsw", "dim"', "unknown index 'hnsw'"),
+        ('"dim"', '"index": "hnsw", "dim"', "its index 'hnsw' is unknown"),
         ('"kind": "', '"kind": "un', "unknown kind 'un"),
     ):
         text = meta.read_text()

@@ -35,9 +35,12 @@ def main(folder, tokenizer, resume):
     shape = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 32}
     model = CrossEncoder.from_config(shape, tokenizer, max_length=24)
     recipe = Recipe(
-        out=folder, optimiser=Optimiser(batch=2, accumulate=2, epochs=6, rate=1e-2), check=Check(every=2),
-        export=Export(int8=False), seed=3,
-    )  # fmt: skip
+        out=folder,
+        optimiser=Optimiser(batch=2, accumulate=2, epochs=6, rate=1e-2),
+        check=Check(every=2),
+        export=Export(int8=False),
+        seed=3,
+    )
     valid = [Group.from_texts(g.query, g.texts, (1, 0, 0, 0), g.id) for g in groups()[:4]]
     train(recipe, train=groups(), valid=valid, model=model, losses=[(1.0, loss)], resume=resume)
 

@@ -175,7 +175,7 @@ def test_a_draw_of_ones_own_and_groups_without_priors(words, tmp_path):
     train(recipe(tmp_path / "own"), train=POOL[3:], model=fresh(words), draw=draw)
     assert Counter(asked[1:]) == {0: 5, 1: 5, 2: 5}
     bare = [replace(g, priors=()) for g in POOL]
-    with pytest.raises(InputError, match=r"data\.draw needs priors, which the group 'q0' has not"):
+    with pytest.raises(InputError, match=r"data\.draw needs priors, but query 'q0' has none"):
         train(recipe(tmp_path / "bare", data=Data(draw=Draw(negatives=2))), train=bare, model=fresh(words))
     with pytest.raises(InputError, match="query 'q0' has no priors"):
         Draw(negatives=1)(bare[0], 0)

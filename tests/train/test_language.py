@@ -46,10 +46,13 @@ def plain(tmp_path_factory):
 
 def recipe(start, folder=".", **language):
     return Recipe(
-        out=str(folder), model=Model(kind="language", start=start, max_length=512), language=Language(**language),
-        optimiser=Optimiser(batch=2, steps=100, rate=5e-3, warmup=0.0, bf16=False, decay=0.0), seed=1,
+        out=str(folder),
+        model=Model(kind="language", start=start, max_length=512),
+        language=Language(**language),
+        optimiser=Optimiser(batch=2, steps=100, rate=5e-3, warmup=0.0, bf16=False, decay=0.0),
+        seed=1,
         check=Check(every=100),
-    )  # fmt: skip
+    )
 
 
 @pytest.mark.parametrize("chat", [CHAT, ""])
@@ -76,7 +79,7 @@ def test_numbers_and_no_end(start):
 
 def test_what_does_not_fit_is_named(start):
     lists = replace(Listwise.load(recipe(start)), max_length=40)
-    with pytest.raises(InputError, match=r"query 'q1': \d+ tokens, where 40 fit"):
+    with pytest.raises(InputError, match=r"query 'q1': \d+ tokens > max_length=40: give fewer texts"):
         lists.row(GROUPS[0])
 
 

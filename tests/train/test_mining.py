@@ -89,9 +89,13 @@ def test_mined_groups():
     qrels = {"q": {"1": 2, "far": 1, "2": 0}, "alone": {"0": 1}}
     (group,) = mined(run, qrels, 2, documents={"far": "far text"})
     assert group == Group.from_texts(
-        "why?", ("text 1", "far text", "text 0", "text 2"), (2.0, 1.0, 0.0, 0.0), "q", ("1", "far", "0", "2"),
+        "why?",
+        ("text 1", "far text", "text 0", "text 2"),
+        (2.0, 1.0, 0.0, 0.0),
+        "q",
+        ("1", "far", "0", "2"),
         (4.0, 2.0, 5.0, 3.0),
-    )  # fmt: skip
+    )
     one, two = per_positive(group)
     assert (one.ids, two.ids) == (("1", "0", "2"), ("far", "0", "2"))
     assert (two.labels, two.priors) == ((1.0, 0.0, 0.0), (2.0, 5.0, 3.0))
@@ -105,9 +109,11 @@ def test_queries_left_out_are_counted_by_reason(caplog):
     (group,) = mined(run, qrels, 2, Rules(absolute=0.5), left_out=reasons)
     assert group.id == "good"
     assert reasons == {
-        "no other document was found": ["alone"], "no relevant document is judged": ["unjudged", "bad"],
-        "no text of a relevant document is at hand": ["absent"], "no other document obeys the rules": ["near"],
-    }  # fmt: skip
+        "the ranking holds no other document": ["alone"],
+        "no relevant document is judged": ["unjudged", "bad"],
+        "no relevant document is in the ranking or in documents": ["absent"],
+        "no other document fulfils the rules": ["near"],
+    }
     assert "2 queries are left out, no relevant document is judged: unjudged, bad" in caplog.text
     caplog.clear()
     assert len(list(mined(run[:1], qrels, 2))) == 1
@@ -244,9 +250,16 @@ def test_the_same_negatives_as_sentence_transformers(monkeypatch, theirs, ours):
         positive[q] = near[int(rng.integers(3))]
     pairs = Table.from_dict({"anchor": asked, "positive": [positive[q] for q in asked]})
     found = module.mine_hard_negatives(
-        pairs, Vectors(torch, table), corpus=texts, num_negatives=4, range_max=59, sampling_strategy="top",
-        output_format="triplet", verbose=False, **theirs,
-    )  # fmt: skip
+        pairs,
+        Vectors(torch, table),
+        corpus=texts,
+        num_negatives=4,
+        range_max=59,
+        sampling_strategy="top",
+        output_format="triplet",
+        verbose=False,
+        **theirs,
+    )
     expected = {q: [] for q in asked}
     for q, d in zip(found["anchor"], found["negative"]):
         expected[q].append(d)

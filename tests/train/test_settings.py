@@ -37,14 +37,14 @@ def test_nothing_else_changes():
     [
         ("seed", "expected NAME=VALUE"),
         ("sede=1", "unknown key 'sede': did you mean 'seed'"),
-        ("optimizer.rate=1", "there is no 'optimizer'; known are out, model, data"),
+        ("optimizer.rate=1", "there is no 'optimizer' here: there are out, model, data"),
         ("optimiser.rte=1", "unknown key 'optimiser.rte': did you mean 'rate'"),
-        ("losses.1.name=mse", "there is no '1'; known are 0"),
-        ("seed.x=1", "there is no 'x'; known are none"),
+        ("losses.1.name=mse", "there is no '1' here: there are 0"),
+        ("seed.x=1", "there is no 'x' here: there are none"),
         ("seed=much", "seed: expected a whole number, found 'much'"),
         ("optimiser.warmup=2", "at most 1, found 2"),
-        ("seed={", "is no value of YAML"),
-        ("out=2024-13-01", "is no value of YAML"),
+        ("seed={", "isn't a YAML value"),
+        ("out=2024-13-01", "isn't a YAML value"),
     ],
 )
 def test_errors_name_the_setting(setting, message):

@@ -119,7 +119,7 @@ def test_what_is_not_read_is_named_with_its_cure(folder, path, entry, says):
 
 def test_ids_that_are_read_as_texts_are_told(folder, caplog):
     next(read_source(Source(format="triples", path=str(folder / "ids.tsv"))))
-    assert "'q1' looks like an id, not a text: ids need queries and documents" in caplog.text
+    assert "'q1' looks like an id, not a text: for ids give queries and documents" in caplog.text
 
 
 def test_looks(folder):
@@ -135,8 +135,8 @@ def test_looks(folder):
     [
         ("{format: tripels, path: a}", 1, "data.train[0].format: 'tripels' is none of groups, triples, teacher_scores"),
         ("{format: triples}", 1, "data.train[0]: the key 'path' is missing"),
-        ("{format: triples, path: a, split: dev}", 1, "the format triples does not read split: leave it out"),
-        ("{format: judged, path: a, mend: true}", 1, "judged does not read mend: leave it out (it reads split, run, d"),
+        ("{format: triples, path: a, split: dev}", 1, "the format triples has no option split: leave it out"),
+        ("{format: judged, path: a, mend: true}", 1, "judged has no option mend: leave it out (it has split, run, d"),
         ("{format: triples, path: a, queries: b}", 1, "a file of ids needs both queries and documents"),
         ("[a]", 1, "data.train[0]: expected a text, found ['a']"),
     ],

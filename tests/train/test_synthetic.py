@@ -22,8 +22,11 @@ DOCS = [
 def test_titles_ask_for_the_rest_of_their_document():
     (one,) = title_queries(DOCS)
     assert (one.id, one.query, one.texts, one.ids) == (
-        "title-a", "Flow past a wing", (". Air is fast above it.",), ("a",),
-    )  # fmt: skip
+        "title-a",
+        "Flow past a wing",
+        (". Air is fast above it.",),
+        ("a",),
+    )
     assert [g.ids[0] for g in title_queries(DOCS, words=1)] == ["a", "b"]
     (warfare,) = title_queries([Candidate("e", "The art of warfare is old.", meta={"title": "The art of war"})])
     assert warfare.texts == ("The art of warfare is old.",)

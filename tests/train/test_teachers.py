@@ -17,10 +17,10 @@ from anyrank.core.rerank import Rerank
 from anyrank.core.stage import Each, Fuse
 from anyrank.core.types import Candidate, Query, Ranking
 from anyrank.testing import Counting, Oracle, Scripted, toy
-from anyrank.train.builders import cut, one_to_four
 from anyrank.train.group import Group
 from anyrank.train.listwise_labels import MultiPass, labels
 from anyrank.train.permutations import write_permutations
+from anyrank.train.pointwise_samples import cut, one_to_four
 from anyrank.train.teachers import distilled, ensemble, labelled, ranking_of, taught
 from anyrank.train.triples import read_triples
 
@@ -182,5 +182,5 @@ def test_queries_and_documents_are_cut_by_a_tokenizer():
 
 def test_the_builder_takes_pairs_only():
     for bad in (Group.from_texts("q", ("a",), (1.0,)), Group.from_texts("q", ("a", "b"), (0.0, 1.0))):
-        with pytest.raises(InputError, match="expected a positive and then a negative text"):
+        with pytest.raises(InputError, match="expected two texts, a positive and then a negative"):
             list(one_to_four([bad]))

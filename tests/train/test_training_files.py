@@ -214,15 +214,15 @@ def test_orders_become_labels(tmp_path):
     [
         ({**FULL, "final_list": ["d3", "d1"]}, "no permutation of the 3 documents shown: number 2 is missing"),
         ({**FULL, "final_list": ["d3", "d1", "d1"]}, "number 2 is missing"),
-        ({**FULL, "final_list": ["d3", "d1", "d2", "d1"]}, "4 places are named"),
-        ({**FULL, "final_list": ["d3", "d1", "d9"]}, "final_list holds 'd9', which initial_list does not"),
+        ({**FULL, "final_list": ["d3", "d1", "d2", "d1"]}, "it holds 4 numbers"),
+        ({**FULL, "final_list": ["d3", "d1", "d9"]}, "final_list holds 'd9', which is not in initial_list"),
         ({**FULL, "initial_list": ["d1", "d1", "d2"]}, "initial_list holds an id twice"),
         ({**FULL, "qid": "q9"}, "unknown query id 'q9'"),
         ({**SHOWN, "permutation": [0, 1]}, "no permutation"),
-        ({**SHOWN, "target": "[2] > [2]"}, "is not clean: repeat (1), missing (1)"),
+        ({**SHOWN, "target": "[2] > [2]"}, "has faults: repeat (1), missing (1)"),
         (SHOWN, "no order: expected permutation"),
-        (chat(NUMBERS, "I can't."), "is not clean: unreadable (1)"),
-        (chat("Rank!", "[A] > [B]"), "the prompt names no 'search query:'"),
+        (chat(NUMBERS, "I can't."), "has faults: unreadable (1)"),
+        (chat("Rank!", "[A] > [B]"), "the prompt has no line with 'search query:'"),
         (chat(NUMBERS, "[A] > [B]"), "the prompt holds no passages: expected lines that begin with [A], [B], …"),
         ({"prompt": "x"}, "expected one of: initial_list and final_list"),
     ],
@@ -306,7 +306,7 @@ def test_contents_of_other_kinds_are_written_as_json(tmp_path):
     group = Group.from_texts({"title": "Why", "text": "lift?"}, [{"text": "so"}, ("a", "part"), "no"], [2.0, 1.0, 0.0])
     write_groups(tmp_path / "groups.jsonl", [group])
     assert list(read_groups(tmp_path / "groups.jsonl")) == [group]
-    assert group.texts == ("so", str(("a", "part")), "no")
+    assert group.texts == ("so", "a part", "no")
     with pytest.raises(InputError, match="query 'why': a content of type Image can't be written as JSON"):
         write_groups(tmp_path / "bad.jsonl", [Group.from_texts("why", [Image("cat.jpg")], [1.0])])
 

@@ -1,7 +1,7 @@
 """Runs the models of `anyrank.models`: encoders (`TorchEncoder`) and judges (`TorchJudge`), opened by their folder.
 
 Texts are sorted by length and run in batches bounded by tokens, without gradients, in single precision by default;
-neither padding nor what else is in a batch changes a score (1e-5). ``dtype`` "bfloat16", "float16" or "auto" computes
+neither padding nor the rest of a batch changes a score (1e-5). ``dtype`` "bfloat16", "float16" or "auto" computes
 in half precision, scores and heads excepted.
 """
 
@@ -22,7 +22,7 @@ from ..core.rerank import Group
 from ..core.trace import Usage
 from ..core.types import Candidate, Judgement
 from ..hub.folder import Declared
-from ..vectors import Dense, Encoded, Sparse, Tokens, Vectors, concat
+from ..vectors import Dense, Encoded, Sparse, Tokens, Vectors, join
 from .hf.load import device_of, dtype_of, torch_module
 
 SLICE = 2048
@@ -58,9 +58,14 @@ class ReadsText(Protocol):
 
 
 def open_folder(
-    declared: Declared, *, max_length: int | None = None, device: str = "", dtype: str = "float32",
-    threads: int | None = None, **options: Any,
-) -> TorchEncoder | TorchJudge:  # fmt: skip
+    declared: Declared,
+    *,
+    max_length: int | None = None,
+    device: str = "",
+    dtype: str = "float32",
+    threads: int | None = None,
+    **options: Any,
+) -> TorchEncoder | TorchJudge:
     """The encoder or judge of a folder with safetensors, of the kind that it declares.
 
     ``max_length`` cuts texts shorter than the model does; ``device`` "" is the first GPU, else the CPU; ``options`` go
@@ -72,15 +77,15 @@ def open_folder(
 
     from ..models import model_class
 
-    folder, kept = Path(declared.folder), {k: options.pop(k) for k in ("terms", "threshold") if k in options}
-    if kept and declared.kind != "sparse":
-        raise InputError(f"a {declared.kind} model takes no {', '.join(kept)}")
+    folder, limits = Path(declared.folder), {k: options.pop(k) for k in ("terms", "threshold") if k in options}
+    if limits and declared.kind != "sparse":
+        raise InputError(f"a {declared.kind} model takes no {', '.join(limits)}")
     if max_length is not None and max_length < 3:
         raise InputError(f"max_length={max_length}: at least 3 tokens")
     if threads:
         torch.set_num_threads(threads)
     longest = min(max_length, declared.max_length) if max_length else None
-    options = _stated(declared) | options
+    options = _options(declared) | options
     try:
         model = model_class(declared.kind).from_folder(folder, max_length=longest, **options)
     except (OSError, RuntimeError, ValueError, KeyError, SafetensorError) as error:
@@ -93,12 +98,12 @@ def open_folder(
     model = model.eval().requires_grad_(False).to(torch.device(target))
     run = Runner(model, target, dtype_of(dtype, target))
     if isinstance(model, Embeds | Attends):
-        return TorchEncoder(declared.name, run, sparse=declared.kind == "sparse", **kept)
+        return TorchEncoder(declared.name, run, sparse=declared.kind == "sparse", **limits)
     return TorchJudge(declared.name, run, declared.activation)
 
 
-def _stated(declared: Declared) -> dict[str, Any]:
-    """What is declared of an encoder beyond its folder's own files: by anyrank.json, or by the registry."""
+def _options(declared: Declared) -> dict[str, Any]:
+    """The options of an encoder that anyrank.json or the registry declares, beyond its folder's own files."""
     if declared.kind not in ("dense", "sparse"):
         return {}
     prefixes = {"query_prefix": declared.query_prefix, "document_prefix": declared.document_prefix}
@@ -138,8 +143,8 @@ class Runner:
 class TorchEncoder:
     """An encoder: dense float32 [n, width], sparse rows, or one matrix a text. Repeated texts run once.
 
-    Of sparse vectors ``terms`` keeps at most so many of the heaviest a text, and weights at or below ``threshold`` are
-    dropped. Raises InputError if a content has no text.
+    Of sparse vectors only the ``terms`` heaviest weights of each text stay, if given, and weights at or below
+    ``threshold`` are dropped. Raises InputError if a content has no text.
     """
 
     name: str
@@ -154,16 +159,16 @@ class TorchEncoder:
         distinct = list(order)
         usage, parts, positions = Usage(), [], []
         for part in _slices(distinct or [""]):
-            for at, vectors, tokens in self._chunks(part, query):
-                usage += Usage(len(at), tokens)
+            for rows, vectors, tokens in self._chunks(part, query):
+                usage += Usage(len(rows), tokens)
                 parts.append(vectors)
-                positions.append(at)
+                positions.append(rows)
             usage += Usage(truncated=self._truncated(part, query))
         if not texts:
             usage = Usage()
-        back = np.argsort(np.concatenate(positions))
-        rows = [int(back[order[text]]) for text in texts]
-        return Encoded(concat(parts).take(rows), usage + Usage(cached=len(texts) - len(distinct)))
+        back = np.argsort(np.concatenate(positions))  # from a distinct text to its row in the joined parts
+        taken = [int(back[order[text]]) for text in texts]
+        return Encoded(join(parts).take(taken), usage + Usage(cached=len(texts) - len(distinct)))
 
     def _chunks(self, part: Mapping[int, str], query: bool) -> Iterator[tuple[NDArray[np.int64], Vectors, int]]:
         """(positions, vectors, real tokens) of each chunk of some texts."""
@@ -178,18 +183,18 @@ class TorchEncoder:
 
     def _pooled(self, chunk: Mapping[str, Any]) -> Vectors:
         values = self.run.model.embed([chunk]).float().cpu().numpy()
-        return _rows(values, self.threshold, self.terms) if self.sparse else Dense(values)
+        return Sparse.from_weights(values, self.threshold, self.terms) if self.sparse else Dense(values)
 
     def _tokens(self, chunk: Mapping[str, Any], query: bool) -> Tokens:
         """One matrix a text; with weights if a query's tokens count by their number."""
         states, counted = self.run.model.states(chunk)
-        rows = [mine[real].float().cpu().numpy() for mine, real in zip(states, counted)]
+        rows = [text[real].float().cpu().numpy() for text, real in zip(states, counted)]
         if query and self.run.model.similarity == "meanmaxsim":
             return Tokens.of(rows, [np.full(len(r), 1 / max(len(r), 1), np.float32) for r in rows])
         return Tokens.of(rows)
 
     def _truncated(self, part: Mapping[int, str], query: bool) -> int:
-        """How many of the texts lose tokens."""
+        """The number of texts that lose tokens."""
         if query:
             return int(sum(self.run.model.truncated(list(part.values()), [[] for _ in part])))
         return int(self.run.model.truncated([""], [[Candidate(str(i), text) for i, text in part.items()]])[0])
@@ -197,10 +202,10 @@ class TorchEncoder:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TorchJudge:
-    """A judge: the scores that a model gives the candidates of each group, with a sigmoid where ``activation`` says so.
+    """A judge: the scores that a model gives the candidates of each group, with a sigmoid if ``activation`` says so.
 
-    A call is counted for every candidate, and for every query that is read apart. Raises InputError if a query or a
-    candidate has no text (models of texts).
+    A call is counted for every candidate, and for every query that is encoded separately. Raises InputError if a query
+    or a candidate has no text (models of texts).
     """
 
     name: str
@@ -229,9 +234,9 @@ class TorchJudge:
         if self.activation == "sigmoid":
             values = 1 / (1 + np.exp(-values))
         tokens = _tokens(features, [len(members) for members in candidates])
-        for row, members, read, cut in zip(values, candidates, tokens, model.truncated(queries, candidates)):
+        for row, members, count, cut in zip(values, candidates, tokens, model.truncated(queries, candidates)):
             calls = len(members) + ("queries" in features)
-            yield Judgement(row[: len(members)].tolist(), Usage(calls, int(read), truncated=cut))
+            yield Judgement(row[: len(members)].tolist(), Usage(calls, int(count), truncated=cut))
 
 
 def _text(content: Any, what: str) -> str:
@@ -268,8 +273,8 @@ def _bounded(items: Sequence[int], sizes: Sequence[int]) -> Iterator[list[int]]:
 
 
 def _tokens(features: Mapping[str, Any], sizes: Sequence[int]) -> NDArray[np.int64]:
-    """Real tokens that each group reads: those of its texts, and of its query if that is read apart. 0 for models
-    whose inputs are no texts."""
+    """Real tokens that each group reads: those of its texts, and of its query if that is encoded separately. 0 for
+    models whose inputs aren't texts."""
     total = np.zeros(len(sizes), np.int64)
     owner = np.repeat(np.arange(len(sizes)), sizes)
     for chunk in features.get("chunks", ()):
@@ -280,13 +285,3 @@ def _tokens(features: Mapping[str, Any], sizes: Sequence[int]) -> NDArray[np.int
         rows = chunk["rows"].numpy() if "rows" in chunk else np.arange(len(sizes))
         np.add.at(total, rows, mask.sum(1).numpy())
     return total
-
-
-def _rows(weights: NDArray[np.float32], threshold: float, terms: int | None) -> Sparse:
-    """The weights above ``threshold`` of each text, the heaviest ``terms`` of them."""
-    if terms is not None and terms < weights.shape[1]:
-        floor = np.partition(weights, -terms, axis=1)[:, -terms, None]
-        weights = np.where(weights >= floor, weights, np.float32(0))
-    rows, columns = np.nonzero(weights > max(threshold, 0.0))
-    indptr = np.searchsorted(rows, np.arange(len(weights) + 1)).astype(np.int64)
-    return Sparse(indptr, columns.astype(np.int32), weights[rows, columns], weights.shape[1])

@@ -22,7 +22,9 @@ if TYPE_CHECKING:
     Ints = NDArray[np.int64]
     Floats = NDArray[np.float64]
 
-_TABLE = 1 << 22  # rows that a table of first positions may span: 32 MiB, of which only what is used is touched
+_TABLE = (
+    1 << 22
+)  # the largest span of rows for a table of first positions: 32 MiB, of which only used pages are touched
 Run = Mapping[str, float]
 Fusion = Callable[[Sequence[Run], Sequence[float]], dict[str, float]]
 
@@ -71,7 +73,7 @@ def zscore(run: Run) -> dict[str, float]:
 
 
 def minmax(run: Run) -> dict[str, float]:
-    """Scores moved to 0 … 1; all 1 if they don't vary (a lone candidate is not a bad one)."""
+    """Scores scaled to 0 … 1; all 1 if they don't vary (a lone candidate is not a bad one)."""
     return _by_id(_minmaxes, run)
 
 
@@ -112,7 +114,7 @@ class Combine(ArrayFusion):
     """Scores combined after normalisation: CombSUM, CombMNZ, CombMAX and weighted interpolation (Fox & Shaw 1994).
 
     ``how="sum"`` weighted sum; ``"mnz"`` the sum times the number of runs that hold the candidate; ``"max"``.
-    A candidate that a run lacks gets that run's lowest normalised score (``missing="min"``) or 0 (``"zero"``).
+    A candidate that is not in a run gets that run's lowest normalised score (``missing="min"``) or 0 (``"zero"``).
 
     >>> Combine(normalise="minmax", missing="zero")([{"a": 3, "b": 2, "c": 1}, {"b": 30, "d": 20, "a": 10}], [.5, .5])
     {'a': 0.5, 'b': 0.75, 'c': 0.0, 'd': 0.25}
@@ -185,15 +187,15 @@ class RRF(ArrayFusion):
 
 @dataclass(frozen=True)
 class Borda(ArrayFusion):
-    """Borda count over the union of n candidates: rank r earns n - r + 1 points; a run's missing candidates share
-    equally the points that are left over."""
+    """Borda count over the union of n candidates: rank r earns n - r + 1 points; the candidates missing from a run
+    share the remaining points equally."""
 
     def fuse(self, items: Sequence[Ints], scores: Sequence[Floats], n: int, weights: Sequence[float]) -> Floats:
         import numpy as np
 
         fused = np.zeros(n)
         for mine, weight in zip(items, weights):
-            points = np.full(n, (n - len(mine) + 1) / 2)
+            points = np.full(n, (n - len(mine) + 1) / 2)  # the mean of the points 1 … n - len(mine)
             points[mine] = n - np.arange(len(mine))
             fused += weight * points
         return fused

@@ -1,5 +1,5 @@
-"""`Matches`: the results of a search in columns: rows and scores; ids and documents are read from their source when
-somebody looks.
+"""`Matches`: the results of a search in columns: rows and scores; ids and documents are read from their source at
+first access.
 
 A thousand results a query are two arrays. Cutting, fusing and writing them touches the arrays and the ids; a document's
 content and fields are read, and remembered, at the first access to ``candidate.content`` or ``candidate.meta``.
@@ -19,7 +19,7 @@ Document = tuple[Any, Mapping[str, Any]]
 
 
 class Source(Protocol):
-    """Documents by row number, of one state of a store: a row gives the same id and document as long as the source
+    """Documents by row number, of one state of a store: a row has the same id and document as long as the source
     lives, also after the document was replaced or deleted in the store."""
 
     def ids(self, rows: Sequence[int]) -> list[str]:
@@ -30,8 +30,8 @@ class Source(Protocol):
 
 
 class Reader:
-    """A source, and the documents that were read from it so far: shared by all rankings of one search and what is made
-    of them, so that a document is read once."""
+    """A source, and the documents that were read from it so far: shared by all rankings of one search and all rankings
+    made from these, so that a document is read once."""
 
     __slots__ = ("_documents", "_together", "source")
 
@@ -49,19 +49,19 @@ class Reader:
         return self._documents[row]
 
     def read_together(self, rows: Iterable[int]) -> None:
-        """Announces rows whose documents will be needed together: all are read at the first look at one that is not
-        read yet, and none if nobody looks."""
+        """Announces rows whose documents will be needed together: all are read at the first access to one that is
+        not read yet, and none without such an access."""
         self._together.update(dict.fromkeys(rows))
 
     def share(self, other: Reader) -> None:
-        """Takes over what another reader of the same source has read."""
+        """Takes over the documents that another reader of the same source has read."""
         self._documents.update(other._documents)
 
 
 class Matches(Sequence[tuple[str, float]]):
     """The results of one query, best first: as a sequence (id, score) pairs, equal to any list of the same pairs.
 
-    ``rows`` int64 [n] and ``scores`` float64 [n] are parallel; every row stands once.
+    ``rows`` int64 [n] and ``scores`` float64 [n] are parallel; a row is there at most once.
     """
 
     __slots__ = ("_ids", "reader", "rows", "scores")

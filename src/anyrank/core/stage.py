@@ -15,11 +15,12 @@ from dataclasses import dataclass, replace
 from .errors import InputError
 from .fusion import ArrayFusion, Combine, Fusion, Interleave, number
 from .matches import Matches
+from .trace import Step, total
 from .types import Candidate, Query, Ranking, StoredCandidate
 
 
 class Stage(ABC):
-    """A retriever, reranker, cut-off, rewriter, feedback, fusion: all map a batch of rankings to as many rankings."""
+    """A retriever, reranker, cut-off, rewriter, feedback or fusion: maps a batch of rankings to as many rankings."""
 
     @abstractmethod
     def batch(self, rankings: Sequence[Ranking]) -> list[Ranking]:
@@ -54,8 +55,8 @@ def _ranking(x: Ranking | Query | str, id: str = "q") -> Ranking:
 
 
 def _parts(stage: Stage, method: Fusion) -> tuple[Stage, ...]:
-    """The parts that a fusion by ``method`` fuses, so that a chain of one operator is one fusion; of any other stage
-    the stage itself."""
+    """The parts of a fusion by ``method``, so that a chain of one operator is one fusion; any other stage is a part
+    itself."""
     return stage.stages if isinstance(stage, Fuse) and stage.method == method else (stage,)
 
 
@@ -85,7 +86,7 @@ class Then(Stage):
 
 @dataclass(frozen=True)
 class Cut(Stage):
-    """The best ``k``. It drops candidates on purpose; every other stage but a retriever keeps them all."""
+    """The best ``k``. Apart from retrievers it is the only stage that drops candidates."""
 
     k: int
 
@@ -98,16 +99,16 @@ class Cut(Stage):
 
 
 class Limited(Stage):
-    """A stage that can be told how many results are wanted, so that ``stage % k`` need not find more than k."""
+    """A stage that can be limited to k results, so that ``stage % k`` doesn't search for more than it keeps."""
 
     @abstractmethod
     def limit(self, k: int) -> Stage:
-        """The same stage, asked for k results."""
+        """The same stage with at most k results."""
 
 
 @dataclass(frozen=True)
 class Keep(Stage):
-    """Remember the present score in ``meta[name]``, for prompts and features of later stages."""
+    """The present score remembered in ``meta[name]``, for prompts and features of later stages."""
 
     name: str
 
@@ -140,14 +141,22 @@ class Weighted(Stage):
 @dataclass(frozen=True)
 class Fuse(Stage):
     """Several stages on the same input, their results merged by ``method``. A merged ranking's trace holds the
-    steps of every part."""
+    steps of every part. The parts run one after another and share the ranking's limits: each gets what those before it
+    have left."""
 
     stages: tuple[Stage, ...]
     method: Fusion = Combine()
 
     def batch(self, rankings: Sequence[Ranking]) -> list[Ranking]:
         weights = [s.weight if isinstance(s, Weighted) else 1.0 for s in self.stages]
-        runs = [stage.batch(rankings) for stage in self.stages]
+        runs: list[list[Ranking]] = []
+        remaining = [r.limits for r in rankings]
+        for stage in self.stages:
+            run = stage.batch([r.under(limits) for r, limits in zip(rankings, remaining)])
+            remaining = [
+                limits.less(total(new_steps(r, part)).usage) for r, limits, part in zip(rankings, remaining, run)
+            ]
+            runs.append(run)
         return [merge(r, parts, self.method, weights) for r, *parts in zip(rankings, *runs)]
 
 
@@ -167,13 +176,18 @@ class Branch(Stage):
         return [merge(r, ps, self.method) if ps else r for r, ps in zip(rankings, parts)]
 
 
-def merge(origin: Ranking, parts: Sequence[Ranking], method: Fusion, weights: Sequence[float] | None = None) -> Ranking:
-    """One ranking out of several of the same query; a candidate's content and meta come from all that hold it
-    (the first to name a field wins). Matches of one source are fused as columns, without a look at any document."""
-    weights = weights or [1.0] * len(parts)
+def new_steps(origin: Ranking, part: Ranking) -> tuple[Step, ...]:
+    """The steps by which a part's trace goes on from its origin's; all of its steps if it began a trace of its own."""
     start = len(origin.trace)
-    steps = tuple(s for p in parts for s in (p.trace[start:] if p.trace[:start] == origin.trace else p.trace))
-    trace = origin.trace + steps
+    return part.trace[start:] if part.trace[:start] == origin.trace else part.trace
+
+
+def merge(origin: Ranking, parts: Sequence[Ranking], method: Fusion, weights: Sequence[float] | None = None) -> Ranking:
+    """One ranking out of several of the same query; a candidate's content and meta come from all parts that hold it
+    (of several values of a field the first). Matches of one source are fused as columns, without reading any
+    document."""
+    weights = weights or [1.0] * len(parts)
+    trace = origin.trace + tuple(step for part in parts for step in new_steps(origin, part))
     matches = [p.matches for p in parts if p.matches is not None]
     if len(matches) == len(parts) and len({id(m.reader.source) for m in matches}) == 1:
         return Ranking.of_matches(origin.query, _fused(matches, method, weights), trace, origin.limits)
@@ -194,7 +208,8 @@ def merge(origin: Ranking, parts: Sequence[Ranking], method: Fusion, weights: Se
 
 
 def _fused(parts: Sequence[Matches], method: Fusion, weights: Sequence[float]) -> Matches:
-    """Matches of one source fused; of equal scores, what comes first in the parts, read one after another, is first."""
+    """Matches of one source, fused; of equal scores the candidate that comes first in the parts, one after another, is
+    first."""
     import numpy as np
 
     reader = parts[0].reader

@@ -31,7 +31,7 @@ class Query:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """One thing to be ranked, with the score of whoever ranked it last."""
+    """One thing to be ranked, with the score of the last stage that ranked it."""
 
     id: str
     content: Any = None
@@ -50,7 +50,7 @@ class Candidate:
 class StoredCandidate(Candidate):
     """A candidate whose document is read from its source at the first access to content or meta.
 
-    In all else it is the `Candidate` that it stands for, also to ``isinstance``, ``==``, ``repr``, ``replace`` and
+    In all else it behaves as a `Candidate`, also to ``isinstance``, ``==``, ``repr``, ``replace`` and
     pickle. ``fields`` are added to those of the document.
     """
 
@@ -94,8 +94,8 @@ class StoredCandidate(Candidate):
         return StoredCandidate(self.id, self.score, self._reader, self._row, {**(self._fields or {}), **fields})
 
     def same_document(self, other: Candidate) -> bool:
-        """Whether both stand for one document of one source, with the same further fields, which no reading is needed
-        to see."""
+        """Whether both are the same row of the same source with the same added fields; known without reading the
+        document."""
         return (
             type(other) is StoredCandidate
             and self._row == other._row
@@ -109,12 +109,12 @@ class StoredCandidate(Candidate):
 
 @dataclass(frozen=True, slots=True)
 class Ranking(Sequence[Candidate]):
-    """A query, its candidates (best first), the trace of how they came to stand so, and the limits of further work.
+    """A query, its candidates (best first), the trace of the steps that ranked them, and the limits of further work.
 
     The one value that flows through every pipeline. Candidate ids are unique; a slice keeps query and trace. A ranking
-    that a search made holds `Matches`, whose candidates are made, and whose documents are read, when somebody looks
-    (`read_together` has many read at once); ids, scores, slices and new orders need no document. A document
-    that was replaced or deleted since is read as it was when it was found.
+    of a search's results holds `Matches`: its candidates are created, and their documents read, at first access
+    (`read_together` reads many at once); ids, scores, slices and new orders need no document. A document that was
+    replaced or deleted since the search is read as it was.
 
     Raises InputError on a repeated candidate id.
 
@@ -137,7 +137,7 @@ class Ranking(Sequence[Candidate]):
 
     @classmethod
     def of(cls, query: Any, contents: Iterable[Any] = (), ids: Iterable[str] | None = None) -> Ranking:
-        """A ranking of plain contents in their given order; ids default to their places "0", "1", …"""
+        """A ranking of plain contents in their given order; ids default to their positions "0", "1", …"""
         contents = list(contents)
         names = [str(i) for i in range(len(contents))] if ids is None else [str(i) for i in ids]
         if len(names) != len(contents):
@@ -150,7 +150,8 @@ class Ranking(Sequence[Candidate]):
     def of_matches(
         cls, query: Query, matches: Matches, trace: tuple[Step, ...] = (), limits: Limits | None = None
     ) -> Ranking:
-        """A ranking whose candidates are made when somebody looks. The matches' rows are distinct, and so are ids."""
+        """A ranking whose candidates are created at first access. The matches' rows, and their ids, must be
+        distinct."""
         self = object.__new__(cls)
         put = object.__setattr__  # frozen
         put(self, "query", query)
@@ -162,7 +163,7 @@ class Ranking(Sequence[Candidate]):
     if not TYPE_CHECKING:
 
         def __getattr__(self, name: str) -> Any:
-            """The candidates of a ranking of matches, made at the first access, when their slot is still empty."""
+            """The candidates of a ranking of matches: called only while their slot is empty, so at the first access."""
             if name != "candidates":
                 raise AttributeError(f"a ranking has no attribute {name!r}")
             matches = self._matches
@@ -173,7 +174,7 @@ class Ranking(Sequence[Candidate]):
 
     @property
     def matches(self) -> Matches | None:
-        """The columns of a ranking that a search made; None for one of given candidates."""
+        """The columns of a search's result; None for a ranking of given candidates."""
         return self._matches
 
     def __len__(self) -> int:
@@ -220,10 +221,18 @@ class Ranking(Sequence[Candidate]):
             return replace(self, trace=trace)
         return Ranking.of_matches(self.query, self._matches, trace, self.limits)
 
+    def under(self, limits: Limits) -> Ranking:
+        """The same ranking with other limits of further work."""
+        if limits == self.limits:
+            return self
+        if self._matches is None:
+            return replace(self, limits=limits)
+        return Ranking.of_matches(self.query, self._matches, self.trace, limits)
+
     def scored(self, scores: Sequence[float]) -> Ranking:
         """The same candidates under new scores, sorted; ties keep their present order.
 
-        A score that is not a finite number places its candidate last, in the present order.
+        Candidates whose score is not a finite number come last, in their present order.
         """
         if len(scores) != len(self):
             raise InputError(f"{len(scores)} scores for {len(self)} candidates of query {self.query.id!r}")
@@ -232,13 +241,13 @@ class Ranking(Sequence[Candidate]):
         return self.ordered({i: values[i] for i in known})
 
     def ordered(self, order: Order) -> Ranking:
-        """The candidates in ``order``; what it leaves out follows in the present order.
+        """The candidates in ``order``; those that it leaves out follow in the present order.
 
         A plain order gives scores n, n-1, …, 1. An order with scores keeps those that are finite and not above
         the one before; every other candidate gets one less than its predecessor. Scores never rise down the list.
-        Repeated and out-of-range indices are passed over, so the result is always a permutation.
+        Repeated and out-of-range indices are ignored, so the result is always a permutation.
         """
-        given = order if isinstance(order, Mapping) else {}
+        scored = order if isinstance(order, Mapping) else {}
         n = len(self)
         first = [i for i in dict.fromkeys(order) if 0 <= i < n]
         taken = set(first)
@@ -246,8 +255,9 @@ class Ranking(Sequence[Candidate]):
         scores: list[float] = []
         last = float(n + 1)
         for rank, i in enumerate(positions):
-            score = given.get(i, math.nan)
+            score = scored.get(i, math.nan)
             if not math.isfinite(score) or (rank and score > last):
+                # one less than the last; near the largest floats 1 is below their step, so the next smaller float
                 score = last - 1.0 if last - 1.0 < last else max(math.nextafter(last, -math.inf), -sys.float_info.max)
             last = float(score)
             scores.append(last)
@@ -259,8 +269,8 @@ class Ranking(Sequence[Candidate]):
 
 
 def read_together(candidates: Iterable[Candidate]) -> None:
-    """Announces that the documents of these candidates will be needed together, so that the first look at one reads all
-    of them at once; a stage that looks at none (similarity of stored vectors) still reads nothing."""
+    """Announces that the documents of these candidates will be needed together, so that the first access to one reads
+    all of them at once; a stage that needs none (similarity of stored vectors) still reads nothing."""
     rows: dict[Reader, list[int]] = {}
     for c in candidates:
         if type(c) is StoredCandidate:
@@ -273,7 +283,7 @@ def read_together(candidates: Iterable[Candidate]) -> None:
 class Judgement:
     """A judge's scores of one group, one a member, higher is better, and their cost.
 
-    NaN marks a member the judge could not score; ``note`` says why, for the trace.
+    NaN marks a member that the judge could not score; ``note`` is the reason, for the trace.
     """
 
     scores: Sequence[float]

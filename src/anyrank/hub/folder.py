@@ -306,7 +306,9 @@ def _theirs(folder: Path, weights: _Weights) -> Declared:
     if generates and (not modules or family == "CrossEncoder"):
         return replace(base, kind="language")
     if modules or one("Model"):
-        normalise = not modules or "Normalize" in leaves
+        # Without a Normalize module the stated similarity decides; sentence-transformers' default is the cosine.
+        cosine = (sentence.get("similarity_fn_name") or "cosine") == "cosine"
+        normalise = not modules or "Normalize" in leaves or cosine
         return replace(base, kind="dense", pooling=_pooling(folder, listed), normalise=normalise, **prefixes)
     if not config and weights.ggufs:
         return replace(base, kind="language")

@@ -1,1 +1,2 @@
-"""Indexes over a store, one kind a file: lexical, stored vectors by a scan or by postings; collections; building."""
+"""Indexes over a store, one file for each kind: lexical, stored vectors by a scan or by postings; collections;
+building."""

@@ -1,4 +1,4 @@
-"""How text becomes terms: word splitting, lower case, stop words, stems, and accents folded, by language."""
+"""Text analysis, from text to terms: word splitting, lower case, stop words, stems, and accents folded, by language."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def check_language(language: str) -> str:
 
 
 def analyser(language: str = "english", stop_words: bool = True) -> TextAnalyzer:
-    """The analyser of a language: Snowball stems (English: Porter 2) and stop words where there is a list.
+    """The analyser of a language: Snowball stems (English: Porter 2) and stop words if there is a list.
 
     Chinese and Japanese are split into single characters; ``"none"`` only splits words and lowers case.
     Raises InputError on an unknown language.

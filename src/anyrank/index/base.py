@@ -1,4 +1,4 @@
-"""The protocols of indexes, and of what gives documents by id."""
+"""The protocols of indexes and of sources of documents by id."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Documents(Protocol):
 
 @runtime_checkable
 class Located(Protocol):
-    """Knows where documents lie, so that they can be read later. Raises InputError on an unknown id."""
+    """Knows the rows of documents, so that these can be read later. Raises InputError on an unknown id."""
 
     def known(self, ids: Sequence[str]) -> list[int]: ...
 
@@ -29,9 +29,9 @@ class Located(Protocol):
 
 @runtime_checkable
 class Index(Protocol):
-    """Finds the k best documents for each query. Queries are vectors or texts, as the index says; per query it returns
-    (id, score) pairs, best first (as `Matches`, or any sequence); fewer than k if fewer match. ``among`` is a filter
-    that documents must pass; an index that can't filter may leave the parameter out."""
+    """Searches the k best documents for each query. Queries are vectors or texts, by the kind of index; per query it
+    returns (id, score) pairs, best first (as `Matches`, or any sequence); fewer than k if fewer match. ``among`` is a
+    filter that documents must pass; an index that can't filter may leave the parameter out."""
 
     def search(self, queries: Any, k: int, among: Filter | None = None) -> Sequence[Sequence[tuple[str, float]]]: ...
 
@@ -45,11 +45,11 @@ class Stored(Protocol):
 
 
 class VectorIndex(Index, Stored, Protocol):
-    """An index over the stored vectors of one encoder. The file of this room that defines it has a function
+    """An index over the stored vectors of one encoder. The file of this folder that defines it has a function
     ``open_index(vectors, store)``; a vectors' ``vectors.json`` may name the file as its ``index``."""
 
     def missing(self) -> list[int]:
         """Rows of present documents that have no vector."""
 
     def update(self) -> None:
-        """Brings what is derived from the vectors in step with them, after vectors were added."""
+        """Brings derived files (postings) up to date after vectors were added."""

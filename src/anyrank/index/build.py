@@ -40,8 +40,8 @@ def build(
     far.
 
     Contents are any JSON values, and images by their paths. ``lexical``: whether documents are indexed by their words;
-    by default if the first one has text. After a kill, the same call goes on where the last commit was: nothing is
-    lost, nothing doubled. Documents are committed every ``batch``; ``heap`` bounds the engine's memory in bytes.
+    by default if the first one has text. After a kill, the same call continues after the last commit: no document is
+    lost or added twice. Documents are committed every ``batch``; ``heap`` bounds the engine's memory in bytes.
 
     Raises InputError on an id that comes twice, on a folder that holds a complete collection (unless ``overwrite``) or
     something else, and if an unfinished build had other options or another corpus.
@@ -79,7 +79,7 @@ def _has_text(content: Any) -> bool:
 
 
 def _put(source: Iterator[Candidate], writing: Writing, most: int) -> list[str]:
-    """Documents put until there are ``most`` or their text is long enough; their ids."""
+    """Add documents until there are ``most``, or their text is long enough for a commit; their ids."""
     ids, size = [], 0
     for doc in islice(source, most):
         doc = whole(doc)
@@ -92,7 +92,7 @@ def _put(source: Iterator[Candidate], writing: Writing, most: int) -> list[str]:
 
 
 def _start(folder: Path, fresh: Manifest, overwrite: bool) -> Manifest:
-    """The manifest to go on from: an unfinished build's, or a new one in an emptied folder."""
+    """The manifest to continue with: that of an unfinished build, or a new one in an emptied folder."""
     if folder.exists() and not folder.is_dir():
         raise InputError("is a file: a collection needs a folder", path=folder)
     if folder.exists() and any(e.name != f".{NAME}.tmp" for e in folder.iterdir()):
@@ -102,12 +102,13 @@ def _start(folder: Path, fresh: Manifest, overwrite: bool) -> Manifest:
         if old.complete and not overwrite:
             raise InputError("holds a complete collection: pass overwrite=True to replace it", path=folder)
         if not overwrite and old.documents:
-            begun, now = (
+            earlier, current = (
                 f"language={m.language!r}, stop_words={m.stop_words}, lexical={m.lexical}" for m in (old, fresh)
             )
-            if begun != now:
+            if earlier != current:
                 raise InputError(
-                    f"an unfinished build here has {begun}, not {now}: use the same, or overwrite=True", path=folder
+                    f"an unfinished build here has {earlier}, not {current}: use the same options, or overwrite=True",
+                    path=folder,
                 )
             return old
     folder.mkdir(parents=True, exist_ok=True)
@@ -122,7 +123,8 @@ def _start(folder: Path, fresh: Manifest, overwrite: bool) -> Manifest:
 
 
 def _after(source: Iterator[Candidate], manifest: Manifest, folder: Path) -> Iterator[Candidate]:
-    """The documents that follow those that are committed already. Raises InputError if the corpus is another one."""
+    """The documents that follow those that are committed already. Raises InputError if the corpus is a different
+    one."""
     last = None
     for doc in islice(source, manifest.documents):
         last = doc

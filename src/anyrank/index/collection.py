@@ -1,5 +1,5 @@
-"""A collection: a store of documents and its indexes, lexical and by the vectors of any number of encoders, kept in
-step."""
+"""A collection: a store of documents and its indexes, lexical and by the vectors of any number of encoders, updated
+together."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class Collection:
 
     @property
     def enter(self) -> Enter | None:
-        """What the lexical index adds to a document's entry."""
+        """The function by which the lexical index adds a document's terms to its entry; None without one."""
         return None if self._lexical is None else self._lexical.enter
 
     def reload(self) -> None:
@@ -123,13 +123,13 @@ class Collection:
     ) -> Usage:
         """Vectors of every document that has none yet, and their cost; ``on_progress`` gets the number done.
 
-        Every ``shard`` documents are written at once; after a kill, the same call goes on with those that are missing.
+        Every ``shard`` documents are written at once; after a kill, the same call encodes those that are still missing.
         Raises InputError if another process encodes with the same name, and on a model that makes no vectors.
         ``dtype="float16"`` halves the disk; a single dense query then takes about six times as long (its conversion).
         """
         if not isinstance(encoder, Encoder):
-            what = name or getattr(encoder, "name", type(encoder).__name__)
-            raise InputError(f"{what} scores candidates and makes no vectors: encode with a dense or sparse model")
+            label = name or getattr(encoder, "name", type(encoder).__name__)
+            raise InputError(f"{label} scores candidates and makes no vectors: encode with a dense or sparse model")
         name = name or encoder.name
         folder = self._folder(name)
         usage = Usage()
@@ -170,7 +170,7 @@ class Collection:
         return usage
 
     def _update(self, name: str) -> None:
-        """The index over the vectors of that name, if there are any, brought in step with them."""
+        """The index over the vectors of that name, if there are any, brought up to date."""
         if name in self.encoded:
             self.vectors(name).update()
 
@@ -192,19 +192,21 @@ class Collection:
         for name in self.encoded:
             if encoders and name in encoders:
                 self.encode(encoders[name], name)
-            elif lacking := len(self.vectors(name).missing()):
-                log.warning("%d documents have no vectors %r and are not found by them: encode again", lacking, name)
+            elif missing := len(self.vectors(name).missing()):
+                log.warning(
+                    "%d documents have no vectors %r, so vector search misses them: encode again", missing, name
+                )
         return count
 
 
 def _open_index(vectors: VectorStore, store: Store) -> VectorIndex:
-    """The index that ``vectors.json`` names, a file of this room; else postings for vectors that need an overlap, and a
-    scan for others."""
+    """The index that ``vectors.json`` names, a file of this folder; else postings for vectors that need an overlap, and
+    a scan for others."""
     default = "postings" if vectors_class(vectors.kind).needs_overlap else "nearest"
     name = vectors.meta.get("index", default)
     try:
         opener = importlib.import_module(f"{__package__}.{name}").open_index
     except (ImportError, AttributeError) as error:
-        raise InputError(f"names the unknown index {name!r}: upgrade anyrank", path=vectors.folder / META) from error
+        raise InputError(f"its index {name!r} is unknown: upgrade anyrank", path=vectors.folder / META) from error
     index: VectorIndex = opener(vectors, store)
     return index

@@ -21,8 +21,8 @@ from ..store.filters import Filter
 from ..store.store import Store
 from .analysis import analyser
 
-_TITLE = 3  # times that a title counts in the body
-_SMOOTHING = 4  # words by which every body counts longer, so that very short ones are not favoured
+_TITLE = 3  # how often a title is counted in the body
+_SMOOTHING = 4  # words added to the length of every body, so that very short ones don't score too high
 _FILLER = tantivy.PreTokenizedString("\0", [tantivy.Token("\0", i, 0, 1) for i in range(_SMOOTHING)])
 Hits = tuple[list[int], Sequence[float]]
 """Rows and scores of one query, best first."""
@@ -40,9 +40,9 @@ class Lexical:
     @classmethod
     def over(cls, store: Store) -> Lexical:
         """The lexical index of a store, with the analyser that the manifest names."""
-        ours = analyser(store.manifest.language, store.manifest.stop_words)
-        store.engine.register_tokenizer("body", ours)
-        return cls(store, ours)
+        own = analyser(store.manifest.language, store.manifest.stop_words)
+        store.engine.register_tokenizer("body", own)
+        return cls(store, own)
 
     def enter(self, entry: tantivy.Document, doc: Candidate) -> None:
         """Adds a document's words to its entry: those of its content, and the title's again."""
@@ -59,7 +59,7 @@ class Lexical:
         return len(self.store)
 
     def terms(self, text: str) -> list[str]:
-        """The terms that a text is searched by, in its order."""
+        """The search terms of a text, in its order."""
         return list(self._analyser.analyze(clean(text)))
 
     def search(self, texts: Sequence[str], k: int, among: Filter | None = None) -> list[Matches]:

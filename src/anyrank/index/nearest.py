@@ -52,30 +52,30 @@ class Nearest:
         rows = self.store.find(ids)
         positions = [p for p, i in enumerate(ids) if i in rows]
         shard, _ = self.vector_store.locate([rows[ids[p]] for p in positions])
-        held = [p for p, s in zip(positions, shard) if s >= 0]
-        return held, self.vector_store.take([rows[ids[p]] for p in held]) if held else None
+        stored = [p for p, s in zip(positions, shard) if s >= 0]
+        return stored, self.vector_store.take([rows[ids[p]] for p in stored]) if stored else None
 
     def search(self, queries: Vectors | NDArray[Any], k: int, among: Filter | None = None) -> list[Matches]:
         """The k nearest documents that pass the filter. Raises InputError if k < 1, or the queries are of another
         kind or dimension than the documents."""
-        asked = as_vectors(queries)
+        vectors = as_vectors(queries)
         if k < 1:
             raise InputError(f"k={k}: ask for at least 1 document")
-        if len(asked) and (asked.kind != self.vector_store.kind or asked.dim != self.vector_store.dim):
+        if len(vectors) and (vectors.kind != self.vector_store.kind or vectors.dim != self.vector_store.dim):
             raise InputError(
-                f"{asked.kind} queries of {asked.dim} dimensions for {self.vector_store.kind} documents of "
+                f"{vectors.kind} queries of {vectors.dim} dimensions for {self.vector_store.kind} documents of "
                 f"{self.vector_store.dim}: use the encoder that made the documents",
                 path=self.vector_store.folder,
             )
         mask = self.alive if among is None else self.store.passing(among)
         out: list[Best] = []
-        for start in range(0, len(asked), _QUERIES):
-            out += self._best(asked.part(start, min(start + _QUERIES, len(asked))), k, mask)
+        for start in range(0, len(vectors), _QUERIES):
+            out += self._best(vectors.part(start, min(start + _QUERIES, len(vectors))), k, mask)
         reader = self.store.reader([int(rows.max()) for rows, _ in out if len(rows)])
         return [Matches(rows, scores.astype(np.float64), reader) for rows, scores in out]
 
     def update(self) -> None:
-        """Brings what is derived from the vectors in step with them; a scan has nothing of that kind."""
+        """Nothing to update: a scan has no derived files."""
 
     def _best(self, queries: Vectors, k: int, mask: Mask) -> list[Best]:
         """The k best rows of the mask for each query."""
@@ -84,7 +84,9 @@ class Nearest:
     def _scan(
         self, queries: Vectors, best: list[Best], k: int, mask: Mask, skip: frozenset[str] = frozenset()
     ) -> list[Best]:
-        """The k best of ``best`` and of all shards that aren't in ``skip``."""
+        """The k best of each query: of ``best``, the results so far, and of all shards that aren't in ``skip``. One
+        block of documents is compared with all queries at a time, so memory is bounded by block and queries, not by the
+        store."""
         overlap = vectors_class(self.vector_store.kind).needs_overlap
         for rows, block in self.vector_store.blocks(_BLOCK, skip):
             ok = present(rows, mask)
@@ -100,13 +102,13 @@ class Nearest:
 
 
 def nothing() -> Best:
-    """No rows."""
+    """The best of no rows."""
     return np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.float32)
 
 
 def present(rows: Ints, mask: Mask) -> Mask:
-    """Which of the rows are in the mask; rows beyond its end are not."""
-    if not len(rows) or rows[-1] < len(mask):  # ascending rows
+    """Mask of the rows that are present; rows beyond the mask's end, added since, are not."""
+    if not len(rows) or rows[-1] < len(mask):  # rows ascend, so the last is the largest
         return mask[rows]
     known = rows < len(mask)
     known[known] = mask[rows[known]]
@@ -114,15 +116,17 @@ def present(rows: Ints, mask: Mask) -> Mask:
 
 
 def merged(best: Best, rows: Ints, scores: Floats, k: int) -> Best:
-    """The k best of both, best first; of equal scores the earlier row."""
-    if len(scores) > k:  # all but the k best, and those that tie with the last of them, go before the sort
+    """The k best of both, best first; of equal scores the earlier row. ``best`` is sorted, ``rows`` ascend."""
+    if len(scores) > k:
+        # Selecting in linear time before the sort; all rows that tie with the k-th stay, so that the sort decides by
+        # row.
         least = np.partition(scores, len(scores) - k)[len(scores) - k]
         keep = np.flatnonzero(scores >= least)
         rows, scores = rows[keep], scores[keep]
     if len(best[0]):
         rows, scores = np.concatenate([best[0], rows]), np.concatenate([best[1], scores])
-        order = np.lexsort((rows, -scores))[:k]
-    else:  # ascending rows
+        order = np.lexsort((rows, -scores))[:k]  # by falling score, then by row
+    else:  # rows ascend, and a stable sort leaves ties in that order
         order = np.argsort(-scores, kind="stable")[:k]
     return rows[order], scores[order]
 

@@ -37,7 +37,7 @@ class Postings:
 
     @classmethod
     def open(cls, folder: Path) -> Postings | None:
-        """None if they were not built yet."""
+        """The postings in a store's folder; None if they were not built yet."""
         path = folder / NAME
         if not path.is_dir():
             return None
@@ -48,7 +48,7 @@ class Postings:
     @classmethod
     def build(cls, store: VectorStore) -> Postings:
         """Postings of every present shard, in two passes that hold one block of vectors at a time: the first counts
-        the postings of each term, which says where its list begins; the second fills the lists."""
+        the postings of each term, and so the beginning of its list; the second fills the lists."""
         shards = store.shards()
         covers = {"shards": [s.name for s in shards], "end": max((int(s.rows[-1]) + 1 for s in shards), default=0)}
         counts = np.zeros(store.dim + 1, dtype=np.int64)
@@ -62,7 +62,7 @@ class Postings:
         size = (int(starts[-1]),)
         rows = open_memmap(fresh / "rows.npy", "w+", np.dtype(np.int32), size)
         weights = open_memmap(fresh / "weights.npy", "w+", np.dtype(store.meta["dtype"]), size)
-        free = starts[:-1].copy()  # where the next posting of each term goes
+        free = starts[:-1].copy()  # the position of the next posting of each term
         for block_rows, block in store.blocks(_BLOCK):
             arrays = block.arrays()
             order = np.argsort(arrays["indices"], kind="stable")  # by term, and within a term by row
@@ -95,7 +95,7 @@ class Postings:
 
 @dataclass(slots=True, eq=False)
 class PostingsIndex(Nearest):
-    """Sparse vectors searched by postings; shards that these don't cover yet are scanned."""
+    """Sparse vectors searched by postings; shards without postings yet are scanned."""
 
     postings: Postings | None = field(default=None, repr=False)
 

@@ -1,7 +1,8 @@
 """Stored vectors: append-only shards of memory-mapped arrays, one folder a shard, keyed by row of the document store.
 
-A shard is written beside its final place and renamed into it, so that a killed encoding leaves whole shards only. A row
-is one version of one document: rows of replaced and deleted documents are not live, and their vectors no longer count.
+A shard is written beside its final place and renamed into it, so that a killed encoding leaves complete shards only. A
+row is one version of one document: rows of replaced and deleted documents are not live, and their vectors no longer
+count.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from numpy.typing import NDArray
 from ..core.errors import InputError
 from ..disk import sync_folder
 from ..store.manifest import write_json
-from ..vectors import Vectors, concat, vectors_class
+from ..vectors import Vectors, join, vectors_class
 
 META = "vectors.json"
 Ints = NDArray[np.int64]
@@ -88,7 +89,7 @@ class VectorStore:
         return int(self.meta["dim"])
 
     def shards(self) -> list[Shard]:
-        """The whole shards, oldest first."""
+        """The complete shards, oldest first."""
         status = os.stat(self.folder)
         state = status.st_mtime_ns, status.st_nlink  # both change when a shard's folder appears
         if state != self._state:
@@ -115,11 +116,11 @@ class VectorStore:
     def locate(self, rows: Sequence[int]) -> tuple[Ints, Ints]:
         """For each row the number of its shard in ``shards()`` and its position there; -1 if it has no vector. If
         several shards hold a row, the last one counts."""
-        wanted = np.asarray(rows, dtype=np.int64)
-        shard, position = np.full(len(wanted), -1), np.full(len(wanted), -1)
+        requested = np.asarray(rows, dtype=np.int64)
+        shard, position = np.full(len(requested), -1), np.full(len(requested), -1)
         for n, part in enumerate(self.shards()):
-            nearest = np.minimum(np.searchsorted(part.rows, wanted), max(len(part) - 1, 0))
-            hit = part.rows[nearest] == wanted if len(part) else np.zeros(len(wanted), dtype=bool)
+            nearest = np.minimum(np.searchsorted(part.rows, requested), max(len(part) - 1, 0))
+            hit = part.rows[nearest] == requested if len(part) else np.zeros(len(requested), dtype=bool)
             shard[hit], position[hit] = n, nearest[hit]
         return shard, position
 
@@ -129,11 +130,12 @@ class VectorStore:
         parts: list[Vectors] = []
         order: list[NDArray[Any]] = []
         for n, part in enumerate(self.shards()):
-            here = np.flatnonzero(shard == n)
+            here = np.flatnonzero(shard == n)  # positions in ``rows``
             if len(here):
                 parts.append(part.vectors.take(position[here]))
                 order.append(here)
-        return concat(parts).take(np.argsort(np.concatenate(order)))
+        # The parts are in the order of the shards: the inverse of that order puts them back in that of ``rows``.
+        return join(parts).take(np.argsort(np.concatenate(order)))
 
     def blocks(self, size: int, skip: frozenset[str] = frozenset()) -> Iterator[tuple[Ints, Vectors]]:
         """Rows and vectors of every shard that isn't in ``skip``, at most ``size`` at once."""

@@ -12,7 +12,7 @@ from ..core.shares import shared
 from ..core.trace import Usage
 from ..core.types import Judgement
 from ..index.base import Stored
-from ..vectors import Encoder, Vectors, concat
+from ..vectors import Encoder, Vectors, join
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class Similarity:
         ]
         scores = [[math.nan] * len(row) for row in rows]
         if parts:
-            documents = concat(parts)
+            documents = join(parts)
             members: dict[Hashable, list[tuple[int, int, int]]] = {key: [] for key in queries}
             for g, (query, _) in enumerate(groups):
                 members[_key(query.content)] += [(g, m, row) for m, row in enumerate(rows[g]) if row is not None]

@@ -1,7 +1,7 @@
 """Models: torch modules that score groups of candidates. A file holds one kind of model and is named after it.
 
-The folder is the registry: `kinds` reads its files' names, `model_class` imports the one file that is wanted. What
-several models share stands in ``parts/``, what all of them promise in ``base``.
+The folder is the registry: `kinds` reads its files' names, `model_class` imports the one file that is wanted. The
+parts that several models share are in ``parts/``, the protocol of all models is in ``base``.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from ..core.errors import InputError
 SHARED = ("base",)
 """Files here that hold no model."""
 OUTPUTS = {"dense": "bi"}
-"""Kinds as anyrank.json names them by what comes out, where the model is named by how it is built."""
+"""Kinds that anyrank.json names by their output ("dense" vectors), and the kind of model that makes it."""
 
 
 @cache
@@ -33,16 +33,17 @@ def kinds() -> tuple[str, ...]:
 
 
 def model_class(kind: str) -> Any:
-    """The class of a kind, a `base.Model`; its file is imported, and no other's. "dense", as anyrank.json calls what a
-    bi-encoder gives, is "bi". Raises InputError on an unknown kind."""
+    """The class of a kind, a `base.Model`; only that file is imported. "dense", anyrank.json's name for the output of a
+    bi-encoder, is "bi". Raises InputError on an unknown kind."""
     name = OUTPUTS.get(kind, kind)
     if name not in kinds():
         raise InputError(f"no kind of model {kind!r}: {near(kind, kinds())}")
     module = import_module(f".{name}", __name__)
     return next(
-        c for _, c in inspect.getmembers(module, inspect.isclass)
+        c
+        for _, c in inspect.getmembers(module, inspect.isclass)
         if c.__module__ == module.__name__ and getattr(c, "kind", None) == name
-    )  # fmt: skip
+    )
 
 
 def near(name: str, known: tuple[str, ...]) -> str:

@@ -1,4 +1,4 @@
-"""Model: what every model of this folder promises, so that one loop trains it and one backend runs it."""
+"""`Model`: the protocol of the models of this folder, by which one loop trains them and one backend runs them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch import Tensor
 from ..core.types import Candidate
 
 DECLARATION = "anyrank.json"
-"""The file in which a model's folder says its kind and runtime; `hub.folder` reads it."""
+"""The file in a model's folder with its kind and runtime; `hub.folder` reads it."""
 
 
 @runtime_checkable
@@ -29,17 +29,17 @@ class Model(Protocol):
     def features(
         self, queries: Sequence[Any], candidates: Sequence[Sequence[Candidate]], statistics: Any = None
     ) -> dict[str, Any]:
-        """The arguments of `forward` on the CPU: nested dicts and lists of tensors, of which ``mask`` [batch, n] says
-        where there is a candidate. Models of texts read contents by `core.content.text_of`. ``statistics`` are those
-        of the collection, for models that weigh words by them."""
+        """The arguments of `forward` on the CPU: nested dicts and lists of tensors, of which ``mask`` [batch, n] is
+        True for a candidate and False for padding. Models of texts read contents by `core.content.text_of`.
+        ``statistics`` are those of the collection, for models that weigh words by them."""
         ...
 
     def forward(self, **features: Any) -> Tensor:
-        """Scores [batch, n], 0 where there is no candidate."""
+        """Scores [batch, n], 0 for padding."""
         ...
 
     def truncated(self, queries: Sequence[Any], candidates: Sequence[Sequence[Candidate]]) -> list[int]:
-        """How many texts of each group, the query counted in, lose tokens to the model's longest text."""
+        """The number of texts of each group, the query counted in, that are longer than the model reads."""
         ...
 
     def save(self, folder: Path) -> None:
@@ -48,7 +48,7 @@ class Model(Protocol):
 
     @classmethod
     def from_folder(cls, folder: str | Path, *, max_length: int | None = None, **options: Any) -> Self:
-        """The model of a folder; its scores are those that it gave when it was saved, to the last digit."""
+        """The model of a folder; it gives the same scores as when it was saved, to the last digit."""
         ...
 
 
@@ -62,7 +62,7 @@ class Encodes(Protocol):
 
 
 def declare(folder: Path, kind: str, runtime: str = "torch", **fields: Any) -> None:
-    """Write anyrank.json: the kind of model that a folder holds, what runs it, and what else is needed to run it."""
+    """Write anyrank.json: the kind of a folder's model, its runtime, and other fields that the runtime needs."""
     folder.mkdir(parents=True, exist_ok=True)
-    stated = {"kind": kind, "runtime": runtime, **fields}
-    (folder / DECLARATION).write_text(json.dumps(stated, indent=2) + "\n", encoding="utf-8")
+    content = {"kind": kind, "runtime": runtime, **fields}
+    (folder / DECLARATION).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")

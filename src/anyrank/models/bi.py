@@ -1,8 +1,8 @@
-"""BiEncoder: one transformer embeds queries and texts apart; a score is their cosine or product (Sentence-BERT,
+"""BiEncoder: one transformer embeds queries and texts separately; a score is their cosine or product (Sentence-BERT,
 arXiv 1908.10084; DPR, arXiv 2004.04906, with one shared encoder).
 
-Design choices: one encoder for both sides; a cosine is divided by ``temperature`` so that softmax losses have room;
-read and saved as sentence-transformers does: pooling, projections behind it, prompts, normalisation.
+Design choices: one encoder for both sides; a cosine is divided by ``temperature``, since softmax losses need a wider
+range than -1 … 1; read and saved as sentence-transformers does: pooling, projections behind it, prompts, normalisation.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from ..core.content import text_of
 from ..core.errors import InputError
 from ..core.types import Candidate
 from .base import declare
-from .parts.foreign import Foreign, folder_of, pooled
-from .parts.ragged import chunks, counts, filled, fits, gathered, longest, owners, runs, texts_of, too_long
+from .parts.model_folder import ModelFolder, folder_of, pooled
+from .parts.ragged import chunks, filled, fits, gathered, longest, member_mask, owners, run_body, texts_of, too_long
 
 MODES = {
     "mean": "pooling_mode_mean_tokens",
@@ -41,10 +41,18 @@ class BiEncoder(nn.Module):  # type: ignore[misc,unused-ignore]
     kind: ClassVar[str] = "bi"
 
     def __init__(
-        self, body: Any, tokenizer: Any, max_length: int = 256, pooling: str = "mean", similarity: str = "cosine",
-        temperature: float = 0.05, in_batch: bool = False, query_prefix: str = "", document_prefix: str = "",
+        self,
+        body: Any,
+        tokenizer: Any,
+        max_length: int = 256,
+        pooling: str = "mean",
+        similarity: str = "cosine",
+        temperature: float = 0.05,
+        in_batch: bool = False,
+        query_prefix: str = "",
+        document_prefix: str = "",
         projection: nn.Sequential | None = None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         super().__init__()
         for name, value, known in (("pooling", pooling, MODES), ("similarity", similarity, ("cosine", "dot"))):
             if value not in known:
@@ -67,12 +75,12 @@ class BiEncoder(nn.Module):  # type: ignore[misc,unused-ignore]
         from transformers import AutoModel, AutoTokenizer
 
         folder = folder_of(name)
-        foreign = Foreign.of(folder)
-        options = _stated(foreign, options)
+        files = ModelFolder.of(folder)
+        options = _options(files, options)
         tokenizer = AutoTokenizer.from_pretrained(folder)
         body = AutoModel.from_pretrained(folder, use_safetensors=True, dtype=torch.float32)
-        length = max_length or longest(body, tokenizer, foreign.max_length())
-        return cls(body, tokenizer, length, projection=foreign.projections(), **options)
+        length = max_length or longest(body, tokenizer, files.max_length())
+        return cls(body, tokenizer, length, projection=files.projections(), **options)
 
     @classmethod
     def from_config(
@@ -83,10 +91,10 @@ class BiEncoder(nn.Module):  # type: ignore[misc,unused-ignore]
 
         if isinstance(tokenizer, str | Path):
             tokenizer = AutoTokenizer.from_pretrained(tokenizer)
-        given = {"model_type": "bert", "vocab_size": len(tokenizer), "pad_token_id": tokenizer.pad_token_id} | dict(
+        settings = {"model_type": "bert", "vocab_size": len(tokenizer), "pad_token_id": tokenizer.pad_token_id} | dict(
             shape
         )
-        config = AutoConfig.for_model(given.pop("model_type"), **given)
+        config = AutoConfig.for_model(settings.pop("model_type"), **settings)
         kind: Any = AutoModel
         return cls(kind.from_config(config), tokenizer, max_length, **options)
 
@@ -97,7 +105,7 @@ class BiEncoder(nn.Module):  # type: ignore[misc,unused-ignore]
         return {
             "queries": self.inputs([text_of(q) for q in queries], query=True),
             "chunks": self.inputs(texts_of(candidates)),
-            "mask": counts(candidates),
+            "mask": member_mask(candidates),
         }
 
     def inputs(self, texts: Sequence[str], *, query: bool = False) -> list[dict[str, Any]]:
@@ -106,33 +114,34 @@ class BiEncoder(nn.Module):  # type: ignore[misc,unused-ignore]
         return chunks(self.tokenizer, [prefix + t for t in texts], None, self.max_length)
 
     def truncated(self, queries: Sequence[Any], candidates: Sequence[Sequence[Candidate]]) -> list[int]:
-        """How many texts of each group lose tokens to ``max_length``, the query counted in."""
+        """The number of texts of each group, the query counted in, that are longer than ``max_length`` tokens."""
         return too_long(self.tokenizer, queries, candidates, self.max_length, self.prefixes)
 
     def forward(
         self, queries: Sequence[Mapping[str, Tensor]], chunks: Sequence[Mapping[str, Tensor]], mask: Tensor
     ) -> Tensor:
-        """Scores [B, n], 0 where ``mask`` is False; see the class for ``in_batch``."""
+        """Scores [B, n], 0 at padding (``mask`` False); see the class for ``in_batch``."""
         query_vectors, texts = self.embed(queries), self.embed(chunks)
         if self.in_batch and self.training:
+            # [B x n, width], zeros for padding, so that a text's column is the same for every query
             wide = texts.new_zeros(mask.numel(), texts.shape[1]).masked_scatter(mask.reshape(-1, 1), texts)
             return query_vectors @ wide.T / self.scale
         return filled((query_vectors[owners(mask)] * texts).sum(1) / self.scale, mask)
 
     @property
     def scale(self) -> float:
-        """What products are divided by."""
+        """The divisor of products."""
         return self.temperature if self.similarity == "cosine" else 1.0
 
     def embed(self, chunks: Sequence[Mapping[str, Tensor]]) -> Tensor:
-        """Vectors [texts, width] in single precision, of length 1 where scores are cosines."""
+        """Vectors [texts, width] in single precision, of length 1 if scores are cosines."""
         parts = [self.pooled(chunk) for chunk in chunks]
         vectors = gathered(parts, [chunk["rows"] for chunk in chunks])
         return nn.functional.normalize(vectors, dim=1) if self.similarity == "cosine" else vectors
 
     def pooled(self, chunk: Mapping[str, Tensor]) -> Tensor:
         """Vectors [texts, width] of a chunk, before they are normalised."""
-        states = runs(self.body, chunk).last_hidden_state.float()
+        states = run_body(self.body, chunk).last_hidden_state.float()
         with torch.autocast(states.device.type, enabled=False):
             vectors: Tensor = self.projection(pooled(states, chunk["attention_mask"], self.pooling))
         return vectors
@@ -143,7 +152,7 @@ class BiEncoder(nn.Module):  # type: ignore[misc,unused-ignore]
         return self.embed([{k: v.to(device) for k, v in chunk.items()} for chunk in self.inputs(texts, query=query)])
 
     def save(self, folder: Path) -> None:
-        """A folder for sentence-transformers: the body, its pooling, and normalisation where scores are cosines."""
+        """A folder for sentence-transformers: the body, its pooling, and normalisation if scores are cosines."""
         self.tokenizer.model_max_length = self.max_length
         self.body.save_pretrained(folder)
         self.tokenizer.save_pretrained(folder)
@@ -169,18 +178,18 @@ class BiEncoder(nn.Module):  # type: ignore[misc,unused-ignore]
             (folder / file).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
         if self.similarity == "cosine":
             (folder / f"{len(names) - 1}_Normalize").mkdir(exist_ok=True)
-        for place, layer in enumerate(layers, 2):
-            layer.save(folder / f"{place}_Dense", "sentence_embedding")
+        for i, layer in enumerate(layers, 2):
+            layer.save(folder / f"{i}_Dense", "sentence_embedding")
         normalise = self.similarity == "cosine"
         declare(folder, "dense", pooling=self.pooling, normalise=normalise, max_length=self.max_length)
 
 
-def _stated(foreign: Foreign, options: Mapping[str, Any]) -> dict[str, Any]:
-    """Options of the class, as given, else as the folder states them."""
-    config = foreign.config
-    query, document = foreign.prompts()
+def _options(files: ModelFolder, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Options of the class: those given, else those that the folder states."""
+    config = files.config
+    query, document = files.prompts()
     stated = {
-        "pooling": None if "pooling" in options else foreign.pooling(),
+        "pooling": None if "pooling" in options else files.pooling(),
         "similarity": config.get("similarity_fn_name"),
         "temperature": config.get("temperature"),
         "query_prefix": query,

@@ -1,11 +1,11 @@
-"""ColBERT: one transformer reads queries and texts apart, a projection makes each token a short vector, and a score is
-the sum over the query's tokens of the cosine with the nearest token of the text (arXiv 2004.12832).
+"""ColBERT: one transformer reads queries and texts separately, a projection makes each token a short vector, and a
+score is the sum over the query's tokens of the cosine with the nearest token of the text (arXiv 2004.12832).
 
     s = sum_i max_j cos(q_i, d_j)
 
-Read are folders of Stanford's ColBERT (artifact.metadata), of PyLate, and of sentence-transformers' MultiVectorEncoder,
-as which it is saved too. Of `late`, which starts at an encoder's quality without a projection, it differs in markers,
-filled-up queries, words that don't count, and in that every token of a query counts alike.
+It reads folders of Stanford's ColBERT (artifact.metadata), of PyLate, and of sentence-transformers' MultiVectorEncoder,
+and is saved as the last. Unlike `late`, which has no projection and so starts at an encoder's quality, it has markers,
+expanded queries and words that don't count, and every token of a query has the same weight.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from ..core.content import text_of
 from ..core.errors import InputError
 from ..core.types import Candidate
 from .base import declare
-from .parts.foreign import Dense, Foreign, folder_of, weights_of
-from .parts.ragged import counts, filled, fits, gathered, longest, owners, runs, texts_of
+from .parts.model_folder import Dense, ModelFolder, folder_of, weights_of
+from .parts.ragged import filled, fits, gathered, longest, member_mask, owners, run_body, texts_of
 from .parts.reading import Reading, colbert
 
 SIMILARITIES = ("maxsim", "meanmaxsim")
@@ -54,20 +54,20 @@ class ColBERT(nn.Module):  # type: ignore[misc,unused-ignore]
         cls, name: str | Path, *, max_length: int | None = None, dim: int = 128, similarity: str = "", **reading: Any
     ) -> ColBERT:
         """A model of a folder or a hub id. Any encoder is a start, under a fresh projection to ``dim`` numbers (set
-        torch's seed before); other options are those of `Reading`, and go before what the folder states."""
+        torch's seed before); other options are those of `Reading`, and override those of the folder."""
         from transformers import AutoModel, AutoTokenizer
 
         folder = folder_of(name)
-        foreign = Foreign.of(folder)
+        files = ModelFolder.of(folder)
         tokenizer = AutoTokenizer.from_pretrained(folder)
         stanford = (folder / "artifact.metadata").is_file()
         body = AutoModel.from_pretrained(folder, use_safetensors=True, dtype=torch.float32)
         most = longest(body, tokenizer, max_length)
         if colbert(folder):
-            stated = Reading.of(foreign, most)
+            default = Reading.of(files, most)
         else:
-            stated = Reading(query_length=min(32, most), document_length=min(180, most))
-        config = {k: getattr(stated, k) for k in Reading.__dataclass_fields__} | reading
+            default = Reading(query_length=min(32, most), document_length=min(180, most))
+        config = {k: getattr(default, k) for k in Reading.__dataclass_fields__} | reading
         if max_length:
             config |= {k: min(config[k], max_length) for k in ("query_length", "document_length", "expand")}
         if stanford:
@@ -76,20 +76,29 @@ class ColBERT(nn.Module):  # type: ignore[misc,unused-ignore]
             layer.linear.weight.data.copy_(weight)
             projection = nn.Sequential(layer)
         elif colbert(folder):
-            projection = foreign.projections()
+            projection = files.projections()
         else:
             projection = nn.Sequential(Dense(body.config.hidden_size, dim))
-        known = foreign.config.get("similarity_fn_name")
+        known = files.config.get("similarity_fn_name")
         return cls(
-            body, tokenizer, Reading(**config), projection,
+            body,
+            tokenizer,
+            Reading(**config),
+            projection,
             similarity or (known if known in SIMILARITIES else "maxsim"),
-        )  # fmt: skip
+        )
 
     @classmethod
     def from_config(
-        cls, shape: Mapping[str, Any], tokenizer: str | Path | Any, *, max_length: int = 256, dim: int = 128,
-        similarity: str = "maxsim", **reading: Any,
-    ) -> ColBERT:  # fmt: skip
+        cls,
+        shape: Mapping[str, Any],
+        tokenizer: str | Path | Any,
+        *,
+        max_length: int = 256,
+        dim: int = 128,
+        similarity: str = "maxsim",
+        **reading: Any,
+    ) -> ColBERT:
         """A fresh model of a shape, by default a BERT, and a tokenizer (or the folder or hub id of one)."""
         from .bi import BiEncoder
 
@@ -102,12 +111,12 @@ class ColBERT(nn.Module):  # type: ignore[misc,unused-ignore]
         self, queries: Sequence[Any], candidates: Sequence[Sequence[Candidate]], statistics: Any = None
     ) -> dict[str, Any]:
         """The inputs of `forward` for contents of queries and, for each, its candidates."""
-        # queries stay one chunk, in their order: every text is compared with one of them
+        # Queries stay one chunk, in their order, since every text is compared with the one at its group's position.
         (first,) = self.reading.read(self.tokenizer, [text_of(q) for q in queries], query=True, together=True)
         return {
             "queries": {name: values for name, values in first.items() if name != "rows"},
             "chunks": self.inputs(texts_of(candidates)),
-            "mask": counts(candidates),
+            "mask": member_mask(candidates),
         }
 
     def inputs(self, texts: Sequence[str], *, query: bool = False) -> list[dict[str, Any]]:
@@ -115,7 +124,7 @@ class ColBERT(nn.Module):  # type: ignore[misc,unused-ignore]
         return self.reading.read(self.tokenizer, texts, query=query)
 
     def truncated(self, queries: Sequence[Any], candidates: Sequence[Sequence[Candidate]]) -> list[int]:
-        """How many texts of each group, the query counted in, lose tokens."""
+        """The number of texts of each group, the query counted in, that lose tokens."""
         first = self.reading.cut(self.tokenizer, [text_of(q) for q in queries], query=True)
         return [
             q + sum(self.reading.cut(self.tokenizer, texts_of([group]), query=False))
@@ -123,8 +132,8 @@ class ColBERT(nn.Module):  # type: ignore[misc,unused-ignore]
         ]
 
     def forward(self, queries: Mapping[str, Tensor], chunks: Sequence[Mapping[str, Tensor]], mask: Tensor) -> Tensor:
-        """Scores [B, n], 0 where ``mask`` is False."""
-        asked, counted = self.states(queries)
+        """Scores [B, n], 0 at padding (``mask`` False)."""
+        query_states, counted = self.states(queries)
         weights = counted.float()  # [groups, query tokens]
         if self.similarity == "meanmaxsim":
             weights = weights / weights.sum(1, keepdim=True).clamp(min=1)
@@ -132,28 +141,28 @@ class ColBERT(nn.Module):  # type: ignore[misc,unused-ignore]
         parts = []
         for chunk in chunks:
             states, real = self.states(chunk)
-            whose = owner[chunk["rows"]]
-            with torch.autocast(states.device.type, enabled=False):  # bfloat16 is too coarse to order by
-                cosines = asked[whose] @ states.mT  # [texts, query tokens, tokens]
+            query = owner[chunk["rows"]]
+            with torch.autocast(states.device.type, enabled=False):  # bfloat16 has too few digits to rank by
+                cosines = query_states[query] @ states.mT  # [texts, query tokens, tokens]
             best = cosines.masked_fill(~real[:, None], -torch.inf).amax(2)
-            parts.append((best * weights[whose]).sum(1))
+            parts.append((best * weights[query]).sum(1))
         return filled(gathered(parts, [chunk["rows"] for chunk in chunks]), mask)
 
     def states(self, chunk: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
         """Vectors of tokens [texts, tokens, dim], of length 1 and in single precision, and which of them count."""
-        states = runs(self.body, chunk).last_hidden_state
+        states = run_body(self.body, chunk).last_hidden_state
         with torch.autocast(states.device.type, enabled=False):
             vectors = nn.functional.normalize(self.projection(states.float()), dim=-1)
         return vectors, chunk["counted"].bool()
 
     def encode(self, texts: Sequence[str], *, query: bool = False) -> list[Tensor]:
-        """Of each query or text the vectors of its tokens that count [tokens, dim]."""
+        """The vectors [tokens, dim] of the tokens that count, of each query or text."""
         device = next(self.parameters()).device
         out: list[Tensor] = [torch.empty(0)] * len(texts)
         for chunk in self.inputs(texts, query=query):
             vectors, real = self.states({k: v.to(device) for k, v in chunk.items()})
-            for row, mine, counted in zip(chunk["rows"].tolist(), vectors, real):
-                out[row] = mine[counted]
+            for row, tokens, counted in zip(chunk["rows"].tolist(), vectors, real):
+                out[row] = tokens[counted]
         return out
 
     def save(self, folder: Path) -> None:
@@ -164,14 +173,14 @@ class ColBERT(nn.Module):  # type: ignore[misc,unused-ignore]
         self.tokenizer.save_pretrained(folder)
         layers: list[Any] = list(self.projection)
         names = ["Transformer", *["Dense"] * len(layers), "MultiVectorMask", "Normalize"]
-        rooms = {
+        kinds = {
             "Transformer": "base.modules.transformer",
             "Dense": "base.modules.dense",
             "MultiVectorMask": "multi_vector_encoder.modules.multi_vector_mask",
             "Normalize": "base.modules.normalize",
         }
         modules = [
-            {"idx": i, "name": str(i), "path": f"{i}_{n}" if i else "", "type": f"sentence_transformers.{rooms[n]}.{n}"}
+            {"idx": i, "name": str(i), "path": f"{i}_{n}" if i else "", "type": f"sentence_transformers.{kinds[n]}.{n}"}
             for i, n in enumerate(names)
         ]
         for i, layer in enumerate(layers, 1):

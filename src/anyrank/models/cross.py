@@ -3,7 +3,7 @@
 Design choices: any Hugging Face body with a sequence-classification head of one logit, or of two, whose difference is
 the score (the second says "relevant"); a query and its text share ``max_length`` tokens and the longer of them is cut;
 saved as transformers and sentence-transformers read it, with an identity for the activation, so that scores are logits
-everywhere.
+in all three.
 """
 
 from __future__ import annotations
@@ -19,15 +19,26 @@ from ..core.content import text_of
 from ..core.errors import InputError
 from ..core.types import Candidate
 from .base import declare
-from .parts.foreign import Foreign, folder_of
-from .parts.ragged import chunks, counts, exact, filled, fits, gathered, longer, longest, runs, texts_of
+from .parts.model_folder import ModelFolder, folder_of
+from .parts.ragged import (
+    chunks,
+    filled,
+    fits,
+    gathered,
+    in_single_precision,
+    longer,
+    longest,
+    member_mask,
+    run_body,
+    texts_of,
+)
 
 
 class CrossEncoder(nn.Module):  # type: ignore[misc,unused-ignore]
     """Scores [B, n] of groups of texts. ``body`` is a transformers model for sequence classification with one
     or two labels.
 
-    The head of a body that had none (an encoder such as MiniLM) starts at random: set torch's seed before.
+    A body without a head (an encoder such as MiniLM) gets one with random weights: set torch's seed before.
     """
 
     kind: ClassVar[str] = "cross"
@@ -38,30 +49,30 @@ class CrossEncoder(nn.Module):  # type: ignore[misc,unused-ignore]
         self.body = body
         self.tokenizer = tokenizer
         self.max_length = max_length
-        exact([m for m in body.modules() if isinstance(m, nn.Linear)][-1])
+        in_single_precision([m for m in body.modules() if isinstance(m, nn.Linear)][-1])
 
     @classmethod
     def from_folder(
         cls, name: str | Path, *, max_length: int | None = None, labels: int = 0, **config: Any
     ) -> CrossEncoder:
         """A model of a folder or a hub id with its head, of one or two outputs; on a body without one a fresh head of
-        ``labels`` outputs (1 or 2; by default 1). ``max_length`` defaults to what the folder says; ``config`` overrides
+        ``labels`` outputs (1 or 2; by default 1). ``max_length`` defaults to that of the folder; ``config`` overrides
         the configuration (``hidden_dropout_prob=0.0``). Raises InputError on a head of another size."""
         from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer
 
         folder = folder_of(name)
-        stated = AutoConfig.from_pretrained(folder)
-        trained = any("ForSequenceClassification" in a for a in stated.architectures or ())
-        if trained and labels not in (0, stated.num_labels):
-            raise InputError(f"labels={labels}: the head of {name} has {stated.num_labels} outputs: leave labels out")
-        labels = stated.num_labels if trained else labels or 1
+        own = AutoConfig.from_pretrained(folder)
+        trained = any("ForSequenceClassification" in a for a in own.architectures or ())
+        if trained and labels not in (0, own.num_labels):
+            raise InputError(f"labels={labels}: the head of {name} has {own.num_labels} outputs: leave labels out")
+        labels = own.num_labels if trained else labels or 1
         if labels not in (1, 2):
-            raise InputError(f"{name}: its head has {labels} outputs, expected 1 or 2")
+            raise InputError(f"{name}: its head has {labels} outputs, expected 1 or 2: it is no ranking head")
         tokenizer = AutoTokenizer.from_pretrained(folder)
         body = AutoModelForSequenceClassification.from_pretrained(
             folder, num_labels=labels, use_safetensors=True, dtype=torch.float32, **config
         )
-        return cls(body, tokenizer, max_length or longest(body, tokenizer, Foreign.of(folder).max_length()))
+        return cls(body, tokenizer, max_length or longest(body, tokenizer, ModelFolder.of(folder).max_length()))
 
     @classmethod
     def from_config(
@@ -73,10 +84,10 @@ class CrossEncoder(nn.Module):  # type: ignore[misc,unused-ignore]
 
         if isinstance(tokenizer, str | Path):
             tokenizer = AutoTokenizer.from_pretrained(tokenizer)
-        given = {"model_type": "bert", "vocab_size": len(tokenizer), "pad_token_id": tokenizer.pad_token_id} | dict(
+        settings = {"model_type": "bert", "vocab_size": len(tokenizer), "pad_token_id": tokenizer.pad_token_id} | dict(
             shape
         )
-        config = AutoConfig.for_model(given.pop("model_type"), num_labels=labels, **given)
+        config = AutoConfig.for_model(settings.pop("model_type"), num_labels=labels, **settings)
         kind: Any = AutoModelForSequenceClassification
         body = kind.from_config(config)
         return cls(body, tokenizer, max_length)
@@ -87,23 +98,23 @@ class CrossEncoder(nn.Module):  # type: ignore[misc,unused-ignore]
         """The inputs of `forward` for contents of queries and, for each, its candidates."""
         first = [text_of(q) for q, group in zip(queries, candidates, strict=True) for _ in group]
         parts = chunks(self.tokenizer, first, texts_of(candidates), self.max_length)
-        return {"chunks": parts, "mask": counts(candidates)}
+        return {"chunks": parts, "mask": member_mask(candidates)}
 
     def truncated(self, queries: Sequence[Any], candidates: Sequence[Sequence[Candidate]]) -> list[int]:
-        """How many texts of each group lose tokens to ``max_length``, or have their query cut."""
+        """The number of pairs of each group that are longer than ``max_length`` tokens: their text or query is cut."""
         return [
             sum(longer(self.tokenizer, [text_of(q)] * len(group), texts_of([group]), self.max_length))
             for q, group in zip(queries, candidates, strict=True)
         ]
 
     def forward(self, chunks: Sequence[Mapping[str, Tensor]], mask: Tensor) -> Tensor:
-        """Scores [B, n], 0 where ``mask`` is False."""
+        """Scores [B, n], 0 at padding (``mask`` False)."""
         rows = [chunk["rows"] for chunk in chunks]
         return filled(gathered([self.score(chunk) for chunk in chunks], rows), mask)
 
     def score(self, chunk: Mapping[str, Tensor]) -> Tensor:
-        """Of each pair of a chunk its logit, or the second less the first."""
-        logits = runs(self.body, chunk).logits.float()  # [pairs, labels]
+        """The logit of each pair of a chunk; of two logits the second less the first."""
+        logits = run_body(self.body, chunk).logits.float()  # [pairs, labels]
         score: Tensor = logits[:, -1] - logits[:, 0] if logits.shape[1] == 2 else logits[:, 0]
         return score
 

@@ -4,7 +4,7 @@
 
 Design choices: the words are a tokenizer's, its vocabulary the embedding table (start it from any table of vectors
 by ``embeddings``); 11 kernels: one for exact matches (mu 1, sigma .001) and ten of sigma .1 at .9, .7, … -.9;
-logarithms are clamped at 1e-10 and scaled by .01, as the paper's code has it; no tanh, so that scores may grow.
+logarithms are clamped at 1e-10 and scaled by .01, as in the paper's code; no tanh, so that scores may grow.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from ..core.content import text_of
 from ..core.types import Candidate
 from .base import declare
-from .parts.ragged import chunks, counts, filled, gathered, longer, owners, texts_of
+from .parts.ragged import chunks, filled, gathered, longer, member_mask, owners, texts_of
 
 MU = (1.0, 0.9, 0.7, 0.5, 0.3, 0.1, -0.1, -0.3, -0.5, -0.7, -0.9)
 SIGMA = (0.001, *[0.1] * 10)
@@ -28,7 +28,7 @@ FILE = "knrm.json"
 
 
 class KNRM(nn.Module):  # type: ignore[misc,unused-ignore]
-    """Scores [B, n] of groups of texts. ``max_length`` is in tokens, of a query and of a text each."""
+    """Scores [B, n] of groups of texts. ``max_length``: the most tokens of a query, and of a text."""
 
     kind: ClassVar[str] = "knrm"
 
@@ -68,17 +68,21 @@ class KNRM(nn.Module):  # type: ignore[misc,unused-ignore]
     ) -> dict[str, Any]:
         """The inputs of `forward` for contents of queries and, for each, its candidates."""
         words = self.tokenizer(
-            [text_of(q) for q in queries], add_special_tokens=False, truncation=True, max_length=self.max_length,
-            padding=True, return_tensors="pt",
-        )  # fmt: skip
+            [text_of(q) for q in queries],
+            add_special_tokens=False,
+            truncation=True,
+            max_length=self.max_length,
+            padding=True,
+            return_tensors="pt",
+        )
         return {
             "queries": {"ids": words["input_ids"].long(), "real": words["attention_mask"]},
             "chunks": chunks(self.tokenizer, texts_of(candidates), None, self.max_length),
-            "mask": counts(candidates),
+            "mask": member_mask(candidates),
         }
 
     def truncated(self, queries: Sequence[Any], candidates: Sequence[Sequence[Candidate]]) -> list[int]:
-        """How many texts of each group lose tokens to ``max_length``, the query counted in."""
+        """The number of texts of each group, the query counted in, that are longer than ``max_length`` tokens."""
         first = longer(self.tokenizer, [text_of(q) for q in queries], None, self.max_length, special=False)
         return [
             q + sum(longer(self.tokenizer, texts_of([group]), None, self.max_length))
@@ -86,21 +90,21 @@ class KNRM(nn.Module):  # type: ignore[misc,unused-ignore]
         ]
 
     def forward(self, queries: Mapping[str, Tensor], chunks: Sequence[Mapping[str, Tensor]], mask: Tensor) -> Tensor:
-        """Scores [B, n], 0 where ``mask`` is False."""
+        """Scores [B, n], 0 at padding (``mask`` False)."""
         owner = owners(mask)
         parts = []
         with torch.autocast(mask.device.type, enabled=False):  # the exact kernel needs cosines to three digits
             query_words = nn.functional.normalize(self.words(queries["ids"]), dim=-1)
             for chunk in chunks:
-                whose = owner[chunk["rows"]]
+                query = owner[chunk["rows"]]
                 texts = nn.functional.normalize(self.words(chunk["input_ids"]), dim=-1)
-                pooled = self.kernels(query_words[whose] @ texts.mT, chunk["attention_mask"])
-                parts.append(self.out((pooled * queries["real"][whose][..., None]).sum(1))[:, 0])
+                pooled = self.kernels(query_words[query] @ texts.mT, chunk["attention_mask"])
+                parts.append(self.out((pooled * queries["real"][query][..., None]).sum(1))[:, 0])
         return filled(gathered(parts, [chunk["rows"] for chunk in chunks]), mask)
 
     def kernels(self, cosines: Tensor, real: Tensor) -> Tensor:
         """.01 log K [pairs, query words, kernels] of cosines [pairs, query words, text words]; ``real`` [pairs, text
-        words] is 0 where a text has no word."""
+        words] is 0 at the padding of texts."""
         out = []  # one kernel at a time: all together take eleven times the memory of the cosines
         for mu, sigma in zip(MU, SIGMA):
             kernel = torch.exp(-((cosines - mu) ** 2) / (2 * sigma**2)) * real[:, None]

@@ -1,10 +1,11 @@
-"""LateInteraction: one transformer reads queries and texts apart; a score says how near the query's tokens find one of
-the text's (MaxSim, ColBERT, arXiv 2004.12832) and how near the means of both are (Sentence-BERT, arXiv 1908.10084).
+"""LateInteraction: one transformer reads queries and texts separately; a score adds the similarity of each query token
+to the nearest token of the text (MaxSim, ColBERT, arXiv 2004.12832) and that of the mean vectors of both
+(Sentence-BERT, arXiv 1908.10084).
 
 Design choices: any encoder is a start, without a projection, so that training begins at its quality or above; MaxSim
 counts twice, with all tokens of the query alike ([CLS] and [SEP] among them) and with weights, a softmax over a learned
 direction of their states (0 at first; `weigh_by_rarity` gives it a better start). The three parts of a score have fixed
-``scales``, which set the size of its margins.
+``scales``, which set how far apart scores are.
 """
 
 from __future__ import annotations
@@ -22,12 +23,24 @@ from ..core.content import text_of
 from ..core.errors import InputError
 from ..core.types import Candidate
 from .base import declare
-from .parts.foreign import Foreign, folder_of
-from .parts.ragged import chunks, counts, exact, filled, fits, gathered, longest, owners, runs, texts_of, too_long
+from .parts.model_folder import ModelFolder, folder_of
+from .parts.ragged import (
+    chunks,
+    filled,
+    fits,
+    gathered,
+    in_single_precision,
+    longest,
+    member_mask,
+    owners,
+    run_body,
+    texts_of,
+    too_long,
+)
 
 SCALES = (10.0, 12.0, 9.0)
 HEAD = "late.safetensors"
-"""The file with what a folder holds beside its encoder."""
+"""The file with the weights that a folder holds beside its encoder."""
 
 
 class LateInteraction(nn.Module):  # type: ignore[misc,unused-ignore]
@@ -35,20 +48,18 @@ class LateInteraction(nn.Module):  # type: ignore[misc,unused-ignore]
 
     kind: ClassVar[str] = "late"
 
-    def __init__(
-        self, body: Any, tokenizer: Any, max_length: int = 256, scales: Sequence[float] = SCALES
-    ) -> None:  # fmt: skip
+    def __init__(self, body: Any, tokenizer: Any, max_length: int = 256, scales: Sequence[float] = SCALES) -> None:
         super().__init__()
         fits(body, max_length)
-        if len(given := list(scales)) != 3 or not all(isinstance(s, int | float) for s in given):
-            raise InputError(f"scales={given}: expected three numbers, of weighted MaxSim, even MaxSim and the cosine")
+        if len(values := list(scales)) != 3 or not all(isinstance(s, int | float) for s in values):
+            raise InputError(f"scales={values}: expected three numbers, of weighted MaxSim, even MaxSim and the cosine")
         self.body = body
         self.tokenizer = tokenizer
         self.max_length = max_length
-        self.scales = tuple(map(float, given))
+        self.scales = tuple(map(float, values))
         self.weigh = nn.Linear(body.config.hidden_size, 1, bias=False)
         nn.init.zeros_(self.weigh.weight)
-        exact(self.weigh)
+        in_single_precision(self.weigh)
 
     @classmethod
     def from_folder(
@@ -64,7 +75,7 @@ class LateInteraction(nn.Module):  # type: ignore[misc,unused-ignore]
         head = load_file(file) if (file := folder / HEAD).is_file() else {}
         if scales is None:
             scales = head["scales"].tolist() if head else SCALES
-        length = max_length or longest(body, tokenizer, Foreign.of(folder).max_length())
+        length = max_length or longest(body, tokenizer, ModelFolder.of(folder).max_length())
         model = cls(body, tokenizer, length, scales)
         if head:
             model.weigh.weight.data.copy_(head["weigh"])
@@ -87,7 +98,7 @@ class LateInteraction(nn.Module):  # type: ignore[misc,unused-ignore]
         return {
             "queries": self._padded([text_of(q) for q in queries]),
             "chunks": chunks(self.tokenizer, texts_of(candidates), None, self.max_length),
-            "mask": counts(candidates),
+            "mask": member_mask(candidates),
         }
 
     def _padded(self, texts: Sequence[str]) -> dict[str, Tensor]:
@@ -96,11 +107,11 @@ class LateInteraction(nn.Module):  # type: ignore[misc,unused-ignore]
         )
 
     def truncated(self, queries: Sequence[Any], candidates: Sequence[Sequence[Candidate]]) -> list[int]:
-        """How many texts of each group lose tokens to ``max_length``, the query counted in."""
+        """The number of texts of each group, the query counted in, that are longer than ``max_length`` tokens."""
         return too_long(self.tokenizer, queries, candidates, self.max_length)
 
     def forward(self, queries: Mapping[str, Tensor], chunks: Sequence[Mapping[str, Tensor]], mask: Tensor) -> Tensor:
-        """Scores [B, n], 0 where ``mask`` is False."""
+        """Scores [B, n], 0 at padding (``mask`` False)."""
         query_states, real = self.embed(queries)
         weights = self.weigh(query_states)[..., 0].masked_fill(~real, -torch.inf).softmax(1)
         even = real / real.sum(1, keepdim=True)
@@ -110,27 +121,31 @@ class LateInteraction(nn.Module):  # type: ignore[misc,unused-ignore]
         parts = []
         for chunk in chunks:
             states, real_text = self.embed(chunk)
-            whose = owner[chunk["rows"]]  # the query of each text
-            with torch.autocast(states.device.type, enabled=False):  # bfloat16 is too coarse to order by
-                cosines = query[whose] @ nn.functional.normalize(states, dim=-1).mT  # [texts, query tokens, tokens]
+            mine = owner[chunk["rows"]]  # the query of each text
+            with torch.autocast(states.device.type, enabled=False):  # bfloat16 has too few digits to rank by
+                cosines = query[mine] @ nn.functional.normalize(states, dim=-1).mT  # [texts, query tokens, tokens]
             best = cosines.masked_fill(~real_text[:, None], -torch.inf).amax(2)
-            tokens, whole = (weights[whose] * best).sum(1), (means[whose] * _mean(states, real_text)).sum(1)
+            tokens, whole = (weights[mine] * best).sum(1), (means[mine] * _mean(states, real_text)).sum(1)
             parts.append(tokens + self.scales[2] * whole)
         return filled(gathered(parts, [chunk["rows"] for chunk in chunks]), mask)
 
     def weigh_by_rarity(self, queries: Sequence[str], texts: Sequence[str]) -> float:
-        """Set the direction of the weights, by ridge regression, so that a token of a query weighs by its inverse
-        document frequency in ``texts``; [CLS], [SEP] and what stands everywhere by a twentieth of the rarest's. Gives
-        the share that is met of the variance of the weights' logarithms. Raises InputError without queries or texts."""
+        """Set the direction of the weights so that a token of a query weighs about its inverse document frequency in
+        ``texts``; [CLS], [SEP] and words of every text weigh a twentieth of the rarest.
+
+        Weights are a softmax over a linear map of states, so the map is a ridge regression of the logarithms of the
+        wanted weights. Returns the share of their variance that it explains (R squared). Raises InputError without
+        queries or texts.
+        """
         if not queries or not texts:
             raise InputError("rarity needs queries and texts")
         rows = self.tokenizer(list(texts), truncation=True, max_length=self.max_length)["input_ids"]
         frequency = Counter(i for ids in rows for i in set(ids))
         rarity = {i: math.log(1 + (len(texts) - n + 0.5) / (n + 0.5)) for i, n in frequency.items()}
-        most = math.log(1 + (len(texts) + 0.5) / 0.5)
+        rarest = math.log(1 + (len(texts) + 0.5) / 0.5)
         special = set(self.tokenizer.all_special_ids)
-        states, wanted = [], []
-        device, was = self.weigh.weight.device, self.training
+        states, targets = [], []
+        device, was_training = self.weigh.weight.device, self.training
         self.eval()
         with torch.inference_mode():
             for at in range(0, len(queries), 64):
@@ -138,9 +153,9 @@ class LateInteraction(nn.Module):  # type: ignore[misc,unused-ignore]
                 token_states, real = self.embed(part)
                 states.append(token_states[real])
                 ids = part["input_ids"][real].tolist()
-                wanted += [most / 20 if i in special else max(rarity.get(i, most), most / 20) for i in ids]
-        self.train(was)
-        x, y = torch.cat(states).double().cpu(), torch.tensor(wanted, dtype=torch.float64).log()
+                targets += [rarest / 20 if i in special else max(rarity.get(i, rarest), rarest / 20) for i in ids]
+        self.train(was_training)
+        x, y = torch.cat(states).double().cpu(), torch.tensor(targets, dtype=torch.float64).log()
         y = y - y.mean()
         x = x - x.mean(0)
         direction = torch.linalg.solve(x.T @ x + len(x) * 1e-3 * torch.eye(x.shape[1], dtype=x.dtype), x.T @ y)
@@ -149,7 +164,7 @@ class LateInteraction(nn.Module):  # type: ignore[misc,unused-ignore]
 
     def embed(self, chunk: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
         """States [texts, tokens, width] in single precision, and which of them are real."""
-        states = runs(self.body, chunk).last_hidden_state.float()
+        states = run_body(self.body, chunk).last_hidden_state.float()
         return states, chunk["attention_mask"].bool()
 
     def save(self, folder: Path) -> None:

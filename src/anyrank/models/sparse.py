@@ -1,10 +1,10 @@
-"""Sparse: a masked-language model whose logits weigh all words of its vocabulary; a score is the dot product of the
-query's and the text's weights (SPLADE, arXiv 2107.05720; SPLADE v2, arXiv 2109.10086).
+"""Sparse: a masked-language model whose logits become weights of all words of its vocabulary; a score is the dot
+product of the query's and the text's weights (SPLADE, arXiv 2107.05720; SPLADE v2, arXiv 2109.10086).
 
     w_j = max over tokens i of log(1 + relu(logit_ij))      s = w(query) . w(text)
 
-Design choices: one model for both sides; the maximum over tokens (the sum of the first paper is read where a folder
-states it); saved as sentence-transformers' SparseEncoder reads it. Nothing here keeps vectors short: a loss for that
+Design choices: one model for both sides; the maximum over tokens (or their sum, as in the first paper, if a folder
+states it); saved as sentence-transformers' SparseEncoder reads it. Nothing here makes vectors sparse: a loss for that
 (FLOPS, arXiv 2004.05665) is not in the table of losses yet.
 """
 
@@ -22,11 +22,11 @@ from ..core.content import text_of
 from ..core.errors import InputError
 from ..core.types import Candidate
 from .base import declare
-from .parts.foreign import Foreign, folder_of
-from .parts.ragged import chunks, counts, filled, fits, gathered, longest, owners, runs, texts_of, too_long
+from .parts.model_folder import ModelFolder, folder_of
+from .parts.ragged import chunks, filled, fits, gathered, longest, member_mask, owners, run_body, texts_of, too_long
 
 TOKENS = 8192
-"""Tokens of a chunk at most: the logits of each are as many numbers as the vocabulary has words."""
+"""The most tokens of a chunk: each has a logit for every word of the vocabulary."""
 POOLING, ACTIVATION = ("max", "sum"), ("relu", "log1p_relu")
 
 
@@ -40,9 +40,15 @@ class Sparse(nn.Module):  # type: ignore[misc,unused-ignore]
     kind: ClassVar[str] = "sparse"
 
     def __init__(
-        self, body: Any, tokenizer: Any, max_length: int = 256, pooling: str = "max", activation: str = "relu",
-        query_prefix: str = "", document_prefix: str = "",
-    ) -> None:  # fmt: skip
+        self,
+        body: Any,
+        tokenizer: Any,
+        max_length: int = 256,
+        pooling: str = "max",
+        activation: str = "relu",
+        query_prefix: str = "",
+        document_prefix: str = "",
+    ) -> None:
         super().__init__()
         for name, value, known in (("pooling", pooling, POOLING), ("activation", activation, ACTIVATION)):
             if value not in known:
@@ -58,22 +64,22 @@ class Sparse(nn.Module):  # type: ignore[misc,unused-ignore]
     @classmethod
     def from_folder(cls, name: str | Path, *, max_length: int | None = None, **options: Any) -> Sparse:
         """A model of a folder or a hub id: of sentence-transformers' SparseEncoder, or any masked-language model.
-        ``options`` are those of the class, and go before what the folder states."""
+        ``options`` are those of the class, and override those of the folder."""
         from transformers import AutoModelForMaskedLM, AutoTokenizer
 
         folder = folder_of(name)
-        foreign = Foreign.of(folder)
-        stated = foreign.module("SpladePooling") or {}
-        query, document = foreign.prompts()
+        files = ModelFolder.of(folder)
+        config_of = files.module("SpladePooling") or {}
+        query, document = files.prompts()
         options = {
-            "pooling": stated.get("pooling_strategy", "max"),
-            "activation": stated.get("activation_function", "relu"),
+            "pooling": config_of.get("pooling_strategy", "max"),
+            "activation": config_of.get("activation_function", "relu"),
             "query_prefix": query,
             "document_prefix": document,
         } | options
         tokenizer = AutoTokenizer.from_pretrained(folder)
         body = AutoModelForMaskedLM.from_pretrained(folder, use_safetensors=True, dtype=torch.float32)
-        return cls(body, tokenizer, max_length or longest(body, tokenizer, foreign.max_length()), **options)
+        return cls(body, tokenizer, max_length or longest(body, tokenizer, files.max_length()), **options)
 
     @classmethod
     def from_config(
@@ -84,10 +90,10 @@ class Sparse(nn.Module):  # type: ignore[misc,unused-ignore]
 
         if isinstance(tokenizer, str | Path):
             tokenizer = AutoTokenizer.from_pretrained(tokenizer)
-        given = {"model_type": "bert", "vocab_size": len(tokenizer), "pad_token_id": tokenizer.pad_token_id} | dict(
+        settings = {"model_type": "bert", "vocab_size": len(tokenizer), "pad_token_id": tokenizer.pad_token_id} | dict(
             shape
         )
-        config = AutoConfig.for_model(given.pop("model_type"), **given)
+        config = AutoConfig.for_model(settings.pop("model_type"), **settings)
         kind: Any = AutoModelForMaskedLM
         return cls(kind.from_config(config), tokenizer, max_length, **options)
 
@@ -98,7 +104,7 @@ class Sparse(nn.Module):  # type: ignore[misc,unused-ignore]
         return {
             "queries": self.inputs([text_of(q) for q in queries], query=True),
             "chunks": self.inputs(texts_of(candidates)),
-            "mask": counts(candidates),
+            "mask": member_mask(candidates),
         }
 
     def inputs(self, texts: Sequence[str], *, query: bool = False) -> list[dict[str, Any]]:
@@ -107,13 +113,13 @@ class Sparse(nn.Module):  # type: ignore[misc,unused-ignore]
         return chunks(self.tokenizer, [prefix + t for t in texts], None, self.max_length, most=TOKENS)
 
     def truncated(self, queries: Sequence[Any], candidates: Sequence[Sequence[Candidate]]) -> list[int]:
-        """How many texts of each group lose tokens to ``max_length``, the query counted in."""
+        """The number of texts of each group, the query counted in, that are longer than ``max_length`` tokens."""
         return too_long(self.tokenizer, queries, candidates, self.max_length, self.prefixes)
 
     def forward(
         self, queries: Sequence[Mapping[str, Tensor]], chunks: Sequence[Mapping[str, Tensor]], mask: Tensor
     ) -> Tensor:
-        """Scores [B, n], 0 where ``mask`` is False."""
+        """Scores [B, n], 0 at padding (``mask`` False)."""
         return filled((self.embed(queries)[owners(mask)] * self.embed(chunks)).sum(1), mask)
 
     def embed(self, chunks: Sequence[Mapping[str, Tensor]]) -> Tensor:
@@ -123,7 +129,7 @@ class Sparse(nn.Module):  # type: ignore[misc,unused-ignore]
 
     def weights(self, chunk: Mapping[str, Tensor]) -> Tensor:
         """Weights [texts, vocabulary] of a chunk."""
-        logits = runs(self.body, chunk).logits.float()  # [texts, tokens, vocabulary]
+        logits = run_body(self.body, chunk).logits.float()  # [texts, tokens, vocabulary]
         values = logits.masked_fill(chunk["attention_mask"][..., None] == 0, 0.0).relu()
         # log(1 + relu) grows with its argument, so that the maximum may be taken first, which leaves far fewer numbers
         values = values.amax(1) if self.pooling == "max" else values
@@ -138,13 +144,13 @@ class Sparse(nn.Module):  # type: ignore[misc,unused-ignore]
         return self.embed([{k: v.to(device) for k, v in chunk.items()} for chunk in parts])
 
     def state_dict(self, *args: Any, **options: Any) -> Any:
-        """All tensors by name; those that share memory, as a vocabulary's two ends do, as copies, which safetensors
-        needs for checkpoints."""
-        state, known = super().state_dict(*args, **options), set()
+        """All tensors by name; those that share memory, as the embeddings and the output layer do, as copies, which
+        safetensors needs for checkpoints."""
+        state, seen = super().state_dict(*args, **options), set()
         for name, value in state.items():
-            if value.data_ptr() in known:
+            if value.data_ptr() in seen:
                 state[name] = value.clone()
-            known.add(value.data_ptr())
+            seen.add(value.data_ptr())
         return state
 
     def save(self, folder: Path) -> None:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from ..train.builders import Tokenizer, one_to_four
 from ..train.group import Group
+from ..train.pointwise_samples import Tokenizer, one_to_four
 from ..train.recipe import Check, Data, Loss, Model, Optimiser, Recipe
 from ..train.sources import Source, read_source
 from .card import Card, Figure

@@ -24,15 +24,15 @@ _STEPS = {"kl": (0.005, 100), "ranknet": (0.001, 20)}
 @dataclass(frozen=True)
 class DistilledFeedback(Limited):
     """After a reranker, the teacher: the query's dense vector is moved until its dot products agree better with the
-    scores that came in; the moved vector finds the new k candidates (FIRST, arXiv 2406.15657, section on relevance
-    feedback).
+    scores that came in; a search for the moved vector gives the new k candidates (FIRST, arXiv 2406.15657, section on
+    relevance feedback).
 
     ``loss="kl"`` for scores with a scale (a cross-encoder): learning rate .005, 100 updates of Adam; ``"ranknet"`` for
     an order (a language model), weighted by the ranks: .001 and 20. Products are scaled by half the ratio of the
     teacher's spread to theirs; in the paper's second step that ratio is still the cross-encoder's, here it is the
-    teacher's own. Vectors of candidates come from the index where it gives them, else from the encoder. ``documents``
-    gives the content of new ones. A ranking of fewer than two candidates, or one that the teacher passed through
-    unjudged, comes back as it was.
+    teacher's own. Vectors of candidates come from the index if it stores them, else from the encoder. ``documents``
+    gives the content of new ones. A ranking of fewer than two candidates, or one that the teacher left
+    unjudged, stays as it was.
     """
 
     encoder: Encoder
@@ -46,12 +46,12 @@ class DistilledFeedback(Limited):
             raise InputError(f"loss={self.loss!r}: choose 'kl' or 'ranknet'")
 
     def batch(self, rankings: Sequence[Ranking]) -> list[Ranking]:
-        return [self._again(r) for r in rankings]
+        return [self._feedback(r) for r in rankings]
 
     def limit(self, k: int) -> DistilledFeedback:
         return replace(self, k=min(k, self.k))
 
-    def _again(self, ranking: Ranking) -> Ranking:
+    def _feedback(self, ranking: Ranking) -> Ranking:
         if len(ranking) < 2 or (ranking.trace and ranking.trace[-1].status == "fallback"):
             return ranking
         start = time.perf_counter()
@@ -86,6 +86,7 @@ def moved(query: Any, documents: Any, teacher: Sequence[float], loss: str = "kl"
     for i in range(1, updates + 1):
         g = scale * (p.T @ slope(scale * (p @ q), t))
         mean, square = 0.9 * mean + 0.1 * g, 0.999 * square + 0.001 * g * g
+        # Adam: means of the gradient and of its square, corrected for their start at 0
         q = q - rate * (mean / (1 - 0.9**i)) / (np.sqrt(square / (1 - 0.999**i)) + 1e-8)
     return q
 
@@ -101,6 +102,7 @@ def kl_slope(scores: Floats, teacher: Floats) -> Floats:
 
 
 def softmax(x: Floats) -> Floats:
+    """exp(x) over its sum."""
     e = np.exp(x - np.max(x))
     return np.asarray(e / e.sum())
 
@@ -125,7 +127,7 @@ def ranknet(scores: Any, teacher: Any) -> float:
 
 
 def _pairs(teacher: Floats) -> tuple[NDArray[np.bool_], Floats]:
-    """Which i stand above which j [n, n], and the weight of each pair."""
+    """Mask [n, n] of the pairs with i above j, and the weight of each."""
     ranks = np.empty(len(teacher))
     ranks[np.argsort(-teacher, kind="stable")] = np.arange(1, len(teacher) + 1)
     return teacher[:, None] > teacher[None, :], 1.0 / (ranks[:, None] + ranks[None, :])

@@ -32,10 +32,10 @@ def _retrieved(
     gives the notes of a query without results."""
     if not rankings:
         return []
-    began = time.perf_counter()
+    start = time.perf_counter()
     results, usage = search()
     after = [_ranking(r, result, documents) for r, result in zip(rankings, results)]
-    seconds = (time.perf_counter() - began) / len(rankings)
+    seconds = (time.perf_counter() - start) / len(rankings)
     steps = [Step(name, seconds, u, () if len(r) else empty(r)) for r, u in zip(after, shared(usage, len(after)))]
     return [r.with_step(step) for r, step in zip(after, steps)]
 
@@ -63,7 +63,8 @@ def _text(ranking: Ranking) -> str:
 @dataclass(frozen=True)
 class BM25(Limited):
     """The k best documents of a lexical index, or of a collection's, for the query's text; contents and fields are read
-    when somebody looks. ``filter`` as in `Filter`. A query of stop words alone finds nothing, and its step says why."""
+    at first access. ``filter`` as in `Filter`. A query of stop words alone has no results, and its step notes the
+    reason."""
 
     lexical: Lexical | Collection = field(repr=False)
     k: int = 1000
@@ -121,8 +122,8 @@ class Attach(Stage):
 
 
 def filled(candidates: Iterable[Candidate], documents: Documents) -> list[Candidate]:
-    """The candidates, those without content given that of their document; a store's are read when somebody looks.
-    Fields the candidate has already win.
+    """The candidates, those without content given that of their document; a store's are read at first access.
+    A candidate's own fields stay.
 
     Raises InputError on an id that the documents lack.
     """

@@ -1,1 +1,1 @@
-"""Documents: their content, fields, presence and filters, which indexes stand on."""
+"""Documents: their content, fields, presence and filters, the base of all indexes."""

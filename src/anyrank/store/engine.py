@@ -19,7 +19,7 @@ HEAP = 128 << 20
 _LONGEST_ID = 512
 
 Enter = Callable[[tantivy.Document, Candidate], None]
-"""Adds the terms by which an index finds a document to the document's entry in the engine."""
+"""Adds a document's terms of an index to the document's entry in the engine."""
 
 
 def schema() -> tantivy.Schema:
@@ -41,7 +41,7 @@ def open_engine(folder: Path) -> tantivy.Index:
         index = tantivy.Index.open(str(folder / FOLDER))
     except (ValueError, OSError) as error:
         raise InputError(f"the engine's index can't be opened: {error}", path=folder / FOLDER) from error
-    # The engine wants an analyser for every field of the schema; the lexical index puts its own in this one's place.
+    # The engine needs an analyser for every field of the schema; the lexical index replaces this one by its own.
     index.register_tokenizer("body", tantivy.TextAnalyzerBuilder(tantivy.Tokenizer.simple()).build())
     index.config_reader("manual")
     index.reload()
@@ -68,7 +68,7 @@ def whole(doc: Candidate) -> Candidate:
     if isinstance(content, str):
         title = doc.meta.get("title") or ""
         if not isinstance(title, str):
-            raise InputError(f"document {doc.id!r}: its title is {type(title).__name__}, not a text")
+            raise InputError(f"document {doc.id!r}: its title is of type {type(title).__name__}, expected a text")
         if not content.startswith(title.strip()):
             content = f"{title} {content}"
         content = clean(content.strip())
@@ -93,8 +93,10 @@ class Writing:
         except ValueError as error:
             if "LockBusy" not in str(error):
                 raise
-            raise InputError("another process is writing here: wait until it ends", path=folder) from error
-        writer.garbage_collect_files()  # a killed commit's deletes would be in the way of the same commit made again
+            raise InputError(
+                "another process is writing to this collection: wait until it ends", path=folder
+            ) from error
+        writer.garbage_collect_files()  # a killed commit leaves files of deletes that the same commit would write again
         if keep is not None:
             beyond = Query.range_query(index.schema, "row", tantivy.FieldType.Unsigned, keep, None)
             writer.delete_documents_by_query(beyond)

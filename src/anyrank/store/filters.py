@@ -1,7 +1,7 @@
 """Extra fields as index terms, so that filters on them are plain term lookups: equality and ranges.
 
-A value has one term for equality. A number (or a date in ISO form) has also one term for each of nine precisions, so
-that any range is the union of a few hundred terms at most.
+A value has one term for equality. A number (or a date in ISO form) also has nine prefix terms: its first 64, 56, … 0
+bits in an order-preserving form. Any range is then the union of at most a few hundred prefixes, and so a plain lookup.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def terms(fields: Mapping[str, Any]) -> list[str]:
         out[_equal(key, value)] = None
         number = _number(value)
         if number is not None:
-            position = _position(number)
+            position = _position(number)  # shifted by s, the 64 - s bits that a whole range of numbers shares
             out.update((_prefix(key, position >> s, s), None) for s in range(0, _BITS + 1, _STEP))
     return list(out)
 
@@ -70,8 +70,8 @@ def _leaves(value: Any, key: str = "") -> Iterator[tuple[str, Any]]:
 def _equal(key: str, value: Any) -> str:
     if not isinstance(value, (str, bool, int, float)) or (isinstance(value, str) and len(value) > LONGEST):
         raise InputError(
-            f"the filter on {key!r} wants a string (at most {LONGEST} characters), number, boolean, list of these, "
-            f"or a tuple (low, high); it got {value!r:.60}"
+            f"the filter on {key!r} needs a string (at most {LONGEST} characters), number, boolean, list of these, "
+            f"or a tuple (low, high), not {value!r:.60}"
         )
     plain = value if isinstance(value, (str, bool)) else _float(value)
     return json.dumps([key, plain])
@@ -91,7 +91,7 @@ def _number(value: Any) -> float | None:
     if isinstance(value, bool):
         return None
     if isinstance(value, str):
-        if _DECIMAL.fullmatch(value):  # a table's numbers are texts
+        if _DECIMAL.fullmatch(value):  # numbers of a table (CSV) are texts
             return float(value) + 0.0
         try:
             moment = datetime.fromisoformat(value) if len(value) >= 8 else None
@@ -127,10 +127,10 @@ def _range(key: str, bounds: tuple[Any, ...]) -> list[str]:
     are covered one by one, and the middle is left to the parents, one level up.
     """
     if len(bounds) != 2:
-        raise InputError(f"the filter on {key!r} wants a pair (low, high), not {len(bounds)} values")
+        raise InputError(f"the filter on {key!r} needs a pair (low, high), not {len(bounds)} values")
     ends = [open_end if b is None else _number(b) for b, open_end in zip(bounds, (-math.inf, math.inf))]
     if None in ends:
-        raise InputError(f"the range on {key!r} wants numbers or ISO dates, not {bounds!r:.80}")
+        raise InputError(f"the range on {key!r} needs numbers or ISO dates, not {bounds!r:.80}")
     low, high = (_position(e) for e in ends if e is not None)
     if low > high:
         raise InputError(f"the range on {key!r} is empty: {bounds[0]} is above {bounds[1]}")

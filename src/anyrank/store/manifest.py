@@ -16,7 +16,7 @@ NAME, FORMAT, KIND = "manifest.json", 1, "anyrank collection"
 @dataclass(frozen=True, slots=True)
 class Manifest:
     """``documents`` and ``rows`` count those committed while building, ``last`` is the id of the last document;
-    ``lexical``: whether there is a lexical index (manifests that don't say have one)."""
+    ``lexical``: whether there is a lexical index (those of older manifests without this field have one)."""
 
     language: str = "english"
     stop_words: bool = True
@@ -28,7 +28,7 @@ class Manifest:
 
     @classmethod
     def read(cls, folder: Path) -> Manifest:
-        """Raises InputError on a folder that is absent, foreign, damaged, or of a newer format."""
+        """Raises InputError on a folder that is missing, damaged, no collection, or of a newer format."""
         path = folder / NAME
         if not path.is_file():
             state = "holds no collection (no manifest.json)" if folder.exists() else "does not exist"
@@ -39,12 +39,14 @@ class Manifest:
                 raise ValueError
             format = int(values["format"])
         except (ValueError, KeyError, TypeError) as error:
-            raise InputError("this is no manifest of an anyrank collection", path=path) from error
+            raise InputError("isn't the manifest of an anyrank collection", path=path) from error
         if format > FORMAT:
             raise InputError(f"format {format} is newer than this anyrank reads ({FORMAT}): upgrade anyrank", path=path)
         lacking = [n for n in cls.__slots__ if n not in values and n != "lexical"]
         if lacking:
-            raise InputError(f"lacks {', '.join(lacking)}: build the collection again with overwrite", path=path)
+            raise InputError(
+                f"lacks the fields {', '.join(lacking)}: build the collection again with overwrite", path=path
+            )
         return cls(**{n: values[n] for n in cls.__slots__ if n in values})
 
     def write(self, folder: Path) -> None:

@@ -1,8 +1,8 @@
-"""The document file: append-only records in one memory-mapped file, found by row number.
+"""The document file: append-only records in one memory-mapped file, read by row number.
 
 ``rows.ids`` holds the ids one after another, ``rows.bin`` for each row ``[content, meta]`` as JSON, and ``rows.idx``
-two unsigned 64-bit numbers a row: where its id ends in ``rows.ids`` and its record in ``rows.bin``. A row's number is
-never given to another document. The next writer cuts off an unfinished row at the end that a killed one left.
+two unsigned 64-bit numbers a row: the end of its id in ``rows.ids``, and of its record in ``rows.bin``. A row's number
+is never given to another document. The next writer cuts off an unfinished row at the end that a killed one left.
 """
 
 from __future__ import annotations
@@ -33,7 +33,8 @@ _IMAGE = "$image"  # the key that marks a stored `Image`
 @dataclass(frozen=True, slots=True, eq=False)
 class Snapshot:
     """The first rows of the files as they were mapped (a `Source`). Rows are never written again, and a mapped file
-    lives as long as somebody holds it, so a snapshot reads the same after updates, deletes and even a new build."""
+    lives as long as something refers to it, so a snapshot reads the same after updates, deletes and even a new
+    build."""
 
     ends: NDArray[np.uint64]  # [2 * rows]: of row r its id's end at 2r and its record's end at 2r + 1
     id_bytes: Any
@@ -43,13 +44,13 @@ class Snapshot:
         return len(self.ends) // 2
 
     def _spans(self, rows: Sequence[int], column: int) -> zip[tuple[int, int]]:
-        """Where ids (column 0) or records (column 1) begin and end."""
-        if len(rows) == 1:  # a look at one candidate: numpy's calls would cost more than the reading
+        """The byte ranges of ids (column 0) or records (column 1): each begins at the end of the row before."""
+        if len(rows) == 1:  # one candidate: numpy's calls would cost more than the reading
             end = 2 * rows[0] + column
             return zip([int(self.ends[end - 2]) if end > 1 else 0], [int(self.ends[end])])
-        at = 2 * np.array(rows, dtype=np.int64) + column
-        starts = np.where(at > 1, self.ends[at - 2], 0)
-        return zip(starts.tolist(), self.ends[at].tolist())
+        cells = 2 * np.array(rows, dtype=np.int64) + column
+        starts = np.where(cells > 1, self.ends[cells - 2], 0)
+        return zip(starts.tolist(), self.ends[cells].tolist())
 
     def ids(self, rows: Sequence[int]) -> list[str]:
         data = self.id_bytes
@@ -146,7 +147,7 @@ class RowWriter:
         self.fresh.clear()
 
     def sync(self) -> None:
-        """Ids and records first, then their ends: an end on disk always has what it ends on disk."""
+        """Ids and records first, then their ends: so that an end on disk never points past the data."""
         self._write()
         for file in (self.ids, self.bin, self.idx):
             file.flush()
@@ -171,7 +172,7 @@ def record(doc: Candidate) -> bytes:
 
 
 def _plain(value: Any) -> Any:
-    """JSON for what json doesn't know: any mapping as an object, an image by its path."""
+    """The JSON form of other types: any mapping as an object, an image by its path."""
     if isinstance(value, Mapping):
         return dict(value)
     if isinstance(value, Image):

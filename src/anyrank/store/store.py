@@ -1,4 +1,4 @@
-"""The store: documents of any JSON content, their fields, presence and filters. Indexes stand on it."""
+"""The store: documents of any JSON content, their fields, presence and filters. The base of all indexes."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from .filters import Filter
 from .manifest import Manifest
 from .rows import Rows
 
-_CHUNK = 4096  # rows whose presence is asked at once
+_CHUNK = 4096  # rows whose presence is read at once
 _BATCH = 20_000  # documents a commit, ids a look-up
 
 
@@ -31,9 +31,9 @@ class Store:
     """The documents of a folder.
 
     Reads see the last commit made through this object, or the last one of all after ``reload``. One process may write
-    at a time, any number may read. A document is written together with the terms by which an index in the same engine
-    finds it (``enter``), so that one commit is atomic for both. A row is one version of one document: rows are never
-    changed, so results that were found before a change are still read as they were.
+    at a time, any number may read. A document is written together with its terms in an index of the same
+    engine (``enter``), so that one commit is atomic for both. A row is one version of one document: rows are never
+    changed, so the results of a search before a change are still read as they were.
     """
 
     path: Path
@@ -198,6 +198,6 @@ class Store:
 
 
 def _rows(searcher: Any, query: Query, limit: int) -> list[int]:
-    """The rows of at most ``limit`` documents that a query finds, in no order."""
+    """The rows of at most ``limit`` documents that match a query, in no order."""
     hits = searcher.search(query, limit, count=False).hits
     return list(searcher.fast_field_values("row", [address for _, address in hits]))

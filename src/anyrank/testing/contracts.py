@@ -15,7 +15,7 @@ from ..core.rerank import Group, Judge, Rerank
 from ..core.stage import Stage
 from ..core.types import Ranking
 from ..index.base import Index
-from ..vectors import Encoder, dots, take
+from ..vectors import Encoder
 from .judges import Hostile, Oracle, toy
 
 
@@ -120,13 +120,13 @@ def check_encoder(encoder: Encoder, contents: Sequence[Any], tolerance: float = 
         assert len(encoder.encode([], query=query).vectors) == 0, "no contents must give no rows"
         back = encoder.encode(contents[::-1], query=query).vectors
         for i in range(len(contents)):
-            row = take(whole, [i])
-            size = float(dots(row, row)[0])
+            row = whole.take([i])
+            size = float(row.near(row)[0])
             assert np.isfinite(size), f"row {i} is not finite"
             single = encoder.encode([contents[i]], query=query).vectors
-            for other in (single, take(back, [len(contents) - 1 - i])):
-                norm = math.sqrt(size * float(dots(other, other)[0]))
-                cosine = float(dots(row, other)[0]) / norm if norm else 1.0
+            for other in (single, back.take([len(contents) - 1 - i])):
+                norm = math.sqrt(size * float(other.near(other)[0]))
+                cosine = float(other.near(row)[0]) / norm if norm else 1.0
                 assert cosine >= 1 - tolerance, f"row {i} differs with the batch: cosine {cosine:.6f}"
 
 

@@ -13,12 +13,13 @@ from torch.utils.data import Sampler
 from .group import Group
 
 WINDOW = 16
+"""Batches that are sorted by size together: more means less padding, fewer a better mix of sizes."""
 
 
 class Batches(Sampler[list[int]]):  # type: ignore[misc,unused-ignore]
-    """Positions of groups, ``batch`` at a time. Groups are shuffled; windows of 16 batches are sorted by size, cut
-    into batches, and these are shuffled. Trainer tells the epoch by `set_epoch`; the order depends on nothing else,
-    so that a resumed run goes on where it stopped."""
+    """Yields the positions of groups, ``batch`` at a time. Groups are shuffled; windows of 16 batches are sorted by
+    size, cut into batches, and these are shuffled. Trainer sets the epoch by `set_epoch`; the order depends on the seed
+    and the epoch only, so that a resumed run goes on where it stopped."""
 
     def __init__(
         self, groups: Sequence[Group], batch: int, seed: int = 0, size: Callable[[Group], int] | None = None
@@ -39,8 +40,8 @@ class Batches(Sampler[list[int]]):  # type: ignore[misc,unused-ignore]
         order = list(range(len(self.sizes)))
         rng.shuffle(order)
         step = self.batch_size * WINDOW
-        for at in range(0, len(order), step):
-            window = sorted(order[at : at + step], key=self.sizes.__getitem__)
+        for start in range(0, len(order), step):
+            window = sorted(order[start : start + step], key=self.sizes.__getitem__)
             parts = [window[i : i + self.batch_size] for i in range(0, len(window), self.batch_size)]
             rng.shuffle(parts)
             yield from parts
@@ -48,7 +49,8 @@ class Batches(Sampler[list[int]]):  # type: ignore[misc,unused-ignore]
 
 @dataclass(frozen=True, slots=True)
 class Collate:
-    """Groups as what a model's ``forward`` takes (``features``), their labels [B, n], and the groups themselves."""
+    """Makes a batch: the arguments of a model's ``forward`` (``features``), labels [B, n], and the groups
+    themselves."""
 
     model: Any
 
@@ -61,7 +63,7 @@ class Collate:
 
 
 def cut(groups: Sequence[Group], n: int) -> list[Group]:
-    """The groups with their first ``n`` candidates each; all of them where n is 0.
+    """The groups with their first ``n`` candidates each; all of them if n is 0.
 
     >>> cut([Group.from_texts("q", ("a", "b", "c"), (1.0, 0.0, 0.0))], 2)[0].texts
     ('a', 'b')

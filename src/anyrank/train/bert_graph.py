@@ -42,8 +42,9 @@ def int8_columns(w: Array) -> tuple[NDArray[np.int8], Array]:
     return np.clip(np.rint(w / scale), -127, 127).astype(np.int8), scale
 
 
-def evened(top: Array, rows: Array | None = None) -> Array:
-    """Divisors [k] that even out channels (with their rows of weights); the largest top / divisor is 1."""
+def divisors(top: Array, rows: Array | None = None) -> Array:
+    """Divisors [k] of channels by their largest values ``top`` [k], and by those of their rows of weights if given,
+    which bring all channels near one scale; the largest top / divisor is 1."""
     root = np.sqrt(np.maximum(top, 1e-3)) if rows is None else np.maximum(top, 1e-3) ** 0.7 / rows**0.3
     return (root * np.max(top / root)).astype(np.float32)
 
@@ -67,10 +68,12 @@ class Bert:
     taps: dict[str, str] = field(default_factory=dict)
 
     def constant(self, name: str, value: Any) -> str:
+        """A tensor stored in the graph."""
         self.constants[name] = numpy_helper.from_array(np.ascontiguousarray(value), name)
         return name
 
     def number(self, value: float, kind: type = np.float32) -> str:
+        """A stored number; equal ones are stored once."""
         name = f"{kind.__name__}_{value}"
         self.constants[name] = numpy_helper.from_array(np.array(value, dtype=kind), name)
         return name
@@ -79,11 +82,13 @@ class Bert:
         return self.constant("ints_" + "_".join(map(str, values)), np.array(values, dtype=np.int64))
 
     def op(self, kind: str, *inputs: str, out: str = "", **attributes: Any) -> str:
+        """A node of an ONNX operator with one output."""
         out = out or f"{kind}_{len(self.nodes)}"
         self.nodes.append(helper.make_node(kind, list(inputs), [out], out, **attributes))
         return out
 
     def norm(self, x: str, name: str) -> str:
+        """The LayerNorm ``name`` of x."""
         gamma, beta = (self.constant(f"{name}.{p}", self.weights[f"{name}.{p}"]) for p in ("weight", "bias"))
         return self.op("LayerNormalization", x, gamma, beta, axis=-1, epsilon=EPS)
 
@@ -97,13 +102,14 @@ class Bert:
         top, divisor = self.tops[names[0]], None
         # even out channels: the input is divided, the rows of weights are multiplied, and the product stays the same
         if not names[0].endswith("attention.output.dense"):  # there the value layer has divided already
-            divisor = evened(top, np.abs([self._matrix(n) for n in names]).max(axis=(0, 2)))
+            divisor = divisors(top, np.abs([self._matrix(n) for n in names]).max(axis=(0, 2)))
             x = self.op("Mul", x, self.constant(f"{names[0]}.even", 1 / divisor))
         scale_in = float(np.float32((1.0 if divisor is not None else float(np.max(top))) / 127))
         # unsigned bytes around 128, since processors multiply unsigned by signed bytes (VNNI)
         q = self.op("QuantizeLinear", x, self.number(scale_in), self.number(128, np.uint8))
-        return [self._product(q, n, scale_in, divisor, self.constant(f"{n}.bias", self.weights[f"{n}.bias"]))
-                for n in names]  # fmt: skip
+        return [
+            self._product(q, n, scale_in, divisor, self.constant(f"{n}.bias", self.weights[f"{n}.bias"])) for n in names
+        ]
 
     def _matrix(self, name: str) -> Array:
         return np.ascontiguousarray(self.weights[f"{name}.weight"].T)
@@ -130,7 +136,7 @@ class Bert:
         weight, by = self.constant(f"{name}.weight", w8), self.constant(f"{name}.scale", columns)
         zero, one = self.number(0, np.uint8), self.number(1.0)
         product = self.op("MatMulIntegerToFloat", q, weight, one, by, zero, domain=MS)
-        # what the shift added to every input is taken out again: GELU_LOW times the sum of each column
+        # the shift of every input adds times the sum of each column: it is taken out of the bias
         bias = self.weights[f"{name}.bias"] - GELU_LOW * columns * w8.sum(axis=0, dtype=np.float32)
         return self.op("Add", self.op("Mul", product, scale), self.constant(f"{name}.bias", bias))
 
@@ -141,7 +147,7 @@ class Bert:
         if self.tops is None:
             x = self.op("Gather", self.constant("words", words), "input_ids")
         else:
-            divisor = evened(self.tops["decoder"]) if "decoder" in self.tops else None  # one table for both ends
+            divisor = divisors(self.tops["decoder"]) if "decoder" in self.tops else None  # one table for both ends
             w8, rows = int8_columns((words if divisor is None else words * divisor).T)
             table = self.constant("words", w8.T)
             x = self.op("Cast", self.op("Gather", table, "input_ids"), to=TensorProto.FLOAT)
@@ -180,9 +186,10 @@ class Bert:
         return x, shape
 
     def _even_values(self, value: str, output: str) -> None:
-        # attention mixes tokens, not channels: what the value layer is divided by, its output layer is multiplied by
+        """The channels of the attention's output evened out at the value layer, which costs no node: attention mixes
+        tokens, not channels, so its output has the value layer's divisors and the output layer multiplies by them."""
         top, w = self.tops[output], self.weights  # type: ignore[index]
-        d = evened(top)
+        d = divisors(top)
         self.weights = w | {
             f"{value}.weight": w[f"{value}.weight"] / d[:, None],
             f"{value}.bias": w[f"{value}.bias"] / d,
@@ -210,7 +217,7 @@ class Bert:
             off = self.op("Mul", self.op("Sub", mask, self.number(1.0)), self.number(1e9))
             best = self.op("ReduceMax", self.op("Add", logits, off), self.ints(1), keepdims=0)
         else:
-            d = evened(self.tops["decoder"])
+            d = divisors(self.tops["decoder"])
             x = self.op("Mul", x, self.constant("decoder.even", 1 / d))
             q = self.op("QuantizeLinear", x, self.number(1 / 127), self.number(128, np.uint8))
             q = self.op("Reshape", q, shape)
@@ -245,6 +252,7 @@ class Bert:
         return first
 
     def model(self, outputs: Sequence[str]) -> onnx.ModelProto:
+        """The finished graph with these outputs."""
         names = ["input_ids", "attention_mask", *(["token_type_ids"] if self.pair else [])]
         ins = [helper.make_tensor_value_info(n, TensorProto.INT64, ["batch", "length"]) for n in names]
         outs = [helper.make_tensor_value_info(o, TensorProto.FLOAT, None) for o in outputs]

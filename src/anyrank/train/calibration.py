@@ -1,4 +1,4 @@
-"""Calibration: how large the inputs of each linear layer grow on sample texts, which sets the int8 graph's scales."""
+"""Calibration: the largest inputs of each linear layer on sample texts, from which the int8 graph's scales follow."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def tops(
     """The .999 quantile of |x| of each channel of each tapped activation, over 32 tokens of each sample text (or pair),
     which is cut to ``length`` tokens.
 
-    Of the vocabulary projection's input the maximum, since its scale serves all texts without saturating.
+    Of the vocabulary projection's input the maximum, since its scale must hold for all texts without saturating.
     """
     from tokenizers import Tokenizer
 
@@ -35,7 +35,7 @@ def tops(
         values = session.run(list(bert.taps.values()), {i.name: arrays[i.name] for i in session.get_inputs()})
         for tap, value in zip(bert.taps, values):
             value = np.abs(value)
-            kept = value.max(axis=0, keepdims=True) if tap == "decoder" else rng.permutation(value)[:32]
-            values_of[tap].append(kept.astype(np.float16))
+            sample_of = value.max(axis=0, keepdims=True) if tap == "decoder" else rng.permutation(value)[:32]
+            values_of[tap].append(sample_of.astype(np.float16))
     quantile = {tap: 1.0 if tap == "decoder" else 0.999 for tap in values_of}
     return {t: np.quantile(np.concatenate(v).astype(np.float32), quantile[t], axis=0) for t, v in values_of.items()}

@@ -1,4 +1,4 @@
-"""The model card: what a model was trained on, how, by which code, and what it gained."""
+"""The model card: a model's training data, settings, code and measured effect."""
 
 from __future__ import annotations
 
@@ -27,25 +27,38 @@ KINDS = {
 
 
 def card(
-    recipe: Recipe, module: Any, model: Any, groups: Sequence[Group], effect: Evaluation | None,
-    exported: Exported | None, losses: str,
-) -> str:  # fmt: skip
+    recipe: Recipe,
+    module: Any,
+    model: Any,
+    groups: Sequence[Group],
+    effect: Evaluation | None,
+    exported: Exported | None,
+    losses: str,
+) -> str:
     """The card of a training in Markdown, with the front matter that model hubs read. ``losses``
-    says what was lowered."""
+    describes the objective."""
     import torch
 
     kind, task = KINDS.get(model.kind, (f"ranker of kind {model.kind}", "text-ranking"))
-    read = "" if task == "other" else f", for texts of at most {model.max_length} tokens"
+    reads = "" if task == "other" else f", for texts of at most {model.max_length} tokens"
     o, m = recipe.optimiser, recipe.model
     size = sum(p.numel() for p in module.parameters())
     length = f"{o.steps} steps" if o.steps else f"{o.epochs} epoch{'s' if o.epochs > 1 else ''}"
     origin = m.start or (f"random weights ({dict(m.shape)})" if m.tokenizer else "weights given in Python")
     files = ", ".join(map(str, recipe.data.train))
     lines = [
-        "---", f"license: {recipe.data.licence or 'unknown'}", f"pipeline_tag: {task}", "library_name: anyrank",
-        "---", "", f"# {Path(recipe.out).name}", "",
-        f"A {kind} of {size:,} parameters, from {origin}{read}.", "",
-        "## Training", "",
+        "---",
+        f"license: {recipe.data.licence or 'unknown'}",
+        f"pipeline_tag: {task}",
+        "library_name: anyrank",
+        "---",
+        "",
+        f"# {Path(recipe.out).name}",
+        "",
+        f"A {kind} of {size:,} parameters, from {origin}{reads}.",
+        "",
+        "## Training",
+        "",
         f"- Data: {recipe.data.about or files or 'not described'}; {len(groups):,} groups, "
         f"{sum(len(g.candidates) for g in groups):,} texts",
         f"- Licence of the data: {recipe.data.licence or 'not stated'}",
@@ -54,8 +67,10 @@ def card(
         f"{'bfloat16' if o.bf16 else 'float32'}",
         f"- Seed: {recipe.seed}; threads: {torch.get_num_threads()}",
         f"- Code: anyrank {release()}, commit {commit()}; torch {torch.__version__}",
-        "", "## Measured effect", "",
-    ]  # fmt: skip
+        "",
+        "## Measured effect",
+        "",
+    ]
     if effect is None:
         lines += ["Not measured: the training had no validation data."]
     else:
@@ -66,12 +81,12 @@ def card(
 
 
 def _graph(done: Exported | None) -> str:
+    """The paragraph on the int8 graph."""
     if done is None:
         return "None was made."
-    what = done.what
-    text = f"{what}: {done.agreement:.4f}; largest difference: {done.difference:.4g} ({done.texts} texts)"
+    text = f"{done.what}: {done.agreement:.4f}; largest difference: {done.difference:.4g} ({done.texts} texts)"
     if not done.accepted:
-        return f"Refused, since it agrees too little with the original. Asked for was {done.least}; {text}."
+        return f"Removed, since it agrees too little with the original: at least {done.least} is required; {text}."
     return f"onnx/model.onnx, {done.bytes / 1e6:.1f} MB, runs on onnxruntime by the base install. {text}."
 
 
@@ -84,12 +99,15 @@ def release() -> str:
 
 
 def commit() -> str:
-    """The commit of the code where it runs from a checkout, marked where files were changed; else "of a release"."""
+    """The commit of the code if it runs from a checkout, marked if files were changed; else "of a release"."""
     try:
-        found = subprocess.run(
+        result = subprocess.run(
             ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"],
-            capture_output=True, text=True, check=True, timeout=10,
-        )  # fmt: skip
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=10,
+        )
     except (OSError, subprocess.SubprocessError):
         return "of a release"
-    return found.stdout.strip()
+    return result.stdout.strip()

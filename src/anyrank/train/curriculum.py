@@ -1,10 +1,10 @@
 """Training curricula: easy candidates first, with weights that end at 1 (arXiv 2004.14269, MacAvaney et al. 2020).
 
-Three steps, each a few pure functions over numbers and numpy arrays. How easy h a candidate is comes from the run it
-was found in (``DIFFICULTIES``: recip, norm, kde; 1 is a candidate the run is sure of). A weight w makes of it how well
-the run agrees with the labels (``pointwise``, ``pairwise``, ``group_weight``). The epoch turns w into W
-(``schedule``), which multiplies the loss: ``batch_mean``, as the paper's code does, or ``per_sample``.
-``Curriculum`` binds them for a training.
+Three steps, each a few pure functions over numbers and numpy arrays. The easiness h of a candidate is its standing in
+the first-stage run (``DIFFICULTIES``: recip, norm, kde; 1 is the run's best). The weight w of a sample is the agreement
+of h with the labels: high for easy positives and hard-to-confuse negatives (``pointwise``, ``pairwise``,
+``group_weight``). Over the epochs w moves to 1 (``schedule``: W), which multiplies the loss: ``batch_mean``, as in the
+paper's code, or ``per_sample``. ``Curriculum`` binds them for a training.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ Difficulty = Callable[[ArrayLike, ArrayLike | None], Floats]
 UNLISTED = 1000
 """The rank of a candidate that the run does not list."""
 SMOOTH = 1e-8
-"""What is added to every weight, so that none is 0."""
+"""Added to every weight, so that none is 0."""
 
 
 def recip(scores: ArrayLike, run: ArrayLike | None = None) -> Floats:
@@ -35,40 +35,40 @@ def recip(scores: ArrayLike, run: ArrayLike | None = None) -> Floats:
     >>> recip([9, float("nan")], run=[12, 9, 8.5, 3, 1]).tolist()
     [0.5, 0.001]
     """
-    at, listed = _both(scores, run)
-    ranks = 1.0 + (listed[None, :] > at[:, None]).sum(1)
-    return 1 / np.where(np.isnan(at), UNLISTED, ranks)
+    own, listed = _both(scores, run)
+    ranks = 1.0 + (listed[None, :] > own[:, None]).sum(1)
+    return 1 / np.where(np.isnan(own), UNLISTED, ranks)
 
 
 def norm(scores: ArrayLike, run: ArrayLike | None = None) -> Floats:
-    """(s - min) / (max - min) over the query's run; NaN, for unlisted, is 0; 1/2 where the run does not vary.
+    """(s - min) / (max - min) over the query's run; NaN, for unlisted, is 0; 1/2 if the run does not vary.
 
     >>> norm([12, 9, 8.5, 3, 1]).round(6).tolist()
     [1.0, 0.727273, 0.681818, 0.181818, 0.0]
     """
-    at, listed = _both(scores, run)
+    own, listed = _both(scores, run)
     low, high = (listed.min(), listed.max()) if len(listed) else (0.0, 0.0)
-    h = np.clip((at - low) / (high - low), 0, 1) if high > low else np.full(at.shape, 0.5)
-    return np.where(np.isnan(at), 0.0, h)
+    h = np.clip((own - low) / (high - low), 0, 1) if high > low else np.full(own.shape, 0.5)
+    return np.where(np.isnan(own), 0.0, h)
 
 
 def kde(scores: ArrayLike, run: ArrayLike | None = None) -> Floats:
     """Share of the run below each score, smoothed: the CDF of a Gaussian kernel density, of Scott's bandwidth.
 
     Equal to scipy's ``gaussian_kde(run).integrate_box_1d(-inf, s)``: mean of Phi((s - x) / (std * n^(-1/5))), the
-    sample's std. NaN, for unlisted, is 0; 1/2 where the run does not vary. Spreads the many close scores of a run's
-    tail, which ``norm`` leaves together.
+    sample's std. NaN, for unlisted, is 0; 1/2 if the run does not vary. It spreads the many close scores of a
+    run's tail, which ``norm`` leaves close.
 
     >>> kde([12, 9, 8.5, 3, 1]).round(6).tolist()
     [0.834135, 0.639937, 0.604972, 0.262634, 0.158323]
     """
-    at, listed = _both(scores, run)
+    own, listed = _both(scores, run)
     width = float(np.std(listed, ddof=1)) * len(listed) ** -0.2 if len(listed) > 1 else 0.0
     if not width:
-        return np.where(np.isnan(at), 0.0, 0.5)
-    steps = (np.nan_to_num(at)[:, None] - listed[None, :]) / (width * math.sqrt(2))
+        return np.where(np.isnan(own), 0.0, 0.5)
+    steps = (np.nan_to_num(own)[:, None] - listed[None, :]) / (width * math.sqrt(2))
     below = np.array([[math.erf(z) for z in row] for row in steps.tolist()]).reshape(steps.shape)
-    return np.where(np.isnan(at), 0.0, (1 + below.mean(1)) / 2)
+    return np.where(np.isnan(own), 0.0, (1 + below.mean(1)) / 2)
 
 
 DIFFICULTIES: dict[str, Difficulty] = {"recip": recip, "norm": norm, "kde": kde}
@@ -85,7 +85,7 @@ def pointwise(h: ArrayLike, positive: ArrayLike, *, anti: bool = False) -> Float
 
 
 def pairwise(h_positive: ArrayLike, h_negative: ArrayLike, *, anti: bool = False) -> Floats:
-    """Weights of pairs: (h+ - h- + 1) / 2, from 0 (the run has it the wrong way round) to 1.
+    """Weights of pairs: (h+ - h- + 1) / 2, from 0 (the run ranks the pair the wrong way round) to 1.
 
     Against several negatives, [pairs] to [pairs, negatives], the least counts.
 
@@ -123,7 +123,7 @@ def group_weight(
         return float(pointwise(h, positive, anti=anti).mean())
     if positive.all() or not positive.any():
         return 1.0
-    hardest = h[~positive].max()
+    hardest = h[~positive].max()  # the negative that the run ranks highest makes the least weight
     return float(pairwise(h[positive], np.full(positive.sum(), hardest), anti=anti).mean())
 
 
@@ -135,15 +135,16 @@ def schedule(weights: ArrayLike, epoch: float, end: int = 20) -> Floats:
     """
     w = np.asarray(weights, float)
     p = min(epoch / end, 1.0) if end > 0 else 0.0
-    return np.ones_like(w) if p == 1 else w + (1 - w) * p  # never falls, to the last digit
+    return np.ones_like(w) if p == 1 else w + (1 - w) * p  # in this form rounding can't make it fall
 
 
 @dataclass(frozen=True, slots=True)
 class Curriculum:
     """A curriculum as a value: called with a batch of groups and the epoch (from 0), it gives each group's weight W.
 
-    Easiness is read off the groups' ``priors``, within the query's full run where ``runs`` has its scores by the
-    group's id. Raises InputError for a group without priors. ``end=20`` is the paper's, of short epochs (512 pairs).
+    Easiness is that of the groups' ``priors`` within the query's full run, if ``runs`` has its scores by the group's
+    id, else within the group. Raises InputError for a group without priors. ``end=20`` is the paper's, of short epochs
+    (512 pairs).
 
     >>> group = Group.from_texts("hotels", ("a", "b"), (1, 0), priors=(9, 3))
     >>> [Curriculum("norm", end=10)([group], epoch)[0] for epoch in (0, 5, 10)]
@@ -168,17 +169,24 @@ class Curriculum:
 
     def _weight(self, group: Group) -> float:
         if not group.priors:
-            raise InputError(f"query {group.id or group.query!r} has no priors: a curriculum needs its run's scores")
+            raise InputError(
+                f"query {group.id or group.query!r} has no priors: a curriculum needs the scores of the first-stage run"
+            )
         return group_weight(
-            group.labels, group.priors, difficulty=DIFFICULTIES[self.difficulty], run=self.runs.get(group.id),
-            form=self.form, threshold=self.threshold, anti=self.anti,
-        )  # fmt: skip
+            group.labels,
+            group.priors,
+            difficulty=DIFFICULTIES[self.difficulty],
+            run=self.runs.get(group.id),
+            form=self.form,
+            threshold=self.threshold,
+            anti=self.anti,
+        )
 
 
 def batch_mean(loss: Any, weights: ArrayLike) -> Any:
     """The loss of a batch, a number or a tensor, times the mean of its weights: the form of the released code.
 
-    Easy and hard samples of one batch pull alike, only batches differ; ``per_sample`` parts them.
+    Easy and hard samples of one batch count alike, only batches differ; ``per_sample`` weighs each.
 
     >>> batch_mean(2.0, [.5, 1.])
     1.5
@@ -189,7 +197,7 @@ def batch_mean(loss: Any, weights: ArrayLike) -> Any:
 def per_sample(losses: Any, weights: ArrayLike) -> Any:
     """Mean of each sample's loss, numbers or a tensor [batch], times its own weight.
 
-    ``anyrank.train.losses.per_group`` gives the losses. Equal to ``batch_mean`` where all weights are equal.
+    ``anyrank.train.losses.per_group`` gives the losses. Equal to ``batch_mean`` if all weights are equal.
 
     >>> per_sample([4.0, 0.0], [.5, 1.])
     1.0
@@ -205,7 +213,7 @@ def _smooth(weights: Floats, anti: bool) -> Floats:
 
 
 def _both(scores: ArrayLike, run: ArrayLike | None) -> tuple[Floats, Floats]:
-    """The scores asked for, and the listed scores of the run, as flat arrays."""
-    at = np.asarray(scores, float)
-    listed = at if run is None else np.asarray(run, float)
-    return at, listed[~np.isnan(listed)]
+    """The given scores, and those of the run that are listed (not NaN), as flat arrays."""
+    own = np.asarray(scores, float)
+    listed = own if run is None else np.asarray(run, float)
+    return own, listed[~np.isnan(listed)]

@@ -13,7 +13,7 @@ from ..io.files import File
 from .group import Group
 
 _UNFIT = re.compile(r"https?://|www\.|</?[a-zA-Z][^>]*>|>>>|[^\x00-\x7f]")
-"""What CoRNStack (arXiv 2412.01007) drops: addresses, tags, characters of other languages; and examples."""
+"""Text that CoRNStack (arXiv 2412.01007) drops: addresses, tags, characters of other languages; and examples."""
 
 
 def docstring_pairs(
@@ -51,5 +51,5 @@ def _without_docstring(rows: list[str], node: ast.FunctionDef | ast.AsyncFunctio
     """The function's lines, less those of its docstring, moved to the left margin."""
     first = min((d.lineno for d in node.decorator_list), default=node.lineno)
     doc = node.body[0]
-    kept = rows[first - 1 : doc.lineno - 1] + rows[doc.end_lineno : node.end_lineno]
-    return dedent("\n".join(kept)).strip()
+    remaining = rows[first - 1 : doc.lineno - 1] + rows[doc.end_lineno : node.end_lineno]
+    return dedent("\n".join(remaining)).strip()

@@ -1,7 +1,7 @@
 """Export: an encoder or reranker as the int8 ONNX graph that the base install runs, checked against the original.
 
 A BERT's graph is written by hand (`bert_graph`), any other's by torch's exporter (`int8_graph`). Neither has scales
-that depend on what else is in a batch.
+that depend on the rest of a batch.
 """
 
 from __future__ import annotations
@@ -32,7 +32,6 @@ from ..core.types import Candidate, Query
 from ..hub.open import declare
 from ..models import model_class
 from ..models.base import DECLARATION
-from ..vectors import Sparse, Vectors
 from .bert_graph import CHUNKS, EPS, Bert
 from .calibration import tops
 from .group import Group
@@ -45,13 +44,13 @@ log = logging.getLogger(__name__)
 CHECKED = 64
 """Groups that the graph is compared on."""
 NAMES = ("input_ids", "attention_mask", "token_type_ids")
-"""Inputs of graphs that the base install knows."""
+"""The inputs of graphs that the base install can run."""
 
 
 @dataclass(frozen=True, slots=True)
 class Exported:
     """A graph and how it compares with its original: ``agreement`` is the mean over groups of Spearman's rank
-    correlation (what scores pairs; over all texts together, if no group has two) or the mean cosine of the texts'
+    correlation (models that score pairs; over all texts together if no group has two) or the mean cosine of the texts'
     vectors (encoders), ``difference`` the largest absolute one of a score (of a vector's component). A graph below
     ``least`` is not ``accepted``, and is removed."""
 
@@ -73,8 +72,8 @@ KINDS = ("cross", "bi", "late", "sparse")
 
 
 def unfit(model: Any) -> str:
-    """Why a model has no int8 graph; "" if it has one."""
-    return "" if model.kind in KINDS else f"models of kind {model.kind} have none: {', '.join(KINDS)} have"
+    """The reason why a model can't have an int8 graph; "" if it can."""
+    return "" if model.kind in KINDS else f"models of kind {model.kind} can't be exported, only {', '.join(KINDS)}"
 
 
 def by_hand(model: Any) -> bool:
@@ -84,7 +83,7 @@ def by_hand(model: Any) -> bool:
     if model.kind == "bi":
         return bert and model.pooling in ("mean", "cls") and not len(model.projection)
     if model.kind == "sparse":
-        parts = -(-config.vocab_size // CHUNKS)  # of the vocabulary; the last must hold something too
+        parts = -(-config.vocab_size // CHUNKS)  # of the vocabulary; the last must not be empty
         usual = (model.pooling, model.activation) == ("max", "relu") and config.tie_word_embeddings
         return bert and usual and parts * (CHUNKS - 1) < config.vocab_size
     return bool(bert)
@@ -102,19 +101,19 @@ def export(
         raise InputError(f"no int8 graph: {reason}")
     order = list(groups)
     random.Random(seed).shuffle(order)
-    held = order[: min(CHECKED, max(1, len(order) // 2))]
-    pool = [(text_of(g.query), text) for g in order[len(held) :] or held for text in g.texts]
+    checked = order[: min(CHECKED, max(1, len(order) // 2))]
+    pool = [(text_of(g.query), text) for g in order[len(checked) :] or checked for text in g.texts]
     pairs = random.Random(seed).sample(pool, min(spec.samples, len(pool)))
     path, declaration = folder / "onnx" / "model.onnx", folder / DECLARATION
     path.parent.mkdir(parents=True, exist_ok=True)
     onnx.save(graph(model, folder / "tokenizer.json", pairs), path)
     before = declaration.read_text(encoding="utf-8") if declaration.is_file() else None
-    stated = {"runtime": "onnx", **declared(model), "activation": activation}
-    declaration.write_text(json.dumps(stated, indent=2) + "\n", encoding="utf-8")
-    agreement, difference = compared(model, folder, held, activation)
+    content = {"runtime": "onnx", **declared(model), "activation": activation}
+    declaration.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    agreement, difference = compared(model, folder, checked, activation)
     vectors = model.kind in ("bi", "sparse")
     what = "mean cosine with the original" if vectors else "mean rank correlation with the original"
-    size, texts = path.stat().st_size, sum(len(g.candidates) for g in held)
+    size, texts = path.stat().st_size, sum(len(g.candidates) for g in checked)
     done = Exported(path, size, agreement, difference, texts, spec.least, what)
     if not done.accepted:
         path.unlink()
@@ -122,16 +121,16 @@ def export(
             declaration.unlink()
         else:
             declaration.write_text(before, encoding="utf-8")
-        log.error("the int8 graph agrees by %.4f only, %.4f was asked for: it is removed", agreement, spec.least)
+        log.error("the int8 graph is removed: its agreement is %.4f, at least %.4f is required", agreement, spec.least)
     return done
 
 
 def export_folder(name: str, out: Path | None, groups: Sequence[Group], spec: Export, seed: int = 0) -> Exported:
-    """The int8 graph of a model by its name, of the hub or of a folder: into ``out``, with what else it needs to run,
-    or into its own folder. Raises InputError if it has none, ModelError if the model can't be read."""
+    """The int8 graph of a model by its name, of the hub or of a folder: into ``out``, with its tokenizer and
+    configuration, or into its own folder. Raises InputError if it has none, ModelError if the model can't be read."""
     model = declare(name, runtime="torch")
     if out is None and model.hub:
-        raise InputError(f"{name} is a model of the hub: say where its graph goes (out)")
+        raise InputError(f"{name} is a model of the hub: give a folder for its graph (out)")
     loaded = model_class(model.kind).from_folder(model.folder).eval()
     folder = out or model.folder
     if reason := unfit(loaded):
@@ -149,13 +148,13 @@ def export_folder(name: str, out: Path | None, groups: Sequence[Group], spec: Ex
 def graph(model: Any, tokenizer: Path, pairs: Sequence[tuple[str, str]]) -> onnx.ModelProto:
     """The int8 graph of a model: logits [batch, labels] of a cross-encoder; vectors [batch, width], or hidden states
     [batch, length, width] to be pooled, of a bi-encoder; hidden states of a late interaction with the logit of each
-    token's weight as one column more; weights [batch, vocabulary] of a sparse model."""
+    token's weight as a further column; weights [batch, vocabulary] of a sparse model."""
     if not by_hand(model):
         return any_graph(model, pairs)
     config, cross = model.body.config, model.kind == "cross"
     weights = {k.removeprefix("bert."): v.float().cpu().numpy() for k, v in model.body.state_dict().items()}
 
-    def made(largest: Any = None) -> tuple[Bert, str]:
+    def build(largest: Any = None) -> tuple[Bert, str]:
         bert = Bert(weights, config.num_hidden_layers, config.num_attention_heads, tops=largest, pair=cross)
         if cross:
             return bert, bert.classify()
@@ -165,9 +164,9 @@ def graph(model: Any, tokenizer: Path, pairs: Sequence[tuple[str, str]]) -> onnx
 
     document, query = getattr(model, "prefixes", ("", ""))
     sample: list[Text] = list(pairs) if cross else [t for q, d in pairs for t in (query + q, document + d)]
-    plain, _ = made()
+    plain, _ = build()  # in float32, to measure the inputs of its layers
     measured = tops(plain, plain.model(list(plain.taps.values())), tokenizer, sample, model.max_length)
-    small, out = made(measured)
+    small, out = build(measured)
     return small.model([out])
 
 
@@ -187,22 +186,23 @@ def any_graph(model: Any, pairs: Sequence[tuple[str, str]]) -> onnx.ModelProto:
 
 
 def _function(model: Any) -> tuple[Any, str]:
-    """What a graph computes of its inputs, and its output's name."""
+    """The function that the graph computes, and the name of its output."""
     if model.kind == "cross":
         return (lambda inputs: model.body(**inputs).logits), "logits"
     if model.kind == "late":
-        return partial(_weighed, model), "last_hidden_state"
+        return partial(_with_weight_logit, model), "last_hidden_state"
     return (model.weights, "weights") if model.kind == "sparse" else (model.pooled, "sentence_embedding")
 
 
-def _weighed(model: Any, inputs: Any) -> torch.Tensor:
-    """States with the logit of each token's weight behind them: [batch, length, width + 1]."""
+def _with_weight_logit(model: Any, inputs: Any) -> torch.Tensor:
+    """States with the logit of each token's weight as the last column: [batch, length, width + 1]."""
     hidden = model.body(**inputs).last_hidden_state
     return torch.cat([hidden, model.weigh(hidden)], dim=-1)
 
 
 def states(bert: Bert, weigh: Any = None) -> str:
-    """The last hidden states [batch, length, width]; with ``weigh`` [1, width] their product with it behind them."""
+    """The last hidden states [batch, length, width]; with ``weigh`` [1, width] their product with it is a further
+    column."""
     x, shape = bert.encoder()
     if weigh is not None:
         x = bert.op("Concat", x, bert.op("MatMul", x, bert.constant("weigh", weigh.T)), axis=1)
@@ -211,7 +211,7 @@ def states(bert: Bert, weigh: Any = None) -> str:
 
 
 def declared(model: Any) -> dict[str, Any]:
-    """What anyrank.json says of a model with a graph, but for its runtime."""
+    """The fields of anyrank.json of a model with a graph, without its runtime."""
     length = {"max_length": model.max_length}
     if model.kind == "cross":
         return {"kind": "cross", "pooling": "none", **length}
@@ -221,7 +221,7 @@ def declared(model: Any) -> dict[str, Any]:
     prefixes = {"query_prefix": query, "document_prefix": document}
     if model.kind == "sparse":
         return {"kind": "sparse", "pooling": "none", **length, **prefixes}
-    pooling = model.pooling if by_hand(model) else "none"  # other graphs pool by themselves
+    pooling = model.pooling if by_hand(model) else "none"  # graphs of torch's exporter include the pooling
     return {"kind": "dense", "pooling": pooling, "normalise": model.similarity == "cosine", **length, **prefixes}
 
 
@@ -230,33 +230,24 @@ def compared(model: Any, folder: Path, groups: Sequence[Group], activation: str 
     ready: Any = load(folder)
     if model.kind in ("cross", "late"):
         requests = [(Query("q", text_of(g.query)), _as_texts(g)) for g in groups]
-        mine, theirs = scores(model, groups), [list(j.scores) for j in ready(requests)]
+        expected, actual = scores(model, groups), [list(j.scores) for j in ready(requests)]
         if activation == "sigmoid":
-            mine = [[1 / (1 + math.exp(-s)) for s in row] for row in mine]
-        pairs = [(a, b) for x, y in zip(mine, theirs) for a, b in zip(x, y)]
-        rhos = [spearman(a, b) for a, b in zip(mine, theirs) if len(a) > 1] or [spearman(*zip(*pairs))]
+            expected = [[1 / (1 + math.exp(-s)) for s in row] for row in expected]
+        pairs = [(a, b) for x, y in zip(expected, actual) for a, b in zip(x, y)]
+        rhos = [spearman(a, b) for a, b in zip(expected, actual) if len(a) > 1] or [spearman(*zip(*pairs))]
         return float(np.mean(rhos)), float(max(abs(a - b) for a, b in pairs))
     texts = [t for g in groups for t in g.texts]
-    was = model.training
+    was_training = model.training
     with torch.inference_mode():
         ours = model.eval().encode(texts).cpu().numpy()
-    model.train(was)
-    other = _array(ready.encode(texts).vectors, ours.shape)
+    model.train(was_training)
+    other = ready.encode(texts).vectors.filled()
     cosines = (ours * other).sum(1) / np.maximum(np.linalg.norm(ours, axis=1) * np.linalg.norm(other, axis=1), 1e-12)
     return float(cosines.mean()), float(np.abs(ours - other).max())
 
 
 def _as_texts(group: Group) -> list[Candidate]:
     return [Candidate(str(i), text) for i, text in enumerate(group.texts)]
-
-
-def _array(vectors: Vectors, shape: tuple[int, ...]) -> NDArray[np.float32]:
-    """Dense or sparse vectors as an array [n, dim]."""
-    if not isinstance(vectors, Sparse):
-        return vectors.dense()
-    out = np.zeros(shape, np.float32)
-    out[np.repeat(np.arange(len(vectors)), np.diff(vectors.indptr)), vectors.indices] = vectors.values
-    return out
 
 
 def spearman(a: Sequence[float], b: Sequence[float]) -> float:
@@ -273,6 +264,7 @@ def spearman(a: Sequence[float], b: Sequence[float]) -> float:
 
 
 def _ranks(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    _, place, count = np.unique(values, return_inverse=True, return_counts=True)
+    """Ranks from 1 for the least value; ties share the mean of theirs."""
+    _, position, count = np.unique(values, return_inverse=True, return_counts=True)
     last = np.cumsum(count)
-    return np.asarray((last - (count - 1) / 2)[place], dtype=np.float64)
+    return np.asarray((last - (count - 1) / 2)[position], dtype=np.float64)

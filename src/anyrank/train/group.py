@@ -17,8 +17,8 @@ class Group:
 
     Pairs, triples, listwise permutations and teacher files all read as groups. Contents are anything that a model
     reads: texts, mappings, images, spectra and peptides. ``priors`` are the scores of the run that the candidates came
-    from (for curricula), where there is one; candidates without an id of their own have the id "". Raises InputError
-    where the lengths differ.
+    from (for curricula), if there is one; candidates without an id of their own have the id "". Raises InputError
+    if the lengths differ.
 
     >>> Group.from_texts("capital of France", ["Paris is.", "Rome is."], [1.0, 0.0]).labels
     (1.0, 0.0)
@@ -31,9 +31,9 @@ class Group:
     priors: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
-        for name, given in (("labels", self.labels), ("priors", self.priors)):
-            if len(given) != len(self.candidates) and (given or name == "labels"):
-                raise InputError(f"{self.name}: {len(self.candidates)} texts but {len(given)} {name}")
+        for name, values in (("labels", self.labels), ("priors", self.priors)):
+            if len(values) != len(self.candidates) and (values or name == "labels"):
+                raise InputError(f"{self.name}: {len(self.candidates)} texts but {len(values)} {name}")
 
     @classmethod
     def of(cls, query: Query, candidates: Sequence[Candidate], labels: Iterable[float]) -> Group:
@@ -50,10 +50,15 @@ class Group:
 
     @classmethod
     def from_texts(
-        cls, query: Any, texts: Sequence[Any], labels: Iterable[float], id: str = "", ids: Sequence[str] = (),
+        cls,
+        query: Any,
+        texts: Sequence[Any],
+        labels: Iterable[float],
+        id: str = "",
+        ids: Sequence[str] = (),
         priors: Iterable[float] = (),
-    ) -> Group:  # fmt: skip
-        """The group of plain contents, with the ids of the candidates where they have any.
+    ) -> Group:
+        """The group of plain contents, with the ids of the candidates if they have any.
 
         >>> Group.from_texts("why?", ["so"], [1.0], ids=["d1"]).candidates
         (Candidate(id='d1', content='so', score=0.0, meta={}),)
@@ -65,7 +70,7 @@ class Group:
 
     @property
     def name(self) -> str:
-        """How errors call the group: by its id, else by its query."""
+        """The group's name in errors: its id, else its query."""
         return f"query {self.id or self.query!r}"
 
     @property
@@ -75,17 +80,17 @@ class Group:
 
     @property
     def ids(self) -> tuple[str, ...]:
-        """The candidates' ids; () where they have none."""
+        """The candidates' ids; () if they have none."""
         ids = tuple(c.id for c in self.candidates)
         return ids if any(ids) else ()
 
     @property
     def size(self) -> int:
-        """How much there is to read: the characters of the texts. Batches join groups of near size."""
+        """The characters of the texts. Batches join groups of similar size."""
         return sum(map(len, self.texts))
 
     def named(self) -> tuple[Candidate, ...]:
-        """The candidates, each with an id: their positions "0", "1", … where they have none."""
+        """The candidates, each with an id: their positions "0", "1", … if they have none."""
         if self.ids:
             return self.candidates
         return tuple(replace(c, id=str(i)) for i, c in enumerate(self.candidates))

@@ -32,10 +32,10 @@ def write_groups(path: File, groups: Iterable[Group]) -> None:
 
 def group_from_dict(record: Record, *, scores: bool = True) -> Group:
     """A group from ``group_to_dict``'s form, or FlagEmbedding's ``query, pos[], neg[]`` with ``pos_scores[],
-    neg_scores[]`` (a teacher's) as labels where they are there; else, and without ``scores``, labels are 1 and 0.
+    neg_scores[]`` (a teacher's) as labels, if it has them; else, and without ``scores``, labels are 1 and 0.
 
-    Raises InputError on a missing or empty query, no texts, a text that is none, scores that aren't finite numbers or
-    not one a text, and scores of only one side.
+    Raises InputError on a missing or empty query, no texts, a content of another type, scores that aren't finite
+    numbers or not one for each text, and scores of only one side.
 
     >>> group_from_dict({"query": "why?", "pos": ["so"], "neg": ["no", "nay"]}).labels
     (1.0, 0.0, 0.0)
@@ -57,16 +57,16 @@ def group_from_dict(record: Record, *, scores: bool = True) -> Group:
 
 
 def group_to_dict(group: Group) -> dict[str, Any]:
-    """A group, JSON-ready: ``query``, ``texts``, ``labels``, and ``id``, ``ids``, ``priors`` where it has them. Raises
-    InputError where a content is no JSON (an image, a spectrum).
+    """A group, JSON-ready: ``query``, ``texts``, ``labels``, and ``id``, ``ids``, ``priors`` if it has them. Raises
+    InputError if a content can't be written as JSON (an image, a spectrum).
 
     >>> group_to_dict(Group.from_texts("why?", ("so", "no"), (1.0, 0.0), id="7"))
     {'id': '7', 'query': 'why?', 'texts': ['so', 'no'], 'labels': [1.0, 0.0]}
     """
     contents = [_plain(c.content, group) for c in group.candidates]
-    known = {"query": _plain(group.query, group), "texts": contents, "labels": list(group.labels)}
+    always = {"query": _plain(group.query, group), "texts": contents, "labels": list(group.labels)}
     more = {"ids": list(group.ids), "priors": list(group.priors)}
-    return {**({"id": group.id} if group.id else {}), **known, **{k: v for k, v in more.items() if v}}
+    return {**({"id": group.id} if group.id else {}), **always, **{k: v for k, v in more.items() if v}}
 
 
 def _query(record: Record) -> Any:
@@ -79,7 +79,7 @@ def _query(record: Record) -> Any:
 
 
 def _plain(content: Any, group: Group) -> Any:
-    """A content as it is written: a text, or what JSON holds."""
+    """A content as it is written: a text, or a JSON value."""
     if isinstance(content, str):
         return content
     try:

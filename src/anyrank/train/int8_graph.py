@@ -1,12 +1,12 @@
-"""Any encoder as an ONNX graph with int8 weights: torch's exporter writes it in float32, and its linear layers and
-embedding tables are then replaced here. (`bert_graph` writes a BERT's by hand, which runs faster.)
+"""Any encoder as an ONNX graph with int8 weights: torch's exporter writes it in float32, and this file replaces its
+linear layers and embedding tables. (`bert_graph` writes a BERT's by hand, which runs faster.)
 
 Design choices:
 
 - Weights are int8 with one scale an output column, embeddings int8 with one scale a row, symmetric.
 - Activations get one scale a token, found as the graph runs. onnxruntime's own dynamic quantisation takes one scale
-  over a whole batch, padding included: a text's score would change with what stands beside it, and lose more.
-- What multiplies activations with each other (attention) and the last, small head stay in float32.
+  over a whole batch, padding included: a text's score would change with the other texts, and lose more precision.
+- Products of activations with each other (attention) and the last, small head stay in float32.
 - The exporter is torch's older one (TorchScript): on BERT, DistilBERT, RoBERTa, XLM-R, ModernBERT and MPNet its graphs
   give the same numbers (6e-6) as those of the newer one (dynamo), which takes ten times as long and the package
   onnxscript. optimum-onnx 0.1.0 doesn't import beside transformers 5.23.
@@ -31,7 +31,7 @@ from .bert_graph import int8_columns
 
 OPSET = 18
 LEAST = 1024
-"""Numbers of a weight from which on it is stored as int8."""
+"""The size of the smallest weight that is stored as int8."""
 
 
 class Named(nn.Module):  # type: ignore[misc,unused-ignore]
@@ -55,32 +55,39 @@ def float_graph(model: nn.Module, function: Any, inputs: dict[str, Tensor], outp
     with warnings.catch_warnings():  # deprecated, and traced constants (see above; the graph is checked afterwards)
         warnings.simplefilter("ignore")
         torch.onnx.export(
-            module, tuple(inputs.values()), file, input_names=list(inputs), output_names=[output], dynamic_axes=axes,
-            opset_version=OPSET, dynamo=False,
-        )  # fmt: skip
+            module,
+            tuple(inputs.values()),
+            file,
+            input_names=list(inputs),
+            output_names=[output],
+            dynamic_axes=axes,
+            opset_version=OPSET,
+            dynamo=False,
+        )
     return onnx.load_from_string(file.getvalue())
 
 
 def int8_graph(graph: onnx.ModelProto) -> onnx.ModelProto:
     """The same graph with int8 weights in its linear layers (MatMul of activations with a constant) and embedding
     tables (Gather of a constant's rows)."""
-    return _Rewrite(graph).rewritten()
+    return _Rewrite(graph).apply()
 
 
 @dataclass
 class _Rewrite:
-    """A graph and the nodes and constants that take the place of its own."""
+    """A graph, and the nodes and constants that replace its own."""
 
     graph: onnx.ModelProto
     nodes: list[onnx.NodeProto] = field(default_factory=list)
     constants: dict[str, onnx.TensorProto] = field(default_factory=dict)
     quantised: dict[str, tuple[str, str]] = field(default_factory=dict)
-    """Of an activation its int8 form and its scales, so that layers on the same input share them."""
+    """The int8 form of each activation, and its scales: layers on the same input share them."""
 
-    def rewritten(self) -> onnx.ModelProto:
+    def apply(self) -> onnx.ModelProto:
         inner = self.graph.graph
         weights = {t.name: t for t in inner.initializer if t.data_type == TensorProto.FLOAT}
         for node in inner.node:
+            # Large float constants among the inputs: a linear layer has one on its right, a table one that is gathered.
             large = [i for i in node.input if i in weights and np.prod(weights[i].dims) >= LEAST]
             if node.op_type == "MatMul" and large == [node.input[1]] and len(weights[large[0]].dims) == 2:
                 self._linear(node, numpy_helper.to_array(weights[large[0]]))
@@ -94,10 +101,10 @@ class _Rewrite:
             else:
                 self.nodes.append(node)
         used = {i for node in self.nodes for i in node.input} | {o.name for o in inner.output}
-        kept = [t for t in inner.initializer if t.name in used]
+        remaining = [t for t in inner.initializer if t.name in used]
         del inner.node[:], inner.initializer[:], inner.value_info[:]
         inner.node.extend(self.nodes)
-        inner.initializer.extend([*kept, *self.constants.values()])
+        inner.initializer.extend([*remaining, *self.constants.values()])
         return self.graph
 
     def _constant(self, name: str, value: Any) -> str:
@@ -110,7 +117,7 @@ class _Rewrite:
         return out
 
     def _linear(self, node: onnx.NodeProto, weight: NDArray[np.float32]) -> None:
-        """x [..., k] times a weight [k, n]: both as whole numbers, whose products are exact, and scaled back."""
+        """x [..., k] times a weight [k, n]: products of whole numbers, which are exact, times the scales of both."""
         x, name = node.input
         if x not in self.quantised:
             self.quantised[x] = self._by_token(x)
@@ -123,13 +130,13 @@ class _Rewrite:
         self._op("Mul", product, self._constant(f"{name}.columns", columns), out=node.output[0])
 
     def _by_token(self, x: str) -> tuple[str, str]:
-        """x as unsigned bytes around 128 (processors multiply unsigned by signed), and its scales [..., 1]."""
+        """x as unsigned bytes around 128 (processors multiply unsigned by signed bytes), and its scales [..., 1]."""
         top = self._op("ReduceMax", self._op("Abs", x), self._constant("int8.last", np.array([-1])), keepdims=1)
         top = self._op("Max", top, self._constant("int8.tiny", np.array(1e-12, np.float32)))
         scale = self._op("Mul", top, self._constant("int8.step", np.array(1 / 127, np.float32)))
         steps = self._op("Round", self._op("Div", x, scale))
-        moved = self._op("Add", steps, self._constant("int8.middle", np.array(128, np.float32)))
-        return self._op("Cast", moved, to=TensorProto.UINT8), scale
+        shifted = self._op("Add", steps, self._constant("int8.middle", np.array(128, np.float32)))
+        return self._op("Cast", shifted, to=TensorProto.UINT8), scale
 
     def _table(self, node: onnx.NodeProto, table: NDArray[np.float32]) -> None:
         """Rows of an embedding table [words, width], each with its scale."""

@@ -16,10 +16,10 @@ from .validation import scores
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ModelJudge:
-    """The scores of a model of `anyrank.models`, as it is now: ``bm25 % 100 >> Rerank(ModelJudge(model))``. Texts that
-    lose tokens to its ``max_length`` are counted as truncated.
+    """The scores of a model of `anyrank.models`, as it is now: ``bm25 % 100 >> Rerank(ModelJudge(model))``. Texts
+    longer than its ``max_length`` are counted as truncated.
 
-    Raises InputError where a candidate has no content.
+    Raises InputError if a candidate has no content.
     """
 
     model: Model
@@ -27,9 +27,11 @@ class ModelJudge:
 
     def __call__(self, groups: Sequence[Members]) -> list[Judgement]:
         for query, members in groups:
-            if lacking := next((c for c in members if c.content is None), None):
-                raise InputError(f"query {query.id!r}: the candidate {lacking.id!r} has no content to read")
-        given = [Group(q.content, tuple(members), (0.0,) * len(members), q.id) for q, members in groups]
-        truncated = self.model.truncated([g.query for g in given], [g.candidates for g in given])
-        pairs = zip(scores(self.model, given, self.bf16), truncated, strict=True)
-        return [Judgement(values, Usage(len(values), truncated=lost)) for values, lost in pairs]
+            if empty := next((c for c in members if c.content is None), None):
+                raise InputError(
+                    f"query {query.id!r}: the candidate {empty.id!r} has no content: load the documents first"
+                )
+        requests = [Group(q.content, tuple(members), (0.0,) * len(members), q.id) for q, members in groups]
+        truncated = self.model.truncated([g.query for g in requests], [g.candidates for g in requests])
+        pairs = zip(scores(self.model, requests, self.bf16), truncated, strict=True)
+        return [Judgement(values, Usage(len(values), truncated=cut)) for values, cut in pairs]

@@ -1,9 +1,9 @@
-"""Listwise training of a causal language model: the prompts of our judges, and a list's order as the answer.
+"""Listwise training of a causal language model: the prompts of our judges, with the order of the list as the answer.
 
 language   -log p of every token of "[B] > [A] > [C]", the prompt masked (RankZephyr); ``importance`` weighs the
            tokens of the first ranks more (full ranking, arXiv 2412.14574)
-rank       a rank loss over the logits of the labels where the first one stands (FIRST, arXiv 2406.15657)
-combined   language + weight x rank, a rank loss that isn't finite left out
+rank       a rank loss over the logits of the labels at the position of the first label (FIRST, arXiv 2406.15657)
+combined   language + weight x rank, without the rank loss of a batch if it isn't finite
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A prompt's ids, the answer's, and the id of each label where the first one stands (() where labels take more
-    than one token)."""
+    """Token ids of a prompt, of its answer, and of each label at the position of the first (() if labels take more than
+    one token)."""
 
     prompt: tuple[int, ...]
     answer: tuple[int, ...]
@@ -44,8 +44,8 @@ class Row:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Listwise:
-    """A causal model (with its adapter, where it has one), its tokenizer, and how lists are put to it. ``max_length``
-    bounds a prompt with its answer, in tokens."""
+    """A causal model (with its adapter, if it has one), its tokenizer, and the settings of prompts. ``max_length`` is
+    the longest prompt with its answer, in tokens."""
 
     model: Any
     tokenizer: Any
@@ -55,7 +55,7 @@ class Listwise:
 
     @classmethod
     def load(cls, recipe: Recipe) -> Listwise:
-        """The model that a recipe starts from, under a fresh LoRA adapter where ``language.lora`` is above 0."""
+        """The model that a recipe starts from, under a fresh LoRA adapter if ``language.lora`` is above 0."""
         from transformers import AutoModelForCausalLM, AutoTokenizer
 
         if not recipe.model.start:
@@ -69,18 +69,19 @@ class Listwise:
         if spec.lora:
             from peft import LoraConfig, get_peft_model
 
-            how: Any = {"r": spec.lora, "lora_alpha": 2 * spec.lora, "target_modules": "all-linear"}
-            model = get_peft_model(model, LoraConfig(task_type="CAUSAL_LM", **how))
+            adapter: Any = {"r": spec.lora, "lora_alpha": 2 * spec.lora, "target_modules": "all-linear"}
+            model = get_peft_model(model, LoraConfig(task_type="CAUSAL_LM", **adapter))
         return cls(model, tokenizer, spec, recipe.model.max_length)
 
     @property
     def template(self) -> Template:
-        """The prompt: our judges' own, so that they read the trained model as it was trained."""
+        """The prompt of our own judges, so that the trained model is used as it was trained."""
         own = FIRST_TOKEN if self.spec.labels == "letters" else LISTWISE
         return replace(own, words=self.spec.words)
 
     def row(self, group: Group) -> Row:
-        """A group as ids. Raises InputError where it doesn't fit, or where a rank loss needs labels of one token."""
+        """A group as ids. Raises InputError if it is too long, or if a rank loss needs labels of one token and these
+        aren't."""
         template, n = self.template, len(group.candidates)
         members = list(group.named())
         form = partial(self.tokenizer.apply_chat_template, tokenize=False, add_generation_prompt=True)
@@ -94,12 +95,15 @@ class Listwise:
         end = (self.tokenizer.eos_token_id,) if self.spec.end else ()
         single = {ids for ids in tokens.options[1:] if len(ids) == 1}
         labels = tuple(ids[0] for ids in tokens.options[1:]) if len(single) == n else ()
-        whose = group.name
         if not labels and self.spec.objective != "language":
-            raise InputError(f"{whose}: {n} labels in {self.spec.labels} are not one token each: letters, 26 at most")
+            raise InputError(
+                f"{group.name}: {n} labels in {self.spec.labels} are not one token each: use letters, at most 26"
+            )
         row = Row(tokens.ids, (*tokens.options[0], *end), labels)
         if (length := len(row.prompt) + len(row.answer)) > self.max_length:
-            raise InputError(f"{whose}: {length} tokens, where {self.max_length} fit: fewer texts or language.words")
+            raise InputError(
+                f"{group.name}: {length} tokens > max_length={self.max_length}: give fewer texts or less language.words"
+            )
         return row
 
     def _encode(self, texts: Sequence[str], special: bool) -> list[list[int]]:
@@ -123,6 +127,7 @@ class Listwise:
     def _padded(self, rows: Sequence[Sequence[int]]) -> dict[str, Any]:
         length, pad = max(map(len, rows)), self.tokenizer.pad_token_id
         real = torch.tensor([[0] * (length - len(r)) + [1] * len(r) for r in rows])
+        # Padding is on the left, so positions count from the first real token.
         return {
             "input_ids": torch.tensor([[pad] * (length - len(r)) + list(r) for r in rows]),
             "attention_mask": real,
@@ -130,8 +135,9 @@ class Listwise:
         }
 
     def scores(self, groups: Sequence[Group], bf16: bool = False) -> list[list[float]]:
-        """The logits of each group's labels where the first one stands, as `llm.first_token.FirstToken` orders by."""
-        device, was, out = self.model.device, self.model.training, []
+        """The logits of each group's labels at the position of the first label, by which `llm.first_token.FirstToken`
+        ranks."""
+        device, was_training, out = self.model.device, self.model.training, []
         self.model.eval()
         with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=bf16):
             for group in groups:
@@ -141,12 +147,12 @@ class Listwise:
                 batch = {k: v.to(device) for k, v in self._padded([row.prompt]).items()}
                 logits = self.model(**batch, logits_to_keep=1, use_cache=False).logits[0, -1].float()
                 out.append(logits[list(row.labels)].tolist())
-        self.model.train(was)
+        self.model.train(was_training)
         return out
 
     def save(self, folder: Path) -> None:
         """A folder for transformers and our own backends (``hf:FOLDER``); an adapter is merged into its model, and
-        also kept by itself in adapter/."""
+        also saved alone in adapter/."""
         model = self.model
         if self.spec.lora:
             model.save_pretrained(folder / "adapter")
@@ -165,12 +171,13 @@ class LanguageObjective:
 
     def __call__(self, model: Any, batch: Mapping[str, Any], epoch: float) -> Tensor:
         answer = batch["answer"]
-        given = {k: batch[k] for k in ("input_ids", "attention_mask", "position_ids")}
-        logits = model(**given, logits_to_keep=answer.shape[1] + 1, use_cache=False).logits[:, :-1].float()
+        inputs = {k: batch[k] for k in ("input_ids", "attention_mask", "position_ids")}
+        logits = model(**inputs, logits_to_keep=answer.shape[1] + 1, use_cache=False).logits[:, :-1].float()
         weights = importance_weights(answer, self.separator) if self.spec.importance else None
         lm = language_loss(logits, answer, weights)
         if self.spec.objective == "language":
             return lm
+        # [batch, vocabulary]: the prediction of the first label's token
         at = logits[torch.arange(len(logits), device=logits.device), batch["first"]]
         scores = at.gather(1, batch["names"])
         gold = own_targets(scores, batch["gold"], batch["mask"])
@@ -179,15 +186,15 @@ class LanguageObjective:
             return rank
         whole, skipped = combine(lm, rank, self.spec.rank_weight or RANK_WEIGHTS.get(self.spec.rank_loss, 1.0))
         if skipped:
-            log.warning("a rank loss was not finite and was left out")
+            log.warning("the rank loss of a batch was not finite and is left out")
         return whole
 
 
 def separator(tokenizer: Any, labels: str) -> int:
-    """The id of the token ">" between two labels. Raises InputError where the tokenizer has none of its own."""
+    """The id of the token ">" between two labels. Raises InputError if the tokenizer has no such token."""
     a, b = ("[A]", "[B]") if labels == "letters" else ("[1]", "[2]")
     ids = tokenizer(f"{a} > {b}", add_special_tokens=False)["input_ids"]
-    found = [i for i in ids if tokenizer.decode([i]).strip() == ">"]
-    if len(found) != 1:
-        raise InputError("importance weights need a tokenizer that keeps '>' apart from the labels")
-    return int(found[0])
+    matches = [i for i in ids if tokenizer.decode([i]).strip() == ">"]
+    if len(matches) != 1:
+        raise InputError("language.importance needs a tokenizer in which '>' between labels is one token")
+    return int(matches[0])

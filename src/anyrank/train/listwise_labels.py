@@ -2,7 +2,7 @@
 
 Liu et al., "Sliding Windows Are Not the End: Exploring Full Ranking with Long-Context Large Language Models", ACL 2025,
 arXiv 2412.14574. One pass of windows gets only the top right; so each pass fixes its best size - stride, and the next
-works on the rest. Such orders are written and read as training data by ``permutations``.
+sorts the rest. ``permutations`` writes and reads such orders as training data.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ def labels(judge: Judge, *, size: int = 20, stride: int = 10) -> Rerank:
 
 @dataclass(frozen=True)
 class MultiPass:
-    """Passes of a sliding window over what is not fixed yet; each fixes the best size - stride. With a teacher that
-    sorts windows rightly the whole list comes out sorted: 9 passes and 45 windows for 100."""
+    """Passes of a sliding window over the candidates that aren't fixed yet; each fixes the best size - stride. With a
+    teacher that sorts windows correctly the whole list comes out sorted: 9 passes and 45 windows for 100."""
 
     size: int = 20
     stride: int = 10
@@ -41,6 +41,7 @@ class MultiPass:
                 (scores,) = yield [window]
                 rest[start:end] = [window[i] for i in best_first(scores)]
                 end -= self.stride
+            # After a pass only the best size - stride have met all others; a rest of one window is sorted whole.
             sure = len(rest) if len(rest) <= self.size else self.size - self.stride
             fixed, rest = fixed + rest[:sure], rest[sure:]
         return fixed + rest

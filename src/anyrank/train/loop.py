@@ -1,8 +1,7 @@
-"""The loop: transformers' Trainer, given how batches of groups are made, what is lowered and how a model is judged.
+"""The training loop: transformers' Trainer with our batches of groups, our objective and our validation.
 
-Trainer brings the optimiser (fused AdamW), mixed precision, accumulation, clipping, schedules, checkpoints with every
-generator's state, NEFTune, early stopping and TensorBoard. Ours are the order of the batches, the objective and
-validation by our measures.
+Trainer brings the optimiser (fused AdamW), mixed precision, accumulation, clipping, schedules, checkpoints with the
+state of every random generator, NEFTune, early stopping and TensorBoard.
 """
 
 from __future__ import annotations
@@ -31,24 +30,32 @@ from .validation import Validation
 log = logging.getLogger(__name__)
 
 WHOLE = "complete"
+"""The empty file that marks a finished checkpoint."""
 SHORT = 256
-"""Tokens up to which attention that keeps all its weights costs little memory."""
+"""The longest text in tokens for which attention that stores all its weights costs little memory."""
 
 Score = Callable[[Sequence[Group]], Sequence[Sequence[float]]]
 """Scores of every group's texts, by the model as it is now."""
 
 
 class Loop(Trainer):  # type: ignore[misc,unused-ignore]
-    """A training of ``model`` on groups, in the recipe's folder. ``draw`` takes from a group what an epoch trains on,
-    ``collate`` makes a batch of groups, ``objective`` a loss of (model, batch, epoch); ``validation`` judges by
-    ``score``; batches join groups of near ``size``. `run` trains and resumes."""
+    """A training of ``model`` on groups, in the recipe's folder. ``draw`` selects the candidates of a group for an
+    epoch, ``collate`` makes a batch of groups, ``objective`` a loss of (model, batch, epoch); ``validation`` measures
+    the results of ``score``; batches join groups of similar ``size``. `run` trains and resumes."""
 
     def __init__(
-        self, model: Any, recipe: Recipe, train: Sequence[Group], collate: Callable[[Sequence[Group]], dict[str, Any]],
-        objective: Callable[[Any, Mapping[str, Any], float], Tensor], validation: Validation | None = None,
-        score: Score | None = None, progress: bool = False, draw: DrawFn | None = None,
+        self,
+        model: Any,
+        recipe: Recipe,
+        train: Sequence[Group],
+        collate: Callable[[Sequence[Group]], dict[str, Any]],
+        objective: Callable[[Any, Mapping[str, Any], float], Tensor],
+        validation: Validation | None = None,
+        score: Score | None = None,
+        progress: bool = False,
+        draw: DrawFn | None = None,
         size: Callable[[Group], int] | None = None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self.objective: Callable[[Any, Mapping[str, Any], float], Tensor] = objective
         self.collate = collate
         self.draw = draw
@@ -60,8 +67,8 @@ class Loop(Trainer):  # type: ignore[misc,unused-ignore]
         if validation and recipe.check.patience:
             callbacks.append(EarlyStoppingCallback(recipe.check.patience))
         arguments = settings(recipe, len(self.batches), validation, progress)
-        judged = list(validation.groups) if validation else None
-        super().__init__(model, arguments, collate, list(train), judged, callbacks=callbacks)
+        valid = list(validation.groups) if validation else None
+        super().__init__(model, arguments, collate, list(train), valid, callbacks=callbacks)
         self.remove_callback(PrinterCallback)
         self.model_accepts_loss_kwargs = False
 
@@ -71,7 +78,7 @@ class Loop(Trainer):  # type: ignore[misc,unused-ignore]
         return self.accelerator.prepare(loader)
 
     def collated(self, groups: Sequence[Group]) -> dict[str, Any]:
-        """A batch of the epoch that is running."""
+        """A batch of the current epoch."""
         return self.collate(groups if self.draw is None else [self.draw(g, self.batches.epoch) for g in groups])
 
     def compute_loss(self, model: Any, inputs: Mapping[str, Any], *_: Any, **__: Any) -> Tensor:
@@ -86,12 +93,12 @@ class Loop(Trainer):  # type: ignore[misc,unused-ignore]
         return metrics
 
     def run(self, resume: bool = False) -> None:
-        """Train, from the last whole checkpoint where ``resume`` is set and there is one; afterwards the model is the
-        best one validated (without validation, the last)."""
+        """Train, from the last complete checkpoint if ``resume`` is set and there is one; afterwards the model has the
+        weights of the best validation (without validation, the last ones)."""
         last = last_checkpoint(Path(str(self.args.output_dir))) if resume else None
         state = TrainerState.load_from_json(str(last / "trainer_state.json")) if last else None
         if state and state.stateful_callbacks["TrainerControl"]["args"]["should_training_stop"]:
-            self.state = state  # it had ended: Trainer would take one step more
+            self.state = state  # the training had ended: Trainer would do one more step
             self._load_from_checkpoint(state.best_model_checkpoint or str(last))
         else:
             with plain_attention(self.model):
@@ -103,7 +110,7 @@ class Loop(Trainer):  # type: ignore[misc,unused-ignore]
 
 @contextmanager
 def plain_attention(model: Any) -> Iterator[None]:
-    """On a CPU, attention of short texts step by step: going back through the fused kernel takes half as long again
+    """On a CPU, unfused attention for short texts: the backward pass of the fused kernel takes half as long again
     (MiniLM-L6 at 128 tokens, bfloat16, no dropout: 1.39 s a batch against 1.00)."""
     body = getattr(model, "body", None)
     if torch.cuda.is_available() or getattr(model, "max_length", SHORT + 1) > SHORT or body is None:
@@ -130,31 +137,54 @@ def settings(recipe: Recipe, batches: int, validation: Validation | None, progre
         }
         more = {name: value for name, value in options.items() if value}
     if validation is not None:
-        more |= {"load_best_model_at_end": True, "metric_for_best_model": f"eval_{validation.name}",
-                "greater_is_better": True, "eval_strategy": when, "eval_steps": check.every or None}  # fmt: skip
+        more |= {
+            "load_best_model_at_end": True,
+            "metric_for_best_model": f"eval_{validation.name}",
+            "greater_is_better": True,
+            "eval_strategy": when,
+            "eval_steps": check.every or None,
+        }
     return TrainingArguments(
-        output_dir=str(Path(recipe.out) / "checkpoints"), seed=recipe.seed, data_seed=recipe.seed, learning_rate=o.rate,
-        weight_decay=o.decay, warmup_steps=round(o.warmup * steps), lr_scheduler_type=o.schedule, max_steps=steps,
-        per_device_train_batch_size=o.batch, gradient_accumulation_steps=o.accumulate, max_grad_norm=o.clip,
-        bf16=o.bf16, use_cpu=not torch.cuda.is_available(), optim="adamw_torch_fused", save_strategy=when,
-        save_steps=check.every or 500, save_total_limit=2, logging_steps=max(1, min(50, steps // 20)), report_to=[],
-        disable_tqdm=not progress, remove_unused_columns=False, dataloader_pin_memory=False,
-        restore_callback_states_from_checkpoint=True, logging_nan_inf_filter=False, **more,
-    )  # fmt: skip
+        output_dir=str(Path(recipe.out) / "checkpoints"),
+        seed=recipe.seed,
+        data_seed=recipe.seed,
+        learning_rate=o.rate,
+        weight_decay=o.decay,
+        warmup_steps=round(o.warmup * steps),
+        lr_scheduler_type=o.schedule,
+        max_steps=steps,
+        per_device_train_batch_size=o.batch,
+        gradient_accumulation_steps=o.accumulate,
+        max_grad_norm=o.clip,
+        bf16=o.bf16,
+        use_cpu=not torch.cuda.is_available(),
+        optim="adamw_torch_fused",
+        save_strategy=when,
+        save_steps=check.every or 500,
+        save_total_limit=2,
+        logging_steps=max(1, min(50, steps // 20)),
+        report_to=[],
+        disable_tqdm=not progress,
+        remove_unused_columns=False,
+        dataloader_pin_memory=False,
+        restore_callback_states_from_checkpoint=True,
+        logging_nan_inf_filter=False,
+        **more,
+    )
 
 
 def last_checkpoint(folder: Path) -> Path | None:
-    """The newest checkpoint that was written to its end; unfinished ones are removed."""
+    """The newest complete checkpoint, None if there is none; incomplete ones are removed."""
     paths = {int(p.name.rpartition("-")[2]): p for p in folder.glob("checkpoint-*")}
     for step, path in list(paths.items()):
         if not (path / WHOLE).is_file():
-            log.warning("%s was not written to its end: it is removed", path)
+            log.warning("%s is incomplete (the training was killed as it was written): it is removed", path)
             shutil.rmtree(paths.pop(step))
     return paths[max(paths)] if paths else None
 
 
 class _Whole(TrainerCallback):  # type: ignore[misc,unused-ignore]
-    """Marks a checkpoint as written to its end, and logs."""
+    """Marks a checkpoint as complete, and logs."""
 
     def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         (Path(args.output_dir) / f"checkpoint-{state.global_step}" / WHOLE).touch()

@@ -1,6 +1,6 @@
-"""Negatives drawn anew each epoch out of a group's candidates: any of them at first, hard ones later (CoRNStack, arXiv
-2412.01007). The groups hold all that may serve (``mining.mined`` with a large n, or a judged run), their scores as
-priors."""
+"""Negatives drawn anew in each epoch from a group's candidates: any of them at first, hard ones later (CoRNStack, arXiv
+2412.01007). The groups hold all possible negatives (``mining.mined`` with a large n, or a judged run), with their
+scores as priors."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from .mining import Rules
 from .sampling import Decay, Softmax
 
 DrawFn = Callable[[Group, int], Group]
-"""(group, epoch from 0) -> what is trained on in that epoch."""
+"""(group, epoch from 0) -> the group to train on in that epoch."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Draw:
-    """The texts labelled above 0, and ``negatives`` of the others (0: all, nothing is drawn), each in proportion to
+    """The texts labelled above 0, and ``negatives`` of the others (0: all), each in proportion to
     exp(prior / tau) among those left; tau falls from ``start`` to ``end`` over ``epochs`` and stays there (see
-    ``sampling.Decay``; the values are ours, CoRNStack gives none), on the scale of the priors. Others whose prior isn't
-    under ``relative`` times the lowest of a text labelled above 0 are likely relevant and never drawn (0: all may be;
-    .95 is usual). The draw is fixed by seed, epoch and the group's id (or query).
+    ``sampling.Decay``; the values are ours, CoRNStack gives none). It is on the scale of the priors. Others whose prior
+    is at least ``relative`` times the lowest of a text labelled above 0 are likely relevant and never drawn (0: no such
+    limit; .95 is usual). The draw is fixed by seed, epoch and the group's id (or query).
 
     Raises InputError for a group without priors.
 
@@ -53,13 +53,13 @@ class Draw:
         if not self.negatives:
             return group
         if not group.priors:
-            raise InputError(f"{group.name} has no priors: drawing negatives needs their scores")
-        good = [i for i, label in enumerate(group.labels) if label > 0]
-        rest = sorted(set(range(len(group.candidates))) - set(good), key=lambda i: -group.priors[i])
-        lowest = min((group.priors[i] for i in good), default=np.inf)
+            raise InputError(f"{group.name} has no priors: data.draw needs the scores of the candidates")
+        positives = [i for i, label in enumerate(group.labels) if label > 0]
+        rest = sorted(set(range(len(group.candidates))) - set(positives), key=lambda i: -group.priors[i])
+        lowest = min((group.priors[i] for i in positives), default=np.inf)
         passing = Rules(relative=self.relative or None).passing([group.priors[i] for i in rest], lowest)
         allowed = [i for i, passes in zip(rest, passing.tolist()) if passes]
         rng = np.random.default_rng([seed, epoch, zlib.crc32((group.id or text_of(group.query)).encode())])
         tau = Decay(self.start, self.end, self.epochs, self.how)(epoch)
         drawn = Softmax(tau)([group.priors[i] for i in allowed], self.negatives, rng)
-        return group.take([*good, *(allowed[i] for i in drawn)])
+        return group.take([*positives, *(allowed[i] for i in drawn)])

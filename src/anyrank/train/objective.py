@@ -1,4 +1,4 @@
-"""What a training lowers: losses over groups, summed, and weighed by a curriculum."""
+"""The objective of a training: a weighted sum of losses over groups, under a curriculum."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .group import Group
 from .losses import in_batch, per_group
 
 LossFn = Callable[..., Tensor]
-"""(scores [B, n], labels [B, n], mask [B, n]) -> scalar; one with a parameter ``epoch`` is told it."""
+"""(scores [B, n], labels [B, n], mask [B, n]) -> scalar; one with a parameter ``epoch`` gets it."""
 Weigh = Callable[[Sequence[Group], float], Sequence[float]]
 """A weight for each group of a batch, by the epoch (with its fraction)."""
 
@@ -36,16 +36,17 @@ class Objective:
         scores = model(**batch["features"])
         labels, mask = batch["labels"], batch["features"]["mask"]
         if scores.shape[1] != mask.shape[1]:
-            strange = ~torch.tensor(_known(batch["groups"], mask.shape[1]), device=mask.device)
+            # Scores of every query with every text of the batch (see `losses.in_batch`).
+            known = torch.tensor(_no_negatives(batch["groups"], mask.shape[1]), device=mask.device)
             lowest = min(0.0, float(labels.min()))  # a teacher's scores may be under 0
             labels, mask = in_batch(labels, mask, other=lowest)
-            mask = mask & strange
+            mask = mask & ~known
         return self.of(scores, labels, mask, batch["groups"], epoch)
 
     def of(self, scores: Tensor, labels: Tensor, mask: Tensor, groups: Sequence[Group], epoch: float) -> Tensor:
         """The loss of scores."""
         weights = [1.0] if self.weigh is None else list(self.weigh(groups, epoch))
-        if all(w == 1 for w in weights):  # a curriculum that is over: plain training, to the last digit
+        if all(w == 1 for w in weights):  # the curriculum has ended: exactly as without one
             return self.total(scores, labels, mask, epoch)
         if not self.by_group:
             return self.total(scores, labels, mask, epoch) * (sum(weights) / len(weights))
@@ -54,12 +55,15 @@ class Objective:
 
     def total(self, scores: Tensor, labels: Tensor, mask: Tensor, epoch: float) -> Tensor:
         """The sum of the losses."""
-        parts = [w * loss(scores, labels, mask, **({"epoch": epoch} if _asks(loss) else {})) for w, loss in self.losses]
+        parts = [
+            w * loss(scores, labels, mask, **({"epoch": epoch} if _takes_epoch(loss) else {}))
+            for w, loss in self.losses
+        ]
         return parts[0] if len(parts) == 1 else torch.stack(parts).sum()
 
     def compares(self, group: Group) -> bool:
-        """Whether the losses find anything to compare in a group, at the start or at last: they pull at its scores, set
-        one way or the other."""
+        """Whether the losses have a gradient for the scores of a group, at the start or at the end of any schedule: for
+        rising or for falling scores, since a loss may be 0 for the right order."""
         labels = torch.tensor([group.labels])
         for epoch, step in product((0.0, LATE), (0.0137, -0.0137)):
             scores = (step * torch.arange(labels.shape[1]))[None].requires_grad_()
@@ -73,7 +77,7 @@ LATE = 1e6
 """An epoch after the end of any schedule."""
 
 
-def _asks(loss: LossFn) -> bool:
+def _takes_epoch(loss: LossFn) -> bool:
     """Whether a loss has a parameter ``epoch``."""
     try:
         return "epoch" in inspect.signature(loss).parameters
@@ -82,13 +86,13 @@ def _asks(loss: LossFn) -> bool:
 
 
 def _key(candidate: Candidate) -> str:
-    """What tells contents apart, also those that can't be hashed."""
+    """The identity of a candidate's content, also if it can't be hashed."""
     return candidate.content if isinstance(candidate.content, str) else repr(candidate.content)
 
 
-def _known(groups: Sequence[Group], width: int) -> list[list[bool]]:
-    """For each group, which candidates of the batch are no negatives of it though they stand in another: its own, and
-    those of its own query."""
+def _no_negatives(groups: Sequence[Group], width: int) -> list[list[bool]]:
+    """For each group a mask over all candidates of the batch: True for candidates of other groups that are no negatives
+    of it, since they have the same content as one of its own, or the same query."""
     rows = []
     for one in groups:
         own, row = set(map(_key, one.candidates)), []

@@ -29,22 +29,22 @@ def read_permutations(
     forms (``queries`` and ``documents``, contents by id, are for the first):
 
     ``{"qid", "initial_list", "final_list"}`` of ids (the full-ranking release);
-    ``{"query", "candidates", "permutation": [2, 1, …]}``, places from 1, or ``"target": "[2] > [1]"``
+    ``{"query", "candidates", "permutation": [2, 1, …]}``, positions from 1, or ``"target": "[2] > [1]"``
     (``papers.distillation``);
     ``{"conversations": [{"from", "value"}, …]}`` whose last two turns are a prompt "[A] passage …" and "[C] > [A]"
     (RankZephyr's and FIRST's); ``{"prompt", "response"}`` (rank_llm's records).
 
     Raises InputError, with the line, on any other form, an unknown id, a prompt without passages, and an order that is
-    no permutation of the list; with ``mend`` what an order leaves out follows in the order shown.
+    no permutation of the list; with ``mend`` the documents that an order leaves out follow in the order shown.
     """
     expected = 'permutations, such as {"qid": "…", "initial_list": ["…"], "final_list": ["…"]}'
     return parsed(path, json_lines(path), lambda r: _group(r, queries, documents, mend), expected)
 
 
 def write_permutations(path: File, before: Iterable[Ranking], after: Iterable[Ranking]) -> int:
-    """Orders in the form ``qid, initial_list, final_list``, whole or not at all; returns how many. Rankings that the
-    teacher did not judge whole are left out."""
-    kept = (
+    """Orders in the form ``qid, initial_list, final_list``, the file whole or not at all; returns their number.
+    Rankings that the teacher judged only in part are left out."""
+    complete = (
         {"qid": new.query.id, "initial_list": old.ids, "final_list": new.ids}
         for old, new in zip(before, after, strict=True)
         if new.status in ("ok", "repaired")
@@ -53,7 +53,7 @@ def write_permutations(path: File, before: Iterable[Ranking], after: Iterable[Ra
 
     def rows() -> Iterator[dict[str, Any]]:
         nonlocal count
-        for row in kept:
+        for row in complete:
             count += 1
             yield row
 
@@ -70,16 +70,16 @@ def prompt_parts(prompt: str, labels: Labels) -> tuple[str, list[str]]:
     """
     head = _QUERY.search(prompt)
     if head is None:
-        raise InputError("the prompt names no 'search query:'")
+        raise InputError("the prompt has no line with 'search query:'")
     end = prompt.lower().rfind("\nsearch query:")
     body = "\n" + prompt[head.end() : end if end > head.end() else len(prompt)].lstrip()
     marks = labels.marks(26 if labels.style == "letters" else _MOST)
     starts: list[tuple[int, int]] = []
     for mark in marks:
-        at = body.find(f"\n{mark} ", starts[-1][1] if starts else 0)
-        if at < 0:
+        start = body.find(f"\n{mark} ", starts[-1][1] if starts else 0)
+        if start < 0:
             break
-        starts.append((at, at + len(mark) + 2))
+        starts.append((start, start + len(mark) + 2))
     if not starts:
         raise InputError(f"the prompt holds no passages: expected lines that begin with {marks[0]}, {marks[1]}, …")
     ends = [at for at, _ in starts[1:]] + [len(body)]
@@ -93,11 +93,11 @@ def _group(record: Record, queries: Texts | None, documents: Texts | None, mend:
         shown = _ids(record, "initial_list")
         if len(set(shown)) < len(shown):
             raise InputError("initial_list holds an id twice")
-        places = {name: i for i, name in enumerate(shown)}
+        positions = {name: i for i, name in enumerate(shown)}
         final = _ids(record, "final_list")
-        if not mend and (strange := next((name for name in final if name not in places), None)) is not None:
-            raise InputError(f"final_list holds {strange!r}, which initial_list does not")
-        order = [places.get(name, len(shown)) for name in final]
+        if not mend and (unknown := next((name for name in final if name not in positions), None)) is not None:
+            raise InputError(f"final_list holds {unknown!r}, which is not in initial_list")
+        order = [positions.get(name, len(shown)) for name in final]
         query = _look_up("query", queries, id)
         texts = tuple(_look_up("document", documents, name) for name in shown)
         return Group.from_texts(query, texts, _labels(order, len(shown), mend), id, tuple(shown))
@@ -133,29 +133,29 @@ def _style(answer: str) -> Labels:
 
 def _order(answer: Any, n: int, mend: bool) -> Sequence[int]:
     if not isinstance(answer, str):
-        raise InputError("no order: expected permutation, a list of places, or target, a text such as '[2] > [1]'")
+        raise InputError("no order: expected permutation, a list of positions, or target, a text such as '[2] > [1]'")
     reading = read_order(answer, n, _style(answer))
     if reading.repairs and not mend:
         faults = ", ".join(f"{kind} ({count})" for kind, count in reading.repairs.items())
-        raise InputError(f"the order {answer[:60]!r} is not clean: {faults}")
+        raise InputError(f"the order {answer[:60]!r} has faults: {faults} (mend: true accepts it)")
     return reading.order
 
 
 def _labels(order: Sequence[int], n: int, mend: bool) -> tuple[float, ...]:
-    """n for the first place of an order down to 1, listed by place shown."""
+    """The labels by position shown: n for the first of the order, down to 1."""
     if not mend and sorted(order) != list(range(n)):
-        lost = next((i + 1 for i in range(n) if i not in order), None)
-        fault = f"number {lost} is missing" if lost else f"{len(order)} places are named"
+        missing = next((i + 1 for i in range(n) if i not in order), None)
+        fault = f"number {missing} is missing" if missing else f"it holds {len(order)} numbers"
         raise InputError(f"the order is no permutation of the {n} documents shown: {fault}")
     first = [i for i in dict.fromkeys(order) if 0 <= i < n]
     whole = first + sorted(set(range(n)) - set(first))
-    ranks = {place: rank for rank, place in enumerate(whole)}
+    ranks = {position: rank for rank, position in enumerate(whole)}
     return tuple(float(n - ranks[i]) for i in range(n))
 
 
 def _look_up(what: str, known: Texts | None, id: str) -> str:
     if known is None:
-        raise InputError("this file holds ids: give queries and documents, contents by id")
+        raise InputError("this file holds ids: give queries and documents, their contents by id")
     if id not in known:
         raise InputError(f"unknown {what} id {id!r}")
     return known[id]

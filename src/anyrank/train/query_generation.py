@@ -40,7 +40,7 @@ QUERY_FOR = Template(
     chat=False,
     words=120,
 )
-"""A passage, to be followed by a query that it answers; three pairs stand before it."""
+"""Three pairs as examples, then the passage, to be followed by a query that it answers."""
 
 _JUNK = re.compile(r"\b(?:passage|web search|paragraph|author)\b", re.IGNORECASE)
 
@@ -57,33 +57,32 @@ def written_queries(
 ) -> Iterator[Group]:
     """A group a document: the first line that the model writes as the query, the document with label 1.
 
-    Left out, and counted in the log at the end: queries shorter or longer than ``words`` (least, most), that speak of
-    the passage itself, that stood in the examples or were written before, and documents for which the model failed.
-    Filter what is left by
-    `consistency.findable`: a small model also writes what its passage doesn't answer.
+    Left out, and counted in the log at the end: queries shorter or longer than ``words`` (least, most), that mention
+    the passage itself, that are in the examples or were written before, and documents for which the model failed.
+    Filter the others by `consistency.findable`: a small model also writes queries that the passage doesn't answer.
     """
-    seen, left = {query for _, query in _SHOTS}, Counter[str]()
+    seen, left_out = {query for _, query in _SHOTS}, Counter[str]()
     stream = iter(documents)
-    while held := list(islice(stream, batch)):
-        prompts = [template.render(Query(d.id, ""), [d]).prompt for d in held]
+    while part := list(islice(stream, batch)):
+        prompts = [template.render(Query(d.id, ""), [d]).prompt for d in part]
         answers = backend.generate(prompts, max_tokens=2 * words[1], stop=("\n",), temperature=temperature, seed=seed)
-        for document, answer in zip(held, answers, strict=True):
+        for document, answer in zip(part, answers, strict=True):
             if answer.finish == "error":
                 log.warning("document %s: no query was written: %s", document.id, answer.error)
             query = " ".join(answer.text.strip().strip("\"'").split())
-            if why := _unfit(answer, query, words, seen):
-                left[why] += 1
+            if reason := _unfit(answer, query, words, seen):
+                left_out[reason] += 1
                 continue
             seen.add(query)
             yield Group.from_texts(
                 query, (text_of(document.content),), (1.0,), f"written-{document.id}", (document.id,)
             )
-    if left:
-        log.warning("left out: %s", ", ".join(f"{n} {why}" for why, n in left.most_common()))
+    if left_out:
+        log.warning("left out: %s", ", ".join(f"{n} {reason}" for reason, n in left_out.most_common()))
 
 
 def _unfit(answer: Completion, query: str, words: tuple[int, int], seen: Container[str]) -> str:
-    """Why a query is left out; "" where it is not."""
+    """The reason to leave a query out; "" if there is none."""
     if answer.finish == "error":
         return "failed"
     if query in seen:

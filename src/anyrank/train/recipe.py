@@ -1,4 +1,4 @@
-"""A training as a value: what is trained, on which data, by which losses and how. `read_recipe` reads it from YAML."""
+"""A training as a value: its model, data, losses and settings. `read_recipe` reads it from YAML."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from ..core.errors import InputError
 from ..models import kinds, near
 from .negatives import Draw
 from .sources import Source
-from .strict import read
+from .typed_yaml import read
 
 
 def _least(value: Any, **bounds: float) -> None:
-    """Raises InputError where a field is under its least value."""
+    """Raises InputError if a field is under its least value."""
     for name, bound in bounds.items():
         if not getattr(value, name) >= bound:
             raise InputError(f"{name}: expected at least {bound:g}, found {getattr(value, name)}")
@@ -23,10 +23,10 @@ def _least(value: Any, **bounds: float) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Model:
-    """What is trained. ``start`` is a folder or hub id; without it the model is fresh, of a ``shape`` (the transformers
-    configuration, or KNRM's) with the ``tokenizer`` of a folder or hub id. ``options`` are those of the model's class
-    (a bi-encoder's pooling, similarity, temperature, in_batch; scales of late interaction). A "language" model starts
-    from a causal one."""
+    """The model to train. ``start`` is a folder or hub id; without it the model is fresh, of a ``shape`` (the
+    transformers configuration, or KNRM's) with the ``tokenizer`` of a folder or hub id. ``options`` are those of the
+    model's class (a bi-encoder's pooling, similarity, temperature, in_batch; scales of late interaction). A "language"
+    model starts from a causal one."""
 
     kind: str = "cross"
     start: str = ""
@@ -42,10 +42,10 @@ class Model:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Data:
-    """Files for training and validation, of groups (JSONL) or as a ``Source`` says ({format: triples, path: …}), and
-    judgements for the latter (else its groups' labels; groups without an id are called q0, q1, … by their place).
-    ``about`` and ``licence`` go into the model's card; ``texts`` cuts a group to its first n texts (0: none); ``draw``
-    takes other negatives from each training group in each epoch (see ``negatives``)."""
+    """Files for training and validation, of groups (JSONL) or of another format as a ``Source`` ({format: triples,
+    path: …}), and judgements for the latter (else its groups' labels; groups without an id are called q0, q1, … by
+    their position). ``about`` and ``licence`` go into the model's card; ``texts`` cuts a group to its first n texts (0:
+    none); ``draw`` selects new negatives from each training group in each epoch (see ``negatives``)."""
 
     train: tuple[str | Source, ...] = ()
     valid: tuple[str | Source, ...] = ()
@@ -72,8 +72,8 @@ class Loss:
 class Language:
     """Listwise training of a language model: see ``language_model`` for the objectives. ``rank_loss`` is one of the
     table, ``rank_weight`` 0 FIRST's own. ``lora`` is the adapter's rank, 0 trains all weights; ``neftune`` is the alpha
-    of the noise on embeddings (5 in FIRST). ``words`` bounds each text in the prompt; ``end`` has the model learn to
-    stop. ``checkpointing`` computes activations anew, to save memory."""
+    of the noise on embeddings (5 in FIRST). ``words`` bounds each text in the prompt; ``end`` trains the end
+    token after the answer. ``checkpointing`` recomputes activations in the backward pass, to save memory."""
 
     objective: Literal["language", "rank", "combined"] = "combined"
     rank_loss: str = "ranknet_weighted"
@@ -93,10 +93,10 @@ class Language:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Curriculum:
-    """Groups that the run they came from ranks well weigh more at first (arXiv 2004.14269; see ``curriculum``); it
+    """Groups that their first-stage run ranks well weigh more at first (arXiv 2004.14269; see ``curriculum``); it
     needs groups with ``priors``. ``difficulty`` "none" is no curriculum; after ``end`` epochs all weigh the same.
-    ``by_group`` weighs each group's loss, else a batch's loss by the mean of its groups' weights. ``anti`` turns the
-    order round; labels above ``threshold`` are positive."""
+    ``by_group`` weighs each group's loss, else a batch's loss by the mean of its groups' weights. ``anti`` makes hard
+    groups weigh more at first; labels above ``threshold`` are positive."""
 
     difficulty: Literal["none", "recip", "norm", "kde"] = "none"
     form: Literal["pairwise", "pointwise"] = "pairwise"
@@ -109,7 +109,8 @@ class Curriculum:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Optimiser:
     """AdamW. ``batch`` counts groups, ``accumulate`` batches a step; ``steps`` 0 means whole ``epochs``; ``warmup`` is
-    a share of the steps; ``clip`` bounds the gradient's norm (0: not); ``bf16`` computes in bfloat16 by autocast."""
+    a share of the steps; ``clip`` bounds the gradient's norm (0: unbounded); ``bf16`` computes in bfloat16 by
+    autocast."""
 
     rate: float = 2e-5
     decay: float = 0.01
@@ -149,9 +150,9 @@ class Check:
 
     @property
     def measures(self) -> tuple[str, ...]:
-        """The names of what is summed."""
-        given = (self.measure,) if isinstance(self.measure, str) else self.measure
-        return tuple(name.strip() for sum in given for name in sum.split("+"))
+        """The names of the measures that are summed."""
+        sums = (self.measure,) if isinstance(self.measure, str) else self.measure
+        return tuple(name.strip() for names in sums for name in names.split("+"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -166,8 +167,8 @@ class Export:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
-    """A whole training. ``out`` is the folder of the result. Raises InputError on settings that its kind of model does
-    not read: ``language`` is for language models, ``losses`` and ``curriculum`` are for all others.
+    """A whole training. ``out`` is the folder of the result. Raises InputError on settings that its kind of model
+    doesn't use: ``language`` is for language models, ``losses`` and ``curriculum`` are for all others.
 
     >>> Recipe(out="runs/tiny", model=Model(start="minilm"), losses=(Loss(name="ranknet"),)).optimiser.rate
     2e-05
@@ -187,12 +188,12 @@ class Recipe:
 
     def __post_init__(self) -> None:
         _least(self, threads=0)
-        idle = {"language": self.language != Language()}
+        unused = {"language": self.language != Language()}
         if self.model.kind == "language":
-            idle = {"losses": self.losses != (Loss(name="ranknet"),), "curriculum": self.curriculum != Curriculum()}
-        for name, given in idle.items():
-            if given:
-                raise InputError(f"{name}: a model of kind {self.model.kind} does not read it: leave it out")
+            unused = {"losses": self.losses != (Loss(name="ranknet"),), "curriculum": self.curriculum != Curriculum()}
+        for name, changed in unused.items():
+            if changed:
+                raise InputError(f"{name}: not used for a model of kind {self.model.kind}: leave it out")
 
     def as_dict(self) -> dict[str, Any]:
         """A plain form, for YAML and JSON."""
@@ -200,7 +201,7 @@ class Recipe:
 
 
 def recipe_text(recipe: Recipe) -> str:
-    """A recipe as YAML that `read_recipe` reads, without what is left at its default.
+    """A recipe as YAML that `read_recipe` reads, without values at their defaults.
 
     >>> print(recipe_text(Recipe(out="a", losses=(Loss(name="mse"),), optimiser=Optimiser(rate=1e-4))), end="")
     out: a
@@ -215,11 +216,13 @@ def recipe_text(recipe: Recipe) -> str:
 
 
 def _changed(value: Any) -> Any:
-    """A value in plain types; of a dataclass what differs from its defaults."""
+    """A value in plain types; of a dataclass the fields that differ from their defaults."""
     if is_dataclass(value):
-        made = {f.name: f.default_factory() if f.default is MISSING and f.default_factory is not MISSING else f.default
-                for f in fields(value)}  # fmt: skip
-        return {name: _changed(now) for name, usual in made.items() if (now := getattr(value, name)) != usual}
+        defaults = {
+            f.name: f.default_factory() if f.default is MISSING and f.default_factory is not MISSING else f.default
+            for f in fields(value)
+        }
+        return {name: _changed(now) for name, default in defaults.items() if (now := getattr(value, name)) != default}
     if isinstance(value, Mapping):
         return {key: _changed(item) for key, item in value.items()}
     return [_changed(item) for item in value] if isinstance(value, tuple | list) else value

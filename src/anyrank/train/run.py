@@ -1,4 +1,4 @@
-"""`train`: from a recipe to a folder with the trained model, its card, its int8 graph and what was measured."""
+"""`train`: from a recipe to a folder with the trained model, its card with the measured effect, and its int8 graph."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ log = logging.getLogger(__name__)
 @dataclass(frozen=True, slots=True)
 class Trained:
     """The result of a training: the model, its folder, its effect on the validation groups (the first stage's order
-    where groups have priors, the model before and after), the check of its int8 graph, and what was logged."""
+    if groups have priors, the model before and after), the check of its int8 graph, and the log."""
 
     model: Any
     folder: Path
@@ -57,13 +57,13 @@ def train(
     resume: bool = False,
     progress: bool = False,
 ) -> Trained:
-    """The training of a recipe. Groups, judgements, a model of `anyrank.models` and losses with their weights may be
-    given in place of what the recipe names; ``weigh`` is a curriculum of one's own, ``draw`` (group, epoch) takes from
-    each group what an epoch trains on; ``setup`` is how another model than the recipe's kinds of texts is trained.
+    """The training of a recipe. Groups, judgements, a model of `anyrank.models` and losses with their weights, if
+    given, replace those that the recipe names; ``weigh`` is a curriculum of one's own, ``draw`` (group, epoch) selects
+    the candidates of each group for an epoch; ``setup`` trains a model that isn't one of the recipe's kinds.
 
-    A killed training goes on with ``resume`` from its last checkpoint, to the same weights, bit for bit, as one that
-    never stopped (same machine, threads and package versions).
-    Raises InputError where the data, names or folders don't fit.
+    With ``resume`` a killed training goes on from its last checkpoint, and ends with the same weights, bit for bit, as
+    one that was never stopped (same machine, threads and package versions).
+    Raises InputError on data, names or folders that don't fit.
     """
     import torch
     from transformers import set_seed
@@ -74,28 +74,36 @@ def train(
     groups = cut(read_sources(recipe.data.train) if train is None else train, recipe.data.texts)
     if not groups:
         raise InputError("nothing to train on: data.train names no file, and no groups are given")
-    judged = read_sources(recipe.data.valid) if valid is None else valid
-    judged = [g if g.id else replace(g, id=f"q{place}") for place, g in enumerate(judged)]
-    if recipe.check.patience and not judged:
+    held_out = read_sources(recipe.data.valid) if valid is None else valid
+    held_out = [g if g.id else replace(g, id=f"q{i}") for i, g in enumerate(held_out)]
+    if recipe.check.patience and not held_out:
         raise InputError("check.patience needs validation groups: data.valid names no file, and none are given")
     if qrels is None and recipe.data.qrels:
         qrels = read_qrels(recipe.data.qrels)
-    validation = Validation(judged, recipe.check.measures, qrels) if judged else None
+    validation = Validation(held_out, recipe.check.measures, qrels) if held_out else None
     draw = draw or draw_of(recipe, groups)
-    _record(folder, recipe, groups, judged, qrels or {}, resume)
+    _record(folder, recipe, groups, held_out, qrels or {}, resume)
     set_seed(recipe.seed)
     setup = setup or setup_of(recipe, groups, model, losses, weigh, draw)
-    before = setup.score(judged) if judged else []
+    before = setup.score(held_out) if held_out else []
     loop = Loop(
-        setup.module, recipe, groups, setup.collate, setup.objective, validation, setup.score, progress, draw,
+        setup.module,
+        recipe,
+        groups,
+        setup.collate,
+        setup.objective,
+        validation,
+        setup.score,
+        progress,
+        draw,
         setup.size,
-    )  # fmt: skip
+    )
     loop.run(resume)
     model, effect = setup.model, None
     if validation:
-        runs = {"before": before, "after": setup.score(judged)}
-        if all(g.priors for g in judged):
-            runs = {"first stage": [list(g.priors) for g in judged], **runs}
+        runs = {"before": before, "after": setup.score(held_out)}
+        if all(g.priors for g in held_out):
+            runs = {"first stage": [list(g.priors) for g in held_out], **runs}
         effect = evaluate({n: validation.run(s) for n, s in runs.items()}, validation.judged, validation.measures)
     model.save(folder)
     exported = None
@@ -112,25 +120,28 @@ _PARTS = {"sha256": "the data", "valid": "the validation data", "qrels": "the ju
 
 
 def _record(
-    folder: Path, recipe: Recipe, groups: Sequence[Group], judged: Sequence[Group], qrels: Qrels, resume: bool
+    folder: Path, recipe: Recipe, groups: Sequence[Group], held_out: Sequence[Group], qrels: Qrels, resume: bool
 ) -> None:
-    """Write down the recipe, and digests of data and judgements, so that no other training goes on in the folder."""
+    """Write training.json: the recipe, and digests of data and judgements, so that no other training is resumed in the
+    folder. Raises InputError if the folder holds another training."""
     grades = [(q, sorted(judged_ids.items())) for q, judged_ids in sorted(qrels.items())]
-    data = {"sha256": _digest(groups), "valid": _digest(judged), "qrels": _digest(grades)}
-    mine = json.loads(json.dumps({"recipe": recipe.as_dict(), "groups": len(groups), **data}))
+    data = {"sha256": _digest(groups), "valid": _digest(held_out), "qrels": _digest(grades)}
+    current = json.loads(json.dumps({"recipe": recipe.as_dict(), "groups": len(groups), **data}))
     file = folder / "training.json"
     if resume and file.is_file():
         before = json.loads(file.read_text(encoding="utf-8"))
-        if before != mine:
-            changed = [k for k in mine["recipe"] if before["recipe"].get(k) != mine["recipe"][k]]
-            changed += [name for part, name in _PARTS.items() if not changed and before.get(part) != mine[part]]
-            raise InputError(f"{folder} holds another training: {', '.join(changed)} changed since: choose another out")
+        if before != current:
+            changed = [k for k in current["recipe"] if before["recipe"].get(k) != current["recipe"][k]]
+            changed += [name for part, name in _PARTS.items() if not changed and before.get(part) != current[part]]
+            raise InputError(
+                f"{folder} holds another training: {', '.join(changed)} changed: choose another out, or restore it"
+            )
         return
     if last_checkpoint(folder / "checkpoints"):
         raise InputError(f"{folder} holds a training with checkpoints: resume it, or choose another out")
     folder.mkdir(parents=True, exist_ok=True)
     with atomic(file) as stream:
-        stream.write(json.dumps(mine, indent=2) + "\n")
+        stream.write(json.dumps(current, indent=2) + "\n")
 
 
 def _digest(values: Iterable[object]) -> str:

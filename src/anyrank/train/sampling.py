@@ -1,6 +1,7 @@
-"""Which of the allowed negatives to take: the hardest, any, or hard ones more often, by a temperature that falls.
+"""Sampling of negatives: the hardest, any, or hard ones more often, with a temperature that falls.
 
-A sampler is called with scores (best first), how many to take, and a random generator; it returns places, in order.
+A sampler is called with scores (best first), the number to draw, and a random generator; it returns ascending
+positions.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ class Top:
 
 @dataclass(frozen=True, slots=True)
 class Uniform:
-    """Any n, all as likely."""
+    """Any n, all equally likely."""
 
     def __call__(self, scores: Sequence[float], n: int, rng: np.random.Generator) -> list[int]:
         return sorted(rng.choice(len(scores), min(n, len(scores)), replace=False).tolist())
@@ -46,16 +47,16 @@ class Uniform:
 
 @dataclass(frozen=True, slots=True)
 class Softmax:
-    """n drawn one after the other, each in proportion to exp(s / tau) among those left (CoRNStack, arXiv 2412.01007).
+    """n drawn without replacement, each in proportion to exp(s / tau) among those left (CoRNStack, arXiv 2412.01007).
 
-    Drawn at once as the n largest s / tau + g with g from Gumbel(0, 1), which is the same distribution.
+    They are drawn at once as the n largest s / tau + g with g from Gumbel(0, 1), which is the same distribution.
     """
 
     tau: float = 1.0
 
     def __post_init__(self) -> None:
         if not self.tau > 0:
-            raise InputError(f"tau={self.tau}: a temperature is more than 0")
+            raise InputError(f"tau={self.tau}: a temperature must be more than 0")
 
     def __call__(self, scores: Sequence[float], n: int, rng: np.random.Generator) -> list[int]:
         keys = np.asarray(scores, dtype=np.float64) / self.tau + rng.gumbel(size=len(scores))

@@ -1,4 +1,4 @@
-"""Single values of a recipe replaced, as by ``--set optimiser.rate=1e-4``."""
+"""Replacing single values of a recipe, as with ``--set optimiser.rate=1e-4``."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 from ..core.errors import InputError, MissingExtra
 from .recipe import Recipe
-from .strict import read_text
+from .typed_yaml import read_text
 
 
 def with_settings(recipe: Recipe, settings: Iterable[str]) -> Recipe:
@@ -39,7 +39,7 @@ def _replaced(recipe: Recipe, setting: str) -> Recipe:
     try:
         value = yaml.safe_load(text)
     except (yaml.YAMLError, ValueError) as error:  # ValueError: a date of a 13th month
-        raise InputError(f"{text!r} is no value of YAML") from error
+        raise InputError(f"{text!r} isn't a YAML value") from error
     whole = yaml.safe_load(yaml.safe_dump(recipe.as_dict(), sort_keys=False))
     *above, last = path.strip().split(".")
     inner: Any = whole
@@ -49,11 +49,11 @@ def _replaced(recipe: Recipe, setting: str) -> Recipe:
     return read_text(Recipe, yaml.safe_dump(whole, sort_keys=False), "settings")
 
 
-def _key(inside: Any, name: str, new: bool = False) -> str | int:
-    """``name`` as a key of a mapping or a position in a list. Raises InputError where there is none."""
-    if isinstance(inside, list) and name.isdecimal() and int(name) < len(inside):
+def _key(container: Any, name: str, new: bool = False) -> str | int:
+    """``name`` as a key of a mapping or a position in a list. Raises InputError if there is none."""
+    if isinstance(container, list) and name.isdecimal() and int(name) < len(container):
         return int(name)
-    if isinstance(inside, dict) and (new or name in inside):  # a new one is checked as the recipe is read
+    if isinstance(container, dict) and (new or name in container):  # a new key is checked when the recipe is read
         return name
-    known = inside if isinstance(inside, dict) else range(len(inside)) if isinstance(inside, list) else ()
-    raise InputError(f"there is no {name!r}; known are {', '.join(map(str, known)) or 'none'}")
+    known = container if isinstance(container, dict) else range(len(container)) if isinstance(container, list) else ()
+    raise InputError(f"there is no {name!r} here: there are {', '.join(map(str, known)) or 'none'}")

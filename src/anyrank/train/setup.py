@@ -1,4 +1,4 @@
-"""Setup: what the loop needs of a model, made from a recipe: its batches, its objective, and its scores."""
+"""Setup: a model with its batches, objective and scores for the training loop, made from a recipe."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ from .validation import scores
 
 @dataclass(frozen=True, slots=True)
 class Setup:
-    """How a model is trained: the ``module`` whose weights are learned, how groups become a batch (``collate``), the
-    ``objective`` (model, batch, epoch) that is lowered and its ``losses`` in words, how groups are scored, and the
-    ``size`` by which batches join groups."""
+    """The parts of a training: the ``module`` with the weights, ``collate`` that makes a batch of groups, the
+    ``objective`` (model, batch, epoch) and its ``losses`` in words, ``score`` for validation, and the ``size`` by which
+    batches join groups."""
 
     model: Any
     module: Any
@@ -42,11 +42,15 @@ class Setup:
 
 
 def setup_of(
-    recipe: Recipe, groups: Sequence[Group], model: Any = None, losses: Sequence[tuple[float, LossFn]] = (),
-    weigh: Weigh | None = None, draw: DrawFn | None = None,
-) -> Setup:  # fmt: skip
-    """The setup that a recipe describes; what is given takes the place of what it names. Raises InputError where they
-    don't fit, or nothing in the groups can be compared."""
+    recipe: Recipe,
+    groups: Sequence[Group],
+    model: Any = None,
+    losses: Sequence[tuple[float, LossFn]] = (),
+    weigh: Weigh | None = None,
+    draw: DrawFn | None = None,
+) -> Setup:
+    """The setup that a recipe describes; a given model, losses, weights and drawing replace the recipe's. Raises
+    InputError if they don't fit, or if no group holds anything that the losses compare."""
     bf16 = recipe.optimiser.bf16
     if recipe.model.kind == "language":
         if losses or weigh:
@@ -54,12 +58,12 @@ def setup_of(
         spec = recipe.language
         named(spec.rank_loss)
         listwise = Listwise.load(recipe) if model is None else model
-        mark = separator(listwise.tokenizer, spec.labels) if spec.importance else -1
+        separator_id = separator(listwise.tokenizer, spec.labels) if spec.importance else -1
         score = partial(listwise.scores, bf16=bf16)
-        lowered = LanguageObjective(spec, mark)
-        return Setup(listwise, listwise.model, listwise.collate, lowered, score, str(spec))
+        language = LanguageObjective(spec, separator_id)
+        return Setup(listwise, listwise.model, listwise.collate, language, score, str(spec))
     model = build(recipe.model) if model is None else model
-    given = tuple(losses) or table(recipe)
+    functions = tuple(losses) or table(recipe)
     names = [(w, getattr(loss, "__name__", repr(loss))) for w, loss in losses]
     names = names or [(x.weight, f"{x.name} {dict(x.options) or ''}".strip()) for x in recipe.losses]
     words = " + ".join(f"{weight:g} {name}" for weight, name in names)
@@ -70,22 +74,22 @@ def setup_of(
             f"; negatives drawn each epoch: {recipe.data.draw if recipe.data.draw.negatives else 'as given in Python'}"
         )
     weigh = weigh or weighing(recipe.curriculum, groups)
-    objective = Objective(given, weigh, recipe.curriculum.by_group)
+    objective = Objective(functions, weigh, recipe.curriculum.by_group)
     first = groups if draw is None else (draw(g, 0) for g in groups)
     if not getattr(model, "in_batch", False) and not any(map(objective.compares, first)):
-        raise InputError(f"{words}: nothing to compare in any group: give groups texts with different labels")
+        raise InputError(f"{words}: no group has anything to compare: give groups with texts of different labels")
     return Setup(model, model, Collate(model), objective, partial(scores, model, bf16=bf16), words)
 
 
 def build(model: Model) -> Any:
-    """The module that a recipe's ``model`` describes. Raises InputError where it says too little, ModelError where its
-    start isn't to be had."""
+    """The module that a recipe's ``model`` describes. Raises InputError if it names neither a start nor a
+    tokenizer, ModelError if the start can't be loaded."""
     kind = model_class(model.kind)
     if model.start:
         try:
             return kind.from_folder(model.start, max_length=model.max_length, **model.options)
         except OSError as error:
-            what = f"model.start: {model.start!r} is no folder of a model here, nor to be had from the hub"
+            what = f"model.start: {model.start!r} is neither a model's folder nor a model of the hub"
             raise ModelError(f"{what}: {' '.join(str(error).split())}") from error
     if not model.tokenizer:
         raise InputError("model: give start (a folder or hub id), or a shape and a tokenizer for a fresh model")
@@ -98,7 +102,7 @@ def table(recipe: Recipe) -> tuple[tuple[float, LossFn], ...]:
 
 
 def named(name: str, options: Mapping[str, Any] = MappingProxyType({})) -> LossFn:
-    """A loss of the table, its options bound. Raises InputError where it is not there, or takes no such option."""
+    """A loss of the table, its options bound. Raises InputError on an unknown name or option."""
     from .losses import LOSSES
 
     if name not in LOSSES:
@@ -106,28 +110,28 @@ def named(name: str, options: Mapping[str, Any] = MappingProxyType({})) -> LossF
         hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(LOSSES)}"
         raise InputError(f"no loss {name!r}: {hint}")
     known = [o for o in list(inspect.signature(LOSSES[name]).parameters)[3:] if o != "epoch"]
-    if strange := [o for o in options if o not in known]:
-        raise InputError(f"the loss {name} has no option {strange[0]!r}: known are {', '.join(known) or 'none'}")
+    if unknown := [o for o in options if o not in known]:
+        raise InputError(f"the loss {name} has no option {unknown[0]!r}: known are {', '.join(known) or 'none'}")
     return partial(LOSSES[name], **options) if options else LOSSES[name]
 
 
 def weighing(curriculum: Curriculum, groups: Sequence[Group]) -> Weigh | None:
-    """The weights of a curriculum; None where it has none. Of groups with ids of their own, easiness is read within all
-    their texts, also of those that an epoch draws from. Raises InputError where a group has no priors."""
+    """The weights of a curriculum; None if it has none. For groups with distinct ids, easiness is within all their
+    texts, also if an epoch draws only some of them. Raises InputError if a group has no priors."""
     if curriculum.difficulty == "none":
         return None
-    if lacking := next((g for g in groups if not g.priors), None):
-        raise InputError(f"the curriculum needs priors, which the group {lacking.id or lacking.query!r} has not")
+    if bare := next((g for g in groups if not g.priors), None):
+        raise InputError(f"the curriculum needs priors, but {bare.name} has none")
     runs = {g.id: g.priors for g in groups if g.id}
-    whole = runs if len(runs) == len(groups) else {}
+    full_runs = runs if len(runs) == len(groups) else {}
     c = curriculum
-    return Weights(c.difficulty, c.form, c.end, c.anti, c.threshold, whole)  # type: ignore[arg-type,unused-ignore]
+    return Weights(c.difficulty, c.form, c.end, c.anti, c.threshold, full_runs)  # type: ignore[arg-type,unused-ignore]
 
 
 def draw_of(recipe: Recipe, groups: Sequence[Group]) -> DrawFn | None:
-    """The recipe's drawing of negatives; None where it has none. Raises InputError where a group has no priors."""
+    """The recipe's drawing of negatives; None if it has none. Raises InputError if a group has no priors."""
     if not recipe.data.draw.negatives:
         return None
-    if lacking := next((g for g in groups if not g.priors), None):
-        raise InputError(f"data.draw needs priors, which the group {lacking.id or lacking.query!r} has not")
+    if bare := next((g for g in groups if not g.priors), None):
+        raise InputError(f"data.draw needs priors, but {bare.name} has none")
     return partial(recipe.data.draw, seed=recipe.seed)

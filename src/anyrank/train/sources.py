@@ -1,4 +1,4 @@
-"""Training data from files of several formats, each named where it is not our own."""
+"""Training data from files of several formats: `Source` names a file and its format."""
 
 from __future__ import annotations
 
@@ -31,22 +31,22 @@ READS = {
     "permutations": ("queries", "documents", "mend"),
     "judged": ("split", "run", "depth"),
 }
-"""What each format reads besides its path."""
+"""The options of each format besides its path."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """A file of training data, and how it is read.
+    """A file of training data, its format and options.
 
-    groups          our JSON lines, or FlagEmbedding's (without ``scores`` a teacher's scores in it are left aside)
+    groups          our JSON lines, or FlagEmbedding's (without ``scores`` a teacher's scores in it are ignored)
     triples         query, positive, negative, by tabs: texts; or ids, with the files (or collections) ``queries`` and
-                    ``documents``, held in memory; ``merge`` makes neighbours of one query one group
+                    ``documents``, held in memory; ``merge`` makes one group of neighbouring lines of one query
     teacher_scores  the same after two columns of scores, the positive's and the negative's
     permutations    a teacher's orders, as JSON lines in one of four forms; ``mend`` takes incomplete ones too
     judged          a collection (a BEIR folder, "demo", "irds:…"): its judged documents in a part (``split``); with a
                     TREC ``run`` the run's first ``depth`` candidates (0: all) as well, its scores as priors
 
-    Raises InputError on an option that the format does not read.
+    Raises InputError on an option that the format doesn't have.
 
     >>> Source(format="triples", path="triples.tsv", merge=True).path
     'triples.tsv'
@@ -68,8 +68,8 @@ class Source:
             raise InputError(f"no format {self.format!r}: choose one of {', '.join(get_args(Format))}")
         for field in fields(self)[2:]:
             if getattr(self, field.name) != field.default and field.name not in READS[self.format]:
-                what = f"the format {self.format} does not read {field.name}"
-                raise InputError(f"{what}: leave it out (it reads {', '.join(READS[self.format])})")
+                what = f"the format {self.format} has no option {field.name}"
+                raise InputError(f"{what}: leave it out (it has {', '.join(READS[self.format])})")
         if bool(self.queries) != bool(self.documents):
             raise InputError("a file of ids needs both queries and documents")
 
@@ -77,28 +77,28 @@ class Source:
         return self.path if self.format == "groups" else f"{self.path} ({self.format})"
 
 
-def read_source(given: Source | str) -> Iterator[Group]:
-    """The groups of a source, or of a file of groups, one at a time. Raises InputError, with file and line, on what its
-    reader refuses, and names the format where the file looks like another one."""
-    source = Source(path=given) if isinstance(given, str) else given
+def read_source(source: Source | str) -> Iterator[Group]:
+    """The groups of a source, or of a file of groups, one at a time. Raises InputError, with file and line, as its
+    reader does, and names the format if the file looks like another one."""
+    source = Source(path=source) if isinstance(source, str) else source
     try:
         yield from _READERS[source.format](source)
     except InputError as error:
         guess = looks_like(source.path)
         if guess in (None, source.format):
             raise
-        how = f"{source.path} looks like {guess}: give it as {{format: {guess}, path: {source.path}}}"
-        how += f" in a recipe, with --format {guess} to distill" * (guess in ("groups", "triples", "permutations"))
-        raise InputError(f"{error}; {how}") from None
+        hint = f"{source.path} looks like {guess}: give it as {{format: {guess}, path: {source.path}}}"
+        hint += f" in a recipe, with --format {guess} to distill" * (guess in ("groups", "triples", "permutations"))
+        raise InputError(f"{error}; {hint}") from None
 
 
-def read_sources(given: Iterable[Source | str]) -> list[Group]:
+def read_sources(sources: Iterable[Source | str]) -> list[Group]:
     """The groups of several sources, one after the other."""
-    return [group for source in given for group in read_source(source)]
+    return [group for source in sources for group in read_source(source)]
 
 
 def looks_like(path: str) -> Format | None:
-    """The format that a file's first line, or a folder, looks like; None where it looks like none.
+    """The format that a file's first line, or a folder, looks like; None if it looks like none.
 
     >>> looks_like("demo")
     'judged'
@@ -137,14 +137,16 @@ def _groups(source: Source) -> Iterator[Group]:
 def _triples(source: Source) -> Iterator[Group]:
     read = read_triples if source.format == "triples" else read_teacher_scores
     groups = read(source.path, *_collected(source))
-    yield from merged(_words(source, groups)) if source.merge else _words(source, groups)
+    yield from merged(_checked(source, groups)) if source.merge else _checked(source, groups)
 
 
-def _words(source: Source, groups: Iterator[Group]) -> Iterator[Group]:
-    """The groups; says in the log where what should be texts looks like ids."""
-    for place, group in enumerate(groups):
-        if not place and not group.ids and not any(" " in text for text in (text_of(group.query), *group.texts)):
-            log.warning("%s: %r looks like an id, not a text: ids need queries and documents", source.path, group.query)
+def _checked(source: Source, groups: Iterator[Group]) -> Iterator[Group]:
+    """The groups; logs a warning if the texts of the first look like ids."""
+    for i, group in enumerate(groups):
+        if i == 0 and not group.ids and not any(" " in text for text in (text_of(group.query), *group.texts)):
+            log.warning(
+                "%s: %r looks like an id, not a text: for ids give queries and documents", source.path, group.query
+            )
         yield group
 
 

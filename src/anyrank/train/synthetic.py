@@ -1,8 +1,9 @@
 """Queries made from the documents themselves, without a model: titles, sentences, keywords.
 
-They are stand-ins: titles and sentences are not what people ask, and the words of a sentence or a keyword query all
-come from its document, which favours lexical matching. ``consistency`` filters them; ``distilled`` labels candidates
-for them. Every function is fixed by its arguments and gives a group of one text, label 1, with the document's id.
+They are substitutes for real queries: people don't ask titles and sentences, and the words of a sentence or a keyword
+query all come from its document, which favours lexical matching. ``consistency`` filters them; ``distilled`` labels
+candidates for them. Every function depends on its arguments only and gives a group of one text, label 1, with the
+document's id.
 """
 
 from __future__ import annotations
@@ -41,8 +42,8 @@ def cloze_queries(
     documents: Iterable[Candidate], seed: int = 0, *, keep: float = 0.1, words: tuple[int, int] = (5, 40)
 ) -> Iterator[Group]:
     """A sentence drawn from the document as the query, the rest as the document: the inverse cloze task (Lee et al.
-    2019, arXiv 1906.00300), which leaves the sentence in with the chance ``keep``. Sentences end at . ! or ? before
-    white space; only those of ``words`` (least, most) are drawn. Documents of one sentence are left out.
+    2019, arXiv 1906.00300), which keeps the sentence in the text with the probability ``keep``. Sentences end at . ! or
+    ? before white space; only those of ``words`` (least, most) are drawn. Documents of one sentence are left out.
 
     >>> d = Candidate("d", "The wing lifts the plane. Drag slows it down.")
     >>> g = next(cloze_queries([d], keep=0, words=(3, 9)))
@@ -55,15 +56,15 @@ def cloze_queries(
         fit = [i for i, s in enumerate(sentences) if words[0] <= len(s.split()) <= words[1]]
         if len(sentences) > 1 and fit:
             drawn = rng.choice(fit)
-            kept = sentences if rng.random() < keep else sentences[:drawn] + sentences[drawn + 1 :]
-            yield _pair("cloze", d.id, sentences[drawn], " ".join(kept))
+            rest = sentences if rng.random() < keep else sentences[:drawn] + sentences[drawn + 1 :]
+            yield _pair("cloze", d.id, sentences[drawn], " ".join(rest))
 
 
 def keyword_queries(
     documents: Iterable[Candidate], seed: int = 0, *, words: tuple[int, int] = (2, 5), pool: int = 10
 ) -> Iterator[Group]:
     """From two to five of the document's ten words of highest tf-idf, in the order of the text, as the query; the whole
-    text as the document. Words that stand in one document only are passed over. Holds the documents in memory.
+    text as the document. Words of only one document are left out. Holds the documents in memory.
 
     >>> docs = [Candidate(str(i), f"{w} flow past the wing") for i, w in enumerate(["laminar", "turbulent"] * 2)]
     >>> sorted(next(keyword_queries(docs, words=(1, 1), pool=1)).query.split())
@@ -72,12 +73,12 @@ def keyword_queries(
     if not 0 < words[0] <= words[1]:
         raise InputError(f"words={words}: expected (least, most) with 0 < least <= most")
     held = list(documents)
-    found: Counter[str] = Counter()
+    frequency: Counter[str] = Counter()
     for d in held:
-        found.update(set(_words(d)))
+        frequency.update(set(_words(d)))
     for d in held:
-        tf = Counter(w for w in _words(d) if found[w] > 1)
-        weight = {w: n * math.log(len(held) / found[w]) for w, n in tf.items()}
+        tf = Counter(w for w in _words(d) if frequency[w] > 1)
+        weight = {w: n * math.log(len(held) / frequency[w]) for w, n in tf.items()}
         best = sorted(weight, key=lambda w: -weight[w])[:pool]
         if len(best) >= words[0]:
             rng = random.Random(f"{seed}/{d.id}")

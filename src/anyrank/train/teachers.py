@@ -21,7 +21,7 @@ _SUM = Combine()
 
 
 def ranking_of(group: Group) -> Ranking:
-    """A group's candidates, in their order, with its priors as scores (n, n-1, … where it has none)."""
+    """A group's candidates, in their order, with its priors as scores (n, n-1, … if it has none)."""
     members = group.named()
     scores = group.priors or [float(len(members) - i) for i in range(len(members))]
     query = Query(group.id or "q", group.query)
@@ -29,14 +29,14 @@ def ranking_of(group: Group) -> Ranking:
 
 
 def judged_whole(ranking: Ranking) -> bool:
-    """Whether every candidate's score is its judge's own: nothing was passed through or made up."""
+    """Whether the judge scored every candidate: no group fell back to its order, no score was filled in."""
     return not any(s.usage.fallback or s.untouched or s.usage.repairs.get("not a number") for s in ranking.trace)
 
 
 def taught(before: Ranking, after: Ranking) -> Group:
     """The candidates of ``before`` in their order: their scores there as priors, those of ``after`` as labels.
 
-    Raises InputError where the teacher dropped a candidate, and on a candidate without text.
+    Raises InputError if the teacher dropped a candidate, and on a candidate without content.
     """
     scores = dict(zip(after.ids, after.scores))
     for c in before:
@@ -45,23 +45,21 @@ def taught(before: Ranking, after: Ranking) -> Group:
     return Group.of(before.query, before.candidates, [scores[i] for i in before.ids])
 
 
-def distilled(
-    queries: Iterable[Query], candidates: Stage, teacher: Stage, size: int = 16
-) -> Iterator[Group]:  # fmt: skip
-    """A group a query: what one stage finds, labelled by another (a z-score sum, for ``splade + minilm``). Queries
-    that find nothing, or that the teacher did not judge whole, are left out and logged."""
+def distilled(queries: Iterable[Query], candidates: Stage, teacher: Stage, size: int = 16) -> Iterator[Group]:
+    """A group a query: the candidates of one stage, labelled by another (a z-score sum, for ``splade + minilm``).
+    Queries without candidates, or that the teacher judged only in part, are left out and logged."""
     for batch in _chunks(queries, size):
         before = candidates.batch([Ranking(q) for q in batch])
         for old, new in zip(before, teacher.batch(before)):
             if len(old) and judged_whole(new):
                 yield taught(old, new)
             else:
-                why = "; ".join(new.cost.notes) or ("no scores" if len(old) else "no candidates")
-                log.warning("query %s is left out: %s", old.query.id, why)
+                reason = "; ".join(new.cost.notes) or ("no scores" if len(old) else "no candidates")
+                log.warning("query %s is left out: %s", old.query.id, reason)
 
 
 def labelled(groups: Iterable[Group], teacher: Stage, size: int = 16) -> Iterator[Group]:
-    """The same groups with a teacher's scores as labels; those that it did not judge whole are left out and logged."""
+    """The same groups with a teacher's scores as labels; those that it judged only in part are left out and logged."""
     for batch in _chunks(groups, size):
         before = [ranking_of(g) for g in batch]
         for group, old, new in zip(batch, before, teacher.batch(before)):
@@ -75,7 +73,7 @@ def ensemble(parts: Sequence[Group], method: Fusion = _SUM, weights: Sequence[fl
     """One group out of several of the same texts labelled by several teachers (files of teacher scores, say): the sum
     of their z-scores, or as ``method`` says; the plain mean is ``Combine(normalise="none")`` with weights 1/n.
 
-    Raises InputError where the parts differ in query or texts.
+    Raises InputError if the parts differ in query or texts.
 
     >>> a, b = Group.from_texts("q", ("x", "y"), (3.0, 1.0)), Group.from_texts("q", ("y", "x"), (8.0, 6.0))
     >>> ensemble([a, b], Combine(normalise="none"), [0.5, 0.5]).labels

@@ -18,7 +18,7 @@ Texts = Mapping[str, str]
 
 
 def contents(items: Iterable[Query | Candidate]) -> dict[str, str]:
-    """The texts of queries or documents by id, as readers of ids want them (held in memory).
+    """The texts of queries or documents by id, for readers of ids (held in memory).
 
     >>> contents([Candidate("d1", "lift and drag")])
     {'d1': 'lift and drag'}
@@ -27,7 +27,7 @@ def contents(items: Iterable[Query | Candidate]) -> dict[str, str]:
 
 
 def read_triples(path: File, queries: Texts | None = None, documents: Texts | None = None) -> Iterator[Group]:
-    """A group of two a line, labels 1 and 0, from ``query<TAB>positive<TAB>negative``: texts; or ids, where
+    """A group of two a line, labels 1 and 0, from ``query<TAB>positive<TAB>negative``: texts; or ids, if
     ``queries`` and ``documents`` are given (MS MARCO's ``qidpidtriples``).
 
     Raises InputError, with the line, on another number of columns, an empty column, an unknown id, and an empty file.
@@ -47,7 +47,7 @@ def read_teacher_scores(path: File, queries: Texts | None = None, documents: Tex
 
 
 def merged(groups: Iterable[Group]) -> Iterator[Group]:
-    """Neighbouring groups of one query as one group: each text once (told by id, where there are ids), with its highest
+    """Neighbouring groups of one query as one group: each text once (by its id, if it has one), with its highest
     label.
 
     >>> a, b = Group.from_texts("q", ("x", "y"), (1.0, 0.0)), Group.from_texts("q", ("x", "z"), (1.0, 0.0))
@@ -58,9 +58,9 @@ def merged(groups: Iterable[Group]) -> Iterator[Group]:
         parts = list(same)
         rows: dict[str, tuple[Group, int]] = {}
         for group in parts:
-            for at, name in enumerate(group.ids or group.texts):
-                if name not in rows or group.labels[at] > rows[name][0].labels[rows[name][1]]:
-                    rows[name] = (group, at)
+            for i, name in enumerate(group.ids or group.texts):
+                if name not in rows or group.labels[i] > rows[name][0].labels[rows[name][1]]:
+                    rows[name] = (group, i)
         members = list(rows.values())
         yield Group(
             parts[0].query,

@@ -1,6 +1,6 @@
-"""Vectors of contents (dense, sparse, one matrix a text), and the protocol of what makes them."""
+"""Vectors of contents (dense, sparse, one matrix a text), and the protocol of encoders."""
 
-from .base import Encoded, Encoder, Vectors, as_vectors, concat, dots, kinds, take, vectors_class
+from .base import Encoded, Encoder, Vectors, as_vectors, join, kinds, vectors_class
 from .dense import Dense
 from .sparse import Sparse
 from .tokens import Tokens
@@ -13,9 +13,7 @@ __all__ = [
     "Tokens",
     "Vectors",
     "as_vectors",
-    "concat",
-    "dots",
+    "join",
     "kinds",
-    "take",
     "vectors_class",
 ]

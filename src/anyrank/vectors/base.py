@@ -1,7 +1,7 @@
-"""`Vectors`: rows of numbers, one row a content, of any kind; and `Encoder`, the protocol of what makes them.
+"""`Vectors`: one row of numbers for each content, of any kind; and `Encoder`, the protocol of their makers.
 
-A new kind is one file of this room that defines a subclass under its own name: ``vectors/binary.py`` holds the class of
-the kind "binary". The stores and indexes learn from the class which arrays it has, and need no change.
+A new kind is one file of this folder that defines a subclass under its own name: ``vectors/binary.py`` holds the class
+of the kind "binary". Stores and indexes take the arrays from the class, and need no change.
 """
 
 from __future__ import annotations
@@ -27,16 +27,16 @@ Rows = Sequence[int] | NDArray[Any]
 
 
 class Vectors(ABC):
-    """Rows of one kind and dimension, immutable. Stored arrays may be memory-mapped and in half precision: what `take`
-    and `part` give is float32."""
+    """Rows of one kind and dimension, immutable. Stored arrays may be memory-mapped and in half precision: `take`
+    and `part` return float32."""
 
     __slots__ = ()
     kind: ClassVar[str]
     """The kind's name: that of its file, and in stored metadata."""
     needs_overlap: ClassVar[bool] = False
-    """Whether a row with the score 0 has nothing in common with the query, and so is no search result."""
+    """Whether a row with the score 0 has no term in common with the query, and so is no search result."""
 
-    if TYPE_CHECKING:  # a plain attribute or a property, as the class likes
+    if TYPE_CHECKING:  # a plain attribute or a property, as the class prefers
 
         @property
         def dim(self) -> int:
@@ -52,7 +52,7 @@ class Vectors(ABC):
 
     @abstractmethod
     def part(self, start: int, stop: int) -> Self:
-        """The rows from ``start`` to before ``stop``, without a copy where that is possible."""
+        """The rows from ``start`` to before ``stop``, without a copy if that is possible."""
 
     @classmethod
     @abstractmethod
@@ -79,8 +79,13 @@ class Vectors(ABC):
         """Rows over the arrays that `arrays` gave, perhaps memory-mapped and in half precision."""
 
     def dense(self) -> Floats:
-        """The rows as an array [n, dim]. Raises InputError where they are of another kind."""
+        """The array [n, dim] of dense vectors. Raises InputError if they are of another kind."""
         raise InputError(f"dense vectors are needed here: this encoder makes {self.kind} ones")
+
+    def filled(self) -> Floats:
+        """The rows written out as an array [n, dim], zeros included, to compare a few rows number by number. Raises
+        InputError if the kind has no such form."""
+        return self.dense()
 
     def _same_kind(self, query: Vectors) -> None:
         """Raises InputError on a query of another kind or dimension."""
@@ -100,7 +105,7 @@ def as_vectors(vectors: Vectors | ArrayLike) -> Vectors:
 
 
 def kinds() -> tuple[str, ...]:
-    """The kinds of vectors that there are: one a file of this room."""
+    """The kinds of vectors: one for each file of this folder."""
     names = (m.name for m in pkgutil.iter_modules([str(Path(__file__).parent)]))
     return tuple(sorted(n for n in names if n != "base"))
 
@@ -120,27 +125,17 @@ def vectors_class(kind: str) -> type[Vectors]:
     return next(c for c in vars(module).values() if isinstance(c, type) and getattr(c, "kind", None) == kind)
 
 
-def take(vectors: Vectors | ArrayLike, rows: Rows) -> Vectors:
-    """The given rows of ``vectors``."""
-    return as_vectors(vectors).take(rows)
-
-
-def concat(parts: Sequence[Vectors | ArrayLike]) -> Vectors:
-    """The rows of all parts, in order. Raises InputError where kinds or dimensions are mixed, or there is no part."""
-    vectors = [as_vectors(p) for p in parts]
-    if len({(v.kind, v.dim) for v in vectors}) != 1:
-        raise InputError(f"vectors of different kinds or dimensions: {[(v.kind, v.dim) for v in vectors]}")
-    return type(vectors[0]).join(vectors)
-
-
-def dots(query: Vectors | ArrayLike, docs: Vectors | ArrayLike) -> Floats:
-    """The scores of every row of ``docs`` for one query (a single row): float32 [n]."""
-    return as_vectors(docs).near(as_vectors(query))
+def join(parts: Sequence[Vectors]) -> Vectors:
+    """The rows of all parts, in order, for callers that don't know the kind. Raises InputError if the parts differ in
+    kind or dimension, or there is no part."""
+    if len({(p.kind, p.dim) for p in parts}) != 1:
+        raise InputError(f"vectors of different kinds or dimensions: {[(p.kind, p.dim) for p in parts]}")
+    return type(parts[0]).join(parts)
 
 
 @dataclass(frozen=True, slots=True, eq=False, init=False)
 class Encoded:
-    """Vectors and what they cost; ``usage.truncated`` counts the texts that were cut. An array [n, dim] counts as dense
+    """Vectors and their cost; ``usage.truncated`` counts the texts that were cut. An array [n, dim] counts as dense
     vectors."""
 
     vectors: Vectors

@@ -38,6 +38,21 @@ class Sparse(Vectors):
         indices = np.array([term for term, _ in flat], dtype=np.int32)
         return cls(indptr, indices, np.array([weight for _, weight in flat], dtype=np.float32), dim)
 
+    @classmethod
+    def from_weights(cls, weights: NDArray[np.float32], threshold: float = 0.0, terms: int | None = None) -> Sparse:
+        """Rows from an array [n, vocabulary]: the weights above ``threshold`` (and above 0), of each row the heaviest
+        ``terms`` if that is given; if several weights equal the last of these, all of them.
+
+        >>> Sparse.from_weights(np.array([[0.5, 2.0, 0.0, 1.0]], dtype=np.float32), terms=2).row(0)
+        {1: 2.0, 3: 1.0}
+        """
+        if terms is not None and terms < weights.shape[1]:
+            floor = np.partition(weights, -terms, axis=1)[:, -terms, None]
+            weights = np.where(weights >= floor, weights, np.float32(0))
+        rows, columns = np.nonzero(weights > max(threshold, 0.0))
+        indptr = np.searchsorted(rows, np.arange(len(weights) + 1)).astype(np.int64)
+        return cls(indptr, columns.astype(np.int32), weights[rows, columns], weights.shape[1])
+
     def __len__(self) -> int:
         return len(self.indptr) - 1
 
@@ -72,6 +87,11 @@ class Sparse(Vectors):
         sums = np.concatenate([[0.0], np.cumsum(weights[self.indices] * self.values, dtype=np.float64)])
         return np.asarray(sums[self.indptr[1:]] - sums[self.indptr[:-1]], dtype=np.float32)
 
+    def filled(self) -> Floats:
+        out = np.zeros((len(self), self.dim), dtype=np.float32)
+        out[np.repeat(np.arange(len(self)), np.diff(self.indptr)), self.indices] = self.values
+        return out
+
     def arrays(self) -> dict[str, NDArray[Any]]:
         return {"indptr": self.indptr, "indices": self.indices, "values": self.values}
 
@@ -84,8 +104,10 @@ def spans(indptr: NDArray[Any], rows: Rows) -> tuple[NDArray[np.int64], NDArray[
     """The entries of some rows of a ragged array, in the rows' order, and the new ``indptr`` over them."""
     picked = np.asarray(rows, dtype=np.int64)
     sizes = np.asarray(indptr[picked + 1] - indptr[picked], dtype=np.int64)
-    fresh = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
-    return np.repeat(indptr[picked] - fresh[:-1], sizes) + np.arange(fresh[-1]), fresh
+    new = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
+    # Entry j of the result belongs to a row that began at indptr[row] and now begins at new[row]: it was at j plus the
+    # difference of the two, which is repeated for all entries of the row.
+    return np.repeat(indptr[picked] - new[:-1], sizes) + np.arange(new[-1]), new
 
 
 def joined_indptr(parts: Sequence[NDArray[Any]]) -> NDArray[np.int64]:

@@ -69,13 +69,15 @@ class Tokens(Vectors):
 
     def near(self, query: Vectors) -> Floats:
         self._same_kind(query)
-        asked = query.arrays()
-        sims = np.asarray(asked["states"], dtype=np.float32) @ np.asarray(self.states, dtype=np.float32).T
+        arrays = query.arrays()
+        sims = np.asarray(arrays["states"], dtype=np.float32) @ np.asarray(self.states, dtype=np.float32).T
         best = np.zeros((len(sims), len(self)), dtype=np.float32)  # [states of the query, n]
-        full = np.flatnonzero(np.diff(self.indptr))  # reduceat needs slices that hold something
+        full = np.flatnonzero(
+            np.diff(self.indptr)
+        )  # texts without states: reduceat can't take an empty slice, so they keep 0
         if len(full):
             best[:, full] = np.maximum.reduceat(sims, self.indptr[full], axis=1)
-        weights = asked.get("weights")
+        weights = arrays.get("weights")
         return np.asarray(best.sum(axis=0) if weights is None else weights @ best, dtype=np.float32)
 
     def arrays(self) -> dict[str, NDArray[Any]]:

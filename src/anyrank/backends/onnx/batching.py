@@ -29,7 +29,7 @@ class Batch:
 
 
 def cuts(lengths: Sequence[int], budget: int) -> Iterator[list[int]]:
-    """Places by falling length, in batches of rows x longest length <= ``budget``, or of one row.
+    """Positions by falling length, in batches of rows x longest length <= ``budget``, or of one row.
 
     >>> list(cuts([3, 9, 2, 3], 9))
     [[1], [0, 3, 2]]
@@ -58,7 +58,8 @@ def slices(texts: Sequence[Text]) -> Iterator[range]:
 
 
 def shortened(text: Text, max_length: int) -> tuple[Text, bool]:
-    """A text that no tokenizer needs long for, and whether it was cut: over 64 characters a token it is."""
+    """A text cut to 64 characters for each token of ``max_length``, so that tokenizers stay fast, and whether it was
+    cut."""
     limit = max_length * CHARS_A_TOKEN
     if isinstance(text, str):
         return (text, False) if len(text) <= limit else (text[:limit], True)

@@ -30,7 +30,7 @@ class Tokens:
 
     @classmethod
     def of(cls, rows: Array) -> Tokens:
-        """Of the graph's rows [tokens, width + 1], the last column a weight's logit."""
+        """From the graph's rows [tokens, width + 1], the last column a weight's logit."""
         states, logits = rows[:, :-1], rows[:, -1]
         weight = np.exp(logits - logits.max())
         mean = states.mean(0)
@@ -41,7 +41,7 @@ class Tokens:
         )
 
     def halved(self) -> Tokens:
-        """In half precision, to keep: half the memory."""
+        """In half precision, for storage: half the memory."""
         return replace(self, unit=self.unit.astype(np.float16))
 
     def near(self, text: Tokens, scales: Sequence[float]) -> float:
@@ -71,15 +71,17 @@ class OnnxLateInteraction:
             for m, text in enumerate(mine):
                 users[known[text]].append((g, m))
         scores = [[0.0] * len(mine) for mine in texts]
-        for i, read in self.read(list(known), costs["text"]):  # as they come, since all together fill the memory
+        for i, text_tokens in self.read(
+            list(known), costs["text"]
+        ):  # one at a time: all together would fill the memory
             for g, m in users[i]:
-                scores[g][m] = tokens[distinct[queries[g]]].near(read, self.declared.scales)
-        met: set[tuple[str, int]] = set()
+                scores[g][m] = tokens[distinct[queries[g]]].near(text_tokens, self.declared.scales)
+        seen: set[tuple[str, int]] = set()
         judgements = []
         for g, mine in enumerate(texts):
             keys = list(dict.fromkeys([("query", distinct[queries[g]]), *(("text", known[t]) for t in mine)]))
-            new = [key for key in keys if key not in met]
-            met.update(new)
+            new = [key for key in keys if key not in seen]
+            seen.update(new)
             spent = [costs[kind][i] for kind, i in new]
             cut = sum(cut for _, cut in spent)
             usage = Usage(len(new), sum(n for n, _ in spent), truncated=cut, cached=len(mine) + 1 - len(new))
@@ -87,9 +89,9 @@ class OnnxLateInteraction:
         return judgements
 
     def _prefixed(self, groups: Sequence[Group]) -> tuple[list[str], list[list[str]]]:
-        first, then = self.declared.query_prefix, self.declared.document_prefix
-        queries = [first + required_text(q.content, f"query {q.id!r}") for q, _ in groups]
-        texts = [[then + required_text(c.content, f"candidate {c.id!r}") for c in cs] for _, cs in groups]
+        query_prefix, text_prefix = self.declared.query_prefix, self.declared.document_prefix
+        queries = [query_prefix + required_text(q.content, f"query {q.id!r}") for q, _ in groups]
+        texts = [[text_prefix + required_text(c.content, f"candidate {c.id!r}") for c in cs] for _, cs in groups]
         return queries, texts
 
     def read(self, texts: Sequence[str], spent: Cost | None = None) -> Iterator[tuple[int, Tokens]]:

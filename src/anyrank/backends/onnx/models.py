@@ -33,7 +33,7 @@ LOGIT_TOKENS = 1024
 
 
 def _distinct(contents: Sequence[Any], prefix: str) -> tuple[list[Text], list[int]]:
-    """The distinct texts, and for each content which one it is."""
+    """The distinct texts, and the position of each content's text among them."""
     texts = [required_text(content, f"content {i}") for i, content in enumerate(contents)]
     order = {text: i for i, text in enumerate(dict.fromkeys(texts))}
     return [prefix + text for text in order], [order[text] for text in texts]
@@ -45,7 +45,7 @@ def _usage(cost: Cost, contents: int) -> Usage:
 
 
 def _pooled(out: Output, pooling: str) -> NDArray[np.float32]:
-    """One row a text, of states [rows, length, width] or of what the graph has pooled already."""
+    """One row a text, of states [rows, length, width] or of vectors that the graph has pooled already."""
     if out.values.ndim == 2:
         return out.values
     if pooling == "cls":
@@ -70,7 +70,7 @@ class OnnxEncoder:
     def encode(self, contents: Sequence[Any], *, query: bool = False) -> Encoded:
         prefix = self.declared.query_prefix if query else self.declared.document_prefix
         texts, position = _distinct(contents, prefix)
-        cost, outputs = self.engine.run(texts or [""])  # no texts: one run says the width
+        cost, outputs = self.engine.run(texts or [""])  # without texts one run still gives the width
         rows: NDArray[np.float32] | None = None
         for out in outputs:
             part = _pooled(out, self.declared.pooling)
@@ -83,9 +83,11 @@ class OnnxEncoder:
         return Encoded(rows[position], _usage(cost, len(contents)) if texts else Usage())
 
     def late(self) -> OnnxLateInteraction:
-        """The same model as a judge by late interaction. Raises InputError where its graph has no output "tokens"."""
+        """The same model as a judge by late interaction. Raises InputError if its graph has no output "tokens"."""
         if "tokens" not in [o.name for o in self.engine.session.get_outputs()]:
-            raise InputError(f"{self.name} gives one vector a text, and no states of tokens for late interaction")
+            raise InputError(
+                f"{self.name} gives one vector a text and no states of tokens, so it can't rank by late interaction"
+            )
         return OnnxLateInteraction(self.name, self.declared, replace(self.engine, output="tokens"))
 
 
@@ -93,7 +95,7 @@ class OnnxEncoder:
 class OnnxSparseEncoder:
     """A learned sparse encoder (SPLADE, arXiv 2107.05720): log(1 + relu(max over positions of the logit)) a term.
 
-    ``terms`` keeps at most so many of the heaviest terms a text; weights at or below ``threshold`` are dropped.
+    Only the ``terms`` heaviest terms of each text stay, if given; weights at or below ``threshold`` are dropped.
     Contents are read by `text_of`; raises InputError for one without a text.
     """
 
@@ -109,7 +111,7 @@ class OnnxSparseEncoder:
         cost, outputs = self.engine.run(texts or [""])
         parts, positions = [], []
         for out in outputs:
-            parts.append(_sparse(_weights(out), self.threshold, self.terms))
+            parts.append(Sparse.from_weights(_weights(out), self.threshold, self.terms))
             positions.append(out.positions)
         back = np.argsort(np.concatenate(positions))
         rows = Sparse.join(parts)
@@ -122,16 +124,6 @@ def _weights(out: Output) -> NDArray[np.float32]:
         return out.values
     logits = np.where(out.mask[..., None] > 0, out.values, np.float32(0)).max(axis=1)
     return np.asarray(np.log1p(np.maximum(logits, 0)), dtype=np.float32)
-
-
-def _sparse(weights: NDArray[np.float32], threshold: float, terms: int | None) -> Sparse:
-    """Rows of the weights above ``threshold``, the heaviest ``terms`` of each."""
-    if terms is not None and terms < weights.shape[1]:
-        floor = np.partition(weights, -terms, axis=1)[:, -terms, None]
-        weights = np.where(weights >= floor, weights, np.float32(0))
-    rows, columns = np.nonzero(weights > max(threshold, 0.0))
-    indptr = np.searchsorted(rows, np.arange(len(weights) + 1)).astype(np.int64)
-    return Sparse(indptr, columns.astype(np.int32), weights[rows, columns], weights.shape[1])
 
 
 @dataclass(frozen=True, slots=True, eq=False)

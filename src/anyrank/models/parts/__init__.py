@@ -1,1 +1,1 @@
-"""What several models share: ragged batches of texts, attention over alignments, encoders of spectra."""
+"""Parts of several models: ragged batches of texts, attention over alignments, encoders of spectra."""

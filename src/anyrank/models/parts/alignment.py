@@ -16,7 +16,7 @@ MARKS: dict[str, str] = {
 
 _PLAIN = (*["<cls>", "<pad>", "<eos>", "<unk>"], *"GASPVTLINDQKEMHFRYW", *"01234567", ".", "-")
 VOCABULARY: tuple[str, ...] = (*_PLAIN, *(f"<null_{i}>" for i in range(1, -len(_PLAIN) % 8 + 1)), "<mask>")
-"""The tokens in the order of RankNovo's numbers: the list is filled up to a multiple of 8, then comes ``<mask>``."""
+"""The tokens in the order of RankNovo's numbers: the list is padded to a multiple of 8, then comes ``<mask>``."""
 
 _NUMBER = {t: i for i, t in enumerate(VOCABULARY)}
 CLS, PAD, GAP = _NUMBER["<cls>"], _NUMBER["<pad>"], _NUMBER["-"]
@@ -35,9 +35,9 @@ class Peptide(Protocol):
 
 def rows(peptides: Sequence[Peptide]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Token numbers and prefix masses in Da, each [peptides, 1 + longest]: every row begins with ``<cls>`` (mass 0) and
-    is filled up with ``-``, which weighs nothing: its prefix mass is the whole peptide's. I is read as L: no mass tells
-    them apart, but who writes I at all can be told.
+    is padded with ``-``, which weighs nothing: its prefix mass is the whole peptide's.
 
+    I is read as L: their masses are equal, so only the habits of the source that writes I could be learnt from it.
     """
     wide = 1 + max((len(p.tokens) for p in peptides), default=0)
     numbers, masses = np.full((len(peptides), wide), GAP), np.zeros((len(peptides), wide))

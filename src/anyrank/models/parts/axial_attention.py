@@ -1,9 +1,11 @@
 """Attention along the rows and the columns of an alignment of candidates (MSA Transformer, bioRxiv 2021.02.12.430858),
 and the layer that RankNovo makes of both (arXiv 2505.17552).
 
-Design choices: RankNovo's masks (-10000 added nothing to; keys by the first row's padding), but the tied logits are
-divided by the root of the rows that are there, not of those that the batch has room for, so that a set of candidates is
-judged the same whatever it is batched with. Without padded rows this is the published attention.
+Design choices: RankNovo's masks (logits of -10000; keys masked by the padding of the first row), but the tied logits
+are divided by the root of the number of real rows, not of all rows of the batch, so that a set of candidates has the
+same scores in any batch. Without padded rows this is the published attention.
+
+Dimensions: B sets, R rows (candidates), C columns (positions), D width, h heads, d width of a head.
 """
 
 from __future__ import annotations
@@ -31,15 +33,17 @@ class _Attention(nn.Module):  # type: ignore[misc,unused-ignore]
 
 
 class RowAttention(_Attention):
-    """Attention within rows, one map for all of them: x [B, R, C, D] to the same. ``padding`` [B, R, C] is true where
-    there is nothing."""
+    """Attention along the rows with one map for all of them (tied): x [B, R, C, D] to the same shape. ``padding``
+    [B, R, C] is True at padding."""
 
     def forward(self, x: Tensor, padding: Tensor) -> Tensor:
-        there = (~padding).any(-1).sum(-1).clamp(min=1)
+        real_rows = (~padding).any(-1).sum(-1).clamp(min=1)  # [B]
         q, k, v = (self.split(p(x)) for p in (self.q_proj, self.k_proj, self.v_proj))
+        # The map is the sum of all rows' logits: padded queries are zeroed first, and the sum is divided by the root of
+        # the number of rows, as a row's logits are by the root of the head's width.
         q = q * ~padding[..., None, None]
         logits = torch.einsum("brihd,brjhd->bhij", q, k) * q.shape[-1] ** -0.5
-        logits = logits / there.sqrt()[:, None, None, None]
+        logits = logits / real_rows.sqrt()[:, None, None, None]
         logits = logits.masked_fill(padding[:, 0][:, None, None, :], LITTLE)
         shares = self.dropout(logits.softmax(-1))
         out: Tensor = self.out_proj(torch.einsum("bhij,brjhd->brihd", shares, v).flatten(-2))
@@ -47,8 +51,8 @@ class RowAttention(_Attention):
 
 
 class ColumnAttention(_Attention):
-    """Attention within columns, candidate by candidate: as `RowAttention` takes and gives them. One row alone looks
-    only at itself."""
+    """Attention along the columns, between the candidates at one position; shapes as in `RowAttention`. A single row
+    attends only to itself."""
 
     def forward(self, x: Tensor, padding: Tensor) -> Tensor:
         v = self.split(self.v_proj(x))
@@ -65,21 +69,23 @@ class ColumnAttention(_Attention):
 
 
 class SpectrumAttention(nn.Module):  # type: ignore[misc,unused-ignore]
-    """Every place of every row looks at the spectrum, which all rows share: x [B, R, C, D], memory [B, peaks, D]."""
+    """Cross-attention of every position of every row to the spectrum, which all rows share: x [B, R, C, D], memory
+    [B, peaks, D] and its ``padding`` [B, peaks]."""
 
     def __init__(self, width: int, heads: int, dropout: float = 0.0) -> None:
         super().__init__()
         self.attention = nn.MultiheadAttention(width, heads, dropout, batch_first=True)
 
-    def forward(self, x: Tensor, memory: Tensor, nothing: Tensor) -> Tensor:
-        found: Tensor
-        found, _ = self.attention(x.flatten(1, 2), memory, memory, key_padding_mask=nothing, need_weights=False)
-        return found.view_as(x)
+    def forward(self, x: Tensor, memory: Tensor, padding: Tensor) -> Tensor:
+        out: Tensor
+        # rows and columns as one long sequence of queries
+        out, _ = self.attention(x.flatten(1, 2), memory, memory, key_padding_mask=padding, need_weights=False)
+        return out.view_as(x)
 
 
 class AxialLayer(nn.Module):  # type: ignore[misc,unused-ignore]
-    """Pre-norm blocks, each added to what it gets: tied rows, columns, the spectrum, and a feed-forward net (GELU).
-    ``rows`` and ``columns`` leave out the one or the other."""
+    """Pre-norm residual blocks: tied row attention, column attention, attention to the spectrum, and a feed-forward net
+    (GELU). Without ``rows`` or ``columns`` that block is left out."""
 
     def __init__(
         self, width: int, heads: int, ffn: int, dropout: float, columns: bool = True, rows: bool = True
@@ -92,10 +98,10 @@ class AxialLayer(nn.Module):  # type: ignore[misc,unused-ignore]
         self.norms = nn.ModuleDict({name: nn.LayerNorm(width) for name in ("row", "column", "spectrum", "ffn")})
         self.dropout = nn.Dropout(dropout)
 
-    def forward(self, x: Tensor, padding: Tensor, memory: Tensor, nothing: Tensor) -> Tensor:
+    def forward(self, x: Tensor, padding: Tensor, memory: Tensor, memory_padding: Tensor) -> Tensor:
         for name, block in (("row", self.row), ("column", self.column)):
             if block is not None:
                 x = x + self.dropout(block(self.norms[name](x), padding))
-        x = x + self.dropout(self.spectrum(self.norms["spectrum"](x), memory, nothing))
+        x = x + self.dropout(self.spectrum(self.norms["spectrum"](x), memory, memory_padding))
         last: Tensor = self.dropout(self.ffn(self.norms["ffn"](x)))
         return x + last

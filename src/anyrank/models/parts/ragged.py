@@ -1,6 +1,6 @@
 """Ragged groups as tensors: texts sorted by length and padded in small chunks, their scores put back as [groups, n].
 
-Padding is work for nothing: a batch of passages of 20 to 256 tokens that is padded to its longest costs about twice its
+Padding is wasted work: a batch of passages of 20 to 256 tokens that is padded to its longest costs about twice its
 tokens. Chunks of near lengths cost a few per cent more than their tokens, and the order within a batch doesn't matter.
 """
 
@@ -20,18 +20,18 @@ from ...core.errors import InputError
 from ...core.types import Candidate
 
 CHUNK = 65536 if torch.cuda.is_available() else 2048
-"""Tokens of a chunk, padding included: small where computing is dear, large where starting a computation is."""
+"""Tokens of a chunk, padding included: small on CPUs, where padding costs most, large on GPUs, where starting a kernel
+does."""
 
 
 def limit(tokenizer: Any) -> int:
-    """How many tokens texts are cut to by what a tokenizer's folder says; 256 where it says nothing."""
-    stated = int(tokenizer.model_max_length)
-    return stated if stated < 10**9 else 256
+    """The tokenizer's own longest text in tokens; 256 if it states none."""
+    length = int(tokenizer.model_max_length)
+    return length if length < 10**9 else 256  # transformers writes 1e30 for none
 
 
 def positions(body: Any) -> int | None:
-    """How many tokens a transformers body reads at most; None if its positions aren't a table (ALiBi's or rotary
-    ones)."""
+    """The most tokens that a transformers body reads; None if its positions aren't a table (ALiBi's or rotary ones)."""
     for name, part in body.named_modules():
         if name.rpartition(".")[2] == "position_embeddings" and isinstance(part, nn.Embedding):
             first = 0 if part.padding_idx is None else part.padding_idx + 1  # RoBERTa's start after the padding's
@@ -40,24 +40,27 @@ def positions(body: Any) -> int | None:
 
 
 def fits(body: Any, length: int) -> None:
-    """Raises InputError where a transformers body has fewer positions than ``length`` tokens."""
+    """Raises InputError if a transformers body has fewer positions than ``length`` tokens."""
     most = positions(body)
     if most is not None and length > most:
-        raise InputError(f"max_length={length}: this model reads {most} tokens at most: give a smaller one")
+        raise InputError(
+            f"max_length={length}: this model reads {most} tokens at most: set max_length to {most} or less"
+        )
 
 
 def longest(body: Any, tokenizer: Any, stated: int | None = None) -> int:
-    """The longest text in tokens: what is ``stated``, what the tokenizer says and what the body reads, the least of
-    them; 256 if nothing says it."""
+    """The longest text in tokens: the least of ``stated``, the tokenizer's own length and the positions of the body;
+    256 if none is known."""
     table = positions(body) or getattr(body.config, "max_position_embeddings", None)
     return min((n for n in (stated, int(tokenizer.model_max_length), table) if n and n < 10**9), default=256)
 
 
-def runs(body: Any, chunk: Mapping[str, Any]) -> Any:
-    """A transformers body's output for a chunk, of which it is given what it reads (a DistilBERT no token types)."""
+def run_body(body: Any, chunk: Mapping[str, Any]) -> Any:
+    """A transformers body's output for a chunk, without the inputs that its forward doesn't take (a DistilBERT has no
+    token types)."""
     kind: Any = type(body)
-    known = _arguments(kind)
-    return body(**{k: v for k, v in chunk.items() if k in known})
+    accepted = _arguments(kind)
+    return body(**{k: v for k, v in chunk.items() if k in accepted})
 
 
 @cache
@@ -69,15 +72,17 @@ def chunks(
     tokenizer: Any, first: Sequence[str], second: Sequence[str] | None, length: int, most: int | None = None
 ) -> list[dict[str, Any]]:
     """Inputs of a transformers body for texts, or for pairs of texts, cut to ``length`` tokens; ``rows`` of a chunk
-    says which texts it holds. Of a pair, the longer one loses tokens. A chunk has at most CHUNK, or ``most``, tokens
-    if that is less."""
-    given = tokenizer(
-        list(first), None if second is None else list(second), truncation="longest_first" if second else True,
+    are the positions of its texts. Of a pair, the longer one loses tokens. A chunk has at most CHUNK, or ``most``,
+    tokens if that is less."""
+    encoded = tokenizer(
+        list(first),
+        None if second is None else list(second),
+        truncation="longest_first" if second else True,
         max_length=length,
-    )  # fmt: skip
+    )
     out = []
-    for rows in grouped([len(ids) for ids in given["input_ids"]], most):
-        part = {name: [values[i] for i in rows] for name, values in given.items()}
+    for rows in grouped([len(ids) for ids in encoded["input_ids"]], most):
+        part = {name: [values[i] for i in rows] for name, values in encoded.items()}
         out.append(dict(tokenizer.pad(part, return_tensors="pt")) | {"rows": torch.tensor(rows)})
     return out
 
@@ -91,7 +96,7 @@ def grouped(sizes: Sequence[int], most: int | None = None) -> list[list[int]]:
     budget = CHUNK if most is None else min(most, CHUNK)
     out: list[list[int]] = []
     for i in sorted(range(len(sizes)), key=sizes.__getitem__, reverse=True):
-        # the first of a chunk is its longest: all others are padded to it
+        # the first of a chunk is its longest: all others are padded to its size
         if not out or (len(out[-1]) + 1) * sizes[out[-1][0]] > budget:
             out.append([])
         out[-1].append(i)
@@ -101,14 +106,17 @@ def grouped(sizes: Sequence[int], most: int | None = None) -> list[list[int]]:
 def longer(
     tokenizer: Any, first: Sequence[str], second: Sequence[str] | None, length: int, special: bool = True
 ) -> list[bool]:
-    """Which texts, or pairs of texts, are longer than ``length`` tokens, so that ``chunks`` cuts them."""
+    """Whether each text, or pair of texts, is longer than ``length`` tokens, so that ``chunks`` cuts it."""
     if not first:
         return []
-    given = tokenizer(
-        list(first), None if second is None else list(second), add_special_tokens=special, truncation=False,
+    encoded = tokenizer(
+        list(first),
+        None if second is None else list(second),
+        add_special_tokens=special,
+        truncation=False,
         verbose=False,
-    )  # fmt: skip
-    return [len(ids) > length for ids in given["input_ids"]]
+    )
+    return [len(ids) > length for ids in encoded["input_ids"]]
 
 
 def texts_of(candidates: Sequence[Sequence[Candidate]]) -> list[str]:
@@ -121,11 +129,14 @@ def texts_of(candidates: Sequence[Sequence[Candidate]]) -> list[str]:
 
 
 def too_long(
-    tokenizer: Any, queries: Sequence[Any], candidates: Sequence[Sequence[Candidate]], length: int,
+    tokenizer: Any,
+    queries: Sequence[Any],
+    candidates: Sequence[Sequence[Candidate]],
+    length: int,
     prefixes: tuple[str, str] = ("", ""),
-) -> list[int]:  # fmt: skip
-    """How many texts of each group, its query counted in, are longer than ``length`` tokens, each read by itself.
-    ``prefixes`` stand before documents and before queries."""
+) -> list[int]:
+    """The number of texts of each group, its query counted in, that are longer than ``length`` tokens. ``prefixes`` are
+    put before documents and before queries."""
     document, query = prefixes
     return [
         sum(longer(tokenizer, [query + text_of(q), *(document + t for t in texts_of([group]))], None, length))
@@ -143,13 +154,14 @@ def owners(mask: Tensor) -> Tensor:
 
 
 def gathered(parts: Sequence[Tensor], rows: Sequence[Tensor]) -> Tensor:
-    """The chunks' results in the order of the texts, in single precision."""
+    """The chunks' results in the order of the texts, in single precision: ``rows`` are the positions of each
+    chunk's."""
     values = torch.cat([p.float() for p in parts])
     return torch.empty_like(values).index_copy(0, torch.cat(list(rows)), values)
 
 
 def filled(flat: Tensor, mask: Tensor) -> Tensor:
-    """Scores [members] as [groups, n], 0 where ``mask`` [groups, n] is False.
+    """Scores [members] as [groups, n], 0 at padding (``mask`` [groups, n] False).
 
     >>> filled(torch.tensor([1.0, 2.0, 3.0]), torch.tensor([[True, True], [True, False]])).tolist()
     [[1.0, 2.0], [3.0, 0.0]]
@@ -157,19 +169,19 @@ def filled(flat: Tensor, mask: Tensor) -> Tensor:
     return flat.new_zeros(mask.shape).masked_scatter(mask, flat)
 
 
-def counts(groups: Sequence[Sequence[Any]]) -> Tensor:
-    """The mask [groups, n] of members that there are.
+def member_mask(groups: Sequence[Sequence[Any]]) -> Tensor:
+    """The mask [groups, n] that is True for members and False for padding.
 
-    >>> counts([["a", "b"], ["c"]]).tolist()
+    >>> member_mask([["a", "b"], ["c"]]).tolist()
     [[True, True], [True, False]]
     """
     sizes = torch.tensor([len(g) for g in groups])
     return torch.arange(int(sizes.max())) < sizes[:, None]
 
 
-def exact(head: Any) -> None:
-    """Have a scoring head computed in single precision under autocast too: bfloat16 has three digits, too few to order
-    a hundred texts."""
+def in_single_precision(head: Any) -> None:
+    """Compute a scoring head in single precision under autocast too: bfloat16 has three digits, too few to rank a
+    hundred texts."""
 
     def forward(self: Any, x: Tensor) -> Tensor:  # a method, so that a copy of the model reads its own weights
         with torch.autocast(x.device.type, enabled=False):

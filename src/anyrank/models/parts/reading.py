@@ -1,5 +1,5 @@
-"""How late-interaction models turn texts into tokens: markers, longest texts, queries filled with [MASK], words that
-don't count (ColBERT, arXiv 2004.12832)."""
+"""The tokens of late-interaction models: markers, longest texts, queries padded with [MASK], words that don't count
+(ColBERT, arXiv 2004.12832)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from ...core.errors import InputError, ModelError
-from .foreign import Foreign, json_of
+from .model_folder import ModelFolder, json_of
 from .ragged import grouped, longer
 
 PUNCTUATION = tuple(string.punctuation)
@@ -21,12 +21,12 @@ PUNCTUATION = tuple(string.punctuation)
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """How queries and documents are read.
+    """The settings by which queries and documents become tokens.
 
     Markers are single tokens put after the first token of every text ("[unused0]"); prefixes are texts put before it.
-    Lengths are in tokens, the marker counted in. ``expand``: queries shorter than so many tokens are filled up with
+    Lengths are in tokens, the marker counted in. ``expand``: queries shorter than this are padded to it with
     ``filler`` ("": the mask token, else the end token), which count in scores, and are attended to by the encoder if
-    ``attend``; with ``wide``, longer queries stay as they are, else they are cut to it. ``skip``: tokens of documents
+    ``attend``; with ``wide``, longer queries stay, else they are cut to it. ``skip``: tokens of documents
     that don't count in scores, of queries neither if ``skip_queries``.
     """
 
@@ -50,10 +50,10 @@ class Reading:
         object.__setattr__(self, "skip", tuple(self.skip))
 
     @classmethod
-    def of(cls, foreign: Foreign, longest: int) -> Reading:
-        """What a folder states: of Stanford's ColBERT (artifact.metadata), of PyLate, or of sentence-transformers'
-        MultiVectorEncoder; ``longest`` tokens are read at most, and where nothing is stated."""
-        metadata = json_of(foreign.folder / "artifact.metadata")
+    def of(cls, files: ModelFolder, longest: int) -> Reading:
+        """The settings of a folder: of Stanford's ColBERT (artifact.metadata), of PyLate, or of sentence-transformers'
+        MultiVectorEncoder; ``longest`` bounds all lengths and is their default."""
+        metadata = json_of(files.folder / "artifact.metadata")
         if metadata:
             return cls(
                 query_marker=metadata.get("query_token_id") or "[unused0]",
@@ -64,8 +64,8 @@ class Reading:
                 attend=bool(metadata.get("attend_to_mask_tokens")),
                 skip=PUNCTUATION if metadata.get("mask_punctuation", True) else (),
             )
-        config = foreign.config
-        if "anyrank" in config:  # our own folders say all of it
+        config = files.config
+        if "anyrank" in config:  # our own folders have all fields
             return cls(**config["anyrank"])
         if "query_prefix" in config or "document_prefix" in config:  # PyLate: its prefixes are tokens
             expand = config.get("do_query_expansion") is not False
@@ -81,10 +81,10 @@ class Reading:
                 attend=attend and expand,
                 skip=PUNCTUATION if words is None else tuple(words),
             )
-        query_prefix, document_prefix = foreign.prompts()
-        transformer, mask = foreign.transformer, foreign.module("MultiVectorMask") or {}
+        query_prefix, document_prefix = files.prompts()
+        transformer, mask = files.transformer, files.module("MultiVectorMask") or {}
         if mask.get("keep_only_token_ids"):
-            raise ModelError(f"{foreign.folder}: keep_only_token_ids is for images, which no model here reads")
+            raise ModelError(f"{files.folder}: keep_only_token_ids is for images, which no model here reads")
         expansion = transformer.get("query_expansion") or {}
         tasks = mask.get("skiplist_tasks") or ["document"]
         longest = min(longest, transformer.get("max_seq_length") or longest)
@@ -102,20 +102,21 @@ class Reading:
         )
 
     def as_dict(self) -> dict[str, Any]:
-        """A plain form, without what is at its default."""
-        usual = {f.name: f.default for f in fields(self)}
-        return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items() if v != usual[k]}
+        """The fields that differ from their defaults, JSON-ready."""
+        defaults = {f.name: f.default for f in fields(self)}
+        return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items() if v != defaults[k]}
 
     def read(
         self, tokenizer: Any, texts: Sequence[str], *, query: bool, together: bool = False
     ) -> list[dict[str, Any]]:
         """Texts as chunks of a transformers body, each with ``counted`` [texts, tokens]: which tokens count in
-        scores. Texts of near lengths stand together (see `ragged`); or all are one chunk, in their order."""
+        scores. Texts of similar length share a chunk (see `ragged`); with ``together`` all are one chunk, in their
+        order."""
         marker = self._id(tokenizer, self.query_marker if query else self.document_marker)
         prefix = self.query_prefix if query else self.document_prefix
         length = self.length(query=query)
-        given = tokenizer([prefix + t for t in texts], truncation=True, max_length=length - (marker is not None))
-        rows = [dict(zip(given, values)) for values in zip(*given.values())]
+        encoded = tokenizer([prefix + t for t in texts], truncation=True, max_length=length - (marker is not None))
+        rows = [dict(zip(encoded, values)) for values in zip(*encoded.values())]
         skipped = self._skipped(tokenizer) if not query or self.skip_queries else frozenset()
         fill = self._filler(tokenizer) if query and self.expand else None
         for row in rows:
@@ -131,7 +132,7 @@ class Reading:
         return [_padded(tokenizer, rows, part) for part in parts]
 
     def length(self, *, query: bool) -> int:
-        """Tokens of a query, or of a document, at most."""
+        """The most tokens of a query, or of a document."""
         if not query:
             return self.document_length
         if not self.expand:
@@ -139,7 +140,7 @@ class Reading:
         return max(self.query_length, self.expand) if self.wide else self.expand
 
     def cut(self, tokenizer: Any, texts: Sequence[str], *, query: bool) -> list[bool]:
-        """Which texts lose tokens."""
+        """Whether each text loses tokens."""
         marker, prefix = (
             (self.query_marker, self.query_prefix) if query else (self.document_marker, self.document_prefix)
         )
@@ -151,7 +152,9 @@ class Reading:
             return None
         number = tokenizer.convert_tokens_to_ids(token)
         if number is None or (number == tokenizer.unk_token_id and token != tokenizer.unk_token):
-            raise ModelError(f"the marker {token!r} is no token of this tokenizer: add it, or leave the marker empty")
+            raise ModelError(
+                f"the marker {token!r} isn't one token of this tokenizer: add it there, or leave the marker empty"
+            )
         return int(number)
 
     def _filler(self, tokenizer: Any) -> int:
@@ -160,11 +163,14 @@ class Reading:
         else:
             number = tokenizer.mask_token_id if tokenizer.mask_token_id is not None else tokenizer.eos_token_id
         if number is None:
-            raise ModelError("queries can't be filled up: this tokenizer has no mask token and no end token")
+            raise ModelError(
+                "queries can't be expanded: this tokenizer has neither a mask nor an end token: set filler, or expand=0"
+            )
         return int(number)
 
     def _skipped(self, tokenizer: Any) -> frozenset[int]:
-        """The ids of ``skip``; words that are not one token are left out, since else all unknown words would be."""
+        """The ids of ``skip``; words that are not one token are ignored, since their id is that of all unknown
+        words."""
         ids = {tokenizer.convert_tokens_to_ids(word) for word in self.skip}
         return frozenset(ids - {None} - ({tokenizer.unk_token_id} if tokenizer.unk_token not in self.skip else set()))
 
@@ -188,7 +194,7 @@ def _padded(tokenizer: Any, rows: Sequence[Mapping[str, list[int]]], part: Seque
 
 
 def colbert(folder: Path) -> bool:
-    """Whether a folder states how tokens are compared: Stanford's, PyLate's or sentence-transformers' files."""
+    """Whether a folder is of a ColBERT: Stanford's, PyLate's or sentence-transformers' files."""
     return (folder / "artifact.metadata").is_file() or json_of(folder / "config_sentence_transformers.json").get(
         "model_type"
     ) in ("ColBERT", "MultiVectorEncoder")

@@ -14,8 +14,8 @@ from ...models.parts.alignment import PAD, Peptide, rows
 
 
 class Spectrum(Protocol):
-    """A query as a model reads it: peaks, and the neutral mass in Da and the charge of the precursor. `prepared` leaves
-    out what is no fragment's, and all but the highest ``peaks``."""
+    """A query as a model reads it: peaks, and the neutral mass in Da and the charge of the precursor. `prepared` keeps
+    the highest ``peaks`` and drops those that can't be fragments."""
 
     @property
     def mz(self) -> NDArray[np.float64]: ...
@@ -41,16 +41,16 @@ def spectra_tensors(spectra: Sequence[Spectrum], peaks: int) -> dict[str, Tensor
 
 
 def candidate_tensors(groups: Sequence[Sequence[Peptide]]) -> dict[str, Tensor]:
-    """Token numbers and prefix masses [groups, candidates, 1 + longest], padded where a group has fewer or shorter."""
-    made = [rows(peptides) for peptides in groups]
-    size = (len(made), max(len(n) for n, _ in made), max(n.shape[1] for n, _ in made))
+    """Token numbers and prefix masses [groups, candidates, 1 + longest], padded."""
+    aligned = [rows(peptides) for peptides in groups]
+    size = (len(aligned), max(len(n) for n, _ in aligned), max(n.shape[1] for n, _ in aligned))
     tokens, prefix = torch.full(size, PAD), torch.zeros(size, dtype=torch.float64)
-    for i, (numbers, masses) in enumerate(made):
+    for i, (numbers, masses) in enumerate(aligned):
         tokens[i, : len(numbers), : numbers.shape[1]] = torch.from_numpy(numbers)
         prefix[i, : len(numbers), : numbers.shape[1]] = torch.from_numpy(masses)
     return {"tokens": tokens, "prefix": prefix}
 
 
 def crowded(spectra: Sequence[Spectrum], peaks: int) -> list[int]:
-    """1 for each spectrum of which more peaks could be read than ``peaks``, else 0."""
+    """1 for each spectrum with more usable peaks than ``peaks``, else 0."""
     return [int(len(s.mz) > peaks <= len(s.prepared(peaks=peaks).mz)) for s in spectra]

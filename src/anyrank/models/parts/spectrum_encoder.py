@@ -38,9 +38,9 @@ class Waves(nn.Module):  # type: ignore[misc,unused-ignore]
 
 
 class SpectrumEncoder(nn.Module):  # type: ignore[misc,unused-ignore]
-    """Memory [B, 2 + peaks, width] of spectra, and its padding [B, 2 + peaks], true where there is nothing.
+    """Memory [B, 2 + peaks, width] of spectra, and its padding mask [B, 2 + peaks], True at padding.
 
-    ``waves``: features that tell an m/z; all of the width, or fewer, beside which the width is filled with zeros.
+    ``waves``: the features of an m/z, at most ``width``; the rest of the width is zeros.
     """
 
     def __init__(
@@ -56,8 +56,8 @@ class SpectrumEncoder(nn.Module):  # type: ignore[misc,unused-ignore]
 
     def forward(self, mz: Tensor, intensity: Tensor, mass: Tensor) -> tuple[Tensor, Tensor]:
         """``mz`` and ``intensity`` [B, peaks], padded with zeros; ``mass`` [B], the precursors' in Da."""
-        nothing = nn.functional.pad(mz + intensity == 0, (2, 0), value=False)
+        padding = nn.functional.pad(mz + intensity == 0, (2, 0), value=False)
         masses = torch.cat([torch.zeros_like(mass)[:, None], mass[:, None], mz], dim=1)
         heights = torch.cat([self.extra.expand(len(mz), 2), intensity.float()], dim=1)
         peaks = nn.functional.pad(self.waves(masses), (0, self.fill)) + self.intensity(heights[..., None])
-        return self.layers(peaks, src_key_padding_mask=nothing), nothing
+        return self.layers(peaks, src_key_padding_mask=padding), padding

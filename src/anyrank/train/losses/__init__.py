@@ -1,14 +1,14 @@
 """Ranking losses as pure functions: ``loss(scores, labels, mask=None, *, parameters) -> scalar tensor``.
 
 Scores and labels are [batch, n] tensors, one row a group (a query with its candidates), labels higher for better:
-grades, or a teacher's scores. The mask [batch, n] is True where a candidate is real. Every loss is right for groups of
-unequal size, blind to the order of the candidates, finite in value and gradient for any score to 1e4, and 0 (with a
-zero gradient) where there is nothing to compare. Each is the mean over the groups that have something to compare, and
-says how it is taken within a group. Bind parameters with functools.partial; add one of your own as a function and try
-it with ``anyrank.testing.check_loss``. A loss with a parameter ``epoch`` is told it in a training (from 0, with its
-fraction), so that any parameter may follow a schedule: RankList's skips do (``grow``).
+grades, or a teacher's scores. The mask [batch, n] is True for candidates, False for padding. Every loss is right for
+groups of unequal size, blind to the order of the candidates, finite in value and gradient for any score to 1e4, and 0
+(with a zero gradient) if there is nothing to compare. Each is the mean over the groups that have something to compare,
+and its docstring says how the mean within a group is taken. Bind parameters with functools.partial; add one of your own
+as a function and try it with ``anyrank.testing.check_loss``. A loss with a parameter ``epoch`` gets it in a training
+(from 0, with its fraction), so that any parameter can follow a schedule: RankList's skips do (``grow``).
 
-``LOSSES`` has them by name. Beside it stand the losses over tokens (``language``), ``in_batch`` (any loss over the
+``LOSSES`` has them by name. Beside it are the losses over tokens (``language``), ``in_batch`` (any loss over the
 whole batch's score matrix), ``per_group`` and RankList's ``skip_schedule``.
 
 >>> import torch
@@ -73,6 +73,16 @@ LOSSES: dict[str, Loss] = {
 }
 
 __all__ = [
-    "LOSSES", "RANK_WEIGHTS", "Loss", "combine", "importance_weights", "in_batch", "language_loss", "own_targets",
-    "per_group", "skip_schedule", "unlikelihood", *LOSSES,
-]  # fmt: skip
+    "LOSSES",
+    "RANK_WEIGHTS",
+    "Loss",
+    "combine",
+    "importance_weights",
+    "in_batch",
+    "language_loss",
+    "own_targets",
+    "per_group",
+    "skip_schedule",
+    "unlikelihood",
+    *LOSSES,
+]

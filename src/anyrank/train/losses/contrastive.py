@@ -25,7 +25,7 @@ def infonce(
     """InfoNCE: -log e^(s+/T) / (e^(s+/T) + sum over negatives e^(s-/T)) (arXiv 1807.03748; DPR, arXiv 2004.04906).
 
     Labels above ``threshold`` are positives, each set against all negatives and no other positive; mean over a group's
-    positives, then over groups with both kinds. Cosines want a temperature of .01 to .1. Falls towards 0. One
+    positives, then over groups with both kinds. Cosines need a temperature of .01 to .1. Falls towards 0. One
     negative: ``ranknet``.
 
     >>> round(float(infonce(torch.tensor([[2., 1., 0.]]), torch.tensor([[1, 0, 0]]))), 6)
@@ -39,8 +39,8 @@ def infonce(
 def in_batch(labels: Tensor, mask: Tensor | None = None, *, other: float = 0.0) -> tuple[Tensor, Tensor]:
     """Labels and mask [batch, batch * n] for scores of every query against every text of the batch, groups in a row.
 
-    A query's own texts keep their labels; those of the other groups get ``other``, negatives all. A text known to be
-    right for two queries should be masked out by the caller.
+    A query's own texts keep their labels; those of the other groups get ``other``, negatives all. The caller should
+    mask out a text that is relevant for several queries.
 
     >>> scores = torch.tensor([[2., 0., 1., 1.], [0., 0., 3., 1.]])    # two queries, two texts each
     >>> labels, mask = in_batch(torch.tensor([[1., 0.], [1., 0.]]))
@@ -68,7 +68,7 @@ def adaptive_margin(
 
     -log e^(s+/T) / (e^(s+/T) + sum_j e^((s_j + m_j)/T)), m_j = scale * (t+ - t_j); candidates that the teacher scores
     within ``near`` of the best are left out as likely positives. **Derived by us**: LG-ANNA-Embedding names an
-    adaptive margin and gives no formula. The best is the teacher's (each of them where they tie); mean over these,
+    adaptive margin and gives no formula. The best is the teacher's (each of them if they tie); mean over these,
     then over groups. With scale 0 it is ``infonce`` on the best. Falls towards 0.
 
     >>> s, t = torch.tensor([[2., 1., 0.]]), torch.tensor([[9., 8., 4.]])
@@ -108,5 +108,6 @@ def soft_infonce(
 
 def _against(scores: Tensor, positive: Tensor, pairs: Tensor, margins: Tensor | float = 0.0) -> Tensor:
     """Mean over positives i of log(1 + sum over their pairs (i, j) of e^(s_j + m_ij - s_i)), then over groups."""
+    # -log of the softmax is softplus(logsumexp of the others less the positive), which can't overflow.
     rest = torch.logsumexp((margins - gaps(scores)).masked_fill(~pairs, LOW), 2)
     return averaged(F.softplus(rest), positive & pairs.any(2))

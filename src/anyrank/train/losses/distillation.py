@@ -13,8 +13,8 @@ from .shared import averaged, best, both, gaps, log_softmax, over_groups, ready
 def margin_mse(scores: Tensor, labels: Tensor, mask: Tensor | None = None) -> Tensor:
     """Margin-MSE: mean of ((s+ - s-) - (t+ - t-))^2 over the pairs of the best with each other (arXiv 2010.02666).
 
-    The best is the one the teacher scores highest (all of them, where they tie). For a positive and a negative it is
-    the paper's loss whichever of the two the teacher prefers. Mean over pairs, then over groups; 0 where
+    The best is the one the teacher scores highest (all of them if they tie). For a positive and a negative it is
+    the paper's loss whichever of the two the teacher prefers. Mean over pairs, then over groups; 0 if
     s = t + c. ``margin_mse_all`` compares all pairs.
 
     >>> import torch
@@ -28,7 +28,7 @@ def margin_mse(scores: Tensor, labels: Tensor, mask: Tensor | None = None) -> Te
 def margin_mse_all(scores: Tensor, labels: Tensor, mask: Tensor | None = None) -> Tensor:
     """Margin-MSE over all pairs of a group: twice the (sample) variance of s - t; mean over groups (arXiv 2010.02666).
 
-    Its inter-passage form: the margins between the negatives are taught too. 0 where s = t + c.
+    Its inter-passage form: the margins between the negatives are taught too. 0 if s = t + c.
 
     >>> import torch
     >>> round(float(margin_mse_all(torch.tensor([[2., 1., 0.]]), torch.tensor([[9., 7., 7.]]))), 6)
@@ -48,7 +48,7 @@ def kl_distillation(
 ) -> Tensor:
     """KL(softmax(t / teacher_temperature) || softmax(s / temperature)) over a group, mean over groups of two or more.
 
-    Hinton, Vinyals & Dean (arXiv 1503.02531), without their factor temperature^2. 0, with no gradient, where the two
+    Hinton, Vinyals & Dean (arXiv 1503.02531), without their factor temperature^2. 0, with no gradient, if the two
     distributions are equal; ``listnet`` is this plus the teacher's entropy.
 
     >>> import torch

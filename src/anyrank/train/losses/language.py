@@ -1,7 +1,7 @@
 """Losses over the tokens of a language model that writes a ranking, and their sum with a rank loss.
 
-Logits [batch, length, vocabulary] stand beside the token they predict: for a causal model, ``logits[:, :-1]`` with
-``tokens[:, 1:]``. Tokens [batch, length] of ``IGNORED`` (prompt and padding) count nowhere.
+Logits [batch, length, vocabulary] are aligned with the tokens that they predict: for a causal model, ``logits[:, :-1]``
+with ``tokens[:, 1:]``. Tokens [batch, length] of ``IGNORED`` (prompt and padding) have no effect.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ IGNORED = -100
 """The token that is no target, as in transformers."""
 
 RANK_WEIGHTS = {"ranknet_weighted": 10.0, "listnet": 0.1}
-"""What FIRST multiplies a rank loss by beside the language-model loss; 1 for all others."""
+"""FIRST's factors of rank losses beside the language-model loss; 1 for all others."""
 
 
 def language_loss(logits: Tensor, tokens: Tensor, weights: Tensor | None = None, *, smoothing: float = 0.0) -> Tensor:
@@ -38,14 +38,14 @@ def language_loss(logits: Tensor, tokens: Tensor, weights: Tensor | None = None,
 
 
 def unlikelihood(logits: Tensor, tokens: Tensor, weights: Tensor | None = None) -> Tensor:
-    """Mean over target tokens of -log(1 - p(token_t)): what the model should not write (arXiv 1908.04319).
+    """Mean over target tokens of -log(1 - p(token_t)), for text that the model should not write (arXiv 1908.04319).
 
-    Worked out from the logits of all the other tokens, so that it stays exact, and its gradient finite, where
-    p is 1 to the last digit. 0 where p is 0; beside ``language_loss`` of the right text.
+    Computed from the logits of all the other tokens, so that it stays exact, and its gradient finite, if p
+    rounds to 1. 0 if p is 0; used beside ``language_loss`` of the right text.
 
     In no recipe: a listwise training has an order that is right, and no text that is wrong throughout (the tokens of a
-    worse order are right elsewhere). Where there is one, a query under a passage that doesn't answer it, say, a loop of
-    one's own lowers ``language_loss(logits_right, query) + unlikelihood(logits_wrong, query)``.
+    worse order are right elsewhere). If there is one, such as a query under a passage that doesn't answer it, a loop of
+    one's own can minimise ``language_loss(logits_right, query) + unlikelihood(logits_wrong, query)``.
 
     >>> import math
     >>> round(float(unlikelihood(torch.tensor([[[0., math.log(3)]]]), torch.tensor([[1]]))), 6)
@@ -76,8 +76,8 @@ def importance_weights(tokens: Tensor, separator: int) -> Tensor:
 
 
 def own_targets(scores: Tensor, labels: Tensor, mask: Tensor | None = None) -> Tensor:
-    """FIRST's targets: the model's own scores, dealt out anew by falling label, as constants (arXiv 2406.15657).
-    Candidates of one label share the mean of theirs (ours: the paper knows no ties), so that they make no pair.
+    """FIRST's targets: the model's own scores, reassigned by falling label, as constants (arXiv 2406.15657).
+    Candidates of one label share the mean of theirs (ours: the paper has no ties), so that they make no pair.
 
     Labels for the rank losses that look at the size of labels (``listnet``, ``ranknet_difference``, …) when only the
     gold order is known. 0 in the padding.
@@ -86,14 +86,14 @@ def own_targets(scores: Tensor, labels: Tensor, mask: Tensor | None = None) -> T
     [[1.0, 2.0, 0.5, -1.0]]
     """
     s, y, real = ready(scores.detach(), labels, mask)
-    dealt = s.gather(1, order(s, y, real))
-    targets = torch.zeros_like(s).scatter(1, order(y, s, real), dealt)
-    alike = ((gaps(y) == 0) & real[:, None, :]).to(s)
-    return ((alike * targets[:, None, :]).sum(2) / alike.sum(2).clamp(min=1)).masked_fill(~real, 0)
+    falling = s.gather(1, order(s, y, real))  # the highest score goes to the highest label, and so on
+    targets = torch.zeros_like(s).scatter(1, order(y, s, real), falling)
+    tied = ((gaps(y) == 0) & real[:, None, :]).to(s)
+    return ((tied * targets[:, None, :]).sum(2) / tied.sum(2).clamp(min=1)).masked_fill(~real, 0)
 
 
 def combine(lm: Tensor, rank: Tensor, weight: float = 1.0) -> tuple[Tensor, int]:
-    """FIRST's joint loss lm + weight * rank, and 1 where the rank loss was not finite and was left out, else 0.
+    """FIRST's joint loss lm + weight * rank, and 1 if the rank loss was not finite and was left out, else 0.
 
     The weight of a loss by name is ``RANK_WEIGHTS.get(name, 1.0)``. The caller sums the second number, so that
     skipped losses are seen.

@@ -2,7 +2,7 @@
 
 ListNet compares two distributions over the candidates, ListMLE is the likelihood of the gold order, RankList a
 RankNet over neighbours in the gold order, BRIO a hinge whose margin grows along it. Ties in the labels are never
-compared; where an order among them is needed, they stand by falling score, so that the order of input never matters.
+compared; if an order among them is needed, they are sorted by falling score, so that the order of input never matters.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from .shared import LOW, averaged, better, gaps, log_softmax, order, over_groups
 def listnet(scores: Tensor, labels: Tensor, mask: Tensor | None = None) -> Tensor:
     """ListNet (top one): -sum_i softmax(y)_i log softmax(s)_i, mean over groups of two or more (Cao et al., ICML 2007).
 
-    Least where s = y + c, and then the entropy of softmax(y), not 0: ``kl_distillation`` is this less that entropy,
-    and takes temperatures. The release of FIRST takes a label of exactly -1 for padding; to repeat that, mask it:
+    Its least value, at s = y + c, is the entropy of softmax(y), not 0: ``kl_distillation`` is this less that entropy,
+    and takes temperatures. The release of FIRST takes a label of exactly -1 for padding; to reproduce that, mask it:
 
     >>> s, y = torch.tensor([[2, .5, 1, -1]]), torch.tensor([[1, 2, .5, -1]])
     >>> round(float(listnet(s, y, y != -1)), 6), round(float(listnet(s, y)), 6)
@@ -35,7 +35,7 @@ def listmle(scores: Tensor, labels: Tensor, mask: Tensor | None = None) -> Tenso
     """ListMLE: -log of the Plackett-Luce likelihood of the gold order, mean over groups (Xia et al., ICML 2008).
 
     Sum over i of log sum_j e^s_j - s_i, where j runs over i itself and all labelled lower. Candidates of one label are
-    not compared (ours: the paper knows no ties), so that with two grades it is the sum of ``infonce``'s terms and for
+    not compared (ours: the paper has no ties), so that with two grades it is the sum of ``infonce``'s terms and for
     two candidates ``ranknet``. Falls towards 0.
 
     >>> round(float(listmle(torch.tensor([[3., 2., 1.]]), torch.tensor([[3, 2, 1]]))), 6)
@@ -63,10 +63,10 @@ def ranklist(
 
     **Derived by us** from the abstract of arXiv 2508.09826, whose formula we have not seen. With the candidates sorted
     by label and d_ik = s_i+k - s_i: ``exact`` is sum_i sum_k w_k log(1 + e^d_ik); otherwise, without the cross
-    terms, sum_i log(1 + sum_k w_k e^d_ik), one log-sum-exp an anchor i. Pairs count where y_i - y_i+k >= ``margin``
+    terms, sum_i log(1 + sum_k w_k e^d_ik), one log-sum-exp an anchor i. Pairs count if y_i - y_i+k >= ``margin``
     (and is not 0); ``weights`` w_1, w_2, … are 1 unless given, and then the second form is at most the first, the two
     agree for one skip, all skips (None), exact, are the sum of ``ranknet``'s terms, and two candidates are ``ranknet``.
-    With ``grow`` a group's skips follow ``skip_schedule`` over so many epochs instead; a training tells the ``epoch``.
+    With ``grow`` a group's skips follow ``skip_schedule`` over so many epochs instead; a training passes the ``epoch``.
 
     >>> s, y = torch.tensor([[3., 2., 1., 0.]]), torch.tensor([[3, 2, 1, 0]])
     >>> round(float(ranklist(s, y)), 3), round(float(ranklist(s, y, exact=True)), 3)
@@ -74,14 +74,15 @@ def ranklist(
     """
     s, y, real, skip = _by_gold(scores, labels, mask)
     n = s.shape[1]
-    given = [1.0] * n if weights is None else [*weights, *[0.0] * n][:n]
-    weight = s.new_tensor([0.0, *given])[skip]
+    by_skip = [1.0] * n if weights is None else [*weights, *[0.0] * n][:n]  # w_1, w_2, …
+    weight = s.new_tensor([0.0, *by_skip])[skip]
     chosen = better(y, real) & (gaps(y) >= margin) & (weight > 0) & (skip <= (n if skips is None else skips))
     if grow:
         most = [skip_schedule(int(epoch), grow, size) for size in real.sum(1).tolist()]
         chosen &= skip <= s.new_tensor(most)[:, None, None]
     if exact:
         return summed(weight * F.softplus(-gaps(s)), chosen)
+    # The weights go into the exponents as logarithms; pairs that aren't chosen are the padding of the sum.
     terms = (weight.clamp(min=torch.finfo(s.dtype).tiny).log() - gaps(s)).masked_fill(~chosen, LOW)
     return summed(F.softplus(torch.logsumexp(terms, 2)), chosen.any(2))
 
@@ -110,7 +111,7 @@ def brio(
 
     Sum over distances k = 1 … of the mean over pairs (i, i+k) of max(0, s_i+k - s_i + k * margin), i by falling label;
     with the score of the reference text ``gold`` [batch], plus gold_weight times the mean over candidates of
-    max(0, s_i - gold + gold_margin). Mean over groups. 0 where all gaps reach k * margin. For summaries the score is
+    max(0, s_i - gold + gold_margin). Mean over groups. 0 if all gaps reach k * margin. For summaries the score is
     sum log p(token) / length^alpha. ``hinge`` is the same with one margin for all pairs.
 
     >>> s, y, gold = torch.tensor([[-.9, -1, -.95, -1.2]]), torch.tensor([[4, 3, 2, 1]]), torch.tensor([-.8])
@@ -119,6 +120,7 @@ def brio(
     """
     s, y, real, skip = _by_gold(scores, labels, mask)
     chosen = better(y, real)
+    # the number of pairs at each distance, by which each distance's mean is taken
     pairs = s.new_zeros(s.shape).index_add(1, skip.flatten(), chosen.flatten(1).to(s))
     cost = F.relu(skip * margin - gaps(s)) / pairs.clamp(min=1)[:, skip]
     loss = summed(cost, chosen)
@@ -130,6 +132,6 @@ def brio(
 def _by_gold(scores: Tensor, labels: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Scores, labels and mask by falling label (ties by falling score), and each pair's distance [n, n], at least 0."""
     s, y, real = ready(scores, labels, mask)
-    places = order(y, s, real)
-    at = torch.arange(s.shape[1], device=s.device)
-    return s.gather(1, places), y.gather(1, places), real.gather(1, places), (at[None] - at[:, None]).clamp(min=0)
+    gold = order(y, s, real)
+    rank = torch.arange(s.shape[1], device=s.device)
+    return s.gather(1, gold), y.gather(1, gold), real.gather(1, gold), (rank[None] - rank[:, None]).clamp(min=0)

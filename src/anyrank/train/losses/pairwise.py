@@ -17,8 +17,8 @@ from .shared import averaged, better, gaps, ranks, ready, summed
 def ranknet(scores: Tensor, labels: Tensor, mask: Tensor | None = None) -> Tensor:
     """RankNet: mean of log(1 + e^-(s_i - s_j)) over pairs with y_i > y_j (Burges et al., ICML 2005).
 
-    Falls towards 0 as every pair is set right. Only the order of the labels matters; the siblings ``ranknet_*`` weigh
-    the same pairs, ``lambdarank`` does by the change in nDCG.
+    Falls towards 0 as every pair is ordered right. Only the order of the labels matters; ``ranknet_*`` weigh the same
+    pairs by labels, ``lambdarank`` by the change in nDCG.
 
     >>> s = torch.tensor([[2, .5, 1, -1]])
     >>> round(float(ranknet(s, torch.tensor([[1, 2, .5, -1]]))), 6)
@@ -47,7 +47,7 @@ def ranknet_weighted(scores: Tensor, labels: Tensor, mask: Tensor | None = None)
 def ranknet_rank_difference(scores: Tensor, labels: Tensor, mask: Tensor | None = None) -> Tensor:
     """RankNet whose pairs weigh |rank_i - rank_j|, ranks by label: far pairs cost more, on any scale of labels.
 
-    Ours, as the sibling of ``ranknet_difference`` for labels whose size means nothing; equal to it for the grades
+    Ours, as the sibling of ``ranknet_difference`` for labels that only give an order; equal to it for the grades
     n … 1.
 
     >>> round(float(ranknet_rank_difference(torch.tensor([[2, .5, 1, -1]]), torch.tensor([[4, 3, 2, 1]]))), 6)
@@ -70,7 +70,7 @@ def ranknet_difference(scores: Tensor, labels: Tensor, mask: Tensor | None = Non
 def ranknet_squares(scores: Tensor, labels: Tensor, mask: Tensor | None = None) -> Tensor:
     """RankNet whose pairs weigh |y_i^2 - y_j^2|: the difference of squares, not the square of the difference.
 
-    The "by squared difference" option of FIRST's release (arXiv 2406.15657); for grades from 0 up, where it weighs
+    The "by squared difference" option of FIRST's release (arXiv 2406.15657); for grades from 0 up, of which it weighs
     the high ones more than ``ranknet_difference`` does.
 
     >>> round(float(ranknet_squares(torch.tensor([[2, .5, 1, -1]]), torch.tensor([[1, 2, .5, -1]]))), 6)
@@ -86,8 +86,8 @@ def pairwise_cross_entropy(
     """Cross entropy between the softmax over each pair's scores and its target, over pairs with y_i > y_j.
 
     The target gives i the share p = sigmoid((y_i - y_j) / temperature), RankNet's own soft form (Burges et al., ICML
-    2005), useful for teachers' scores; p = 1 for temperature 0, which is ``ranknet``. Least, the mean entropy of the
-    targets, where s_i - s_j = (y_i - y_j) / temperature; ``listnet`` does the same over the whole group.
+    2005), useful for teachers' scores; p = 1 for temperature 0, which is ``ranknet``. Its least value, the mean entropy
+    of the targets, is at s_i - s_j = (y_i - y_j) / temperature; ``listnet`` does the same over the whole group.
 
     >>> s, y = torch.tensor([[2., -1.]]), torch.tensor([[1., 0.]])
     >>> round(float(pairwise_cross_entropy(s, y)), 6), round(float(pairwise_cross_entropy(s, y, temperature=1.0)), 6)
@@ -102,8 +102,8 @@ def pairwise_cross_entropy(
 def pairwise_softmax(scores: Tensor, labels: Tensor, mask: Tensor | None = None) -> Tensor:
     """Mean of 1 - softmax(s_i, s_j)_i = sigmoid(s_j - s_i) over pairs with y_i > y_j.
 
-    The expected share of wrong pairs; the loss of CEDR (arXiv 1904.07094) and OpenNIR. Bounded by 1, so that a hopeless
-    pair, or a wrong label, pulls little, where RankNet's pull stays.
+    The expected share of wrong pairs; the loss of CEDR (arXiv 1904.07094) and OpenNIR. Bounded by 1, so that a pair
+    that is far wrong, or wrongly labelled, has a small gradient, unlike in RankNet.
 
     >>> round(float(pairwise_softmax(torch.tensor([[2., -1.]]), torch.tensor([[1., 0.]]))), 6)
     0.047426
@@ -136,8 +136,8 @@ def anchored(
     """Human-anchored loss of Baidu's ranker, **summed** over a group's pairs, mean over groups (arXiv 2105.11108).
 
     Sum over y_i > y_j of max(0, s_j - s_i + margin) + weight * (a(s_i, y_i) + a(s_j, y_j)), where
-    a(s, y) = max(0, (s - (y / 5 + .1))^2 - slack) ties a score to its grade: labels 0 … 4 stand at .1, .3, … .9.
-    ``margin`` is our choice (the paper's was not found). 0 where all gaps reach the margin and all scores are within
+    a(s, y) = max(0, (s - (y / 5 + .1))^2 - slack) ties a score to its grade: labels 0 … 4 have the targets .1, .3, …
+    .9. ``margin`` is our choice (the paper's is not given). 0 if all gaps reach the margin and all scores are within
     sqrt(slack) of their grade; without the anchors it is ``hinge`` summed.
 
     >>> grades = torch.tensor([[4, 1, 2]])

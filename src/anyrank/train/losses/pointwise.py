@@ -1,8 +1,8 @@
 """Losses over single candidates: each score against its own label.
 
-Mean over the candidates of a group, then over the groups, so that a long group weighs no more than a short one (where
-all groups are of one length it is the plain mean). They say what a score means, where pairwise and listwise losses
-say only which is the higher. ``ccc`` looks at a group as a whole, to the same end.
+Mean over the candidates of a group, then over the groups, so that a long group weighs no more than a short one (if
+all groups are of one length it is the plain mean). They give a score a meaning of its own; pairwise and listwise losses
+only order scores. ``ccc`` compares a group as a whole, to the same end.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ def binary_cross_entropy(
 ) -> Tensor:
     """Mean of -y log sigmoid(s) - (1 - y) log sigmoid(-s), labels y from 0 to 1 (monoBERT's loss, arXiv 1901.04085).
 
-    With ``threshold`` grades become 1 above it and 0 up to it. Least, the labels' own entropy, where sigmoid(s) = y.
-    Raises InputError for labels outside 0 … 1, for which it would fall without end.
+    With ``threshold`` grades become 1 above it and 0 up to it. Its least value, the labels' own entropy, is at
+    sigmoid(s) = y. Raises InputError for labels outside 0 … 1, for which it would fall without end.
 
     >>> import torch
     >>> round(float(binary_cross_entropy(torch.tensor([[2., -1.]]), torch.tensor([[3., 0.]]), threshold=1)), 6)
@@ -38,7 +38,7 @@ def binary_cross_entropy(
 
 
 def mse(scores: Tensor, labels: Tensor, mask: Tensor | None = None) -> Tensor:
-    """Mean of (s - y)^2: regression on grades or on a teacher's scores; 0 where each score is its label.
+    """Mean of (s - y)^2: regression on grades or on a teacher's scores; 0 if each score is its label.
 
     A teacher on another scale leaves an offset to learn first, which ``margin_mse`` does not see.
 
@@ -51,8 +51,9 @@ def mse(scores: Tensor, labels: Tensor, mask: Tensor | None = None) -> Tensor:
 
 
 def smooth_l1(scores: Tensor, labels: Tensor, mask: Tensor | None = None, *, beta: float = 1.0) -> Tensor:
-    """Mean of Huber's loss of s - y: d^2 / (2 beta) up to a difference d of ``beta``, |d| - beta / 2 beyond, so that a
-    candidate that is far off pulls no harder than any other. RankNovo's loss of predicted mass deviations.
+    """Mean of Huber's loss of s - y: d^2 / (2 beta) up to a difference d of ``beta``, |d| - beta / 2 beyond, so that
+    the gradient of a candidate that is far off is no larger than of any other. RankNovo's loss of predicted mass
+    deviations.
 
     >>> import torch
     >>> float(smooth_l1(torch.tensor([[0.5, 4.0]]), torch.tensor([[0.0, 1.0]])))
@@ -69,7 +70,7 @@ def ccc(scores: Tensor, labels: Tensor, mask: Tensor | None = None) -> Tensor:
     number: Pearson's correlation, less where scale or offset differ. The regression that RankList is compared with
     (arXiv 2508.09826). From 0 (each score is its label) to 2; ``mse`` has the same least point, but its size is that of
     the labels' unit, squared, and a group whose labels vary little counts little. Groups of one label have no
-    correlation and count nowhere.
+    correlation and are left out.
 
     >>> import torch
     >>> s, y = torch.tensor([[1., 2., 3.]]), torch.tensor([[2., 1., 3.]])

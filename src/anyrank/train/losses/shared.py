@@ -1,8 +1,8 @@
-"""The few moves that all losses share: checked and cleaned inputs, pairs, ranks, order, and the means.
+"""The operations that all losses share: checked inputs, pairs, ranks, orders, and means.
 
-Padded places are filled before anything is computed, so that whatever stands there (NaN too) reaches neither the value
-nor the gradient. Means are taken in a group first and then over the groups which have something to compare; a batch
-in which none has is a 0 that still carries a (zero) gradient.
+Padding is filled with 0 before anything is computed, so that its content (NaN too) reaches neither the value nor the
+gradient. Means are taken within a group first and then over the groups that have something to compare; a batch without
+any gives a 0 that still has a (zero) gradient.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from torch import Tensor
 
 Loss = Callable[..., Tensor]
 LOW = -1e30
-"""The score of what is not there: far below any score, and finite, so that a row of it has no NaN gradient."""
+"""The score of padding: far below any score, and finite, so that a row of padding has no NaN gradient."""
 
 
 def ready(scores: Tensor, labels: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
@@ -35,16 +35,16 @@ def over_groups(values: Tensor, counts: Tensor) -> Tensor:
     return values.masked_fill(~counts, 0).sum() / counts.sum().clamp(min=1)
 
 
-def summed(values: Tensor, where: Tensor) -> Tensor:
+def summed(values: Tensor, chosen: Tensor) -> Tensor:
     """Sum of the values chosen in each group, then the mean over the groups with any."""
-    return over_groups(values.masked_fill(~where, 0).flatten(1).sum(1), where.flatten(1).any(1))
+    return over_groups(values.masked_fill(~chosen, 0).flatten(1).sum(1), chosen.flatten(1).any(1))
 
 
-def averaged(values: Tensor, where: Tensor) -> Tensor:
+def averaged(values: Tensor, chosen: Tensor) -> Tensor:
     """Mean of the values chosen in each group, then the mean over the groups with any."""
-    chosen = where.flatten(1)
-    total = values.masked_fill(~where, 0).flatten(1).sum(1)
-    return over_groups(total / chosen.sum(1).clamp(min=1), chosen.any(1))
+    flat = chosen.flatten(1)
+    total = values.masked_fill(~chosen, 0).flatten(1).sum(1)
+    return over_groups(total / flat.sum(1).clamp(min=1), flat.any(1))
 
 
 def gaps(values: Tensor) -> Tensor:
@@ -64,7 +64,7 @@ def better(labels: Tensor, real: Tensor) -> Tensor:
 
 
 def best(labels: Tensor, real: Tensor) -> Tensor:
-    """The candidates [batch, n] with the highest label of their group; all of them where they tie."""
+    """The candidates [batch, n] with the highest label of their group; all of them if they tie."""
     return real & (labels == labels.masked_fill(~real, -torch.inf).amax(1, keepdim=True))
 
 
@@ -85,6 +85,7 @@ def soft_ranks(scores: Tensor, real: Tensor, temperature: float) -> Tensor:
 
 def order(first: Tensor, then: Tensor, real: Tensor) -> Tensor:
     """Indices [batch, n] that put ``first`` in falling order, ties by falling ``then``, and the padding last."""
+    # two stable sorts, the second key first
     inner = then.detach().argsort(dim=1, descending=True, stable=True)
     keys = first.detach().masked_fill(~real, -torch.inf).gather(1, inner)
     return inner.gather(1, keys.argsort(dim=1, descending=True, stable=True))

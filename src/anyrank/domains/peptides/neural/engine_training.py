@@ -17,7 +17,7 @@ from ....core.errors import InputError
 from ....models.axial import Shape
 from ....models.next_residue import NextResidue
 from ....models.parts.axial_attention import AxialLayer
-from ....models.parts.starts import look_for_ions
+from ....models.parts.ion_start import look_for_ions
 from ....train.batches import Collate
 from ....train.objective import Objective
 from ....train.run import train as run
@@ -35,7 +35,7 @@ from .training import SMALL, Pace, same_size, validation
 @dataclass(frozen=True, slots=True)
 class EnginePlan:
     """The settings of a training: the model's ``shape``; ``ions``: whether it starts by looking for ions (see
-    `parts.starts`); the ``pace``; the number of newly ``simulated`` spectra in each round; and the share ``valid`` of
+    `parts.ion_start`); the ``pace``; the number of newly ``simulated`` spectra in each round; and the share ``valid`` of
     peptides held out for validation."""
 
     shape: Shape = field(default_factory=lambda: replace(SMALL, layers=1))

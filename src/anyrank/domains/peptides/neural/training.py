@@ -18,7 +18,7 @@ from ....core.rerank import Judge
 from ....core.types import Ranking
 from ....models.axial import Axial, Shape
 from ....models.parts.axial_attention import AxialLayer
-from ....models.parts.starts import look_for_ions
+from ....models.parts.ion_start import look_for_ions
 from ....train.batches import Collate
 from ....train.group import Group
 from ....train.objective import Objective
@@ -92,7 +92,7 @@ class Pace:
 @dataclass(frozen=True, slots=True)
 class Plan:
     """The settings of a training: the model's ``shape``; ``ions``: whether it starts by looking for ions (see
-    `parts.starts`); the ``pace``; the most ``candidates`` a spectrum; the weights of the two losses (our choice: the
+    `parts.ion_start`); the ``pace``; the most ``candidates`` a spectrum; the weights of the two losses (our choice: the
     paper's are not published); the number of newly ``simulated`` spectra in each round; and the share ``valid`` of
     peptides held out for validation."""
 

@@ -1,5 +1,5 @@
-"""A strict reader of YAML into frozen dataclasses: an unknown or repeated key, or a value of another type, is an error
-with its line."""
+"""A reader of YAML into frozen dataclasses by their types: an unknown or repeated key, or a value of another type, is
+an error with its line."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def read_text(kind: type[T], text: str, path: str | Path) -> T:
 
 @dataclass(frozen=True, slots=True)
 class _Reader:
-    """The nodes of one file, converted by the types of dataclasses; ``key`` is the dotted path of a node."""
+    """Converts the nodes of one file by the types of dataclasses; ``key`` is the dotted path of a node."""
 
     loader: Any
     path: str
@@ -63,8 +63,8 @@ class _Reader:
             return tuple(self.value(item, get_args(kind)[0], f"{key}[{i}]") for i, item in enumerate(node.value))
         try:
             value = self.loader.construct_object(node, deep=True)
-        except Exception as error:  # a date of a 13th month, an unknown !tag: PyYAML raises errors of any class
-            raise self.error(node, f"{key}: not a value of YAML: {getattr(error, 'problem', error)}") from error
+        except Exception as error:  # a date of a 13th month, an unknown !tag: PyYAML raises many classes
+            raise self.error(node, f"{key}: not a YAML value: {getattr(error, 'problem', error)}") from error
         if origin is Literal:
             if value not in get_args(kind):
                 raise self.error(node, f"{key}: {value!r} is none of {', '.join(map(str, get_args(kind)))}")
@@ -97,7 +97,7 @@ class _Reader:
             raise self.error(node, f"{key or 'the file'}: expected keys and values")
         hints = get_type_hints(kind)
         known = {f.name: f for f in fields(kind)}
-        given: dict[str, Any] = {}
+        values: dict[str, Any] = {}
         for name_node, value_node in node.value:
             name = str(name_node.value)
             path = f"{key}.{name}" if key else name
@@ -105,14 +105,14 @@ class _Reader:
                 near = difflib.get_close_matches(name, known, 1, 0.5)
                 hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(known)}"
                 raise self.error(name_node, f"unknown key {path!r}: {hint}")
-            if name in given:
+            if name in values:
                 raise self.error(name_node, f"key {path!r} comes twice")
-            given[name] = self.value(value_node, hints[name], path)
+            values[name] = self.value(value_node, hints[name], path)
         for name, f in known.items():
-            if name not in given and f.default is MISSING and f.default_factory is MISSING:
+            if name not in values and f.default is MISSING and f.default_factory is MISSING:
                 raise self.error(node, f"{f'{key}: ' if key else ''}the key {name!r} is missing")
         try:
-            return kind(**given)
+            return kind(**values)
         except InputError as error:
             raise self.error(node, f"{f'{key}: ' if key else ''}{error}") from error
 
@@ -120,5 +120,12 @@ class _Reader:
         return InputError(message, path=self.path, line=node.start_mark.line + 1)
 
 
-_NAMES = types.MappingProxyType({"int": "a whole number", "float": "a number", "str": "a text", "bool": "true or false",
-                                 "mapping": "keys and values"})  # fmt: skip
+_NAMES = types.MappingProxyType(
+    {
+        "int": "a whole number",
+        "float": "a number",
+        "str": "a text",
+        "bool": "true or false",
+        "mapping": "keys and values",
+    }
+)

@@ -1,7 +1,7 @@
-"""Reads the files of sentence-transformers, PyLate and plain transformers folders that say how a model is to be run:
-modules, pooling, prompts, longest texts, projections. Only JSON and safetensors are opened.
+"""The settings of sentence-transformers, PyLate and plain transformers folders: modules, pooling, prompts, longest
+texts, projections. Only JSON and safetensors are opened.
 
-`hub.folder` reads the same files to tell the kind of a folder; here stands what torch modules need beyond that.
+`hub.folder` reads the same files for the kind of a model; this file reads what torch modules need beyond that.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from ...core.errors import ModelError
 from ...hub.registry import resolve
 
 POOLING = {"cls": "cls", "mean": "mean", "max": "max", "last": "lasttoken"}
-"""Poolings as we name them, and as sentence-transformers does (older files: pooling_mode_mean_tokens and so on)."""
+"""Our names of poolings, and those of sentence-transformers (in older files pooling_mode_mean_tokens and so on)."""
 _OLDER = {"cls_token": "cls", "mean_tokens": "mean", "max_tokens": "max", "lasttoken": "last"}
 DOCUMENT_PROMPTS = ("document", "passage", "corpus")
 
@@ -35,26 +35,28 @@ def json_of(path: Path) -> dict[str, Any]:
 
 
 def folder_of(name: str | Path) -> Path:
-    """The folder of a model: a local one as it is; of a hub id the one it is fetched into. Raises ModelError."""
+    """The folder of a model: a local one as it is; of a hub id the one it is downloaded to. Raises ModelError if there
+    is no such model."""
     path = Path(name).expanduser()
     return path if path.is_dir() else resolve(name, "torch")
 
 
 @dataclass(frozen=True, slots=True)
-class Foreign:
-    """A folder and its modules: (class name, folder) of each, in order; none for a plain transformers folder."""
+class ModelFolder:
+    """A model's folder and its sentence-transformers modules: (class name, folder) of each, in order; none for a plain
+    transformers folder."""
 
     folder: Path
     modules: tuple[tuple[str, Path], ...] = ()
 
     @classmethod
-    def of(cls, folder: Path) -> Foreign:
-        """Reads modules.json. Raises ModelError if a module is of a class that is run nowhere here."""
+    def of(cls, folder: Path) -> ModelFolder:
+        """Reads modules.json. Raises ModelError if a module's class isn't supported."""
         path = folder / "modules.json"
         if not path.is_file():
             return cls(folder)
         try:
-            stated = [
+            modules = [
                 (str(m["type"]).rsplit(".", 1)[-1], folder / m.get("path", ""))
                 for m in json.loads(path.read_text("utf-8"))
             ]
@@ -70,9 +72,11 @@ class Foreign:
             "MultiVectorMask",
             "Dropout",
         }
-        if strange := [name for name, _ in stated if name not in known]:
-            raise ModelError(f"{path}: a module {strange[0]} can't be run here: known are {', '.join(sorted(known))}")
-        return cls(folder, tuple(stated))
+        if unknown := [name for name, _ in modules if name not in known]:
+            raise ModelError(
+                f"{path}: the module {unknown[0]} isn't supported: supported are {', '.join(sorted(known))}"
+            )
+        return cls(folder, tuple(modules))
 
     def module(self, name: str) -> dict[str, Any] | None:
         """The configuration of the first module of a class; None if there is none."""
@@ -89,45 +93,44 @@ class Foreign:
 
     @property
     def transformer(self) -> dict[str, Any]:
-        """sentence_bert_config.json: what is stated of the transformer."""
+        """sentence_bert_config.json: the settings of the transformer."""
         return json_of(self.folder / "sentence_bert_config.json")
 
     def pooling(self) -> str:
-        """The pooling, of POOLING; "" if none is stated. Raises ModelError on another one, and on several."""
-        stated = self.module("Pooling") or json_of(self.folder / "1_Pooling" / "config.json")
-        if not stated:
+        """The pooling, one of POOLING; "" if none is stated. Raises ModelError on another one, and on several."""
+        config = self.module("Pooling") or json_of(self.folder / "1_Pooling" / "config.json")
+        if not config:
             return ""
         names = {theirs: ours for ours, theirs in POOLING.items()}
-        mode = stated.get("pooling_mode")
+        mode = config.get("pooling_mode")
         if mode is None:
             on = [
                 k.removeprefix("pooling_mode_")
-                for k, v in stated.items()
+                for k, v in config.items()
                 if k.startswith("pooling_mode_") and v is True
             ]
             modes = [_OLDER.get(m, m) for m in on]
         else:
             modes = [names.get(m, m) for m in ([mode] if isinstance(mode, str) else mode)]
         if len(modes) != 1 or modes[0] not in POOLING:
-            known, stated_modes = ", ".join(POOLING), ", ".join(sorted(modes)) or "none"
+            supported, names_of = ", ".join(POOLING), ", ".join(sorted(modes)) or "none"
             raise ModelError(
-                f"{self.folder / '1_Pooling'}: pooling {stated_modes} is not known: {known} are, one of them"
+                f"{self.folder / '1_Pooling'}: pooling {names_of} isn't supported: expected one of {supported}"
             )
-        if stated.get("include_prompt") is False and any(self.prompts()):
+        if config.get("include_prompt") is False and any(self.prompts()):
             raise ModelError(
-                f"{self.folder / '1_Pooling'}: include_prompt false can't be run here: tokens of prompts count"
+                f"{self.folder / '1_Pooling'}: include_prompt=false isn't supported: prompts are pooled too"
             )
         return str(modes[0])
 
     def prompts(self) -> tuple[str, str]:
-        """Texts before queries and before documents, as sentence-transformers' encode_query and encode_document put
-        them."""
+        """The texts that sentence-transformers' encode_query and encode_document put before queries and documents."""
         prompts, usual = self.config.get("prompts") or {}, self.config.get("default_prompt_name")
         first = _first(prompts, ("query",), usual)
         return first, _first(prompts, DOCUMENT_PROMPTS, usual)
 
     def max_length(self) -> int | None:
-        """The longest text in tokens that the folder states beside its tokenizer."""
+        """max_seq_length of sentence_bert_config.json, in tokens; None if it isn't stated."""
         length = self.transformer.get("max_seq_length")
         return int(length) if length else None
 
@@ -164,26 +167,30 @@ class Dense(nn.Module):  # type: ignore[misc,unused-ignore]
     @classmethod
     def of(cls, folder: Path) -> Dense:
         """A module of a sentence-transformers folder. Raises ModelError if it can't be read."""
-        stated = json_of(folder / "config.json")
+        config = json_of(folder / "config.json")
         try:
             layer = cls(
-                stated["in_features"], stated["out_features"], stated.get("bias", True),
-                _activation(stated.get("activation_function", "torch.nn.modules.activation.Tanh"), folder),
-                bool(stated.get("use_residual", False)),
-            )  # fmt: skip
+                config["in_features"],
+                config["out_features"],
+                config.get("bias", True),
+                _activation(config.get("activation_function", "torch.nn.modules.activation.Tanh"), folder),
+                bool(config.get("use_residual", False)),
+            )
             layer.load_state_dict(weights_of(folder))
         except (KeyError, TypeError, RuntimeError) as error:
-            raise ModelError(f"{folder}: the layer can't be read: {' '.join(str(error).split())[:300]}") from error
+            raise ModelError(
+                f"{folder}: the Dense module can't be read: {' '.join(str(error).split())[:300]}"
+            ) from error
         return layer
 
     def save(self, folder: Path, reads: str) -> None:
-        """The module as sentence-transformers reads it; ``reads`` names what it transforms: token_embeddings or
-        sentence_embedding."""
+        """The module as sentence-transformers reads it; ``reads`` names its input and output:
+        token_embeddings or sentence_embedding."""
         from safetensors.torch import save_file
 
         folder.mkdir(parents=True, exist_ok=True)
         kind = type(self.activation)
-        stated = {
+        config = {
             "in_features": self.linear.in_features,
             "out_features": self.linear.out_features,
             "bias": self.linear.bias is not None,
@@ -191,18 +198,18 @@ class Dense(nn.Module):  # type: ignore[misc,unused-ignore]
             "module_input_name": reads,
             "module_output_name": reads,
         } | ({"use_residual": True} if self.add else {})
-        (folder / "config.json").write_text(json.dumps(stated, indent=2) + "\n", encoding="utf-8")
+        (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
         save_file(
             {k: v.detach().cpu().contiguous() for k, v in self.state_dict().items()}, folder / "model.safetensors"
         )
 
 
 def _activation(path: str, folder: Path) -> nn.Module:
-    """The activation of a dotted path into torch, of which only modules without arguments are made."""
+    """The activation of a dotted path into torch, which is made without arguments."""
     module, _, name = path.rpartition(".")
     kind = getattr(nn, name, None) if module.startswith("torch.") else None
     if not (isinstance(kind, type) and issubclass(kind, nn.Module)):
-        raise ModelError(f"{folder / 'config.json'}: the activation {path} is none of torch's own")
+        raise ModelError(f"{folder / 'config.json'}: the activation {path} isn't one of torch.nn")
     return kind()
 
 
@@ -234,7 +241,7 @@ def pooled(states: Tensor, mask: Tensor, pooling: str) -> Tensor:
         return (states * weight).sum(1) / weight.sum(1).clamp(min=1e-9)
     if pooling == "max":
         return states.masked_fill(weight == 0, -torch.inf).amax(1)
-    # the last real position of each text, or the first: the last of the positions counted from the end
+    # The largest real position is the last token; the largest counted from the end is the first (padding on the left).
     positions = torch.arange(mask.shape[1], device=mask.device)
     last, reverse = (mask * positions).amax(1), (mask * positions.flip(0)).amax(1)
     at = last if pooling == "last" else mask.shape[1] - 1 - reverse
