@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Mapping
-from pathlib import Path
+from os import PathLike, fspath
 from typing import Any
 
 from .core.errors import InputError
 from .core.stage import Stage
 from .core.types import Ranking
-from .pipeline.context import Settings
-from .pipeline.parser import parse
 
 DEFAULT = "mini"
 
@@ -31,7 +28,7 @@ def rerank(query: Any, documents: Iterable[Any], pipeline: str | Stage = DEFAULT
         raise InputError("documents is one text: give a list of them")
     if top is not None and top < 1:
         raise InputError(f"top={top}: must be at least 1, or None for all")
-    stage = parse(pipeline, starts=False) if isinstance(pipeline, str) else pipeline
+    stage = _parsed(pipeline) if isinstance(pipeline, str) else pipeline
     documents = list(documents)
     if any(isinstance(d, Mapping) for d in documents):
         from .io.candidates import ranking_from_dict
@@ -55,8 +52,16 @@ def pipeline(text: str, index: Any = None, filter: Mapping[str, Any] | None = No
     >>> text(2 * ar.pipeline("mini") + ar.pipeline("prior % 10"))
     '2 * mini + prior % 10'
     """
-    if isinstance(index, str | os.PathLike):
+    if isinstance(index, str | PathLike):
         from .index.collection import Collection
 
-        index = Collection.open(Path(index))
+        index = Collection.open(fspath(index))
+    return _parsed(text, index, filter)
+
+
+def _parsed(text: str, index: Any = None, filter: Mapping[str, Any] | None = None) -> Stage:
+    """The stage of a text. The parser is imported at its first use, so that ``import anyrank`` is quick."""
+    from .pipeline.context import Settings
+    from .pipeline.parser import parse
+
     return parse(text, Settings(index, filter), starts=index is not None)

@@ -24,7 +24,6 @@ from .arguments import call, is_constant, parameters
 from .context import Settings
 from .named import Named, Position
 from .parts import Part
-from .table import names as all_names
 
 __all__ = ["Part", "PipelineError", "Settings", "parse"]
 
@@ -63,7 +62,11 @@ def parse(
         at = (getattr(error, "offset", 1) or 1) - 1
         message = f"this is not a pipeline: {getattr(error, 'msg', error)}"
         raise PipelineError(message, text, at, at + 1) from None
-    return _Reader(text, settings or Settings(), all_names() if names is None else names).stage(tree, starts)
+    if names is None:
+        from .table import names as all_names
+
+        names = all_names()
+    return _Reader(text, settings or Settings(), names).stage(tree, starts)
 
 
 _SPACE = re.compile(r"""("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')|\s+""", re.DOTALL)

@@ -35,8 +35,8 @@ from .training import SMALL, Pace, same_size, validation
 @dataclass(frozen=True, slots=True)
 class EnginePlan:
     """The settings of a training: the model's ``shape``; ``ions``: whether it starts by looking for ions (see
-    `parts.ion_start`); the ``pace``; the number of newly ``simulated`` spectra in each round; and the share ``valid`` of
-    peptides held out for validation."""
+    `parts.ion_start`); the ``pace``; the number of newly ``simulated`` spectra in each round; and the share ``valid``
+    of peptides held out for validation."""
 
     shape: Shape = field(default_factory=lambda: replace(SMALL, layers=1))
     ions: bool = True
