@@ -35,12 +35,11 @@ def module(path: Path) -> str:
 FILES = {module(p): p for p in ROOT.rglob("*.py")}
 
 
-def imports(path: Path, deep: bool = True):
-    """(module of ours, or "", top package of theirs, or "") for every import in a file; without ``deep``, of those
-    that run when the file is imported."""
+def imports(path: Path):
+    """(module of ours, or "", top package of theirs, or "") for every import in a file, those in functions too, but not
+    those that only a type checker sees."""
     package = path.relative_to(ROOT).parts[:-1]
-    nodes = ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if deep else top(path)
-    for node in nodes:
+    for node in running(path):
         if isinstance(node, ast.ImportFrom) and node.level:
             base = ".".join([*package[: len(package) - node.level + 1], *([node.module] if node.module else [])])
             for alias in node.names:
@@ -53,17 +52,16 @@ def imports(path: Path, deep: bool = True):
                 yield "", alias.name.split(".")[0]
 
 
-def top(path: Path):
-    """Statements that run on import: of a file and its classes and conditions, but not of functions."""
-    todo = list(ast.parse(path.read_text(encoding="utf-8")).body)
+def running(path: Path):
+    """All nodes of a file but what stands under ``if TYPE_CHECKING``."""
+    todo = [ast.parse(path.read_text(encoding="utf-8"))]
     while todo:
         node = todo.pop()
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-            continue
-        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
-            continue
         yield node
-        todo.extend(ast.iter_child_nodes(node))
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+            todo.extend(node.orelse)
+        else:
+            todo.extend(ast.iter_child_nodes(node))
 
 
 def test_every_room_has_its_place_in_the_order():
@@ -104,7 +102,7 @@ def test_no_domain_imports_another():
 def test_no_circles_between_files():
     graph = defaultdict(set)
     for name, path in FILES.items():
-        for ours, _ in imports(path, deep=False):
+        for ours, _ in imports(path):
             if ours and ours in FILES and ours != name and not name.startswith(f"{ours}."):
                 graph[name].add(ours)
     try:

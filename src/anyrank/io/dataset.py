@@ -1,4 +1,4 @@
-"""Test collections: documents, queries and judgements under one name."""
+"""Test collections: documents, queries and judgements under one name, from a BEIR folder or ir_datasets."""
 
 from __future__ import annotations
 
@@ -7,14 +7,16 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from ..core.errors import InputError
+from ..core.errors import InputError, MissingExtra
 from ..core.types import Candidate, Query
 from .corpus import read_documents, read_queries
 from .files import File
 from .qrels import Qrels, read_qrels
 
 DATA = Path(__file__).parents[1] / "data"
+_PLAIN = (str, int, float, bool)
 
 
 class Dataset(ABC):
@@ -36,8 +38,6 @@ class Dataset(ABC):
         if name == "demo":
             return Beir.folder(DATA / "cranfield")
         if name.startswith("irds:"):
-            from .irds import IrDataset
-
             return IrDataset(name.removeprefix("irds:"))
         return Beir.folder(name)
 
@@ -111,3 +111,58 @@ def _plain_or_gz(folder: Path, what: str) -> Path:
         if (folder / name).is_file():
             return folder / name
     raise InputError(f"expected {what}.jsonl or {what}.jsonl.gz in this folder", path=folder)
+
+
+@dataclass(frozen=True, slots=True)
+class IrDataset(Dataset):
+    """A collection by its ir_datasets id, such as ``msmarco-passage/trec-dl-2019/judged``. The id names one part, so
+    ``splits()`` is that id's last word, if there are judgements."""
+
+    name: str
+
+    def documents(self) -> Iterator[Candidate]:
+        for doc in self._part("docs").docs_iter():
+            yield Candidate(str(doc.doc_id), _text(doc), meta=_rest(doc, "doc_id"))
+
+    def splits(self) -> list[str]:
+        return [self.name.rsplit("/", 1)[-1]] if self._load().has_qrels() else []
+
+    def qrels(self, split: str | None = None) -> Qrels:
+        self.chosen(split)
+        qrels: Qrels = {}
+        for row in self._part("qrels").qrels_iter():
+            qrels.setdefault(str(row.query_id), {})[str(row.doc_id)] = int(row.relevance)
+        return qrels
+
+    def queries(self, split: str | None = None) -> list[Query]:
+        judged = None if split is None else self.qrels(split)
+        queries = [Query(str(q.query_id), _text(q), _rest(q, "query_id")) for q in self._part("queries").queries_iter()]
+        return [q for q in queries if judged is None or q.id in judged]
+
+    def _load(self) -> Any:
+        try:
+            import ir_datasets
+        except ModuleNotFoundError:
+            raise MissingExtra("ir_datasets", extra="datasets") from None
+        try:
+            return ir_datasets.load(self.name)
+        except KeyError:
+            raise InputError(f"ir_datasets has no collection {self.name!r}") from None
+
+    def _part(self, part: str) -> Any:
+        """The dataset, once it is known to have ``part`` ("docs", "queries", "qrels"). Raises InputError otherwise."""
+        dataset = self._load()
+        if not getattr(dataset, f"has_{part}")():
+            raise InputError(f"the ir_datasets collection {self.name!r} has no {part}")
+        return dataset
+
+
+def _text(row: Any) -> str:
+    if hasattr(row, "default_text"):
+        return str(row.default_text()).strip()
+    return " ".join(str(getattr(row, n)) for n in ("title", "text") if getattr(row, n, None)).strip()
+
+
+def _rest(row: Any, id: str) -> dict[str, Any]:
+    values = {n: getattr(row, n) for n in row._fields if n not in (id, "text")}
+    return {n: v for n, v in values.items() if isinstance(v, _PLAIN)}

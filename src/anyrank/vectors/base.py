@@ -99,9 +99,8 @@ def as_vectors(vectors: Vectors | ArrayLike) -> Vectors:
     """Vectors as they are; an array [n, dim] as dense ones."""
     if isinstance(vectors, Vectors):
         return vectors
-    from .dense import Dense
-
-    return Dense(np.asarray(vectors, dtype=np.float32))
+    array = np.asarray(vectors, dtype=np.float32)
+    return vectors_class("dense").from_arrays({"dense": array}, array.shape[-1] if array.ndim else 0)
 
 
 def kinds() -> tuple[str, ...]:
