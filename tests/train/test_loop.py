@@ -304,7 +304,7 @@ def test_data_and_folders_that_do_not_fit(words, tmp_path):
         train(
             recipe(tmp_path / "v"), train=given, valid=[Group.from_texts("q", ("a",), (0.5,), "q")], model=fresh(words)
         )
-    with pytest.raises(InputError, match="needs priors, which the group 'q9'"):
+    with pytest.raises(InputError, match="needs priors, but query 'q9' has none"):
         train(
             recipe(tmp_path / "w", curriculum=Curriculum(difficulty="norm")),
             train=[Group.from_texts("q", ("a",), (1,), "q9")],
