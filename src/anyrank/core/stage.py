@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from .errors import InputError
 from .fusion import ArrayFusion, Combine, Fusion, Interleave, number
 from .matches import Matches
+from .trace import Step, Usage, total
 from .types import Candidate, Query, Ranking, StoredCandidate
 
 
@@ -140,14 +141,18 @@ class Weighted(Stage):
 @dataclass(frozen=True)
 class Fuse(Stage):
     """Several stages on the same input, their results merged by ``method``. A merged ranking's trace holds the
-    steps of every part."""
+    steps of every part. The parts run one after another and share the rankings' limits."""
 
     stages: tuple[Stage, ...]
     method: Fusion = Combine()
 
     def batch(self, rankings: Sequence[Ranking]) -> list[Ranking]:
         weights = [s.weight if isinstance(s, Weighted) else 1.0 for s in self.stages]
-        runs = [stage.batch(rankings) for stage in self.stages]
+        runs: list[list[Ranking]] = []
+        left = list(rankings)  # the same rankings with the limits that the parts before leave
+        for stage in self.stages:
+            runs.append(stage.batch(left))
+            left = [r.limited(r.limits.less(_spent(r, part))) for r, part in zip(left, runs[-1])]
         return [merge(r, parts, self.method, weights) for r, *parts in zip(rankings, *runs)]
 
 
@@ -167,12 +172,21 @@ class Branch(Stage):
         return [merge(r, ps, self.method) if ps else r for r, ps in zip(rankings, parts)]
 
 
+def _added(origin: Ranking, part: Ranking) -> tuple[Step, ...]:
+    """The steps of a part beyond those that its origin had."""
+    start = len(origin.trace)
+    return part.trace[start:] if part.trace[:start] == origin.trace else part.trace
+
+
+def _spent(origin: Ranking, part: Ranking) -> Usage:
+    return total(_added(origin, part)).usage
+
+
 def merge(origin: Ranking, parts: Sequence[Ranking], method: Fusion, weights: Sequence[float] | None = None) -> Ranking:
     """One ranking out of several of the same query; a candidate's content and meta come from all that hold it
     (the first to name a field wins). Matches of one source are fused as columns, without a look at any document."""
     weights = weights or [1.0] * len(parts)
-    start = len(origin.trace)
-    steps = tuple(s for p in parts for s in (p.trace[start:] if p.trace[:start] == origin.trace else p.trace))
+    steps = tuple(s for p in parts for s in _added(origin, p))
     trace = origin.trace + steps
     matches = [p.matches for p in parts if p.matches is not None]
     if len(matches) == len(parts) and len({id(m.reader.source) for m in matches}) == 1:

@@ -220,6 +220,14 @@ class Ranking(Sequence[Candidate]):
             return replace(self, trace=trace)
         return Ranking.of_matches(self.query, self._matches, trace, self.limits)
 
+    def limited(self, limits: Limits) -> Ranking:
+        """The same ranking under other limits."""
+        if limits == self.limits:
+            return self
+        if self._matches is None:
+            return replace(self, limits=limits)
+        return Ranking.of_matches(self.query, self._matches, self.trace, limits)
+
     def scored(self, scores: Sequence[float]) -> Ranking:
         """The same candidates under new scores, sorted; ties keep their present order.
 
