@@ -2,7 +2,7 @@
 
 import pickle
 from copy import copy, deepcopy
-from dataclasses import FrozenInstanceError, replace
+from dataclasses import FrozenInstanceError, asdict, replace
 
 import numpy as np
 import pytest
@@ -72,6 +72,14 @@ def test_they_are_copied_and_pickled(way):
     assert way(lazy) == plain([3, 1]).with_step(Step("a"))
     assert way(lazy[0]) == plain([3, 1])[0]
     assert type(pickle.loads(pickle.dumps(lazy[0]))) is Candidate
+
+
+def test_a_ranking_as_a_dict_has_the_fields_of_any(tmp_path):
+    source = Table()
+    source.open = (tmp_path / "file").open("w")  # a source can't be copied
+    with source.open:
+        assert asdict(found(source, [3, 1])) == asdict(plain([3, 1]))
+    assert list(asdict(plain([3]))) == ["query", "candidates", "trace", "limits"]
 
 
 def test_ids_scores_cuts_orders_steps_fusions_and_runs_read_nothing(tmp_path):

@@ -7,6 +7,7 @@ import pytest
 
 from anyrank.core.errors import InputError
 from anyrank.core.fusion import RRF
+from anyrank.core.limits import Limits
 from anyrank.core.rerank import Rerank
 from anyrank.core.stage import Branch, Cut, Each, Fuse, Keep, Limited, Stage
 from anyrank.core.trace import Step
@@ -98,6 +99,14 @@ def test_merged_candidates_keep_all_content_and_meta():
     b = Each(lambda r: Ranking(r.query, (Candidate("x", "text", 1.0, {"b": 2}),)))
     (only,) = Fuse((a, b), RRF())("q")
     assert (only.content, only.meta) == ("text", {"a": 1, "b": 2})
+
+
+def test_the_parts_of_a_fusion_share_the_limits_of_calls():
+    judges = [Scripted(lambda query, members: [float(m.id) for m in members]) for _ in range(2)]
+    ranking = replace(Ranking.of("q", "abcd"), limits=Limits(max_calls=5))
+    after = Fuse(tuple(Rerank(j) for j in judges))(ranking)
+    assert [len(j.log) for j in judges] == [4, 1]
+    assert (after.cost.usage.calls, after.limits, after.status) == (5, Limits(max_calls=5), "partial")
 
 
 def test_keep_remembers_the_score():

@@ -62,6 +62,22 @@ def test_a_model_of_ours_of_any_kind_runs_on_torch(folder):
     assert (read(path).kind, read(path).runtime) == ("drmm", "torch")
 
 
+@pytest.mark.parametrize(
+    ("file", "content", "kind"),
+    [
+        ("late.safetensors", "", "late"),
+        ("knrm.json", "{}", "knrm"),
+        ("axial.json", '{"kind": "Axial"}', "axial"),
+        ("axial.json", '{"kind": "NextResidue"}', "next_residue"),
+    ],
+)
+def test_models_trained_before_anyrank_json_are_known_by_their_own_files(folder, file, content, kind):
+    path = folder("model.safetensors", config=BERT)  # which alone is a dense encoder
+    (path / file).write_text(content)
+    model = read(path)
+    assert (model.kind, model.runtime) == (kind, "torch")
+
+
 def test_a_sentence_transformers_encoder(folder):
     model = read(
         folder(

@@ -10,6 +10,7 @@ from anyrank.core.errors import InputError
 from anyrank.train.group import Group
 from anyrank.train.groups import write_groups
 from anyrank.train.recipe import Check, Curriculum, Data, Loss, Model, Optimiser, Recipe, read_recipe
+from anyrank.train.setup import build
 
 WHOLE = """
 out: runs/one
@@ -132,3 +133,20 @@ optimiser: {{steps: 2, batch: 2}}
     assert "resume" in str(again.exception)
     resumed = [str(recipe), "-o", str(out), "--seed", "5", "--resume"]
     assert CliRunner().invoke(train_command, resumed, standalone_mode=False).return_value == 0
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        (Model(kind="axial", tokenizer="t"), "axial reads no texts: 'anyrank peptides train' trains it"),
+        (Model(kind="next_residue", start="runs/x"), "next_residue reads no texts"),
+        (
+            Model(kind="cross", tokenizer="t", options={"pooling": "mean"}),
+            "a cross model can't be made so: .*pooling",
+        ),
+        (Model(kind="knrm", start="runs/x", options={"pooling": "mean"}), "a knrm model can't be made so: .*'pooling'"),
+    ],
+)
+def test_a_model_that_can_not_be_made_so_is_refused(model, message):
+    with pytest.raises(InputError, match=message):
+        build(model)

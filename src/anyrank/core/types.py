@@ -107,8 +107,15 @@ class StoredCandidate(Candidate):
         return Candidate, (self.id, self.content, self.score, self.meta)
 
 
+class _Columns(Sequence[Candidate]):
+    """The slot of a ranking's matches, which is no field: `dataclasses.asdict` passes it over."""
+
+    __slots__ = ("_matches",)
+    _matches: Matches | None
+
+
 @dataclass(frozen=True, slots=True)
-class Ranking(Sequence[Candidate]):
+class Ranking(_Columns):
     """A query, its candidates (best first), the trace of the steps that ranked them, and the limits of further work.
 
     The one value that flows through every pipeline. Candidate ids are unique; a slice keeps query and trace. A ranking
@@ -127,9 +134,9 @@ class Ranking(Sequence[Candidate]):
     candidates: tuple[Candidate, ...] = ()
     trace: tuple[Step, ...] = ()
     limits: Limits = Limits()
-    _matches: Matches | None = field(default=None, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "_matches", None)  # frozen
         if len({c.id for c in self.candidates}) != len(self.candidates):
             seen: set[str] = set()
             twice = next(c.id for c in self.candidates if c.id in seen or seen.add(c.id))  # type: ignore[func-returns-value]

@@ -33,6 +33,10 @@ RUNS: dict[str, tuple[str, ...]] = {
 }
 """The kinds that each runtime runs; torch runs all but language models."""
 _ALIASES = {"bi": "dense", "lm": "language", "seq2seq": "language"}
+_FILES = {"late.safetensors": "late", "knrm.json": "knrm"}
+"""Files that tell the kind of a model of ours that was trained before its folder had an anyrank.json."""
+_CLASSES = {"Axial": "axial", "NextResidue": "next_residue"}
+"""Kinds of models of peptides, by the class that an axial.json names."""
 _ENCODER = "it turns texts into vectors: use it as model({0!r})"
 _JUDGE = "it scores candidates by itself: use it after '>>' as model({0!r})"
 _USES = {
@@ -107,7 +111,8 @@ def read(path: Path, *, runtime: str = "", files: Collection[str] | None = None,
         raise ModelError(f"{path}: expected a model's folder, with an ONNX file and tokenizer.json")
     weights = _Weights.of(path, _names(path) if files is None else files)
     stated = _json(path / "anyrank.json")
-    model = _ours(path, stated) if stated else _theirs(path, weights)
+    kind = "" if stated else _earlier(path)
+    model = _ours(path, stated) if stated else _theirs(path, weights, kind)
     model = replace(model, name=name or str(path))
     return _runnable(model, weights, runtime or str(stated.get("runtime", "")))
 
@@ -275,8 +280,16 @@ def _ours(folder: Path, stated: Mapping[str, Any]) -> Declared:
     return model
 
 
-def _theirs(folder: Path, weights: _Weights) -> Declared:
-    """The model as the files of other libraries declare it."""
+def _earlier(folder: Path) -> str:
+    """The kind of a model of ours without anyrank.json; empty if it is none."""
+    if isinstance(config := _json(folder / "axial.json"), dict) and config:
+        return _CLASSES.get(str(config.get("kind")), "")
+    return next((kind for file, kind in _FILES.items() if (folder / file).is_file()), "")
+
+
+def _theirs(folder: Path, weights: _Weights, kind: str = "") -> Declared:
+    """The model as the files of other libraries declare it; a ``kind`` of ours that is known already needs only their
+    longest text."""
     config, listed = _json(folder / "config.json"), _json(folder / "modules.json")
     modules = [str(m.get("type", "")) for m in listed] if isinstance(listed, list) else []
     leaves = {m.rsplit(".", 1)[-1] for m in modules}
@@ -288,6 +301,8 @@ def _theirs(folder: Path, weights: _Weights) -> Declared:
         return any(a.endswith(endings) for a in architectures)
 
     base = Declared("", "", folder, max_length=_length(folder, config), pooling="none")
+    if kind:
+        return replace(base, kind=kind)
     prefixes = _prefixes(sentence)
     if routed := leaves & {"Router", "Asym"}:
         raise ModelError(

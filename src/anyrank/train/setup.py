@@ -85,15 +85,23 @@ def build(model: Model) -> Any:
     """The module that a recipe's ``model`` describes. Raises InputError if it names neither a start nor a
     tokenizer, ModelError if the start can't be loaded."""
     kind = model_class(model.kind)
+    fresh = getattr(kind, "from_config", None)
+    if fresh is None:
+        raise InputError(f"model.kind: {model.kind} reads no texts: 'anyrank peptides train' trains it")
     if model.start:
         try:
             return kind.from_folder(model.start, max_length=model.max_length, **model.options)
+        except TypeError as error:
+            raise InputError(f"model: a {model.kind} model can't be made so: {error}") from error
         except OSError as error:
             what = f"model.start: {model.start!r} is neither a model's folder nor a model of the hub"
             raise ModelError(f"{what}: {' '.join(str(error).split())}") from error
     if not model.tokenizer:
         raise InputError("model: give start (a folder or hub id), or a shape and a tokenizer for a fresh model")
-    return kind.from_config(model.shape, model.tokenizer, max_length=model.max_length, **model.options)
+    try:
+        return fresh(model.shape, model.tokenizer, max_length=model.max_length, **model.options)
+    except TypeError as error:
+        raise InputError(f"model: a {model.kind} model can't be made so: {error}") from error
 
 
 def table(recipe: Recipe) -> tuple[tuple[float, LossFn], ...]:
