@@ -216,3 +216,12 @@ def test_without_torch_the_pip_line_is_said(folders, monkeypatch):
     monkeypatch.setattr(builtins, "__import__", without)
     with pytest.raises(ImportError, match="anyrank\\[torch\\]"):
         open_folder(declared)
+
+
+def test_a_model_of_peptides_is_no_judge_of_texts(tmp_path):
+    from anyrank.models.axial import Axial, Shape
+
+    shape = Shape(width=16, heads=2, ffn=32, layers=1, spectrum_layers=1, dropout=0.0, positions=24, peaks=20)
+    Axial(shape).save(tmp_path / "m")
+    with pytest.raises(ModelError, match=r"use it as ranknovo\("):
+        open_model(tmp_path / "m")

@@ -23,6 +23,8 @@ KINDS = {
     "colbert": "a late-interaction model (ColBERT)",
     "cross": "a cross-encoder",
     "language": "a language model",
+    "axial": "a model of peptides that sees all candidates together",
+    "next_residue": "a model that proposes peptides",
 }
 ONNX_KINDS = ("dense", "sparse", "late", "cross")
 RUNS: dict[str, tuple[str, ...]] = {
@@ -46,6 +48,8 @@ _USES = {
     "colbert": _ENCODER,
     "cross": _JUDGE,
     "language": "a method ranks by it: use it as rankgpt({0!r}) or another method",
+    "axial": "use it as ranknovo({0!r})",
+    "next_residue": "use it by anyrank peptides propose",
 }
 
 
