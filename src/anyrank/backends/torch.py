@@ -94,7 +94,8 @@ def open_folder(
         raise ModelError(f"{folder}: can't be loaded: {' '.join(str(error).split())[:500]}") from error
     except TypeError as error:
         raise InputError(f"a {declared.kind} model of {folder}: {error}") from error
-    if not isinstance(model, ReadsText):
+    reads_text = isinstance(model, ReadsText)
+    if not reads_text:
         raise ModelError(f"{declared.described}, and no model of texts")
     target = device_of(device)
     model = model.eval().requires_grad_(False).to(torch.device(target))
