@@ -1,5 +1,8 @@
 """One-line uses: what they refuse."""
 
+import subprocess
+import sys
+
 import pytest
 
 import anyrank as ar
@@ -56,3 +59,10 @@ def test_a_pipeline_searches_a_folder_or_what_is_opened(tmp_path):
         stage = ar.pipeline("bm25(k=3) % 2", index)
         assert stage("wings").ids == ["a"]
         assert text(stage) == "bm25(k=3) % 2"
+
+
+def test_the_function_keeps_its_name_beside_the_room_of_pipelines():
+    code = "import anyrank as ar; import anyrank.pipeline.parser, anyrank.pipeline.text; ar.pipeline('mini')"
+    subprocess.run([sys.executable, "-c", code], check=True)
+    code = "import anyrank.pipeline.parser; import anyrank as ar; ar.pipeline('mini')"
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from os import PathLike, fspath
 from typing import Any
 
+from . import pipeline as _room  # before the function of its name takes its place in the package  # noqa: F401
 from .core.errors import InputError
 from .core.stage import Stage
 from .core.types import Ranking
