@@ -22,6 +22,7 @@ from ..core.content import text_of
 from ..core.errors import InputError
 from ..core.types import Candidate
 from .base import declare
+from .parts.fresh import fresh_body
 from .parts.model_folder import Dense, ModelFolder, folder_of, weights_of
 from .parts.ragged import filled, fits, gathered, longest, member_mask, owners, run_body, texts_of
 from .parts.reading import Reading, colbert
@@ -100,12 +101,10 @@ class ColBERT(nn.Module):  # type: ignore[misc,unused-ignore]
         **reading: Any,
     ) -> ColBERT:
         """A fresh model of a shape, by default a BERT, and a tokenizer (or the folder or hub id of one)."""
-        from .bi import BiEncoder
-
-        fresh = BiEncoder.from_config(shape, tokenizer, max_length=max_length)
+        body, tokenizer = fresh_body("AutoModel", shape, tokenizer)
         lengths = {"query_length": min(32, max_length), "document_length": max_length} | reading
-        projection = nn.Sequential(Dense(fresh.body.config.hidden_size, dim))
-        return cls(fresh.body, fresh.tokenizer, Reading(**lengths), projection, similarity)
+        projection = nn.Sequential(Dense(body.config.hidden_size, dim))
+        return cls(body, tokenizer, Reading(**lengths), projection, similarity)
 
     def features(
         self, queries: Sequence[Any], candidates: Sequence[Sequence[Candidate]], statistics: Any = None

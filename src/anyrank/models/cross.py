@@ -19,6 +19,7 @@ from ..core.content import text_of
 from ..core.errors import InputError
 from ..core.types import Candidate
 from .base import declare
+from .parts.fresh import fresh_body
 from .parts.model_folder import ModelFolder, folder_of
 from .parts.ragged import (
     chunks,
@@ -80,16 +81,7 @@ class CrossEncoder(nn.Module):  # type: ignore[misc,unused-ignore]
     ) -> CrossEncoder:
         """A fresh model of a shape: ``{"model_type": "bert", "hidden_size": 128, …}``, by default a BERT, and a
         tokenizer (or the folder or hub id of one), which gives the vocabulary's size."""
-        from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer
-
-        if isinstance(tokenizer, str | Path):
-            tokenizer = AutoTokenizer.from_pretrained(tokenizer)
-        settings = {"model_type": "bert", "vocab_size": len(tokenizer), "pad_token_id": tokenizer.pad_token_id} | dict(
-            shape
-        )
-        config = AutoConfig.for_model(settings.pop("model_type"), num_labels=labels, **settings)
-        kind: Any = AutoModelForSequenceClassification
-        body = kind.from_config(config)
+        body, tokenizer = fresh_body("AutoModelForSequenceClassification", shape, tokenizer, num_labels=labels)
         return cls(body, tokenizer, max_length)
 
     def features(

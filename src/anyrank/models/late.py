@@ -23,6 +23,7 @@ from ..core.content import text_of
 from ..core.errors import InputError
 from ..core.types import Candidate
 from .base import declare
+from .parts.fresh import fresh_body
 from .parts.model_folder import ModelFolder, folder_of
 from .parts.ragged import (
     chunks,
@@ -86,10 +87,7 @@ class LateInteraction(nn.Module):  # type: ignore[misc,unused-ignore]
         cls, shape: Mapping[str, Any], tokenizer: str | Path | Any, *, max_length: int = 256, **options: Any
     ) -> LateInteraction:
         """A fresh model of a shape, by default a BERT, and a tokenizer (or the folder or hub id of one)."""
-        from .bi import BiEncoder
-
-        fresh = BiEncoder.from_config(shape, tokenizer, max_length=max_length)
-        return cls(fresh.body, fresh.tokenizer, max_length, **options)
+        return cls(*fresh_body("AutoModel", shape, tokenizer), max_length, **options)
 
     def features(
         self, queries: Sequence[Any], candidates: Sequence[Sequence[Candidate]], statistics: Any = None

@@ -22,6 +22,7 @@ from ..core.content import text_of
 from ..core.errors import InputError
 from ..core.types import Candidate
 from .base import declare
+from .parts.fresh import fresh_body
 from .parts.model_folder import ModelFolder, folder_of
 from .parts.ragged import chunks, filled, fits, gathered, longest, member_mask, owners, run_body, texts_of, too_long
 
@@ -86,16 +87,7 @@ class Sparse(nn.Module):  # type: ignore[misc,unused-ignore]
         cls, shape: Mapping[str, Any], tokenizer: str | Path | Any, *, max_length: int = 256, **options: Any
     ) -> Sparse:
         """A fresh model of a shape, by default a BERT, and a tokenizer (or the folder or hub id of one)."""
-        from transformers import AutoConfig, AutoModelForMaskedLM, AutoTokenizer
-
-        if isinstance(tokenizer, str | Path):
-            tokenizer = AutoTokenizer.from_pretrained(tokenizer)
-        settings = {"model_type": "bert", "vocab_size": len(tokenizer), "pad_token_id": tokenizer.pad_token_id} | dict(
-            shape
-        )
-        config = AutoConfig.for_model(settings.pop("model_type"), **settings)
-        kind: Any = AutoModelForMaskedLM
-        return cls(kind.from_config(config), tokenizer, max_length, **options)
+        return cls(*fresh_body("AutoModelForMaskedLM", shape, tokenizer), max_length, **options)
 
     def features(
         self, queries: Sequence[Any], candidates: Sequence[Sequence[Candidate]], statistics: Any = None
