@@ -164,3 +164,7 @@ def test_bad_files_and_options_are_named(tmp_path):
     (tmp_path / "tokenizer.json").write_text("{}")
     with pytest.raises(ModelError, match="tokenizers can't read it"):
         load(tmp_path)
+
+
+def test_a_model_shows_its_name_and_not_its_vocabulary():
+    assert repr(load("minilm")) == "OnnxEncoder(name='minilm')"

@@ -203,7 +203,15 @@ def test_a_judges_note_reaches_the_trace():
     after = Rerank(judge, Sliding(2, 1))(Ranking.of("q", ["a", "b"]))
     assert (after.status, after.cost.notes) == ("fallback", ("HTTP 401: no such key",))
     pair = Rerank(BothOrders(judge), Sliding(2, 1))(Ranking.of("q", ["a", "b"]))
-    assert pair.cost.notes == ("HTTP 401: no such key",)
+    assert (pair.status, pair.cost.notes) == ("fallback", ("HTTP 401: no such key",))
+
+
+def test_a_pair_with_one_unread_order_is_a_tie_and_counted():
+    def judge(query, members):
+        return [math.nan] * 2 if members[0].id == "1" else [1.0, 0.0]
+
+    after = Rerank(BothOrders(Scripted(judge)), Sliding(2, 1))(Ranking.of("q", ["a", "b"]))
+    assert (after.ids, after.status, after.cost.usage.repairs) == (["0", "1"], "repaired", {"unread pair": 1})
 
 
 def test_a_pair_is_won_only_in_both_orders():

@@ -46,7 +46,7 @@ def test_strict_scores_fall_in_single_precision_and_keep_the_order(scores):
 
 
 def test_repeated_ids_and_wrong_lengths_are_named():
-    with pytest.raises(InputError, match="'a' stands twice in the ranking of query 'q'"):
+    with pytest.raises(InputError, match="'a' appears twice in the ranking of query 'q'"):
         Ranking(Query("q"), (Candidate("a"), Candidate("b"), Candidate("a")))
     with pytest.raises(InputError, match="2 ids for 3 documents"):
         Ranking.of("q", "abc", ["1", "2"])

@@ -76,7 +76,7 @@ CASES = [
     (lists, "r.jsonl", '{"query": "a", "documents": "b"}\n', 1, "expected a list named documents"),
     (lists, "r.jsonl", '{"query": "a", "documents": ["b", 1]}\n', 1, "documents[1]: expected a text or an object"),
     (lists, "r.jsonl", '{"query": "a", "documents": [{"id": "b"}]}\n', 1, "documents[0]: no document text"),
-    (lists, "r.jsonl", '{"query": "a", "documents": ["b", {"id": 0, "text": ""}]}', 1, "'0' stands twice in"),
+    (lists, "r.jsonl", '{"query": "a", "documents": ["b", {"id": 0, "text": ""}]}', 1, "'0' appears twice in"),
     (lists, "r.jsonl", '{"query": "a", "documents": [{"text": "b", "score": NaN}]}', 1, "finite number as score"),
     (lists, "r.jsonl", '{"query": "a", "ranking": [], "trace": [{}]}', 1, "a step of the trace can't be read"),
     (lists, "r.jsonl", '{"query": {"text": "a", "qid": 7}, "candidates": []}\n' * 2, 2, "query id '7' appears twice"),

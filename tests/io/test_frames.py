@@ -56,7 +56,7 @@ def test_bad_frames_are_named():
     for score in ("high", None, float("nan")):
         with pytest.raises(InputError, match="document 'x' of query 'a' has the score"):
             from_frame([{"qid": "a", "docno": "x", "score": score}])
-    with pytest.raises(InputError, match="candidate 'x' stands twice in the ranking of query 'a'"):
+    with pytest.raises(InputError, match="candidate 'x' appears twice in the ranking of query 'a'"):
         from_frame([{"qid": "a", "docno": "x"}] * 2)
 
 

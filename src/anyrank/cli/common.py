@@ -139,7 +139,7 @@ def report_status(rankings: Iterable[Ranking]) -> int:
     if cut:
         click.echo(f"note: {cut} texts were cut to the model's length (passages(…) reads them whole)", err=True)
     if mended:
-        click.echo(f"note: {mended} answers were mended", err=True)
+        click.echo(f"note: {mended} {'answer was' if mended == 1 else 'answers were'} mended", err=True)
     if unjudged:
         reasons = "; ".join(list(notes)[:3])
         click.echo(f"warning: {unjudged} of {count} queries were not fully reranked: {reasons}", err=True)

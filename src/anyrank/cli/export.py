@@ -49,7 +49,7 @@ def export_command(model: str, out: Path | None, data: str, least: float) -> int
     """
     from ..backends.hf.load import torch_module
 
-    torch_module()
+    torch_module("train")
     from ..train.export import export_folder
     from ..train.recipe import Export
 

@@ -70,8 +70,8 @@ def recipe_command(name: str, out: str, files: tuple[str, ...], settings: tuple[
     from ..train.settings import with_settings
 
     if name not in trainings():
-        what = f"{name} is a method, not a training" if name in names() else f"no paper on training {name!r}"
-        raise InputError(f"{what}: recipes are there for {', '.join(trainings())}")
+        what = f"{name} is a method without a training recipe" if name in names() else f"no training recipe {name!r}"
+        raise InputError(f"{what}: choose one of {', '.join(trainings())}")
     paper = card(name)
     click.echo(f"# {paper.title}, arXiv {paper.arxiv}; what it needs: {paper.needs}")
     recipe = with_settings(load(name).recipe(out.replace("NAME", name), files), settings)

@@ -41,7 +41,7 @@ def train_command(recipe: str, out: Path | None, seed: int | None, settings: tup
     from ..train.recipe import read_recipe
     from ..train.settings import with_settings
 
-    torch_module()
+    torch_module("train")
     training = with_settings(read_recipe(recipe), settings)
     if out is not None:
         training = replace(training, out=str(out))

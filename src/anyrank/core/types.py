@@ -140,7 +140,7 @@ class Ranking(_Columns):
         if len({c.id for c in self.candidates}) != len(self.candidates):
             seen: set[str] = set()
             twice = next(c.id for c in self.candidates if c.id in seen or seen.add(c.id))  # type: ignore[func-returns-value]
-            raise InputError(f"candidate {twice!r} stands twice in the ranking of query {self.query.id!r}")
+            raise InputError(f"candidate {twice!r} appears twice in the ranking of query {self.query.id!r}")
 
     @classmethod
     def of(cls, query: Any, contents: Iterable[Any] = (), ids: Iterable[str] | None = None) -> Ranking:

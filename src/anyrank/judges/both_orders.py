@@ -15,7 +15,8 @@ from ..core.types import Judgement
 class BothOrders:
     """A judge that has each pair judged as (a, b) and (b, a): a consistent winner scores 1 to 0, anything else ties.
 
-    Costs two calls a pair. Groups of other sizes are passed on as they are.
+    A pair of which neither order was read has no scores (NaN), so that it counts as not judged; one of which one order
+    was read is a tie. Costs two calls a pair. Groups of other sizes are passed on as they are.
     """
 
     judge: Judge
@@ -33,10 +34,12 @@ class BothOrders:
 def _joined(forward: Judgement, backward: Judgement) -> Judgement:
     """The judgement of a pair from those of its two orders."""
     (a, b), (second_b, second_a) = forward.scores, backward.scores
-    unread = any(map(math.isnan, (a, b, second_a, second_b)))
-    a_wins = not unread and a > b and second_a > second_b
-    b_wins = not unread and b > a and second_b > second_a
-    usage = forward.usage + backward.usage
-    if unread:
-        usage = usage + Usage(repairs={"unread pair": 1})
-    return Judgement([float(a_wins), float(b_wins)], usage, forward.note or backward.note)
+    usage, note = forward.usage + backward.usage, forward.note or backward.note
+    missing = [math.isnan(score) for score in (a, b, second_a, second_b)]
+    if all(missing):
+        return Judgement([math.nan, math.nan], usage, note)
+    if any(missing):
+        return Judgement([0.0, 0.0], usage + Usage(repairs={"unread pair": 1}), note)
+    a_wins = a > b and second_a > second_b
+    b_wins = b > a and second_b > second_a
+    return Judgement([float(a_wins), float(b_wins)], usage, note)

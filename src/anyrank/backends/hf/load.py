@@ -10,15 +10,15 @@ from typing import Any
 from ...core.errors import InputError, MissingExtra, ModelError
 
 
-def torch_module() -> Any:
-    """The module torch. Raises MissingExtra without torch or transformers."""
+def torch_module(extra: str = "torch") -> Any:
+    """The module torch. Raises MissingExtra, with the extra to install, without torch or transformers."""
     for package in ("torch", "transformers"):
         try:
             module = __import__(package)
         except ModuleNotFoundError as error:
             if error.name != package:
                 raise
-            raise MissingExtra(package, "torch") from None
+            raise MissingExtra(package, extra) from None
         if package == "torch":
             torch = module
     return torch

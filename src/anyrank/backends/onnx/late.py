@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -57,8 +57,8 @@ class OnnxLateInteraction:
     (see `anyrank.models.late`). Contents are read by `text_of`; raises InputError for one without a text."""
 
     name: str
-    declared: Declared
-    engine: Engine
+    declared: Declared = field(repr=False)
+    engine: Engine = field(repr=False)
 
     def __call__(self, groups: Sequence[Group]) -> list[Judgement]:
         queries, texts = self._prefixed(groups)

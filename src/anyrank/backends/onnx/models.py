@@ -9,7 +9,7 @@ can move a value across a rounding step).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -64,8 +64,8 @@ class OnnxEncoder:
     """
 
     name: str
-    declared: Declared
-    engine: Engine
+    declared: Declared = field(repr=False)
+    engine: Engine = field(repr=False)
 
     def encode(self, contents: Sequence[Any], *, query: bool = False) -> Encoded:
         prefix = self.declared.query_prefix if query else self.declared.document_prefix
@@ -100,8 +100,8 @@ class OnnxSparseEncoder:
     """
 
     name: str
-    declared: Declared
-    engine: Engine
+    declared: Declared = field(repr=False)
+    engine: Engine = field(repr=False)
     threshold: float = 0.0
     terms: int | None = None
 
@@ -135,8 +135,8 @@ class OnnxCrossEncoder:
     """
 
     name: str
-    declared: Declared
-    engine: Engine
+    declared: Declared = field(repr=False)
+    engine: Engine = field(repr=False)
 
     def __call__(self, groups: Sequence[Group]) -> list[Judgement]:
         pairs = [
