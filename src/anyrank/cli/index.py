@@ -75,6 +75,8 @@ def index_command(
                 return Dataset.open(corpus).documents()
             return read_documents(corpus, format=form, fields=DOCUMENT.pick(id_field, text_field, title_field))
 
+        # A model that can't be opened is an error before anything is built or replaced.
+        encoders = {n: model(n) for n in dict.fromkeys(SHIPPED.get(n, n) for n in encode)}
         changed = 0
         if delete:
             changed = Collection.open(out).delete([i for _, line in texts(corpus) if (i := line.strip())])
@@ -87,9 +89,10 @@ def index_command(
         else:
             raise InputError("it holds a finished index: use --update, --overwrite or --encode", path=out)
     collection = Collection.open(out)
-    wanted = [*(SHIPPED.get(n, n) for n in encode), *map(model_of, collection.encoded if update else ())]
+    if update:
+        encoders |= {n: model(n) for n in map(model_of, collection.encoded) if n not in encoders}
     truncated: dict[str, int] = {}
-    for encoder in map(model, dict.fromkeys(wanted)):
+    for encoder in encoders.values():
         with progress(f"encoding with {encoder.name}", len(collection), "documents") as bar:
             usage = collection.encode(encoder, stored(encoder.name), on_progress=partial(_advance, bar))
         truncated[encoder.name] = usage.truncated
