@@ -83,6 +83,17 @@ def test_a_complete_index_is_kept_unless_told(tmp_path, make):
     assert len(build(make(6), path, overwrite=True)) == 6
 
 
+@pytest.mark.parametrize("after", [0, 7])
+def test_a_failed_first_build_leaves_nothing(tmp_path, make, after):
+    with pytest.raises(Stop):
+        build(failing(make(25), after), tmp_path / "deep" / "x", batch=10)
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(Stop):
+        build(failing(make(25), after), tmp_path / "empty", batch=10)
+    assert list((tmp_path / "empty").iterdir()) == []
+
+
 @pytest.mark.parametrize("committed", [0, 10])
 def test_a_failed_overwrite_leaves_the_old_index(tmp_path, make, committed):
     path = tmp_path / "x"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from itertools import chain, islice
 from pathlib import Path
@@ -54,7 +55,8 @@ def build(
         source, lexical = chain(first, source), all(_has_text(d.content) for d in first)
     fresh = Manifest(check_language(language), stop_words, lexical=lexical)
     if not _replaces(folder, overwrite):
-        return _build(source, folder, _start(folder, fresh), batch, heap, on_progress)
+        with _nothing_left(folder):
+            return _build(source, folder, _start(folder, fresh), batch, heap, on_progress)
     with replacement(folder) as new:
         _build(source, new, _start(new, fresh), batch, heap, on_progress)
     return Collection.open(folder)
@@ -124,6 +126,31 @@ def _replaces(folder: Path, overwrite: bool) -> bool:
     return overwrite
 
 
+@contextmanager
+def _nothing_left(folder: Path) -> Iterator[None]:
+    """If the block fails before anything was committed, what it created is removed; committed documents stay, for the
+    next call to go on from."""
+    created = [p for p in (folder, *folder.parents) if not p.exists()]
+    try:
+        yield
+    except BaseException:
+        if (folder / NAME).is_file() and Manifest.read(folder).documents == 0:
+            _clear(folder)
+            (folder / NAME).unlink()
+        for path in created:
+            if path.is_dir() and not any(path.iterdir()):
+                path.rmdir()
+        raise
+
+
+def _clear(folder: Path) -> None:
+    """Removes a collection's files but the manifest."""
+    for name in ("vectors", FOLDER):
+        shutil.rmtree(folder / name, ignore_errors=True)
+    for name in ("rows.ids", "rows.bin", "rows.idx"):
+        (folder / name).unlink(missing_ok=True)
+
+
 def _start(folder: Path, fresh: Manifest) -> Manifest:
     """The manifest to continue with: that of an unfinished build, or a new one in an emptied folder."""
     if (folder / NAME).exists():
@@ -140,10 +167,7 @@ def _start(folder: Path, fresh: Manifest) -> Manifest:
             return old
     folder.mkdir(parents=True, exist_ok=True)
     fresh.write(folder)
-    for name in ("vectors", FOLDER):
-        shutil.rmtree(folder / name, ignore_errors=True)
-    for name in ("rows.ids", "rows.bin", "rows.idx"):
-        (folder / name).unlink(missing_ok=True)
+    _clear(folder)
     (folder / FOLDER).mkdir()
     tantivy.Index(schema(), str(folder / FOLDER))
     return fresh
