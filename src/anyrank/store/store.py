@@ -17,7 +17,7 @@ from ..core.errors import InputError
 from ..core.matches import Reader
 from ..core.types import Candidate
 from . import filters
-from .engine import Enter, Writing, open_engine, whole
+from .engine import Enter, Links, Writing, open_engine, whole
 from .filters import Filter
 from .manifest import Manifest
 from .rows import Rows
@@ -40,6 +40,7 @@ class Store:
     manifest: Manifest
     rows: Rows
     engine: tantivy.Index
+    links: Links | None = None
     generation: int = 0
 
     @classmethod
@@ -57,10 +58,12 @@ class Store:
     @classmethod
     def opened(cls, folder: Path, manifest: Manifest) -> Store:
         """The store of a folder whose manifest was read already, finished or not."""
-        return cls(folder, manifest, Rows(folder), open_engine(folder))
+        return cls(folder, manifest, Rows(folder), *open_engine(folder))
 
     def reload(self) -> None:
         """Sees the commits of other processes since the last reload."""
+        if self.links is not None:
+            self.links.update()
         self.engine.reload()
         self.generation += 1
 
@@ -158,7 +161,7 @@ class Store:
         """Documents removed, and how many there were of these ids."""
         present = self.find(list(ids))
         if present:
-            writing = Writing.begin(self.engine, self.path)
+            writing = self._begin()
             try:
                 writing.remove(list(present))
                 writing.commit()
@@ -167,9 +170,15 @@ class Store:
             self.reload()
         return len(present)
 
+    def _begin(self, enter: Enter | None = None) -> Writing:
+        """The store's writer. Raises InputError if its folder is read-only."""
+        if self.links is not None:
+            raise InputError("can't be written: its folder is read-only", path=self.path)
+        return Writing.begin(self.engine, self.path, enter)
+
     def _write(self, docs: Iterable[Candidate], enter: Enter | None, replacing: bool) -> int:
         source, count = iter(docs), 0
-        writing = Writing.begin(self.engine, self.path, enter)
+        writing = self._begin(enter)
         try:
             while batch := [whole(d) for d in islice(source, _BATCH)]:
                 if replacing:
