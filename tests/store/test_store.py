@@ -240,3 +240,40 @@ def test_a_read_only_folder_is_searched_and_not_written(tmp_path):
     del reader
     gc.collect()
     assert not links.exists()
+
+
+class Lengths:
+    """One dimension: the length of a text."""
+
+    name = "lengths"
+
+    def encode(self, contents, query=False):
+        return Encoded(np.array([[len(c)] for c in contents], dtype=np.float32))
+
+
+def test_an_open_pipeline_sees_later_changes(tmp_path):
+    path = tmp_path / "x"
+    build([Candidate("a", "wing")], path)
+    encoder = Lengths()
+    Collection.open(path).encode(encoder, "one")
+    opened = Collection.open(path)
+    stages = BM25(opened), VectorSearch(opened.vectors("one"), encoder, opened)
+    assert [s("wing").ids for s in stages] == [["a"], ["a"]]
+    other = Collection.open(path)
+    other.update([Candidate("a", "a wing, changed"), Candidate("b", "wing")], {"one": encoder})
+    for stage in stages:
+        assert {c.id: c.content for c in stage("wing")} == {"a": "a wing, changed", "b": "wing"}
+    other.delete(["a"])
+    assert [s("wing").ids for s in stages] == [["b"], ["b"]]
+
+
+def test_an_open_pipeline_refuses_a_collection_built_anew(tmp_path):
+    path = tmp_path / "x"
+    build([Candidate("a", "wing")], path)
+    opened = Collection.open(path)
+    build([Candidate("b", "wing"), Candidate("c", "wing")], path, overwrite=True)
+    with pytest.raises(InputError, match=r"built anew.*open it again"):
+        BM25(opened)("wing")
+    with pytest.raises(InputError, match="built anew"):
+        opened.update([Candidate("d", "wing")])
+    assert BM25(Collection.open(path))("wing").ids == ["b", "c"]

@@ -9,6 +9,7 @@ from dataclasses import replace
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import tantivy
 
@@ -53,7 +54,7 @@ def build(
     if lexical is None:
         first = list(islice(source, 1))
         source, lexical = chain(first, source), all(_has_text(d.content) for d in first)
-    fresh = Manifest(check_language(language), stop_words, lexical=lexical)
+    fresh = Manifest(check_language(language), stop_words, lexical=lexical, build=uuid4().hex)
     if not _replaces(folder, overwrite):
         with _nothing_left(folder):
             return _build(source, folder, _start(folder, fresh), batch, heap, on_progress)

@@ -67,6 +67,7 @@ class Lexical:
 
         Any text is safe. Raises InputError if k < 1 or on a malformed filter.
         """
+        self.store.refresh()
         hits = list(self._hits(texts, k, among))
         reader = self.store.reader([max(rows) for rows, _ in hits if rows])
         return [
