@@ -143,6 +143,27 @@ def test_a_server_that_refuses_everything_is_named_once(fault):
             model.loglikelihood(["x"], ["y"])
 
 
+@pytest.mark.parametrize("end", ["/chat/completions", "/completions", "/completions/", "/chat/completions?a=1"])
+def test_the_path_of_a_request_is_no_part_of_the_address(end):
+    paths = []
+
+    def answer(path, body, headers):
+        paths.append(path)
+        return good(path.split("?")[0], body)
+
+    with wire(answer) as url:
+        OpenAI("m", url + end).generate([TALK, "x"], max_tokens=5)
+        query = end.partition("?")[1] + end.partition("?")[2]
+        assert sorted(paths) == [f"/chat/completions{query}", f"/completions{query}"]
+    assert OpenAI("m", "http://x/v1" + end).base_url == "http://x/v1" + query
+
+
+def test_an_error_of_a_missing_path_shows_it():
+    with wire(lambda path, body, headers: FAULTS["404"] if "messages" in body else good(path, body)) as url:
+        result, _ = OpenAI("m", f"{url}").generate([TALK, "x"], max_tokens=5)
+    assert result.error == "HTTP 404: no such model (POST /v1/chat/completions)"
+
+
 def test_the_query_part_of_an_address_is_kept():
     paths = []
 

@@ -57,6 +57,13 @@ class OpenAI:
 
     def __post_init__(self) -> None:
         url = urlsplit(self.base_url)
+        # An address copied with the path of a request: the paths are added to each request.
+        base = url.path.rstrip("/")
+        for path in ("/chat/completions", "/completions"):
+            base = base.removesuffix(path)
+        if base != url.path.rstrip("/"):
+            url = url._replace(path=base)
+            object.__setattr__(self, "base_url", url.geturl())  # frozen
         if url.scheme not in ("http", "https") or not url.hostname:
             raise InputError("base_url must be http://… or https://… with a host")
         if url.username or url.password:
@@ -134,7 +141,12 @@ class OpenAI:
                     body |= {"continue_final_message": True, "add_generation_prompt": False}
         url = urlsplit(self.base_url)
         target = url._replace(path=f"{url.path.rstrip('/')}/{path}").geturl()
-        reply = await server.ask(target, body)
+        try:
+            reply = await server.ask(target, body)
+        except NoAnswer as error:
+            if not str(error).startswith(("HTTP 404", "HTTP 405")):
+                raise
+            raise NoAnswer(f"{error} (POST {urlsplit(target).path})") from None
         choices = reply.get("choices")
         if not isinstance(choices, list) or not choices or not isinstance(choices[0], dict):
             raise NoAnswer(f"an answer without choices: its fields are {sorted(reply)}")
