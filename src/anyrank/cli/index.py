@@ -23,6 +23,11 @@ from .common import as_json, as_json_option, echo_cut, is_dataset, progress
     show_default=True,
     help="The language of stemming and stop words; 'none' for neither.",
 )
+@click.option(
+    "--stop-words/--no-stop-words",
+    default=True,
+    help="Leave out or index words such as 'the', 'who' and 'not'; a query of such words alone needs them.",
+)
 @click.option("--encode", multiple=True, metavar="MODEL", help="Also store this model's vectors (repeat for several).")
 @click.option("--update", is_flag=True, help="Add the documents to an index, replacing those with the same id.")
 @click.option("--delete", is_flag=True, help="CORPUS is a file of ids, one a line: delete these documents.")
@@ -41,6 +46,7 @@ def index_command(
     corpus: str,
     out: Path,
     language: str,
+    stop_words: bool,
     encode: tuple[str, ...],
     update: bool,
     delete: bool,
@@ -83,7 +89,14 @@ def index_command(
         elif update:
             changed = Collection.open(out).update(documents())
         elif not _built(out) or overwrite:
-            build(documents(), out, language=language, overwrite=overwrite, on_progress=partial(_advance, bar))
+            build(
+                documents(),
+                out,
+                language=language,
+                stop_words=stop_words,
+                overwrite=overwrite,
+                on_progress=partial(_advance, bar),
+            )
         elif encode:
             click.echo(f"note: {out} holds a finished index; {corpus} is not read again (--update does that)", err=True)
         else:
