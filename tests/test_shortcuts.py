@@ -3,6 +3,7 @@
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 import anyrank as ar
@@ -13,16 +14,102 @@ from anyrank.index.collection import Collection
 from anyrank.pipeline.parser import parse
 from anyrank.pipeline.text import text
 
+SAME = Each(lambda r: r)
+
 
 def test_one_text_is_no_list_of_documents():
     with pytest.raises(ar.InputError, match="documents is one text"):
         ar.rerank("q", "one text", Each(lambda r: r))
 
 
-@pytest.mark.parametrize("top", [0, -1])
-def test_top_is_at_least_one(top):
-    with pytest.raises(ar.InputError, match="at least 1"):
-        ar.rerank("q", ["a", "b"], Each(lambda r: r), top=top)
+@pytest.mark.parametrize("top", [0, -1, "2", 2.5, True])
+@pytest.mark.parametrize("name", ["top", "top_n", "top_k"])
+def test_top_is_at_least_one(name, top):
+    with pytest.raises(ar.InputError, match=rf"{name}=.*at least 1"):
+        ar.rerank("q", ["a", "b"], SAME, **{name: top})
+
+
+@pytest.mark.parametrize("name", ["top", "top_n", "top_k"])
+def test_top_by_any_of_its_names(name):
+    assert ar.rerank("q", ["a", "b", "c"], SAME, **{name: np.int64(2)}).ids == ["0", "1"]
+    with pytest.raises(ar.InputError, match="give one of them"):
+        ar.rerank("q", ["a"], SAME, top=1, top_n=1, top_k=1)
+
+
+def test_a_model_by_name_in_place_of_a_pipeline():
+    assert ar.rerank("capital of France", ["Lyon is large.", "Paris is the capital."], model="tiny").ids == ["1", "0"]
+    with pytest.raises(ar.InputError, match="give one of them"):
+        ar.rerank("q", ["a"], SAME, model="mini")
+    with pytest.raises(ar.InputError, match="pipeline is of type int"):
+        ar.rerank("q", ["a"], 5)
+    with pytest.raises(ar.InputError, match="model is of type int"):
+        ar.rerank("q", ["a"], model=5)
+
+
+class Frame:
+    """A table by columns, which is iterated over by their names, as those of pandas and polars are."""
+
+    def __init__(self, **columns):
+        self.data = columns
+
+    def __iter__(self):
+        return iter(self.data)
+
+    def rows(self):
+        return [dict(zip(self.data, row)) for row in zip(*self.data.values())]
+
+
+class Pandas(Frame):
+    @property
+    def columns(self):
+        return list(self.data)
+
+    def to_dict(self, orient):
+        assert orient == "records"
+        return self.rows()
+
+
+class Polars(Frame):
+    @property
+    def columns(self):
+        return list(self.data)
+
+    def to_dicts(self):
+        return self.rows()
+
+    def to_dict(self):
+        return self.data
+
+
+class Arrow(Frame):
+    @property
+    def column_names(self):
+        return list(self.data)
+
+    def to_pylist(self):
+        return self.rows()
+
+
+@pytest.mark.parametrize("kind", [Pandas, Polars, Arrow])
+def test_a_table_is_read_by_its_text_column(kind):
+    ranking = ar.rerank("q", kind(docno=["x", "y"], text=["one", "two"], lang=["en", "de"]), SAME)
+    assert [(c.id, c.content, c.meta["lang"]) for c in ranking] == [("x", "one", "en"), ("y", "two", "de")]
+    with pytest.raises(ar.InputError, match="document text"):
+        ar.rerank("q", kind(number=[1, 2]), SAME)
+
+
+def test_a_mapping_leads_from_ids_to_documents():
+    ranking = ar.rerank("q", {"x": "one", 7: {"text": "two", "lang": "de"}}, SAME)
+    assert [(c.id, c.content) for c in ranking] == [("x", "one"), ("7", "two")]
+    assert ranking[1].meta["lang"] == "de"
+
+
+@pytest.mark.parametrize(
+    "documents", [{"id": "a", "text": "one"}, {"name": ["a"], "words": ["one"]}, {"a": 1}, {"one", "two"}, b"one"]
+)
+def test_what_is_no_list_of_documents_is_refused(documents):
+    with pytest.raises(ar.InputError, match="documents"):
+        ar.rerank("q", documents, SAME)
 
 
 @pytest.mark.parametrize("name", ["mini", "tiny"])
@@ -66,3 +153,8 @@ def test_the_function_keeps_its_name_beside_the_room_of_pipelines():
     subprocess.run([sys.executable, "-c", code], check=True)
     code = "import anyrank.pipeline.parser; import anyrank as ar; ar.pipeline('mini')"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_ranking_of_a_mapping_is_refused():
+    with pytest.raises(ar.InputError, match="its keys as ids"):
+        ar.Ranking.of("q", {"x": "one"})

@@ -143,6 +143,87 @@ def test_a_server_that_refuses_everything_is_named_once(fault):
             model.loglikelihood(["x"], ["y"])
 
 
+@pytest.mark.parametrize("end", ["/chat/completions", "/completions", "/completions/", "/chat/completions?a=1"])
+def test_the_path_of_a_request_is_no_part_of_the_address(end):
+    paths = []
+
+    def answer(path, body, headers):
+        paths.append(path)
+        return good(path.split("?")[0], body)
+
+    with wire(answer) as url:
+        OpenAI("m", url + end).generate([TALK, "x"], max_tokens=5)
+        query = end.partition("?")[1] + end.partition("?")[2]
+        assert sorted(paths) == [f"/chat/completions{query}", f"/completions{query}"]
+    assert OpenAI("m", "http://x/v1" + end).base_url == "http://x/v1" + query
+
+
+def test_a_refused_system_turn_becomes_part_of_the_first_user_turn():
+    seen = []
+
+    def answer(path, body, headers):
+        roles = [m["role"] for m in body["messages"]]
+        seen.append(roles)
+        if "system" in roles:
+            return Raw(400, b'{"error": {"message": "System role not supported"}}')
+        return good(path, body)
+
+    talk = (Turn("system", "be short"), Turn("user", "hello"))
+    with wire(answer) as url:
+        model = OpenAI("m", url, patience=QUICK)
+        assert model.generate([talk], max_tokens=5)[0].text == "BE SHORT\n\nHELLO"
+        assert model.next_token_logprobs([talk], [["A", "B"]])[0].values == (-0.5, -1.5)
+    assert seen == [["system", "user"], ["user"], ["user"]]
+
+
+def test_another_refusal_of_a_conversation_is_not_asked_again():
+    seen = []
+
+    def answer(path, body, headers):
+        seen.append(body)
+        return Raw(400, b'{"error": {"message": "too long"}}')
+
+    with wire(answer) as url:
+        talk = (Turn("system", "be short"), Turn("user", "hello"))
+        (result,) = OpenAI("m", url, patience=QUICK).generate([talk], max_tokens=5)
+    assert result.error == "HTTP 400: too long"
+    assert len(seen) == 1
+
+
+@pytest.mark.parametrize("says", ["top_logprobs must be at most {most}", "max allowed logprobs: {most}", "logprobs!"])
+@pytest.mark.parametrize("prompt", ["x", TALK])
+def test_a_server_that_reports_fewer_tokens_is_asked_for_fewer(says, prompt):
+    seen, most = [], 5
+
+    def answer(path, body, headers):
+        top = body["logprobs"] if "prompt" in body else body["top_logprobs"]
+        seen.append(top)
+        if top > most:
+            return Raw(400, json.dumps({"error": {"message": says.format(most=most)}}).encode())
+        return good(path, body)
+
+    with wire(answer) as url:
+        model = OpenAI("m", url, patience=QUICK)
+        for _ in range(2):
+            assert model.next_token_logprobs([prompt], [["A", "B"]])[0].values == (-0.5, -1.5)
+    assert seen == [20, 5, 5]
+
+
+def test_a_server_that_refuses_any_number_of_tokens_is_given_up():
+    refusal = Raw(400, b'{"error": {"message": "logprobs are not supported"}}')
+    with wire(lambda path, body, headers: refusal if body["prompt"] == "x" else good(path, body)) as url:
+        model = OpenAI("m", url, patience=QUICK)
+        result, other = model.next_token_logprobs(["x", "fine"], [["A", "B"]] * 2)
+    assert result.error == "HTTP 400: logprobs are not supported"
+    assert other.values[0] == -0.5
+
+
+def test_an_error_of_a_missing_path_shows_it():
+    with wire(lambda path, body, headers: FAULTS["404"] if "messages" in body else good(path, body)) as url:
+        result, _ = OpenAI("m", f"{url}").generate([TALK, "x"], max_tokens=5)
+    assert result.error == "HTTP 404: no such model (POST /v1/chat/completions)"
+
+
 def test_the_query_part_of_an_address_is_kept():
     paths = []
 

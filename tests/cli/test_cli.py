@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from anyrank.cli import cli, main
-from anyrank.core.errors import InputError
+from anyrank.core.errors import AnyrankError, InputError
 
 CORPUS = [
     {"_id": "d1", "title": "Lift", "text": "the wing makes lift in the slipstream", "year": 1958},
@@ -43,6 +43,34 @@ def test_index_search_filter(index):
     assert [r["id"] for r in out["ranking"]] == ["d3"]
     assert out["status"] == "ok"
     assert "no results" in call("search", index, "zebra").stdout
+
+
+def test_a_query_of_stop_words_alone_says_why_it_finds_nothing(index, corpus, tmp_path):
+    result = call("search", index, "to the at")
+    assert "no results" in result.stdout
+    assert result.stderr.startswith("note: the query has no term to search for: only stop words")
+    assert "--no-stop-words" in result.stderr
+    assert call("search", index, "wing at the lift").stderr == ""
+    queries = tmp_path / "queries.tsv"
+    queries.write_text("1\tthe\n2\twing\n3\tin the\n")
+    assert "note: 2 of 3 queries: the query has no term" in call("search", index, "--queries", queries).stderr
+    call("index", corpus, "-o", tmp_path / "all", "--no-stop-words")
+    result = call("search", tmp_path / "all", "at", "--json")
+    assert [r["id"] for r in json.loads(result.stdout)["ranking"]] == ["d3"]
+    assert result.stderr == ""
+
+
+@pytest.mark.parametrize("fault", ["nosuch", "broken", "twice", "model", "language"])
+def test_an_overwrite_with_bad_input_leaves_the_index(index, tmp_path, corpus, fault):
+    bad = tmp_path / "bad.jsonl"
+    lines = [json.dumps(d) for d in CORPUS]
+    if fault != "nosuch":
+        bad.write_text("\n".join([lines[0], {"broken": "{", "twice": lines[0]}.get(fault, lines[1])]))
+    options = {"model": ["--encode", tmp_path / "no-model"], "language": ["--language", "klingon"]}.get(fault, [])
+    with pytest.raises(AnyrankError):
+        call("index", bad, "-o", index, "--overwrite", *options)
+    assert [r["id"] for r in json.loads(call("search", index, "wing lift", "--json").stdout)["ranking"]] == ["d1", "d3"]
+    assert not [p.name for p in index.iterdir() if p.name.startswith(".")]
 
 
 def test_update_delete_and_counts(index, tmp_path):

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -13,6 +14,7 @@ from anyrank.core.errors import InputError
 from anyrank.core.types import Candidate
 from anyrank.index.build import build
 from anyrank.index.collection import Collection
+from anyrank.index.swap import NEW, OLD
 from anyrank.store.manifest import FORMAT, NAME, Manifest
 
 CHILD = """
@@ -79,6 +81,76 @@ def test_a_complete_index_is_kept_unless_told(tmp_path, make):
         build(make(6), path)
     assert len(Collection.open(path)) == 5
     assert len(build(make(6), path, overwrite=True)) == 6
+
+
+@pytest.mark.parametrize("after", [0, 7])
+def test_a_failed_first_build_leaves_nothing(tmp_path, make, after):
+    with pytest.raises(Stop):
+        build(failing(make(25), after), tmp_path / "deep" / "x", batch=10)
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(Stop):
+        build(failing(make(25), after), tmp_path / "empty", batch=10)
+    assert list((tmp_path / "empty").iterdir()) == []
+
+
+@pytest.mark.parametrize("committed", [0, 10])
+def test_a_failed_overwrite_leaves_the_old_index(tmp_path, make, committed):
+    path = tmp_path / "x"
+    docs = [Candidate("old", "wing")]
+    build(docs, path)
+    before = sorted(p.name for p in path.iterdir())
+    with pytest.raises(Stop):
+        build(failing(make(25), committed + 1), path, overwrite=True, batch=10)
+    assert list(Collection.open(path).documents()) == docs
+    assert Collection.open(path).lexical.search(["wing"], 3)[0][0][0] == "old"
+    assert sorted(p.name for p in path.iterdir()) == before
+
+
+def test_an_overwrite_takes_the_place_and_leaves_other_files(tmp_path, make):
+    path = tmp_path / "x"
+    build([Candidate("old", "wing")], path)
+    (path / "notes.txt").write_text("mine")
+    (path / "vectors" / "e").mkdir(parents=True)
+    docs = make(3)
+    assert list(build(docs, path, overwrite=True).documents()) == docs
+    assert not (path / "vectors").exists()
+    assert (path / "notes.txt").read_text() == "mine"
+    assert not [p.name for p in path.iterdir() if p.name.startswith(".")]
+
+
+def test_a_relative_path_and_a_link_are_overwritten(tmp_path, make, monkeypatch):
+    build(make(2), tmp_path / "x")
+    (tmp_path / "link").symlink_to("x")
+    assert len(build(make(3), tmp_path / "link", overwrite=True)) == 3
+    monkeypatch.chdir(tmp_path / "x")
+    assert len(build(make(4), ".", overwrite=True)) == 4
+    assert len(Collection.open(tmp_path / "link")) == 4
+
+
+@pytest.mark.parametrize("step", range(1, 5))
+def test_a_swap_stopped_at_any_step_is_finished_by_the_next_build(tmp_path, make, monkeypatch, step):
+    path, moves = tmp_path / "x", []
+    build([Candidate("old", "wing")], path)
+    rename = Path.rename
+
+    def stopping(self, target):
+        if NEW in self.parts or OLD in Path(target).parts:
+            moves.append(self)
+            if len(moves) == step + 1:
+                raise Stop
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", stopping)
+    with pytest.raises(Stop):
+        build(make(3), path, overwrite=True)
+    monkeypatch.undo()
+    with pytest.raises(InputError, match="holds no collection"):
+        Collection.open(path)
+    with pytest.raises(InputError, match="holds a complete collection"):
+        build(make(5), path)
+    assert list(Collection.open(path).documents()) == make(3)
+    assert len(build(make(5), path, overwrite=True)) == 5
 
 
 def test_foreign_folders_and_files_are_left_alone(tmp_path, make):

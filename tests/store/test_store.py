@@ -1,5 +1,6 @@
 """The store: documents of any JSON content; results are read as they were found, and only when somebody looks."""
 
+import gc
 from collections import UserDict
 
 import numpy as np
@@ -215,3 +216,64 @@ def test_an_index_that_this_version_lacks_is_named(tmp_path, make, bag):
         with pytest.raises(InputError, match=words):
             Collection.open(tmp_path / "x").vectors("v")
         meta.write_text(text)
+
+
+def test_a_read_only_folder_is_searched_and_not_written(tmp_path):
+    path = tmp_path / "x"
+    writer = build([Candidate("a", "wing")], path)
+    lock = path / "lexical" / ".tantivy-meta.lock"
+    lock.unlink()
+    lock.mkdir()  # the lock can't be created, as on a read-only file system, for root too
+    reader = Collection.open(path)
+    assert reader.lexical.search(["wing"], 3)[0].ids == ["a"]
+    assert [d.content for d in reader.documents()] == ["wing"]
+    with pytest.raises(InputError, match="read-only"):
+        reader.update([Candidate("b", "wing")])
+    with pytest.raises(InputError, match="read-only"):
+        reader.delete(["a"])
+    lock.rmdir()
+    writer.add([Candidate("b", "wing")])
+    reader.reload()
+    assert sorted(reader.lexical.search(["wing"], 3)[0].ids) == ["a", "b"]
+    links = reader.store.links.folder
+    assert links.is_dir()
+    del reader
+    gc.collect()
+    assert not links.exists()
+
+
+class Lengths:
+    """One dimension: the length of a text."""
+
+    name = "lengths"
+
+    def encode(self, contents, query=False):
+        return Encoded(np.array([[len(c)] for c in contents], dtype=np.float32))
+
+
+def test_an_open_pipeline_sees_later_changes(tmp_path):
+    path = tmp_path / "x"
+    build([Candidate("a", "wing")], path)
+    encoder = Lengths()
+    Collection.open(path).encode(encoder, "one")
+    opened = Collection.open(path)
+    stages = BM25(opened), VectorSearch(opened.vectors("one"), encoder, opened)
+    assert [s("wing").ids for s in stages] == [["a"], ["a"]]
+    other = Collection.open(path)
+    other.update([Candidate("a", "a wing, changed"), Candidate("b", "wing")], {"one": encoder})
+    for stage in stages:
+        assert {c.id: c.content for c in stage("wing")} == {"a": "a wing, changed", "b": "wing"}
+    other.delete(["a"])
+    assert [s("wing").ids for s in stages] == [["b"], ["b"]]
+
+
+def test_an_open_pipeline_refuses_a_collection_built_anew(tmp_path):
+    path = tmp_path / "x"
+    build([Candidate("a", "wing")], path)
+    opened = Collection.open(path)
+    build([Candidate("b", "wing"), Candidate("c", "wing")], path, overwrite=True)
+    with pytest.raises(InputError, match=r"built anew.*open it again"):
+        BM25(opened)("wing")
+    with pytest.raises(InputError, match="built anew"):
+        opened.update([Candidate("d", "wing")])
+    assert BM25(Collection.open(path))("wing").ids == ["b", "c"]

@@ -129,6 +129,7 @@ def report_status(rankings: Iterable[Ranking]) -> int:
     judged."""
     cut = mended = unjudged = count = 0
     notes: dict[str, None] = {}
+    remarks: dict[str, int] = {}  # notes of queries that were fully ranked, and of how many queries
     for r in rankings:
         usage = r.cost.usage
         count += 1
@@ -136,6 +137,10 @@ def report_status(rankings: Iterable[Ranking]) -> int:
         mended += usage.repaired - sum(usage.repairs.get(kind, 0) for kind in _UNANSWERED)
         unjudged += r.status in ("partial", "fallback")
         notes |= dict.fromkeys(r.cost.notes)
+        for note in dict.fromkeys(r.cost.notes) if r.status == "ok" else ():
+            remarks[note] = remarks.get(note, 0) + 1
+    for note, queries in list(remarks.items())[:3]:
+        click.echo(f"note: {f'{queries} of {count} queries: ' if count > 1 else ''}{note}", err=True)
     if cut:
         click.echo(f"note: {cut} texts were cut to the model's length (passages(…) reads them whole)", err=True)
     if mended:

@@ -23,6 +23,11 @@ from .common import as_json, as_json_option, echo_cut, is_dataset, progress
     show_default=True,
     help="The language of stemming and stop words; 'none' for neither.",
 )
+@click.option(
+    "--stop-words/--no-stop-words",
+    default=True,
+    help="Leave out or index words such as 'the', 'who' and 'not'; a query of such words alone needs them.",
+)
 @click.option("--encode", multiple=True, metavar="MODEL", help="Also store this model's vectors (repeat for several).")
 @click.option("--update", is_flag=True, help="Add the documents to an index, replacing those with the same id.")
 @click.option("--delete", is_flag=True, help="CORPUS is a file of ids, one a line: delete these documents.")
@@ -41,6 +46,7 @@ def index_command(
     corpus: str,
     out: Path,
     language: str,
+    stop_words: bool,
     encode: tuple[str, ...],
     update: bool,
     delete: bool,
@@ -75,21 +81,31 @@ def index_command(
                 return Dataset.open(corpus).documents()
             return read_documents(corpus, format=form, fields=DOCUMENT.pick(id_field, text_field, title_field))
 
+        # A model that can't be opened is an error before anything is built or replaced.
+        encoders = {n: model(n) for n in dict.fromkeys(SHIPPED.get(n, n) for n in encode)}
         changed = 0
         if delete:
             changed = Collection.open(out).delete([i for _, line in texts(corpus) if (i := line.strip())])
         elif update:
             changed = Collection.open(out).update(documents())
         elif not _built(out) or overwrite:
-            build(documents(), out, language=language, overwrite=overwrite, on_progress=partial(_advance, bar))
+            build(
+                documents(),
+                out,
+                language=language,
+                stop_words=stop_words,
+                overwrite=overwrite,
+                on_progress=partial(_advance, bar),
+            )
         elif encode:
             click.echo(f"note: {out} holds a finished index; {corpus} is not read again (--update does that)", err=True)
         else:
             raise InputError("it holds a finished index: use --update, --overwrite or --encode", path=out)
     collection = Collection.open(out)
-    wanted = [*(SHIPPED.get(n, n) for n in encode), *map(model_of, collection.encoded if update else ())]
+    if update:
+        encoders |= {n: model(n) for n in map(model_of, collection.encoded) if n not in encoders}
     truncated: dict[str, int] = {}
-    for encoder in map(model, dict.fromkeys(wanted)):
+    for encoder in encoders.values():
         with progress(f"encoding with {encoder.name}", len(collection), "documents") as bar:
             usage = collection.encode(encoder, stored(encoder.name), on_progress=partial(_advance, bar))
         truncated[encoder.name] = usage.truncated

@@ -145,6 +145,8 @@ class Ranking(_Columns):
     @classmethod
     def of(cls, query: Any, contents: Iterable[Any] = (), ids: Iterable[str] | None = None) -> Ranking:
         """A ranking of plain contents in their given order; ids default to their positions "0", "1", …"""
+        if isinstance(contents, Mapping):
+            raise InputError("the contents are a mapping: give its values, and its keys as ids")
         contents = list(contents)
         names = [str(i) for i in range(len(contents))] if ids is None else [str(i) for i in ids]
         if len(names) != len(contents):

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import tantivy
 
@@ -19,6 +21,7 @@ from ..store.manifest import NAME, Manifest
 from ..store.store import Store
 from .analysis import check_language
 from .collection import Collection
+from .swap import finish_swap, replacement
 
 _BATCH = 100_000
 _CHARACTERS = 64 << 20  # of text, after which a batch is committed
@@ -41,7 +44,8 @@ def build(
 
     Contents are any JSON values, and images by their paths. ``lexical``: whether documents are indexed by their words;
     by default if the first one has text. After a kill, the same call continues after the last commit: no document is
-    lost or added twice. Documents are committed every ``batch``; ``heap`` bounds the engine's memory in bytes.
+    lost or added twice. With ``overwrite`` the new collection takes the place of the old one only when it is whole;
+    after a kill it begins anew. Documents are committed every ``batch``; ``heap`` bounds the engine's memory in bytes.
 
     Raises InputError on an id that comes twice, on a folder that holds a complete collection (unless ``overwrite``) or
     something else, and if an unfinished build had other options or another corpus.
@@ -50,7 +54,24 @@ def build(
     if lexical is None:
         first = list(islice(source, 1))
         source, lexical = chain(first, source), all(_has_text(d.content) for d in first)
-    manifest = _start(folder, Manifest(check_language(language), stop_words, lexical=lexical), overwrite)
+    fresh = Manifest(check_language(language), stop_words, lexical=lexical, build=uuid4().hex)
+    if not _replaces(folder, overwrite):
+        with _nothing_left(folder):
+            return _build(source, folder, _start(folder, fresh), batch, heap, on_progress)
+    with replacement(folder) as new:
+        _build(source, new, _start(new, fresh), batch, heap, on_progress)
+    return Collection.open(folder)
+
+
+def _build(
+    source: Iterator[Candidate],
+    folder: Path,
+    manifest: Manifest,
+    batch: int,
+    heap: int,
+    on_progress: Callable[[int], None] | None,
+) -> Collection:
+    """Documents committed to a folder after those that its manifest counts, and the manifest completed."""
     source = _after(source, manifest, folder)
     collection = Collection.over(Store.opened(folder, manifest))
     store = collection.store
@@ -91,17 +112,51 @@ def _put(source: Iterator[Candidate], writing: Writing, most: int) -> list[str]:
     return ids
 
 
-def _start(folder: Path, fresh: Manifest, overwrite: bool) -> Manifest:
-    """The manifest to continue with: that of an unfinished build, or a new one in an emptied folder."""
+def _replaces(folder: Path, overwrite: bool) -> bool:
+    """Whether a collection is in the folder that the new one is to replace. Raises InputError on a folder that holds
+    something else, or a complete collection without ``overwrite``."""
     if folder.exists() and not folder.is_dir():
         raise InputError("is a file: a collection needs a folder", path=folder)
-    if folder.exists() and any(e.name != f".{NAME}.tmp" for e in folder.iterdir()):
-        old = Manifest.read(folder) if (folder / NAME).exists() else None
-        if old is None:
-            raise InputError("holds other files: choose an empty or a new folder", path=folder)
-        if old.complete and not overwrite:
-            raise InputError("holds a complete collection: pass overwrite=True to replace it", path=folder)
-        if not overwrite and old.documents:
+    finish_swap(folder)
+    if not folder.exists() or all(e.name == f".{NAME}.tmp" for e in folder.iterdir()):
+        return False
+    if not (folder / NAME).exists():
+        raise InputError("holds other files: choose an empty or a new folder", path=folder)
+    if Manifest.read(folder).complete and not overwrite:
+        raise InputError("holds a complete collection: pass overwrite=True to replace it", path=folder)
+    return overwrite
+
+
+@contextmanager
+def _nothing_left(folder: Path) -> Iterator[None]:
+    """If the block fails before anything was committed, what it created is removed; committed documents stay, for the
+    next call to go on from."""
+    created = [p for p in (folder, *folder.parents) if not p.exists()]
+    try:
+        yield
+    except BaseException:
+        if (folder / NAME).is_file() and Manifest.read(folder).documents == 0:
+            _clear(folder)
+            (folder / NAME).unlink()
+        for path in created:
+            if path.is_dir() and not any(path.iterdir()):
+                path.rmdir()
+        raise
+
+
+def _clear(folder: Path) -> None:
+    """Removes a collection's files but the manifest."""
+    for name in ("vectors", FOLDER):
+        shutil.rmtree(folder / name, ignore_errors=True)
+    for name in ("rows.ids", "rows.bin", "rows.idx"):
+        (folder / name).unlink(missing_ok=True)
+
+
+def _start(folder: Path, fresh: Manifest) -> Manifest:
+    """The manifest to continue with: that of an unfinished build, or a new one in an emptied folder."""
+    if (folder / NAME).exists():
+        old = Manifest.read(folder)
+        if old.documents:
             earlier, current = (
                 f"language={m.language!r}, stop_words={m.stop_words}, lexical={m.lexical}" for m in (old, fresh)
             )
@@ -113,10 +168,7 @@ def _start(folder: Path, fresh: Manifest, overwrite: bool) -> Manifest:
             return old
     folder.mkdir(parents=True, exist_ok=True)
     fresh.write(folder)
-    for name in ("vectors", FOLDER):
-        shutil.rmtree(folder / name, ignore_errors=True)
-    for name in ("rows.ids", "rows.bin", "rows.idx"):
-        (folder / name).unlink(missing_ok=True)
+    _clear(folder)
     (folder / FOLDER).mkdir()
     tantivy.Index(schema(), str(folder / FOLDER))
     return fresh

@@ -19,7 +19,7 @@ from ..core.types import Candidate
 from ..store.engine import clean
 from ..store.filters import Filter
 from ..store.store import Store
-from .analysis import analyser
+from .analysis import NO_STOP_LIST, STEMMED, analyser
 
 _TITLE = 3  # how often a title is counted in the body
 _SMOOTHING = 4  # words added to the length of every body, so that very short ones don't score too high
@@ -58,6 +58,12 @@ class Lexical:
     def __len__(self) -> int:
         return len(self.store)
 
+    @property
+    def drops_stop_words(self) -> bool:
+        """Whether the index holds no stop words, so that no query can search for them."""
+        manifest = self.store.manifest
+        return manifest.stop_words and manifest.language in STEMMED and manifest.language not in NO_STOP_LIST
+
     def terms(self, text: str) -> list[str]:
         """The search terms of a text, in its order."""
         return list(self._analyser.analyze(clean(text)))
@@ -67,6 +73,7 @@ class Lexical:
 
         Any text is safe. Raises InputError if k < 1 or on a malformed filter.
         """
+        self.store.refresh()
         hits = list(self._hits(texts, k, among))
         reader = self.store.reader([max(rows) for rows, _ in hits if rows])
         return [

@@ -67,6 +67,7 @@ class Nearest:
                 f"{self.vector_store.dim}: use the encoder that made the documents",
                 path=self.vector_store.folder,
             )
+        self.store.refresh()
         mask = self.alive if among is None else self.store.passing(among)
         out: list[Best] = []
         for start in range(0, len(vectors), _QUERIES):

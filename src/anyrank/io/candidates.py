@@ -86,6 +86,27 @@ def ranking_from_dict(record: Record, id: str = "q") -> Ranking:
     return ranking.with_step(*map(step_from_dict, trace))
 
 
+def documents_by_id(documents: Mapping[Any, Any]) -> list[Record]:
+    """The documents of a mapping from ids to texts or to mappings with a text, each with its id. Raises InputError if
+    it is itself a document, or a table's columns.
+
+    >>> documents_by_id({"a": "one", 2: {"text": "two"}})
+    [{'id': 'a', 'text': 'one'}, {'text': 'two', 'id': '2'}]
+    """
+    if name := next((n for n in _TEXTS if n in documents), None):
+        raise InputError(f"documents is one mapping with a field {name!r}: give a list of documents, or ids to texts")
+    out: list[Record] = []
+    for id, value in documents.items():
+        if isinstance(value, str):
+            out.append({"id": str(id), "text": value})
+        elif isinstance(value, Mapping):
+            out.append({**{k: v for k, v in value.items() if k not in DOCUMENT.id}, "id": str(id)})
+        else:
+            what = f"documents[{id!r}] is of type {type(value).__name__}"
+            raise InputError(f"{what}: a mapping of documents leads from ids to texts, or to mappings with a text")
+    return out
+
+
 def ranking_to_dict(ranking: Ranking, origin: Ranking | None = None, *, texts: bool = False) -> dict[str, Any]:
     """A ranking, JSON-ready: query, the candidates best first, status, cost and trace.
 

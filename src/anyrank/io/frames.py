@@ -5,12 +5,51 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 from ..core.errors import InputError, MissingExtra
 from ..core.types import Candidate, Query, Ranking, strict
 
 _COLUMNS = ("qid", "query", "docno", "text", "score", "rank")
+
+
+@runtime_checkable
+class PandasTable(Protocol):
+    """A table as pandas has it."""
+
+    columns: Any
+
+    def to_dict(self, orient: str) -> Any: ...
+
+
+@runtime_checkable
+class PolarsTable(Protocol):
+    """A table as polars has it."""
+
+    columns: Any
+
+    def to_dicts(self) -> list[dict[str, Any]]: ...
+
+
+@runtime_checkable
+class ArrowTable(Protocol):
+    """A table as pyarrow has it."""
+
+    column_names: Any
+
+    def to_pylist(self) -> list[dict[str, Any]]: ...
+
+
+def table_rows(value: Any) -> list[dict[str, Any]] | None:
+    """The rows of a table as dicts; None if the value is no table."""
+    match value:
+        case PolarsTable():
+            return value.to_dicts()
+        case ArrowTable():
+            return value.to_pylist()
+        case PandasTable():
+            return list(value.to_dict("records"))
+    return None
 
 
 def run_to_dict(rankings: Iterable[Ranking]) -> dict[str, dict[str, float]]:

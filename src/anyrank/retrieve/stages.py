@@ -21,6 +21,10 @@ from ..vectors import Encoder
 Results = Sequence[Sequence[tuple[str, float]]]
 
 
+_NO_TERM = "the query has no term to search for: only stop words or signs, which the index leaves out"
+_NO_STOP_WORDS = " (an index built with --no-stop-words holds the former)"
+
+
 def _retrieved(
     name: str,
     rankings: Sequence[Ranking],
@@ -80,7 +84,7 @@ class BM25(Limited):
         def empty(ranking: Ranking) -> tuple[str, ...]:
             if index.terms(_text(ranking)):
                 return ()
-            return ("the query has no term to search for: only stop words or signs, which the index leaves out",)
+            return (_NO_TERM + (_NO_STOP_WORDS if index.drops_stop_words else ""),)
 
         return _retrieved(
             "bm25", rankings, lambda: (index.search(texts, self.k, self.filter), Usage()), index.store, empty

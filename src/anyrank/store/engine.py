@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import tempfile
+import weakref
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -35,17 +39,52 @@ def schema() -> tantivy.Schema:
     )
 
 
-def open_engine(folder: Path) -> tantivy.Index:
-    """The engine's index of a folder. Raises InputError if it can't be read."""
+def open_engine(folder: Path) -> tuple[tantivy.Index, Links | None]:
+    """The engine's index of a folder; with links to its files if the folder can't be written. Raises InputError if it
+    can't be read."""
+    path, links = folder / FOLDER, None
     try:
-        index = tantivy.Index.open(str(folder / FOLDER))
+        try:
+            index = tantivy.Index.open(str(path))
+        except ValueError as error:
+            if "Lockfile: IoError" not in str(error):
+                raise
+            links = Links.to(path)
+            index = tantivy.Index.open(str(links.folder))
     except (ValueError, OSError) as error:
-        raise InputError(f"the engine's index can't be opened: {error}", path=folder / FOLDER) from error
+        raise InputError(f"the engine's index can't be opened: {error}", path=path) from error
     # The engine needs an analyser for every field of the schema; the lexical index replaces this one by its own.
     index.register_tokenizer("body", tantivy.TextAnalyzerBuilder(tantivy.Tokenizer.simple()).build())
     index.config_reader("manual")
     index.reload()
-    return index
+    return index, links
+
+
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
+class Links:
+    """Symbolic links to the engine's files in a temporary ``folder``, removed with this object.
+
+    The engine takes a lock file at each (re)load, which it can't create on a read-only file system; among the links it
+    can.
+    """
+
+    source: Path
+    folder: Path
+
+    @classmethod
+    def to(cls, source: Path) -> Links:
+        folder = Path(tempfile.mkdtemp(prefix="anyrank-"))
+        links = cls(source.resolve(), folder)
+        weakref.finalize(links, shutil.rmtree, folder, ignore_errors=True)
+        links.update()
+        return links
+
+    def update(self) -> None:
+        """Links to the files that appeared since."""
+        present = set(os.listdir(self.folder))
+        for name in os.listdir(self.source):
+            if name not in present and not name.endswith(".lock"):
+                os.symlink(self.source / name, self.folder / name)
 
 
 def clean(text: str) -> str:

@@ -16,7 +16,8 @@ NAME, FORMAT, KIND = "manifest.json", 1, "anyrank collection"
 @dataclass(frozen=True, slots=True)
 class Manifest:
     """``documents`` and ``rows`` count those committed while building, ``last`` is the id of the last document;
-    ``lexical``: whether there is a lexical index (those of older manifests without this field have one)."""
+    ``lexical``: whether there is a lexical index (those of older manifests without this field have one). ``build``: a
+    random name of the building, by which an open collection notices that another took its place."""
 
     language: str = "english"
     stop_words: bool = True
@@ -25,6 +26,7 @@ class Manifest:
     rows: int = 0
     last: str = ""
     lexical: bool = True
+    build: str = ""
 
     @classmethod
     def read(cls, folder: Path) -> Manifest:
@@ -42,7 +44,7 @@ class Manifest:
             raise InputError("isn't the manifest of an anyrank collection", path=path) from error
         if format > FORMAT:
             raise InputError(f"format {format} is newer than this anyrank reads ({FORMAT}): upgrade anyrank", path=path)
-        lacking = [n for n in cls.__slots__ if n not in values and n != "lexical"]
+        lacking = [n for n in cls.__slots__ if n not in values and n not in ("lexical", "build")]
         if lacking:
             raise InputError(
                 f"lacks the fields {', '.join(lacking)}: build the collection again with overwrite", path=path

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -17,7 +18,7 @@ from ..core.errors import InputError
 from ..core.matches import Reader
 from ..core.types import Candidate
 from . import filters
-from .engine import Enter, Writing, open_engine, whole
+from .engine import FOLDER, Enter, Links, Writing, open_engine, whole
 from .filters import Filter
 from .manifest import Manifest
 from .rows import Rows
@@ -30,7 +31,8 @@ _BATCH = 20_000  # documents a commit, ids a look-up
 class Store:
     """The documents of a folder.
 
-    Reads see the last commit made through this object, or the last one of all after ``reload``. One process may write
+    Reads see the last commit made through this object, or the last one of all after ``reload`` (a search reloads if
+    there was one). One process may write
     at a time, any number may read. A document is written together with its terms in an index of the same
     engine (``enter``), so that one commit is atomic for both. A row is one version of one document: rows are never
     changed, so the results of a search before a change are still read as they were.
@@ -40,7 +42,9 @@ class Store:
     manifest: Manifest
     rows: Rows
     engine: tantivy.Index
+    links: Links | None = None
     generation: int = 0
+    _commit: tuple[int, int] | None = None
 
     @classmethod
     def open(cls, path: str | Path) -> Store:
@@ -57,12 +61,31 @@ class Store:
     @classmethod
     def opened(cls, folder: Path, manifest: Manifest) -> Store:
         """The store of a folder whose manifest was read already, finished or not."""
-        return cls(folder, manifest, Rows(folder), open_engine(folder))
+        return cls(folder, manifest, Rows(folder), *open_engine(folder))
 
     def reload(self) -> None:
-        """Sees the commits of other processes since the last reload."""
+        """Sees the commits of others since the last reload. Raises InputError if the collection was built anew."""
+        if Manifest.read(self.path).build != self.manifest.build:
+            raise InputError("was built anew since it was opened: open it again", path=self.path)
+        self._commit = self._last_commit()
+        if self.links is not None:
+            self.links.update()
         self.engine.reload()
         self.generation += 1
+
+    def refresh(self) -> None:
+        """Reloads if there was a commit since the last reload: asked before each search, so that an open pipeline sees
+        changes made by others."""
+        if self._last_commit() != self._commit:
+            self.reload()
+
+    def _last_commit(self) -> tuple[int, int]:
+        """Changes with each commit. Raises InputError if the collection is gone."""
+        try:
+            status = os.stat(self.path / FOLDER / "meta.json")
+        except OSError as error:
+            raise InputError(f"can't be read: {error.strerror}", path=self.path) from None
+        return status.st_mtime_ns, status.st_ino
 
     def __len__(self) -> int:
         return int(self.engine.searcher().num_docs)
@@ -158,7 +181,7 @@ class Store:
         """Documents removed, and how many there were of these ids."""
         present = self.find(list(ids))
         if present:
-            writing = Writing.begin(self.engine, self.path)
+            writing = self._begin()
             try:
                 writing.remove(list(present))
                 writing.commit()
@@ -167,9 +190,16 @@ class Store:
             self.reload()
         return len(present)
 
+    def _begin(self, enter: Enter | None = None) -> Writing:
+        """The store's writer. Raises InputError if its folder is read-only."""
+        if self.links is not None:
+            raise InputError("can't be written: its folder is read-only", path=self.path)
+        self.refresh()
+        return Writing.begin(self.engine, self.path, enter)
+
     def _write(self, docs: Iterable[Candidate], enter: Enter | None, replacing: bool) -> int:
         source, count = iter(docs), 0
-        writing = Writing.begin(self.engine, self.path, enter)
+        writing = self._begin(enter)
         try:
             while batch := [whole(d) for d in islice(source, _BATCH)]:
                 if replacing:

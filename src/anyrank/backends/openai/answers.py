@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -18,6 +19,50 @@ def longer(prompt: Prompt, text: str) -> Prompt:
     if prompt and prompt[-1].role == "assistant":
         return (*prompt[:-1], replace(prompt[-1], content=prompt[-1].text + text))
     return (*prompt, Turn("assistant", text))
+
+
+def folded(prompt: Prompt) -> Prompt | None:
+    """The conversation with its system turn as the beginning of the first user turn, for models that know no system
+    turn; None if it doesn't begin with these two.
+
+    >>> folded((Turn("system", "Be short."), Turn("user", "Why?")))
+    (Turn(role='user', content='Be short.\\n\\nWhy?'),)
+    """
+    if isinstance(prompt, str) or [t.role for t in prompt[:2]] != ["system", "user"]:
+        return None
+    system, user = prompt[0].text, prompt[1].content
+    content = f"{system}\n\n{user}" if isinstance(user, str) else (f"{system}\n\n", *user)
+    return (replace(prompt[1], content=content), *prompt[2:])
+
+
+_REFUSAL = re.compile(r"HTTP (400|422|500)\b")
+_NO_SYSTEM = re.compile(
+    r"system.{0,30}\b(role|turn|message|prompt|instruction)|roles? must alternate|developer instruction", re.IGNORECASE
+)
+
+
+def refuses_system(error: str) -> bool:
+    """Whether a server's error says that its model knows no system turn.
+
+    >>> refuses_system("HTTP 400: System role not supported"), refuses_system("HTTP 400: too long")
+    (True, False)
+    """
+    return bool(_REFUSAL.search(error) and _NO_SYSTEM.search(error))
+
+
+def fewer(error: str, top: int) -> int:
+    """How many next tokens to ask for after a server refused to report ``top`` of them: the largest smaller number that
+    its error names, else 5, then 1; 0 if the error is of something else, or nothing smaller is left.
+
+    >>> fewer("HTTP 400: Requested sample logprobs of 20, which is greater than max allowed: 8", 20)
+    8
+    >>> fewer("HTTP 400: top_logprobs is too large", 20), fewer("HTTP 400: too long by 7", 20)
+    (5, 0)
+    """
+    if not _REFUSAL.search(error) or "logprobs" not in error:
+        return 0
+    named = [n for n in map(int, re.findall(r"(?<![\w.-])\d{1,4}(?![\w-]|\.\d)", error)) if 0 < n < top]
+    return max(named, default=5 if top > 5 else int(top > 1))
 
 
 def completion(reply: Mapping[str, Any], stop: Sequence[str]) -> Completion:

@@ -13,7 +13,7 @@ from urllib.parse import parse_qsl, urlsplit
 from ...core.errors import InputError, ModelError
 from ...core.language import Completion, LogProbs, Prompt, messages
 from ...core.trace import Usage
-from .answers import completion, longer, usage_of
+from .answers import completion, fewer, folded, longer, refuses_system, usage_of
 from .http import NoAnswer, Patience, Server, ask_all
 
 A = TypeVar("A", Completion, LogProbs)
@@ -29,7 +29,8 @@ class OpenAI:
 
     ``key_env`` names the environment variable, or ``key_file`` the file, that holds the key; it is read at each call
     and shown nowhere. ``patience`` bounds each request, ``deadline`` seconds the whole of a call, ``concurrency`` the
-    requests under way at once. ``top``: how many next tokens the server reports. ``extra``: fields put into each
+    requests under way at once. ``top``: how many next tokens the server reports (fewer if it
+    refuses that many). ``extra``: fields put into each
     request's body. ``limit_field``: the server's name for the number of new tokens.
 
     ``prefill`` says how the server continues an assistant's turn: "server" (of itself, as llama.cpp's and Ollama do),
@@ -52,11 +53,20 @@ class OpenAI:
     prefill: Literal["", "server", "vllm"] = ""
     limit_field: str = "max_tokens"
     extra: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    _learned: dict[str, int] = field(default_factory=dict, init=False, repr=False, compare=False)
+    """What the server refused so far, so that it is asked for only once: "system" turns, more than "top" tokens."""
 
     reads_images: ClassVar[bool] = True  # sent unchanged: only the server knows whether its model reads them
 
     def __post_init__(self) -> None:
         url = urlsplit(self.base_url)
+        # An address copied with the path of a request: the paths are added to each request.
+        base = url.path.rstrip("/")
+        for path in ("/chat/completions", "/completions"):
+            base = base.removesuffix(path)
+        if base != url.path.rstrip("/"):
+            url = url._replace(path=base)
+            object.__setattr__(self, "base_url", url.geturl())  # frozen
         if url.scheme not in ("http", "https") or not url.hostname:
             raise InputError("base_url must be http://… or https://… with a host")
         if url.username or url.password:
@@ -119,6 +129,22 @@ class OpenAI:
         )
 
     async def _ask(self, prompt: Prompt, fields: Mapping[str, Any], server: Server) -> dict[str, Any]:
+        """The server's answer; one that knows no system turn gets it as the beginning of the first user turn. Raises
+        NoAnswer."""
+        without_system = folded(prompt)
+        if without_system is None:
+            return await self._ask_once(prompt, fields, server)
+        if "system" not in self._learned:
+            try:
+                return await self._ask_once(prompt, fields, server)
+            except NoAnswer as error:
+                if not refuses_system(str(error)):
+                    raise
+        reply = await self._ask_once(without_system, fields, server)
+        self._learned["system"] = 0
+        return reply
+
+    async def _ask_once(self, prompt: Prompt, fields: Mapping[str, Any], server: Server) -> dict[str, Any]:
         """The server's answer, with its first choice under "choice". Raises NoAnswer."""
         body: dict[str, Any] = {"model": self.model, **fields, **self.extra}
         if isinstance(prompt, str):
@@ -134,7 +160,12 @@ class OpenAI:
                     body |= {"continue_final_message": True, "add_generation_prompt": False}
         url = urlsplit(self.base_url)
         target = url._replace(path=f"{url.path.rstrip('/')}/{path}").geturl()
-        reply = await server.ask(target, body)
+        try:
+            reply = await server.ask(target, body)
+        except NoAnswer as error:
+            if not str(error).startswith(("HTTP 404", "HTTP 405")):
+                raise
+            raise NoAnswer(f"{error} (POST {urlsplit(target).path})") from None
         choices = reply.get("choices")
         if not isinstance(choices, list) or not choices or not isinstance(choices[0], dict):
             raise NoAnswer(f"an answer without choices: its fields are {sorted(reply)}")
@@ -191,22 +222,30 @@ class OpenAI:
                         unfinished.setdefault(prefix + token, []).append(k)
         return LogProbs(tuple(values), usage, tuple(tokens), problem)
 
-    async def _top(self, prompt: Prompt, server: Server) -> tuple[dict[str, float], Usage]:
-        """The likeliest next tokens and their log-probabilities."""
+    async def _top(self, prompt: Prompt, server: Server, most: int = 0) -> tuple[dict[str, float], Usage]:
+        """The likeliest next tokens and their log-probabilities; at most ``most`` if it isn't 0."""
+        top = most or self._learned.get("top", self.top)
         plain = isinstance(prompt, str)
-        request = {"logprobs": self.top} if plain else {"logprobs": True, "top_logprobs": self.top}
-        reply = await self._ask(prompt, {self.limit_field: 1, "temperature": 0.0, **request}, server)
+        request = {"logprobs": top} if plain else {"logprobs": True, "top_logprobs": top}
+        try:
+            reply = await self._ask(prompt, {self.limit_field: 1, "temperature": 0.0, **request}, server)
+        except NoAnswer as error:
+            if less := fewer(str(error), top):
+                return await self._top(prompt, server, less)
+            raise
+        if most:
+            self._learned["top"] = most
         logprobs = reply["choice"].get("logprobs") or {}
         try:
             if logprobs.get("content"):
-                top = {str(t["token"]): float(t["logprob"]) for t in logprobs["content"][0]["top_logprobs"]}
+                likeliest = {str(t["token"]): float(t["logprob"]) for t in logprobs["content"][0]["top_logprobs"]}
             else:
-                top = {t: float(v) for t, v in (logprobs.get("top_logprobs") or [{}])[0].items()}
+                likeliest = {t: float(v) for t, v in (logprobs.get("top_logprobs") or [{}])[0].items()}
         except (AttributeError, KeyError, TypeError, ValueError, IndexError):
-            top = {}
-        if not top:
+            likeliest = {}
+        if not likeliest:
             raise NoAnswer(_NONE)
-        return top, usage_of(reply)
+        return likeliest, usage_of(reply)
 
     async def _echo(self, prompt: Prompt, continuation: str, server: Server) -> LogProbs:
         if not isinstance(prompt, str):
