@@ -8,6 +8,7 @@ import math
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from numbers import Integral
 from typing import Protocol
 
 from .budget import Account, Budget, CallEstimate, affordable
@@ -210,10 +211,11 @@ def _checked(judgement: Judgement | Exception, n: int) -> tuple[list[float], Usa
     if isinstance(judgement, Exception):
         return unknown, Usage(fallback=1), _described(judgement)
     try:
+        # Any error may come from an object of the judge's own, and must not cost the other groups of the batch.
         scores = [float(score) for score in judgement.scores]
-        usage, note = judgement.usage, judgement.note[:300]
-    except (AttributeError, TypeError, ValueError) as error:
-        return unknown, Usage(calls=1, fallback=1), f"unreadable judgement: {_described(error)}"
+        usage, note = _checked_usage(judgement.usage), str(judgement.note)[:300]
+    except Exception as error:  # noqa: BLE001
+        return unknown, Usage(calls=1, fallback=1), f"unreadable judgement: {_described(error)}"[:300]
     if len(scores) != n:
         return unknown, usage + Usage(fallback=1), f"{len(scores)} scores for a group of {n}"
     unread = sum(math.isnan(s) or s == math.inf for s in scores)
@@ -225,8 +227,23 @@ def _checked(judgement: Judgement | Exception, n: int) -> tuple[list[float], Usa
     return scores, usage, note
 
 
+def _checked_usage(usage: Usage) -> Usage:
+    """The usage if it can be added to others. Raises TypeError or ValueError if it is none, or a count is no whole
+    number from 0 on."""
+    if not isinstance(usage, Usage):
+        raise TypeError(f"usage is a {type(usage).__name__}, not a Usage")
+    names = ("calls", "prompt_tokens", "completion_tokens", "truncated", "cached", "fallback")
+    for name, count in [*((name, getattr(usage, name)) for name in names), *usage.repairs.items()]:
+        if not isinstance(count, Integral) or count < 0:
+            raise ValueError(f"usage counts {count!r} {name}")
+    return usage
+
+
 def _described(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}"[:300]
+    try:
+        return f"{type(error).__name__}: {error}"[:300]
+    except Exception:  # noqa: BLE001 - an error whose own text fails
+        return type(error).__name__
 
 
 def each(groups: Sequence[Group]) -> Iterator[tuple[Query, Candidate]]:
