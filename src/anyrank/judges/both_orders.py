@@ -13,7 +13,8 @@ from ..core.types import Judgement
 
 @dataclass(frozen=True)
 class BothOrders:
-    """A judge that has each pair judged as (a, b) and (b, a): a consistent winner scores 1 to 0, anything else ties.
+    """A judge that has each pair judged as (a, b) and (b, a): a consistent winner scores 1 to 0, anything else ties. A
+    pair that was read in neither order is not judged.
 
     Costs two calls a pair. Groups of other sizes are passed on as they are.
     """
@@ -31,12 +32,14 @@ class BothOrders:
 
 
 def _joined(forward: Judgement, backward: Judgement) -> Judgement:
-    """The judgement of a pair from those of its two orders."""
+    """The judgement of a pair from those of its two orders; NaN if neither was read."""
     (a, b), (second_b, second_a) = forward.scores, backward.scores
-    unread = any(map(math.isnan, (a, b, second_a, second_b)))
-    a_wins = not unread and a > b and second_a > second_b
-    b_wins = not unread and b > a and second_b > second_a
-    usage = forward.usage + backward.usage
+    unread = sum(any(map(math.isnan, judgement.scores)) for judgement in (forward, backward))
+    usage, note = forward.usage + backward.usage, forward.note or backward.note
+    if unread == 2:
+        return Judgement([math.nan, math.nan], usage, note)
     if unread:
-        usage = usage + Usage(repairs={"unread pair": 1})
-    return Judgement([float(a_wins), float(b_wins)], usage, forward.note or backward.note)
+        return Judgement([0.0, 0.0], usage + Usage(repairs={"unread pair": 1}), note)
+    a_wins = a > b and second_a > second_b
+    b_wins = b > a and second_b > second_a
+    return Judgement([float(a_wins), float(b_wins)], usage, note)
