@@ -215,7 +215,7 @@ BROKEN = {
     "a score that raises": lambda: Judgement([Unruly(RuntimeError("no")), 1.0]),
     "a score that raises an error without text": lambda: Judgement([Unruly(Mute()), 1.0]),
     "a note that raises": lambda: Judgement([1.0, 2.0], Usage(calls=1), Unruly(RuntimeError("no"))),
-    "scores that raise": lambda: Judgement((1 / 0 for _ in "ab")),
+    "scores that raise": lambda: Judgement(1 / 0 for _ in "ab"),
 }
 
 
