@@ -257,6 +257,21 @@ def test_a_judges_note_reaches_the_trace():
     assert pair.cost.notes == ("HTTP 401: no such key",)
 
 
+def test_a_spent_budget_is_known_by_a_flag_and_not_by_a_word():
+    """A job is done where a budget is spent, and tries again where a server failed, whatever the server says."""
+
+    def judge(groups):
+        return [Judgement([math.nan] * len(m), Usage(calls=1), "HTTP 429: budget spent") for _, m in groups]
+
+    ranking, truth = toy(9)
+    server = Rerank(judge)(ranking).trace[-1]
+    spent = Rerank(Oracle(truth), max_calls=3)(ranking).trace[-1]
+    both = Rerank(judge, max_calls=3)(ranking).trace[-1]
+    none = Rerank(Oracle(truth))(ranking).trace[-1]
+    assert [step.failed for step in (server, spent, both, none)] == [True, False, True, False]
+    assert (spent.refused, both.refused) == (6, 6)
+
+
 def test_a_pair_is_won_only_in_both_orders():
     def first(query, members):  # prefers whatever stands first
         return [1.0, 0.0]

@@ -15,7 +15,7 @@ from .budget import Account, Budget, CallEstimate, affordable
 from .errors import AnyrankError, InputError, JudgeError
 from .groupings import Grouping, Groups, Plan, Pointwise, Scores
 from .stage import Stage
-from .trace import Step, Usage
+from .trace import SPENT, Step, Usage
 from .types import Candidate, Judgement, Order, Query, Ranking, read_together
 
 log = logging.getLogger(__name__)
@@ -95,6 +95,7 @@ class Rerank(Stage):
             split = affordable(costs, estimate, time=time.monotonic(), chunk=self.chunk)
             for i in split.refused:
                 pending[i][0].account.usage += Usage(fallback=1)
+                pending[i][0].refused += 1
             self._judge([pending[i] for i in split.now], failures, estimate)
             pending = [pending[i] for i in split.later]
 
@@ -143,7 +144,7 @@ class Rerank(Stage):
             log.warning(message, self.label, usage.fallback, whole.query.id, note)
         notes = tuple(run.notes) + ((f"budget spent: {ended_by}",) if ended_by else ())
         untouched = usage.fallback > 0 and not run.any_scored
-        return result.with_step(Step(self.label, run.seconds, usage, notes, untouched))
+        return result.with_step(Step(self.label, run.seconds, usage, notes, untouched, run.refused))
 
     @property
     def label(self) -> str:
@@ -163,6 +164,7 @@ class _Run:
     order: Order | None = None  # what the grouping returned in the end
     seconds: float = 0.0
     any_scored: bool = False  # whether any member of any group was
+    refused: int = 0  # groups that a spent budget left out
     notes: dict[str, None] = field(default_factory=dict)  # in the order of their first occurrence
 
     def advance(self) -> bool:
@@ -187,6 +189,7 @@ class _Run:
         self.account.usage += usage
         self.seconds += seconds
         self.any_scored = self.any_scored or any(map(math.isfinite, scores))
+        self.refused += bool(usage.fallback and usage.repairs.get(SPENT))
         if note:
             self.notes[note] = None
 

@@ -39,17 +39,17 @@ def _ordered(value: Any, label: re.Pattern[str], about: str = "") -> list[str] |
     if isinstance(value, list):
         if value and all(isinstance(item, dict) for item in value):
             return _records(value, label)
-        names = [_name(item, label) for item in value]
-        return [n for n in names if n] if names and all(names) else None
+        listed = [_name(item, label) for item in value]
+        return [n for n in listed if n] if listed and all(listed) else None
     if not isinstance(value, dict):
         return None
     for key, inner in value.items():
         if isinstance(inner, list | dict) and (names := _ordered(inner, label, str(key))):
             return names
-    names = [_name(key, label) for key in value]
+    keys = [_name(key, label) for key in value]
     numbers = list(value.values())
-    if all(names) and numbers and all(isinstance(v, int | float) and not isinstance(v, bool) for v in numbers):
-        return by_number([n for n in names if n], numbers, about)
+    if all(keys) and numbers and all(isinstance(v, int | float) and not isinstance(v, bool) for v in numbers):
+        return by_number([n for n in keys if n], numbers, about)
     if len(value) == 1 and (only := _name(next(iter(value.values())), label)):  # {"best": 3}
         return [only]
     return _records([value], label)

@@ -154,11 +154,11 @@ def _matches(answer: str, n: int, labels: Labels, extract: str, lone: bool = Fal
         marks = list(re.finditer(extract, answer))
         names = [(m[1] if m.re.groups else m[0]) or "" for m in marks]
         return _Matches(names, bool(marks and answer[: marks[0].start()].strip()), not marks)
-    names = tables.names_in_json(answer, labels.name_pattern(n))
-    if names is None:
-        names = tables.names_by_score(answer, labels.name_pattern(n))
-    if names is not None:
-        return _Matches(names, another_form=True)
+    table = tables.names_in_json(answer, labels.name_pattern(n))
+    if table is None:
+        table = tables.names_by_score(answer, labels.name_pattern(n))
+    if table is not None:
+        return _Matches(table, another_form=True)
     plain = _ESCAPED.sub(r"\1", answer)
     marks, form = list(labels.mark_pattern(n).finditer(plain)), ""
     if marks:
