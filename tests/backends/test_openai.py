@@ -224,6 +224,41 @@ def test_an_error_of_a_missing_path_shows_it():
     assert result.error == "HTTP 404: no such model (POST /v1/chat/completions)"
 
 
+def test_a_prompt_refused_alone_costs_itself_once_others_were_answered():
+    """A filter in front of a server refuses single prompts by 403."""
+
+    def answer(path, body, headers):
+        if body["prompt"] == "bad":
+            return Raw(403, b"no") if not body.get("logprobs") else {"choices": [{"text": "x"}]}
+        return good(path, body)
+
+    with wire(answer) as url:
+        model = OpenAI("m", url, patience=QUICK)
+        assert model.generate(["fine"], max_tokens=5)[0].finish == "stop"
+        assert model.generate(["bad"], max_tokens=5)[0].error == "HTTP 403: no"
+        assert model.next_token_logprobs(["fine"], [["A"]])[0].values == (-0.5,)
+        assert math.isnan(model.next_token_logprobs(["bad"], [["A"]])[0].values[0])
+        with pytest.raises(ModelError, match="refuses"):
+            OpenAI("m", url, patience=QUICK).generate(["bad"], max_tokens=5)
+
+
+@pytest.mark.parametrize("value", ["1" + "0" * 400, '"x"', "null"])
+def test_a_log_probability_that_is_no_float_costs_its_own_prompt(value):
+    top = f'{{"choices": [{{"text": "A", "logprobs": {{"top_logprobs": [{{"A": {value}}}]}}}}]}}'
+    echo = f'{{"choices": [{{"logprobs": {{"text_offset": [0, 1], "token_logprobs": [null, {value}]}}}}]}}'
+
+    def answer(path, body, headers):
+        text = body["prompt"]
+        return Raw(body=(echo if body.get("echo") else top).encode()) if text.startswith("b") else good(path, body)
+
+    with wire(answer) as url:
+        model = OpenAI("m", url, patience=QUICK)
+        fine, bad = model.next_token_logprobs(["fine", "b"], [["A"]] * 2)
+        assert (fine.values, math.isnan(bad.values[0])) == ((-0.5,), True)
+        fine, bad = model.loglikelihood(["fine", "b"], ["abcd", "c"])
+        assert (math.isfinite(fine.values[0]), math.isnan(bad.values[0])) == (True, True)
+
+
 def test_the_query_part_of_an_address_is_kept():
     paths = []
 

@@ -186,6 +186,57 @@ def test_wrong_number_of_judgements():
         Rerank(lambda groups: Oracle(truth)(groups)[:-1], strict=True)(ranking)
 
 
+class Unruly:
+    """An object of a client library whose every use raises."""
+
+    def __init__(self, error):
+        self.error = error
+
+    def __float__(self):
+        raise self.error
+
+    __str__ = __repr__ = __float__
+
+
+class Mute(Exception):
+    def __str__(self):
+        raise RuntimeError("not even a text")
+
+
+BROKEN = {
+    "a number too large": lambda: Judgement([10**400, 1.0]),
+    "no usage": lambda: Judgement([1.0, 2.0], None),
+    "a usage of another kind": lambda: Judgement([1.0, 2.0], {"calls": 1}),
+    "a count that is text": lambda: Judgement([1.0, 2.0], Usage(calls="1")),
+    "a negative count": lambda: Judgement([1.0, 2.0], Usage(calls=-5)),
+    "a count that is NaN": lambda: Judgement([1.0, 2.0], Usage(prompt_tokens=math.nan)),
+    "repairs of another kind": lambda: Judgement([1.0, 2.0], Usage(repairs={"repeat": None})),
+    "repairs that are no mapping": lambda: Judgement([1.0, 2.0], Usage(repairs=3)),
+    "a score that raises": lambda: Judgement([Unruly(RuntimeError("no")), 1.0]),
+    "a score that raises an error without text": lambda: Judgement([Unruly(Mute()), 1.0]),
+    "a note that raises": lambda: Judgement([1.0, 2.0], Usage(calls=1), Unruly(RuntimeError("no"))),
+    "scores that raise": lambda: Judgement(1 / 0 for _ in "ab"),
+}
+
+
+@pytest.mark.parametrize("fault", BROKEN)
+@pytest.mark.parametrize("budget", [{}, {"max_calls": 50}, {"max_tokens": 1000}])
+def test_a_broken_judgement_costs_its_own_group_only(fault, budget):
+    def judge(groups):
+        return [BROKEN[fault]() if q.content == "bad" else Judgement([1.0, 2.0]) for q, _ in groups]
+
+    rankings = [Ranking.of(q, ["a", "b"]) for q in ("good", "bad", "good")]
+    before, bad, after = Rerank(judge, Sliding(2, 1), **budget).batch(rankings)
+    assert (before.ids, before.status) == (after.ids, after.status) == (["1", "0"], "ok")
+    assert (bad.ids, bad.status) == (["0", "1"], "fallback")
+    assert bad.cost.notes[0].startswith("unreadable judgement: ")
+
+
+def test_a_note_that_is_no_text_is_made_one():
+    after = Rerank(lambda groups: [Judgement([1.0], note=["why"]) for _ in groups])(Ranking.of("q", ["a"]))
+    assert after.cost.notes == ("['why']",)
+
+
 def test_unread_members_go_behind_and_are_counted():
     def judge(groups):
         return [Judgement([math.nan if c.id == "1" else 1.0 for c in m]) for _, m in groups]
@@ -214,6 +265,21 @@ def test_a_pair_with_one_unread_order_is_a_tie_and_counted():
     assert (after.ids, after.status, after.cost.usage.repairs) == (["0", "1"], "repaired", {"unread pair": 1})
 
 
+def test_a_spent_budget_is_known_by_a_flag_and_not_by_a_word():
+    """A job is done where a budget is spent, and tries again where a server failed, whatever the server says."""
+
+    def judge(groups):
+        return [Judgement([math.nan] * len(m), Usage(calls=1), "HTTP 429: budget spent") for _, m in groups]
+
+    ranking, truth = toy(9)
+    server = Rerank(judge)(ranking).trace[-1]
+    spent = Rerank(Oracle(truth), max_calls=3)(ranking).trace[-1]
+    both = Rerank(judge, max_calls=3)(ranking).trace[-1]
+    none = Rerank(Oracle(truth))(ranking).trace[-1]
+    assert [step.failed for step in (server, spent, both, none)] == [True, False, True, False]
+    assert (spent.refused, both.refused) == (6, 6)
+
+
 def test_a_pair_is_won_only_in_both_orders():
     def first(query, members):  # prefers whatever stands first
         return [1.0, 0.0]
@@ -222,6 +288,23 @@ def test_a_pair_is_won_only_in_both_orders():
     wins = BothOrders(Scripted(lambda q, m: [float(c.id == "b") for c in m]))
     said = wins([(None, [Candidate("a"), Candidate("b")])])[0]
     assert (said.scores, said.usage.calls) == ([0.0, 1.0], 2)
+
+
+def test_a_pair_read_in_neither_order_is_not_judged():
+    """Read in one order it is a tie, and repaired; in none it is a group that nobody judged."""
+
+    def reads(orders):
+        def judge(groups):
+            return [Judgement([1.0, 0.0] if m[0].id in orders else [math.nan] * 2) for _, m in groups]
+
+        return Rerank(BothOrders(judge), Sliding(2, 1))(Ranking.of("q", ["a", "b"]))
+
+    assert [(r.status, r.ids) for r in map(reads, ("", "0", "1"))] == [
+        ("fallback", ["0", "1"]),
+        ("repaired", ["0", "1"]),
+        ("repaired", ["0", "1"]),
+    ]
+    assert reads("").cost.usage == Usage(calls=2, fallback=1)
 
 
 def test_bad_budgets_and_bad_groupings_are_refused():

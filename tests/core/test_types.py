@@ -1,10 +1,11 @@
 """Values: rankings are permutations with falling scores; steps add up and tell the truth."""
 
 import math
+import sys
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from anyrank.core.errors import InputError
@@ -15,6 +16,8 @@ anything = st.floats(allow_nan=True, allow_infinity=True)
 
 
 @given(scores=st.lists(anything, max_size=12))
+@example([math.inf, -sys.float_info.max])
+@example([-sys.float_info.max, math.nan, math.nan])
 def test_scored_is_a_permutation_with_finite_falling_scores(scores):
     before = Ranking.of("q", range(len(scores)))
     after = before.scored(scores)

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from anyrank.llm.labels import Labels
-from anyrank.llm.parsing import read_best, read_order
+from anyrank.llm.parsing import _FORMS, read_best, read_order
 
 LETTERS, NAMED, PASSAGE = Labels("letters"), Labels("numbers", "PASSAGE", ""), Labels("letters", "Passage ", "")
 
@@ -79,6 +79,75 @@ def test_orders(answer, n, labels, order, repairs):
 def test_the_best(answer, labels, tagged, best, repairs):
     reading = read_best(answer, 3, labels, tagged=tagged)
     assert (reading.order[0] if reading.order else None, dict(reading.repairs)) == (best, repairs)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "[3] > [1] > [2]\n\nBecause passages [1], [2], [3] are all relevant.",
+        "[1], [2] and [3] are all relevant.\n\n[3] > [1] > [2]",
+        "[3], [1], [2]\n\nSince [1], [2], [3] matter",
+        "[1]: 5\n[2]: 1\n[3]: 9",
+        "1: 5\n2: 1\n3: 9",
+        "Passage 1: 0.5\nPassage 2: -1\nPassage 3: 0.9",
+        "| [1] | 5 |\n| [2] | 1 |\n| [3] | 9 |",
+        *(form.example for form in _FORMS if form.repair == "another form"),
+        "【3】>【1】>【2】",
+        "[Passage 3] > [Passage 1] > [Passage 2]",
+        r"\[3\] > \[1\] > \[2\]",
+        "[3] ≻ [1] ≻ [2]",
+        "[2] < [1] < [3]",
+        "1. Passage 3\n2. Passage 1\n3. Passage 2",
+        "Rank 1: [3]\nRank 2: [1]\nRank 3: [2]",
+        "- 3\n- 1\n- 2",
+        "ranking:\n  - 3\n  - 1\n  - 2",
+        "- id: 3\n- id: 1\n- id: 2",
+        "**3** > **1** > **2**",
+        '{"ranking": [3, 1, 2]}',
+        '{"ranking": ["[3]", "[1]", "[2]"]}',
+        "{'ranking': ['3', '1', '2']}",
+        'Sure:\n```json\n[{"id": 3}, {"id": 1}, {"id": 2}]\n```',
+        '[{"id": 1, "rank": 2}, {"id": 2, "rank": 3}, {"id": 3, "rank": 1}]',
+        '{"results": [{"passage": "[1]", "score": 5}, {"passage": "[2]", "score": 1}, {"passage": "[3]", "score": 9}]}',
+        '{"1": 5, "2": 1, "3": 9}',
+        '{"ranks": {"1": 2, "2": 3, "3": 1}}',
+    ],
+)
+def test_orders_in_forms_that_nobody_asked_for(answer):
+    reading = read_order(answer, 3)
+    assert reading.order == (2, 0, 1)
+    assert reading.repairs
+
+
+@pytest.mark.parametrize(
+    "answer", ["[1]: 2\n[2]: 3\n[3]: 1", '{"1": 2, "2": 3, "3": 1}', '{"note": "none"}', "{" * 2000]
+)
+def test_what_may_be_ranks_or_scores_is_not_guessed(answer):
+    assert read_order(answer, 3).order == ()
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "Passage [3] is most relevant. Passages [1] and [2] are not.",
+        "Passage 3 is most relevant. Passages 1 and 2 are not.",
+        "[3] is better than [1] and [2].",
+        "Unlike [1], [3] answers it.",
+        "Not [1] but [3].",
+        "[1] is good, but [3] is better.",
+        "I choose [3] over [2].",
+        "Passages [1] and [2] are off topic. [3] answers the query.",
+        "[3]. It covers the topic while [1] only mentions it.",
+        "The answer is **3**",
+        r"\boxed{3}",
+        '{"best": 3}',
+        "(3)",
+    ],
+)
+def test_the_best_in_sentences_and_other_forms(answer):
+    reading = read_best(answer, 3)
+    assert reading.order == (2,)
+    assert reading.repairs
 
 
 def test_own_patterns():

@@ -5,9 +5,11 @@ import math
 import pytest
 
 from anyrank.core.errors import InputError
+from anyrank.core.groupings import Sliding
 from anyrank.core.language import Completion, LogProbs, TokenWeights
+from anyrank.core.rerank import Rerank
 from anyrank.core.trace import Usage
-from anyrank.core.types import Candidate, Judgement, Query
+from anyrank.core.types import Candidate, Judgement, Query, Ranking
 from anyrank.judges.presentation import Presented
 from anyrank.judges.votes import Votes
 from anyrank.llm import templates
@@ -209,3 +211,13 @@ def test_votes_are_counted_and_unread_ones_left_out():
     (none,) = Votes(lambda g: [Judgement([math.nan] * 2)], 2)([group(2)])
     assert all(map(math.isnan, none.scores))
     assert none.usage.calls == 2
+
+
+@pytest.mark.parametrize("values", [[-math.inf] * 3, [math.nan] * 3, [math.nan, -math.inf, -math.inf]])
+def test_first_token_without_any_known_label_judges_nothing(values):
+    class Backend(OracleModel):
+        def next_token_logprobs(self, prompts, options):
+            return [LogProbs(tuple(values)) for _ in prompts]
+
+    after = Rerank(FirstToken(Backend({}), templates.FIRST_TOKEN), Sliding(3, 3))(Ranking.of("q", "abc"))
+    assert (after.status, after.ids) == ("fallback", ["0", "1", "2"])

@@ -277,7 +277,8 @@ def test_a_spent_budget_leaves_valid_rankings_that_say_so(limit, calls):
     assert sorted(after.ids) == sorted(ranking.ids)
     assert after.cost.usage.calls == backend.spent.calls == (calls or after.cost.usage.calls)
     assert after.cost.usage.fallback == backend.refused == 9 - after.cost.usage.calls
-    assert after.cost.usage.repairs == {"no answer": backend.refused}
+    assert after.cost.usage.repairs == {"no answer": backend.refused, "budget spent": backend.refused}
+    assert not after.trace[-1].failed
     assert after.status in ("partial", "fallback")
     with pytest.raises(InputError, match="must be more than 0"):
         Budget(OracleModel(truth), max_calls=0)

@@ -15,6 +15,7 @@ import click
 
 from ..core.errors import InputError
 from ..core.stage import Stage
+from ..core.trace import SPENT
 from ..core.types import Ranking
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -86,7 +87,7 @@ def echo_resume(failed: int, out: Path) -> None:
 
 def _failed(ranking: Ranking) -> bool:
     """True if candidates were not judged for a reason that may pass, which is any but a spent budget."""
-    return any(s.status in ("partial", "fallback") and not any("budget" in n for n in s.notes) for s in ranking.trace)
+    return any(step.failed for step in ranking.trace)
 
 
 def stamp(*paths: str | Path | None) -> list[tuple[str, int, int]]:
@@ -120,7 +121,7 @@ def from_run(run: str, queries: str, documents: str, depth: int | None) -> tuple
     return None, attach(results, topics, texts, path=run)
 
 
-_UNANSWERED = ("no answer", "no log-probabilities")
+_UNANSWERED = ("no answer", "no log-probabilities", SPENT)
 """Repairs for answers that never came. They count as queries that were not fully reranked, not as mended answers."""
 
 

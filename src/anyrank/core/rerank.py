@@ -8,13 +8,14 @@ import math
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from numbers import Integral
 from typing import Protocol
 
 from .budget import Account, Budget, CallEstimate, affordable
 from .errors import AnyrankError, InputError, JudgeError
 from .groupings import Grouping, Groups, Plan, Pointwise, Scores
 from .stage import Stage
-from .trace import Step, Usage
+from .trace import SPENT, Step, Usage
 from .types import Candidate, Judgement, Order, Query, Ranking, read_together
 
 log = logging.getLogger(__name__)
@@ -94,6 +95,7 @@ class Rerank(Stage):
             split = affordable(costs, estimate, time=time.monotonic(), chunk=self.chunk)
             for i in split.refused:
                 pending[i][0].account.usage += Usage(fallback=1)
+                pending[i][0].refused += 1
             self._judge([pending[i] for i in split.now], failures, estimate)
             pending = [pending[i] for i in split.later]
 
@@ -142,7 +144,7 @@ class Rerank(Stage):
             log.warning(message, self.label, usage.fallback, whole.query.id, note)
         notes = tuple(run.notes) + ((f"budget spent: {ended_by}",) if ended_by else ())
         untouched = usage.fallback > 0 and not run.any_scored
-        return result.with_step(Step(self.label, run.seconds, usage, notes, untouched))
+        return result.with_step(Step(self.label, run.seconds, usage, notes, untouched, run.refused))
 
     @property
     def label(self) -> str:
@@ -162,6 +164,7 @@ class _Run:
     order: Order | None = None  # what the grouping returned in the end
     seconds: float = 0.0
     any_scored: bool = False  # whether any member of any group was
+    refused: int = 0  # groups that a spent budget left out
     notes: dict[str, None] = field(default_factory=dict)  # in the order of their first occurrence
 
     def advance(self) -> bool:
@@ -186,6 +189,7 @@ class _Run:
         self.account.usage += usage
         self.seconds += seconds
         self.any_scored = self.any_scored or any(map(math.isfinite, scores))
+        self.refused += bool(usage.fallback and usage.repairs.get(SPENT))
         if note:
             self.notes[note] = None
 
@@ -210,10 +214,11 @@ def _checked(judgement: Judgement | Exception, n: int) -> tuple[list[float], Usa
     if isinstance(judgement, Exception):
         return unknown, Usage(fallback=1), _described(judgement)
     try:
+        # Any error may come from an object of the judge's own, and must not cost the other groups of the batch.
         scores = [float(score) for score in judgement.scores]
-        usage, note = judgement.usage, judgement.note[:300]
-    except (AttributeError, TypeError, ValueError) as error:
-        return unknown, Usage(calls=1, fallback=1), f"unreadable judgement: {_described(error)}"
+        usage, note = _checked_usage(judgement.usage), str(judgement.note)[:300]
+    except Exception as error:  # noqa: BLE001
+        return unknown, Usage(calls=1, fallback=1), f"unreadable judgement: {_described(error)}"[:300]
     if len(scores) != n:
         return unknown, usage + Usage(fallback=1), f"{len(scores)} scores for a group of {n}"
     unread = sum(math.isnan(s) or s == math.inf for s in scores)
@@ -225,8 +230,23 @@ def _checked(judgement: Judgement | Exception, n: int) -> tuple[list[float], Usa
     return scores, usage, note
 
 
+def _checked_usage(usage: Usage) -> Usage:
+    """The usage if it can be added to others. Raises TypeError or ValueError if it is none, or a count is no whole
+    number from 0 on."""
+    if not isinstance(usage, Usage):
+        raise TypeError(f"usage is a {type(usage).__name__}, not a Usage")
+    names = ("calls", "prompt_tokens", "completion_tokens", "truncated", "cached", "fallback")
+    for name, count in [*((name, getattr(usage, name)) for name in names), *usage.repairs.items()]:
+        if not isinstance(count, Integral) or count < 0:
+            raise ValueError(f"usage counts {count!r} {name}")
+    return usage
+
+
 def _described(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}"[:300]
+    try:
+        return f"{type(error).__name__}: {error}"[:300]
+    except Exception:  # noqa: BLE001 - an error whose own text fails
+        return type(error).__name__
 
 
 def each(groups: Sequence[Group]) -> Iterator[tuple[Query, Candidate]]:

@@ -6,6 +6,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
+SPENT = "budget spent"
+"""The kind of repair of an answer that a backend didn't ask for because its own budget is spent."""
+
 Status = Literal["ok", "repaired", "partial", "fallback"]
 
 
@@ -58,13 +61,20 @@ repairs={'repeat': 3, 'missing': 4})
 class Step:
     """The work of one stage on one ranking. ``seconds`` is this query's share of the batch's wall time;
     ``notes`` say in words what a count can't (a spent budget, the error behind a fallback). ``untouched``: nothing was
-    judged, so the input came through as it was."""
+    judged, so the input came through as it was. ``refused``: of the groups that no model judged, those that a spent
+    budget left out."""
 
     name: str
     seconds: float = 0.0
     usage: Usage = field(default_factory=Usage)
     notes: tuple[str, ...] = ()
     untouched: bool = False
+    refused: int = field(default=0, compare=False)
+
+    @property
+    def failed(self) -> bool:
+        """Whether groups were not judged for a reason that may pass, which is any but a spent budget."""
+        return self.status in ("partial", "fallback") and self.refused < max(self.usage.fallback, 1)
 
     @property
     def status(self) -> Status:

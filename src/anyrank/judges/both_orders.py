@@ -32,13 +32,13 @@ class BothOrders:
 
 
 def _joined(forward: Judgement, backward: Judgement) -> Judgement:
-    """The judgement of a pair from those of its two orders."""
+    """The judgement of a pair from those of its two orders; NaN if neither was read."""
     (a, b), (second_b, second_a) = forward.scores, backward.scores
+    unread = sum(any(map(math.isnan, judgement.scores)) for judgement in (forward, backward))
     usage, note = forward.usage + backward.usage, forward.note or backward.note
-    missing = [math.isnan(score) for score in (a, b, second_a, second_b)]
-    if all(missing):
+    if unread == 2:
         return Judgement([math.nan, math.nan], usage, note)
-    if any(missing):
+    if unread:
         return Judgement([0.0, 0.0], usage + Usage(repairs={"unread pair": 1}), note)
     a_wins = a > b and second_a > second_b
     b_wins = b > a and second_b > second_a

@@ -91,12 +91,13 @@ class SelfConsistency(Stage):
         ]
         cost = total(step for answer in answers for step in answer.trace)
         usage, notes = cost.usage, cost.notes
+        refused = sum(step.refused for answer in answers for step in answer.trace)
         if not answers and len(ranking):
             spent = Budget.of_limits(ranking.limits, ranking.cost.usage).exceeded(Usage(), 1, time.monotonic())
-            notes = (f"budget spent: {spent}",)
+            notes, refused = (f"budget spent: {spent}",), 1
         if not orders:
             return ranking.with_step(
-                Step(self.name, cost.seconds, usage, tuple(dict.fromkeys(notes)), untouched=len(ranking) > 0)
+                Step(self.name, cost.seconds, usage, tuple(dict.fromkeys(notes)), len(ranking) > 0, refused)
             )
         if len(orders) < len(answers):
             usage = usage + Usage(repairs={"shuffle not ranked": len(answers) - len(orders)})
@@ -104,7 +105,7 @@ class SelfConsistency(Stage):
         if self.how == "kemeny":
             for rank, i in enumerate(kemeny(orders, scores)):
                 scores[i] = float(len(ranking) - rank)
-        step = Step(self.name, cost.seconds, usage, tuple(dict.fromkeys(notes)))
+        step = Step(self.name, cost.seconds, usage, tuple(dict.fromkeys(notes)), refused=refused)
         return ranking.scored(scores).with_step(step)
 
 

@@ -55,7 +55,7 @@ class FirstToken:
             values = [_likelier(a, b) for a, b in zip(values[:n], values[n:])]
         absent = sum(v == -math.inf for v in values)
         usage = answer.usage + Usage(truncated=request.truncated)
-        if absent == len(values):  # no option is known, so no order
+        if not any(map(math.isfinite, values)):  # no option is known, so no order
             values = [math.nan] * n
         return Judgement(values, usage + Usage(repairs={"not in the top": absent} if absent else {}), unknown(answer))
 

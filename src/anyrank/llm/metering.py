@@ -5,11 +5,11 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..core.errors import InputError
-from ..core.trace import Usage
+from ..core.trace import SPENT, Usage
 from .wrapper import Item, Wrapper, call, unanswered
 
 
@@ -68,7 +68,8 @@ class Budget(Wrapper):
                 count = self._affordable(len(rest))
                 if not count:
                     self.refused += len(rest)
-                    return answers + [unanswered(verb, item, "budget spent") for item in rest]
+                    refused = (unanswered(verb, item, SPENT) for item in rest)
+                    return answers + [replace(answer, usage=Usage(repairs={SPENT: 1})) for answer in refused]
                 batch = call(self.wraps, verb, rest[:count], settings)
                 self.spent = sum((a.usage for a in batch), self.spent)
                 answers += batch

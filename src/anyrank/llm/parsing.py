@@ -4,7 +4,8 @@ Every departure from the form that the prompt asks for is counted as a repair, b
 ``empty`` no answer; ``unended think`` thinking that never ended, so no answer; ``no answer tag`` the answer was not
 between its tags; ``unreadable`` words without a label; ``preamble`` text before the labels; ``other wording`` text
 between or after them, or another separator; ``no brackets`` bare labels; ``repeat``, ``out of range``, ``missing`` one
-count a label; ``several answers`` more than one label in an answer of one.
+count a label; ``several answers`` more than one label in an answer of one; ``another form`` labels in other brackets,
+after words or in quotes (`_FORMS`), JSON objects, or a score a label.
 """
 
 from __future__ import annotations
@@ -17,12 +18,18 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import NamedTuple
 
+from . import answer_tables as tables
+from .conclusion import conclusion
 from .labels import Labels
 
 _NUMBERS = Labels()
+_WORD = r"(?:passage|document|doc|text|option|candidate|item|result|answer|label|choice|id)"
+_ESCAPED = re.compile(r"\\([\[\](){}>#])")
+_EMPHASIS = re.compile(r"[*_`]{1,3}")
+_NUMBERED = re.compile(r"^[ \t]*(\d{1,3})[.)][ \t]+", re.MULTILINE)
 _TAGS = re.compile(r"<answer>(.*?)(?:</answer>|(?=<answer>)|\Z)", re.IGNORECASE | re.DOTALL)
-_ITEM = re.compile(r"\n[ \t]*\d{1,3}[.)]\s")
-_CUE = r"\b(?:passage|document|answer|option|label|choice|text)\b\W{0,4}(?:is\b\W{0,4})?"
+_ITEM = re.compile(r"\n[ \t]*(?:(?i:rank|no\.)\s*)?#?\d{1,3}(?:st|nd|rd|th)?[.):]\s")
+_CUE = rf"\b(?:{_WORD}|boxed)s?\b\W{{0,4}}(?:is\b\W{{0,4}})?"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +45,8 @@ def read_order(
 ) -> Reading:
     """The indices of n documents in the order an answer gives them.
 
-    The labels of the longest unbroken run count (the last such run, if several are as long); an answer that is only a
-    count ("20 passages are provided") has none.
+    The labels of the longest unbroken run count; a run joined by ">" goes before a list, and of equal ones the last
+    counts. An answer that is only a count ("20 passages are provided") has none.
 
     >>> read_order("Sure! [2] > [3] > [2] > [9]", 3)
     Reading(order=(1, 2), repairs={'preamble': 1, 'repeat': 1, 'out of range': 1, 'missing': 1})
@@ -67,7 +74,7 @@ def read_best(
     text: str, n: int, labels: Labels = _NUMBERS, *, tagged: bool = False, valid: str = "", extract: str = ""
 ) -> Reading:
     """The index of the document that an answer picks, if it picks one. Of several labels the first of a run
-    ("[3] > [1]") counts, else the last one named.
+    ("[3] > [1]") counts, else the one that its sentences conclude with (`conclusion`).
 
     >>> read_best("<think>[1] or [2]?</think><answer>[2]</answer>", 3, tagged=True)
     Reading(order=(1,), repairs={})
@@ -81,10 +88,13 @@ def read_best(
         _count_wording(repairs, answer, matches, valid)
     repairs["out of range"] += len(matches.names) - len(indices)
     repairs["several answers"] += len(set(indices)) > 1
-    # A chain of labels is an order, whose first is the best; labels with words between them are thoughts, of which the
-    # last is the conclusion.
-    ranked = len(matches.names) > 1 and not matches.other_wording
-    return Reading((indices[0 if ranked else -1],) if indices else (), _positive(repairs))
+    # A chain of labels is an order, whose first is the best; labels with words between them are thoughts, which have a
+    # conclusion.
+    if not matches.best:
+        ranked = len(matches.names) > 1 and (matches.another_form or not matches.other_wording)
+        return Reading((indices[0 if ranked else -1],) if indices else (), _positive(repairs))
+    index = labels.index(matches.best, n)
+    return Reading(() if index is None else (index,), _positive(repairs))
 
 
 def _count_wording(repairs: Counter[str], answer: str, matches: _Matches, valid: str) -> None:
@@ -95,6 +105,7 @@ def _count_wording(repairs: Counter[str], answer: str, matches: _Matches, valid:
         repairs["preamble"] += matches.preamble
         repairs["other wording"] += matches.other_wording
     repairs["no brackets"] += matches.bare
+    repairs["another form"] += matches.another_form
 
 
 def answer_part(text: str, tagged: bool = False) -> tuple[str, Counter[str]]:
@@ -132,53 +143,112 @@ class _Matches(NamedTuple):
     preamble: bool = False  # there is text before the labels
     other_wording: bool = False  # there is text between or after them
     bare: bool = False  # they have no brackets
+    another_form: bool = False  # they have a form of `_FORMS`, or are a table of scores or JSON
+    best: str = ""  # the name that sentences about several labels pick
 
 
 def _matches(answer: str, n: int, labels: Labels, extract: str, lone: bool = False) -> _Matches:
-    """The labels that an answer gives: by the template's own pattern, else in brackets, else bare. ``lone``: one label
-    in a sentence is an answer."""
+    """The labels that an answer gives: by the template's own pattern, as JSON or scores, in brackets, else in another
+    form. ``lone``: one label in a sentence is an answer."""
     if extract:
         marks = list(re.finditer(extract, answer))
         names = [(m[1] if m.re.groups else m[0]) or "" for m in marks]
         return _Matches(names, bool(marks and answer[: marks[0].start()].strip()), not marks)
-    bare = False
-    marks = list(labels.mark_pattern(n).finditer(answer))
-    if not marks:
-        marks, bare = _bare_labels(answer, n, labels, lone), True
-    if not marks:
+    table = tables.names_in_json(answer, labels.name_pattern(n))
+    if table is None:
+        table = tables.names_by_score(answer, labels.name_pattern(n))
+    if table is not None:
+        return _Matches(table, another_form=True)
+    plain = _ESCAPED.sub(r"\1", answer)
+    marks, form = list(labels.mark_pattern(n).finditer(plain)), ""
+    if marks:
+        run = _longest_run(plain, marks, _NO_WORD)
+        if len(run) == 1 and len(marks) > 1:
+            run = marks  # nothing but single labels in sentences: all of them, in the order they are named
+    else:
+        plain = _EMPHASIS.sub("", _without_items(plain))
+        run, form = _other_form(plain, n, labels, lone)
+    if not run:
         return _Matches()
-    run = _longest_run(answer, marks)
-    if len(run) == 1 and len(marks) > 1:
-        run = marks  # nothing but single labels in sentences: all of them, in the order they are named
     # Brackets (and for bare labels quotes) around the whole list are no wording; labels without brackets of their own
     # may be listed with commas.
-    ends = "" if labels.close.strip() and not bare else "[]"
-    before = answer[: run[0].start()].strip(" \n\t" + ends + ("[(\"'*" if bare else ""))
-    after = answer[run[-1].end() :].strip(" \n\t" + ends + ("])\"'*." if bare else ""))
-    gaps = [answer[a.end() : b.start()].strip() for a, b in pairwise(run)]
+    ends = "" if labels.close.strip() and not form else "[]"
+    before = plain[: run[0].start()].strip(" \n\t" + ends + ("[(\"'*" if form else ""))
+    after = plain[run[-1].end() :].strip(" \n\t" + ends + ("])\"'*." if form else ""))
+    gaps = [plain[a.end() : b.start()].strip() for a, b in pairwise(run)]
+    names = [m[1] for m in run]
+    rising = bool(gaps) and set(gaps) == {"<"}  # the worst first
+    if rising:
+        names, gaps = names[::-1], []
     separators = {">", ","} if ends else {">"}
-    return _Matches([m[1] for m in run], bool(before), bool(after) or not separators.issuperset(gaps), bare)
+    chain = separators.issuperset(gaps)
+    best = conclusion(plain, run) if lone and not chain else ""
+    other = rising or (form not in ("", "no brackets") if form else plain != answer)
+    return _Matches(names, bool(before), bool(after) or not chain, form == "no brackets", other, best)
 
 
-def _longest_run(answer: str, marks: Sequence[re.Match[str]]) -> Sequence[re.Match[str]]:
-    """The most labels with no word between them; numbers of list items are no words."""
+def _longest_run(answer: str, marks: Sequence[re.Match[str]], gap: re.Pattern[str]) -> Sequence[re.Match[str]]:
+    """The labels that most likely are the order: a run with nothing but ``gap`` between its labels. A run joined by
+    ">" goes before others up to twice as long; then the run of most labels; of equally long ones one that ends its
+    line; then the last."""
     runs = [[marks[0]]]
     for a, b in pairwise(marks):
-        gap = _ITEM.sub("\n", answer[a.end() : b.start()])
-        if re.search(r"\w", gap):
+        if not gap.fullmatch(_ITEM.sub("\n", answer[a.end() : b.start()])):
             runs.append([])
         runs[-1].append(b)
-    return max(reversed(runs), key=len)
+
+    def weight(run: Sequence[re.Match[str]]) -> tuple[int, bool, bool]:
+        arrow = any(">" in answer[a.end() : b.start()] for a, b in pairwise(run))
+        ends_line = not answer[run[-1].end() : run[-1].end() + 200].partition("\n")[0].strip(" \t.*])")
+        return len({m[1] for m in run}) * (2 if arrow else 1), arrow, ends_line
+
+    return max(reversed(runs), key=weight)
 
 
-def _bare_labels(answer: str, n: int, labels: Labels, lone: bool) -> list[re.Match[str]]:
-    """Labels without their brackets. A number in a sentence is no label, so they count only as a chain, as the whole
-    answer, or (for an answer of one) after a word such as "passage"."""
+def _other_form(answer: str, n: int, labels: Labels, lone: bool) -> tuple[Sequence[re.Match[str]], str]:
+    """Labels in one of the forms of `_FORMS`, and the repair that this form counts as. A number in a sentence is no
+    label, so they count only as a chain, as the whole answer, or (for an answer of one) after a word such as
+    "passage"."""
     name = labels.name_pattern(n)
-    chains = list(re.finditer(rf"(?<!\w){name}(?!\w)(?:[ \t]*[>,;\n]\s*{name}(?!\w))+", answer))
-    if chains:
-        longest = max(reversed(chains), key=lambda m: len(m[0]))
-        return list(re.compile(rf"({name})").finditer(answer, longest.start(), longest.end()))
-    if whole := re.fullmatch(rf"[\W_]*({name})[\W_]*", answer):
-        return [whole]
-    return list(re.finditer(rf"(?i:{_CUE})({name})(?!\w)", answer))[-1:] if lone else []
+    best: tuple[Sequence[re.Match[str]], str] = ((), "")
+    for form in _FORMS:
+        marks = list(re.compile(form.pattern.format(name=name, word=_WORD)).finditer(answer))
+        run = _longest_run(answer, marks, form.gap) if marks else []
+        if len(run) > 1 and len(run) > len(best[0]):
+            best = run, form.repair
+    if best[0]:
+        return best
+    if whole := re.fullmatch(rf"[\W_]*(?:(?i:{_WORD})s?\b\W*)?({name})[\W_]*", answer):
+        return [whole], "no brackets"
+    return (list(re.finditer(rf"(?i:{_CUE})({name})(?!\w)", answer)) if lone else []), "no brackets"
+
+
+def _without_items(answer: str) -> str:
+    """The answer without the numbers of its list items, if its lines are numbered 1, 2, …"""
+    numbers = [int(m[1]) for m in _NUMBERED.finditer(answer)]
+    return _NUMBERED.sub("", answer) if len(numbers) > 1 and numbers == list(range(1, len(numbers) + 1)) else answer
+
+
+class _Form(NamedTuple):
+    """A form of labels that no prompt asks for: a pattern of one label, what may stand between two, the repair it
+    counts as, and an example, which a test reads as 3, 1, 2."""
+
+    pattern: str
+    gap: re.Pattern[str]
+    repair: str
+    example: str
+
+
+_NO_WORD = re.compile(r"\W*")
+_BETWEEN = re.compile(r"\s*(?:[>,;\n<→≻»＞、]|[-=]>|&gt;)\s*(?:[-*•]\s*)?")
+_SPACES = re.compile(r"\s+")
+_FORMS = (
+    _Form(r"[\[【［〔「(（{{]\s*(?:(?i:{word})s?\s*[:#]?\s*)?({name})\s*[\]】］〕」)）}}]", _BETWEEN, "another form",
+          "(3) > (1) > (2)"),
+    _Form(r"\b(?i:{word})s?\s*[:#]?\s*['\"]?({name})(?!\w)['\"]?", _BETWEEN, "another form",
+          "Passage 3 > Passage 1 > Passage 2"),
+    _Form(r"#\s?({name})(?!\w)", _BETWEEN, "another form", "#3 > #1 > #2"),
+    _Form(r"['\"“‘`]({name})['\"”’`]", _BETWEEN, "another form", "['3','1','2']"),
+    _Form(r"(?<![\w.])({name})(?!\w|\.\d)", _BETWEEN, "no brackets", "3 > 1 > 2"),
+    _Form(r"(?:(?<=[\[(])|(?<=[\[(] )|(?<=\d ))({name})(?= \d|\s?[\])])", _SPACES, "another form", "[3 1 2]"),
+)  # fmt: skip

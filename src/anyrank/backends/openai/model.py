@@ -38,8 +38,8 @@ class OpenAI:
 
     A prompt whose request fails after all tries gives a Completion with finish="error", or NaN log-probabilities and a
     repair "no answer" or "no log-probabilities"; the others of the call are kept. Errors: ModelError if the server
-    reports log-probabilities for no prompt of a call, or refuses all of them (a wrong key, no such model); InputError
-    for a key that isn't there.
+    reports log-probabilities for no prompt of a call, or refuses all of them (a wrong key, no such model), and never
+    gave any before; InputError for a key that isn't there.
     """
 
     model: str
@@ -55,6 +55,8 @@ class OpenAI:
     extra: Mapping[str, Any] = field(default_factory=dict, hash=False)
     _learned: dict[str, int] = field(default_factory=dict, init=False, repr=False, compare=False)
     """What the server refused so far, so that it is asked for only once: "system" turns, more than "top" tokens."""
+    _given: set[str] = field(default_factory=set, init=False, repr=False, compare=False)
+    """What the server gave at least once: "answer", "log-probabilities"."""
 
     reads_images: ClassVar[bool] = True  # sent unchanged: only the server knows whether its model reads them
 
@@ -110,12 +112,16 @@ class OpenAI:
         return self._check_known(self._all(lambda pair, server: self._echo(*pair, server), pairs))
 
     def _check_served(self, answers: list[A]) -> list[A]:
-        if answers and all(a.error.startswith(_REFUSED) for a in answers):
+        if any(not a.error for a in answers):
+            self._given.add("answer")
+        if answers and "answer" not in self._given and all(a.error.startswith(_REFUSED) for a in answers):
             raise ModelError(f"{self.model} at {self.base_url}: the server refuses ({answers[0].error})")
         return answers
 
     def _check_known(self, answers: list[LogProbs]) -> list[LogProbs]:
-        if answers and all(_NONE in a.usage.repairs for a in answers):
+        if any(_NONE not in a.usage.repairs and not a.error for a in answers):
+            self._given.add("log-probabilities")
+        if answers and "log-probabilities" not in self._given and all(_NONE in a.usage.repairs for a in answers):
             raise ModelError(
                 f"{self.model} at {self.base_url} reports no log-probabilities of this kind: generate instead"
             )
@@ -241,7 +247,7 @@ class OpenAI:
                 likeliest = {str(t["token"]): float(t["logprob"]) for t in logprobs["content"][0]["top_logprobs"]}
             else:
                 likeliest = {t: float(v) for t, v in (logprobs.get("top_logprobs") or [{}])[0].items()}
-        except (AttributeError, KeyError, TypeError, ValueError, IndexError):
+        except (AttributeError, KeyError, TypeError, ValueError, IndexError, OverflowError):
             likeliest = {}
         if not likeliest:
             raise NoAnswer(_NONE)
@@ -262,7 +268,7 @@ class OpenAI:
             starts, values = logprobs["text_offset"], logprobs["token_logprobs"]
             spans = zip(starts, [*starts[1:], whole + 1], values, strict=True)
             inside = [float(v) for start, after, v in spans if start < whole and after > len(prompt)]
-        except (AttributeError, KeyError, TypeError, ValueError):
+        except (AttributeError, KeyError, TypeError, ValueError, OverflowError):
             inside = []
         if not inside or len(starts) < 2:
             return LogProbs((math.nan,), usage_of(reply) + Usage(repairs={_NONE: 1}), (0,), _NONE)

@@ -1,0 +1,108 @@
+"""Answers that are tables: JSON objects, and a score or rank for each label."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+_IDS = ("id", "label", "passage", "document", "doc", "passage_id", "document_id", "doc_id", "docid", "identifier",
+        "index", "number", "name", "text", "option")  # fmt: skip
+_RANKS = ("rank", "ranking", "position", "order", "place")
+_SCORES = ("score", "relevance", "relevance_score", "rating", "value")
+_OPENING = re.compile(r"\[\s*\{|\{")
+_SINGLE_QUOTED = re.compile(r"'([^'\"\n]*)'")
+_DECODER = json.JSONDecoder()
+
+
+def names_in_json(answer: str, name: str) -> list[str] | None:
+    """The labels in the order that a JSON object, or a list of objects, gives them; None if the answer has none.
+    ``name`` is the pattern of a bare label.
+
+    >>> names_in_json('[{"id": 1, "rank": 2}, {"id": "[3]", "rank": 1}]', r"\\d+")
+    ['3', '1']
+    """
+    if (opening := _OPENING.search(answer)) is None:
+        return None
+    for text in (answer, _SINGLE_QUOTED.sub(r'"\1"', answer)):
+        try:
+            value, _ = _DECODER.raw_decode(text, opening.start())
+        except (ValueError, RecursionError):
+            continue
+        return _ordered(value, re.compile(rf"[\W_]*(?:[A-Za-z]{{2,}}[\W_]*)?({name})[\W_]*"))
+    return None
+
+
+def _ordered(value: Any, label: re.Pattern[str], about: str = "") -> list[str] | None:
+    """The labels of a decoded value; ``about`` is the key that it stood under."""
+    if isinstance(value, list):
+        if value and all(isinstance(item, dict) for item in value):
+            return _records(value, label)
+        listed = [_name(item, label) for item in value]
+        return [n for n in listed if n] if listed and all(listed) else None
+    if not isinstance(value, dict):
+        return None
+    for key, inner in value.items():
+        if isinstance(inner, list | dict) and (names := _ordered(inner, label, str(key))):
+            return names
+    keys = [_name(key, label) for key in value]
+    numbers = list(value.values())
+    if all(keys) and numbers and all(isinstance(v, int | float) and not isinstance(v, bool) for v in numbers):
+        return by_number([n for n in keys if n], numbers, about)
+    if len(value) == 1 and (only := _name(next(iter(value.values())), label)):  # {"best": 3}
+        return [only]
+    return _records([value], label)
+
+
+def _records(records: Sequence[Mapping[str, Any]], label: re.Pattern[str]) -> list[str] | None:
+    fields = [{str(k).lower(): v for k, v in record.items()} for record in records]
+    id_key = next((key for key in _IDS if all(_name(f.get(key), label) for f in fields)), "")
+    if not id_key:
+        return None
+    names = [_name(f[id_key], label) or "" for f in fields]
+    for keys, sign in ((_RANKS, 1), (_SCORES, -1)):
+        for key in keys:
+            numbers = [f.get(key) for f in fields]
+            if all(isinstance(v, int | float) and not isinstance(v, bool) for v in numbers):
+                return _sorted(names, [sign * v for v in numbers])  # type: ignore[operator]
+    return names
+
+
+def _name(value: Any, label: re.Pattern[str]) -> str | None:
+    if isinstance(value, bool) or not isinstance(value, int | str) or len(text := str(value)) > 40:
+        return None
+    return match[1] if (match := label.fullmatch(text)) else None
+
+
+def names_by_score(answer: str, name: str) -> list[str] | None:
+    """The labels of an answer that gives each label, on a line of its own, a score or rank; None for other answers.
+
+    >>> names_by_score("[1]: 5\\n[2]: 1\\n[3]: 9", r"\\d+")
+    ['3', '1', '2']
+    """
+    line = re.compile(
+        rf"^[ \t]*(?:[-*•|][ \t]*)?[\[('\"*]{{0,4}}(?i:passage|document|doc|text|option)?[ \t]?[\[(#]?({name})"
+        rf"[\])'\"*]{{0,4}}"
+        rf"[ \t]*[:=|–-][ \t]*(?i:relevance|score|rank|:|=|[ \t]){{0,8}}(-?\d{{1,9}}(?:\.\d{{1,9}})?)(?![\w.]*\])",
+        re.MULTILINE,
+    )
+    rows = list(line.finditer(answer))
+    names = [m[1] for m in rows]
+    if len(rows) < 2 or len(set(names)) < len(names):
+        return None
+    return by_number(names, [float(m[2]) for m in rows], answer)
+
+
+def by_number(names: Sequence[str], numbers: Sequence[float], about: str) -> list[str]:
+    """The names by falling score, or by rising rank where ``about`` speaks of ranks. Numbers 1 to n in any order, of
+    which nothing says whether they are scores or ranks, give none."""
+    ranks = re.search(r"\brank|position", about, re.IGNORECASE)
+    scores = re.search(r"scor|relevan", about, re.IGNORECASE)
+    if not ranks and not scores and sorted(numbers) == list(range(1, len(numbers) + 1)):
+        return []
+    return _sorted(names, [v if ranks and not scores else -v for v in numbers])
+
+
+def _sorted(names: Sequence[str], keys: Sequence[float]) -> list[str]:
+    return [names[i] for i in sorted(range(len(names)), key=keys.__getitem__)]
