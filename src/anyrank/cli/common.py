@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -130,17 +131,21 @@ def report_status(rankings: Iterable[Ranking]) -> int:
     judged."""
     cut = mended = unjudged = count = 0
     notes: dict[str, None] = {}
+    repairs: Counter[str] = Counter()
     for r in rankings:
         usage = r.cost.usage
         count += 1
         cut += usage.truncated
-        mended += usage.repaired - sum(usage.repairs.get(kind, 0) for kind in _UNANSWERED)
+        kinds = {kind: number for kind, number in usage.repairs.items() if kind not in _UNANSWERED}
+        repairs.update(kinds)
+        mended += bool(kinds)
         unjudged += r.status in ("partial", "fallback")
         notes |= dict.fromkeys(r.cost.notes)
     if cut:
         click.echo(f"note: {cut} texts were cut to the model's length (passages(…) reads them whole)", err=True)
     if mended:
-        click.echo(f"note: {mended} answers were mended", err=True)
+        listed = ", ".join(f"{kind} {number}" for kind, number in repairs.most_common())
+        click.echo(f"note: answers to {mended} of {count} queries were mended: {listed}", err=True)
     if unjudged:
         reasons = "; ".join(list(notes)[:3])
         click.echo(f"warning: {unjudged} of {count} queries were not fully reranked: {reasons}", err=True)
