@@ -145,6 +145,9 @@ class Rerank(Stage):
             note, message = next(iter(run.notes)), "%s: %d group(s) of query %s kept their order: %s"
             log.warning(message, self.label, usage.fallback, whole.query.id, note)
         notes = tuple(run.notes) + ((f"budget spent: {ended_by}",) if ended_by else ())
+        if usage.truncated:
+            cut = f"{usage.truncated} texts of {len(run.ranking)} candidates were cut to the model's length"
+            notes += (f"{cut}: passages(…) reads them whole",)
         untouched = usage.fallback > 0 and not run.any_scored
         return result.with_step(Step(self.label, run.seconds, usage, notes, untouched, run.refused))
 
