@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler
 from socketserver import StreamRequestHandler, ThreadingTCPServer
 
@@ -558,6 +559,52 @@ def test_addresses_that_cannot_be(url):
     with pytest.raises(InputError) as error:
         OpenAI("m", url)
     assert "pw" not in str(error.value)
+
+
+def test_the_drivers_deadline_reaches_the_server():
+    start = time.monotonic()
+    with wire(lambda *_: FAULTS["hangs"]) as url:
+        model = OpenAI("m", url, patience=Patience(10.0, 4, 0.01))
+        stage = replace(load("rankgpt").build(model), max_seconds=0.5)
+        after = stage(toy(40)[0])
+    assert time.monotonic() - start < 5
+    assert after.status == "fallback"
+
+
+@pytest.mark.parametrize(
+    ("stated", "counts", "mended"),
+    [(-1_000_000, (0, 0), 2), (10**30, None, 2), (7, (7, 7), 0), (True, (0, 0), 0), ("9", (0, 0), 0)],
+)
+def test_counts_of_tokens_are_bounded_by_what_was_sent(stated, counts, mended):
+    def answer(path, body, headers):
+        return good(path, body) | {"usage": {"prompt_tokens": stated, "completion_tokens": stated}}
+
+    with wire(answer) as url:
+        usage = OpenAI("m", url).generate(["x" * 50], max_tokens=9)[0].usage
+    assert usage.repairs.get("token count", 0) == mended
+    assert 0 <= usage.tokens < 10_000
+    assert counts in (None, (usage.prompt_tokens, usage.completion_tokens))
+
+
+def test_a_key_that_a_server_repeats_is_in_no_answer(monkeypatch):
+    monkeypatch.setenv("SOME_KEY", KEY)
+    with wire(lambda *_: {"choices": [{"text": f"your key is {KEY}"}]}) as url:
+        (answer,) = OpenAI("m", url, key_env="SOME_KEY").generate(["x"], max_tokens=1)
+    assert answer.text == "your key is ***"
+
+
+def test_a_model_that_only_reasoned_is_said_to_need_more_room():
+    message = {"content": None, "reasoning_content": "Let me see"}
+
+    def answer(path, body, headers):
+        usage = {"prompt_tokens": 5, "completion_tokens": body["max_tokens"]}
+        return {"choices": [{"message": message, "finish_reason": "length"}], "usage": usage}
+
+    with wire(answer) as url:
+        after = load("rankgpt").build(OpenAI("m", url, prefill="server"))(toy(3)[0])
+    (note,) = after.cost.notes
+    assert note.startswith("the model wrote only its reasoning; no answer within")
+    assert after.status == "fallback"
 
 
 def test_no_prompts_no_requests():

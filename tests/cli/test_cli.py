@@ -352,3 +352,14 @@ def test_one_line_uses(index):
     documents = [{"id": "x", "text": "Lyon is a city"}, {"id": "y", "title": "Paris", "text": "the capital of France"}]
     assert ar.rerank("capital of France", documents, top=1).ids == ["y"]
     assert ar.pipeline("bm25", str(index), filter={"year": (1960, None)})("wing").ids == ["d3"]
+
+
+def test_mends_are_listed_by_kind_and_queries_counted_once(capsys):
+    from anyrank.cli.common import report_status
+    from anyrank.core.trace import Step, Usage
+    from anyrank.core.types import Ranking
+
+    usage = Usage(calls=1, repairs={"preamble": 1, "missing": 2, "no answer": 1})
+    rankings = [Ranking.of("q", "ab").with_step(Step("judge", usage=u)) for u in (usage, Usage(calls=1))]
+    assert report_status(rankings) == 0
+    assert capsys.readouterr().err == "note: answers to 1 of 2 queries were mended: missing 2, preamble 1\n"

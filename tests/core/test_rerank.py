@@ -280,6 +280,13 @@ def test_a_spent_budget_is_known_by_a_flag_and_not_by_a_word():
     assert (spent.refused, both.refused) == (6, 6)
 
 
+def test_a_note_says_how_many_texts_were_cut():
+    judge = lambda groups: [Judgement([1.0], Usage(calls=1, truncated=int(m[0].id != "b"))) for _, m in groups]  # noqa: E731
+    after = Rerank(judge)(Ranking.of("q", "abc", "abc"))
+    assert after.status == "ok"
+    assert after.cost.notes == ("2 texts of 3 candidates were cut to the model's length: passages(…) reads them whole",)
+
+
 def test_a_pair_is_won_only_in_both_orders():
     def first(query, members):  # prefers whatever stands first
         return [1.0, 0.0]

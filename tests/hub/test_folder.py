@@ -302,3 +302,13 @@ def test_shards_and_gguf_files_are_weights():
         "2_Dense/config.json", "2_Dense/model.safetensors", "config.json", "model.safetensors"
     ]  # fmt: skip
     assert configuration_files(REPOSITORY) == TEXTS
+
+
+@pytest.mark.parametrize(
+    "field", [{"pooling": "zzz"}, {"pooling": []}, {"max_length": -3}, {"max_length": "9"}, {"max_length": True},
+              {"activation": "relu"}, {"query_prefix": 3}]
+)  # fmt: skip
+def test_fields_of_ours_with_wrong_values_are_refused(tmp_path, field):
+    (tmp_path / "anyrank.json").write_text(json.dumps({"kind": "dense", **field}))
+    with pytest.raises(ModelError, match=next(iter(field))):
+        read(tmp_path)

@@ -305,3 +305,13 @@ def test_wrapped_backends_give_the_same_ranking(name, tmp_path):
     wrapped = load(name).build(Metered(Retry(Budget(cached(OracleModel(truth), tmp_path / "a.db")))))(ranking)
     assert wrapped.ids == plain.ids
     assert wrapped.cost.usage.calls + wrapped.cost.usage.cached == plain.cost.usage.calls
+
+
+def test_an_empty_answer_is_not_cached(tmp_path):
+    class Backend(OracleModel):
+        def generate(self, prompts, **settings):
+            return [Completion(" ") for _ in prompts]
+
+    backend = Cached(Backend({}), tmp_path / "a.db", model="m")
+    for _ in range(2):
+        assert backend.generate(["x"], max_tokens=1)[0].usage.calls == 1

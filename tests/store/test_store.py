@@ -1,6 +1,7 @@
 """The store: documents of any JSON content; results are read as they were found, and only when somebody looks."""
 
 import gc
+import json
 from collections import UserDict
 
 import numpy as np
@@ -14,6 +15,7 @@ from anyrank.index.build import build
 from anyrank.index.collection import Collection
 from anyrank.io.runs import write_run
 from anyrank.retrieve.stages import BM25, Attach, VectorSearch
+from anyrank.store.manifest import Manifest
 from anyrank.store.rows import Snapshot
 from anyrank.store.store import Store
 from anyrank.vectors import Encoded, Tokens
@@ -277,3 +279,16 @@ def test_an_open_pipeline_refuses_a_collection_built_anew(tmp_path):
     with pytest.raises(InputError, match="built anew"):
         opened.update([Candidate("d", "wing")])
     assert BM25(Collection.open(path))("wing").ids == ["b", "c"]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"format": f} for f in (0, -1, 1.9, True, "1")]
+    + [{"complete": "no"}, {"documents": -1}, {"rows": 1.5}, {"language": None}, {"last": 3}, {"lexical": 1}],
+)
+def test_a_manifest_of_wrong_values_is_refused(tmp_path, change):
+    Manifest().write(tmp_path)
+    path = tmp_path / "manifest.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | change))
+    with pytest.raises(InputError, match=r"manifest\.json"):
+        Manifest.read(tmp_path)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -131,21 +132,26 @@ def report_status(rankings: Iterable[Ranking]) -> int:
     cut = mended = unjudged = count = 0
     notes: dict[str, None] = {}
     remarks: dict[str, int] = {}  # notes of queries that were fully ranked, and of how many queries
+    repairs: Counter[str] = Counter()
     for r in rankings:
         usage = r.cost.usage
         count += 1
         cut += usage.truncated
-        mended += usage.repaired - sum(usage.repairs.get(kind, 0) for kind in _UNANSWERED)
+        kinds = {kind: number for kind, number in usage.repairs.items() if kind not in _UNANSWERED}
+        repairs.update(kinds)
+        mended += bool(kinds)
         unjudged += r.status in ("partial", "fallback")
         notes |= dict.fromkeys(r.cost.notes)
-        for note in dict.fromkeys(r.cost.notes) if r.status == "ok" else ():
+        # what was cut is summed up below, over all queries
+        for note in dict.fromkeys(n for n in r.cost.notes if "were cut to" not in n) if r.status == "ok" else ():
             remarks[note] = remarks.get(note, 0) + 1
     for note, queries in list(remarks.items())[:3]:
         click.echo(f"note: {f'{queries} of {count} queries: ' if count > 1 else ''}{note}", err=True)
     if cut:
         click.echo(f"note: {cut} texts were cut to the model's length (passages(…) reads them whole)", err=True)
     if mended:
-        click.echo(f"note: {mended} {'answer was' if mended == 1 else 'answers were'} mended", err=True)
+        listed = ", ".join(f"{kind} {number}" for kind, number in repairs.most_common())
+        click.echo(f"note: answers to {mended} of {count} queries were mended: {listed}", err=True)
     if unjudged:
         reasons = "; ".join(list(notes)[:3])
         click.echo(f"warning: {unjudged} of {count} queries were not fully reranked: {reasons}", err=True)

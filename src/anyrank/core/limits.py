@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 
 from .errors import InputError
@@ -47,3 +51,21 @@ class Limits:
             None if self.max_calls is None else max(self.max_calls - spent.calls, 0),
             None if self.max_tokens is None else max(self.max_tokens - spent.tokens, 0),
         )
+
+
+_DEADLINE: ContextVar[float] = ContextVar("deadline", default=math.inf)
+
+
+@contextmanager
+def until(deadline: float) -> Iterator[None]:
+    """The block's work has to end by this moment of ``time.monotonic()``, as backends learn from `seconds_left`."""
+    token = _DEADLINE.set(min(deadline, _DEADLINE.get()))
+    try:
+        yield
+    finally:
+        _DEADLINE.reset(token)
+
+
+def seconds_left() -> float:
+    """The seconds that are left to a backend under the driver that called it; infinite without a deadline."""
+    return _DEADLINE.get() - time.monotonic()

@@ -14,6 +14,7 @@ from typing import Protocol
 from .budget import Account, Budget, CallEstimate, affordable
 from .errors import AnyrankError, InputError, JudgeError
 from .groupings import Grouping, Groups, Plan, Pointwise, Scores
+from .limits import until
 from .stage import Stage
 from .trace import SPENT, Step, Usage
 from .types import Candidate, Judgement, Order, Query, Ranking, read_together
@@ -106,7 +107,8 @@ class Rerank(Stage):
         groups = [(run.ranking.query, [run.ranking[i] for i in run.groups[position]]) for run, position in requests]
         read_together(candidate for _, members in groups for candidate in members)
         start = time.perf_counter()
-        judgements = self._judge_or_split(groups, failures)
+        with until(max(run.account.budget.deadline.most for run, _ in requests)):
+            judgements = self._judge_or_split(groups, failures)
         share = (time.perf_counter() - start) / len(requests)
         for (run, position), (_, members), judgement in zip(requests, groups, judgements):
             scores, usage, note = _checked(judgement, len(members))
@@ -143,6 +145,9 @@ class Rerank(Stage):
             note, message = next(iter(run.notes)), "%s: %d group(s) of query %s kept their order: %s"
             log.warning(message, self.label, usage.fallback, whole.query.id, note)
         notes = tuple(run.notes) + ((f"budget spent: {ended_by}",) if ended_by else ())
+        if usage.truncated:
+            cut = f"{usage.truncated} texts of {len(run.ranking)} candidates were cut to the model's length"
+            notes += (f"{cut}: passages(…) reads them whole",)
         untouched = usage.fallback > 0 and not run.any_scored
         return result.with_step(Step(self.label, run.seconds, usage, notes, untouched, run.refused))
 

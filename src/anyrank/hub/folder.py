@@ -27,6 +27,7 @@ KINDS = {
     "next_residue": "a model that proposes peptides",
 }
 ONNX_KINDS = ("dense", "sparse", "late", "cross")
+POOLINGS = ("mean", "cls", "last", "max", "none")
 RUNS: dict[str, tuple[str, ...]] = {
     "onnx": ONNX_KINDS,
     "torch": (),
@@ -279,6 +280,15 @@ def _ours(folder: Path, stated: Mapping[str, Any]) -> Declared:
         model = replace(model, scales=tuple(map(float, model.scales)))
     except (TypeError, ValueError) as error:
         raise ModelError(f"{path}: {error}") from error
+    if model.pooling not in POOLINGS:
+        raise ModelError(f"{path}: pooling {model.pooling!r:.80} is none of {', '.join(POOLINGS)}")
+    if type(model.max_length) is not int or model.max_length < 3:
+        raise ModelError(f"{path}: max_length {model.max_length!r:.80}: expected at least 3 tokens")
+    if model.activation not in ("none", "sigmoid"):
+        raise ModelError(f"{path}: activation {model.activation!r:.80} is neither none nor sigmoid")
+    for name in ("query_prefix", "document_prefix"):
+        if not isinstance(getattr(model, name), str):
+            raise ModelError(f"{path}: {name} {getattr(model, name)!r:.80} is no text")
     if len(model.scales) != 3:
         raise ModelError(f"{path}: expected three scales, found {len(model.scales)}")
     return model

@@ -111,7 +111,9 @@ def _fingerprint(backend: Any) -> str:
 
 
 def _cacheable(answer: Any) -> bool:
-    """True if an answer is neither an error nor incomplete."""
+    """True if an answer is neither an error nor empty nor incomplete."""
+    if isinstance(answer, Completion) and not answer.text.strip():
+        return False
     return not (failed(answer) or (isinstance(answer, LogProbs) and any(map(math.isnan, answer.values))))
 
 

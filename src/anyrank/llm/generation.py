@@ -68,7 +68,11 @@ def judgement_of(template: Template, request: Rendered, answer: Completion) -> J
     repairs = dict(reading.repairs)
     if repairs and answer.finish == "length":
         repairs["cut at max_tokens"] = 1
-    return Judgement(scores(reading, n, ranked), usage + Usage(repairs=repairs))
+    note = answer.error
+    if not reading.order and answer.finish == "length":
+        cut = f"no answer within {answer.usage.completion_tokens or 'its'} tokens: give more room by max_tokens"
+        note = f"{note}; {cut}" if note else cut
+    return Judgement(scores(reading, n, ranked), usage + Usage(repairs=repairs), note)
 
 
 def scores(reading: Reading, n: int, ranked: bool = True) -> list[float]:

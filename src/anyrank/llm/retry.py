@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ..core.errors import AnyrankError, InputError
+from ..core.limits import seconds_left
 from ..core.trace import Usage
 from .wrapper import Item, Wrapper, call, failed
 
@@ -40,7 +41,7 @@ class Retry(Wrapper):
             raise InputError(f"tries={self.tries}: must be at least 1")
 
     def ask(self, verb: str, items: Sequence[Item], settings: Mapping[str, Any]) -> list[Any]:
-        end = self.clock() + self.deadline
+        end = self.clock() + min(self.deadline, seconds_left())
         answers: list[Any] = [None] * len(items)
         failures = [Usage()] * len(items)  # the cost of each prompt's failed attempts
         open_prompts = list(range(len(items)))

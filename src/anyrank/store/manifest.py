@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +39,9 @@ class Manifest:
             values = json.loads(path.read_text("utf-8"))
             if values["kind"] != KIND:
                 raise ValueError
-            format = int(values["format"])
+            format = values["format"]
+            if not isinstance(format, int) or isinstance(format, bool) or format < 1:
+                raise ValueError
         except (ValueError, KeyError, TypeError) as error:
             raise InputError("isn't the manifest of an anyrank collection", path=path) from error
         if format > FORMAT:
@@ -49,6 +51,12 @@ class Manifest:
             raise InputError(
                 f"lacks the fields {', '.join(lacking)}: build the collection again with overwrite", path=path
             )
+        for field in fields(cls):
+            value = values.get(field.name, field.default)
+            if type(value) is not type(field.default) or (isinstance(value, int) and value < 0):
+                raise InputError(
+                    f"{field.name} is {value!r:.80}: expected a value such as {field.default!r}", path=path
+                )
         return cls(**{n: values[n] for n in cls.__slots__ if n in values})
 
     def write(self, folder: Path) -> None:

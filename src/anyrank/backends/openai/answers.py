@@ -76,16 +76,27 @@ def completion(reply: Mapping[str, Any], stop: Sequence[str]) -> Completion:
         return Completion("", usage_of(reply), "error", "the server's filter withheld the answer")
     text = text or ""
     end = min((text.find(s) for s in stop if s in text), default=len(text))
-    return Completion(text[:end], usage_of(reply), "length" if reason == "length" else "stop")
+    message = choice.get("message")
+    reasoned = isinstance(message, dict) and (message.get("reasoning_content") or message.get("reasoning"))
+    problem = "the model wrote only its reasoning" if reasoned and not text.strip() else ""
+    return Completion(text[:end], usage_of(reply), "length" if reason == "length" else "stop", problem)
+
+
+ROOM = 4096
+"""Tokens that a chat template or a server's own instructions may add to a prompt."""
+IMAGE = 1 << 17
+"""The most tokens that an image may be read as."""
 
 
 def usage_of(reply: Mapping[str, Any]) -> Usage:
-    """One call, and the tokens that the server counted."""
+    """One call, and the tokens that the server counted: never below 0, nor above what was sent or could be answered
+    (a token is at least a byte). A count that is mended is noted as the repair "token count"."""
     usage = reply.get("usage")
-    counts = usage if isinstance(usage, dict) else {}
-    prompt, new = (counts.get(n) for n in ("prompt_tokens", "completion_tokens"))
-    return Usage(
-        calls=1,
-        prompt_tokens=prompt if isinstance(prompt, int) else 0,
-        completion_tokens=new if isinstance(new, int) else 0,
-    )
+    counts, most = usage if isinstance(usage, dict) else {}, reply.get("most", {})
+    bounded, mended = {}, 0
+    for name in ("prompt_tokens", "completion_tokens"):
+        count = counts.get(name)
+        stated = count if isinstance(count, int) and not isinstance(count, bool) else 0
+        bounded[name] = min(max(stated, 0), most.get(name, stated))
+        mended += bounded[name] != stated
+    return Usage(calls=1, **bounded, repairs={"token count": mended} if mended else {})

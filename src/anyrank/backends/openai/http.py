@@ -71,7 +71,7 @@ class Server:
                 async with asyncio.timeout(seconds):
                     response, answer = await self._once(url, data)
                 if response.status_code == 200:
-                    return self._object(answer, response.headers.get("Content-Type", "no type"))
+                    return self._object(self._without_key(answer), response.headers.get("Content-Type", "no type"))
                 last = f"HTTP {response.status_code}: {self._message(answer)}"
                 if response.status_code not in TRY_AGAIN:
                     raise NoAnswer(last)
@@ -120,6 +120,10 @@ class Server:
         except (ValueError, RecursionError):
             text = answer.decode(errors="replace")
         return " ".join(self._hidden(str(text)).split())[:200]
+
+    def _without_key(self, answer: bytes) -> bytes:
+        """An answer in which the server doesn't repeat the key, so that no cache or trace holds it."""
+        return answer.replace(self.key.encode(), b"***") if self.key else answer
 
     def _hidden(self, text: str) -> str:
         return text.replace(self.key, "***") if self.key else text

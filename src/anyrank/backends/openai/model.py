@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import os
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -11,9 +12,10 @@ from typing import Any, ClassVar, Literal, TypeVar
 from urllib.parse import parse_qsl, urlsplit
 
 from ...core.errors import InputError, ModelError
-from ...core.language import Completion, LogProbs, Prompt, messages
+from ...core.language import Completion, LogProbs, Prompt, images_in, messages
+from ...core.limits import seconds_left
 from ...core.trace import Usage
-from .answers import completion, fewer, folded, longer, refuses_system, usage_of
+from .answers import IMAGE, ROOM, completion, fewer, folded, longer, refuses_system, usage_of
 from .http import NoAnswer, Patience, Server, ask_all
 
 A = TypeVar("A", Completion, LogProbs)
@@ -131,7 +133,12 @@ class OpenAI:
         if not items:
             return []
         return ask_all(
-            one, items, key=self._key(), patience=self.patience, seconds=self.deadline, concurrency=self.concurrency
+            one,
+            items,
+            key=self._key(),
+            patience=self.patience,
+            seconds=min(self.deadline, seconds_left()),
+            concurrency=self.concurrency,
         )
 
     async def _ask(self, prompt: Prompt, fields: Mapping[str, Any], server: Server) -> dict[str, Any]:
@@ -175,7 +182,9 @@ class OpenAI:
         choices = reply.get("choices")
         if not isinstance(choices, list) or not choices or not isinstance(choices[0], dict):
             raise NoAnswer(f"an answer without choices: its fields are {sorted(reply)}")
-        return {**reply, "choice": choices[0]}
+        longest = len(json.dumps(body)) + ROOM + IMAGE * (not isinstance(prompt, str) and len(images_in(prompt)))
+        new = int(body.get(self.limit_field, 0)) + len(json.dumps(choices[0])) + ROOM
+        return {**reply, "choice": choices[0], "most": {"prompt_tokens": longest, "completion_tokens": new}}
 
     def _key(self) -> str:
         if self.key_env:
