@@ -78,7 +78,7 @@ def test_a_graph_that_agrees_too_little_is_refused(words, tmp_path, caplog):
     assert json.loads((tmp_path / "out" / "anyrank.json").read_text())["runtime"] == "torch"  # as it was saved
     assert not done.exported.path.exists()
     assert "is removed" in caplog.text
-    assert "Refused" in (tmp_path / "out" / "README.md").read_text()
+    assert "is required" in (tmp_path / "out" / "README.md").read_text()
     assert (tmp_path / "out" / "model.safetensors").is_file()
 
 

@@ -339,7 +339,7 @@ def test_the_commands_chain(write_mgf, spectra, tmp_path):
     )
     with pytest.raises(InputError, match="holds a model"):
         call("train", "--spectra", run, "-o", tmp_path / "e", "--kind", "engine", *small)
-    with pytest.raises(InputError, match="no such residue"):
+    with pytest.raises(InputError, match="unknown residue"):
         call("train", "--spectra", run, "-o", tmp_path / "x", "--fixed", "Z")
     call("propose", "--spectra", run, "--model", tmp_path / "e", "-o", tmp_path / "own.csv", "--beam", 20)
     with open(tmp_path / "own.csv") as f:
