@@ -96,9 +96,9 @@ def test_lit5_ranks_and_its_answers_are_kept(model, tmp_path, read):
     first, again = (load("lit5").build(store, read=read, size=3, stride=2)(before) for _ in range(2))
     assert sorted(first.ids) == sorted(before.ids)
     assert first.ids == again.ids
-    assert (first.cost.usage.calls, again.cost.usage.calls, again.cost.usage.cached) == (2, 0, 2)
-    if read == "attention":
-        assert first.status == "ok"
+    assert first.cost.usage.calls == again.cost.usage.calls + again.cost.usage.cached == 2
+    if read == "attention":  # what random weights write may be empty, and no empty answer is kept
+        assert (first.status, again.cost.usage.cached) == ("ok", 2)
 
 
 def test_a_decoder_cannot_fuse(tmp_path):
