@@ -3,8 +3,8 @@
     python bench/bench_e5.py DATA MODEL … > bench/results/e5.json
 
 DATA is a folder with scifact/, nfcorpus/, dl-candidates/, clir-patapsco/; each MODEL is a name or a folder. Parts on
-which choices may be made alone: SciFact's train part, NFCorpus' dev part; DL19's given BM25 candidates reranked. Chinese
-news: titles as queries, each of which should find its own text (998 texts without titles).
+which choices may be made alone: SciFact's train part, NFCorpus' dev part; DL19's given BM25 candidates reranked.
+Chinese news: titles as queries, each of which should find its own text (998 texts without titles).
 """
 
 from __future__ import annotations

@@ -19,8 +19,9 @@ from ..core.types import Candidate
 from ..store.engine import FOLDER, HEAP, Writing, schema, whole
 from ..store.manifest import NAME, Manifest
 from ..store.store import Store
-from .analysis import check_language
+from .analysis import EDITION
 from .collection import Collection
+from .languages import check_language
 from .swap import finish_swap, replacement
 
 _BATCH = 100_000
@@ -54,7 +55,7 @@ def build(
     if lexical is None:
         first = list(islice(source, 1))
         source, lexical = chain(first, source), all(_has_text(d.content) for d in first)
-    fresh = Manifest(check_language(language), stop_words, lexical=lexical, build=uuid4().hex)
+    fresh = Manifest(check_language(language), stop_words, lexical=lexical, build=uuid4().hex, analysis=EDITION)
     if not _replaces(folder, overwrite):
         with _nothing_left(folder):
             return _build(source, folder, _start(folder, fresh), batch, heap, on_progress)
@@ -158,7 +159,8 @@ def _start(folder: Path, fresh: Manifest) -> Manifest:
         old = Manifest.read(folder)
         if old.documents:
             earlier, current = (
-                f"language={m.language!r}, stop_words={m.stop_words}, lexical={m.lexical}" for m in (old, fresh)
+                f"language={m.language!r}, stop_words={m.stop_words}, lexical={m.lexical}, analysis={m.analysis}"
+                for m in (old, fresh)
             )
             if earlier != current:
                 raise InputError(

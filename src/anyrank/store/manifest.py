@@ -10,14 +10,17 @@ from typing import Any
 from ..core.errors import InputError
 from ..disk import whole_file
 
-NAME, FORMAT, KIND = "manifest.json", 1, "anyrank collection"
+NAME, FORMAT, KIND = "manifest.json", 2, "anyrank collection"
+LATER = ("lexical", "build", "analysis")
+"""Fields that manifests of older versions lack."""
 
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
     """``documents`` and ``rows`` count those committed while building, ``last`` is the id of the last document;
     ``lexical``: whether there is a lexical index (those of older manifests without this field have one). ``build``: a
-    random name of the building, by which an open collection notices that another took its place."""
+    random name of the building, by which an open collection notices that another took its place. ``analysis``: the
+    edition of text analysis that the lexical index was built with; those of format 1 had the first."""
 
     language: str = "english"
     stop_words: bool = True
@@ -27,6 +30,7 @@ class Manifest:
     last: str = ""
     lexical: bool = True
     build: str = ""
+    analysis: int = 1
 
     @classmethod
     def read(cls, folder: Path) -> Manifest:
@@ -46,7 +50,7 @@ class Manifest:
             raise InputError("isn't the manifest of an anyrank collection", path=path) from error
         if format > FORMAT:
             raise InputError(f"format {format} is newer than this anyrank reads ({FORMAT}): upgrade anyrank", path=path)
-        lacking = [n for n in cls.__slots__ if n not in values and n not in ("lexical", "build")]
+        lacking = [n for n in cls.__slots__ if n not in values and n not in LATER]
         if lacking:
             raise InputError(
                 f"lacks the fields {', '.join(lacking)}: build the collection again with overwrite", path=path
@@ -61,7 +65,7 @@ class Manifest:
 
     def write(self, folder: Path) -> None:
         """Atomic and durable."""
-        write_json(folder / NAME, {"kind": KIND, "format": FORMAT, **asdict(self)})
+        write_json(folder / NAME, {"kind": KIND, "format": min(self.analysis, FORMAT), **asdict(self)})
 
 
 def write_json(path: Path, value: Any) -> None:
