@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .errors import InputError
+from .errors import InputError, quoted
 
 TEXT_FIELDS = ("text", "content", "contents", "body")
 """The fields of a mapping that may hold its text; the first one present counts. ``title`` goes before it."""
@@ -65,7 +65,7 @@ class Image:
             match = _DATA_URL.fullmatch(text)
             data = match and _decoded(match["data"])
             if not match or not data:
-                raise InputError(f"an image as a data: URL is data:image/…;base64,…, not {text[:40]!r}")
+                raise InputError(f"an image as a data: URL is data:image/…;base64,…, not {quoted(text[:40])}")
             return cls(data, match["media"] or "")
         # A JPEG in base64 begins with "/9j/", as a path might: so it counts only if it decodes to a picture.
         if _BASE64.fullmatch(text) and (data := _decoded(text)) and _format(data):

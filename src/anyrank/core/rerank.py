@@ -13,7 +13,7 @@ from typing import Protocol, runtime_checkable
 
 from .budget import Account, Budget, CallEstimate, affordable
 from .content import is_blank
-from .errors import AnyrankError, InputError, JudgeError
+from .errors import AnyrankError, InputError, JudgeError, quoted
 from .groupings import Grouping, Groups, Plan, Pointwise, Scores
 from .limits import until
 from .outage import Outage
@@ -294,7 +294,7 @@ def _checked_usage(usage: Usage) -> Usage:
     names = ("calls", "prompt_tokens", "completion_tokens", "truncated", "cached", "fallback", "mended")
     for name, count in [*((name, getattr(usage, name)) for name in names), *usage.repairs.items()]:
         if not isinstance(count, Integral) or count < 0:
-            raise ValueError(f"usage counts {count!r} {name}")
+            raise ValueError(f"usage counts {quoted(count)} {name}")
     return usage
 
 
