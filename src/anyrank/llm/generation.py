@@ -72,7 +72,7 @@ def judgement_of(template: Template, request: Rendered, answer: Completion) -> J
     if not reading.order and answer.finish == "length":
         cut = f"no answer within {answer.usage.completion_tokens or 'its'} tokens: give more room by max_tokens"
         note = f"{note}; {cut}" if note else cut
-    return Judgement(scores(reading, n, ranked), usage + Usage(repairs=repairs), note)
+    return Judgement(scores(reading, n, ranked), (usage + Usage(repairs=repairs)).of_one_answer(), note)
 
 
 def scores(reading: Reading, n: int, ranked: bool = True) -> list[float]:

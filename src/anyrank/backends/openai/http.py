@@ -32,7 +32,12 @@ LONGEST = 30.0  # the most seconds of a pause, unless the server asks for more
 
 
 class NoAnswer(AnyrankError):
-    """A request that got no usable answer within its tries and time."""
+    """A request that got no usable answer within its tries and time. ``unreachable``: the last try got no connection,
+    or no answer in time."""
+
+    def __init__(self, message: str, unreachable: bool = False) -> None:
+        super().__init__(message)
+        self.unreachable = unreachable
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,33 +67,37 @@ class Server:
         import httpx2
 
         data, last, tries = json.dumps(body).encode(), "", self.patience.retries + 1
+        unreachable = False
         for attempt in range(tries):
             left = self.deadline - time.monotonic()
             if left <= 0:
-                raise NoAnswer(f"the deadline passed{f'; the last error: {last}' if last else ''}")
+                raise NoAnswer(f"the deadline passed{f'; the last error: {last}' if last else ''}", unreachable)
             seconds, wait = min(self.patience.timeout, left), 0.0
             try:
                 async with asyncio.timeout(seconds):
                     response, answer = await self._once(url, data)
                 if response.status_code == 200:
                     return self._object(self._without_key(answer), response.headers.get("Content-Type", "no type"))
-                last = f"HTTP {response.status_code}: {self._message(answer)}"
+                last, unreachable = f"HTTP {response.status_code}: {self._message(answer)}", False
                 if response.status_code not in TRY_AGAIN:
                     raise NoAnswer(last)
                 wait = _retry_after(response.headers.get("Retry-After", ""))
             except TimeoutError:
-                last = f"TimeoutError: no whole answer within {seconds:.1f} s"
+                last, unreachable = f"TimeoutError: no whole answer within {seconds:.1f} s", True
             except (httpx2.HTTPError, httpx2.InvalidURL, OSError, ValueError) as error:
                 cause = _system_error(error)
+                unreachable = isinstance(cause, OSError)
                 last = self._hidden(f"{type(cause).__name__}: {cause}")[:300]
             log.debug("%s: try %d of %d met %s", url, attempt + 1, tries, last)
             if attempt + 1 < tries:
                 pause = min(self.patience.pause * 2**attempt, LONGEST) * random.uniform(0.5, 1.0)
                 wait = max(wait, pause)
                 if time.monotonic() + wait >= self.deadline:
-                    raise NoAnswer(f"no time left to wait {wait:.1f} s for another try; the last error: {last}")
+                    raise NoAnswer(
+                        f"no time left to wait {wait:.1f} s for another try; the last error: {last}", unreachable
+                    )
                 await asyncio.sleep(wait)
-        raise NoAnswer(f"{tries} tries failed; the last error: {last}")
+        raise NoAnswer(f"{tries} tries failed; the last error: {last}", unreachable)
 
     async def _once(self, url: str, data: bytes) -> tuple[httpx2.Response, bytes]:
         """One request. The answer is read in parts, so that an endless one stops at `LARGEST` bytes."""

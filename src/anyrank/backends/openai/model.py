@@ -14,7 +14,7 @@ from urllib.parse import parse_qsl, urlsplit
 from ...core.errors import InputError, ModelError
 from ...core.language import Completion, LogProbs, Prompt, images_in, messages
 from ...core.limits import seconds_left
-from ...core.trace import Usage
+from ...core.trace import UNREACHABLE, Usage
 from .answers import IMAGE, ROOM, completion, fewer, folded, longer, refuses_system, usage_of
 from .http import NoAnswer, Patience, Server, ask_all
 
@@ -95,7 +95,7 @@ class OpenAI:
             try:
                 return completion(await self._ask(prompt, fields, server), stop)
             except NoAnswer as error:
-                return Completion("", Usage(calls=1), "error", str(error))
+                return Completion("", _unanswered(error), "error", str(error))
 
         return self._check_served(self._all(one, prompts))
 
@@ -215,7 +215,8 @@ class OpenAI:
                 top, cost = await self._top(longer(prompt, prefix), server)
             except NoAnswer as error:
                 problem = str(error)
-                usage += Usage(calls=1, repairs={str(error) if str(error) == _NONE else "no answer": len(current)})
+                usage += _unanswered(error)
+                usage += Usage(repairs={str(error) if str(error) == _NONE else "no answer": len(current)})
                 values = [math.nan if k in current else v for k, v in enumerate(values)]
                 continue
             usage += cost
@@ -271,7 +272,8 @@ class OpenAI:
         try:
             reply = await self._ask(prompt + continuation, fields, server)
         except NoAnswer as error:
-            return LogProbs((math.nan,), Usage(calls=1, repairs={"no answer": 1}), (0,), str(error))
+            usage = _unanswered(error) + Usage(repairs={"no answer": 1})
+            return LogProbs((math.nan,), usage, (0,), str(error))
         logprobs, whole = reply["choice"].get("logprobs") or {}, len(prompt) + len(continuation)
         try:
             starts, values = logprobs["text_offset"], logprobs["token_logprobs"]
@@ -282,6 +284,11 @@ class OpenAI:
         if not inside or len(starts) < 2:
             return LogProbs((math.nan,), usage_of(reply) + Usage(repairs={_NONE: 1}), (0,), _NONE)
         return LogProbs((float(sum(inside)),), usage_of(reply), (len(inside),))
+
+
+def _unanswered(error: NoAnswer) -> Usage:
+    """The usage of a call without an answer, which says whether the server could be reached."""
+    return Usage(calls=1, repairs={UNREACHABLE: 1} if error.unreachable else {})
 
 
 HOSTED = "https://api.openai.com/v1"
