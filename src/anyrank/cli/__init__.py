@@ -30,7 +30,7 @@ COMMANDS = {
 
 EXIT = """\b
 Exit codes: 0 done; 1 done, but some queries were not (fully) reranked; 2 bad input or usage;
-3 a model or an optional package is missing; 130 interrupted; 141 the output's reader closed it.
+3 a model or an optional package is missing; 4 a training diverged; 130 interrupted; 141 the output's reader closed it.
 """
 
 

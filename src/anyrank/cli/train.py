@@ -49,15 +49,21 @@ def train_command(recipe: str, out: Path | None, seed: int | None, settings: tup
         training = replace(training, seed=seed)
     from transformers import utils
 
+    from ..train.divergence import Diverged
     from ..train.run import train
 
     logs: Any = utils.logging
     logs.disable_progress_bar()
     logs.set_verbosity_error()
     logging.getLogger("anyrank.train").setLevel(logging.INFO)
-    result = train(training, resume=resume, progress=sys.stderr.isatty())
-    if result.effect is not None:
-        click.echo(result.effect.table())
+    try:
+        result = train(training, resume=resume, progress=sys.stderr.isatty())
+    except Diverged as error:
+        click.echo(f"anyrank: {error}", err=True)
+        return 4
+    for name, effect in result.effects.items():
+        click.echo(f"{name}:" if name else "", nl=bool(name))
+        click.echo(effect.table())
     if result.exported is not None:
         verb = "int8 graph" if result.exported.accepted else "int8 graph refused"
         click.echo(f"{verb}: {result.exported.what} {result.exported.agreement:.4f}", err=True)
