@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -100,14 +101,15 @@ def index_command(
             changed = Collection.open(out).update(documents())
             verb = "added or replaced"
         elif overwrite or not _built(out):
-            build(
-                documents(),
-                out,
-                language=language,
-                stop_words=stop_words,
-                overwrite=overwrite,
-                on_progress=partial(_advance, bar),
-            )
+            with _kept(out):
+                build(
+                    documents(),
+                    out,
+                    language=language,
+                    stop_words=stop_words,
+                    overwrite=overwrite,
+                    on_progress=partial(_advance, bar),
+                )
         elif encode:
             click.echo(f"note: {out} holds a finished index; {corpus} is not read again (--update does that)", err=True)
         else:
@@ -117,7 +119,8 @@ def index_command(
         encoders |= {n: model(n) for n in map(model_of, collection.encoded) if n not in encoders}
     truncated: dict[str, int] = {}
     for encoder in encoders.values():
-        with progress(f"encoding with {encoder.name}", len(collection), "documents") as bar:
+        title = f"encoding with {encoder.name}"
+        with progress(title, len(collection), "documents") as bar, _kept(out, encoder.name):
             usage = collection.encode(encoder, stored(encoder.name), on_progress=partial(_advance, bar))
         truncated[encoder.name] = usage.truncated
         echo_cut(usage.truncated, encoder.name)
@@ -131,6 +134,19 @@ def index_command(
         done = f" ({changed:,} {verb})" if verb else ""
         click.echo(f"{out}: {len(collection):,} documents{done}{beside}")
     return 0
+
+
+@contextmanager
+def _kept(folder: Path, model: str = "") -> Iterator[None]:
+    """If the block is interrupted, say how it goes on."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        if model:
+            click.echo(f"stopped: vectors so far are kept; the same with --encode {model} makes the others", err=True)
+        elif (folder / "manifest.json").exists():
+            click.echo(f"stopped: {folder} keeps what was committed; the same command goes on from there", err=True)
+        raise
 
 
 def _check(folder: Path, json_out: bool) -> int:

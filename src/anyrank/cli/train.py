@@ -38,9 +38,12 @@ def train_command(recipe: str, out: Path | None, seed: int | None, settings: tup
     from dataclasses import replace
 
     from ..backends.hf.load import torch_module
+    from ..core.errors import InputError
     from ..train.recipe import read_recipe
     from ..train.settings import with_settings
 
+    if not Path(recipe).is_file():  # before packages are asked for
+        raise InputError("no such recipe", path=recipe)
     torch_module("train")
     training = with_settings(read_recipe(recipe), settings)
     if out is not None:
@@ -55,7 +58,12 @@ def train_command(recipe: str, out: Path | None, seed: int | None, settings: tup
     logs.disable_progress_bar()
     logs.set_verbosity_error()
     logging.getLogger("anyrank.train").setLevel(logging.INFO)
-    result = train(training, resume=resume, progress=sys.stderr.isatty())
+    try:
+        result = train(training, resume=resume, progress=sys.stderr.isatty())
+    except KeyboardInterrupt:
+        if any(Path(training.out).glob("**/checkpoint-*")):
+            click.echo("stopped: the same command with --resume goes on from the last checkpoint", err=True)
+        raise
     if result.effect is not None:
         click.echo(result.effect.table())
     if result.exported is not None:
