@@ -12,6 +12,7 @@ import click
 
 from .. import __version__
 from ..core.errors import LONGEST, AnyrankError, InputError, short
+from .near import Near
 
 COMMANDS = {
     "demo": "demo",
@@ -34,7 +35,7 @@ Exit codes: 0 done; 1 done, but some queries were not (fully) reranked; 2 bad in
 """
 
 
-class Commands(click.Group):
+class Commands(Near):
     """A group that imports a command's file only when it is called."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
