@@ -25,7 +25,7 @@ from ..core.errors import InputError
 from ..core.types import Candidate, Query, Ranking
 from .candidates import TEXTS, candidate, query_from_dict, score_of
 from .corpus import DOCUMENT
-from .frames import table_rows
+from .frames import TABLES, table_rows
 from .records import Fields, Record, first_of, id_text
 
 _PAIRS = (
@@ -108,6 +108,16 @@ class Row(Protocol):
 
 
 @runtime_checkable
+class Labelled(Protocol):
+    """A table of pandas, whose rows have labels."""
+
+    index: Any
+    columns: Any
+
+    def reset_index(self) -> Any: ...
+
+
+@runtime_checkable
 class ToList(Protocol):
     """A column of a table."""
 
@@ -151,7 +161,7 @@ def query_of(query: Any, id: str = "q") -> Query:
         return query_from_dict(dict(query) if "query" in query else {"query": dict(query)}, id)
     if not isinstance(query, str):
         raise InputError(f"query is of type {type(query).__name__}: expected a text, a mapping with a text, or a Query")
-    return query_from_dict({"query": str(query)}, id)
+    return query_from_dict({"query": str.__str__(query)}, id)
 
 
 def documents_of(documents: Any, fields: Fields = DOCUMENT, *, numbered: bool = True) -> Iterator[Candidate]:
@@ -198,6 +208,8 @@ def _items(documents: Any, fields: Fields) -> Iterable[Any]:
         raise InputError("documents is a set, which has no order: give a list, or a mapping from ids to texts")
     if isinstance(documents, Ranking):
         return documents
+    if isinstance(documents, Labelled) and documents.index.name in fields.id:
+        documents = documents.reset_index()  # ids that label the rows are a column too
     rows = table_rows(documents)
     if rows is not None:
         if rows and first_of(rows[0], (*fields.text, *TEXTS, "image", "doc")) is None:
@@ -236,7 +248,7 @@ def _read(item: Any, name: str, fields: Fields) -> Candidate:
     Raises InputError on anything else, on bytes, and on an id or score that can't be one.
     """
     if isinstance(item, str):
-        return Candidate(name, str(item), math.nan)
+        return Candidate(name, str.__str__(item), math.nan)
     if isinstance(item, Candidate):
         if item.content is None:
             raise InputError(f"the candidate {item.id!r} has no content")
@@ -279,7 +291,7 @@ def _of_sequence(item: Any, name: str, fields: Fields) -> Candidate:
         case [first, second] if _is_id(first) and not isinstance(second, list | tuple):
             return replace(_read(second, name, fields), id=id_text(first, "document id"))
         case [first, second, third] if _is_id(first) and isinstance(second, str) and _is_score(third):
-            return Candidate(id_text(first, "document id"), str(second), score_of(third))
+            return Candidate(id_text(first, "document id"), str.__str__(second), score_of(third))
     kinds = ", ".join(type(part).__name__ for part in parts[:5]) + (", …" if len(parts) > 5 else "")
     raise InputError(f"a {type(item).__name__} of ({kinds}) is no document: {_PAIRS}")
 
@@ -303,7 +315,7 @@ def _record(item: Any) -> Record | None:
     """The fields of a mapping or object; None if it has no text among them that could be found."""
     if isinstance(item, Mapping):
         return dict(item)
-    if item is None or isinstance(item, type | bytes | bytearray | memoryview | Real | date | Enum):
+    if item is None or isinstance(item, type | bytes | bytearray | memoryview | Real | date | Enum | TABLES):
         return None
     if isinstance(item, Dumps):
         return item.model_dump()
