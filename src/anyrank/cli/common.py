@@ -1,4 +1,4 @@
-"""Helpers that the commands share: progress bars, resumable jobs, filters, and reports of what went wrong."""
+"""Helpers that the commands share: progress bars, resumable jobs, and reports of what went wrong."""
 
 from __future__ import annotations
 
@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from ..core.errors import InputError
 from ..core.stage import Stage
 from ..core.trace import UNANSWERED
 from ..core.types import Ranking
@@ -227,39 +226,6 @@ def echo_cut(count: int, model: str) -> None:
 
 def as_json(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False)
-
-
-def filters(pairs: Sequence[str]) -> dict[str, Any] | None:
-    """Filters from the texts ``field=value`` and ``field=low..high`` (either end may be left out).
-
-    A value that reads as a number, true or false also matches the same value stored as text, as CSV files do.
-
-    >>> filters(["lang=en", "year=1990..", "draft=false"])
-    {'lang': 'en', 'year': (1990, None), 'draft': [False, 'false']}
-    """
-    conditions: dict[str, Any] = {}
-    for pair in pairs:
-        name, sign, value = pair.partition("=")
-        if not sign or not name:
-            raise InputError(f"filter {pair!r}: expected field=value or field=low..high")
-        low, dots, high = value.partition("..")
-        conditions[name] = (_value(low), _value(high)) if dots else _either(value)
-    return conditions or None
-
-
-def _either(text: str) -> Any:
-    value = "" if text == "" else _value(text)
-    return value if isinstance(value, str) else [value, text]
-
-
-def _value(text: str) -> Any:
-    if text == "":
-        return None
-    try:
-        parsed = json.loads(text)
-    except ValueError:
-        return text
-    return parsed if isinstance(parsed, int | float | bool) else text
 
 
 def is_dataset(spec: str) -> bool:

@@ -12,7 +12,6 @@ from .common import (
     as_json,
     as_json_option,
     batches,
-    filters,
     job,
     not_finished,
     other_inputs,
@@ -37,8 +36,9 @@ from .common import (
     "--filter",
     "pairs",
     multiple=True,
-    metavar="FIELD=VALUE",
-    help="Only documents with this value, or range low..high.",
+    metavar="CONDITION",
+    help="Only documents with this field: lang=en, lang=en,de (either, as repeated), lang!=en, year=1990..2000, "
+    "'year>=1990' (quoted for the shell). All conditions must hold.",
 )
 @click.option("-o", "--out", type=click.Path(path_type=Path), help="Write the results to this file, as a TREC run.")
 @click.option("--resume", is_flag=True, help="Resume a job that was stopped, with the same arguments.")
@@ -77,7 +77,7 @@ def search_command(
         raise InputError("the QUERY is not UTF-8")
     requests = [Query("q1", query)] if queries is None else read_queries(queries)
     depth = k or (10 if out is None else 1000)
-    stage = parse(pipeline, Settings(Collection.open(index), filters(pairs))) % depth
+    stage = parse(pipeline, Settings(Collection.open(index), pairs or None)) % depth
     rankings = [Ranking(q) for q in requests]
     if out is not None:
         options = {"query": query, "pipeline": pipeline, "k": depth, "filter": pairs}
