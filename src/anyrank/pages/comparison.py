@@ -12,7 +12,7 @@ from markupsafe import Markup
 from ..core.content import text_of
 from ..core.types import Ranking
 from ..evaluate.evaluation import Comparison, Evaluation
-from ..evaluate.measures import Lists, Qrels, Run, lists
+from ..evaluate.inputs import Lists, Qrels, Run, lists
 from ..evaluate.tables import COSTS, legend
 from .charts import Bar, Point, bars, scatter, whisker
 from .rank_flow import DEPTH, rank_flow
