@@ -16,7 +16,7 @@ from anyrank.core.errors import InputError
 from anyrank.core.types import strict
 from anyrank.evaluate.inputs import Judgements, lists
 from anyrank.evaluate.measures import Meter
-from anyrank.evaluate.support import by_subtopic, substitute
+from anyrank.evaluate.support import by_subtopic, condensed, substitute
 
 NAMES = """
 AP AP@10 AP(rel=2) AP(rel=2)@100 AP(judged_only=True) MAP BPM(max_rel=3)@10 BPM(max_rel=3,T=2)@10 BPM@10 Bpref
@@ -78,6 +78,8 @@ def compare(name: str, rows: list, run: dict[str, dict[str, float]]) -> tuple[st
     measure = substitute(meter.measures[canonical])
     # Equal scores are told apart first, since ir_measures' programs break ties in four ways.
     run = {q: dict(zip(ids, strict([run[q][d] for d in ids]))) for q, ids in ranked.items()}
+    if condensed(meter.measures[canonical]):
+        run = {q: {d: s for d, s in docs.items() if d in nested.get(q, {})} for q, docs in run.items()}
     theirs = {m.query_id: m.value for m in ir_measures.iter_calc([measure], grades, run)}
     worst = max(abs(theirs.get(q, measure.DEFAULT) - v) for q, v in zip(meter.queries, ours))
     return ("agrees" if worst <= 1e-9 else f"differs by {worst:.3g}"), sum(ours) / len(ours)

@@ -43,13 +43,14 @@ def batches(stage: Stage, rankings: Sequence[Ranking], title: str, size: int = 1
 def job(
     stage: Stage, rankings: Sequence[Ranking], out: Path, settings: Mapping[str, Any], resume: bool, title: str
 ) -> int:
-    """Run a stage over all queries into the run file ``out``; returns the exit code.
+    """Run a stage over all queries into the run file ``out``, with their trace beside it; returns the exit code.
 
     Each finished query goes into a journal beside the file, so that a killed job can be resumed. Queries that were not
     judged, because a server was down for example, are left out of the journal, so that resuming tries them again.
     """
     from ..io.journal import Journal
     from ..io.runs import one_word, write_run
+    from ..io.traces import write_traces
 
     queries = [r.query for r in rankings]
     for query in queries:
@@ -71,11 +72,13 @@ def job(
             return (failed[q.id] if q.id in failed else next(journal.rankings([q])) for q in queries)
 
         code = report_status(results())
+        write_run(out, results())
+        if out.is_file():  # not a pipe or a terminal
+            write_traces(out, results())
         if failed:
-            write_run(out, results())
             echo_resume(len(failed), out)
         else:
-            journal.finish(out, queries)
+            journal.close(remove=True)
     click.echo(f"wrote {out}: {len(queries)} queries", err=True)
     return code
 
@@ -103,8 +106,11 @@ def stamp(*paths: str | Path | None) -> list[tuple[str, int, int]]:
     return stamps
 
 
-def from_run(run: str, queries: str, documents: str, depth: int | None) -> tuple[Any, list[Ranking]]:
-    """An opened index or None, and the rankings of a TREC run, the first ``depth`` of each.
+def from_run(
+    run: str, queries: str, documents: str, depth: int | None, ignore_self: bool = False
+) -> tuple[Any, list[Ranking]]:
+    """An opened index or None, and the rankings of a TREC run, the first ``depth`` of each (with ``ignore_self``
+    without the document whose id is the query's).
 
     If ``documents`` is an index, that index is returned and the rankings have no texts yet (`Attach` adds them); if it
     is a file or a collection's folder, the rankings have its texts.
@@ -114,7 +120,7 @@ def from_run(run: str, queries: str, documents: str, depth: int | None) -> tuple
     from ..io.dataset import Dataset
     from ..io.runs import attach, read_run
 
-    results = {q: docs[:depth] for q, docs in read_run(run).items()}
+    results = {q: [d for d in docs if not ignore_self or d[0] != q][:depth] for q, docs in read_run(run).items()}
     topics = read_queries(queries)
     if (Path(documents) / "manifest.json").is_file():
         return Collection.open(documents), attach(results, topics, path=run)
@@ -208,6 +214,11 @@ def is_dataset(spec: str) -> bool:
 
 
 as_json_option = click.option("--json", "json_out", is_flag=True, help="Write the results as JSON to standard output.")
+
+
+ignore_self_option = click.option(
+    "--ignore-self", is_flag=True, help="Leave out the document whose id is the query's (ArguAna, duplicates)."
+)
 
 
 def pipeline_option(default: str, help: str) -> Callable[[Command], Command]:

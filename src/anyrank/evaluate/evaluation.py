@@ -174,6 +174,7 @@ def evaluate(
     ignore_self: bool = False,
     residual: Any = None,
     condensed: bool = False,
+    leave_out: LeaveOut | None = None,
 ) -> Evaluation:
     """The evaluation of ``runs`` by the judgements ``qrels``, each of any usual shape (see `inputs.Run` and
     `inputs.Qrels`); ids are compared as texts.
@@ -188,7 +189,7 @@ def evaluate(
 
     Left out of runs and judgements alike: with ``ignore_self`` the document whose id is the query's; with ``residual``
     (``{query: ids}``, a run or judgements) the documents already seen, so that feedback is measured on the rest. With
-    ``condensed``, results without a judgement are left out of the runs (Sakai 2007).
+    ``condensed``, results without a judgement are left out of the runs (Sakai 2007). ``leave_out`` says all three.
     Raises InputError on unknown measures and baselines, and on a run without results for any judged query.
 
     >>> qrels = {"q1": {"a": 1}, "q2": {"b": 1}}
@@ -209,7 +210,7 @@ def evaluate(
     depth = next((c for m in parsed.values() if isinstance(c := m.params.get("cutoff"), int)), 10)
     judged_name = f"Judged@{depth}"
     judgements = Judgements.of(qrels)
-    left_out = LeaveOut(ignore_self, {} if residual is None else seen_documents(residual), condensed)
+    left_out = leave_out or LeaveOut(ignore_self, {} if residual is None else seen_documents(residual), condensed)
     judgements = left_out.of_judgements(judgements)
     meter = Meter([*parsed.values(), judged_name], judgements)
     if not meter.queries:

@@ -178,11 +178,11 @@ def _text(e: Evaluation) -> str:
     if len(header) > end:
         parts.append(_tabulate([header[0], *header[end:]], [[line[0], *line[end:]] for line in lines], "simple"))
     if e.pairs == "all" and len(e.runs) > 2:
-        parts.append(_tabulate(*_pair_cells(e), "simple"))
+        parts.append(_tabulate(*pair_cells(e), "simple"))
     return "\n\n".join([*parts, "\n".join(legend(e))]) + "\n"
 
 
-def _pair_cells(e: Evaluation) -> tuple[list[str], list[list[str]]]:
+def pair_cells(e: Evaluation) -> tuple[list[str], list[list[str]]]:
     """Header and lines of the comparisons of all pairs by the first measure, those of the least p first."""
     m = e.measures[0]
     header = [f"pair, by {m}", "diff", f"{100 * (1 - e.alpha):g}% CI", "p", "W/T/L"]
@@ -204,7 +204,7 @@ def _markdown(e: Evaluation) -> str:
         return text.replace("|", r"\|").replace("\n", " ")
 
     header, lines = _cells(e, lambda t: f"**{t}**", {})
-    tables = [(header, lines), *([_pair_cells(e)] if e.pairs == "all" and len(e.runs) > 2 else [])]
+    tables = [(header, lines), *([pair_cells(e)] if e.pairs == "all" and len(e.runs) > 2 else [])]
     table = "\n\n".join(
         _tabulate([safe(h) for h in hs], [[safe(c) for c in r] for r in rs], "pipe") for hs, rs in tables
     )
