@@ -7,11 +7,13 @@ from pathlib import Path
 import click
 
 from ..core.errors import InputError
+from ..core.stage import Each
 from ..core.types import Query, Ranking
 from .common import (
     as_json,
     as_json_option,
     batches,
+    ignore_self_option,
     job,
     not_finished,
     other_inputs,
@@ -40,6 +42,7 @@ from .common import (
     help="Only documents with this field: lang=en, lang=en,de (either, as repeated), lang!=en, year=1990..2000, "
     "'year>=1990' (quoted for the shell). All conditions must hold.",
 )
+@ignore_self_option
 @click.option("-o", "--out", type=click.Path(path_type=Path), help="Write the results to this file, as a TREC run.")
 @click.option("--resume", is_flag=True, help="Resume a job that was stopped, with the same arguments.")
 @overwrite_option
@@ -51,6 +54,7 @@ def search_command(
     pipeline: str,
     k: int | None,
     pairs: tuple[str, ...],
+    ignore_self: bool,
     out: Path | None,
     resume: bool,
     overwrite: bool,
@@ -66,6 +70,7 @@ def search_command(
     from ..index.collection import Collection
     from ..io.corpus import read_queries
     from ..pipeline.parser import Settings, parse
+    from ..retrieve.ignore_self import without_self
 
     if (query is None) == (queries is None):
         raise InputError("give one QUERY, or a file of them with --queries")
@@ -77,10 +82,13 @@ def search_command(
         raise InputError("the QUERY is not UTF-8")
     requests = [Query("q1", query)] if queries is None else read_queries(queries)
     depth = k or (10 if out is None else 1000)
-    stage = parse(pipeline, Settings(Collection.open(index), pairs or None)) % depth
+    stage = parse(pipeline, Settings(Collection.open(index), pairs or None, ignore_self))
+    # Every search of the pipeline leaves the query out; a plug-in's search may not, so the end leaves it out as well.
+    stage = (stage % (depth + 1) >> Each(without_self)) % depth if ignore_self else stage % depth
     rankings = [Ranking(q) for q in requests]
     if out is not None:
         options = {"query": query, "pipeline": pipeline, "k": depth, "filter": pairs}
+        options |= {"ignore_self": True} if ignore_self else {}
         settings = {"files": stamp(index, queries), **options, **other_inputs(rankings, [queries], pipeline)}
         return job(stage, rankings, out, settings, resume, "searching", overwrite)
     results = []
