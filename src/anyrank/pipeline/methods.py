@@ -38,13 +38,16 @@ def build(
     max_calls: int | None = None,
     max_tokens: int | None = None,
     max_seconds: float | None = None,
+    answer_tokens: int | None = None,
     **options: Any,
 ) -> Stage:
     """A paper's method over a model. ``cache``: a file for the model's answers; ``depth`` and the budgets as in
-    `Rerank`; ``template`` a YAML file in rank_llm's fields; other options are the method's own. Raises InputError if
-    the model can't do what the paper's card says it needs."""
+    `Rerank`; ``answer_tokens`` the room for each answer, in place of the method's own; ``template`` a YAML file in
+    rank_llm's fields; other options are the method's own. Raises InputError if the model can't do what the paper's
+    card says it needs."""
     from ..judges.consensus import SelfConsistency
     from ..llm.cache import Cached
+    from ..llm.room import Room
     from ..papers import load
 
     system = load(paper)
@@ -53,6 +56,10 @@ def build(
         raise InputError(f"{paper} scores pairs and generates no answers to cache: leave cache out")
     backend = _backend(card, model)
     card.check(backend, model)
+    if answer_tokens is not None:
+        if not {"generate", "generate_fused"} & set(card.capabilities):
+            raise InputError(f"{paper} generates no answers: leave answer_tokens out")
+        backend = Room(backend, answer_tokens)
     if cache is not None:
         backend = Cached(backend, cache)
     if isinstance(options.get("template"), str):
