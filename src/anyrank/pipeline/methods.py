@@ -10,7 +10,7 @@ from typing import Any, get_args
 from ..core.errors import InputError
 from ..core.rerank import Rerank
 from ..core.stage import Stage
-from ..hub.open import PREFIXES, SERVER, open_model
+from ..hub.open import PREFIXES, is_server, open_model
 from ..papers.card import Card
 from .arguments import parameters
 from .context import Settings
@@ -24,7 +24,7 @@ def language_model(name: str) -> Any:
     >>> language_model("openai:qwen3@http://127.0.0.1:8080/v1").base_url
     'http://127.0.0.1:8080/v1'
     """
-    stated = isinstance(name, str) and name.startswith((SERVER, *(f"{prefix}:" for prefix in PREFIXES)))
+    stated = isinstance(name, str) and (is_server(name) or name.startswith(tuple(f"{prefix}:" for prefix in PREFIXES)))
     return open_model(name, runtime="" if stated else "hf")
 
 
