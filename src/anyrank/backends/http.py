@@ -39,12 +39,15 @@ class NoAnswer(AnyrankError):
     """A request that got no usable answer within its tries and time.
 
     ``status``, ``message`` and ``fields`` are of the last HTTP error, if there was one: its code, its text, and the
-    request's fields that it names apart from its text (OpenAI's ``param``, FastAPI's ``loc``).
+    request's fields that it names apart from its text (OpenAI's ``param``, FastAPI's ``loc``). ``unreachable``: the
+    last try got no connection, or no answer in time.
     """
 
-    def __init__(self, text: str, *, status: int = 0, message: str = "", fields: Sequence[str] = ()) -> None:
+    def __init__(
+        self, text: str, *, status: int = 0, message: str = "", fields: Sequence[str] = (), unreachable: bool = False
+    ) -> None:
         super().__init__(text)
-        self.status, self.message, self.fields = status, message, tuple(fields)
+        self.status, self.message, self.fields, self.unreachable = status, message, tuple(fields), unreachable
 
 
 class _UnderWay:
@@ -97,7 +100,7 @@ class Server:
         import httpx2
 
         data, last, tries = json.dumps(body).encode(), "", self.patience.retries + 1
-        refusal: dict[str, Any] = {}  # the last HTTP error
+        refusal: dict[str, Any] = {}  # of the last try: its HTTP error, or that it reached nothing
         for attempt in range(tries):
             left = self.deadline - time.monotonic()
             if left <= 0:
@@ -115,9 +118,10 @@ class Server:
                     raise NoAnswer(last, **refusal)
                 wait = _retry_after(headers.get("Retry-After", ""))
             except TimeoutError:
-                last = f"TimeoutError: no whole answer within {seconds:.1f} s"
+                last, refusal = f"TimeoutError: no whole answer within {seconds:.1f} s", {"unreachable": True}
             except (httpx2.HTTPError, httpx2.InvalidURL, OSError, ValueError) as error:
                 cause = _system_error(error)
+                refusal = {"unreachable": isinstance(cause, OSError)}
                 last = self._hidden(f"{type(cause).__name__}: {cause}")[:300]
             log.debug("%s: try %d of %d met %s", url, attempt + 1, tries, last)
             if attempt + 1 < tries:

@@ -17,7 +17,7 @@ from ..core.content import required_text
 from ..core.errors import InputError, ModelError
 from ..core.limits import seconds_left
 from ..core.rerank import Group
-from ..core.trace import Usage
+from ..core.trace import UNREACHABLE, Usage
 from ..core.types import Judgement
 from .addresses import checked_url, read_address, typed
 from .http import NoAnswer, Patience, Server, ask_all
@@ -214,7 +214,7 @@ class RerankEndpoint:
             n = len(request.texts)
             most = _fewer(error, n)
             if not most:
-                usage = Usage(calls=1, repairs={"no answer": 1})
+                usage = Usage(calls=1, repairs={"no answer": 1} | ({UNREACHABLE: 1} if error.unreachable else {}))
                 return Scores([math.nan] * n, usage, (str(error),), error.status)
             if error.status == 413 or _TOO_MANY.search(error.message):
                 self._learned["most"] = min(most, self._learned.get("most", most))

@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from .. import __version__
-from ..core.errors import AnyrankError, InputError
+from ..core.errors import LONGEST, AnyrankError, InputError, short
 
 COMMANDS = {
     "demo": "demo",
@@ -85,13 +85,14 @@ def main() -> None:
     except click.exceptions.Exit as stop:
         sys.exit(stop.exit_code)
     except click.ClickException as error:
+        error.message = short(error.message, LONGEST)
         error.show()
         sys.exit(error.exit_code)
     except AnyrankError as error:
         click.echo(f"anyrank: {error}", err=True)
         sys.exit(2 if isinstance(error, InputError) else 3)
     except OSError as error:
-        where = f"{error.filename}: " if error.filename else ""
+        where = f"{short(str(error.filename))}: " if error.filename else ""
         click.echo(f"anyrank: {where}{error.strerror or error}", err=True)
         sys.exit(2)
     sys.exit(result if isinstance(result, int) else 0)

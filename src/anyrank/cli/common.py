@@ -16,7 +16,7 @@ import click
 
 from ..core.errors import InputError
 from ..core.stage import Stage
-from ..core.trace import SPENT
+from ..core.trace import UNANSWERED
 from ..core.types import Ranking
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -122,14 +122,10 @@ def from_run(run: str, queries: str, documents: str, depth: int | None) -> tuple
     return None, attach(results, topics, texts, path=run)
 
 
-_UNANSWERED = ("no answer", "no log-probabilities", SPENT)
-"""Repairs for answers that never came. They count as queries that were not fully reranked, not as mended answers."""
-
-
 def report_status(rankings: Iterable[Ranking]) -> int:
     """Say on standard error how much was cut, mended or not judged. Returns the exit code, 1 if queries were not
     judged."""
-    cut = mended = unjudged = count = 0
+    cut = mended = answers = unjudged = count = 0
     notes: dict[str, None] = {}
     remarks: dict[str, int] = {}  # notes of queries that were fully ranked, and of how many queries
     repairs: Counter[str] = Counter()
@@ -137,9 +133,10 @@ def report_status(rankings: Iterable[Ranking]) -> int:
         usage = r.cost.usage
         count += 1
         cut += usage.truncated
-        kinds = {kind: number for kind, number in usage.repairs.items() if kind not in _UNANSWERED}
-        repairs.update(kinds)
-        mended += bool(kinds)
+        # answers that never came count as queries that were not fully reranked, not as mended answers
+        repairs.update({kind: number for kind, number in usage.repairs.items() if kind not in UNANSWERED})
+        mended += usage.mended
+        answers += usage.calls + usage.cached
         unjudged += r.status in ("partial", "fallback")
         notes |= dict.fromkeys(r.cost.notes)
         # what was cut is summed up below, over all queries
@@ -151,7 +148,7 @@ def report_status(rankings: Iterable[Ranking]) -> int:
         click.echo(f"note: {cut} texts were cut to the model's length (passages(…) reads them whole)", err=True)
     if mended:
         listed = ", ".join(f"{kind} {number}" for kind, number in repairs.most_common())
-        click.echo(f"note: answers to {mended} of {count} queries were mended: {listed}", err=True)
+        click.echo(f"note: {mended} of {answers} answers were mended: {listed}", err=True)
     if unjudged:
         reasons = "; ".join(list(notes)[:3])
         click.echo(f"warning: {unjudged} of {count} queries were not fully reranked: {reasons}", err=True)

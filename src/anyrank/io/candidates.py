@@ -9,7 +9,7 @@ from dataclasses import fields
 from typing import Any
 
 from ..core.content import Image, images_of, parts_of, text_of
-from ..core.errors import InputError
+from ..core.errors import InputError, listed, quoted
 from ..core.trace import Step, Usage
 from ..core.types import Candidate, Query, Ranking
 from .corpus import DOCUMENT
@@ -38,7 +38,7 @@ def read_rankings(path: File) -> Iterator[Ranking]:
             raise InputError(str(error), path=label(path), line=n) from None
         id = ranking.query.id
         if id in seen:
-            what = f"query id {id!r} appears twice, first in line {seen[id]}"
+            what = f"query id {quoted(id)} appears twice, first in line {seen[id]}"
             raise InputError(what, path=label(path), line=n)
         seen[id] = n
         yield ranking
@@ -94,7 +94,9 @@ def documents_by_id(documents: Mapping[Any, Any]) -> list[Record]:
     [{'id': 'a', 'text': 'one'}, {'text': 'two', 'id': '2'}]
     """
     if name := next((n for n in _TEXTS if n in documents), None):
-        raise InputError(f"documents is one mapping with a field {name!r}: give a list of documents, or ids to texts")
+        raise InputError(
+            f"documents is one mapping with a field {quoted(name)}: give a list of documents, or ids to texts"
+        )
     out: list[Record] = []
     for id, value in documents.items():
         if isinstance(value, str):
@@ -102,7 +104,7 @@ def documents_by_id(documents: Mapping[Any, Any]) -> list[Record]:
         elif isinstance(value, Mapping):
             out.append({**{k: v for k, v in value.items() if k not in DOCUMENT.id}, "id": str(id)})
         else:
-            what = f"documents[{id!r}] is of type {type(value).__name__}"
+            what = f"documents[{quoted(id)}] is of type {type(value).__name__}"
             raise InputError(f"{what}: a mapping of documents leads from ids to texts, or to mappings with a text")
     return out
 
@@ -161,7 +163,7 @@ def _to_json(content: Any) -> Any:
 
 def _query(record: Record, id: str) -> Query:
     if "query" not in record:
-        raise InputError(f"no query: expected a field query, found {', '.join(record) or 'none'}")
+        raise InputError(f"no query: expected a field query, found {listed(record)}")
     value = record["query"]
     inner = value if isinstance(value, dict) else {}
     content = (
@@ -223,7 +225,7 @@ def _score(item: Record) -> float:
     if value is None:
         return math.nan
     if not isinstance(value, int | float) or isinstance(value, bool) or not abs(value) < math.inf:
-        raise InputError(f"expected a finite number as score, found {value!r}")
+        raise InputError(f"expected a finite number as score, found {quoted(value)}")
     return float(value)
 
 

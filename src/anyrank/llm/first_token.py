@@ -57,7 +57,8 @@ class FirstToken:
         usage = answer.usage + Usage(truncated=request.truncated)
         if not any(map(math.isfinite, values)):  # no option is known, so no order
             values = [math.nan] * n
-        return Judgement(values, usage + Usage(repairs={"not in the top": absent} if absent else {}), note_of(answer))
+        usage += Usage(repairs={"not in the top": absent} if absent else {})
+        return Judgement(values, usage.of_one_answer(), note_of(answer))
 
 
 def _likelier(a: float, b: float) -> float:

@@ -126,7 +126,8 @@ def judgement_of(template: Template, request: Rendered, answer: Completion) -> J
     if not reading.order and more_room:
         thinking = ", the model was still thinking" if _cut_while_thinking(answer) else ""
         note = _joined(note, f"an answer without a label, cut{_at(answer)}{thinking}: {more_room}")
-    return Judgement(scores(reading, n, ranked), usage + Usage(repairs=repairs), _joined(note, answer.note))
+    usage = (usage + Usage(repairs=repairs)).of_one_answer()
+    return Judgement(scores(reading, n, ranked), usage, _joined(note, answer.note))
 
 
 def _more_room(answer: Completion) -> str:

@@ -106,7 +106,9 @@ def _one_by_one(
     for _, members in groups:
         own = slice(start, start + len(members))
         start = own.stop
-        usage = sum((a.usage for a in answers[own]), Usage(truncated=sum(r.truncated for r in requests[own])))
+        usage = sum(
+            (a.usage.of_one_answer() for a in answers[own]), Usage(truncated=sum(r.truncated for r in requests[own]))
+        )
         judgements.append(Judgement(scores[own], usage, next(filter(None, map(note_of, answers[own])), "")))
     return judgements
 

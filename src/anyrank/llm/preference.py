@@ -37,5 +37,5 @@ class Preferred:
         for request, answer in zip(requests, answers, strict=True):
             p = sigmoid(odds(answer.values))
             usage = answer.usage + Usage(truncated=request.truncated)
-            judgements.append(Judgement([p, 1.0 - p], usage, note_of(answer)))
+            judgements.append(Judgement([p, 1.0 - p], usage.of_one_answer(), note_of(answer)))
         return judgements

@@ -14,7 +14,7 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 from urllib.parse import quote, unquote
 
-from ..core.errors import InputError
+from ..core.errors import InputError, listed, quoted
 from ..core.fusion import RRF, Borda, Combine, Fusion, Interleave
 from ..core.rerank import Rerank
 from ..core.stage import Cut, Each, Keep, Stage
@@ -48,7 +48,7 @@ def _bm25(settings: Settings, k: int = 1000) -> Stage:
 def _count(k: Any) -> int:
     """``k`` itself. Raises InputError on anything but a whole number of at least 1."""
     if not isinstance(k, int) or isinstance(k, bool) or k < 1:
-        raise InputError(f"k={k!r}: expected a whole number of at least 1")
+        raise InputError(f"k={quoted(k)}: expected a whole number of at least 1")
     return k
 
 
@@ -60,8 +60,10 @@ def _search(settings: Settings, name: str, k: int = 1000) -> Stage:
         raise InputError(f"{name} scores candidates and can't search: put it after '>>'")
     key = stored(encoder.name)
     if key not in collection.encoded:
-        models = ", ".join(map(model_of, collection.encoded)) or "none"
-        raise InputError(f"the index holds no vectors of {encoder.name!r} (it has: {models}): add them with --encode")
+        models = listed(map(model_of, collection.encoded))
+        raise InputError(
+            f"the index holds no vectors of {quoted(encoder.name)} (it has: {models}): add them with --encode"
+        )
     return VectorSearch(collection.vectors(key), encoder, collection, _count(k), settings.filter)
 
 
@@ -103,7 +105,8 @@ def _judge(settings: Settings, name: str) -> Any:
         return Similarity(judge, _stored(settings, judge.name))
     if not callable(judge):
         raise InputError(
-            f"{name} is a language model and scores no candidates by itself: use it with a method, as rankgpt({name!r})"
+            f"{name} is a language model and scores no candidates by itself: use it with a method, as "
+            f"rankgpt({quoted(name)})"
         )
     return judge
 
@@ -230,6 +233,8 @@ def names() -> Table:
     plugins: dict[str, EntryPoint] = {}
     for point in entry_points(group="anyrank.stages"):
         if point.name in PARTS or point.name in papers.names() or point.name in plugins:
-            raise InputError(f"the plug-in {point.value} names its stage {point.name!r}, which anyrank has already")
+            raise InputError(
+                f"the plug-in {point.value} names its stage {quoted(point.name)}, which anyrank has already"
+            )
         plugins[point.name] = point
     return Table(plugins, papers.names())

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from ...core.errors import InputError, ModelError
 from ...core.language import Completion, LogProbs, Prompt, images_in, messages
 from ...core.limits import seconds_left
-from ...core.trace import Usage
+from ...core.trace import UNREACHABLE, Usage
 from ..addresses import checked_url, read_address, typed
 from ..http import NoAnswer, Patience, Server, ask_all
 from ..keys import read_key
@@ -103,7 +103,7 @@ class OpenAI:
             try:
                 return completion(await self._ask(prompt, fields, server), stop)
             except NoAnswer as error:
-                return Completion("", Usage(calls=1), "error", str(error))
+                return Completion("", _unanswered(error), "error", str(error))
 
         return self._check_served(self._all(one, prompts))
 
@@ -227,7 +227,8 @@ class OpenAI:
                 top, cost, note = await self._top(longer(prompt, prefix), server)
             except NoAnswer as error:
                 problem = str(error)
-                usage += Usage(calls=1, repairs={str(error) if str(error) == _NONE else "no answer": len(current)})
+                usage += _unanswered(error)
+                usage += Usage(repairs={str(error) if str(error) == _NONE else "no answer": len(current)})
                 values = [math.nan if k in current else v for k, v in enumerate(values)]
                 continue
             usage += cost
@@ -277,7 +278,8 @@ class OpenAI:
         try:
             reply = await self._ask(prompt + continuation, fields, server, ["echo", "logprobs"])
         except NoAnswer as error:
-            return LogProbs((math.nan,), Usage(calls=1, repairs={"no answer": 1}), (0,), str(error))
+            usage = _unanswered(error) + Usage(repairs={"no answer": 1})
+            return LogProbs((math.nan,), usage, (0,), str(error))
         usage, note = _cost(reply)
         logprobs, whole = reply.choice.get("logprobs") or {}, len(prompt) + len(continuation)
         try:
@@ -313,6 +315,11 @@ def _cost(reply: Reply) -> tuple[Usage, str]:
     usage, counted = usage_of(reply, "")
     changes = [f"sent {', '.join(reply.notes)}: the server refuses it"] if reply.notes else []
     return usage, "; ".join((*changes, *counted))
+
+
+def _unanswered(error: NoAnswer) -> Usage:
+    """The usage of a call without an answer, which says whether the server could be reached."""
+    return Usage(calls=1, repairs={UNREACHABLE: 1} if error.unreachable else {})
 
 
 HOSTED = "https://api.openai.com/v1"
