@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
+import re
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -18,6 +20,9 @@ from ..core.errors import InputError
 from ..core.stage import Stage
 from ..core.trace import UNANSWERED
 from ..core.types import Ranking
+
+if TYPE_CHECKING:
+    from ..io.journal import Journal
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -41,12 +46,19 @@ def batches(stage: Stage, rankings: Sequence[Ranking], title: str, size: int = 1
 
 
 def job(
-    stage: Stage, rankings: Sequence[Ranking], out: Path, settings: Mapping[str, Any], resume: bool, title: str
+    stage: Stage,
+    rankings: Sequence[Ranking],
+    out: Path,
+    settings: Mapping[str, Any],
+    resume: bool,
+    title: str,
+    overwrite: bool = False,
 ) -> int:
     """Run a stage over all queries into the run file ``out``; returns the exit code.
 
     Each finished query goes into a journal beside the file, so that a killed job can be resumed. Queries that were not
     judged, because a server was down for example, are left out of the journal, so that resuming tries them again.
+    Raises InputError if ``out`` is there already and finished, unless it is to be overwritten.
     """
     from ..io.journal import Journal
     from ..io.runs import one_word, write_run
@@ -54,7 +66,8 @@ def job(
     queries = [r.query for r in rankings]
     for query in queries:
         one_word("query id", query.id)
-    with Journal.open(f"{out}.journal", settings, resume=resume) as journal:
+    not_finished(out, overwrite)
+    with Journal.open(f"{out}.journal", settings, resume=resume) as journal, kept_for_resume(journal, len(queries)):
         if resume and len(journal):
             click.echo(f"resuming: {len(journal)} of {len(queries)} queries are done", err=True)
         failed: dict[str, Ranking] = {}
@@ -91,16 +104,66 @@ def _failed(ranking: Ranking) -> bool:
     return any(step.failed for step in ranking.trace)
 
 
-def stamp(*paths: str | Path | None) -> list[tuple[str, int, int]]:
-    """Name, size and time of change of input files (for an index, of its manifest and its last commit). A job is
-    resumed only if they are the same as when it began."""
-    stamps = []
-    for path in (p for p in paths if p):
-        index_files = [p for n in ("manifest.json", "lexical/meta.json") if (p := Path(path) / n).is_file()]
-        for file in index_files or [Path(path)]:
-            if file.exists():
-                stamps.append((str(path), file.stat().st_size, file.stat().st_mtime_ns))
-    return stamps
+def not_finished(out: Path, overwrite: bool) -> None:
+    """Raises InputError if the output is there already from a finished job: one that ended has removed its journal."""
+    if out.is_file() and out.stat().st_size and not overwrite and not Path(f"{out}.journal").exists():
+        raise InputError("it holds finished results: use --overwrite to replace them, or another name", path=out)
+
+
+@contextmanager
+def kept_for_resume(journal: Journal, total: int) -> Iterator[None]:
+    """If the block is interrupted or fails, say that the same command with --resume goes on from the journal."""
+    try:
+        yield
+    except BaseException:
+        with suppress(Exception):  # the journal itself may be what failed
+            if done := len(journal):
+                click.echo(
+                    f"stopped: {done} of {total} queries are done and kept in {journal.path}; "
+                    "the same command with --resume goes on from there",
+                    err=True,
+                )
+        raise
+
+
+def stamp(*paths: str | Path | None) -> list[tuple[str, str]]:
+    """Name and hash of the content of input files. A job is resumed only if they are the same as when it began,
+    whatever their times say.
+
+    Of an index its manifest and its last commit count; of a collection's folder its documents, queries and judgements;
+    of any other folder (a model's) all files.
+    """
+    return [(str(path), _content_hash(Path(path))) for path in paths if path and Path(path).exists()]
+
+
+def _content_hash(path: Path) -> str:
+    if path.is_file():
+        with open(path, "rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()[:16]
+    index = [p for n in ("manifest.json", "lexical/meta.json") if (p := path / n).is_file()]
+    collection = sorted(p for n in ("corpus.jsonl*", "queries.jsonl*", "qrels/*") for p in path.glob(n) if p.is_file())
+    files = index or collection or sorted(p for p in path.rglob("*") if p.is_file())
+    parts = "".join(f"{p.relative_to(path)}\0{_content_hash(p)}\0" for p in files)
+    return hashlib.sha256(parts.encode()).hexdigest()[:16]
+
+
+_QUOTED = re.compile(r"""(\bcache\s*=\s*)?(?:"([^"]+)"|'([^']+)')""")
+
+
+def other_inputs(rankings: Iterable[Ranking], paths: Sequence[Any], *pipelines: str | None) -> dict[str, Any]:
+    """What a job depends on beside the `stamp` of its files, if there is any: the content that was read from standard
+    input, and the stamps of files and folders that pipelines name in quotes (models and templates, but no caches)."""
+    out: dict[str, Any] = {}
+    if "-" in map(str, paths):
+        digest = hashlib.sha256()
+        for r in rankings:
+            whole = (r.query.id, r.query.content, r.ids, r.scores, [c.content for c in r])
+            digest.update(repr(whole).encode("utf-8", "surrogatepass"))
+        out["inputs"] = digest.hexdigest()[:16]
+    names = [a or b for text in pipelines if text for cache, a, b in _QUOTED.findall(text) if not cache]
+    if models := stamp(*dict.fromkeys(names)):
+        out["models"] = models
+    return out
 
 
 def from_run(run: str, queries: str, documents: str, depth: int | None) -> tuple[Any, list[Ranking]]:
@@ -204,6 +267,7 @@ def is_dataset(spec: str) -> bool:
     return spec == "demo" or spec.startswith("irds:") or os.path.isdir(spec)
 
 
+overwrite_option = click.option("--overwrite", is_flag=True, help="Replace finished results at --out.")
 as_json_option = click.option("--json", "json_out", is_flag=True, help="Write the results as JSON to standard output.")
 
 

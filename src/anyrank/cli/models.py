@@ -7,9 +7,10 @@ from typing import Any
 import click
 
 from .common import as_json, as_json_option
+from .near import Near
 
 
-@click.group("models")
+@click.group("models", cls=Near)
 def models_command() -> None:
     """List, fetch and find models. A model is named by a short name ('anyrank models list'), a hub id or a local
     folder.

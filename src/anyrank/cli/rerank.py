@@ -10,7 +10,17 @@ import click
 from ..core.errors import InputError
 from ..core.stage import Stage
 from ..core.types import Ranking
-from .common import as_json, from_run, job, pipeline_option, report_status, stamp
+from .common import (
+    as_json,
+    from_run,
+    job,
+    not_finished,
+    other_inputs,
+    overwrite_option,
+    pipeline_option,
+    report_status,
+    stamp,
+)
 
 BATCH = 16
 
@@ -22,6 +32,7 @@ BATCH = 16
 @click.option("--documents", help="The run's documents: a file, a collection's folder, or an index.")
 @click.option("-o", "--out", type=click.Path(path_type=Path), help="The file to write the reranked TREC run to.")
 @click.option("--resume", is_flag=True, help="Resume a job that was stopped, with the same arguments.")
+@overwrite_option
 @pipeline_option("mini", "The pipeline that reranks, such as 'splade + minilm + prior' or 'model(\"my/folder\")'.")
 @click.option("--method", help="Instead of a pipeline, a method of 'anyrank papers list', with --model.")
 @click.option(
@@ -40,6 +51,7 @@ def rerank_command(
     documents: str | None,
     out: Path | None,
     resume: bool,
+    overwrite: bool,
     pipeline: str,
     method: str | None,
     model: str | None,
@@ -67,29 +79,40 @@ def rerank_command(
     elif model or cache:
         raise InputError("--model and --cache go with --method")
     if run is None:
-        if queries or documents or out or resume:
-            raise InputError("--queries, --documents, --out and --resume go with --run")
+        if queries or documents or out or resume or overwrite:
+            raise InputError("--queries, --documents, --out, --resume and --overwrite go with --run")
         stage = parse(pipeline, Settings(), starts=False)
         return _pipe(lists or "-", stage % top if top else stage, depth, texts)
     if lists is not None or queries is None or documents is None or out is None:
         raise InputError("a run needs --queries, --documents and --out, and no LISTS")
+    not_finished(out, overwrite)
     collection, rankings = from_run(run, queries, documents, depth)
     stage = parse(pipeline, Settings(collection), starts=False)
     stage = stage if collection is None else Attach(collection) >> stage
     settings = {"files": stamp(run, queries, documents), "pipeline": pipeline, "depth": depth, "top": top}
-    return job(stage % top if top else stage, rankings, out, settings, resume, "reranking")
+    settings |= other_inputs(rankings, [run, queries, documents], pipeline)
+    return job(stage % top if top else stage, rankings, out, settings, resume, "reranking", overwrite)
 
 
 def _pipe(lists: str, stage: Stage, depth: int | None, texts: bool) -> int:
     from ..io.candidates import ranking_to_dict, read_rankings
 
-    code = 0
-    for before in _chunks(read_rankings(lists)):
-        heads = before if depth is None else [r[:depth] for r in before]
-        after = stage.batch(heads)
-        for origin, r in zip(before, after):
-            click.echo(as_json(ranking_to_dict(r, origin, texts=texts)))
-        code = max(code, report_status(after))
+    if lists != "-":  # a line that can't be read is an error before any list is answered
+        for _ in read_rankings(lists):
+            pass
+    code = done = 0
+    try:
+        for before in _chunks(read_rankings(lists)):
+            heads = before if depth is None else [r[:depth] for r in before]
+            after = stage.batch(heads)
+            for origin, r in zip(before, after):
+                click.echo(as_json(ranking_to_dict(r, origin, texts=texts)))
+            done += len(after)
+            code = max(code, report_status(after))
+    except InputError:
+        if done:
+            click.echo(f"note: the {done} lists before the error are answered", err=True)
+        raise
     return code
 
 

@@ -8,7 +8,19 @@ import click
 
 from ..core.errors import InputError
 from ..core.types import Query, Ranking
-from .common import as_json, as_json_option, batches, filters, job, pipeline_option, report_status, stamp
+from .common import (
+    as_json,
+    as_json_option,
+    batches,
+    filters,
+    job,
+    not_finished,
+    other_inputs,
+    overwrite_option,
+    pipeline_option,
+    report_status,
+    stamp,
+)
 
 
 @click.command("search")
@@ -30,6 +42,7 @@ from .common import as_json, as_json_option, batches, filters, job, pipeline_opt
 )
 @click.option("-o", "--out", type=click.Path(path_type=Path), help="Write the results to this file, as a TREC run.")
 @click.option("--resume", is_flag=True, help="Resume a job that was stopped, with the same arguments.")
+@overwrite_option
 @as_json_option
 def search_command(
     index: Path,
@@ -40,6 +53,7 @@ def search_command(
     pairs: tuple[str, ...],
     out: Path | None,
     resume: bool,
+    overwrite: bool,
     json_out: bool,
 ) -> int:
     """Search INDEX (made by 'anyrank index') for one QUERY, or for a file of queries.
@@ -55,8 +69,10 @@ def search_command(
 
     if (query is None) == (queries is None):
         raise InputError("give one QUERY, or a file of them with --queries")
-    if resume and out is None:
-        raise InputError("--resume goes with --out")
+    if (resume or overwrite) and out is None:
+        raise InputError("--resume and --overwrite go with --out")
+    if out is not None:
+        not_finished(out, overwrite)
     if query is not None and any("\ud800" <= c <= "\udfff" for c in query):
         raise InputError("the QUERY is not UTF-8")
     requests = [Query("q1", query)] if queries is None else read_queries(queries)
@@ -65,8 +81,8 @@ def search_command(
     rankings = [Ranking(q) for q in requests]
     if out is not None:
         options = {"query": query, "pipeline": pipeline, "k": depth, "filter": pairs}
-        settings = {"files": stamp(index, queries), **options}
-        return job(stage, rankings, out, settings, resume, "searching")
+        settings = {"files": stamp(index, queries), **options, **other_inputs(rankings, [queries], pipeline)}
+        return job(stage, rankings, out, settings, resume, "searching", overwrite)
     results = []
     for r in batches(stage, rankings, "searching"):
         results.append(r)

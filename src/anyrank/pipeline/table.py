@@ -6,13 +6,11 @@ behind a name is imported when the name is used.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
-from urllib.parse import quote, unquote
 
 from ..core.errors import InputError, listed, quoted
 from ..core.fusion import RRF, Borda, Combine, Fusion, Interleave
@@ -20,6 +18,7 @@ from ..core.rerank import Rerank
 from ..core.stage import Cut, Each, Keep, Stage
 from ..core.types import Ranking
 from ..hub.open import open_model
+from ..index.vector_names import model_of, stored
 from ..vectors import Encoder
 from .context import Settings
 from .parts import Part
@@ -65,23 +64,6 @@ def _search(settings: Settings, name: str, k: int = 1000) -> Stage:
             f"the index holds no vectors of {quoted(encoder.name)} (it has: {models}): add them with --encode"
         )
     return VectorSearch(collection.vectors(key), encoder, collection, _count(k), settings.filter)
-
-
-def stored(name: str) -> str:
-    """The name under which a collection stores the vectors of a model: the model's own, or for a hub id or a path one
-    that is a valid folder name.
-
-    >>> stored("minilm"), stored("owner/name"), model_of(stored("../a b"))
-    ('minilm', '_owner+2Fname', '../a b')
-    """
-    if re.fullmatch(r"[^\W_][\w.+-]*", name):
-        return name
-    return "_" + quote(name, safe="").replace("~", "%7E").replace("%", "+")
-
-
-def model_of(stored_name: str) -> str:
-    """The model whose vectors are stored under a name, the inverse of `stored`."""
-    return unquote(stored_name[1:].replace("+", "%")) if stored_name.startswith("_") else stored_name
 
 
 def _score(
