@@ -9,7 +9,9 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Settings:
-    """The opened collection that a pipeline searches, or None, and a filter on the fields of its documents."""
+    """The opened collection that a pipeline searches, or None, a filter on the fields of its documents, and a log
+    (`llm.call_log.CallLog`) of the calls of its language models and of rerankers on servers."""
 
     collection: Any = None
     filter: Mapping[str, Any] | None = None
+    log: Any = None

@@ -62,6 +62,10 @@ def build(
         backend = Room(backend, answer_tokens)
     if cache is not None:
         backend = Cached(backend, cache)
+    if settings.log is not None and "judge" not in card.capabilities:
+        from ..llm.call_log import Logged
+
+        backend = Logged(backend, settings.log, model)
     if isinstance(options.get("template"), str):
         from ..llm.template_file import load_template
 
