@@ -18,7 +18,7 @@ import click
 
 from ..core.errors import InputError
 from ..core.stage import Stage
-from ..core.trace import UNANSWERED
+from ..core.trace import UNANSWERED, Usage
 from ..core.types import Ranking
 
 if TYPE_CHECKING:
@@ -195,11 +195,13 @@ def report_status(rankings: Iterable[Ranking]) -> int:
     """Say on standard error how much was cut, mended or not judged. Returns the exit code, 1 if queries were not
     judged."""
     cut = mended = answers = unjudged = count = 0
+    replayed = Usage()
     notes: dict[str, None] = {}
     remarks: dict[str, int] = {}  # notes of queries that were fully ranked, and of how many queries
     repairs: Counter[str] = Counter()
     for r in rankings:
         usage = r.cost.usage
+        replayed += usage
         count += 1
         cut += usage.truncated
         # answers that never came count as queries that were not fully reranked, not as mended answers
@@ -211,6 +213,10 @@ def report_status(rankings: Iterable[Ranking]) -> int:
         # what was cut is summed up below, over all queries
         for note in dict.fromkeys(n for n in r.cost.notes if "were cut to" not in n) if r.status == "ok" else ():
             remarks[note] = remarks.get(note, 0) + 1
+    if replayed.cached_prompt_tokens or replayed.cached_completion_tokens:
+        first = f"{replayed.cached_prompt_tokens:,} prompt and {replayed.cached_completion_tokens:,} completion tokens"
+        now = f"{replayed.calls:,} calls and {replayed.tokens:,} tokens"
+        click.echo(f"note: {replayed.cached:,} answers came from the cache and first cost {first}; now {now}", err=True)
     for note, queries in list(remarks.items())[:3]:
         click.echo(f"note: {f'{queries} of {count} queries: ' if count > 1 else ''}{note}", err=True)
     if cut:
@@ -241,6 +247,25 @@ def is_dataset(spec: str) -> bool:
 
 
 overwrite_option = click.option("--overwrite", is_flag=True, help="Replace finished results at --out.")
+times_option = click.option("--times", is_flag=True, help="Write seconds into the JSON, which differ from run to run.")
+log_option = click.option(
+    "--log",
+    "log_file",
+    type=click.Path(path_type=Path),
+    help="Write every call of a language model or of a reranker on a server to this file: prompt, settings, answer, "
+    "tokens, seconds, a JSON line each.",
+)
+
+
+def call_log(path: Path | None, resume: bool) -> Any:
+    """The log of calls that a command writes; None without a path. A resumed job continues its file."""
+    if path is None:
+        return None
+    from ..llm.call_log import CallLog
+
+    return CallLog(path, append=resume)
+
+
 as_json_option = click.option("--json", "json_out", is_flag=True, help="Write the results as JSON to standard output.")
 
 

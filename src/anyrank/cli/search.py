@@ -13,14 +13,17 @@ from .common import (
     as_json,
     as_json_option,
     batches,
+    call_log,
     ignore_self_option,
     job,
+    log_option,
     not_finished,
     other_inputs,
     overwrite_option,
     pipeline_option,
     report_status,
     stamp,
+    times_option,
 )
 
 
@@ -47,6 +50,8 @@ from .common import (
 @click.option("--resume", is_flag=True, help="Resume a job that was stopped, with the same arguments.")
 @overwrite_option
 @as_json_option
+@times_option
+@log_option
 def search_command(
     index: Path,
     query: str | None,
@@ -59,6 +64,8 @@ def search_command(
     resume: bool,
     overwrite: bool,
     json_out: bool,
+    times: bool,
+    log_file: Path | None,
 ) -> int:
     """Search INDEX (made by 'anyrank index') for one QUERY, or for a file of queries.
 
@@ -82,7 +89,7 @@ def search_command(
         raise InputError("the QUERY is not UTF-8")
     requests = [Query("q1", query)] if queries is None else read_queries(queries)
     depth = k or (10 if out is None else 1000)
-    stage = parse(pipeline, Settings(Collection.open(index), pairs or None, ignore_self))
+    stage = parse(pipeline, Settings(Collection.open(index), pairs or None, ignore_self, call_log(log_file, resume)))
     # Every search of the pipeline leaves the query out; a plug-in's search may not, so the end leaves it out as well.
     stage = (stage % (depth + 1) >> Each(without_self)) % depth if ignore_self else stage % depth
     rankings = [Ranking(q) for q in requests]
@@ -94,14 +101,14 @@ def search_command(
     results = []
     for r in batches(stage, rankings, "searching"):
         results.append(r)
-        click.echo(_json(r) if json_out else _text(r, titled=queries is not None))
+        click.echo(_json(r, times) if json_out else _text(r, titled=queries is not None))
     return report_status(results)
 
 
-def _json(r: Ranking) -> str:
+def _json(r: Ranking, times: bool) -> str:
     from ..io.candidates import ranking_to_dict
 
-    return as_json(ranking_to_dict(r, texts=True))
+    return as_json(ranking_to_dict(r, texts=True, times=times))
 
 
 def _text(r: Ranking, titled: bool, width: int = 160) -> str:

@@ -17,7 +17,7 @@ from ..core.fusion import RRF, Borda, Combine, Fusion, Interleave
 from ..core.rerank import Rerank
 from ..core.stage import Cut, Each, Keep, Limited, Stage
 from ..core.types import Ranking
-from ..hub.open import open_model
+from ..hub.open import is_server, open_model
 from ..index.vector_names import model_of, stored
 from ..vectors import Encoder
 from .context import Settings
@@ -102,6 +102,10 @@ def _judge(settings: Settings, name: str) -> Any:
             f"{name} is a language model and scores no candidates by itself: use it with a method, as "
             f"rankgpt({quoted(name)})"
         )
+    if settings.log is not None and is_server(name):
+        from ..llm.call_log import LoggedJudge
+
+        return LoggedJudge(judge, settings.log, name)
     return judge
 
 
@@ -129,7 +133,7 @@ def _passages(
     """Split long candidates into passages, score each by a model, and aggregate the scores."""
     from ..judges.passages import Passages
 
-    judge = _judge(Settings(), name)  # without the index, whose stored vectors are of whole texts
+    judge = _judge(Settings(log=settings.log), name)  # without the index, whose stored vectors are of whole texts
     return Rerank(Passages(judge, words=words, stride=stride, aggregate=aggregate, top=top), name=f"passages({name})")
 
 
