@@ -40,6 +40,8 @@ _ASCII_WORDS = re.compile(r"[a-z0-9]+")
 _IDENTIFIER = re.compile(r"[^\W\d]\w*(?:\+\+|#(?!\w))?|\d+(?:\.\d+)*|\.net\b", re.IGNORECASE)
 _HUMPS = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+|\d+|[^\W\d_A-Za-z]+")
 
+_PLURAL = re.compile("(?<=...)ها(?:یی|ی)?$")  # the Persian plural, where it is written without a joiner
+
 Forms = tuple[str, ...]
 """The terms of one word, of which a document has all and a query may match any."""
 
@@ -169,6 +171,8 @@ class Analyser:
         if len(word.encode()) >= _LONGEST or self.is_stop_word(word):
             return ()
         plain = folded(word)
+        if self.language == "persian":
+            return (_PLURAL.sub("", plain),)
         if self._stem is None:
             return (plain,)
         if self.language == "arabic":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -17,14 +18,21 @@ from ..core.content import parts_of
 from ..core.errors import InputError
 from ..core.types import Candidate
 from ..store.engine import FOLDER, HEAP, Writing, schema, whole
+from ..store.engine_files import STATE
 from ..store.manifest import NAME, Manifest
+from ..store.rows import FILES, Rows, record
 from ..store.store import Store
 from .analysis import EDITION
 from .collection import Collection
+from .fit import misfit
 from .languages import check_language
 from .swap import finish_swap, replacement
 
+log = logging.getLogger(__name__)
+
 _BATCH = 100_000
+_SAMPLED = 200  # documents whose language is looked at
+_COMPARED = 1024  # committed documents that are compared at once
 _CHARACTERS = 64 << 20  # of text, after which a batch is committed
 
 
@@ -39,9 +47,10 @@ def build(
     batch: int = _BATCH,
     heap: int = HEAP,
     on_progress: Callable[[int], None] | None = None,
+    on_warning: Callable[[str], None] = log.warning,
 ) -> Collection:
     """The opened collection of a corpus of any size, built at ``path``; ``on_progress`` gets the number committed so
-    far.
+    far, ``on_warning`` a text if the language doesn't fit the documents (`misfit`).
 
     Contents are any JSON values, and images by their paths. ``lexical``: whether documents are indexed by their words;
     by default if the first one has text. After a kill, the same call continues after the last commit: no document is
@@ -55,13 +64,28 @@ def build(
     if lexical is None:
         first = list(islice(source, 1))
         source, lexical = chain(first, source), all(_has_text(d.content) for d in first)
+    sample: list[str] = []
+    if lexical:
+        source = _sampled(source, sample)
     fresh = Manifest(check_language(language), stop_words, lexical=lexical, build=uuid4().hex, analysis=EDITION)
     if not _replaces(folder, overwrite):
         with _nothing_left(folder):
-            return _build(source, folder, _start(folder, fresh), batch, heap, on_progress)
-    with replacement(folder) as new:
-        _build(source, new, _start(new, fresh), batch, heap, on_progress)
+            _build(source, folder, _start(folder, fresh), batch, heap, on_progress)
+    else:
+        with replacement(folder) as new:
+            _build(source, new, _start(new, fresh), batch, heap, on_progress)
+    if warning := misfit(sample, fresh.language):
+        on_warning(warning)
     return Collection.open(folder)
+
+
+def _sampled(source: Iterator[Candidate], texts: list[str]) -> Iterator[Candidate]:
+    """The documents, the texts of the first of them kept in ``texts``."""
+    for doc in source:
+        if len(texts) < _SAMPLED:
+            parts = (doc.content,) if isinstance(doc.content, str) else parts_of(doc.content)
+            texts.extend(part for part in parts if isinstance(part, str))
+        yield doc
 
 
 def _build(
@@ -123,6 +147,8 @@ def _replaces(folder: Path, overwrite: bool) -> bool:
         return False
     if not (folder / NAME).exists():
         raise InputError("holds other files: choose an empty or a new folder", path=folder)
+    if overwrite and (folder / FOLDER).is_dir() and (folder / FILES[0]).exists():
+        return True  # a collection, also if its manifest is damaged
     if Manifest.read(folder).complete and not overwrite:
         raise InputError("holds a complete collection: pass overwrite=True to replace it", path=folder)
     return overwrite
@@ -149,7 +175,7 @@ def _clear(folder: Path) -> None:
     """Removes a collection's files but the manifest."""
     for name in ("vectors", FOLDER):
         shutil.rmtree(folder / name, ignore_errors=True)
-    for name in ("rows.ids", "rows.bin", "rows.idx"):
+    for name in (STATE, *FILES):
         (folder / name).unlink(missing_ok=True)
 
 
@@ -178,14 +204,31 @@ def _start(folder: Path, fresh: Manifest) -> Manifest:
 
 def _after(source: Iterator[Candidate], manifest: Manifest, folder: Path) -> Iterator[Candidate]:
     """The documents that follow those that are committed already. Raises InputError if the corpus is a different
-    one."""
-    last = None
-    for doc in islice(source, manifest.documents):
-        last = doc
-    if manifest.documents and (last is None or last.id != manifest.last):
+    one: every committed document is compared."""
+    different = differs(islice(source, manifest.documents), Rows(folder), manifest.rows)
+    if different:
         raise InputError(
-            f"document {manifest.documents} of this corpus is not {manifest.last!r}, the last one committed by the "
-            "unfinished build: give the same corpus, or overwrite=True",
+            f"{different} of the unfinished build: give the same corpus, or begin anew with overwrite=True "
+            "(on the command line --overwrite)",
             path=folder,
         )
     return source
+
+
+def differs(documents: Iterable[Candidate], rows: Rows, count: int) -> str:
+    """The first difference between documents and the first ``count`` rows; empty if they are the same."""
+    source, start = iter(documents), 0
+    while start < count:
+        numbers = list(range(start, min(start + _COMPARED, count)))
+        snapshot = rows.of(numbers)
+        stored = zip(snapshot.pieces(numbers, 0), snapshot.pieces(numbers, 1))
+        for number, (id, bytes) in zip(numbers, stored):
+            doc = next(source, None)
+            if doc is None:
+                return f"this corpus ends after {number} documents, before the last one committed ({count})"
+            doc = whole(doc)
+            if doc.id.encode() != id or record(doc) != bytes:
+                names = f"({doc.id!r:.80}) is not the one committed ({id.decode()!r:.80})"
+                return f"document {number + 1} of this corpus {names}"
+        start += len(numbers)
+    return ""

@@ -18,6 +18,7 @@ _LATIN = {
     "ß": "ss", "ø": "o", "æ": "ae", "œ": "oe", "ł": "l", "đ": "d", "ð": "d", "þ": "th", "ħ": "h", "ı": "i",
     "ŋ": "n", "ŧ": "t", "ĸ": "k", "ɖ": "d", "ƒ": "f", "ə": "e",
 }  # fmt: skip
+_MARKS = re.compile("(?<=[a-zα-ω])[\u0300-\u036f]+")  # of letters that Unicode has no accented form of
 _JOINER = re.compile(r"(?<=[\u0600-\u06ff])\u200c(?=[\u0600-\u06ff])")
 _ASIAN = re.compile(r"(?<=[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff])\u200b")
 
@@ -89,7 +90,9 @@ def folded(word: str) -> str:
     >>> folded("résumé"), folded("łódź"), folded("ёлка"), folded("ή")
     ('resume', 'lodz', 'ёлка', 'η')
     """
-    return word if word.isascii() else unicodedata.normalize("NFC", word).translate(_FOLDED)
+    if word.isascii():
+        return word
+    return _MARKS.sub("", unicodedata.normalize("NFC", word).translate(_FOLDED))
 
 
 def arabic(word: str) -> str:

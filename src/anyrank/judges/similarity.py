@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Collection, Hashable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, ClassVar
 
+from ..core.content import is_blank
 from ..core.rerank import Group
+from ..core.scripts import ReadsLanguages, unread_notes
 from ..core.shares import shared
 from ..core.trace import Usage
 from ..core.types import Judgement
@@ -22,11 +24,13 @@ class Similarity:
 
     Every distinct content is encoded once a call (a ``call`` of the first group that holds it, ``cached`` for the
     others). Vectors of ids that ``store`` holds are taken from there, and the contents of these candidates are not
-    read. A candidate with neither gets NaN.
+    read. A candidate with neither gets NaN, one without content (`is_blank`) -inf.
     """
 
     encoder: Encoder
     store: Stored | None = field(default=None, repr=False)
+
+    scores_blank: ClassVar[bool] = True
 
     def __call__(self, groups: Sequence[Group]) -> list[Judgement]:
         if not groups:
@@ -39,8 +43,9 @@ class Similarity:
             mine: list[Hashable | None] = []
             for c in candidates:
                 content = None if c.id in stored else c.content
-                mine.append(None if content is None else _key(content))
-                if content is not None:
+                readable = content is not None and not is_blank(content)
+                mine.append(_key(content) if readable else None)
+                if readable:
                     contents.setdefault(mine[-1], content)
             keys.append(mine)
         encoded_queries = self.encoder.encode(list(queries.values()), query=True)
@@ -53,7 +58,10 @@ class Similarity:
             [stored[c.id] if c.id in stored else None if key is None else fresh[key] for c, key in zip(cs, mine)]
             for (_, cs), mine in zip(groups, keys)
         ]
-        scores = [[math.nan] * len(row) for row in rows]
+        scores = [
+            [-math.inf if row is None and is_blank(c.content) else math.nan for c, row in zip(cs, mine)]
+            for (_, cs), mine in zip(groups, rows)
+        ]
         if parts:
             documents = join(parts)
             members: dict[Hashable, list[tuple[int, int, int]]] = {key: [] for key in queries}
@@ -64,7 +72,15 @@ class Similarity:
                     near = documents.take([row for *_, row in cells]).near(encoded_queries.vectors.take([n]))
                     for (g, m, _), value in zip(cells, near.tolist()):
                         scores[g][m] = value
-        return [Judgement(s, u) for s, u in zip(scores, self._usages(groups, rows, usage))]
+        notes = self._notes(groups, stored)
+        return [Judgement(s, u, n) for s, u, n in zip(scores, self._usages(groups, rows, usage), notes)]
+
+    def _notes(self, groups: Sequence[Group], stored: Collection[str]) -> list[str]:
+        """Notes on texts in scripts that the encoder doesn't read, of the candidates whose content was read."""
+        if not isinstance(self.encoder, ReadsLanguages):
+            return [""] * len(groups)
+        read = [(q, [c for c in cs if c.id not in stored]) for q, cs in groups]
+        return unread_notes(self.encoder.name, self.encoder.languages, read)
 
     def _stored(self, groups: Sequence[Group]) -> tuple[dict[str, int], list[Vectors]]:
         """The row of every stored id's vector, and these vectors."""
