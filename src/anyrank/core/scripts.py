@@ -86,28 +86,31 @@ def _outside(text: str, scripts: Collection[str]) -> bool:
 
 
 def unread_notes(model: str, languages: Sequence[str], groups: Sequence[Group]) -> list[str]:
-    """For each group a note, if its query or most of its candidates are written in scripts other than those of the
+    """For each group a note, if its query or most of that query's texts are written in scripts other than those of the
     model's ``languages`` (ISO codes; none, or "multilingual", for a model of many); and a warning in the log."""
     if not languages or "multilingual" in languages:
         return [""] * len(groups)
-    scripts, notes, seen = scripts_of(languages), [], dict[str, bool]()
+    scripts, seen = scripts_of(languages), dict[str, bool]()
 
     def outside(content: Any) -> bool:
-        text = (text_of(content) or "")[:_CHARACTERS]
+        text = text_of(content)[:_CHARACTERS]
         if text not in seen:
             seen[text] = _outside(text, scripts)
         return seen[text]
 
+    texts: dict[str, list[bool]] = {}  # of a query, since a pointwise judge gets its candidates one by one
     for query, candidates in groups:
-        count = sum(outside(c.content) for c in candidates)
-        if count * 2 > len(candidates) or outside(query.content):
-            part = f"{count} of {len(candidates)} texts" if count else "the query"
-            notes.append(
-                f"{model} reads {', '.join(languages)}, and {part} are in another script: its order means little there "
-                f"(e5-small reads many languages)".replace("the query are", "the query is")
-            )
-        else:
-            notes.append("")
+        texts.setdefault(query.id, []).extend(outside(c.content) for c in candidates)
+    notes = []
+    for query, _ in groups:
+        mine = texts[query.id]
+        part = "most texts are" if sum(mine) * 2 > len(mine) else "the query is" if outside(query.content) else ""
+        notes.append(
+            f"{model} reads {', '.join(languages)} alone, and {part} in another script, whose order means little "
+            "(e5-small reads many languages)"
+            if part
+            else ""
+        )
     if any(notes):
         log.warning(next(filter(None, notes)))
     return notes

@@ -17,7 +17,7 @@ _OF_SCRIPT = {
     "Devanagari": "hi", "Thai": "th", "Bengali": "bn", "Tamil": "ta", "Telugu": "te", "Lao": "lo", "Burmese": "my",
     "Georgian": "ka", "Khmer": "km", "Armenian": "hy", "Latin": "en",
 }  # fmt: skip
-_PERSIAN, _UKRAINIAN = re.compile("[پچژگ]"), re.compile("[іїєґІЇЄҐ]")
+_PERSIAN, _UKRAINIAN = re.compile("[پچژگیک]"), re.compile("[іїєґІЇЄҐ]")
 
 
 def misfit(texts: Sequence[str], language: str) -> str:

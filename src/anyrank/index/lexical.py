@@ -1,9 +1,13 @@
-"""The lexical index: BM25 (k1 = 1.2, b = 0.75) over title and text, in the engine of a store."""
+"""The lexical index: BM25 (k1 = 1.2, b = 0.75) over title and text, in the engine of a store.
+
+A title counts three times, and four words are added to every length: measured, these are better defaults than the plain
+formula (LOG.md), but a paper's "BM25" is `Settings(title=1, smoothing=0)` with its own k1 and b.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -20,6 +24,7 @@ from ..store.engine import clean
 from ..store.filters import Filter
 from ..store.store import Store
 from .analysis import Analyser, Forms, engine_analyser
+from .exact import Settings, TermCounts, title_of
 from .languages import NO_STOP_LIST, STEMMED
 
 TITLE = 3
@@ -45,6 +50,7 @@ class Lexical:
     analyser: Analyser | None
     _engine_analyser: tantivy.TextAnalyzer
     threads: int = 1
+    _counts: tuple[int, TermCounts] | None = None  # with the store's generation that they were made of
 
     @classmethod
     def over(cls, store: Store) -> Lexical:
@@ -64,8 +70,7 @@ class Lexical:
         texts = [
             clean(p) for p in ((content,) if isinstance(content, str) else parts_of(content)) if isinstance(p, str)
         ]
-        inner = content.get("title") if isinstance(content, Mapping) else None
-        title = clean(str(doc.meta.get("title") or inner or ""))
+        title = clean(title_of(doc))
         if self.analyser is None:
             for text in texts:
                 entry.add_text("body", text)
@@ -93,20 +98,25 @@ class Lexical:
     def terms(self, text: str) -> list[str]:
         """The search terms of a text, in its order; its stop words if it has nothing else."""
         text = clean(text)
-        if self.analyser is None:
-            return list(self._engine_analyser.analyze(text))
-        return [t for forms in self.analyser.query(text) for t in forms] or self._common(text)
+        return self._query_terms(text) or self._common(text)
 
     def _common(self, text: str) -> list[str]:
         return [] if self.analyser is None else [word for word in self.analyser.dropped(text) if word]
 
-    def search(self, texts: Sequence[str], k: int, among: Filter | None = None) -> list[Matches]:
+    def search(
+        self, texts: Sequence[str], k: int, among: Filter | None = None, settings: Settings | None = None
+    ) -> list[Matches]:
         """The k best documents that pass the filter, for each text; fewer if fewer hold a term of it.
 
-        Any text is safe. Raises InputError if k < 1 or on a malformed filter.
+        Any text is safe. With ``settings`` other than the default ones, BM25 is computed from counts of terms in memory
+        (`exact`); a query of stop words alone is searched by the engine all the same. Raises InputError if k < 1 or on
+        a malformed filter.
         """
         self.store.refresh()
-        hits = list(self._hits(texts, k, among))
+        if settings is None or settings == Settings():
+            hits = list(self._hits(texts, k, among))
+        else:
+            hits = self._exact_hits(texts, k, among, settings)
         reader = self.store.reader([max(rows) for rows, _ in hits if rows])
         return [
             Matches(np.array(rows, dtype=np.int64), np.array(scores, dtype=np.float64), reader) for rows, scores in hits
@@ -133,6 +143,42 @@ class Lexical:
                 yield from pool.map(one, texts)
         else:
             yield from map(one, texts)
+
+    def _exact_hits(self, texts: Sequence[str], k: int, among: Filter | None, settings: Settings) -> list[Hits]:
+        if k < 1:
+            raise InputError(f"k={k}: ask for at least 1 document")
+        counts = self.exact()
+        mask = None if among is None else self.store.passing(among)
+        out: list[Hits] = []
+        for text in texts:
+            terms = self._query_terms(clean(text))
+            if terms:
+                rows, scores = counts.best(terms, k, settings, mask)
+                out.append((rows.tolist(), scores.tolist()))
+            else:
+                out.extend(self._hits([text], k, among))
+        return out
+
+    def exact(self) -> TermCounts:
+        """Counts of terms of all documents, made anew after a change."""
+        if self._counts is None or self._counts[0] != self.store.generation:
+            rows = [row for part in self.store.live() for row in part]
+            texts = ((self._body_terms(doc), self._document_terms(title_of(doc))) for doc in self.store.documents())
+            self._counts = self.store.generation, TermCounts.of(rows, texts)
+        return self._counts[1]
+
+    def _body_terms(self, doc: Candidate) -> list[str]:
+        return [t for part in parts_of(doc.content) if isinstance(part, str) for t in self._document_terms(part)]
+
+    def _document_terms(self, text: str) -> list[str]:
+        text = clean(text)
+        return list(self._engine_analyser.analyze(text)) if self.analyser is None else self.analyser.terms(text)
+
+    def _query_terms(self, text: str) -> list[str]:
+        """A query's terms but for stop words; of a word that has several, all."""
+        if self.analyser is None:
+            return list(self._engine_analyser.analyze(text))
+        return [t for forms in self.analyser.query(text) for t in forms]
 
     def _query(self, text: str, clauses: Sequence[Any]) -> Query | None:
         """Any of the text's terms, each weighted by its count; None if it has no term."""
