@@ -48,8 +48,8 @@ def test_k1_and_b_are_chosen_in_a_pipeline(tmp_path):
     docs = [Candidate("short", "wing"), Candidate("long", "wing wing wing " + "heat " * 60)]
     context = Context(build(docs, tmp_path / "x"))
     query = [Ranking(Query("q", "wing"))]
-    assert parse("bm25(title=1, smoothing=0, b=0, k1=2)", context).batch(query)[0].ids == ("long", "short")
-    assert parse("bm25(title=1, smoothing=0, b=1, k1=0.1)", context).batch(query)[0].ids == ("short", "long")
+    assert parse("bm25(title=1, smoothing=0, b=0, k1=2)", context).batch(query)[0].ids == ["long", "short"]
+    assert parse("bm25(title=1, smoothing=0, b=1, k1=0.1)", context).batch(query)[0].ids == ["short", "long"]
 
 
 def test_counts_follow_changes_and_filters(tmp_path):

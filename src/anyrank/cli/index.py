@@ -110,6 +110,7 @@ def index_command(
                     stop_words=stop_words,
                     overwrite=overwrite,
                     on_progress=partial(_advance, bar),
+                    on_warning=partial(_warn, out),
                 )
         elif encode:
             click.echo(f"note: {out} holds a finished index; {corpus} is not read again (--update does that)", err=True)
