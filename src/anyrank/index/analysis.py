@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cache
 from itertools import pairwise
+from typing import NamedTuple
 
 from tantivy import Filter, TextAnalyzer, TextAnalyzerBuilder, Tokenizer
 
@@ -24,6 +25,8 @@ _SIGNS = r"\p{Han}\p{Hiragana}\p{Katakana}"
 _LONGEST = 255
 _CACHED = 500_000
 """Words whose terms are remembered; above that all are forgotten."""
+_REMEMBERED = 32
+"""The longest word that is remembered: longer ones are sentences without spaces, and come once."""
 
 _CJK = (
     "\u3005-\u3007\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003134f"  # Han
@@ -60,6 +63,19 @@ def _words() -> re.Pattern[str]:
     return re.compile(f"(?:[^\\W_]|[{''.join(marks)}])+")
 
 
+class _Word(NamedTuple):
+    """A word's terms in a document and in a query, none of a stop word, whose text it has instead."""
+
+    stored: Forms
+    searched: Forms
+    stop_word: str = ""
+
+
+def _has_pairs(word: str) -> bool:
+    """True if a word holds characters of a script without spaces between words, which are paired."""
+    return not word.isascii() and any(m.lastindex != 3 for m in _RUNS.finditer(word))
+
+
 @dataclass(slots=True, eq=False)
 class Analyser:
     """The terms of texts in a language, by its name (`check_language`).
@@ -74,7 +90,7 @@ class Analyser:
     stop_words: bool = True
     _stem: TextAnalyzer | None = None
     _stop_list: frozenset[str] | TextAnalyzer | None = None
-    _known: dict[str, tuple[Forms, Forms]] = field(default_factory=dict, repr=False)
+    _known: dict[str, _Word] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
         language = self.language
@@ -98,29 +114,37 @@ class Analyser:
 
     def terms(self, text: str) -> list[str]:
         """The terms that a document of this text is found by, in its order."""
-        return [t for w in self.words(text) for t in self._forms(w)[0]]
+        return self.split(text)[0]
 
     def query(self, text: str) -> list[Forms]:
         """The terms that a query of this text searches for: for each of its words one, or several of which any
         will do."""
         out: list[Forms] = []
         for word in self.words(text):
-            stored, searched = self._forms(word)
-            if self.language == CODE or self._has_pairs(word):
+            searched = self._analysed(word).searched
+            if self.language == CODE or _has_pairs(word):
                 out.extend((t,) for t in searched)
-            elif stored:
+            elif searched:
                 out.append(searched)
         return out
 
     def dropped(self, text: str) -> list[str]:
-        """The stop words of a text, with an empty text for each run of other words between them."""
-        out: list[str] = []
+        """The stop words of a text, in its order."""
+        return [word for word in self.split(text)[1] if word]
+
+    def split(self, text: str) -> tuple[list[str], list[str]]:
+        """The terms of a text, and its stop words, with an empty text for each run of other words between them."""
+        terms: list[str] = []
+        common: list[str] = []
         for word in self.words(text):
-            if not self._forms(word)[0] and self.is_stop_word(word):
-                out.append(folded(word).lower())
-            elif not out or out[-1]:
-                out.append("")
-        return out
+            analysed = self._analysed(word)
+            if analysed.stop_word:
+                common.append(analysed.stop_word)
+                continue
+            terms.extend(analysed.stored)
+            if not common or common[-1]:
+                common.append("")
+        return terms, common
 
     def is_stop_word(self, word: str) -> bool:
         """True if a normalised word is one of the language's stop words, and these are left out."""
@@ -130,25 +154,24 @@ class Analyser:
             return not self._stop_list.analyze(word)
         return folded(word).lower() in self._stop_list
 
-    def _has_pairs(self, word: str) -> bool:
-        return not word.isascii() and any(m.lastindex != 3 for m in _RUNS.finditer(word))
+    def _analysed(self, word: str) -> _Word:
+        if (known := self._known.get(word)) is not None:
+            return known
+        analysed = _Word((), (), folded(word).lower()) if self.is_stop_word(word) else _Word(*self._forms(word))
+        if len(word) <= _REMEMBERED:
+            if len(self._known) >= _CACHED:
+                self._known.clear()
+            self._known[word] = analysed
+        return analysed
 
     def _forms(self, word: str) -> tuple[Forms, Forms]:
         """The terms of a word in a document, and those in a query."""
-        try:
-            return self._known[word]
-        except KeyError:
-            if len(self._known) >= _CACHED:
-                self._known.clear()
-            self._known[word] = forms = self._analysed(word)
-            return forms
-
-    def _analysed(self, word: str) -> tuple[Forms, Forms]:
         if self.language == CODE:
             both = tuple(self._of_identifier(word))
             return both, both
-        if self._has_pairs(word):
-            stored, searched = [], []
+        if _has_pairs(word):
+            stored: list[str] = []
+            searched: list[str] = []
             for match in _RUNS.finditer(word):
                 run = match[0]
                 if match.lastindex == 3:
@@ -168,7 +191,7 @@ class Analyser:
     def _of_word(self, word: str) -> Forms:
         """The stem of a word without its accents; and in languages whose endings have accents, the stem of the word as
         it is written, if that is another."""
-        if len(word.encode()) >= _LONGEST or self.is_stop_word(word):
+        if len(word.encode()) >= _LONGEST:
             return ()
         plain = folded(word)
         if self.language == "persian":
@@ -185,7 +208,7 @@ class Analyser:
     def _of_identifier(self, word: str) -> Iterator[str]:
         """An identifier as a whole, and its parts, if it has several."""
         whole = folded(word.lower())
-        if len(whole.encode()) >= _LONGEST or self.is_stop_word(word):
+        if len(whole.encode()) >= _LONGEST:
             return
         yield whole
         parts = [p.lower() for p in _HUMPS.findall(word)]

@@ -78,12 +78,17 @@ class Lexical:
                 entry.add_text("body", f"{title} " * (TITLE - 1))
             entry.add_pre_tokenized_text("body", _FIRST_FILLER)
             return
-        terms = [t for text in texts for t in self.analyser.terms(text)]
+        terms: list[str] = []
+        common: list[str] = []
+        for text in texts:
+            mine, stop_words = self.analyser.split(text)
+            terms += mine
+            common += stop_words
         if title:
             terms += self.analyser.terms(title) * (TITLE - 1)
         entry.add_text("body", " ".join(terms) + _FILLER)
-        if common := [word or "\0" for text in texts for word in self.analyser.dropped(text)]:
-            entry.add_text("common", " ".join(common))
+        if any(common):
+            entry.add_text("common", " ".join(word or "\0" for word in common))
 
     def __len__(self) -> int:
         return len(self.store)
@@ -101,7 +106,7 @@ class Lexical:
         return self._query_terms(text) or self._common(text)
 
     def _common(self, text: str) -> list[str]:
-        return [] if self.analyser is None else [word for word in self.analyser.dropped(text) if word]
+        return [] if self.analyser is None else self.analyser.dropped(text)
 
     def search(
         self, texts: Sequence[str], k: int, among: Filter | None = None, settings: Settings | None = None
