@@ -25,6 +25,7 @@ COMMANDS = {
     "models": "models",
     "papers": "papers",
     "peptides": "peptides",
+    "pipeline": "pipeline",
     "train": "train",
 }
 

@@ -137,10 +137,15 @@ class Card:
             c = self.cost(100)
             lines += [
                 f"  cost:  {self.formula}",
-                f"  for 100 candidates: {'' if c.exact else 'about '}{c.calls:,} calls in {c.rounds:,} rounds, about "
+                f"  for 100 candidates: {'' if c.exact else 'about '}{_count(c.calls, 'call')} in "
+                f"{_count(c.rounds, 'round')}, about "
                 f"{c.prompt_tokens:,} prompt and {c.completion_tokens:,} completion tokens",
             ]
         return "\n".join([*lines, *(f"  reported, not ours: {figure}" for figure in self.figures)])
+
+
+def _count(n: int, thing: str) -> str:
+    return f"{n:,} {thing}{'s' * (n != 1)}"
 
 
 def _described(model: Any) -> str:
