@@ -105,7 +105,8 @@ class Price:
 class Card:
     """A paper's card. A method's model must have at least one of ``capabilities``; ``needs``
     says in words what else the system needs. ``formula`` says the cost of ranking in words, ``cost(n)``
-    computes it at the paper's settings; a paper without a method has neither."""
+    computes it at the paper's settings; a paper without a method has neither. ``differences``: where the method here
+    does something else than its authors' program, or another well-known one, and why."""
 
     name: str
     title: str
@@ -117,6 +118,7 @@ class Card:
     formula: str = ""
     cost: Price | None = None
     figures: tuple[Figure, ...] = ()
+    differences: tuple[str, ...] = ()
 
     def check(self, model: Any, name: str) -> None:
         """Raise InputError if an opened model, called ``name``, has none of the capabilities that the method needs."""
@@ -141,6 +143,7 @@ class Card:
                 f"{_count(c.rounds, 'round')}, about "
                 f"{c.prompt_tokens:,} prompt and {c.completion_tokens:,} completion tokens",
             ]
+        lines += (f"  differs: {difference}" for difference in self.differences)
         return "\n".join([*lines, *(f"  reported, not ours: {figure}" for figure in self.figures)])
 
 
