@@ -24,6 +24,8 @@ def reply(path: str, body: dict[str, Any], **fields: Any) -> dict[str, Any]:
     text = "[2] > [1] > [3]" if "[1]" in json.dumps(body) else "[B]"
     if "Passage A" in json.dumps(body):
         text = "Passage B"
+    if "PASSAGE1" in json.dumps(body):
+        text = "[PASSAGE2, PASSAGE1, PASSAGE3]"
     if body.get("logprobs"):
         tokens = [{"token": t, "logprob": -0.5 - i} for i, t in enumerate(LABELS)]
         text = "A"
@@ -110,11 +112,12 @@ BOMB = gzip.compress(b" " * 200_000_000, 9)
 @dataclass(frozen=True)
 class Fault:
     """A row: what is sent, and the statuses that rankings may have after it. ``refused``: the model is refused as a
-    whole, which is an error for the user and no ranking."""
+    whole, which is an error for the user and no ranking. ``hangs``: no answer comes in time, so it is given little."""
 
     send: Row
     statuses: frozenset[str] = NONE
     refused: bool = False
+    hangs: bool = False
 
 
 FAULTS: dict[str, Fault] = {
@@ -146,9 +149,11 @@ FAULTS: dict[str, Fault] = {
     "a negative status": Fault(lambda path, body: [b"HTTP/1.1 -1 x\r\n\r\n"]),
     # connections
     "closes at once": Fault(lambda path, body: []),
-    "hangs": Fault(lambda path, body: [30.0]),
-    "hangs in the body": Fault(raw(lambda data: [*http(data[:20], length=len(data)), 30.0])),
-    "drips": Fault(raw(lambda data: [http(b"", length=len(data))[0], *[x for b in data for x in (bytes([b]), 0.05)]])),
+    "hangs": Fault(lambda path, body: [30.0], hangs=True),
+    "hangs in the body": Fault(raw(lambda data: [*http(data[:20], length=len(data)), 30.0]), hangs=True),
+    "drips": Fault(
+        raw(lambda data: [http(b"", length=len(data))[0], *[x for b in data for x in (bytes([b]), 0.05)]]), hangs=True
+    ),
     "cut short": Fault(raw(lambda data: http(data[:-30], length=len(data)))),
     "chunked": Fault(raw(lambda data: chunked(data, True)), MENDED),
     "chunked and cut": Fault(raw(lambda data: chunked(data, False))),
@@ -170,7 +175,7 @@ FAULTS: dict[str, Fault] = {
     "gzip unasked": Fault(raw(lambda data: http(gzip.compress(data), headers="Content-Encoding: gzip")), ANY),
     "a gzip bomb": Fault(status("200 OK", BOMB, "Content-Encoding: gzip")),
     "deflate": Fault(raw(lambda data: http(zlib.compress(data), headers="Content-Encoding: deflate")), ANY),
-    "five megabytes": Fault(changed(lambda answer: answer.update(padding="x" * 5_000_000)), MENDED),
+    "two megabytes": Fault(changed(lambda answer: answer.update(padding="x" * 2_000_000)), MENDED),
     # answers
     "an error with 200": Fault(status("200 OK", {"error": {"message": "overloaded"}})),
     "an error beside an answer": Fault(changed(lambda answer: answer.update(error="odd")), ANY),
@@ -183,7 +188,7 @@ FAULTS: dict[str, Fault] = {
     "content of null": Fault(content(None), ANY),
     "content a list": Fault(content([{"type": "text", "text": "[2]"}]), ANY),
     "content a number": Fault(content(7), ANY),
-    "content of a megabyte": Fault(content("word " * 200_000), ANY),
+    "content of a hundred kilobytes": Fault(content("word " * 20_000), ANY),
     "content of controls": Fault(content("\0\x1b[2J\ud800"), ANY),
     "a strange reason": Fault(choice(finish_reason={"a": 1}), MENDED),
     "withheld": Fault(choice(finish_reason="content_filter"), ANY),

@@ -37,7 +37,8 @@ class Misbehaving:
                 raise said
             answers.append(make(said, n, self.usage) if isinstance(said, str | list | tuple) else said)
         answers = answers[:-1] if self.drops else answers
-        self.reported += sum(a.usage.calls for a in answers if isinstance(getattr(a, "usage", None), Usage))
+        usages = [a[1] if isinstance(a, tuple) else getattr(a, "usage", None) for a in answers]
+        self.reported += sum(usage.calls for usage in usages if isinstance(usage, Usage))
         return answers
 
     def generate(self, prompts, *, max_tokens, stop=(), temperature=0.0, seed=0):

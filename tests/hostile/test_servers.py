@@ -3,7 +3,6 @@ those of the requests that were made, and the exit code is as documented."""
 
 import json
 import math
-import time
 from collections import Counter
 from dataclasses import replace
 from itertools import pairwise
@@ -30,7 +29,7 @@ METHODS = {
     "qwen3_reranker": {},
 }
 DOCUMENTS = tuple(Candidate(f"d{i}", f"text of document {i}", 3.0 - i) for i in range(3))
-QUICK = Patience(timeout=0.15, retries=0, pause=0.0)
+QUICK, SLOW = Patience(timeout=0.15, retries=0, pause=0.0), Patience(timeout=20.0, retries=0, pause=0.0)
 
 
 @pytest.fixture(scope="module")
@@ -63,8 +62,8 @@ def test_methods_over_a_server_that_misbehaves(row, server):
     fault, before = FAULTS[row], Ranking(Query("q", "a question"), DOCUMENTS)
     statuses: Counter[str] = Counter()
     for method, options in METHODS.items():
-        start, requests = time.monotonic(), server.requests[row]
-        model = OpenAI("m", server.url(row), patience=QUICK, prefill="server")
+        requests = server.requests[row]
+        model = OpenAI("m", server.url(row), patience=QUICK if fault.hangs else SLOW, prefill="server")
         stage = load(method).build(model, **options)
         if fault.refused:
             with pytest.raises(ModelError):
@@ -79,7 +78,6 @@ def test_methods_over_a_server_that_misbehaves(row, server):
         statuses[after.status] += 1
         made = server.requests[row] - requests
         assert 0 < after.cost.usage.calls <= made <= 2 * after.cost.usage.calls + 2
-        assert time.monotonic() - start < 15
     assert fault.refused or statuses
 
 
@@ -88,7 +86,7 @@ def test_methods_over_a_server_that_misbehaves(row, server):
     [("chunked", 0), ("usage null", 0), ("500", 1), ("hangs", 1), ("401", 3), ("404", 3), ("closes at once", 1)],
 )
 def test_exit_codes_are_as_documented(row, code, server, monkeypatch):
-    quick = lambda address: replace(open_address(address), patience=QUICK)  # noqa: E731
+    quick = lambda address: replace(open_address(address), patience=QUICK if FAULTS[row].hangs else SLOW)  # noqa: E731
     monkeypatch.setattr("anyrank.backends.openai.open_address", quick)
     line = json.dumps({"query": "a question", "documents": [c.content for c in DOCUMENTS]})
     result = CliRunner().invoke(
