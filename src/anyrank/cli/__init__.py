@@ -12,6 +12,7 @@ import click
 
 from .. import __version__
 from ..core.errors import LONGEST, AnyrankError, InputError, short
+from .near import Near
 
 COMMANDS = {
     "demo": "demo",
@@ -31,11 +32,11 @@ COMMANDS = {
 
 EXIT = """\b
 Exit codes: 0 done; 1 done, but some queries were not (fully) reranked; 2 bad input or usage;
-3 a model or an optional package is missing; 130 interrupted; 141 the output's reader closed it.
+3 a model or an optional package is missing; 4 a training diverged; 130 interrupted; 141 the output's reader closed it.
 """
 
 
-class Commands(click.Group):
+class Commands(Near):
     """A group that imports a command's file only when it is called."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:

@@ -7,7 +7,7 @@ import logging
 import math
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from numbers import Integral
 from typing import Protocol, runtime_checkable
 
@@ -291,7 +291,7 @@ def _checked_usage(usage: Usage) -> Usage:
     number from 0 on."""
     if not isinstance(usage, Usage):
         raise TypeError(f"usage is a {type(usage).__name__}, not a Usage")
-    names = ("calls", "prompt_tokens", "completion_tokens", "truncated", "cached", "fallback", "mended")
+    names = (f.name for f in fields(Usage) if f.name != "repairs")
     for name, count in [*((name, getattr(usage, name)) for name in names), *usage.repairs.items()]:
         if not isinstance(count, Integral) or count < 0:
             raise ValueError(f"usage counts {quoted(count)} {name}")

@@ -26,11 +26,12 @@ class Usage:
     ``calls`` model calls (one a prompt or pair); ``prompt_tokens``, ``completion_tokens``;
     ``truncated`` texts cut to fit; ``cached`` answers that cost nothing; ``fallback`` groups that no
     model judged, so that their members kept their order; ``repairs`` faults of answers, counted by kind; ``mended``
-    answers that had such faults (one answer may have several kinds).
+    answers that had such faults (one answer may have several kinds). ``cached_prompt_tokens`` and
+    ``cached_completion_tokens`` are what the cached answers cost when they were first given; they count in no budget.
 
     >>> Usage(calls=1, repairs={"repeat": 2}) + Usage(calls=3, repairs={"repeat": 1, "missing": 4})
     Usage(calls=4, prompt_tokens=0, completion_tokens=0, truncated=0, cached=0, fallback=0, \
-repairs={'repeat': 3, 'missing': 4}, mended=0)
+repairs={'repeat': 3, 'missing': 4}, mended=0, cached_prompt_tokens=0, cached_completion_tokens=0)
     """
 
     calls: int = 0
@@ -41,6 +42,8 @@ repairs={'repeat': 3, 'missing': 4}, mended=0)
     fallback: int = 0
     repairs: Mapping[str, int] = field(default_factory=dict)
     mended: int = 0
+    cached_prompt_tokens: int = 0
+    cached_completion_tokens: int = 0
 
     @property
     def tokens(self) -> int:
@@ -73,6 +76,8 @@ repairs={'repeat': 3, 'missing': 4}, mended=0)
             self.fallback + other.fallback,
             repairs,
             self.mended + other.mended,
+            self.cached_prompt_tokens + other.cached_prompt_tokens,
+            self.cached_completion_tokens + other.cached_completion_tokens,
         )
 
 

@@ -41,6 +41,11 @@ def unknown(answer: LogProbs) -> str:
     return answer.error or ("none of the options is among the likeliest next tokens" if absent else "")
 
 
+def note_of(answer: LogProbs) -> str:
+    """What a trace says of an answer: why options are unknown, and how its request or cost differs."""
+    return "; ".join(filter(None, (unknown(answer), answer.note)))
+
+
 def offers(backend: Any, verb: type) -> bool:
     """True if a backend, and every backend it wraps, has the method of a protocol."""
     inner = getattr(backend, "wraps", None)

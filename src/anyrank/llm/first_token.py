@@ -10,7 +10,7 @@ from ..core.language import LogProbs, ScoresNext
 from ..core.rerank import Group
 from ..core.trace import Usage
 from ..core.types import Judgement
-from .capabilities import need, rendered, unknown
+from .capabilities import need, note_of, rendered
 from .prompts import Rendered, Template
 
 
@@ -58,7 +58,7 @@ class FirstToken:
         if not any(map(math.isfinite, values)):  # no option is known, so no order
             values = [math.nan] * n
         usage += Usage(repairs={"not in the top": absent} if absent else {})
-        return Judgement(values, usage.of_one_answer(), unknown(answer))
+        return Judgement(values, usage.of_one_answer(), note_of(answer))
 
 
 def _likelier(a: float, b: float) -> float:
