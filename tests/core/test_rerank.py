@@ -349,3 +349,16 @@ def test_scores_fall_below_the_depth_too():
     scores = Rerank(Oracle(truth), depth=4)(ranking).scores
     assert all(a > b for a, b in pairwise(scores[3:]))
     assert scores[4:] == [scores[3] - 1.0 - i for i in range(8)]
+
+
+def test_a_batchs_time_is_shared_among_its_groups(monkeypatch):
+    """The seconds of a batch's queries add up to the time that the judge took, however many were judged together."""
+    now = [0.0]
+    monkeypatch.setattr("anyrank.core.rerank.time.perf_counter", lambda: now[0])
+
+    def judge(groups):
+        now[0] += 6.0
+        return [Judgement([1.0] * len(m)) for _, m in groups]
+
+    rankings = [Ranking.of("a", "xy"), Ranking.of("b", "xyzw")]
+    assert [r.cost.seconds for r in Rerank(judge).batch(rankings)] == [pytest.approx(2.0), pytest.approx(4.0)]

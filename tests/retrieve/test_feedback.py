@@ -111,3 +111,21 @@ def test_products_are_scaled_by_half_the_ratio_of_the_spreads(monkeypatch):
         mean, square = 0.9 * mean + 0.1 * g, 0.999 * square + 0.001 * g * g
         q = q - 0.1 * (mean / (1 - 0.9**i)) / (np.sqrt(square / (1 - 0.999**i)) + 1e-8)
     assert moved(query, documents, teacher) == pytest.approx(q, abs=1e-5)
+
+
+def test_rates_and_numbers_of_updates_are_the_papers():
+    assert feedback._STEPS == {"kl": (0.005, 100), "ranknet": (0.001, 20)}
+
+
+def test_candidates_that_are_found_again_keep_their_content_and_fields():
+    table = planted()
+    known = Ranking(Query("q", "query"), tuple(Candidate(f"c{i}", f"c{i}", 2.0 - i, {"kept": i}) for i in range(2)))
+    teacher = Rerank(Scripted(lambda q, m: [float(c.id == "c1") for c in m]))
+    after = (teacher >> DistilledFeedback(table, table, table, k=200))(known)
+    assert {c.id: c.meta for c in after if c.id in ("c0", "c1")} == {"c0": {"kept": 0}, "c1": {"kept": 1}}
+
+
+def test_pairs_of_a_ranking_weigh_by_their_ranks():
+    better, weight = feedback._pairs(np.array([3.0, 1.0, 2.0]))
+    assert weight.tolist() == [[1 / 2, 1 / 4, 1 / 3], [1 / 4, 1 / 6, 1 / 5], [1 / 3, 1 / 5, 1 / 4]]
+    assert better.sum() == 3
