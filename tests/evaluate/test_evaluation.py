@@ -182,3 +182,20 @@ def test_unknown_formats_and_missing_packages(e, monkeypatch):
     monkeypatch.setitem(sys.modules, "tabulate", None)
     with pytest.raises(MissingExtra, match="tabulate"):
         e.table()
+
+
+def test_alpha_sets_the_intervals_of_means_and_of_differences():
+    """99 % intervals are wider than 50 % ones, of the runs and of their differences."""
+    orders = [["good", "fair", "bad"], ["fair", "good", "bad"], ["bad", "fair", "good"]]
+    one = [ranking(q, orders[i % 3]) for i, q in enumerate(QRELS)]
+    two = [ranking(q, orders[(i // 3) % 3]) for i, q in enumerate(QRELS)]
+
+    def widths(alpha):
+        e = evaluate({"one": one, "two": two}, QRELS, ["nDCG@3"], alpha=alpha, samples=2000, baseline="one")
+        (c,) = e.comparisons
+        summary = e.summaries["two"]["nDCG@3"]
+        return summary.high - summary.low, c.high - c.low
+
+    wide, narrow = widths(0.01), widths(0.5)
+    assert wide[0] > 1.5 * narrow[0] > 0
+    assert wide[1] > 1.5 * narrow[1] > 0

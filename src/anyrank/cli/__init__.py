@@ -26,6 +26,7 @@ COMMANDS = {
     "models": "models",
     "papers": "papers",
     "peptides": "peptides",
+    "pipeline": "pipeline",
     "train": "train",
 }
 

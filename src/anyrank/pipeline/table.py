@@ -196,6 +196,18 @@ PARTS: dict[str, Part | Fusion] = {
 }
 
 
+FUSIONS = {
+    "rrf": "reciprocal rank fusion: rrf(bm25, minilm, k=60)",
+    "borda": "fusion by points for each candidate ranked below: borda(bm25, minilm)",
+    "zscore": "sum of z-scores, as a + b: zscore(bm25, minilm, missing='min')",
+    "minmax": "sum of scores scaled to 0 … 1: minmax(bm25, minilm)",
+    "combsum": "sum of the scores as they are: combsum(bm25, minilm, normalise='none')",
+    "combmnz": "sum of scaled scores times the number of parts that found it: combmnz(bm25, minilm)",
+    "union": "all candidates by their best rank, as a | b: union(bm25, minilm)",
+}
+"""A line about each built-in fusion; their settings are keywords after the stages."""
+
+
 @dataclass(frozen=True)
 class Table(Mapping[str, Part | Fusion]):
     """All names with their parts and fusions. Iterating over the names imports nothing; looking one up imports its
