@@ -4,9 +4,26 @@ from __future__ import annotations
 
 from os import PathLike
 
+LONGEST = 2000
+"""Characters of an error message; a longer one, which quotes a whole input, is cut in its middle."""
+
 
 class AnyrankError(Exception):
     """Root of every error that anyrank raises on purpose."""
+
+    def __init__(self, message: str = "", *more: object) -> None:
+        super().__init__(short(message), *more)
+
+
+def short(message: str, most: int = LONGEST) -> str:
+    """The message, cut in its middle if it is longer than ``most`` characters.
+
+    >>> short("a" * 10, 5)
+    'aaa … aa'
+    """
+    if not isinstance(message, str) or len(message) <= most:
+        return message
+    return f"{message[: most - most // 3 - 1]} … {message[-(most // 3) - 1 :]}"
 
 
 class InputError(AnyrankError, ValueError):

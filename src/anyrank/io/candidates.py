@@ -13,25 +13,25 @@ from ..core.errors import InputError
 from ..core.trace import Step, Usage
 from ..core.types import Candidate, Query, Ranking
 from .corpus import DOCUMENT
-from .files import File, empty, label
+from .files import File, empty, label, listed
 from .records import Record, first_of, id_of, json_lines, text_field
 
-_LISTS = ("documents", "candidates", "ranking")
+_LISTS = ("documents", "candidates", "hits", "ranking")
 _QUERY_IDS = ("qid", "id", "_id", "query_id")
 _NOT_META = {*_LISTS, *_QUERY_IDS, "query", "text", "content", "status", "cost", "trace"}
 _TEXTS = (*DOCUMENT.text, "passage", "segment")
 _COUNTS = [f.name for f in fields(Usage) if f.name != "repairs"]
 
 
-def read_rankings(path: File) -> Iterator[Ranking]:
+def read_rankings(path: File, most: int | None = None) -> Iterator[Ranking]:
     """The candidate lists of a file or stdin (``-``), one at a time; queries without an id are called q1, q2, … by
-    their position.
+    their position. ``most`` bounds the bytes of a list, as in `json_lines`.
 
     Raises InputError, with the line, on what ``ranking_from_dict`` refuses, a query id that appears twice, and an empty
     file.
     """
     seen: dict[str, int] = {}
-    for number, (n, record) in enumerate(json_lines(path), 1):
+    for number, (n, record) in enumerate(json_lines(path, most), 1):
         try:
             ranking = ranking_from_dict(record, f"q{number}")
         except InputError as error:
@@ -67,7 +67,7 @@ def ranking_from_dict(record: Record, id: str = "q") -> Ranking:
     query = _query(record, id)
     name = next((n for n in _LISTS if n in record), None)
     if name is None or not isinstance(record[name], list):
-        raise InputError(f"expected a list named {', '.join(_LISTS[:-1])} or {_LISTS[-1]}")
+        raise InputError("expected a list named documents, candidates or ranking")
     candidates: list[Candidate] = []
     scores: dict[int, float] = {}
     for i, item in enumerate(record[name]):
@@ -111,14 +111,15 @@ def ranking_to_dict(ranking: Ranking, origin: Ranking | None = None, *, texts: b
     """A ranking, JSON-ready: query, the candidates best first, status, cost and trace.
 
     ``origin`` is the ranking before it was reranked: with it every candidate says its ``index`` there. ``texts`` adds
-    the candidates' contents, as ``text``, or as ``content`` if they are no texts. Their ``meta`` is left out.
+    the candidates' contents, as ``text``, or as ``content`` if they are no texts, and their fields as ``meta``.
     """
     indices = {} if origin is None else {c.id: i for i, c in enumerate(origin)}
 
     def item(c: Candidate) -> dict[str, Any]:
         index = {"index": indices[c.id]} if c.id in indices else {}
         content = {} if not texts else {"text" if _is_plain(c.content) else "content": _to_json(c.content)}
-        return {"id": c.id, **index, "score": c.score, **content}
+        meta = {"meta": dict(c.meta)} if texts and c.meta else {}
+        return {"id": c.id, **index, "score": c.score, **content, **meta}
 
     query, cost = ranking.query.content, ranking.cost.as_dict()
     return {
@@ -161,7 +162,7 @@ def _to_json(content: Any) -> Any:
 
 def _query(record: Record, id: str) -> Query:
     if "query" not in record:
-        raise InputError(f"no query: expected a field query, found {', '.join(record) or 'none'}")
+        raise InputError(f"no query: expected a field query, found {listed(record) or 'none'}")
     value = record["query"]
     inner = value if isinstance(value, dict) else {}
     content = (
@@ -174,6 +175,9 @@ def _query(record: Record, id: str) -> Query:
     for holder in (inner, record):
         if any(n in holder for n in _QUERY_IDS):
             return Query(id_of(holder, _QUERY_IDS, "query id")[1], content, meta)
+    hits = record.get("hits")  # an older form of rank_llm's, where each hit has the query's id
+    if isinstance(hits, list) and hits and isinstance(hits[0], dict) and "qid" in hits[0]:
+        return Query(id_of(hits[0], ("qid",), "query id")[1], content, meta)
     return Query(id, content, meta)
 
 
@@ -214,7 +218,10 @@ def _candidate(item: Any, position: int, texts: bool) -> Candidate:
     elif isinstance(content, dict) and isinstance(title, str):
         content = {"title": title, **content}
     content_name = first_of(body, _TEXTS) or ("image" if content is not None else "")
-    meta = {k: v for k, v in {**item, **body}.items() if k not in (id_name, content_name, "doc", "score", "index")}
+    known = (id_name, content_name, "doc", "score", "index", *(("qid", "rank") if "docid" in item else ()))
+    meta = {k: v for k, v in {**item, **body}.items() if k not in known}
+    if isinstance(inner := item.get("meta"), dict):  # as `ranking_to_dict` writes the fields
+        meta = {**inner, **{k: v for k, v in meta.items() if k != "meta"}}
     return Candidate(id, content, _score(item), meta)
 
 

@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..core.errors import InputError
+from ..core.errors import InputError, short
 from ..core.fusion import Fusion
 from ..core.stage import Cut, Fuse, Keep, Stage, Weighted
 from .arguments import call, is_constant, parameters
@@ -28,6 +28,9 @@ from .parts import Part
 __all__ = ["Part", "PipelineError", "Settings", "parse"]
 
 
+_SHOWN = 200  # characters of a pipeline that an error shows
+
+
 class PipelineError(InputError):
     """A pipeline text that can't be read; the message points at the error.
 
@@ -36,7 +39,13 @@ class PipelineError(InputError):
     """
 
     def __init__(self, message: str, text: str, start: int, end: int) -> None:
-        super().__init__(f"{message}\n  {text}\n  {' ' * start}{'^' * max(end - start, 1)}")
+        if len(text) > _SHOWN:  # the part around the error
+            first = max(min(start - _SHOWN // 2, len(text) - _SHOWN), 0)
+            last = first + _SHOWN
+            before, after = "… " if first else "", " …" if last < len(text) else ""
+            start, end = start - first + len(before), min(end, last) - first + len(before)
+            text = f"{before}{text[first:last]}{after}"
+        super().__init__(f"{short(message, 600)}\n  {text}\n  {' ' * start}{'^' * max(end - start, 1)}")
 
 
 def parse(
@@ -59,14 +68,24 @@ def parse(
             warnings.simplefilter("ignore", SyntaxWarning)
             tree = ast.parse(text, mode="eval").body
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-        at = (getattr(error, "offset", 1) or 1) - 1
-        message = f"this is not a pipeline: {getattr(error, 'msg', error)}"
-        raise PipelineError(message, text, at, at + 1) from None
+        raise _syntax(text, error) from None
     if names is None:
         from .table import names as all_names
 
         names = all_names()
     return _Reader(text, settings or Settings(), names).stage(tree, starts)
+
+
+def _syntax(text: str, error: Exception) -> PipelineError:
+    """The error of a text that is no expression. Python's own position is not one of the text where something is
+    missing at its end."""
+    if trailing := re.search(r"(>>|[+|%*])$", text):
+        return PipelineError(
+            f"this is not a pipeline: a stage is missing after {trailing[0]!r}", text, *trailing.span()
+        )
+    at = (getattr(error, "offset", 0) or len(text)) - 1
+    message = f"this is not a pipeline: {getattr(error, 'msg', error)}"
+    return PipelineError(message, text, max(at, 0), at + 1)
 
 
 _SPACE = re.compile(r"""("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')|\s+""", re.DOTALL)
