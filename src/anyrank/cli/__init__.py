@@ -12,6 +12,7 @@ import click
 
 from .. import __version__
 from ..core.errors import AnyrankError, InputError, short
+from ..disk import full
 from .near import Near
 
 COMMANDS = {
@@ -101,8 +102,9 @@ def main() -> None:
         click.echo(f"anyrank: {error}", err=True)
         sys.exit(2 if isinstance(error, InputError) else 3)
     except OSError as error:
-        where = f"{error.filename}: " if error.filename else ""
-        click.echo(short(f"anyrank: {where}{error.strerror or error}"), err=True)
+        # Files say their names; what is left without one is a pipe or the standard output.
+        where = f"{error.filename}: " if error.filename else "standard output: " if full(error) else ""
+        click.echo(short(f"anyrank: {where}{full(error) or error.strerror or error}"), err=True)
         sys.exit(2)
     except BaseException as error:
         if type(error).__name__ != "PanicException":  # the engine's, which no base class tells from others

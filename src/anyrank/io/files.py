@@ -14,10 +14,11 @@ import sys
 import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from typing import IO, Any, TextIO, cast
 
 from ..core.errors import InputError
-from ..disk import whole_file
+from ..disk import no_space, whole_file
 
 File = str | os.PathLike[str]
 
@@ -100,8 +101,7 @@ def numbered(source: io.BufferedReader, path: File, most: int | None = None) -> 
     most = most or longest()
     n = 0
     try:
-        while raw := source.readline(most + 1):
-            n += 1
+        for n, raw in enumerate(iter(partial(source.readline, most + 1), b""), 1):
             if len(raw) > most:
                 raise too_long(path, n, most)
             yield n, raw
@@ -163,7 +163,7 @@ def atomic(path: File) -> Iterator[TextIO]:
     packed = name.endswith(".gz")
     try:
         if os.path.exists(name) and not os.path.isfile(name):
-            with _direct(name, path) as raw, _text(raw, packed) as f:
+            with no_space(path), _direct(name, path) as raw, _text(raw, packed) as f:
                 yield f
         else:
             with whole_file(path) as raw, _text(raw, packed) as f:
