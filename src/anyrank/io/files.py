@@ -144,7 +144,9 @@ def _source(path: File, stack: ExitStack) -> io.BufferedReader:
     if os.fspath(path) == "-":
         stdin = sys.stdin.buffer
         return stdin if isinstance(stdin, io.BufferedReader) else io.BufferedReader(cast(io.RawIOBase, stdin))
-    return stack.enter_context(open(path, "rb", buffering=_BUFFER))
+    file = io.BufferedReader(io.FileIO(path, "rb"), _BUFFER)
+    stack.callback(file.close)
+    return file
 
 
 @contextmanager
