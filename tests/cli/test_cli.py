@@ -543,12 +543,12 @@ def test_one_line_uses(index):
     assert ar.pipeline("bm25", str(index), filter={"year": (1960, None)})("wing").ids == ["d3"]
 
 
-def test_mends_are_listed_by_kind_and_queries_counted_once(capsys):
+def test_mended_answers_are_counted_and_their_kinds_listed(capsys):
     from anyrank.cli.common import report_status
     from anyrank.core.trace import Step, Usage
     from anyrank.core.types import Ranking
 
-    usage = Usage(calls=1, repairs={"preamble": 1, "missing": 2, "no answer": 1})
+    usage = Usage(calls=3, repairs={"preamble": 1, "missing": 2, "no answer": 1}, mended=2)
     rankings = [Ranking.of("q", "ab").with_step(Step("judge", usage=u)) for u in (usage, Usage(calls=1))]
     assert report_status(rankings) == 0
-    assert capsys.readouterr().err == "note: answers to 1 of 2 queries were mended: missing 2, preamble 1\n"
+    assert capsys.readouterr().err == "note: 2 of 4 answers were mended: missing 2, preamble 1\n"

@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner
 
 from anyrank.cli import cli
-from anyrank.core.errors import AnyrankError, InputError, MissingExtra, short
+from anyrank.core.errors import AnyrankError, InputError, MissingExtra
 from anyrank.io.candidates import read_rankings
 from anyrank.io.corpus import read_documents, read_queries
 from anyrank.io.files import LONGEST, longest, size_of
@@ -141,14 +141,13 @@ def test_errors_are_short_whatever_they_quote(tmp_path, reader, name, content):
     with pytest.raises(InputError) as error:
         list(reader(tmp_path / name))
     assert len(str(error.value)) < 2500
-    assert str(error.value).startswith(str(tmp_path / name))
+    assert str(error.value).startswith(str(tmp_path / name[:40]))
 
 
 def test_an_errors_beginning_and_end_are_kept():
     text = str(InputError("begin " + "x" * 100_000 + " end", path="f", line=3))
     assert text.startswith("f:3: begin x")
-    assert text.endswith("x end")
+    assert "x end" in text
     assert len(text) < 2100
     assert str(AnyrankError()) == ""
     assert "pip install" in str(MissingExtra("x", extra="y"))
-    assert short("abc") == "abc"

@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from .. import __version__
-from ..core.errors import AnyrankError, InputError, short
+from ..core.errors import LONGEST, AnyrankError, InputError, short
 from ..disk import full
 from .near import Near
 
@@ -32,7 +32,7 @@ COMMANDS = {
 
 EXIT = """\b
 Exit codes: 0 done; 1 done, but some queries were not (fully) reranked; 2 bad input or usage;
-3 a model or an optional package is missing; 130 interrupted; 141 the output's reader closed it.
+3 a model or an optional package is missing; 4 a training diverged; 130 interrupted; 141 the output's reader closed it.
 """
 
 
@@ -96,6 +96,7 @@ def main() -> None:
     except click.exceptions.Exit as stop:
         sys.exit(stop.exit_code)
     except click.ClickException as error:
+        error.message = short(error.message, LONGEST)
         error.show()
         sys.exit(error.exit_code)
     except AnyrankError as error:
@@ -103,12 +104,13 @@ def main() -> None:
         sys.exit(2 if isinstance(error, InputError) else 3)
     except OSError as error:
         # Files say their names; what is left without one is a pipe or the standard output.
-        where = f"{error.filename}: " if error.filename else "standard output: " if full(error) else ""
-        click.echo(short(f"anyrank: {where}{full(error) or error.strerror or error}"), err=True)
+        name = short(str(error.filename)) if error.filename else "standard output" if full(error) else ""
+        where = f"{name}: " if name else ""
+        click.echo(f"anyrank: {where}{full(error) or error.strerror or error}", err=True)
         sys.exit(2)
     except BaseException as error:
         if type(error).__name__ != "PanicException":  # the engine's, which no base class tells from others
             raise
-        click.echo(f"anyrank: {short(f'the engine failed ({error}): anyrank index --check finds damage')}", err=True)
+        click.echo(f"anyrank: the engine failed ({short(str(error))}): anyrank index --check finds damage", err=True)
         sys.exit(2)
     sys.exit(result if isinstance(result, int) else 0)

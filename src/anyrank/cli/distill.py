@@ -159,7 +159,7 @@ def _job(
     from ..io.journal import Journal
     from ..io.records import write_jsonl
     from ..train.groups import group_to_dict
-    from ..train.teachers import judged_whole, taught
+    from ..train.teachers import judged_whole, relabelled, taught
 
     queries = [r.query for r in rankings]
     failed: dict[str, Ranking] = {}
@@ -179,7 +179,7 @@ def _job(
                     if judged_whole(new):
                         trace = [s.as_dict() for s in new.trace]
                         group = taught(old, new)
-                        group = replace(labelled[id], labels=group.labels) if id in labelled else group
+                        group = relabelled(labelled[id], group.labels) if id in labelled else group
                         journal.put(id, {"group": group_to_dict(group), "trace": trace})
                     else:
                         failed[id] = replace(new, candidates=())

@@ -52,6 +52,7 @@ def train_command(recipe: str, out: Path | None, seed: int | None, settings: tup
         training = replace(training, seed=seed)
     from transformers import utils
 
+    from ..train.divergence import Diverged
     from ..train.run import train
 
     logs: Any = utils.logging
@@ -60,12 +61,16 @@ def train_command(recipe: str, out: Path | None, seed: int | None, settings: tup
     logging.getLogger("anyrank.train").setLevel(logging.INFO)
     try:
         result = train(training, resume=resume, progress=sys.stderr.isatty())
+    except Diverged as error:
+        click.echo(f"anyrank: {error}", err=True)
+        return 4
     except KeyboardInterrupt:
         if any(Path(training.out).glob("**/checkpoint-*")):
             click.echo("stopped: the same command with --resume goes on from the last checkpoint", err=True)
         raise
-    if result.effect is not None:
-        click.echo(result.effect.table())
+    for name, effect in result.effects.items():
+        click.echo(f"{name}:" if name else "", nl=bool(name))
+        click.echo(effect.table())
     if result.exported is not None:
         verb = "int8 graph" if result.exported.accepted else "int8 graph refused"
         click.echo(f"{verb}: {result.exported.what} {result.exported.agreement:.4f}", err=True)

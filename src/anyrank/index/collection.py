@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ..core.content import is_blank
 from ..core.errors import InputError
 from ..core.matches import Reader
 from ..core.trace import Usage
@@ -124,7 +125,8 @@ class Collection:
     ) -> Usage:
         """Vectors of every document that has none yet, and their cost; ``on_progress`` gets the number done.
 
-        Every ``shard`` documents are written at once; after a kill, the same call encodes those that are still missing.
+        Documents without content (an empty or blank text) count as encoded, and are never found. Every ``shard``
+        documents are written at once; after a kill, the same call encodes those that are still missing.
         Damaged shards are removed, with a warning, and made again.
         Raises InputError if another process encodes with the same name, and on a model that makes no vectors.
         ``dtype="float16"`` halves the disk; a single dense query then takes about six times as long (its conversion).
@@ -192,8 +194,10 @@ class Collection:
         done = len(self) - len(todo)
         for start in range(0, len(todo), shard):
             rows = todo[start : start + shard]
-            encoded = encoder.encode([content for content, _ in self.store.rows.of(rows).documents(rows)])
-            VectorStore.create(folder, encoded.vectors, dtype).append(rows, encoded.vectors)
+            contents = [content for content, _ in self.store.rows.of(rows).documents(rows)]
+            encoded = encoder.encode(contents)
+            blank = [content is None or is_blank(content) for content in contents]
+            VectorStore.create(folder, encoded.vectors, dtype).append(rows, encoded.vectors, blank)
             usage, done = usage + encoded.usage, done + len(rows)
             if on_progress is not None:
                 on_progress(done)

@@ -32,13 +32,15 @@ Ints = NDArray[np.int64]
 
 @dataclass(slots=True, eq=False)
 class Shard:
-    """Vectors of ascending ``rows``, memory-mapped as they lie on disk (float16 or float32)."""
+    """Vectors of ascending ``rows``, memory-mapped as they lie on disk (float16 or float32). ``searched``: the
+    positions of the documents that have content, which are those that are searched; None for all."""
 
     name: str
     rows: Ints
     vectors: Vectors
     folder: Path
     cure: str
+    searched: Ints | None = None
     _checked: bool = False
 
     @classmethod
@@ -48,12 +50,14 @@ class Shard:
             raise problem.error()
         try:
             arrays = {p.stem: np.load(p, mmap_mode="r") for p in sorted(folder.glob("*.npy"))}
-            rows, vectors = np.asarray(arrays.pop("rows")), vectors_class(kind).from_arrays(arrays, dim)
+            rows, blank = np.asarray(arrays.pop("rows")), arrays.pop("blank", None)
+            searched = None if blank is None else np.flatnonzero(~np.asarray(blank))
+            vectors = vectors_class(kind).from_arrays(arrays, dim)
             if len(rows) != len(vectors) or vectors.dim != dim:
                 raise ValueError(f"{len(rows)} rows, {len(vectors)} vectors of {vectors.dim} dimensions")
         except (ValueError, KeyError, IndexError, EOFError, OSError) as error:
             raise Problem(folder, f"is damaged ({error})", cure).error() from error
-        return cls(folder.name, rows, vectors, folder, cure)
+        return cls(folder.name, rows, vectors, folder, cure, searched)
 
     def checked(self) -> Shard:
         """This shard, after its files were once compared with their checksums. Raises InputError if they differ."""
@@ -159,8 +163,10 @@ class VectorStore:
             self._state = state
         return list(self._shards)
 
-    def append(self, rows: Sequence[int], vectors: Vectors) -> None:
-        """A new shard, on disk as a whole or not at all. Raises InputError on vectors that differ from the store's."""
+    def append(self, rows: Sequence[int], vectors: Vectors, blank: Sequence[bool] = ()) -> None:
+        """A new shard, on disk as a whole or not at all. ``blank`` says of each document whether it has no content (by
+        default none is): its vector means nothing and is never found. Raises InputError on vectors that differ from the
+        store's."""
         if vectors.kind != self.kind or vectors.dim != self.dim or len(rows) != len(vectors):
             raise InputError(
                 f"{len(vectors)} {vectors.kind} vectors of {vectors.dim} dimensions for {len(rows)} documents; "
@@ -169,18 +175,22 @@ class VectorStore:
             )
         order = np.argsort(np.asarray(rows, dtype=np.int64), kind="stable")
         arrays = {"rows": np.asarray(rows, dtype=np.int64)[order], **vectors.take(order).arrays()}
+        if any(blank):
+            arrays["blank"] = np.asarray(blank, dtype=np.bool_)[order]
         number = max((int(s.name[6:]) for s in self.shards()), default=0) + 1
         _save(self.folder / f"shard-{number:06d}", arrays, self.meta["dtype"])
         self._state = None
 
     def locate(self, rows: Sequence[int]) -> tuple[Ints, Ints]:
-        """For each row the number of its shard in ``shards()`` and its position there; -1 if it has no vector. If
-        several shards hold a row, the last one counts."""
+        """For each row the number of its shard in ``shards()`` and its position there; -1 if it has no vector, or no
+        content. If several shards hold a row, the last one counts."""
         requested = np.asarray(rows, dtype=np.int64)
         shard, position = np.full(len(requested), -1), np.full(len(requested), -1)
         for n, part in enumerate(self.shards()):
             nearest = np.minimum(np.searchsorted(part.rows, requested), max(len(part) - 1, 0))
             hit = part.rows[nearest] == requested if len(part) else np.zeros(len(requested), dtype=bool)
+            if part.searched is not None:
+                hit &= np.isin(nearest, part.searched)
             shard[hit], position[hit] = n, nearest[hit]
         return shard, position
 
@@ -197,15 +207,30 @@ class VectorStore:
         # The parts are in the order of the shards: the inverse of that order puts them back in that of ``rows``.
         return join(parts).take(np.argsort(np.concatenate(order)))
 
+    def blank(self, mask: NDArray[np.bool_]) -> int:
+        """The number of documents without content among the rows of a mask."""
+        count = 0
+        for part in self.shards():
+            if part.searched is not None:
+                rows = np.delete(part.rows, part.searched)
+                count += int(mask[rows[rows < len(mask)]].sum())
+        return count
+
     def blocks(self, size: int, skip: frozenset[str] = frozenset()) -> Iterator[tuple[Ints, Vectors]]:
-        """Rows and vectors of every shard that isn't in ``skip``, at most ``size`` at once."""
+        """Rows and vectors of the documents with content of every shard that isn't in ``skip``, at most ``size`` at
+        once."""
         for part in self.shards():
             if part.name in skip:
                 continue
             part.checked()
             for start in range(0, len(part), size):
                 stop = min(start + size, len(part))
-                yield part.rows[start:stop], part.vectors.part(start, stop)
+                if part.searched is None:
+                    yield part.rows[start:stop], part.vectors.part(start, stop)
+                else:
+                    at = part.searched[(part.searched >= start) & (part.searched < stop)]
+                    if len(at):
+                        yield part.rows[at], part.vectors.take(at)
 
 
 def _save(folder: Path, arrays: dict[str, NDArray[Any]], dtype: str) -> None:

@@ -12,7 +12,7 @@ import os
 import re
 import sys
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from typing import IO, Any, TextIO, cast
@@ -127,17 +127,6 @@ def decode(raw: bytes, path: File, line: int) -> str:
 def empty(path: File, expected: str) -> InputError:
     """The error for an empty file."""
     return InputError(f"the file is empty: expected {expected}", path=label(path))
-
-
-def listed(names: Iterable[str], most: int = 8) -> str:
-    """Names for an error message: the first ones, and how many there are.
-
-    >>> listed("abc"), listed(map(str, range(20)), 3)
-    ('a, b, c', '0, 1, 2, … (20 in all)')
-    """
-    every = list(names)
-    shown = ", ".join(n if len(n) <= 40 else f"{n[:40]}…" for n in every[:most])
-    return shown if len(every) <= most else f"{shown}, … ({len(every):,} in all)"
 
 
 def _source(path: File, stack: ExitStack) -> io.BufferedReader:
