@@ -75,6 +75,14 @@ def test_an_overwrite_with_bad_input_leaves_the_index(index, tmp_path, corpus, f
     assert not [p.name for p in index.iterdir() if p.name.startswith(".")]
 
 
+def test_results_as_json_keep_the_fields_of_documents(index):
+    record = json.loads(call("search", index, "wing lift", "--json").stdout)
+    assert record["ranking"][0]["meta"] == {"title": "Lift", "year": 1958}
+    again = json.loads(call("rerank", "-p", "minilm", "--texts", input=json.dumps(record)).stdout)
+    first = {c["id"]: (c["text"], c["meta"]) for c in record["ranking"]}
+    assert {c["id"]: (c["text"], c["meta"]) for c in again["ranking"]} == first
+
+
 def test_update_delete_and_counts(index, tmp_path):
     more = tmp_path / "more.csv"
     more.write_text("sku,body\nd1,a parachute\nd9,zebra stripes\n")

@@ -71,7 +71,7 @@ def ranking_to_dict(
 
     A candidate says its ``index`` in the list that it was given in, or with ``origin``, the ranking before it was
     reranked, the one there. ``texts`` adds the candidates' contents, as ``text``, or as ``content`` if they are no
-    texts. Their ``meta`` is left out. Without ``times`` it holds no seconds, so that equal results are equal byte for
+    texts, and their fields as ``meta``. Without ``times`` it holds no seconds, so that equal results are equal byte for
     byte.
     """
     indices = {} if origin is None else {c.id: i for i, c in enumerate(origin)}
@@ -80,7 +80,8 @@ def ranking_to_dict(
         position = indices.get(c.id, c.index)
         index = {} if position is None else {"index": position}
         content = {} if not texts else {"text" if _is_plain(c.content) else "content": _to_json(c.content)}
-        return {"id": c.id, **index, "score": c.score, **content}
+        meta = {"meta": dict(c.meta)} if texts and c.meta else {}
+        return {"id": c.id, **index, "score": c.score, **content, **meta}
 
     query, cost = ranking.query.content, ranking.cost.as_dict()
     hidden = {"name", "status", "notes"} if times else {"name", "status", "notes", "seconds"}
