@@ -22,12 +22,13 @@ from .common import as_json, as_json_option, echo_cut, is_dataset, progress
     "--language",
     default="english",
     show_default=True,
-    help="The language of stemming and stop words; 'none' for neither.",
+    help="The language of stems and stop words, by its name or code (de, zh); 'code' for source code, 'none' for "
+    "neither stems nor stop words.",
 )
 @click.option(
     "--stop-words/--no-stop-words",
     default=True,
-    help="Leave out or index words such as 'the', 'who' and 'not'; a query of such words alone needs them.",
+    help="Search words such as 'the', 'who' and 'not' only where a query has no others, or always.",
 )
 @click.option("--encode", multiple=True, metavar="MODEL", help="Also store this model's vectors (repeat for several).")
 @click.option("--update", is_flag=True, help="Add the documents to an index, replacing those with the same id.")
@@ -112,6 +113,7 @@ def index_command(
                     stop_words=stop_words,
                     overwrite=overwrite,
                     on_progress=partial(_advance, bar),
+                    on_warning=partial(_warn, out),
                 )
         elif encode:
             click.echo(f"note: {out} holds a finished index; {corpus} is not read again (--update does that)", err=True)
@@ -169,6 +171,10 @@ def _check(folder: Path, json_out: bool) -> int:
         if not report.problems:
             click.echo(f"{folder}: {report.documents:,} documents, no damage")
     return 2 if report.problems else 0
+
+
+def _warn(out: Path, text: str) -> None:
+    click.echo(f"warning: {out}: {text}", err=True)
 
 
 def _advance(bar: Any, count: int) -> None:

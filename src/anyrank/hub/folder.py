@@ -63,7 +63,8 @@ class Declared:
     ``onnx`` and ``gguf`` are the file of that format, if the runtime reads one.
     ``pooling``: "mean", "cls", "last", "max", or "none" if the graph itself pools; ``activation`` of a cross-encoder's
     logits: "none" or "sigmoid"; ``max_length`` in tokens; prefixes are put before queries and documents; ``scales``
-    of a late interaction's parts: weighted tokens, even tokens, means.
+    of a late interaction's parts: weighted tokens, even tokens, means. ``languages``: ISO codes of those that it reads,
+    "multilingual" for many, none if not stated.
 
     ``name`` is the name that the user gave. ``hub`` and ``revision`` are set if the hub's client fetches the weights
     when they are first needed.
@@ -82,6 +83,7 @@ class Declared:
     query_prefix: str = ""
     document_prefix: str = ""
     scales: tuple[float, ...] = (1.0, 1.0, 1.0)
+    languages: tuple[str, ...] = ()
     name: str = ""
     hub: str = ""
     revision: str = ""
@@ -277,7 +279,7 @@ def _ours(folder: Path, stated: Mapping[str, Any]) -> Declared:
         raise ModelError(f"{path}: kind {kind!r} is none of {', '.join(KINDS)}, nor the name of a model's file")
     try:
         model = Declared(**{**options, "kind": kind, "runtime": "", "folder": folder})
-        model = replace(model, scales=tuple(map(float, model.scales)))
+        model = replace(model, scales=tuple(map(float, model.scales)), languages=tuple(map(str, model.languages)))
     except (TypeError, ValueError) as error:
         raise ModelError(f"{path}: {error}") from error
     if model.pooling not in POOLINGS:

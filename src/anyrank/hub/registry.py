@@ -41,8 +41,8 @@ class RegisteredModel:
     ``source``: "package", "wheel NAME==VERSION" (files lie under ``inside``), "model NAME" (another row's files, read
     in another way), or "hub OWNER/NAME" with an optional "@REVISION". ``files`` gives the sha256 and the size in bytes
     of each file, of packages and wheels only. ``maker`` is a module of this folder whose ``convert(source, folder)``
-    makes these files of the wheel's files ``made_of``, where they aren't the wheel's own. ``declares`` holds fields of `anyrank.hub.folder.Declared` that the
-    model's own files don't state, such as an encoder's prefixes.
+    makes these files of the wheel's files ``made_of``, where they aren't the wheel's own. ``declares`` holds fields of
+    `anyrank.hub.folder.Declared` that the model's own files don't state, such as an encoder's prefixes.
 
     ``task``: "retrieve", "rerank" or "train". ``languages``: ISO 639-1 codes, "multilingual" if they are many, none
     for models that read no particular one. ``parameters`` in millions, ``context`` in tokens, 0 if not stated.

@@ -38,11 +38,14 @@ def _collection(settings: Settings, name: str) -> Any:
     return settings.collection
 
 
-def _bm25(settings: Settings, k: int = 1000) -> Stage:
+def _bm25(
+    settings: Settings, k: int = 1000, k1: float = 1.2, b: float = 0.75, title: float = 3, smoothing: float = 4
+) -> Stage:
+    from ..index.exact import Settings as Formula
     from ..retrieve.stages import BM25
 
-    index = _collection(settings, "bm25").lexical
-    return _searching(settings, lambda k: BM25(index, k, settings.filter), _count(k))
+    index, formula = _collection(settings, "bm25").lexical, Formula(k1, b, title, smoothing)
+    return _searching(settings, lambda k: BM25(index, k, settings.filter, formula), _count(k))
 
 
 def _searching(settings: Settings, search: Callable[[int], Limited], k: int) -> Stage:
@@ -171,7 +174,11 @@ def _unchanged(ranking: Ranking) -> Ranking:
 
 
 PARTS: dict[str, Part | Fusion] = {
-    "bm25": Part("BM25 search; bm25(k=1000)", source=_bm25, then=_bm25),
+    "bm25": Part(
+        "BM25 search, a title counted three times, lengths smoothed; the plain formula: bm25(title=1, smoothing=0)",
+        source=_bm25,
+        then=_bm25,
+    ),
     "splade": _shipped("splade", "learned sparse model (shipped): searches at the start, scores candidates after '>>'"),
     "minilm": _shipped("minilm", "dense model (shipped): searches at the start, scores candidates after '>>'"),
     "mini": _shipped("mini", "reranker, the shipped MiniLM read token by token: scores after '>>'", searches=False),
