@@ -33,7 +33,10 @@ class Objective:
 
     def __call__(self, model: Any, batch: Mapping[str, Any], epoch: float) -> Tensor:
         """The loss of a batch as `batches.Collate` makes it."""
-        scores = model(**batch["features"])
+        return self.batch(model(**batch["features"]), batch, epoch)
+
+    def batch(self, scores: Tensor, batch: Mapping[str, Any], epoch: float) -> Tensor:
+        """The loss of a batch's scores, [B, n] or [B, B x n]."""
         labels, mask, grades = batch["labels"], batch["features"]["mask"], batch["grades"]
         if scores.shape[1] != mask.shape[1]:
             # Scores of every query with every text of the batch (see `losses.in_batch`).
