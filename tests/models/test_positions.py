@@ -53,16 +53,16 @@ def test_a_text_of_the_whole_limit_is_read_and_a_longer_one_would_not_fit(family
 
 
 def test_a_roberta_head_reranks_long_texts(tmp_path):
-    from anyrank import open_model
     from anyrank.backends.hf.classifier import SequenceClassifier
     from anyrank.core.types import Candidate, Query
+    from anyrank.hub.open import open_model
 
     encoder(tmp_path, "roberta", "cross")
     config = json.loads((tmp_path / "tokenizer_config.json").read_text())
     (tmp_path / "tokenizer_config.json").write_text(json.dumps(config | {"model_max_length": 100_000}))
     query, long = Query("q", "wing"), Candidate("d", LONG)
     scores = []
-    for judge in (open_model(f"classifier:{tmp_path}"), open_model(str(tmp_path))):
+    for judge in (SequenceClassifier(str(tmp_path), dtype="float32"), open_model(str(tmp_path))):
         (judgement,) = judge([(query, [long])])
         assert judgement.usage.truncated == 1
         scores.append(judgement.scores[0])

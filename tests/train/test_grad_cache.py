@@ -82,7 +82,7 @@ def test_few_texts_are_held_at_once(words):
 
 
 def test_a_recipe_trains_with_it_and_the_result_is_used_by_its_name(words, tmp_path):
-    from anyrank import open_model
+    from anyrank.hub.open import open_model
 
     quick = Optimiser(batch=8, epochs=2, rate=1e-3, bf16=False, cache=5)
     how = Recipe(

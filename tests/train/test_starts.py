@@ -5,9 +5,9 @@ import json
 import pytest
 from transformers import AutoTokenizer
 
-from anyrank import open_model
 from anyrank.core.errors import InputError, ModelError
 from anyrank.hub import registry
+from anyrank.hub.open import open_model
 from anyrank.hub.registry import find, resolve
 from anyrank.testing.tiny import encoder, llama
 from anyrank.train.language_model import Listwise

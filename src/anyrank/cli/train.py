@@ -106,6 +106,7 @@ def _train(training: Recipe, resume: bool) -> int:
     from transformers import utils
 
     from ..train.divergence import Diverged
+    from ..train.loop import is_first
     from ..train.run import train
 
     logs: Any = utils.logging
@@ -117,6 +118,8 @@ def _train(training: Recipe, resume: bool) -> int:
     except Diverged as error:
         click.echo(f"anyrank: {error}", err=True)
         return 4
+    if not is_first():
+        return 0
     for name, effect in result.effects.items():
         if name:
             click.echo(f"{name}:")
