@@ -61,9 +61,10 @@ class Cached:
             """Encode each part again and pull it by its vectors' gradients."""
             for side, parts in enumerate(sides):
                 for part, state in zip(parts, states[side]):
-                    with state, torch.enable_grad(), self.autocast(part):
-                        again = model.embed([_alone(part)]).float()
-                    (again * grads[side][part["rows"]] * scale).sum().backward()
+                    with torch.enable_grad():  # off within a backward pass
+                        with state, self.autocast(part):
+                            again = model.embed([_alone(part)]).float()
+                        (again * grads[side][part["rows"]] * scale).sum().backward()
 
         carrier.register_hook(pull)
         return carrier * 1.0  # a hook of a leaf runs only below another operation
