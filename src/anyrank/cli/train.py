@@ -70,6 +70,9 @@ def train_command(
         raise InputError("choose one of --seed and --seeds")
     if out is not None and len(recipes) > 1:
         raise InputError("--out goes with one recipe: each of several has its own")
+    for recipe in recipes:
+        if not Path(recipe).is_file():  # before packages are asked for
+            raise InputError("no such recipe", path=recipe)
     torch_module("train")
     trainings = [with_settings(read_recipe(recipe), settings) for recipe in recipes]
     if out is not None:
@@ -118,6 +121,10 @@ def _train(training: Recipe, resume: bool) -> int:
     except Diverged as error:
         click.echo(f"anyrank: {error}", err=True)
         return 4
+    except KeyboardInterrupt:
+        if any(Path(training.out).glob("**/checkpoint-*")):
+            click.echo("stopped: the same command with --resume goes on from the last checkpoint", err=True)
+        raise
     if not is_first():
         return 0
     for name, effect in result.effects.items():
