@@ -11,9 +11,11 @@ from typing import Any
 class Settings:
     """The opened collection that a pipeline searches, or None, and a filter on the fields of its documents. With
     ``ignore_self``, searches leave out the document whose id is the query's. ``log`` (`llm.call_log.CallLog`) records
-    the calls of its language models and of rerankers on servers."""
+    the calls of its language models and of rerankers on servers. With ``remember``, encoders keep the vectors of
+    documents that they scored, for jobs of many queries."""
 
     collection: Any = None
     filter: Mapping[str, Any] | None = None
     ignore_self: bool = False
     log: Any = None
+    remember: bool = False
