@@ -18,6 +18,7 @@ from ...io.files import atomic
 from .features import features, names
 from .matching import NARROW, Tolerance
 from .peptide import Peptide
+from .split import fingerprints
 
 SETTINGS: Mapping[str, Any] = {
     "objective": "binary", "learning_rate": 0.05, "num_leaves": 7, "min_data_in_leaf": 5, "feature_fraction": 0.5,
@@ -32,12 +33,14 @@ KIND = "anyrank peptide trees"
 class Boosted:
     """A judge: the log-odds that a candidate is the right peptide, by trees over `features.features`. ``engines`` are
     those whose scores are features; candidates of others are judged by the spectrum alone. ``facts`` describe the
-    training (spectra, candidates, seed, …) and are saved with the trees."""
+    training (spectra, candidates, seed, …) and are saved with the trees, as is ``trained_on``: the hashes of the
+    peptides trained on (see `split.fingerprints`)."""
 
     booster: Any = field(repr=False)
     engines: tuple[str, ...]
     tolerance: Tolerance = Tolerance()
     facts: Mapping[str, Any] = field(default_factory=dict)
+    trained_on: Sequence[str] = field(default=(), repr=False)
 
     @classmethod
     def fit(
@@ -63,7 +66,7 @@ class Boosted:
         data = lightgbm.Dataset(np.concatenate(tables), right, params={"verbosity": -1})
         booster = lightgbm.train({**settings, "seed": seed}, data, rounds)
         facts = {"spectra": len(rankings), "candidates": len(right), "right": int(right.sum()), "trees": rounds}
-        return cls(booster, tuple(engines), tolerance, facts)
+        return cls(booster, tuple(engines), tolerance, facts, fingerprints(truths))
 
     @property
     def weights(self) -> dict[str, float]:
@@ -81,6 +84,7 @@ class Boosted:
             "tolerance": asdict(self.tolerance),
             "features": names(self.engines),
             "facts": dict(self.facts),
+            "trained on": list(self.trained_on),
             "booster": self.booster.model_to_string(),
         }
         with atomic(path) as f:
@@ -110,7 +114,7 @@ class Boosted:
         if record["features"] != names(trained):
             raise InputError("trained on other features than those of this version: train again", path=path)
         booster = lightgbm.Booster(model_str=record["booster"])
-        return cls(booster, trained, Tolerance(**record["tolerance"]), record["facts"])
+        return cls(booster, trained, Tolerance(**record["tolerance"]), record["facts"], record.get("trained on", ()))
 
     def __call__(self, groups: Sequence[Group]) -> list[Judgement]:
         tables = [features(q, members, self.engines, self.tolerance) for q, members in groups]

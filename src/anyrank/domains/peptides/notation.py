@@ -235,8 +235,8 @@ def _unknown(letter: str, position: int, text: str) -> str:
     message = f"unknown residue {letter!r} (position {position} of {text!r})"
     if letter == "C":
         return message + (
-            ": if every cysteine was carbamidomethylated, give fixed={'C': 'C+57.021'} (--fixed C+57.021); if none was, "
-            "--residue C=103.009185"
+            ": if every cysteine was carbamidomethylated, give fixed={'C': 'C+57.021'} (--fixed C+57.021); if none "
+            "was, --residue C=103.009185"
         )
     example = f"{LETTERS[letter]:.3f}" if letter in LETTERS else "MASS"
     return message + f": define it with its mass in Da (--residue {letter}={example})"
