@@ -60,8 +60,8 @@ peptides_command.add_command(propose_command)
     "--confidence",
     "calibration",
     metavar="FILE",
-    help="A calibration of 'anyrank peptides calibrate'. Without it, spectra with known peptides in the input calibrate "
-    "the others; without these the confidence is the agreement of the engines, which is no probability.",
+    help="A calibration of 'anyrank peptides calibrate'. Without it, spectra with known peptides in the input "
+    "calibrate the others; without these the confidence is the agreement of the engines, which is no probability.",
 )
 @click.option("--html", type=click.Path(path_type=Path), help="Also write a self-contained HTML report.")
 @click.option("--pin", type=click.Path(path_type=Path), help="Also write features for Percolator and mokapot (.pin).")
@@ -84,8 +84,8 @@ def rerank_command(
     """Merge the engines' peptides of each spectrum, put them in a better order and write the best as mzTab.
 
     The first score in the file is the confidence, the order to read it in; the method's and the engines' scores follow.
-    Exit code 1 means that some spectrum or row could not be used (each is named by file and line) or not be reranked, or
-    that an engine's peptides don't fit their precursors, as those of another run don't."""
+    Exit code 1 means that some spectrum or row could not be used (each is named by file and line) or not be reranked,
+    or that an engine's peptides don't fit their precursors, as those of another run don't."""
     from .. import __version__
     from ..domains.peptides.files.features_out import write_ms2rescore, write_pin
     from ..domains.peptides.files.mztab import write_mztab
@@ -167,9 +167,9 @@ def rerank_command(
 )
 @click.option("--seed", default=0, show_default=True, help="The seed of the folds that measure the calibration.")
 def calibrate_command(method: str, out: Path, seed: int, json_out: bool, **options: Any) -> int:
-    """Calibrate the confidence of a method's choices on spectra whose peptides are known (MGF with SEQ=, or --truth): the
-    probability that the choice is exactly right, by logistic regression over the match, the precursor and the engines'
-    scores. It is measured by cross-fitting over peptides, and holds for spectra and engines like these."""
+    """Calibrate the confidence of a method's choices on spectra whose peptides are known (MGF with SEQ=, or --truth):
+    the probability that the choice is exactly right, by logistic regression over the match, the precursor and the
+    engines' scores. It is measured by cross-fitting over peptides, and holds for spectra and engines like these."""
     from ..domains.peptides.accuracy import auc
     from ..domains.peptides.confidence import Calibration, calibration_error, cross_fitted
     from ..domains.peptides.methods import stage
@@ -211,11 +211,11 @@ def calibrate_command(method: str, out: Path, seed: int, json_out: bool, **optio
 def eval_command(
     methods: tuple[str, ...], html: Path | None, draw: str | None, seed: int, json_out: bool, **options: Any
 ) -> int:
-    """Measure methods, and each engine alone, on spectra whose peptides are known (MGF with SEQ=, or --truth): amino-acid
-    precision and recall, peptide recall (by mass, as the field counts it), exact peptides (I = L) and the area under
-    precision against coverage; with 95% bootstrap intervals over peptides, and the paired differences from the best
-    engine. Engines are measured in their own order; of methods, peptides that don't fit the precursor come last (see
-    --off-precursor)."""
+    """Measure methods, and each engine alone, on spectra whose peptides are known (MGF with SEQ=, or --truth):
+    amino-acid precision and recall, peptide recall (by mass, as the field counts it), exact peptides (I = L) and the
+    area under precision against coverage; with 95% bootstrap intervals over peptides, and the paired differences from
+    the best engine. Engines are measured in their own order; of methods, peptides that don't fit the precursor come
+    last (see --off-precursor)."""
     from ..domains.peptides.accuracy import assess, by_part, intervals, measures
     from ..domains.peptides.methods import METHODS, judge, stage
 
@@ -351,8 +351,8 @@ def confidences(rankings: Sequence[Ranking], setting: Setting, path: str | None,
 
 
 def calibrated(rankings: Sequence[Ranking], method: str, setting: Setting, seed: int) -> dict[str, float]:
-    """The area under precision against coverage by the cross-fitted confidence, and its calibration error; empty if there
-    are too few right or wrong choices. An engine alone is calibrated by its own score."""
+    """The area under precision against coverage by the cross-fitted confidence, and its calibration error; empty if
+    there are too few right or wrong choices. An engine alone is calibrated by its own score."""
     from ..domains.peptides.accuracy import auc
     from ..domains.peptides.confidence import calibration_error, cross_fitted
 
@@ -392,10 +392,11 @@ def _table(
     columns = list(next(iter(values.values())))
     wide, sign = max(map(len, values)) + 2, "+" if signed else ""
     lines = ["method".ljust(wide) + "".join(c.replace("_", " ").rjust(24) for c in columns)]
+    between = " to " if signed else "-"
     for name, row in values.items():
-        cells = (
-            f"{row[c]:{sign}.3f} ({bounds[name][c][0]:{sign}.3f}{' to ' if signed else '-'}{bounds[name][c][1]:{sign}.3f})"
-            for c in columns
-        )
+        cells = []
+        for c in columns:
+            low, high = bounds[name][c]
+            cells.append(f"{row[c]:{sign}.3f} ({low:{sign}.3f}{between}{high:{sign}.3f})")
         lines.append(name.ljust(wide) + "".join(c.rjust(24 + 2 * signed) for c in cells))
     return "\n".join(lines)

@@ -55,8 +55,8 @@ reading_options: tuple[Callable[[Any], Any], ...] = (
         "residues",
         multiple=True,
         metavar="SPELLING=MASS",
-        help="A residue of your own with its whole mass in Da, such as S[Phospho]=166.998 or U=150.954 (n[NAME]=MASS and "
-        "c[NAME]=MASS for the ends), or a file of such lines (repeat for several).",
+        help="A residue of your own with its whole mass in Da, such as S[Phospho]=166.998 or U=150.954 (n[NAME]=MASS "
+        "and c[NAME]=MASS for the ends), or a file of such lines (repeat for several).",
     ),
     click.option(
         "--truth",
@@ -104,8 +104,8 @@ def input_options(command: Command) -> Command:
             type=click.Choice(["last", "mark", "drop", "keep"]),
             default="last",
             show_default=True,
-            help="What is done with peptides that don't fit their precursor: put last and marked, marked only, left out, "
-            "or nothing.",
+            help="What is done with peptides that don't fit their precursor: put last and marked, marked only, left "
+            "out, or nothing.",
         ),
         click.option(
             "--model",
@@ -253,8 +253,8 @@ def letters(fixed: Sequence[str], residues: Sequence[str] = ()) -> dict[str, str
         if len(residue) < 2:
             modified = ", ".join(t for t in RESIDUES if len(t) > 1)
             raise InputError(
-                f"--fixed {token!r}: unknown residue; choose one of {modified}, or a residue with another modification, "
-                "as K[TMT6plex]"
+                f"--fixed {token!r}: unknown residue; choose one of {modified}, or a residue with another "
+                "modification, as K[TMT6plex]"
             )
         out[residue[0]] = residue
     return out
@@ -438,8 +438,8 @@ def _engines(texts: Sequence[str], runs: int) -> dict[str, tuple[str, ...]]:
         files[name] = (*files.get(name, ()), path)
     if wrong := next((e for e, paths in files.items() if len(paths) not in (1, runs)), None) if runs else None:
         raise InputError(
-            f"--engine {wrong}: {len(files[wrong])} files for {runs} files of spectra: expected one for all, or one for "
-            "each in the order of --spectra"
+            f"--engine {wrong}: {len(files[wrong])} files for {runs} files of spectra: expected one for all, or one "
+            "for each in the order of --spectra"
         )
     return files
 

@@ -27,7 +27,8 @@ KINDS = {
     },
     "engine": {"rounds", "batch", "rate", "patience", "seed", "simulated", "valid", "width", "layers", "ions", "truth",
                "residues", "columns", "by"},
-    "lightgbm": {"rounds", "seed", "valid", "candidates", "engines", "columns", "by", "top", "tolerance", "truth", "residues"},
+    "lightgbm": {"rounds", "seed", "valid", "candidates", "engines", "columns", "by", "top", "tolerance", "truth",
+                 "residues"},
 }  # fmt: skip
 """The options that each kind of training takes; any other one is an error rather than ignored."""
 

@@ -261,7 +261,7 @@ def test_users_define_residues(definition, spelling, mass):
 
 @pytest.mark.parametrize("wrong", ["S[Phospho]", "S=", "Phospho=80", "n=5", "S[x]=-3", "K=0", ""])
 def test_a_residue_that_is_no_definition_is_told(wrong):
-    with pytest.raises(InputError, match="residue .*: (expected LETTER|the mass)"):
+    with pytest.raises(InputError, match=r"residue .*: (expected LETTER|the mass)"):
         defined(wrong)
 
 

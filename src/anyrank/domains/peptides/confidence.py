@@ -96,7 +96,7 @@ class Calibration:
         scale[scale < 1e-9] = 1.0
         weights = _logistic(_standard(table, mean, scale), right, ridge)
         facts = {"spectra": len(usable), "right": int(right.sum())}
-        peptides = fingerprints(r.query.content.peptide for r in usable)
+        peptides = tuple(fingerprints(r.query.content.peptide for r in usable))
         return cls(
             tuple(engines), tolerance, *map(_tuple, (mean, scale, weights[1:])), float(weights[0]), facts, peptides
         )
@@ -188,9 +188,9 @@ def of_candidates(rankings: Sequence[Ranking], calibrations: Sequence[Calibratio
 
 
 def agreement(rankings: Sequence[Ranking], engines: Sequence[str], top: int = 1) -> list[list[float]]:
-    """A confidence without any known peptide: for the first ``top`` candidates of each ranking, the mean over the engines
-    of its score's percentile among all first choices of that engine in this run, 0 if an engine doesn't propose it. An
-    order, from 0 to 1, but no probability; a candidate's is at most that of the one before it."""
+    """A confidence without any known peptide: for the first ``top`` candidates of each ranking, the mean over the
+    engines of its score's percentile among all first choices of that engine in this run, 0 if an engine doesn't propose
+    it. An order, from 0 to 1, but no probability; a candidate's is at most that of the one before it."""
     firsts = [c for r in rankings for c in r]
     levels = {e: sorted(_score(c, e) for c in firsts if c.meta.get("ranks", {}).get(e) == 1) for e in engines}
 

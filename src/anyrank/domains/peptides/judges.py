@@ -49,8 +49,8 @@ class Checked:
                 )
             if wrong := next((c for c in members if not isinstance(c.content, Peptide)), None):
                 raise InputError(
-                    f"candidate {wrong.id!r} is no peptide but {type(wrong.content).__name__}: this method ranks peptide "
-                    "candidates of spectra, see 'anyrank peptides rerank'"
+                    f"candidate {wrong.id!r} is no peptide but {type(wrong.content).__name__}: this method ranks "
+                    "peptide candidates of spectra, see 'anyrank peptides rerank'"
                 )
         return self.judge(groups)
 

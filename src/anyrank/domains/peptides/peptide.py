@@ -68,8 +68,8 @@ class Peptide:
 
     @property
     def backbone(self) -> str:
-        """The letters without modifications, L for I, and D and E for N and Q, which deamidation makes of them: peptides
-        that share it must not be in both parts of a split.
+        """The letters without modifications, L for I, and D and E for N and Q, which deamidation makes of them:
+        peptides that share it must not be in both parts of a split.
 
         >>> Peptide(("N+0.984", "M+15.995", "I", "K")).backbone
         'DMLK'

@@ -1,4 +1,5 @@
-"""The fit of peptides to the precursor that was measured: marks, and an order in which those that don't fit come last."""
+"""The fit of peptides to the precursor that was measured: marks, and an order in which those that don't fit come
+last."""
 
 from __future__ import annotations
 
@@ -34,9 +35,9 @@ def fits(peptide: Peptide, spectrum: Spectrum, tolerance: Tolerance, isotopes: S
 
 @dataclass(frozen=True)
 class PrecursorFit(Stage):
-    """Marks the candidates that are further from the precursor than ``tolerance`` (isotopes allowed), and puts them last
-    (``"last"``: their scores are lowered by `LOWERED`), leaves them where they are (``"mark"``) or out (``"drop"``);
-    ``"keep"`` does nothing to the order and makes no mark.
+    """Marks the candidates that are further from the precursor than ``tolerance`` (isotopes allowed), and puts them
+    last (``"last"``: their scores are lowered by `LOWERED`), leaves them where they are (``"mark"``) or out
+    (``"drop"``); ``"keep"`` does nothing to the order and makes no mark.
 
     A peptide of another mass than the measured one is not in the spectrum, however many ions it shares with it. Fields
     of ``meta``: ``precursor_ppm``, ``precursor_fits``.

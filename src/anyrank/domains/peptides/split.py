@@ -12,8 +12,8 @@ from .spectrum import Spectrum
 
 def split_by_peptide(spectra: Sequence[Spectrum], share: float, seed: int = 0) -> tuple[list[Spectrum], list[Spectrum]]:
     """Split annotated spectra into two parts that have no peptide in common: those to train on, and the held-out ones,
-    with a ``share`` of the peptides. Peptides are the same if their backbones are (`Peptide.backbone`): modified or not,
-    I or L, N or D, Q or E. Spectra without an annotation are left out."""
+    with a ``share`` of the peptides. Peptides are the same if their backbones are (`Peptide.backbone`): modified or
+    not, I or L, N or D, Q or E. Spectra without an annotation are left out."""
     keys = sorted({s.peptide.backbone for s in spectra if s.peptide})
     Random(seed).shuffle(keys)
     held_out = set(keys[: round(share * len(keys))])
@@ -25,8 +25,8 @@ def split_by_peptide(spectra: Sequence[Spectrum], share: float, seed: int = 0) -
 
 
 def fingerprints(peptides: Iterable[Peptide]) -> list[str]:
-    """Short hashes of the peptides' backbones, sorted, each once: a model's file keeps them, so that an evaluation on its
-    training peptides can be told, without the peptides themselves.
+    """Short hashes of the peptides' backbones, sorted, each once: a model's file keeps them, so that an evaluation on
+    its training peptides can be told, without the peptides themselves.
 
     >>> fingerprints([Peptide(("K",)), Peptide(("K",))])
     ['86be9a55762d316a']

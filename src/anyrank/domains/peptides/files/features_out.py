@@ -1,4 +1,5 @@
-"""Write candidates with their features for other rescorers: Percolator and mokapot (.pin), MS2Rescore (psm_utils' .tsv).
+"""Write candidates with their features for other rescorers: Percolator and mokapot (.pin), MS2Rescore (psm_utils'
+.tsv).
 
 De novo engines propose no decoys, so every row is a target: these programs need the decoys of a database search, or of
 an engine that proposes them, in further rows of the same form.
@@ -25,8 +26,8 @@ def write_pin(
     *,
     run: Sequence[str] = (),
 ) -> int:
-    """Write Percolator's input: a row a candidate with SpecId, Label, ScanNr, ExpMass, CalcMass, the features, the peptide
-    between dashes, and ``denovo`` as its protein. Missing values are 0. Returns the row count."""
+    """Write Percolator's input: a row a candidate with SpecId, Label, ScanNr, ExpMass, CalcMass, the features, the
+    peptide between dashes, and ``denovo`` as its protein. Missing values are 0. Returns the row count."""
     columns = [_identifier(n) for n in names(engines)]
     count = 0
     with atomic(path) as f:
@@ -54,9 +55,9 @@ def write_ms2rescore(
     *,
     run: Sequence[str] = (),
 ) -> int:
-    """Write psm_utils' table, which MS2Rescore reads: a row a candidate with the peptidoform in ProForma, the spectrum's
-    title (or native id), its run, the score, the precursor, and the features as ``rescoring:NAME``. Returns the row
-    count."""
+    """Write psm_utils' table, which MS2Rescore reads: a row a candidate with the peptidoform in ProForma, the
+    spectrum's title (or native id), its run, the score, the precursor, and the features as ``rescoring:NAME``. Returns
+    the row count."""
     columns = [_identifier(n) for n in names(engines)]
     head = [
         "peptidoform",

@@ -31,8 +31,8 @@ def read_mztab(
     bad: Bad | None = None,
 ) -> Iterator[Psm]:
     """Read the PSM rows of an mzTab file. The peptide is the ProForma column if there is one (``opt_…_proforma…``, as
-    the standard and Casanovo 5 name it); else the sequence with the modifications in it, as Casanovo 4 writes them; else
-    with those of the modifications column.
+    the standard and Casanovo 5 name it); else the sequence with the modifications in it, as Casanovo 4 writes them;
+    else with those of the modifications column.
 
     A row that can't be read (unknown residues, a missing score) goes into ``bad``, or is raised if there is no such
     list. If the file lists several runs, so does a row of another run than ``run``, the file or files of the spectra.

@@ -19,10 +19,10 @@ from .mztab import number, numbers, read_mztab
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """The accepted names of a table's columns; the first one present is used (of the spectrum's: the one that fits best,
-    see `psm.join`). Case, spaces and punctuation don't count. The defaults cover the tables of Casanovo, InstaNovo and
-    InstaNovo+, DeepNovo and PointNovo, PEAKS, Novor, MaxQuant (msms.txt), DIA-NN, FragPipe, Sage, Percolator and mokapot,
-    psm_utils, and the common form of benchmarks."""
+    """The accepted names of a table's columns; the first one present is used (of the spectrum's: the one that fits
+    best, see `psm.join`). Case, spaces and punctuation don't count. The defaults cover the tables of Casanovo,
+    InstaNovo and InstaNovo+, DeepNovo and PointNovo, PEAKS, Novor, MaxQuant (msms.txt), DIA-NN, FragPipe, Sage,
+    Percolator and mokapot, psm_utils, and the common form of benchmarks."""
 
     spectrum: tuple[str, ...] = (
         "spectrum_id", "scan_list_original", "scan_number", "scan", "feature_id", "title", "spectrum", "psmid",
@@ -123,8 +123,8 @@ def read_psms(
 @dataclass(frozen=True, slots=True)
 class _Present:
     """The names of a table's columns, empty for one that it lacks: those that may name the spectrum, the best first
-    (``chosen``: by the user), the precursor's m/z and charge, the run, the residues' scores, each (sequence, score), and
-    the other columns of sequences."""
+    (``chosen``: by the user), the precursor's m/z and charge, the run, the residues' scores, each (sequence, score),
+    and the other columns of sequences."""
 
     spectrum: tuple[str, ...]
     chosen: bool
@@ -204,7 +204,8 @@ def _rows(path: File, separator: str) -> Iterator[tuple[int, list[str]]]:
 
 
 def _lines(path: File) -> Iterator[tuple[int, str]]:
-    """The lines of a table from its header on: lines of ``#`` before it are comments, unless they hold several names."""
+    """The lines of a table from its header on: lines of ``#`` before it are comments, unless they hold several
+    names."""
     begun = False
     for n, line in texts(path):
         text = line.strip()

@@ -10,8 +10,8 @@ from ....pages.svg import WIDTH, drawing, element, line, text, title
 
 
 def histogram(bins: Sequence[tuple[str, int, int]], label: str, x_label: str, kinds: tuple[str, str]) -> Markup:
-    """Bars of the bins (label, count of the first kind, count of the second kind), stacked: the first kind in the colour
-    of gains, the second in that of losses. ``kinds`` names them in the texts shown when a bar is pointed at."""
+    """Bars of the bins (label, count of the first kind, count of the second kind), stacked: the first kind in the
+    colour of gains, the second in that of losses. ``kinds`` names them in the texts shown when a bar is pointed at."""
     left, top, bottom, right = 56.0, 14.0, 220.0, WIDTH - 8.0
     most = max((a + b for _, a, b in bins), default=0) or 1
     slot = (right - left) / max(len(bins), 1)

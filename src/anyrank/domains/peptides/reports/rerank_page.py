@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import PureWindowsPath
 
 from markupsafe import Markup
@@ -143,7 +144,7 @@ def _errors(rankings: Sequence[Ranking], precursor: Tolerance) -> Markup:
         s = r.query.content
         error = abs(ppm(r[0].content, s.precursor_mz, s.charge, ISOTOPES))
         counts[max(low for low in _BINS if low <= error)][not fits(r[0].content, s, precursor)] += 1
-    labels = [f"{a:g}-{b:g}" for a, b in zip(_BINS, _BINS[1:])] + [f"over {_BINS[-1]:g}"]
+    labels = [f"{a:g}-{b:g}" for a, b in pairwise(_BINS)] + [f"over {_BINS[-1]:g}"]
     bins = [(label, *counts[low]) for label, low in zip(labels, _BINS)]
     words = "distance of the choice from the precursor in ppm (isotopes allowed)"
     return histogram(bins, "Mass errors of the choices", words, ("fit", "don't fit"))
