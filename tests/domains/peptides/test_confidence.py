@@ -63,7 +63,7 @@ def test_peptides_off_their_precursor_come_last_and_are_marked(ideal):
 )
 def test_the_fit_to_the_precursor_allows_isotopes(ideal, shift, tolerance, inside):
     s, width = ideal("PEPTIDEK"), Tolerance.of(tolerance)
-    for isotope in (0, 1):
+    for isotope in (-1, 0, 1, 2):
         moved = Spectrum(s.mz, s.intensity, s.precursor_mz * (1 + shift) + isotope * 1.00335 / 2, 2)
         assert fits(s.peptide, moved, width) is inside
     assert not fits(s.peptide, Spectrum(s.mz, s.intensity, s.precursor_mz + 3 * 1.00335 / 2, 2), width)

@@ -92,9 +92,10 @@ class Boosted:
             f.write("\n")
 
     @classmethod
-    def load(cls, path: str | PathLike[str], engines: Sequence[str]) -> Boosted:
+    def load(cls, path: str | PathLike[str], engines: Sequence[str] | None = None) -> Boosted:
         """Load saved trees, with the fragment tolerance they were trained with. Raises InputError if the file is not
-        one of `save`, has other features than this version, or needs an engine that is not among ``engines``."""
+        one of `save`, has other features than this version, or needs an engine that is not among ``engines``, if these
+        are given."""
         lightgbm = _lightgbm()
         try:
             record = json.loads(Path(path).read_text("utf-8"))
@@ -105,10 +106,10 @@ class Boosted:
         if not isinstance(record, dict) or record.get("kind") != KIND:
             raise InputError("not a file of 'anyrank peptides train --kind lightgbm'", path=path)
         trained = tuple(record["engines"])
-        if missing := [e for e in trained if e not in engines]:
+        if missing := [e for e in trained if engines is not None and e not in engines]:
             raise InputError(
-                f"the trees were trained with the scores of the engine {missing[0]!r}, given are {', '.join(engines)}: "
-                f"name its output --engine {missing[0]}=FILE, or train again without it",
+                f"the trees were trained with the scores of the engine {missing[0]!r}, given are "
+                f"{', '.join(engines or ())}: name its output --engine {missing[0]}=FILE, or train again without it",
                 path=path,
             )
         if record["features"] != names(trained):

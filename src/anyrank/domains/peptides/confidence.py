@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from ...core.errors import InputError
 from ...core.types import Candidate, Ranking
 from ...io.files import atomic
-from .matching import NARROW, Tolerance, coverage, explained, match
+from .matching import NARROW, Tolerance, coverage, match
 from .precursor import fits
 from .split import fingerprints
 
@@ -37,37 +37,47 @@ RATES = (0.01, 0.05, 0.1, 0.2)
 """The error rates for which thresholds are advised."""
 
 
-def names(engines: Sequence[str]) -> list[str]:
-    """The columns of `evidence`."""
-    return ["bonds seen", "intensity explained", "fits the precursor", "share of engines",
-            *(f"{e} {what}" for e in engines for what in ("score", "proposes it", "has it first"))]  # fmt: skip
+NAMES = ("agreement of the engines", "bonds seen", "fits the precursor")
+"""The columns of `evidence`: few, since annotated spectra are."""
 
 
-def evidence(ranking: Ranking, engines: Sequence[str], tolerance: Tolerance = NARROW) -> Floats:
+def evidence(
+    ranking: Ranking, engines: Sequence[str], levels: Sequence[Sequence[float]], tolerance: Tolerance = NARROW
+) -> Floats:
     """What speaks for the first candidate of a ranking, none of it growing with the peptide's length, in the order of
-    `names`; NaN for the score of an engine that doesn't propose it."""
+    `NAMES`. ``levels`` are rising scores of each engine's first choices, of which its score's percentile is taken."""
     s, c = ranking.query.content, ranking[0]
     prepared = s.prepared()
     matched = match(prepared, c.content, tolerance)
-    scores, ranks = c.meta.get("scores", {}), c.meta.get("ranks", {})
-    row = [
-        coverage(prepared, matched),
-        explained(prepared, matched),
-        float(fits(c.content, s, PRECURSOR)),
-        sum(e in scores for e in engines) / max(len(engines), 1),
-    ]
+    agreed = _agreement(c, engines, levels)
+    return np.array([agreed, coverage(prepared, matched), float(fits(c.content, s, PRECURSOR))])
+
+
+def _agreement(c: Candidate, engines: Sequence[str], levels: Sequence[Sequence[float]]) -> float:
+    """The mean over engines of the percentile of a candidate's score, 0 if an engine doesn't propose it."""
+    scores = c.meta.get("scores", {})
+    own = (bisect_right(x, float(scores[e])) / len(x) for e, x in zip(engines, levels) if e in scores and len(x))
+    return math.fsum(own) / max(len(engines), 1)
+
+
+def _levels(rankings: Sequence[Ranking], engines: Sequence[str]) -> tuple[tuple[float, ...], ...]:
+    """The rising scores of each engine's first choices; of many, their percentiles."""
+    candidates = [c for r in rankings for c in r]
+    out = []
     for e in engines:
-        row += [float(scores.get(e, math.nan)), float(e in scores), float(ranks.get(e) == 1)]
-    return np.array(row)
+        values = np.sort([float(c.meta["scores"][e]) for c in candidates if c.meta.get("ranks", {}).get(e) == 1])
+        out.append(_tuple(np.quantile(values, np.linspace(0, 1, 101)) if len(values) > 101 else values))
+    return tuple(out)
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """A fitted logistic regression: the ``engines`` whose scores it reads, the ``tolerance`` of ions, mean and scale of
-    the evidence, ``weights`` and ``bias``; ``facts`` about the spectra that it was fitted on, and the hashes of their
-    peptides (see `split.fingerprints`)."""
+    """A fitted logistic regression: the ``engines`` whose scores it reads with their ``levels`` (see `evidence`), the
+    ``tolerance`` of ions, mean and scale of the evidence, ``weights`` and ``bias``; ``facts`` about the spectra that it
+    was fitted on, and the hashes of their peptides (see `split.fingerprints`)."""
 
     engines: tuple[str, ...]
+    levels: tuple[tuple[float, ...], ...]
     tolerance: Tolerance
     mean: tuple[float, ...]
     scale: tuple[float, ...]
@@ -89,16 +99,21 @@ class Calibration:
                 f"{int(right.sum())} of {len(right)} annotated first choices are right: a calibration needs at least "
                 f"{LEAST} right and {LEAST} wrong ones"
             )
-        table = np.stack([evidence(r, engines, tolerance) for r in usable])
-        with np.errstate(invalid="ignore"):
-            mean = np.array([np.mean(x[np.isfinite(x)]) if np.isfinite(x).any() else 0.0 for x in table.T])
-            scale = np.array([np.std(x[np.isfinite(x)]) if np.isfinite(x).any() else 1.0 for x in table.T])
+        levels = _levels(usable, engines)
+        table = np.stack([evidence(r, engines, levels, tolerance) for r in usable])
+        mean, scale = table.mean(axis=0), table.std(axis=0)
         scale[scale < 1e-9] = 1.0
-        weights = _logistic(_standard(table, mean, scale), right, ridge)
+        weights = _logistic((table - mean) / scale, right, ridge)
         facts = {"spectra": len(usable), "right": int(right.sum())}
         peptides = tuple(fingerprints(r.query.content.peptide for r in usable))
         return cls(
-            tuple(engines), tolerance, *map(_tuple, (mean, scale, weights[1:])), float(weights[0]), facts, peptides
+            tuple(engines),
+            levels,
+            tolerance,
+            *map(_tuple, (mean, scale, weights[1:])),
+            float(weights[0]),
+            facts,
+            peptides,
         )
 
     def __call__(self, rankings: Sequence[Ranking]) -> list[float | None]:
@@ -106,13 +121,14 @@ class Calibration:
         return [self._one(r) if len(r) else None for r in rankings]
 
     def _one(self, r: Ranking) -> float:
-        x = _standard(evidence(r, self.engines, self.tolerance), np.array(self.mean), np.array(self.scale))
-        return float(_sigmoid(np.array(self.bias + x @ np.array(self.weights))))
+        x = evidence(r, self.engines, self.levels, self.tolerance)
+        standard = (x - np.array(self.mean)) / np.array(self.scale)
+        return float(_sigmoid(np.array(self.bias + standard @ np.array(self.weights))))
 
     def save(self, path: str | PathLike[str]) -> None:
         """Write it as JSON. Raises InputError if it can't be written."""
         with atomic(path) as f:
-            json.dump({"kind": KIND, "evidence": names(self.engines), **asdict(self)}, f, indent=1)
+            json.dump({"kind": KIND, "evidence": NAMES, **asdict(self)}, f, indent=1)
             f.write("\n")
 
     @classmethod
@@ -128,7 +144,7 @@ class Calibration:
         if not isinstance(record, dict) or record.pop("kind", None) != KIND:
             raise InputError("not a file of 'anyrank peptides calibrate'", path=path)
         fitted = tuple(record["engines"])
-        if record.pop("evidence") != names(fitted):
+        if tuple(record.pop("evidence")) != NAMES:
             raise InputError("fitted on other evidence than that of this version: calibrate again", path=path)
         if missing := [e for e in fitted if e not in engines]:
             raise InputError(
@@ -137,6 +153,7 @@ class Calibration:
                 path=path,
             )
         tuples = {k: tuple(record[k]) for k in ("engines", "mean", "scale", "weights", "trained_on")}
+        tuples["levels"] = tuple(map(tuple, record["levels"]))
         return cls(**{**record, **tuples, "tolerance": Tolerance(**record["tolerance"])})
 
 
@@ -191,18 +208,12 @@ def agreement(rankings: Sequence[Ranking], engines: Sequence[str], top: int = 1)
     """A confidence without any known peptide: for the first ``top`` candidates of each ranking, the mean over the
     engines of its score's percentile among all first choices of that engine in this run, 0 if an engine doesn't propose
     it. An order, from 0 to 1, but no probability; a candidate's is at most that of the one before it."""
-    firsts = [c for r in rankings for c in r]
-    levels = {e: sorted(_score(c, e) for c in firsts if c.meta.get("ranks", {}).get(e) == 1) for e in engines}
+    levels = _levels(rankings, engines)
 
     def one(c: Candidate) -> float:
-        own = [bisect_right(levels[e], _score(c, e)) / len(levels[e]) for e in engines if e in c.meta.get("scores", {})]
-        return math.fsum(own) / max(len(engines), 1) * (1.0 if c.meta.get("precursor_fits", True) else 1e-3)
+        return _agreement(c, engines, levels) * (1.0 if c.meta.get("precursor_fits", True) else 1e-3)
 
     return [np.minimum.accumulate([one(c) for c in r.candidates[:top]]).tolist() if len(r) else [] for r in rankings]
-
-
-def _score(c: Candidate, engine: str) -> float:
-    return float(c.meta["scores"][engine])
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,11 +250,6 @@ def calibration_error(confidences: Sequence[float], right: Sequence[bool], bins:
     c, r = np.asarray(confidences)[order], np.asarray(right, dtype=np.float64)[order]
     parts = [p for p in np.array_split(np.arange(len(c)), bins) if len(p)]
     return float(sum(abs(c[p].mean() - r[p].mean()) * len(p) for p in parts) / max(len(c), 1))
-
-
-def _standard(table: Floats, mean: Floats, scale: Floats) -> Floats:
-    """Columns less their mean, over their scale; a missing value is the mean."""
-    return np.nan_to_num((table - mean) / scale, nan=0.0, posinf=0.0, neginf=0.0)
 
 
 def _logistic(x: Floats, y: Floats, ridge: float) -> Floats:

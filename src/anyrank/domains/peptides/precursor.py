@@ -16,8 +16,9 @@ from .peptide import Peptide
 from .psm import Joined
 from .spectrum import Spectrum
 
-ISOTOPES = (0, 1)
-"""The isotope peaks that the instrument may have picked."""
+ISOTOPES = (-1, 0, 1, 2)
+"""The isotope peaks that the instrument may have picked, 0 the monoisotopic one, and the one below that an engine or a
+converter may have corrected to."""
 LOWERED = 1000.0
 """What the score of a peptide that doesn't fit is lowered by, to be below those that do, also between spectra."""
 Action = Literal["last", "mark", "drop", "keep"]
