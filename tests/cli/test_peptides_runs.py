@@ -219,7 +219,7 @@ def test_charges_come_from_the_engines_rows(tmp_path):
     file = table(tmp_path / "a.csv", rows, "scan_number,denovo_seq,peptide_score,precursor_charge")
     done = call("rerank", "--spectra", tmp_path / "run.mgf", "--engine", f"a={file}", "-o", tmp_path / "b.mztab")
     assert done.return_value == 1
-    assert "spectrum 's2': no charge (or several), and no row of an engine states it" in done.stderr
+    assert "spectrum 's2': no CHARGE (or several), and no row of an engine states it" in done.stderr
     assert [str(p.peptide) for p in read_mztab(tmp_path / "b.mztab")] == RUNS["one"][:2]
 
 

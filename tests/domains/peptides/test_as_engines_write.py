@@ -132,7 +132,7 @@ def test_a_missing_charge_is_the_one_that_the_engines_row_states(tmp_path, charg
     rows = join([Psm("a", parse("PEK"), 1.0, charge=3), Psm("b", parse("PEK"), 1.0)], spectra)
     bad = []
     assert [s.charge for s in with_charges(spectra, {"x": rows}, "run.mgf", bad)] == [3, 0, 2]
-    assert [str(e).partition(": ")[2] for e in bad] == ["spectrum 'b': no charge (or several), and no row of an "
+    assert [str(e).partition(": ")[2] for e in bad] == ["spectrum 'b': no CHARGE (or several), and no row of an "
                                                        "engine states it"]  # fmt: skip
 
 

@@ -341,6 +341,9 @@ def test_the_commands_chain(write_mgf, spectra, tmp_path):
         call("train", "--spectra", run, "-o", tmp_path / "e", "--kind", "engine", *small)
     with pytest.raises(InputError, match="unknown residue"):
         call("train", "--spectra", run, "-o", tmp_path / "x", "--fixed", "Z")
+    seen = json.loads((tmp_path / "m" / "trained_on.json").read_text())
+    assert len(seen) >= 3
+    assert list(RankNovo.load(tmp_path / "m").trained_on) == seen
     call("propose", "--spectra", run, "--model", tmp_path / "e", "-o", tmp_path / "own.csv", "--beam", 20)
     with open(tmp_path / "own.csv") as f:
         assert len(list(csv.DictReader(f))) >= 3

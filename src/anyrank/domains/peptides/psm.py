@@ -222,7 +222,7 @@ def with_charges(
             if stated:
                 s = replace(s, charge=stated.most_common(1)[0][0])
             else:
-                message = f"spectrum {s.name!r}: no charge (or several), and no row of an engine states it"
+                message = f"spectrum {s.name!r}: no CHARGE (or several), and no row of an engine states it"
                 refuse(bad, InputError(message, path=path, line=s.line))
         out.append(s)
     return out
