@@ -1,6 +1,7 @@
 """The reranker over candidates and spectra, its training, the base engine, and the commands of both."""
 
 import csv
+import json
 import re
 import shutil
 from dataclasses import replace
@@ -23,7 +24,7 @@ from anyrank.domains.peptides.judges import reranker
 from anyrank.domains.peptides.methods import Setting, stage
 from anyrank.domains.peptides.neural.base_engine import CHOICES, BaseEngine, completable
 from anyrank.domains.peptides.neural.engine_training import EnginePlan, train_engine
-from anyrank.domains.peptides.neural.groups import Practice, Simulated, group_of, placeholders, true_groups
+from anyrank.domains.peptides.neural.groups import Practice, Simulated, group_of, placeholders, trainable, true_groups
 from anyrank.domains.peptides.neural.ranknovo import RankNovo, is_residue
 from anyrank.domains.peptides.neural.training import SMALL, Deviations, Pace, Plan, Targets, train
 from anyrank.domains.peptides.notation import parse
@@ -356,3 +357,15 @@ def test_the_commands_chain(write_mgf, spectra, tmp_path):
     own = ["--engine", f"own={tmp_path / 'own.csv'}"]
     call("train", "--spectra", run, *own, "-o", tmp_path / "k", *small)
     assert re.search(r"[1-9]\d* with an engine's", (tmp_path / "k" / "README.md").read_text())
+
+
+def test_candidates_beyond_the_models_residues_come_last_with_a_note(ideal):
+    s = ideal("PEPTIDEK")
+    texts = ["S[Phospho]EPTIDEK", "PEPTIDEK", "PEPTIDEK-[Amidated]", "EPPTIDEK"]
+    given = Ranking(Query("q", s), tuple(Candidate(t, parse(t)) for t in texts))
+    out = reranker(RankNovo(Axial(TINY)), "ranknovo")(given)
+    assert set(out.ids[2:]) == {texts[0], texts[2]}
+    assert "2 candidate(s) with residues beyond the model's table" in str(out.trace[-1])
+    phospho = replace(s, peptide=parse("S[Phospho]EPTIDEK"))
+    assert [c.id for c in group_of(Ranking(Query("q", s), given.candidates)).candidates] == [texts[1], texts[3]]
+    assert trainable([s, phospho]) == [s]
