@@ -13,6 +13,7 @@ import click
 from ..core.errors import InputError
 from ..core.types import Ranking
 from .common import as_json, batches, report_status
+from .near import Near
 from .peptides_inputs import SPECTRA, TRUTH, input_options, read
 from .peptides_train import propose_command, train_command
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from ..domains.peptides.methods import Setting
 
 
-@click.group("peptides")
+@click.group("peptides", cls=Near)
 def peptides_command() -> None:
     """Rerank peptide candidates of several de novo sequencing engines over their spectra, and measure them.
 
