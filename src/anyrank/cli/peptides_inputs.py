@@ -367,7 +367,9 @@ def _joined(
     from ..domains.peptides.files.tables import Columns, read_psms
     from ..domains.peptides.psm import Joined, join
 
-    accepted, notes, parts = Columns().named(columns), [], []
+    accepted = Columns().named(columns)
+    notes: list[InputError] = []
+    parts: list[Joined] = []
     for i, path in enumerate(paths):
         own = list(range(len(spectra)))
         run: Sequence[str] = runs

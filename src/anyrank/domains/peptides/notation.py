@@ -93,7 +93,7 @@ def _spelled(text: str) -> _Spelled:
     """The parts of a text, of which quotes, commas, spaces, charge and flanking residues are left out."""
     listed = _LISTED.fullmatch(text)
     plain = _CHARGE.sub("", "".join(c for c in (listed[1] if listed else text) if c not in "'\", \t"))
-    everywhere = {}  # ProForma's <[Carbamidomethyl]@C>
+    everywhere: dict[str, str] = {}  # ProForma's <[Carbamidomethyl]@C>
     while m := _GLOBAL.match(plain):
         everywhere |= dict.fromkeys(m[2].split(","), m[1])
         plain = plain[m.end() :]

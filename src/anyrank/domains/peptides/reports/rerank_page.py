@@ -145,7 +145,7 @@ def _errors(rankings: Sequence[Ranking], precursor: Tolerance) -> Markup:
         error = abs(ppm(r[0].content, s.precursor_mz, s.charge, ISOTOPES))
         counts[max(low for low in _BINS if low <= error)][not fits(r[0].content, s, precursor)] += 1
     labels = [f"{a:g}-{b:g}" for a, b in pairwise(_BINS)] + [f"over {_BINS[-1]:g}"]
-    bins = [(label, *counts[low]) for label, low in zip(labels, _BINS)]
+    bins = [(label, counts[low][0], counts[low][1]) for label, low in zip(labels, _BINS)]
     words = "distance of the choice from the precursor in ppm (isotopes allowed)"
     return histogram(bins, "Mass errors of the choices", words, ("fit", "don't fit"))
 
