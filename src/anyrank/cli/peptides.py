@@ -363,9 +363,12 @@ def calibrated(rankings: Sequence[Ranking], method: str, setting: Setting, seed:
     except InputError:
         return {}
     right = [bool(len(r)) and r[0].id == r.query.content.peptide.key for r in rankings]
-    pairs = [(v, ok) for v, ok in zip(values, right) if v is not None]
+    known = [i for i, v in enumerate(values) if v is not None]
     scores = [-math.inf if v is None else v for v in values]
-    return {"auc": auc(right, scores), "calibration error": calibration_error(*map(list, zip(*pairs)))}
+    return {
+        "auc": auc(right, scores),
+        "calibration error": calibration_error([scores[i] for i in known], [right[i] for i in known]),
+    }
 
 
 def warn_of_training(name: str, judge: object, rankings: Sequence[Ranking]) -> None:

@@ -407,7 +407,7 @@ def with_truth(
 
 def _matched(rankings: Sequence[Ranking], tolerance: Tolerance, fit: PrecursorFit) -> float | None:
     """The median share of the ions that are matched of the first peptides which fit their precursors, None without any.
-    If it is low, it is printed with what another tolerance gives."""
+    It is printed, and if it is low with what another tolerance gives."""
     from ..domains.peptides.matching import Tolerance, median_matched
     from ..domains.peptides.precursor import fits
 
@@ -425,8 +425,7 @@ def _matched(rankings: Sequence[Ranking], tolerance: Tolerance, fit: PrecursorFi
     hint = ""
     if share < 0.25 and (wider := median_matched(pairs, wide)) > max(2 * share, 0.25):
         hint = f" (at 0.5Da {wider:.2f}: ion-trap spectra? --tolerance 0.5Da)"
-    if share < 0.25:
-        click.echo(f"note: the median share of matched ions is {share:.2f} at {width}{hint}", err=True)
+    click.echo(f"note: the median share of matched ions is {share:.2f} at {width}{hint}", err=True)
     return share
 
 

@@ -76,7 +76,7 @@ def test_another_runs_output_is_told_by_its_precursors(ideal):
     counts = {"own": misfits(own, spectra, Tolerance(50.0)), "a": misfits(shifted, spectra, Tolerance(50.0))}
     assert counts == {"own": (0, 4), "a": (4, 4)}
     assert foreign(counts, Tolerance(50.0)) == [
-        "4 of 4 peptides of engine a don't fit their precursor (over 50 ppm): another run's file?"
+        "4 of 4 peptides of engine a don't fit their precursor: another run's file? (over 50 ppm off)"
     ]
     assert foreign({"a": (2, 2), "b": (3, 6)}, Tolerance(50.0)) == []
 

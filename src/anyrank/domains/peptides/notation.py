@@ -170,7 +170,7 @@ def _residue(letter: str, mods: Sequence[str], position: int, text: str, fixed: 
     """The token of a residue as it is written."""
     if not mods:
         # a bare C, U or O is a mistake more often than not: cysteines are mostly modified
-        token = fixed.get(letter) or (None if letter in "CUO" else residue(letter, Delta(0.0)))
+        token = fixed.get(letter) or (letter if letter in LETTERS and letter not in "CUO" else None)
         if token is None:
             raise InputError(_unknown(letter, position, text))
         return token

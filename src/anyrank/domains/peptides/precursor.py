@@ -82,7 +82,8 @@ def foreign(counts: Mapping[str, tuple[int, int]], tolerance: Tolerance) -> list
     """A warning for each engine of whose peptides more than half (and three at least) don't fit their precursors."""
     width = f"{tolerance.value:g} {tolerance.unit}"
     return [
-        f"{wrong} of {count} peptides of engine {engine} don't fit their precursor (over {width}): another run's file?"
+        f"{wrong} of {count} peptides of engine {engine} don't fit their precursor: another run's file? "
+        f"(over {width} off)"
         for engine, (wrong, count) in counts.items()
         if wrong >= 3 and wrong > count / 2
     ]

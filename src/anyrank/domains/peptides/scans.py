@@ -28,6 +28,8 @@ def scan_of(text: str) -> str:
     >>> scan_of('run.2478.2478.2 File:"run.raw", NativeID:"controllerType=0 controllerNumber=1 scan=2478"')
     '2478'
     """
+    if text.isdigit():  # the most common name, quickly
+        return ""
     for pattern in _SCANS:
         if m := pattern.search(text):
             return m[1]
@@ -36,7 +38,7 @@ def scan_of(text: str) -> str:
 
 def index_of(text: str) -> str:
     """The index that a name gives as ``index=3``; empty if it gives none."""
-    m = _INDEX.search(text)
+    m = None if text.isdigit() else _INDEX.search(text)
     return str(int(m[1] or m[2])) if m else ""
 
 
