@@ -338,9 +338,13 @@ def test_an_empty_text_is_not_sent_and_comes_last():
     with wire(answer) as url:
         result = ar.rerank("q", ["", TEXTS[0], "  ", TEXTS[1]], model=url)
         nothing = ar.rerank("q", ["", " "], model=url)
-    assert sent == [[TEXTS[0], TEXTS[1]]]
+    assert sent[0] == [TEXTS[0], TEXTS[1]]
     assert result.ids == ["3", "1", "0", "2"]
-    assert "empty text" in " ".join(result.cost.notes)
+    assert result.cost.notes == ("2 of 4 candidates have no content: they come last",)
+    with wire(answer) as url:
+        (alone,) = RerankEndpoint("m", url)([(Query("q", "q"), [Candidate("0", " "), Candidate("1", TEXTS[0])])])
+    assert alone.scores == [-math.inf, 0.5]
+    assert alone.note == "an empty text was not sent, and comes last"
     assert nothing.ids == ["0", "1"]
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import logging
 import sys
 import tempfile
 from collections.abc import Collection, Iterator
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -153,15 +154,21 @@ def quiet() -> Iterator[None]:
 
     logging_ = tf.utils.logging
     level, bars = logging_.get_verbosity(), logging_.is_progress_bar_enabled()
+    gguf = importlib.import_module("transformers.modeling_gguf_pytorch_utils")
+    own_bar = vars(gguf).get("tqdm")  # the bar of unpacking heeds no setting
     logging_.set_verbosity_error()
     if not sys.stderr.isatty():
         logging_.disable_progress_bar()
+        if own_bar is not None:
+            gguf.tqdm = partial(own_bar, disable=True)  # type: ignore[attr-defined]
     try:
         yield
     finally:
         logging_.set_verbosity(level)
         if bars:
             logging_.enable_progress_bar()
+        if own_bar is not None:
+            gguf.tqdm = own_bar  # type: ignore[attr-defined]
 
 
 def _check_head(path: str, kind: str, model: Any, missing: Collection[str]) -> None:
