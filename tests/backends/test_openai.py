@@ -591,6 +591,15 @@ def test_counts_of_tokens_are_bounded_by_what_was_sent(stated, counts, mended):
     assert counts == (usage.prompt_tokens, usage.completion_tokens)
 
 
+def test_counts_by_other_names_are_read():
+    def answer(path, body, headers):
+        return {"choices": good(path, body)["choices"], "usage": {"input_tokens": 17, "output_tokens": 5}}
+
+    with wire(answer) as url:
+        usage = OpenAI("m", url).generate(["x" * 50], max_tokens=9)[0].usage
+    assert (usage.prompt_tokens, usage.completion_tokens) == (17, 5)
+
+
 @pytest.mark.parametrize("usage", [{}, {"usage": None}, {"usage": "many"}, {"usage": {"prompt_tokens": 1}}])
 def test_counts_that_a_server_leaves_out_are_estimated_and_noted(usage):
     def answer(path, body, headers):
@@ -630,6 +639,9 @@ MESSAGES = {
     "white space": {"content": " \n", "reasoning_content": "Let me see"},
     "parts": {"content": [{"type": "thinking", "thinking": [{"type": "text", "text": "Let me see"}]}]},
     "tag": {"content": "<think>Let me see [2]"},
+    "other tag": {"content": "[THINK]Let me see [2]"},
+    "channel": {"content": "<|channel|>analysis<|message|>Let me see"},
+    "no content": {"thinking": "Let me see"},
     "details": {"content": None, "reasoning_details": [{"type": "reasoning.text", "text": "Let me see"}]},
 }
 

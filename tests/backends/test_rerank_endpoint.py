@@ -154,6 +154,20 @@ def test_a_server_of_unknown_dialect_is_named_by_its_address_alone(name):
     assert len(requests) <= 7  # what is learned is learned once
 
 
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda scores: {"scores": scores},
+        lambda scores: Raw(body=json.dumps(scores).encode()),
+        lambda scores: {"output": {"results": [{"index": i, "relevance_score": s} for i, s in enumerate(scores)]}},
+        lambda scores: {"output": scores},
+    ],
+)
+def test_answers_in_other_forms_are_read(make):
+    with wire(lambda path, body, headers: make([relevance(t) for t in body["documents"]])) as url:
+        assert ar.rerank("q", TEXTS, model=url).ids == ["1", "0", "2"]
+
+
 def test_billed_units_are_noted_and_tokens_estimated():
     with wire(cohere) as url:
         result = ar.rerank("q", TEXTS, model=f"cohere:m@{url.removesuffix('/v1')}")

@@ -196,7 +196,7 @@ class Server:
         return text.replace(self.key, "***") if self.key else text
 
 
-_ANSWERS = {"choices", "results", "data"}
+_ANSWERS = {"choices", "results", "data", "scores", "output"}
 """Fields of an answer; one that has them is none of an error, whatever its field ``error`` holds."""
 
 

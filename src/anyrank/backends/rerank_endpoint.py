@@ -323,10 +323,15 @@ def read_answer(value: Any, request: Request, sent: int) -> Scores:
     >>> read_answer([{"index": 1, "score": 0.9}, {"index": 0, "score": 0.1}], request, 100).values
     [0.1, 0.9]
     """
-    rows = value if isinstance(value, list) else value.get("results", value.get("data"))
+    whole = value if isinstance(value, dict) else {}
+    rows = value if isinstance(value, list) else next((whole[name] for name in _RESULTS if name in whole), None)
+    if isinstance(rows, dict):  # DashScope's
+        rows = rows.get("results")
     if not isinstance(rows, list):
-        raise NoAnswer(f"an answer without results: its fields are {sorted(value)[:9]}"[:200])
+        raise NoAnswer(f"an answer without results: its fields are {sorted(whole)[:9]}"[:200])
     n = len(request.texts)
+    if len(rows) == n and not any(isinstance(row, dict) for row in rows):  # a score a document, in their order
+        rows = [{"index": i, "score": score} for i, score in enumerate(rows)]
     values: list[float | None] = [None] * n
     repeated = outside = 0
     for row in rows:
@@ -337,12 +342,16 @@ def read_answer(value: Any, request: Request, sent: int) -> Scores:
             repeated += 1
         else:
             values[index] = _number(row.get("relevance_score", row.get("score")))
-    usage, notes = _cost(value if isinstance(value, dict) else {}, request, sent)
+    usage, notes = _cost(whole, request, sent)
     repairs = {"repeated index": repeated, "index out of range": outside}
     scores = [math.nan if v is None else v for v in values]
     if unscored := sum(map(math.isnan, scores)):
         notes = [f"{unscored} of {n} documents got no score", *notes]
     return Scores(scores, usage + Usage(repairs={k: v for k, v in repairs.items() if v}), tuple(notes))
+
+
+_RESULTS = ("results", "data", "scores", "output")
+"""Fields that hold the results, the likeliest first."""
 
 
 def _number(value: Any) -> float:
