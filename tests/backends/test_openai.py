@@ -661,7 +661,7 @@ def test_a_model_that_only_reasons_is_said_to_need_more_room(kind):
     assert rooms == [34, 8192]
     assert after.cost.usage.completion_tokens == 34 + 8192
     assert "the model w" in note  # wrote only its reasoning, was still thinking
-    assert "cut at 8" in note
+    assert "cut at 8192 tokens" in note
     assert "#max_tokens=" in note
     assert after.status == "fallback"
 
