@@ -1,4 +1,4 @@
-"""Helpers that the commands share: progress bars, resumable jobs, filters, and reports of what went wrong."""
+"""Helpers that the commands share: progress bars, resumable jobs, and reports of what went wrong."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def job(
     title: str,
     overwrite: bool = False,
 ) -> int:
-    """Run a stage over all queries into the run file ``out``; returns the exit code.
+    """Run a stage over all queries into the run file ``out``, with their trace beside it; returns the exit code.
 
     Each finished query goes into a journal beside the file, so that a killed job can be resumed. Queries that were not
     judged, because a server was down for example, are left out of the journal, so that resuming tries them again.
@@ -62,6 +62,7 @@ def job(
     """
     from ..io.journal import Journal
     from ..io.runs import one_word, write_run
+    from ..io.traces import write_traces
 
     queries = [r.query for r in rankings]
     for query in queries:
@@ -84,11 +85,13 @@ def job(
             return (failed[q.id] if q.id in failed else next(journal.rankings([q])) for q in queries)
 
         code = report_status(results())
+        write_run(out, results())
+        if out.is_file():  # not a pipe or a terminal
+            write_traces(out, results())
         if failed:
-            write_run(out, results())
             echo_resume(len(failed), out)
         else:
-            journal.finish(out, queries)
+            journal.close(remove=True)
     click.echo(f"wrote {out}: {len(queries)} queries", err=True)
     return code
 
@@ -166,8 +169,11 @@ def other_inputs(rankings: Iterable[Ranking], paths: Sequence[Any], *pipelines: 
     return out
 
 
-def from_run(run: str, queries: str, documents: str, depth: int | None) -> tuple[Any, list[Ranking]]:
-    """An opened index or None, and the rankings of a TREC run, the first ``depth`` of each.
+def from_run(
+    run: str, queries: str, documents: str, depth: int | None, ignore_self: bool = False
+) -> tuple[Any, list[Ranking]]:
+    """An opened index or None, and the rankings of a TREC run, the first ``depth`` of each (with ``ignore_self``
+    without the document whose id is the query's).
 
     If ``documents`` is an index, that index is returned and the rankings have no texts yet (`Attach` adds them); if it
     is a file or a collection's folder, the rankings have its texts.
@@ -177,7 +183,7 @@ def from_run(run: str, queries: str, documents: str, depth: int | None) -> tuple
     from ..io.dataset import Dataset
     from ..io.runs import attach, read_run
 
-    results = {q: docs[:depth] for q, docs in read_run(run).items()}
+    results = {q: [d for d in docs if not ignore_self or d[0] != q][:depth] for q, docs in read_run(run).items()}
     topics = read_queries(queries)
     if (Path(documents) / "manifest.json").is_file():
         return Collection.open(documents), attach(results, topics, path=run)
@@ -235,39 +241,6 @@ def as_json(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
-def filters(pairs: Sequence[str]) -> dict[str, Any] | None:
-    """Filters from the texts ``field=value`` and ``field=low..high`` (either end may be left out).
-
-    A value that reads as a number, true or false also matches the same value stored as text, as CSV files do.
-
-    >>> filters(["lang=en", "year=1990..", "draft=false"])
-    {'lang': 'en', 'year': (1990, None), 'draft': [False, 'false']}
-    """
-    conditions: dict[str, Any] = {}
-    for pair in pairs:
-        name, sign, value = pair.partition("=")
-        if not sign or not name:
-            raise InputError(f"filter {pair!r}: expected field=value or field=low..high")
-        low, dots, high = value.partition("..")
-        conditions[name] = (_value(low), _value(high)) if dots else _either(value)
-    return conditions or None
-
-
-def _either(text: str) -> Any:
-    value = "" if text == "" else _value(text)
-    return value if isinstance(value, str) else [value, text]
-
-
-def _value(text: str) -> Any:
-    if text == "":
-        return None
-    try:
-        parsed = json.loads(text)
-    except ValueError:
-        return text
-    return parsed if isinstance(parsed, int | float | bool) else text
-
-
 def is_dataset(spec: str) -> bool:
     """True if a corpus argument names a whole collection rather than one file."""
     return spec == "demo" or spec.startswith("irds:") or os.path.isdir(spec)
@@ -294,6 +267,11 @@ def call_log(path: Path | None, resume: bool) -> Any:
 
 
 as_json_option = click.option("--json", "json_out", is_flag=True, help="Write the results as JSON to standard output.")
+
+
+ignore_self_option = click.option(
+    "--ignore-self", is_flag=True, help="Leave out the document whose id is the query's (ArguAna, duplicates)."
+)
 
 
 def pipeline_option(default: str, help: str) -> Callable[[Command], Command]:

@@ -14,6 +14,7 @@ from .common import (
     as_json,
     call_log,
     from_run,
+    ignore_self_option,
     job,
     log_option,
     not_finished,
@@ -45,6 +46,7 @@ DEFAULT = "mini"
     "with --method a language model (hf:HUB_ID, llamacpp:FILE.gguf, openai:MODEL@URL#prefill=vllm&key_env=NAME).",
 )
 @click.option("--cache", help="With --method: a file in which the model's answers are cached.")
+@ignore_self_option
 @click.option("--depth", type=click.IntRange(1), help="Take only the first N candidates of each list or query.")
 @click.option("-k", "top", type=click.IntRange(1), help="Write only the best K after reranking.")
 @click.option("--texts", is_flag=True, help="Also write the documents' texts to the JSON lines.")
@@ -62,6 +64,7 @@ def rerank_command(
     method: str | None,
     model: str | None,
     cache: str | None,
+    ignore_self: bool,
     depth: int | None,
     top: int | None,
     texts: bool,
@@ -94,21 +97,23 @@ def rerank_command(
     if run is None:
         if queries or documents or out or resume or overwrite:
             raise InputError("--queries, --documents, --out, --resume and --overwrite go with --run")
-        stage = parse(pipeline, Settings(log=call_log(log_file, False)), starts=False)
-        return _pipe(lists or "-", stage % top if top else stage, depth, texts, times)
+        stage = parse(pipeline, Settings(ignore_self=ignore_self, log=call_log(log_file, False)), starts=False)
+        return _pipe(lists or "-", stage % top if top else stage, depth, texts, times, ignore_self)
     if lists is not None or queries is None or documents is None or out is None:
         raise InputError("a run needs --queries, --documents and --out, and no LISTS")
     not_finished(out, overwrite)
-    collection, rankings = from_run(run, queries, documents, depth)
-    stage = parse(pipeline, Settings(collection, log=call_log(log_file, resume)), starts=False)
+    collection, rankings = from_run(run, queries, documents, depth, ignore_self)
+    stage = parse(pipeline, Settings(collection, ignore_self=ignore_self, log=call_log(log_file, resume)), starts=False)
     stage = stage if collection is None else Attach(collection) >> stage
     settings = {"files": stamp(run, queries, documents), "pipeline": pipeline, "depth": depth, "top": top}
+    settings |= {"ignore_self": True} if ignore_self else {}
     settings |= other_inputs(rankings, [run, queries, documents], pipeline)
     return job(stage % top if top else stage, rankings, out, settings, resume, "reranking", overwrite)
 
 
-def _pipe(lists: str, stage: Stage, depth: int | None, texts: bool, times: bool) -> int:
+def _pipe(lists: str, stage: Stage, depth: int | None, texts: bool, times: bool, ignore_self: bool = False) -> int:
     from ..io.candidates import ranking_to_dict, read_rankings
+    from ..retrieve.ignore_self import without_self
 
     if lists != "-":  # a line that can't be read is an error before any list is answered
         for _ in read_rankings(lists):
@@ -116,6 +121,7 @@ def _pipe(lists: str, stage: Stage, depth: int | None, texts: bool, times: bool)
     code = done = 0
     try:
         for before in _chunks(read_rankings(lists)):
+            before = [without_self(r) for r in before] if ignore_self else before
             heads = before if depth is None else [r[:depth] for r in before]
             after = stage.batch(heads)
             for origin, r in zip(before, after):

@@ -7,13 +7,14 @@ from pathlib import Path
 import click
 
 from ..core.errors import InputError
+from ..core.stage import Each
 from ..core.types import Query, Ranking
 from .common import (
     as_json,
     as_json_option,
     batches,
     call_log,
-    filters,
+    ignore_self_option,
     job,
     log_option,
     not_finished,
@@ -40,9 +41,11 @@ from .common import (
     "--filter",
     "pairs",
     multiple=True,
-    metavar="FIELD=VALUE",
-    help="Only documents with this value, or range low..high.",
+    metavar="CONDITION",
+    help="Only documents with this field: lang=en, lang=en,de (either, as repeated), lang!=en, year=1990..2000, "
+    "'year>=1990' (quoted for the shell). All conditions must hold.",
 )
+@ignore_self_option
 @click.option("-o", "--out", type=click.Path(path_type=Path), help="Write the results to this file, as a TREC run.")
 @click.option("--resume", is_flag=True, help="Resume a job that was stopped, with the same arguments.")
 @overwrite_option
@@ -56,6 +59,7 @@ def search_command(
     pipeline: str,
     k: int | None,
     pairs: tuple[str, ...],
+    ignore_self: bool,
     out: Path | None,
     resume: bool,
     overwrite: bool,
@@ -73,6 +77,7 @@ def search_command(
     from ..index.collection import Collection
     from ..io.corpus import read_queries
     from ..pipeline.parser import Settings, parse
+    from ..retrieve.ignore_self import without_self
 
     if (query is None) == (queries is None):
         raise InputError("give one QUERY, or a file of them with --queries")
@@ -84,10 +89,13 @@ def search_command(
         raise InputError("the QUERY is not UTF-8")
     requests = [Query("q1", query)] if queries is None else read_queries(queries)
     depth = k or (10 if out is None else 1000)
-    stage = parse(pipeline, Settings(Collection.open(index), filters(pairs), call_log(log_file, resume))) % depth
+    stage = parse(pipeline, Settings(Collection.open(index), pairs or None, ignore_self, call_log(log_file, resume)))
+    # Every search of the pipeline leaves the query out; a plug-in's search may not, so the end leaves it out as well.
+    stage = (stage % (depth + 1) >> Each(without_self)) % depth if ignore_self else stage % depth
     rankings = [Ranking(q) for q in requests]
     if out is not None:
         options = {"query": query, "pipeline": pipeline, "k": depth, "filter": pairs}
+        options |= {"ignore_self": True} if ignore_self else {}
         settings = {"files": stamp(index, queries), **options, **other_inputs(rankings, [queries], pipeline)}
         return job(stage, rankings, out, settings, resume, "searching", overwrite)
     results = []

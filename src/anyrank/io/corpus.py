@@ -10,7 +10,9 @@ from .files import File
 from .records import Fields, Record, first_of, id_of, parsed, records, text_field
 from .seen import Seen
 
-DOCUMENT = Fields(("_id", "id", "docid", "doc_id", "docno"), ("text", "contents", "body", "content"), ("title",))
+DOCUMENT = Fields(
+    ("_id", "id", "docid", "doc_id", "docno"), ("text", "contents", "body", "content", "page_content"), ("title",)
+)
 QUERY = Fields(("_id", "id", "qid", "query_id"), ("text", "query", "question"))
 
 

@@ -40,6 +40,9 @@ class ArrowTable(Protocol):
     def to_pylist(self) -> list[dict[str, Any]]: ...
 
 
+TABLES = PandasTable | PolarsTable | ArrowTable
+
+
 def table_rows(value: Any) -> list[dict[str, Any]] | None:
     """The rows of a table as dicts; None if the value is no table."""
     match value:

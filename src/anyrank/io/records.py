@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from numbers import Integral, Real
 from typing import Any, TypeVar
+
+import numpy as np
 
 from ..core.errors import InputError, listed, quoted
 from .files import File, atomic, empty, label, texts
@@ -169,12 +173,33 @@ def text_field(record: Record, names: tuple[str, ...], what: str) -> tuple[str, 
 
 
 def id_of(record: Record, names: tuple[str, ...], what: str) -> tuple[str, str]:
-    """(field name, id); whole numbers are taken as text. Raises InputError if it is missing, empty or something
-    else."""
-    name = first_of(record, names)
-    if name is not None and type(record[name]) is int:
-        return name, str(record[name])
-    name, value = text_field(record, names, what)
-    if not value.strip():
+    """(field name, id) of the first of ``names`` that holds one, as `id_text`. Raises InputError if there is none."""
+    name = next((n for n in names if record.get(n) is not None), None)
+    if name is None:
+        return text_field(record, names, what)
+    return name, id_text(record[name], what, f" ({name})")
+
+
+def id_text(value: Any, what: str, field: str = "") -> str:
+    """An id as text: whole numbers, UUIDs, paths, dates and all else that has a text of its own. Raises InputError on
+    what is empty or missing, truth values, fractions, bytes and containers.
+
+    >>> id_text(7, "id"), id_text(7.0, "id")
+    ('7', '7')
+    """
+    if isinstance(value, str):
+        text = str.__str__(value)
+    elif isinstance(value, Integral) and not isinstance(value, bool):
+        text = str(int(value))
+    elif isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value) and value == int(value):
+        text = str(int(value))  # whole numbers of a table's column that lacks some
+    else:
+        text = "" if isinstance(value, _NO_IDS) or type(value).__str__ is object.__str__ else str(value)
+        if not text or text in ("<NA>", "NaT"):
+            raise InputError(f"the {what}{field} is {type(value).__name__}: expected a text")
+    if not text.strip():
         raise InputError(f"the {what} is empty")
-    return name, value
+    return text
+
+
+_NO_IDS = (bool, np.bool_, Real, bytes, bytearray, Iterable, type(None))

@@ -6,7 +6,7 @@ behind a name is imported when the name is used.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
@@ -15,7 +15,7 @@ from typing import Any
 from ..core.errors import InputError, listed, quoted
 from ..core.fusion import RRF, Borda, Combine, Fusion, Interleave
 from ..core.rerank import Rerank
-from ..core.stage import Cut, Each, Keep, Stage
+from ..core.stage import Cut, Each, Keep, Limited, Stage
 from ..core.types import Ranking
 from ..hub.open import is_server, open_model
 from ..index.vector_names import model_of, stored
@@ -41,7 +41,15 @@ def _collection(settings: Settings, name: str) -> Any:
 def _bm25(settings: Settings, k: int = 1000) -> Stage:
     from ..retrieve.stages import BM25
 
-    return BM25(_collection(settings, "bm25").lexical, _count(k), settings.filter)
+    index = _collection(settings, "bm25").lexical
+    return _searching(settings, lambda k: BM25(index, k, settings.filter), _count(k))
+
+
+def _searching(settings: Settings, search: Callable[[int], Limited], k: int) -> Stage:
+    """The stage of a search of k results, without the query itself if the settings say so."""
+    from ..retrieve.ignore_self import IgnoreSelf
+
+    return IgnoreSelf(search(k + 1), k) if settings.ignore_self else search(k)
 
 
 def _count(k: Any) -> int:
@@ -52,6 +60,10 @@ def _count(k: Any) -> int:
 
 
 def _search(settings: Settings, name: str, k: int = 1000) -> Stage:
+    return _searching(settings, lambda k: _vector_search(settings, name, k), _count(k))
+
+
+def _vector_search(settings: Settings, name: str, k: int) -> Any:
     from ..retrieve.stages import VectorSearch
 
     collection, encoder = _collection(settings, name), model(SHIPPED.get(name, name))
@@ -63,7 +75,7 @@ def _search(settings: Settings, name: str, k: int = 1000) -> Stage:
         raise InputError(
             f"the index holds no vectors of {quoted(encoder.name)} (it has: {models}): add them with --encode"
         )
-    return VectorSearch(collection.vectors(key), encoder, collection, _count(k), settings.filter)
+    return VectorSearch(collection.vectors(key), encoder, collection, k, settings.filter)
 
 
 def _score(
@@ -107,8 +119,12 @@ def _feedback(settings: Settings, name: str, k: int = 1000, loss: str = "kl") ->
     """Move the query's vector by the scores so far, and search again."""
     from ..retrieve.feedback import DistilledFeedback
 
-    search: Any = _search(settings, name, k)
-    return DistilledFeedback(search.encoder, search.index, search.documents, search.k, loss)  # type: ignore[arg-type]
+    search = _vector_search(settings, name, _count(k))
+
+    def feedback(k: int) -> Limited:
+        return DistilledFeedback(search.encoder, search.index, search.documents, k, loss)  # type: ignore[arg-type]
+
+    return _searching(settings, feedback, k)
 
 
 def _passages(

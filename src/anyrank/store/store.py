@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -26,6 +27,7 @@ from .rows import Rows
 
 _CHUNK = 4096  # rows whose presence is read at once
 _BATCH = 20_000  # documents a commit, ids a look-up
+_SAMPLE = 1000  # documents or values by which the fields and their kinds are known
 
 
 @dataclass(slots=True, eq=False)
@@ -46,6 +48,7 @@ class Store:
     generation: int = 0
     _commit: tuple[int, int] | None = None
     _checked: set[str] = field(default_factory=set, repr=False)
+    _known_kinds: dict[str, tuple[set[str], Any]] = field(default_factory=dict, repr=False)
 
     @classmethod
     def open(cls, path: str | Path) -> Store:
@@ -74,6 +77,7 @@ class Store:
         if self.links is not None:
             self.links.update()
         self.engine.reload()
+        self._known_kinds.clear()
         self.generation += 1
 
     def refresh(self) -> None:
@@ -164,13 +168,37 @@ class Store:
 
     def clauses(self, filter: Filter | None) -> list[tuple[Occur, Query]]:
         """The filter as clauses of an engine's query that don't count in its score. Raises InputError on a malformed
-        filter, or a field that no document has."""
-        searcher, schema = self.engine.searcher(), self.engine.schema
-        for key in filter or {}:
-            if searcher.num_docs and not searcher.terms_with_prefix("facts", filters.field_prefix(key), limit=1):
-                raise InputError(f"no document has a field {key!r} to filter on", path=self.path)
-        sets = [Query.term_set_query(schema, "facts", terms) for terms in filters.wanted(filter or {})]
-        return [(Occur.Must, Query.const_score_query(s, 0.0)) for s in sets]
+        filter, a field that no document has, and a value of a kind that the field doesn't hold."""
+        searcher, out = self.engine.searcher(), []
+        for condition in filters.conditions(filter):
+            if searcher.num_docs:
+                kinds, example = self._kinds(condition.field)
+                filters.check_kinds(condition, kinds, example, lambda term: searcher.doc_freq("facts", term) > 0)
+            query = Query.term_set_query(self.engine.schema, "facts", condition.terms())
+            out.append((Occur.MustNot if condition.negated else Occur.Must, Query.const_score_query(query, 0.0)))
+        return out
+
+    def _kinds(self, field: str) -> tuple[set[str], Any]:
+        """The kinds of a field's most frequent values, and one of them, remembered until the next reload. Raises
+        InputError if no document has the field."""
+        if field not in self._known_kinds:
+            searcher = self.engine.searcher()
+            frequent = searcher.terms_with_prefix("facts", filters.field_prefix(field), limit=_SAMPLE)
+            if not frequent:
+                names = self.fields()
+                listed = ", ".join(names[:20]) + (", …" if len(names) > 20 else "")
+                what = f"no document has a field {field!r} to filter on (fields: {listed or 'none'})"
+                raise InputError(what, path=self.path)
+            values = [json.loads(term)[1] for term, _ in frequent]
+            self._known_kinds[field] = filters.stored_kinds(values), values[0]
+        return self._known_kinds[field]
+
+    def fields(self) -> list[str]:
+        """The names of the fields that filters may use, of all documents, or of an even sample of many."""
+        rows = np.flatnonzero(self.mask())
+        sample = [int(rows[i]) for i in np.unique(np.linspace(0, len(rows) - 1, min(len(rows), _SAMPLE)).astype(int))]
+        documents = self.rows.of(sample).documents(sample)
+        return sorted({name for _, meta in documents for name in filters.field_names(meta)})
 
     def add(self, docs: Iterable[Candidate], enter: Enter | None = None) -> int:
         """New documents added, and how many. Raises InputError on an id that is there already or comes twice;

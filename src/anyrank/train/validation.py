@@ -11,7 +11,8 @@ from typing import Any
 import torch
 
 from ..core.errors import InputError
-from ..evaluate.measures import Meter, lists, parse
+from ..evaluate.inputs import lists
+from ..evaluate.measures import Meter, parse
 from .group import Group
 from .soft_measures import soft_measure
 
