@@ -628,9 +628,11 @@ def test_estimated_counts_still_spend_a_budget_of_tokens():
 
 def test_a_key_that_a_server_repeats_is_in_no_answer(monkeypatch):
     monkeypatch.setenv("SOME_KEY", KEY)
-    with wire(lambda *_: {"choices": [{"text": f"your key is {KEY}"}]}) as url:
-        (answer,) = OpenAI("m", url, key_env="SOME_KEY").generate(["x"], max_tokens=1)
-    assert answer.text == "your key is ***"
+    for written in (KEY, "".join(f"\\u{ord(c):04x}" for c in KEY), KEY.replace("s", "\\u0073")):
+        body = Raw(body=f'{{"choices": [{{"text": "your key is {written}"}}]}}'.encode())
+        with wire(lambda *_, body=body: body) as url:
+            (answer,) = OpenAI("m", url, key_env="SOME_KEY").generate(["x"], max_tokens=1)
+        assert answer.text == "your key is ***"
 
 
 MESSAGES = {
