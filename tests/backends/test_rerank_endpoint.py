@@ -14,6 +14,7 @@ from anyrank.backends.rerank_endpoint import DIALECTS, RerankEndpoint, open_addr
 from anyrank.core.errors import InputError, ModelError
 from anyrank.core.limits import Limits
 from anyrank.core.rerank import Rerank
+from anyrank.core.trace import UNREACHABLE
 from anyrank.core.types import Candidate, Query, Ranking
 from anyrank.hub.open import is_allowed, open_model
 from anyrank.testing.wire import Raw, wire
@@ -247,10 +248,28 @@ def test_bounds_of_documents_in_other_words(status, message):
 
 def test_a_text_too_long_for_a_server_is_cut_by_it_and_that_is_said():
     with wire(tei) as url:
-        result = ar.rerank("q", ["text 1 " + "word " * 60, "text 2"], model=f"tei:{url.removesuffix('/v1')}")
+        model = f"tei:{url.removesuffix('/v1')}"
+        result = ar.rerank("q", ["text 1 " + "word " * 60, "text 2"], model=model)
+        whole = ar.rerank("q", ["text 1", "text 2"], model=model)
     assert result.ids == ["0", "1"]
-    assert "the server cuts texts to its model's length" in result.cost.notes[0]
-    assert result.cost.usage.truncated == 1
+    assert "the server cut texts to its model's length" in result.cost.notes[0]
+    assert (result.cost.usage.truncated, whole.cost.usage.truncated) == (1, 0)
+
+
+def test_a_model_that_a_server_lacks_is_named_by_its_error():
+    def answer(path, body, headers):
+        return Raw(404, b'{"message": "no model m here"}' if path == "/rerank" else b'{"detail": "Not Found"}')
+
+    with wire(answer) as url, pytest.raises(ModelError, match="no model m here"):
+        ar.rerank("q", TEXTS, model=f"rerank:m@{url.removesuffix('/v1')}")
+
+
+def test_a_server_that_cannot_be_reached_is_said_to_be_so():
+    with wire(lambda *_: FAULTS["hangs"]) as url:
+        (judgement,) = RerankEndpoint("m", url, patience=Patience(0.2, 0, 0.01))(
+            [(Query("q", "q"), [Candidate("0", "a")])]
+        )
+    assert judgement.usage.repairs == {"no answer": 1, UNREACHABLE: 1}
 
 
 ANSWERS = {
