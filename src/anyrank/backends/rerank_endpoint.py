@@ -256,9 +256,9 @@ class RerankEndpoint:
                 elif (better := form.after(error, body, ("query", "model", documents))) and better != form:
                     form = better
                 elif error.status in (404, 405):
-                    told = first if first is not None and "model" in first.message.lower() else error
-                    text = f"{told} (POST {urlsplit(paths[0]).path})"
-                    raise NoAnswer(text, status=told.status, message=told.message) from None
+                    cause = first if first is not None and "model" in first.message.lower() else error
+                    text = f"{cause} (POST {urlsplit(paths[0]).path})"
+                    raise NoAnswer(text, status=cause.status, message=cause.message) from None
                 else:
                     raise
         self._form.learn(form)
