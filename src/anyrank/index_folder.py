@@ -231,12 +231,12 @@ class Index:
 
         return frame([{**d.meta, "id": d.id, "text": text_of(d.content)} for d in self], ["id", "text"])
 
-    def check(self) -> list[Any]:
-        """What is damaged in the folder, each with its ``file``, ``what`` and ``cure``; an empty list if all is
-        well."""
+    def check(self) -> Any:
+        """Reads every file of the folder, as ``anyrank index --check``: a report with the number of ``documents`` and
+        the ``problems``, each an error that names its file and cure."""
         from .index.check import check
 
-        return list(check(self.path))
+        return check(self.path)
 
     def __repr__(self) -> str:
         vectors = f", vectors of {', '.join(self.models)}" if self.models else ""
