@@ -24,7 +24,8 @@ from typing import Any
 
 import numpy as np
 
-from anyrank.evaluate.measures import Meter, lists
+from anyrank.evaluate.inputs import lists
+from anyrank.evaluate.measures import Meter
 from anyrank.evaluate.significance import corrected, intervals, t_test
 from anyrank.hub.registry import resolve
 from anyrank.io.qrels import read_qrels

@@ -88,7 +88,7 @@ class _Reader(HTMLParser):
     def handle_starttag(self, tag, attrs):
         self.tags.append(tag)
         self.loads += [(k, v) for k, v in attrs if k in ("src", "href", "action", "srcset") or k.startswith("on")]
-        if tag not in ("meta", "br"):
+        if tag not in ("meta", "br", "wbr"):
             self.open.append(tag)
 
     def handle_endtag(self, tag):

@@ -177,7 +177,7 @@ def test_errors_say_what_is_wrong(change, says):
 
 
 def test_unknown_formats_and_missing_packages(e, monkeypatch):
-    with pytest.raises(InputError, match="text, markdown, latex, csv, queries, json"):
+    with pytest.raises(InputError, match="text, markdown, latex, csv, queries, pairs, json"):
         e.table("yaml")
     monkeypatch.setitem(sys.modules, "tabulate", None)
     with pytest.raises(MissingExtra, match="tabulate"):

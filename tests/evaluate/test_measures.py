@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from anyrank.core.errors import InputError, MissingExtra
 from anyrank.core.types import Candidate, Query, Ranking
-from anyrank.evaluate.measures import Meter, lists, parse
+from anyrank.evaluate.inputs import lists
+from anyrank.evaluate.measures import Meter, parse
 
 NAMES = ["nDCG@10", "nDCG@3", "nDCG", "AP", "AP@5", "RR", "RR@3", "RR(rel=2)@5", "R@4", "P(rel=2)@3", "Rprec", "Bpref",
          "Success@2", "Judged@5", "nDCG(judged_only=True)@3", "P(judged_only=True)@2"]  # fmt: skip
@@ -50,7 +51,7 @@ def test_names_come_back_canonical():
         ("P", "'P'"),
         ("nDCG@-1", "at least 1, not -1"),
         ("1 + 1", "write it as"),
-        ("alpha_nDCG@10", "no installed package"),
+        ("alpha_nDCG@10", "needs judgements by subtopic"),
     ],
 )
 def test_bad_names_say_what_to_write(name, says):

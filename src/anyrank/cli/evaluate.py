@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import click
 
 from ..core.errors import InputError
-from .common import Command
+from .common import Command, ignore_self_option
 
 DEFAULT = ("nDCG@10", "AP", "RR@10", "R@100")
-FORMATS = ["text", "markdown", "latex", "csv", "queries", "json"]
+FORMATS = ["text", "markdown", "latex", "csv", "queries", "pairs", "json"]
 
 measures_option = click.option(
     "-m",
@@ -35,10 +36,34 @@ def shared(command: Command) -> Command:
             type=click.Choice(FORMATS),
             default="text",
             show_default=True,
-            help="The format of the table; 'queries' is a CSV with the values of every query.",
+            help="The format of the table; 'queries' is a CSV with the values of every query, 'pairs' one with every "
+            "comparison.",
         ),
         click.option("--json", "form", flag_value="json", help="The same as --format json."),
         click.option("--html", type=click.Path(path_type=Path), help="Also write a self-contained HTML report."),
+        click.option(
+            "--figures",
+            type=click.Path(path_type=Path),
+            help="Also write the report's figures into this folder, each as a file.",
+        ),
+        click.option(
+            "--figure-format",
+            type=click.Choice(["svg", "pdf"]),
+            default="svg",
+            show_default=True,
+            help="The format of --figures.",
+        ),
+        click.option("--queries", help="The texts of the queries, for the report: JSONL or id<TAB>text."),
+        click.option(
+            "--documents",
+            help="The texts of the documents, for the report: a file, a collection's folder, or an index.",
+        ),
+        ignore_self_option,
+        click.option(
+            "--residual",
+            help="A TREC run or judgements: its documents, already seen, are left out of RUNS and QRELS.",
+        ),
+        click.option("--condensed", is_flag=True, help="Leave results without a judgement out of RUNS."),
         click.option(
             "--ties",
             type=click.Choice(["given", "trec_eval"]),
@@ -64,7 +89,8 @@ def eval_command(qrels: str, runs: tuple[str, ...], **options: Any) -> int:
     \b
     anyrank eval dl19.qrels bm25.trec -m nDCG@10 -m "RR(rel=2)@10"
     """
-    return _measure(qrels, runs, baseline=None, test="none", correction="none", **options)
+    fixed = {"baseline": None, "test": "none", "correction": "none", "pairs": "baseline", "equivalence": None}
+    return _measure(qrels, runs, **fixed, **options)
 
 
 @click.command("compare")
@@ -72,14 +98,31 @@ def eval_command(qrels: str, runs: tuple[str, ...], **options: Any) -> int:
 @click.argument("runs", nargs=-1, required=True)
 @click.option("--baseline", help="The run the others are compared with (its file's name); the first one by default.")
 @click.option(
-    "--test", type=click.Choice(["t", "randomisation"]), default="t", show_default=True, help="The paired test."
+    "--test",
+    type=click.Choice(["t", "randomisation", "wilcoxon", "tukey"]),
+    default="t",
+    show_default=True,
+    help="The paired test; tukey (Tukey's HSD) compares all pairs at once.",
 )
 @click.option(
     "--correction",
-    type=click.Choice(["holm", "bonferroni", "none"]),
+    type=click.Choice(["holm", "bonferroni", "bh", "none"]),
     default="holm",
     show_default=True,
-    help="The correction for several comparisons.",
+    help="The correction for several comparisons; bh (Benjamini-Hochberg) bounds the share of false claims.",
+)
+@click.option(
+    "--pairs",
+    type=click.Choice(["baseline", "all"]),
+    default="baseline",
+    show_default=True,
+    help="Compare each run with the baseline, or every run with every other.",
+)
+@click.option(
+    "--equivalence",
+    type=float,
+    metavar="MARGIN",
+    help="Also test whether runs are equivalent: their difference is within this margin (TOST).",
 )
 @shared
 def compare_command(qrels: str, runs: tuple[str, ...], **options: Any) -> int:
@@ -100,40 +143,115 @@ def _measure(
     split: str | None,
     form: str,
     html: Path | None,
+    figures: Path | None,
+    figure_format: str,
+    queries: str | None,
+    documents: str | None,
+    ignore_self: bool,
+    residual: str | None,
+    condensed: bool,
     ties: Any,
     seed: int,
     baseline: str | None,
     test: Any,
     correction: Any,
+    pairs: Any,
+    equivalence: float | None,
 ) -> int:
     from ..evaluate.evaluation import evaluate
+    from ..evaluate.inputs import Judgements, seen_documents
+    from ..evaluate.leave_out import LeaveOut
     from ..io.runs import read_run
     from .common import is_dataset
 
-    if html is not None:  # if a package is missing, fail now rather than after the work
+    if html is not None or figures is not None:  # if a package is missing, fail now rather than after the work
         from ..pages import write_report
+        from ..pages.figures import check_format, write_figures
 
+        if figures is not None:
+            check_format(figure_format)
+    elif queries or documents:
+        raise InputError("--queries and --documents are for the report: give --html or --figures too")
     names = _names(runs)
+    topics: dict[str, str] = {}
     if is_dataset(qrels):
         from ..core.content import text_of
         from ..io.dataset import Dataset
 
         data = Dataset.open(qrels)
-        judged = data.qrels(split)
+        judged = Judgements.of(data.qrels(split))
         topics = {q.id: text_of(q.content) for q in data.queries(split)}
     else:
-        from ..io.qrels import read_qrels
+        judged = Judgements.of(qrels)
+    if queries is not None:
+        from ..core.content import text_of
+        from ..io.corpus import read_queries
 
-        judged, topics = read_qrels(qrels), None
+        topics |= {q.id: text_of(q.content) for q in read_queries(queries)}
     read = {name: {q: dict(results) for q, results in read_run(path).items()} for name, path in zip(names, runs)}
     if baseline is not None and baseline not in names and baseline in runs:
         baseline = names[runs.index(baseline)]
-    result = evaluate(read, judged, measures, baseline, test, correction, seed, ties=ties)
+    left_out = LeaveOut(ignore_self, {} if residual is None else seen_documents(residual), condensed)
+    result = evaluate(
+        read,
+        judged,
+        measures,
+        baseline,
+        test,
+        correction,
+        seed,
+        ties=ties,
+        costs={name: cost for name, path in zip(names, runs) if (cost := _cost(path)) is not None},
+        pairs=pairs,
+        margin=equivalence,
+        leave_out=left_out,
+    )
     click.echo(result.table(form))
+    if html is None and figures is None:
+        return 0
+    texts = None if documents is None else _document_texts(documents, read)
+    shown: dict[str, Any] = {"queries": topics, "texts": texts, "leave_out": left_out}
     if html is not None:
-        write_report(html, result, read, judged, queries=topics)
+        write_report(html, result, read, judged, **shown)
         click.echo(f"wrote {html}", err=True)
+    if figures is not None:
+        written = write_figures(figures, result, read, judged, format=figure_format, **shown)
+        click.echo(f"wrote {len(written)} figures into {figures}", err=True)
     return 0
+
+
+def _cost(run: str) -> Any:
+    """The cost of a run by the trace that stands beside it; None if there is none."""
+    from ..core.types import Query, Ranking
+    from ..evaluate.cost import Cost
+    from ..io.traces import read_traces, trace_path
+
+    traces = read_traces(run)
+    if traces is None:
+        if trace_path(run).is_file():
+            click.echo(f"note: {trace_path(run)} is of another state of {run} and is not used", err=True)
+        return None
+    return Cost.of([Ranking(Query(q), (), steps) for q, steps in traces.items()])
+
+
+def _document_texts(documents: str, runs: Mapping[str, Mapping[str, Mapping[str, float]]]) -> dict[str, str]:
+    """The beginnings of the documents that a report may show, by id."""
+    from ..core.content import text_of
+    from ..index.collection import Collection
+    from ..io.corpus import read_documents
+    from ..io.dataset import Dataset
+    from .common import is_dataset
+
+    wanted = {d for run in runs.values() for docs in run.values() for d in docs}
+    if (Path(documents) / "manifest.json").is_file():
+        collection = Collection.open(documents)
+        candidates: Iterable[Any] = collection.get(sorted(d for d in wanted if d in collection))
+    else:
+        candidates = Dataset.open(documents).documents() if is_dataset(documents) else read_documents(documents)
+    texts = {c.id: text_of(c.content)[:1000] for c in candidates if c.id in wanted}
+    if lost := len(wanted) - len(texts):
+        click.echo(f"note: {documents} lacks {lost:,} of the {len(wanted):,} documents of the runs", err=True)
+    return texts
 
 
 def _names(runs: tuple[str, ...]) -> list[str]:

@@ -64,12 +64,15 @@ def _short(content: Any, width: int = _WIDTH) -> str:
     return line if len(line) <= width else line[: width - 1] + "…"
 
 
-def ranking_to_dict(ranking: Ranking, origin: Ranking | None = None, *, texts: bool = False) -> dict[str, Any]:
+def ranking_to_dict(
+    ranking: Ranking, origin: Ranking | None = None, *, texts: bool = False, times: bool = True
+) -> dict[str, Any]:
     """A ranking, JSON-ready: query, the candidates best first, status, cost and trace.
 
     A candidate says its ``index`` in the list that it was given in, or with ``origin``, the ranking before it was
     reranked, the one there. ``texts`` adds the candidates' contents, as ``text``, or as ``content`` if they are no
-    texts. Their ``meta`` is left out.
+    texts. Their ``meta`` is left out. Without ``times`` it holds no seconds, so that equal results are equal byte for
+    byte.
     """
     indices = {} if origin is None else {c.id: i for i, c in enumerate(origin)}
 
@@ -80,13 +83,15 @@ def ranking_to_dict(ranking: Ranking, origin: Ranking | None = None, *, texts: b
         return {"id": c.id, **index, "score": c.score, **content}
 
     query, cost = ranking.query.content, ranking.cost.as_dict()
+    hidden = {"name", "status", "notes"} if times else {"name", "status", "notes", "seconds"}
+    steps = [step.as_dict() for step in ranking.trace]
     return {
         "query": query if _is_plain(query) else {"content": _to_json(query)},
         "qid": ranking.query.id,
         "ranking": [item(c) for c in ranking],
         "status": ranking.status,
-        "cost": {k: v for k, v in cost.items() if k not in ("name", "status", "notes")},
-        "trace": [s.as_dict() for s in ranking.trace],
+        "cost": {k: v for k, v in cost.items() if k not in hidden},
+        "trace": steps if times else [{k: v for k, v in step.items() if k != "seconds"} for step in steps],
     }
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, overload
 
-from .errors import InputError
+from .errors import InputError, quoted
 from .limits import Limits
 from .matches import Matches, Reader
 from .trace import Status, Step, Usage, total, worst
@@ -149,7 +149,7 @@ class Ranking(_Columns):
         if len({c.id for c in self.candidates}) != len(self.candidates):
             seen: set[str] = set()
             twice = next(c.id for c in self.candidates if c.id in seen or seen.add(c.id))  # type: ignore[func-returns-value]
-            raise InputError(f"candidate {twice!r} appears twice in the ranking of query {self.query.id!r}")
+            raise InputError(f"candidate {quoted(twice)} appears twice in the ranking of query {quoted(self.query.id)}")
 
     @classmethod
     def of(cls, query: Any, contents: Iterable[Any] = (), ids: Iterable[str] | None = None) -> Ranking:
@@ -278,7 +278,7 @@ class Ranking(_Columns):
         Candidates whose score is not a finite number come last, in their present order.
         """
         if len(scores) != len(self):
-            raise InputError(f"{len(scores)} scores for {len(self)} candidates of query {self.query.id!r}")
+            raise InputError(f"{len(scores)} scores for {len(self)} candidates of query {quoted(self.query.id)}")
         values = [float(s) for s in scores]
         known = sorted((i for i, v in enumerate(values) if math.isfinite(v)), key=lambda i: -values[i])
         return self.ordered({i: values[i] for i in known})

@@ -2,12 +2,14 @@
 
 from .cost import Cost, peak_memory_mb
 from .evaluation import Comparison, Evaluation, Summary, evaluate
-from .measures import Meter, lists, parse
+from .inputs import Judgements, lists
+from .measures import Meter, parse
 
 __all__ = [
     "Comparison",
     "Cost",
     "Evaluation",
+    "Judgements",
     "Meter",
     "Summary",
     "evaluate",

@@ -7,7 +7,7 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 
@@ -15,7 +15,13 @@ from ..core.errors import InputError
 from ..core.types import Ranking
 from . import significance as stat
 from .cost import Cost
-from .measures import Lists, Meter, Qrels, Run, Ties, lists, parse
+from .inputs import Judgements, Lists, Qrels, Run, Ties, lists, repeatable, seen_documents
+from .leave_out import LeaveOut
+from .measures import Meter, parse
+from .support import measure_name
+
+Pairs = Literal["baseline", "all"]
+"""Which runs are compared: each with the baseline, or all with each other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,10 +35,11 @@ class Summary:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """One run against the baseline by one measure; ``difference`` is run less baseline, with its interval.
+    """One run against another, the baseline, by one measure; ``difference`` is run less baseline, with its interval.
 
     ``effect`` is Cohen's d of the pairs, ``detectable`` the smallest difference these queries would show (power .8);
-    both None if the differences have no spread."""
+    both None if the differences have no spread. ``equivalence`` is the corrected p of the test of equivalence, None
+    if no margin was given; ``equivalent`` says that it is below alpha."""
 
     run: str
     measure: str
@@ -47,6 +54,9 @@ class Comparison:
     losses: int
     effect: float | None
     detectable: float | None
+    baseline: str = ""
+    equivalence: float | None = None
+    equivalent: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +66,9 @@ class Evaluation:
     ``values[run][measure]`` are in the order of ``queries`` (all that have judgements). ``unanswered`` lists judged
     queries without results in a run (they count 0), ``unjudged`` a run's queries without judgements (left out).
     ``judged`` is the mean share of judged documents over the answered queries, by the measure ``judged_name``;
-    ``tied`` the number of queries with equal scores.
+    ``tied`` the number of queries with equal scores. ``pairs`` says which runs were compared: each with the baseline,
+    or all with each other; ``margin`` is that of the test of equivalence. ``changes``: sentences about what was left
+    out of runs and judgements before they were measured.
     """
 
     runs: tuple[str, ...]
@@ -79,17 +91,46 @@ class Evaluation:
     interval: str
     samples: int
     seed: int
+    pairs: str = "baseline"
+    margin: float | None = None
+    changes: tuple[str, ...] = ()
 
     def mean(self, run: str, measure: str) -> float:
         return self.summaries[run][measure].mean
 
     def compared(self, run: str, measure: str) -> Comparison | None:
         """The comparison of a run with the baseline; None for the baseline itself."""
-        return next((c for c in self.comparisons if c.run == run and c.measure == measure), None)
+        matches = (c for c in self.comparisons if c.run == run and c.measure == measure)
+        return next((c for c in matches if c.baseline in ("", self.baseline)), None)
+
+    def between(self, run: str, other: str, measure: str) -> Comparison | None:
+        """The comparison of two runs, in either order; None if they were not compared."""
+        names = {run, other}
+        matches = (c for c in self.comparisons if c.measure == measure)
+        return next((c for c in matches if {c.run, c.baseline or self.baseline} == names), None)
+
+    def best(self, measure: str) -> str:
+        """The run of the highest mean, of several the first."""
+        return max(self.runs, key=lambda run: self.mean(run, measure))
+
+    def winner(self, measure: str) -> str | None:
+        """The run that the test finds significantly better than every other run; None if it finds none so, or not all
+        pairs that this takes were compared.
+
+        >>> qrels = {f"q{i}": {"a": 1} for i in range(9)}
+        >>> good, bad = {q: ["a"] for q in qrels}, {q: ["b", "a"] for q in qrels}
+        >>> evaluate({"good": good, "bad": bad}, qrels, ["RR"]).winner("RR")
+        'good'
+        >>> evaluate({"good": good, "same": good}, qrels, ["RR"]).winner("RR") is None
+        True
+        """
+        best = self.best(measure)
+        others = [self.between(best, r, measure) for r in self.runs if r != best]
+        return best if others and all(c is not None and c.significant for c in others) else None
 
     def table(self, format: str = "text") -> str:
         """The table as ``text``, ``markdown``, ``latex`` (booktabs), ``csv`` or ``json`` (see `from_json`); ``queries``
-        is CSV with a row a query and run."""
+        is CSV with a row a query and run, ``pairs`` CSV with a row a comparison."""
         from .tables import render
 
         return render(self, format)
@@ -102,8 +143,8 @@ class Evaluation:
         """The evaluation whose ``table("json")`` this is."""
         d = json.loads(text)
         d.pop("table", None)
-        for name in ("runs", "measures", "queries"):
-            d[name] = tuple(d[name])
+        for name in ("runs", "measures", "queries", "changes"):
+            d[name] = tuple(d.get(name, ()))
         d["values"] = {r: {m: tuple(v) for m, v in ms.items()} for r, ms in d["values"].items()}
         d["summaries"] = {r: {m: Summary(**s) for m, s in ms.items()} for r, ms in d["summaries"].items()}
         d["comparisons"] = tuple(Comparison(**c) for c in d["comparisons"])
@@ -116,7 +157,7 @@ class Evaluation:
 def evaluate(
     runs: Mapping[str, Run],
     qrels: Qrels,
-    measures: Sequence[str] = ("nDCG@10", "AP", "RR@10", "R@100"),
+    measures: str | Sequence[Any] = ("nDCG@10", "AP", "RR@10", "R@100"),
     baseline: str | None = None,
     test: stat.Test = "t",
     correction: stat.Correction = "holm",
@@ -127,14 +168,28 @@ def evaluate(
     samples: int = 10_000,
     ties: Ties = "given",
     memory: Mapping[str, float] | None = None,
+    costs: Mapping[str, Cost] | None = None,
+    pairs: Pairs = "baseline",
+    margin: float | None = None,
+    ignore_self: bool = False,
+    residual: Any = None,
+    condensed: bool = False,
+    leave_out: LeaveOut | None = None,
 ) -> Evaluation:
-    """The evaluation of ``runs`` (rankings, or scores by query and document) by the judgements ``qrels``.
+    """The evaluation of ``runs`` by the judgements ``qrels``, each of any usual shape (see `inputs.Run` and
+    `inputs.Qrels`); ids are compared as texts.
 
-    The first run is the ``baseline`` unless one is named. p-values (``test`` "t" or "randomisation"; "none" compares
-    nothing) are corrected over the compared runs of each measure; intervals are bootstrapped at 1 - ``alpha``.
+    The first run is the ``baseline`` unless one is named; with ``pairs="all"`` every run is compared with every other.
+    p-values (``test`` "t", "randomisation" or "wilcoxon"; "tukey" compares all pairs at once; "none" compares nothing)
+    are corrected over the comparisons of each measure; intervals are bootstrapped at 1 - ``alpha``. With a ``margin``,
+    each pair is also tested for equivalence: that the difference is within plus or minus the margin.
     Rankings are judged in their order, equal scores in the order given; ``ties="trec_eval"`` agrees with
     that program on files with rounded scores. ``memory`` gives each run's peak in MB (`peak_memory_mb` after each);
-    other costs come from the rankings' traces.
+    other costs come from the rankings' traces, or from ``costs``.
+
+    Left out of runs and judgements alike: with ``ignore_self`` the document whose id is the query's; with ``residual``
+    (``{query: ids}``, a run or judgements) the documents already seen, so that feedback is measured on the rest. With
+    ``condensed``, results without a judgement are left out of the runs (Sakai 2007). ``leave_out`` says all three.
     Raises InputError on unknown measures and baselines, and on a run without results for any judged query.
 
     >>> qrels = {"q1": {"a": 1}, "q2": {"b": 1}}
@@ -142,23 +197,32 @@ def evaluate(
     >>> e.mean("good", "RR@10")
     1.0
     """
+    measures = [measures] if isinstance(measures, str) else list(measures)
+    if not isinstance(runs, Mapping):
+        raise InputError(f"runs: expected a mapping of names to runs, found a {type(runs).__name__}")
     if not runs or not measures:
         raise InputError("nothing to evaluate: give at least one run and one measure")
+    _check_options(test, correction, pairs, interval, alpha)
+    pairs = "all" if test == "tukey" else pairs
     baseline = None if test == "none" else _baseline(runs, baseline)
-    names = tuple(dict.fromkeys(str(parse(m)) for m in measures))
-    depth = next((parse(m).params["cutoff"] for m in names if parse(m).params.get("cutoff")), 10)
+    parsed = {measure_name(m): m for m in map(parse, measures)}
+    names = tuple(parsed)
+    depth = next((c for m in parsed.values() if isinstance(c := m.params.get("cutoff"), int)), 10)
     judged_name = f"Judged@{depth}"
-    meter = Meter(dict.fromkeys((*names, judged_name)), qrels)
+    judgements = Judgements.of(qrels)
+    left_out = leave_out or LeaveOut(ignore_self, {} if residual is None else seen_documents(residual), condensed)
+    judgements = left_out.of_judgements(judgements)
+    meter = Meter([*parsed.values(), judged_name], judgements)
     if not meter.queries:
         raise InputError("the judgements (qrels) hold no query")
     values: dict[str, dict[str, tuple[float, ...]]] = {}
     judged, unanswered, unjudged, tied = {}, {}, {}, {}
-    costs: dict[str, Cost | None] = {}
+    known_costs: dict[str, Cost | None] = {}
     for run, results in runs.items():
-        if not isinstance(results, Mapping):
-            results = list(results)  # it may be an iterator, and is read twice
-        costs[run] = _cost(results, (memory or {}).get(run))
+        results = repeatable(results)
+        known_costs[run] = (costs or {}).get(run) or _cost(results, (memory or {}).get(run))
         ids, tied[run] = lists(results, run, ties)
+        ids = left_out.of_lists(ids, judgements)
         answered = [bool(ids.get(q)) for q in meter.queries]
         if not any(answered):
             raise InputError(_no_common_query(run, ids, meter.queries))
@@ -166,16 +230,17 @@ def evaluate(
         values[run] = {m: tuple(measured[m]) for m in names}
         judged[run] = math.fsum(measured[judged_name]) / sum(answered)
         unanswered[run] = tuple(q for q, has_results in zip(meter.queries, answered) if not has_results)
-        unjudged[run] = tuple(q for q in ids if not qrels.get(q))
+        unjudged[run] = tuple(q for q in ids if not judgements.grades.get(q))
     columns = np.array([values[r][m] for r in runs for m in names]).T
     low, high = stat.intervals(columns, 1 - alpha, interval, samples, seed)
     bounds = iter(zip(columns.mean(axis=0).tolist(), low.tolist(), high.tolist()))
     summaries = {r: {m: Summary(*next(bounds)) for m in names} for r in runs}
     compared: list[Comparison] = []
     if baseline is not None:
-        others = [r for r in runs if r != baseline]
+        chosen = _pairs(list(runs), baseline, pairs)
+        options = (test, correction, alpha, interval, samples, seed, margin)
         for m in names:
-            compared += _compare(others, baseline, m, values, test, correction, alpha, interval, samples, seed)
+            compared += _compare(chosen, m, {r: values[r][m] for r in runs}, *options)
     return Evaluation(
         tuple(runs),
         names,
@@ -187,7 +252,7 @@ def evaluate(
         judged_name,
         unanswered,
         unjudged,
-        costs,
+        known_costs,
         tied,
         ties,
         baseline,
@@ -197,7 +262,36 @@ def evaluate(
         interval,
         samples,
         seed,
+        pairs,
+        margin,
+        left_out.sentences,
     )
+
+
+def _check_options(test: str, correction: str, pairs: str, interval: str, alpha: float) -> None:
+    """Raises InputError on an option that isn't known, before any work."""
+    for name, value, kind in (
+        ("test", test, stat.Test),
+        ("correction", correction, stat.Correction),
+        ("pairs", pairs, Pairs),
+        ("interval", interval, stat.Interval),
+    ):
+        if value not in get_args(kind):
+            raise InputError(f"no {name} {value!r}: {', '.join(get_args(kind))}")
+    if not 0 < alpha < 1:
+        raise InputError(f"alpha={alpha}: expected a probability between 0 and 1, such as 0.05")
+
+
+def _pairs(runs: Sequence[str], baseline: str, pairs: Pairs) -> list[tuple[str, str]]:
+    """(run, the run it is compared with), the baseline being the second of each of its pairs.
+
+    >>> _pairs(["a", "b", "c"], "b", "all")
+    [('a', 'b'), ('c', 'b'), ('c', 'a')]
+    """
+    ordered = [baseline, *(r for r in runs if r != baseline)]
+    if pairs == "baseline":
+        return [(r, baseline) for r in ordered[1:]]
+    return [(r, other) for i, other in enumerate(ordered) for r in ordered[i + 1 :]]
 
 
 def _baseline(runs: Mapping[str, Run], name: str | None) -> str | None:
@@ -210,49 +304,63 @@ def _baseline(runs: Mapping[str, Run], name: str | None) -> str | None:
 
 
 def _cost(run: Run, peak_mb: float | None) -> Cost | None:
-    rankings: list[Ranking] = [] if isinstance(run, Mapping) else list(run)
+    rankings = [r for r in run if isinstance(r, Ranking)] if isinstance(run, list) else []
     traced = peak_mb is not None or any(r.trace for r in rankings)
     return Cost.of(rankings, peak_mb) if traced else None
 
 
 def _no_common_query(run: str, ids: Lists, judged: Sequence[str]) -> str:
+    if common := [q for q in judged if q in ids]:
+        return f"run {run!r} has no result left for any judged query such as {common[0]!r}"
     mine, theirs = ", ".join(map(repr, list(ids)[:3])) or "none", ", ".join(map(repr, judged[:3]))
     return f"run {run!r} has results for no judged query: its query ids are like {mine}, the judged ones like {theirs}"
 
 
 def _compare(
-    others: Sequence[str],
-    baseline: str,
+    pairs: Sequence[tuple[str, str]],
     measure: str,
-    values: Mapping[str, Mapping[str, tuple[float, ...]]],
+    values: Mapping[str, tuple[float, ...]],
     test: stat.Test,
     correction: stat.Correction,
     alpha: float,
     interval: stat.Interval,
     samples: int,
     seed: int,
+    margin: float | None,
 ) -> list[Comparison]:
     """All comparisons of one measure, corrected together."""
-    if not others:
+    if not pairs:
         return []
-    base = np.array(values[baseline][measure])
-    theirs = np.array([values[r][measure] for r in others])
-    ps = [stat.p_value(test, v, base, seed) for v in theirs]
-    fixed = stat.corrected(ps, correction)
-    low, high = stat.intervals((theirs - base).T, 1 - alpha, interval, samples, seed)
+    columns = {run: np.array(v) for run, v in values.items()}
+    if test == "tukey":
+        position = {run: i for i, run in enumerate(columns)}
+        matrix = stat.tukey_hsd(np.stack(list(columns.values()), axis=1))
+        ps = [float(matrix[position[a], position[b]]) for a, b in pairs]
+        fixed = ps  # corrected by the test itself
+    else:
+        ps = [stat.p_value(test, columns[a], columns[b], seed) for a, b in pairs]
+        fixed = stat.corrected(ps, correction)
+    equal: list[float | None] = [None] * len(pairs)
+    if margin is not None:
+        equal = [*stat.corrected([stat.equivalence_test(columns[a], columns[b], margin) for a, b in pairs], correction)]
+    differences = np.stack([columns[a] - columns[b] for a, b in pairs], axis=1)
+    low, high = stat.intervals(differences, 1 - alpha, interval, samples, seed)
     return [
         Comparison(
-            run,
+            a,
             measure,
-            float((v - base).mean()),
+            float((columns[a] - columns[b]).mean()),
             float(low[i]),
             float(high[i]),
             ps[i],
             fixed[i],
             fixed[i] < alpha,
-            *stat.wins(v, base),
-            stat.effect_size(v, base),
-            stat.detectable(v, base, alpha=alpha),
+            *stat.wins(columns[a], columns[b]),
+            stat.effect_size(columns[a], columns[b]),
+            stat.detectable(columns[a], columns[b], alpha=alpha),
+            b,
+            p_equal,
+            p_equal is not None and p_equal < alpha,
         )
-        for i, (run, v) in enumerate(zip(others, theirs))
+        for i, ((a, b), p_equal) in enumerate(zip(pairs, equal))
     ]

@@ -1,18 +1,20 @@
-"""Paired tests, corrections, bootstrap intervals and power, of values paired by query."""
+"""Paired tests, tests of all pairs and of equivalence, corrections, bootstrap intervals and power, of values paired by
+query."""
 
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..core.errors import InputError, MissingExtra
 
-Test = Literal["t", "randomisation", "none"]
-Correction = Literal["holm", "bonferroni", "none"]
+Test = Literal["t", "randomisation", "wilcoxon", "tukey", "none"]
+Correction = Literal["holm", "bonferroni", "bh", "none"]
 Interval = Literal["bca", "percentile"]
 Floats = NDArray[np.float64]
 
@@ -61,10 +63,76 @@ def randomisation_test(a: ArrayLike, b: ArrayLike, samples: int = 20_000, seed: 
     return (hits + 1) / (samples + 1)
 
 
-def corrected(ps: Sequence[float], method: Correction = "holm") -> list[float]:
-    """p-values corrected for multiple testing (family-wise error rate), in the order given.
+def wilcoxon_test(a: ArrayLike, b: ArrayLike) -> float:
+    """The two-sided p of Wilcoxon's signed-rank test (scipy's): queries without a difference are left out, and 1 is
+    given if none is left. Differences that are equal to 12 decimals are tied.
 
-    Holm (1979) steps down: the smallest times m, the next times m - 1, …, never falling. Bonferroni: all times m.
+    >>> wilcoxon_test([.5, .7, .9, .4], [.4, .5, .8, .4])
+    0.25
+    """
+    d = np.round(_differences(a, b), 12)
+    d = d[d != 0]
+    return float(_stats().wilcoxon(d).pvalue) if len(d) else 1.0
+
+
+def tukey_hsd(columns: ArrayLike) -> Floats:
+    """The p of every pair of runs by Tukey's honestly significant difference: symmetric, 1 on the diagonal.
+
+    ``columns`` [queries, runs], the result [runs, runs]. The variance is what a two-way analysis (query and run,
+    without interaction; Carterette 2012, ACM TOIS 30(1)) leaves; the p are those of scipy's studentised range, which
+    are corrected over all pairs. For two runs they equal the paired t-test's.
+
+    >>> tukey_hsd([[.5, .4], [.7, .5], [.9, .8], [.4, .4]]).round(4)[0].tolist()
+    [1.0, 0.0917]
+    """
+    x = np.asarray(columns, dtype=np.float64)
+    if x.ndim != 2 or x.shape[1] < 2:
+        raise InputError(f"Tukey's test compares two runs or more, not values of shape {x.shape}")
+    n, k = x.shape
+    means = x.mean(axis=0)
+    gaps = np.abs(means[:, None] - means[None, :])
+    residuals = x - x.mean(axis=1, keepdims=True) - means + x.mean()
+    freedom = (n - 1) * (k - 1)
+    error = math.sqrt(float((residuals**2).sum()) / freedom / n) if freedom else 0.0
+    out = np.ones((k, k))
+    for i in range(k):
+        for j in range(i):
+            if error > 1e-12 * max(1.0, float(np.abs(x).max())):
+                with warnings.catch_warnings():
+                    warnings.simplefilter("ignore")  # of slow convergence far out in the tail, where p is about 0
+                    p = float(_stats().studentized_range.sf(gaps[i, j] / error, k, freedom))
+                out[i, j] = out[j, i] = min(max(p, 0.0), 1.0)
+            elif freedom and gaps[i, j] > 1e-12:
+                out[i, j] = out[j, i] = 0.0
+    return out
+
+
+def equivalence_test(a: ArrayLike, b: ArrayLike, margin: float) -> float:
+    """The p of two one-sided paired t-tests (TOST, Schuirmann 1987): small where the mean difference is shown to lie
+    within ``margin`` of 0, on both sides. Raises InputError on a margin that isn't above 0.
+
+    >>> round(equivalence_test([.5, .7, .9, .4], [.4, .5, .8, .4], 0.3), 4)
+    0.0081
+    """
+    if not 0 < margin < math.inf:
+        raise InputError(f"the margin of equivalence is {margin}: expected a difference above 0, such as 0.02")
+    d = _differences(a, b)
+    mean = float(d.mean())
+    deviation = float(d.std(ddof=1)) if len(d) > 1 else 0.0
+    if deviation <= 1e-12 * max(abs(mean), margin):
+        return 0.0 if len(d) > 1 and abs(mean) < margin else 1.0
+    stats = _stats()
+    below = stats.ttest_1samp(d, -margin, alternative="greater").pvalue
+    above = stats.ttest_1samp(d, margin, alternative="less").pvalue
+    return float(max(below, above))
+
+
+def corrected(ps: Sequence[float], method: Correction = "holm") -> list[float]:
+    """p-values corrected for multiple testing, in the order given.
+
+    Of the chance of any false claim: Holm (1979) steps down: the smallest times m, the next times m - 1, …, never
+    falling; Bonferroni: all times m. Of the share of false ones among the claims: ``bh``, Benjamini and Hochberg
+    (1995), by scipy.
 
     >>> corrected([.01, .04, .03])
     [0.03, 0.06, 0.06]
@@ -74,8 +142,10 @@ def corrected(ps: Sequence[float], method: Correction = "holm") -> list[float]:
         return [float(p) for p in ps]
     if method == "bonferroni":
         return [min(1.0, p * m) for p in ps]
+    if method == "bh":
+        return [float(p) for p in _stats().false_discovery_control(ps)] if m else []
     if method != "holm":
-        raise InputError(f"no correction {method!r}: holm, bonferroni or none")
+        raise InputError(f"no correction {method!r}: {', '.join(get_args(Correction))}")
     out, last = [0.0] * m, 0.0
     for rank, i in enumerate(sorted(range(m), key=lambda i: ps[i])):
         last = out[i] = min(1.0, max(last, ps[i] * (m - rank)))
@@ -159,12 +229,16 @@ def detectable(a: ArrayLike, b: ArrayLike, power: float = 0.8, alpha: float = 0.
 
 
 def p_value(test: Test, a: ArrayLike, b: ArrayLike, seed: int = 0) -> float:
-    """The p of the named test."""
+    """The p of the named test of two runs."""
     if test == "t":
         return t_test(a, b)
     if test == "randomisation":
         return randomisation_test(a, b, seed=seed)
-    raise InputError(f"no test {test!r}: t, randomisation or none")
+    if test == "wilcoxon":
+        return wilcoxon_test(a, b)
+    if test == "tukey":
+        return float(tukey_hsd(np.stack([np.asarray(a), np.asarray(b)], axis=1))[0, 1])
+    raise InputError(f"no test {test!r}: {', '.join(get_args(Test))}")
 
 
 def _differences(a: ArrayLike, b: ArrayLike) -> Floats:

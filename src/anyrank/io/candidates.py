@@ -10,7 +10,7 @@ from typing import Any
 
 from ..core.content import images_of, parts_of, text_of
 from ..core.display import ranking_to_dict as ranking_to_dict
-from ..core.errors import InputError
+from ..core.errors import InputError, listed, quoted
 from ..core.trace import Step, Usage
 from ..core.types import Candidate, Query, Ranking
 from .corpus import DOCUMENT
@@ -40,7 +40,7 @@ def read_rankings(path: File) -> Iterator[Ranking]:
             raise InputError(str(error), path=label(path), line=n) from None
         id = ranking.query.id
         if id in seen:
-            what = f"query id {id!r} appears twice, first in line {seen[id]}"
+            what = f"query id {quoted(id)} appears twice, first in line {seen[id]}"
             raise InputError(what, path=label(path), line=n)
         seen[id] = n
         yield ranking
@@ -102,7 +102,7 @@ def query_from_dict(record: Record, id: str) -> Query:
     """The query of a record's field ``query``, a text or a mapping, under this id if it has none. Raises InputError on
     a missing or empty one."""
     if "query" not in record:
-        raise InputError(f"no query: expected a field query, found {', '.join(record) or 'none'}")
+        raise InputError(f"no query: expected a field query, found {listed(record)}")
     value = record["query"]
     inner = value if isinstance(value, dict) else {}
     content = (
@@ -165,7 +165,7 @@ def score_of(value: Any) -> float:
     if value is None:
         return math.nan
     if not isinstance(value, Real) or isinstance(value, bool) or not abs(value) < math.inf:
-        raise InputError(f"expected a finite number as score, found {value!r}")
+        raise InputError(f"expected a finite number as score, found {quoted(value)}")
     return float(value)
 
 

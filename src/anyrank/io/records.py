@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from ..core.errors import InputError
+from ..core.errors import InputError, listed, quoted
 from .files import File, atomic, empty, label, texts
 
 Record = Mapping[str, Any]
@@ -51,7 +51,7 @@ def format_of(path: File) -> str:
     ending = os.path.splitext(name)[1].lower()
     if ending and ending not in _FORMATS:
         endings = ", ".join(_FORMATS)
-        raise InputError(f"unknown file ending {ending!r} (known: {endings}): name the format", path=label(path))
+        raise InputError(f"unknown file ending {quoted(ending)} (known: {endings}): name the format", path=label(path))
     return _FORMATS.get(ending, "jsonl")
 
 
@@ -69,7 +69,7 @@ def records(
     if format == "jsonl":
         return json_lines(path)
     if format not in ("csv", "tsv"):
-        raise InputError(f"format={format!r}: choose jsonl, csv or tsv")
+        raise InputError(f"format={quoted(format)}: choose jsonl, csv or tsv")
     rows = _csv(path) if format == "csv" else _tsv(path)
     return _table(path, rows, fields, True if format == "csv" and header is None else header)
 
@@ -128,7 +128,7 @@ def _table(
             if columns is row:
                 continue
         if len(row) != len(columns):
-            names = ", ".join(columns)
+            names = listed(columns)
             what = f"expected {len(columns)} columns ({names}), found {len(row)}"
             raise InputError(what, path=label(path), line=n)
         yield n, dict(zip(columns, row))
@@ -164,7 +164,7 @@ def text_field(record: Record, names: tuple[str, ...], what: str) -> tuple[str, 
     holds no text."""
     name = first_of(record, names)
     if name is None:
-        present = ", ".join(record) or "none"
+        present = listed(record)
         raise InputError(f"no {what}: expected a field {' or '.join(names)}, found {present}")
     value = record[name]
     if not isinstance(value, str):

@@ -13,6 +13,7 @@ if find_spec("jinja2") is None:
     raise MissingExtra("jinja2", extra="eval")
 
 from .comparison import report, write_report
+from .figures import write_figures
 from .render import render, write_page
 
-__all__ = ["render", "report", "write_page", "write_report"]
+__all__ = ["render", "report", "write_figures", "write_page", "write_report"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 from functools import cache
 from importlib.resources import files
 from os import PathLike
@@ -32,6 +33,16 @@ def write_page(path: str | PathLike[str], page: str) -> None:
         file.write(page)
 
 
+def breakable(name: object, most: int = 300) -> Markup:
+    """A name on one line, which the page may break after an underscore, a dot, a slash or a hyphen.
+
+    >>> breakable("bm25_rm3.trec")
+    Markup('bm25_<wbr>rm3.<wbr>trec')
+    """
+    parts = re.split(r"(?<=[_./-])(?=[^_./-])", one_line(name, most))
+    return Markup("<wbr>").join(parts)
+
+
 @cache
 def environment(package: str = HERE) -> Environment:
     """The templates of a package and of this room, with the style and script that `base.html.jinja` puts in."""
@@ -43,7 +54,7 @@ def environment(package: str = HERE) -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    env.filters["cut"] = one_line
+    env.filters |= {"cut": one_line, "name": breakable}
     style, script = (files(HERE).joinpath("templates", name).read_text("utf-8") for name in ("style.css", "script.js"))
     # The page's policy lets no script run but the one with this digest, whatever else might get into the page.
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()

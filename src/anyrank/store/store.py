@@ -20,6 +20,7 @@ from ..core.matches import Reader
 from ..core.types import Candidate
 from . import filters
 from .engine import FOLDER, Enter, Links, Writing, open_engine, whole
+from .engine_files import check_engine
 from .filters import Filter
 from .manifest import Manifest
 from .rows import Rows
@@ -34,10 +35,9 @@ class Store:
     """The documents of a folder.
 
     Reads see the last commit made through this object, or the last one of all after ``reload`` (a search reloads if
-    there was one). One process may write
-    at a time, any number may read. A document is written together with its terms in an index of the same
-    engine (``enter``), so that one commit is atomic for both. A row is one version of one document: rows are never
-    changed, so the results of a search before a change are still read as they were.
+    there was one). One process may write at a time, any number may read. A document is written together with its terms
+    in an index of the same engine (``enter``), so that one commit is atomic for both. A row is one version of one
+    document: rows are never changed, so the results of a search before a change are still read as they were.
     """
 
     path: Path
@@ -47,6 +47,7 @@ class Store:
     links: Links | None = None
     generation: int = 0
     _commit: tuple[int, int] | None = None
+    _checked: set[str] = field(default_factory=set, repr=False)
     _known_kinds: dict[str, tuple[set[str], Any]] = field(default_factory=dict, repr=False)
 
     @classmethod
@@ -64,7 +65,9 @@ class Store:
     @classmethod
     def opened(cls, folder: Path, manifest: Manifest) -> Store:
         """The store of a folder whose manifest was read already, finished or not."""
-        return cls(folder, manifest, Rows(folder), *open_engine(folder))
+        checked: set[str] = set()
+        check_engine(folder, folder / FOLDER, checked)
+        return cls(folder, manifest, Rows(folder), *open_engine(folder), _checked=checked)
 
     def reload(self) -> None:
         """Sees the commits of others since the last reload. Raises InputError if the collection was built anew."""
@@ -81,6 +84,7 @@ class Store:
         """Reloads if there was a commit since the last reload: asked before each search, so that an open pipeline sees
         changes made by others."""
         if self._last_commit() != self._commit:
+            check_engine(self.path, self.path / FOLDER, self._checked)
             self.reload()
 
     def _last_commit(self) -> tuple[int, int]:
