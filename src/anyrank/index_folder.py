@@ -296,9 +296,10 @@ def _encoders(models: str | Iterable[str]) -> list[Any]:
 
 def _documents(documents: Any, fields: Any, *, numbered: bool) -> Iterator[Candidate]:
     """Documents as they are stored: with fields as JSON has them, and without the object that they were read from."""
+    from .core.json_values import json_value
     from .io.corpus import DOCUMENT, read_documents
     from .io.dataset import Dataset
-    from .io.documents import documents_of, storable
+    from .io.documents import documents_of
 
     if isinstance(documents, str | PathLike):
         if Path(documents).is_dir():
@@ -307,7 +308,7 @@ def _documents(documents: Any, fields: Any, *, numbered: bool) -> Iterator[Candi
             return Dataset.open(fspath(documents)).documents()
         return read_documents(fspath(documents), fields=fields)
     return (
-        replace(d, score=0.0, meta=storable(d.meta), index=None, original=None)
+        replace(d, score=0.0, meta=json_value(d.meta), index=None, original=None)
         for d in documents_of(documents, fields, numbered=numbered)
     )
 

@@ -350,29 +350,3 @@ def _renamed(record: Record, fields: Fields) -> Record:
             raise InputError(f"no field {names[0]!r} (fields: {', '.join(map(str, record)):.300})")
         out[usual] = out.pop(names[0])
     return out
-
-
-def storable(value: Any) -> Any:
-    """A field's value as JSON has it: dates in ISO form, ids and paths as texts, numbers of numpy as Python's, what is
-    missing in a table (NaN, NaT, NA) as None. Anything else is left for the store to refuse."""
-    if isinstance(value, np.generic | np.ndarray):
-        value = value.tolist()
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if (isinstance(value, bool | int | str) and not isinstance(value, Enum)) or value is None:
-        return value
-    if isinstance(value, date):
-        return value.isoformat() if str(value) != "NaT" else None
-    if isinstance(value, Enum):
-        return storable(value.value)
-    if isinstance(value, UUID | PurePath):
-        return str(value)
-    if isinstance(value, Integral):
-        return int(value)
-    if isinstance(value, Mapping):
-        return {str(k): storable(v) for k, v in value.items()}
-    if isinstance(value, set | frozenset):
-        return sorted(map(storable, value), key=str)
-    if isinstance(value, list | tuple):
-        return [storable(v) for v in value]
-    return None if str(value) in ("<NA>", "NaT") else value
