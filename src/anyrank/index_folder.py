@@ -204,7 +204,7 @@ class Index:
     @property
     def models(self) -> list[str]:
         """The models whose vectors are stored."""
-        from .pipeline.table import model_of
+        from .index.vector_names import model_of
 
         return sorted(map(model_of, self.collection.encoded))
 
@@ -249,12 +249,13 @@ class Index:
 
     def _own_encoders(self) -> dict[str, Any]:
         """The encoders of the stored vectors, by the names that these are stored under."""
-        from .pipeline.table import model, model_of
+        from .index.vector_names import model_of
+        from .pipeline.table import model
 
         return {name: model(model_of(name)) for name in self.collection.encoded}
 
     def _encode(self, encoders: Iterable[Any], on_progress: Callable[[int], None] | None) -> None:
-        from .pipeline.table import stored
+        from .index.vector_names import stored
 
         for encoder in encoders:
             usage = self.collection.encode(encoder, stored(encoder.name), on_progress=on_progress)

@@ -254,6 +254,8 @@ def test_scores_of_any_number_type_are_kept_where_all_have_one():
         ([(True, "one")], "a pair is"),
         ([({"text": "one"}, math.nan)], "finite number as score"),
         ([{"text": "one", "score": "high"}], "finite number as score"),
+        ([{"text": "one", "score": 10**400}], "finite number as score"),
+        ([{"text": "one", "score": True}], "finite number as score"),
         ([{"id": True, "text": "one"}], "is bool: expected a text"),
         ([{"id": 1.5, "text": "one"}], "is float: expected a text"),
         ([{"id": ["a"], "text": "one"}], "is list: expected a text"),

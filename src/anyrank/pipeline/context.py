@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+
+from ..store.filters import Filter
 
 
 @dataclass(frozen=True)
@@ -14,6 +15,6 @@ class Settings:
     the calls of its language models and of rerankers on servers."""
 
     collection: Any = None
-    filter: Mapping[str, Any] | None = None
+    filter: Filter | None = None
     ignore_self: bool = False
     log: Any = None
