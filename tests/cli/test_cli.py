@@ -552,3 +552,28 @@ def test_mended_answers_are_counted_and_their_kinds_listed(capsys):
     rankings = [Ranking.of("q", "ab").with_step(Step("judge", usage=u)) for u in (usage, Usage(calls=1))]
     assert report_status(rankings) == 0
     assert capsys.readouterr().err == "note: 2 of 4 answers were mended: missing 2, preamble 1\n"
+
+
+def test_filters_of_one_field_are_alternatives_and_others_must_all_hold(tmp_path):
+    docs = tmp_path / "c.jsonl"
+    rows = [("a", "en", 1990), ("b", "de", 1995), ("c", "fr", 2000), ("d", "fr", 1970)]
+    docs.write_text("".join(json.dumps({"_id": i, "text": "wing", "lang": x, "year": y}) + "\n" for i, x, y in rows))
+    call("index", docs, "-o", tmp_path / "ix")
+
+    def search(*filters):
+        options = [word for condition in filters for word in ("--filter", condition)]
+        out = call("search", tmp_path / "ix", "wing", "--json", *options).stdout
+        return "".join(sorted(r["id"] for r in json.loads(out)["ranking"]))
+
+    assert search("lang=en", "lang=de") == search("lang=en,de") == "ab"
+    assert search("lang!=en", "lang!=de") == search("lang!=en,de") == "cd"
+    assert search("year>=1990", "year<2000") == search("year=1990..1999") == "ab"
+    assert search("year!=1990..2000") == "d"
+    assert search("lang=fr", "year>1990") == "c"
+    for wrong, words in {
+        "year=soon": "holds numbers",
+        "lng=en": r"\(fields: lang, year\)",
+        "year>soon": "a number",
+    }.items():
+        with pytest.raises(InputError, match=words):
+            search(wrong)

@@ -170,9 +170,13 @@ def score_of(value: Any) -> float:
     """A score as a float, NaN for None. Raises InputError on anything but a finite number."""
     if value is None:
         return math.nan
-    if not isinstance(value, Real) or isinstance(value, bool) or not abs(value) < math.inf:
+    try:
+        score = float(value) if isinstance(value, Real) and not isinstance(value, bool) else math.nan
+    except OverflowError:  # a whole number beyond all floats
+        score = math.inf
+    if not math.isfinite(score):
         raise InputError(f"expected a finite number as score, found {quoted(value)}")
-    return float(value)
+    return score
 
 
 def step_from_dict(record: Mapping[str, Any]) -> Step:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import math
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -241,10 +240,11 @@ def id_text(value: Any, what: str, field: str = "") -> str:
         text = str.__str__(value)
     elif isinstance(value, Integral) and not isinstance(value, bool):
         text = str(int(value))
-    elif isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value) and value == int(value):
-        text = str(int(value))  # whole numbers of a table's column that lacks some
+    elif isinstance(value, Real) and not isinstance(value, bool) and float(value).is_integer():
+        text = str(int(float(value)))  # whole numbers of a table's column that lacks some
     else:
-        text = "" if isinstance(value, _NO_IDS) or type(value).__str__ is object.__str__ else str(value)
+        own: Any = type(value).__str__
+        text = "" if isinstance(value, _NO_IDS) or own is object.__str__ else str(value)
         if not text or text in ("<NA>", "NaT"):
             raise InputError(f"the {what}{field} is {type(value).__name__}: expected a text")
     if not text.strip():

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+
+from ..store.filters import Filter
 
 
 @dataclass(frozen=True)
@@ -15,7 +16,7 @@ class Settings:
     documents that they scored, for jobs of many queries."""
 
     collection: Any = None
-    filter: Mapping[str, Any] | None = None
+    filter: Filter | None = None
     ignore_self: bool = False
     log: Any = None
     remember: bool = False
