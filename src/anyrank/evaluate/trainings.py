@@ -40,8 +40,8 @@ def compare_trainings(
     statistics: Statistics | None = None,
 ) -> Evaluation:
     """The comparison of trainings, each given by the validation files of its seeds: a query's value is the mean over
-    the seeds, and trainings are paired by query. ``run`` is the run of each file that counts ("after", the trained model),
-    ``validation`` the name of the set (None: the file's only one). ``changes`` say how far the seeds are apart.
+    the seeds, and trainings are paired by query. ``run`` is the run of each file that counts ("after", the trained
+    model), ``validation`` the name of the set (None: the file's only one). ``changes`` say how far the seeds are apart.
 
     Raises InputError if the files are not of the same queries and measures.
     """
