@@ -1,5 +1,6 @@
-"""One-line uses: what they refuse."""
+"""One-line uses: what they read, and what they refuse."""
 
+import asyncio
 import subprocess
 import sys
 
@@ -23,13 +24,13 @@ def test_one_text_is_no_list_of_documents():
 
 
 @pytest.mark.parametrize("top", [0, -1, "2", 2.5, True])
-@pytest.mark.parametrize("name", ["top", "top_n", "top_k"])
+@pytest.mark.parametrize("name", ["top", "top_n", "top_k", "k"])
 def test_top_is_at_least_one(name, top):
     with pytest.raises(ar.InputError, match=rf"{name}=.*at least 1"):
         ar.rerank("q", ["a", "b"], SAME, **{name: top})
 
 
-@pytest.mark.parametrize("name", ["top", "top_n", "top_k"])
+@pytest.mark.parametrize("name", ["top", "top_n", "top_k", "k"])
 def test_top_by_any_of_its_names(name):
     assert ar.rerank("q", ["a", "b", "c"], SAME, **{name: np.int64(2)}).ids == ["0", "1"]
     with pytest.raises(ar.InputError, match="give one of them"):
@@ -96,6 +97,8 @@ def test_a_table_is_read_by_its_text_column(kind):
     assert [(c.id, c.content, c.meta["lang"]) for c in ranking] == [("x", "one", "en"), ("y", "two", "de")]
     with pytest.raises(ar.InputError, match="document text"):
         ar.rerank("q", kind(number=[1, 2]), SAME)
+    first, _ = ar.rerank("q", kind(sku=[7, 8], words=["one", "two"]), SAME, id_field="sku", text_field="words")
+    assert (first.id, first.content, first.index, first.original) == ("7", "one", 0, {"sku": 7, "words": "one"})
 
 
 def test_a_mapping_leads_from_ids_to_documents():
@@ -158,3 +161,107 @@ def test_the_function_keeps_its_name_beside_the_room_of_pipelines():
 def test_a_ranking_of_a_mapping_is_refused():
     with pytest.raises(ar.InputError, match="its keys as ids"):
         ar.Ranking.of("q", {"x": "one"})
+
+
+def lengths(groups):
+    return [ar.Judgement([len(c.content) for c in members]) for _, members in groups]
+
+
+LONGEST = ar.Rerank(lengths, ar.Pointwise())
+
+
+def test_a_result_says_where_its_candidates_were_and_which_objects():
+    documents = [{"id": "a", "text": "one"}, ("b", "three"), "four"]
+    best = ar.rerank("q", documents, LONGEST % 2)
+    assert [(c.id, c.index, c.score) for c in best] == [("b", 1, 5.0), ("2", 2, 4.0)]
+    assert [c.original for c in best] == [documents[1], documents[2]]
+    assert best[0].original is documents[1]
+
+
+def test_places_and_objects_come_through_every_kind_of_stage():
+    documents = ["one", "three", "four"]
+    for stage in (
+        LONGEST + SAME >> ar.Keep("x"),
+        LONGEST | SAME,
+        2 * LONGEST,
+        LONGEST >> ar.Keep("x") % 2,
+        ar.pipeline("mini + prior"),
+    ):
+        for c in ar.rerank("q", documents, stage):
+            assert documents[c.index] is c.original
+
+
+def test_a_result_without_documents():
+    best = ar.rerank("q", ["one", "three"], LONGEST, return_documents=False)
+    assert [(c.id, c.index, c.content, c.original) for c in best] == [("1", 1, None, None), ("0", 0, None, None)]
+
+
+@pytest.mark.parametrize("wrong", [["q1", "q2"], ("q1", "q2")])
+def test_several_queries_are_for_another_function(wrong):
+    with pytest.raises(ar.InputError, match="rerank_many"):
+        ar.rerank(wrong, ["a"], SAME)
+
+
+def test_many_queries_go_to_the_judge_together():
+    batches = []
+
+    def judge(groups):
+        batches.append([q.id for q, _ in groups])
+        return lengths(groups)
+
+    many = ar.rerank_many(
+        ["a", "b"], [["one", "three"], [("x", "one"), ("y", "three"), ("z", "six")]], ar.Rerank(judge)
+    )
+    assert [(r.query.id, r.query.content, r.ids) for r in many] == [
+        ("q1", "a", ["1", "0"]),
+        ("q2", "b", ["y", "x", "z"]),
+    ]
+    assert batches == [["q1", "q1", "q2", "q2", "q2"]]
+    assert [r.ids for r in ar.rerank_many(["a", "b"], [["one", "three"]] * 2, LONGEST, top_k=1)] == [["1"], ["1"]]
+    assert ar.rerank_many([], [], LONGEST) == []
+
+
+def test_many_queries_by_their_ids():
+    many = ar.rerank_many({"x": "a", 7: "b"}, {7: ["one"], "x": ["two", "three"]}, LONGEST)
+    assert [(r.query.id, r.ids) for r in many] == [("x", ["1", "0"]), ("7", ["0"])]
+    many = ar.rerank_many([ar.Query("own", "a"), {"text": "b", "qid": 5}, "c"], [["one"]] * 3, LONGEST)
+    assert [r.query.id for r in many] == ["own", "5", "q3"]
+
+
+@pytest.mark.parametrize(
+    ("queries", "documents", "words"),
+    [
+        ("one", [["a"]], "queries is of type str"),
+        (5, [["a"]], "queries is of type int"),
+        (["a", "b"], [["a"]], "1 lists of documents for 2 queries"),
+        (["a", "b"], ["one", "two"], r"documents\[0\] is a text: give a list of documents for each query"),
+        (["a"], "one", "expected a list of documents for each query"),
+        (["a"], {"q1": ["a"]}, "documents is a mapping, and queries a list"),
+        ({"x": "a"}, {"y": ["a"]}, "query id 'x' is not in both"),
+        ([ar.Query("q2", "a"), "b"], [["a"], ["a"]], "query id 'q2' appears 2 times"),
+        (["a", 5], [["a"], ["a"]], r"queries\[1\]: query is of type int"),
+        (["a", "b"], [["a"], [5]], r"query 'q2': documents\[0\]"),
+        (["a"], [{"text": "a"}], "query 'q1': documents is one mapping"),
+    ],
+)
+def test_queries_and_lists_that_do_not_match_are_refused(queries, documents, words):
+    with pytest.raises(ar.InputError, match=words):
+        ar.rerank_many(queries, documents, SAME)
+
+
+def test_asynchronous_forms_give_the_same():
+    async def main():
+        one = await asyncio.gather(*(ar.arerank("q", ["one", "three"], LONGEST, top_n=n) for n in (1, 2)))
+        return one, await ar.arerank_many(["a"], [["one", "three"]], LONGEST)
+
+    (first, second), many = asyncio.run(main())
+    assert (first.ids, second.ids, many[0].ids) == (["1"], ["1", "0"], ["1", "0"])
+    with pytest.raises(ar.InputError, match="rerank_many"):
+        asyncio.run(ar.arerank(["a", "b"], ["one"], SAME))
+
+
+def test_names_of_fields_and_pipelines_are_texts():
+    with pytest.raises(ar.InputError, match="text_field is of type int"):
+        ar.rerank("q", ["a"], SAME, text_field=5)
+    with pytest.raises(ar.InputError, match="expected a text"):
+        ar.pipeline(SAME)

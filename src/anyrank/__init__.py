@@ -7,8 +7,9 @@ from .core.rerank import Judge, Rerank
 from .core.stage import Branch, Cut, Each, Fuse, Keep, Stage
 from .core.trace import Step, Usage
 from .core.types import Candidate, Judgement, Query, Ranking
+from .index_folder import Index
 from .judges.both_orders import BothOrders
-from .shortcuts import pipeline, rerank
+from .shortcuts import arerank, arerank_many, pipeline, rerank, rerank_many
 
 __version__ = "0.1.0"
 
@@ -26,6 +27,7 @@ __all__ = [
     "Each",
     "Fuse",
     "Heap",
+    "Index",
     "InputError",
     "Interleave",
     "Judge",
@@ -44,6 +46,9 @@ __all__ = [
     "Step",
     "Tournament",
     "Usage",
+    "arerank",
+    "arerank_many",
     "pipeline",
     "rerank",
+    "rerank_many",
 ]

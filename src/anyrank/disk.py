@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 from collections.abc import Iterator
@@ -23,7 +24,7 @@ def whole_file(path: Path) -> Iterator[IO[bytes]]:
     name = os.path.realpath(path)
     folder, base = os.path.split(name)
     temp = os.path.join(folder, f".{base}.tmp")
-    with _locked(temp, path, "another process is writing this file") as raw:
+    with _locked(temp, path, "another process is writing this file") as raw, no_space(path):
         try:
             yield raw
             raw.flush()
@@ -65,6 +66,40 @@ def _locked(file: Path, path: Path, busy: str) -> IO[bytes]:
         raise InputError(busy, path=path) from None
     raw.truncate(0)
     return raw
+
+
+_FULL = {errno.ENOSPC: "no space left on the device", errno.EDQUOT: "the disk quota is used up"}
+_FULL[errno.EFBIG] = "the file is larger than this system or its limits allow"
+
+
+@contextmanager
+def no_space(path: Path) -> Iterator[None]:
+    """A block that writes: if the disk is full, it ends in an InputError that says so and names ``path``. Other errors
+    pass."""
+    try:
+        yield
+    except Exception as error:
+        if reason := full(error):
+            raise InputError(f"{reason}: nothing more could be written", path=path) from error
+        raise
+
+
+def full(error: BaseException) -> str:
+    """Why nothing more can be written, if that is what an error says (an engine may say it only in its text); else
+    an empty text.
+
+    >>> full(OSError(errno.ENOSPC, "x")), full(ValueError("bad"))
+    ('no space left on the device', '')
+    """
+    if isinstance(error, OSError) and error.errno in _FULL:
+        return _FULL[error.errno]
+    text = "" if isinstance(error, InputError) else str(error)
+    for number, reason in _FULL.items():
+        if f"os error {number}" in text or f"(code: {number}" in text or f"code: {number}," in text:
+            return reason
+    if "No space left on device" in text or "database or disk is full" in text:
+        return _FULL[errno.ENOSPC]
+    return ""
 
 
 def sync_folder(folder: Path) -> None:

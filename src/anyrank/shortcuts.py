@@ -1,60 +1,186 @@
-"""The one-line API: rerank a list of texts, read a pipeline."""
+"""The one-line API: rerank documents for one query or many, read a pipeline."""
 
 from __future__ import annotations
 
+import asyncio
 import json
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from dataclasses import replace
+from functools import wraps
 from operator import index as whole_number
 from os import PathLike, fspath
-from typing import Any
+from typing import Any, ParamSpec, Protocol, TypeVar, runtime_checkable
 
 from . import pipeline as _room  # before the function of its name takes its place in the package  # noqa: F401
 from .core.errors import InputError
 from .core.stage import Stage
-from .core.types import Ranking
+from .core.types import Query, Ranking
 
 DEFAULT = "mini"
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+@runtime_checkable
+class HasCollection(Protocol):
+    """An opened index, as `Index`."""
+
+    collection: Any
 
 
 def rerank(
     query: Any,
-    documents: Iterable[Any],
+    documents: Any,
     pipeline: str | Stage = DEFAULT,
     top: int | None = None,
     *,
     model: str | None = None,
     top_n: int | None = None,
     top_k: int | None = None,
+    k: int | None = None,
+    return_documents: bool = True,
+    id_field: str | None = None,
+    text_field: str | None = None,
+    title_field: str | None = None,
 ) -> Ranking:
     """Rerank ``documents`` for ``query``; the result also has ``status``, ``cost`` and ``trace``.
 
-    A document is a text (its id is its position in the input: "0", "1", …) or a mapping with ``text`` and, if it has
-    them, ``id``, ``title`` and other fields. ``documents`` may also be one mapping from ids to such documents, or a
-    table (pandas, polars, pyarrow) with these columns. ``top`` keeps the best few; ``top_n`` and ``top_k`` are other
-    names of it. ``model`` names one model, of a registry, the hub or a folder, in place of a pipeline.
+    Every candidate of the result has its ``score``, its ``index`` in the input and the ``original`` object. A document
+    is a text (its id is its position: "0", "1", …), a mapping with ``text`` and, if it has them, ``id``, ``title`` and
+    other fields, a document of LangChain, Haystack or LlamaIndex, an object with such fields (dataclass, named tuple,
+    pydantic, attrs), or a pair (id, text) or (document, score). ``documents`` is a list of them, one mapping from
+    ids to them, or a table (pandas, polars, pyarrow); the names of its id, text and title may be given.
+
+    ``top`` keeps the best few; ``top_n``, ``top_k`` and ``k`` are other names of it. ``model`` names one model, of a
+    registry, the hub or a folder, in place of a pipeline. ``return_documents=False`` leaves out content and original.
+
+    Raises InputError on what can't be read without guessing, and on an id that appears twice.
 
     >>> import anyrank as ar
     >>> best = ar.rerank("capital of France", ["Lyon is a large city.", "Paris is the capital of France."])
-    >>> best.ids, best.status
-    (['1', '0'], 'ok')
+    >>> best.ids, best.status, best[0].index, best[0].original
+    (['1', '0'], 'ok', 1, 'Paris is the capital of France.')
     >>> ar.rerank("capital of France", {"l": "Lyon is large.", "p": "Paris is the capital."}, top_n=1).ids
     ['p']
     """
-    count = _top(top=top, top_n=top_n, top_k=top_k)
-    if model is not None:
-        if pipeline != DEFAULT:
-            raise InputError(f"pipeline and model={model!r}: give one of them")
-        if not isinstance(model, str):
-            raise InputError(f"model is of type {type(model).__name__}: expected the name of a model")
-        pipeline = f"model({json.dumps(model, ensure_ascii=False)})"
-    if not isinstance(pipeline, str | Stage):
-        raise InputError(f"pipeline is of type {type(pipeline).__name__}: expected a text or a stage")
-    stage = _parsed(pipeline) if isinstance(pipeline, str) else pipeline
-    ranking = stage(_candidates(query, documents))
-    return ranking if count is None else ranking[:count]
+    from .io.documents import ranking_of
+
+    count = top_of(top=top, top_n=top_n, top_k=top_k, k=k)
+    stage = _stage(pipeline, model)
+    ranking = stage(ranking_of(query, documents, fields_of(id_field, text_field, title_field)))
+    return _finished(ranking, count, return_documents)
 
 
-def _top(**names: Any) -> int | None:
+def rerank_many(
+    queries: Any,
+    documents: Any,
+    pipeline: str | Stage = DEFAULT,
+    top: int | None = None,
+    *,
+    model: str | None = None,
+    top_n: int | None = None,
+    top_k: int | None = None,
+    k: int | None = None,
+    return_documents: bool = True,
+    id_field: str | None = None,
+    text_field: str | None = None,
+    title_field: str | None = None,
+) -> list[Ranking]:
+    """Rerank a list of documents for each query, in lockstep: the groups of all queries go to the model together.
+
+    ``queries`` is a list, or a mapping from ids to queries; ``documents`` a list as long, or a mapping from the same
+    ids, of what `rerank` takes. Ids of queries that have none are "q1", "q2", …. All else is as in `rerank`.
+
+    Raises InputError also if there are not as many lists as queries, and on a query id that appears twice.
+
+    >>> import anyrank as ar
+    >>> texts = ["Lyon is large.", "Paris is the capital of France.", "Soup needs salt."]
+    >>> [(r.query.id, r.ids) for r in ar.rerank_many(["capital of France", "cooking"], [texts, texts], top_n=1)]
+    [('q1', ['1']), ('q2', ['2'])]
+    """
+    from .io.documents import ranking_of
+
+    count = top_of(top=top, top_n=top_n, top_k=top_k, k=k)
+    stage = _stage(pipeline, model)
+    fields = fields_of(id_field, text_field, title_field)
+    rankings = []
+    for query, members in zip(pairs := queries_of(queries), _lists(queries, documents, len(pairs))):
+        try:
+            rankings.append(ranking_of(query, members, fields))
+        except InputError as error:
+            raise InputError(f"query {query.id!r}: {error}") from None
+    return [_finished(r, count, return_documents) for r in stage.batch(rankings)]
+
+
+def queries_of(queries: Any) -> list[Query]:
+    """Queries of a list or of a mapping from ids, with distinct ids. Raises InputError on one query alone, and on an id
+    that appears twice."""
+    from .io.documents import query_of
+    from .io.records import id_text
+
+    if isinstance(queries, str | bytes | Query) or not isinstance(queries, Iterable):
+        raise InputError(f"queries is of type {type(queries).__name__}: expected a list of them")
+    if isinstance(queries, Mapping):
+        out = [replace(query_of(q), id=id_text(id, "query id")) for id, q in queries.items()]
+    else:
+        out = []
+        for number, query in enumerate(queries, 1):
+            try:
+                out.append(query_of(query, f"q{number}"))
+            except InputError as error:
+                raise InputError(f"queries[{number - 1}]: {error}") from None
+    for id, number in Counter(q.id for q in out).items():
+        if number > 1:
+            raise InputError(f"query id {id!r} appears {number} times")
+    return out
+
+
+def _lists(queries: Any, documents: Any, count: int) -> Sequence[Any]:
+    """The documents of each query, in the queries' order."""
+    if isinstance(documents, Mapping):
+        if not isinstance(queries, Mapping):
+            raise InputError("documents is a mapping, and queries a list: give both as lists, or both by the same ids")
+        if different := [id for id in (*queries, *documents) if id not in queries or id not in documents]:
+            raise InputError(f"query id {different[0]!r} is not in both queries and documents")
+        return [documents[id] for id in queries]
+    if isinstance(documents, str | bytes) or not isinstance(documents, Iterable):
+        raise InputError(
+            f"documents is of type {type(documents).__name__}: expected a list of documents for each query"
+        )
+    lists = list(documents)
+    if lists and isinstance(lists[0], str):
+        raise InputError(
+            "documents[0] is a text: give a list of documents for each query, as [documents] * len(queries)"
+        )
+    if len(lists) != count:
+        raise InputError(f"{len(lists)} lists of documents for {count} queries: give one for each")
+    return lists
+
+
+def _finished(ranking: Ranking, count: int | None, documents: bool) -> Ranking:
+    ranking = ranking if count is None else ranking[:count]
+    if documents:
+        return ranking
+    return replace(ranking, candidates=tuple(replace(c, content=None, original=None) for c in ranking))
+
+
+def in_thread(function: Callable[P, T]) -> Callable[P, Coroutine[Any, Any, T]]:
+    """The function as a coroutine that runs in a thread, for the edge of asynchronous programs; the work itself is not
+    asynchronous."""
+
+    @wraps(function)
+    async def run(*args: P.args, **kwargs: P.kwargs) -> T:
+        return await asyncio.to_thread(function, *args, **kwargs)
+
+    return run
+
+
+arerank = in_thread(rerank)
+arerank_many = in_thread(rerank_many)
+
+
+def top_of(**names: Any) -> int | None:
     """The number that one of the names gives; None if none does. Raises InputError if two do, and on anything but a
     whole number of at least 1."""
     given = {name: value for name, value in names.items() if value is not None}
@@ -71,30 +197,36 @@ def _top(**names: Any) -> int | None:
     return None
 
 
-def _candidates(query: Any, documents: Any) -> Ranking:
-    """The documents in their given order. Raises InputError on what holds no list of documents."""
-    if isinstance(documents, str | bytes):
-        raise InputError("documents is one text: give a list of them")
-    if isinstance(documents, set | frozenset):
-        raise InputError("documents is a set, which has no order: give a list, or a mapping from ids to texts")
-    from .io.candidates import documents_by_id, ranking_from_dict
-    from .io.frames import table_rows
+def fields_of(id: str | None, text: str | None, title: str | None) -> Any:
+    """The names of the fields of documents, the usual ones where none is given."""
+    from .io.corpus import DOCUMENT
 
-    rows: list[Any] | None = table_rows(documents)
-    if rows is None:
-        rows = documents_by_id(documents) if isinstance(documents, Mapping) else list(documents)
-    if any(isinstance(d, Mapping) for d in rows):
-        return ranking_from_dict(
-            {"query": query, "documents": [dict(d) if isinstance(d, Mapping) else d for d in rows]}
-        )
-    return Ranking.of(query, rows)
+    for name, value in {"id_field": id, "text_field": text, "title_field": title}.items():
+        if value is not None and not isinstance(value, str):
+            raise InputError(f"{name} is of type {type(value).__name__}: expected the name of a field")
+    return DOCUMENT.pick(id, text, title)
 
 
-def pipeline(text: str, index: Any = None, filter: Mapping[str, Any] | None = None) -> Stage:
-    """The stage that a pipeline text describes, over an index (a folder or an opened collection) if it searches.
+def _stage(pipeline: Any, model: Any) -> Stage:
+    """The stage of a pipeline, or of one model in its place."""
+    if model is not None:
+        if pipeline != DEFAULT:
+            raise InputError(f"pipeline and model={model!r}: give one of them")
+        if not isinstance(model, str):
+            raise InputError(f"model is of type {type(model).__name__}: expected the name of a model")
+        pipeline = f"model({json.dumps(model, ensure_ascii=False)})"
+    if not isinstance(pipeline, str | Stage):
+        raise InputError(f"pipeline is of type {type(pipeline).__name__}: expected a text or a stage")
+    return _parsed(pipeline) if isinstance(pipeline, str) else pipeline
 
-    ``filter`` keeps documents by their fields: ``{"lang": "en", "year": (1990, None)}`` (a tuple is a range). A search
-    is then ``pipeline("bm25 + minilm", "my.index")("what causes lift")``. The stage remembers its text, also when it is
+
+def pipeline(text: str, index: Any = None, filter: Any = None) -> Stage:
+    """The stage that a pipeline text describes, over an index (a folder, an `Index` or an opened collection) if it
+    searches.
+
+    ``filter`` keeps documents by their fields: ``{"lang": ["en", "de"], "year": (1990, None)}`` (a list is any of
+    these, a tuple a range), or texts as on the command line, ``["lang!=fr", "year>=1990"]``. A search is then
+    ``pipeline("bm25 + minilm", "my.index")("what causes lift")``. The stage remembers its text, also when it is
     combined further by operators: `pipeline.text.text` writes it.
 
     >>> import anyrank as ar
@@ -102,14 +234,18 @@ def pipeline(text: str, index: Any = None, filter: Mapping[str, Any] | None = No
     >>> text(2 * ar.pipeline("mini") + ar.pipeline("prior % 10"))
     '2 * mini + prior % 10'
     """
+    if not isinstance(text, str):
+        raise InputError(f"pipeline is of type {type(text).__name__}: expected a text")
     if isinstance(index, str | PathLike):
         from .index.collection import Collection
 
         index = Collection.open(fspath(index))
+    elif isinstance(index, HasCollection):
+        index = index.collection
     return _parsed(text, index, filter)
 
 
-def _parsed(text: str, index: Any = None, filter: Mapping[str, Any] | None = None) -> Stage:
+def _parsed(text: str, index: Any = None, filter: Any = None) -> Stage:
     """The stage of a text. The parser is imported at its first use, so that ``import anyrank`` is quick."""
     from .pipeline.context import Settings
     from .pipeline.parser import parse

@@ -14,6 +14,7 @@ from socketserver import StreamRequestHandler, ThreadingTCPServer
 
 import pytest
 
+import anyrank as ar
 from anyrank.backends.openai import OpenAI, Patience
 from anyrank.core.errors import InputError, MissingExtra, ModelError
 from anyrank.core.language import Generates, ScoresNext, ScoresText, Turn
@@ -373,7 +374,8 @@ def test_the_trace_says_that_no_label_is_among_the_reported_tokens(method):
     with wire(lambda path, *a: talk if "chat" in path else other) as url:
         after = load(method).build(OpenAI("m", url, prefill="server"))(ranking)
     assert (after.ids, after.status) == (ranking.ids, "fallback")
-    assert after.cost.notes == ("none of the options is among the likeliest next tokens",)
+    note = "none of the options is among the likeliest next tokens"
+    assert after.cost.notes == (f"{note}; token counts are estimated: the server states none",)
 
 
 def test_connections_are_kept_open_between_requests(monkeypatch):
@@ -516,7 +518,6 @@ def test_a_server_without_logprobs_is_named():
             OpenAI("m", url).next_token_logprobs(["x"], [["A"]])
         with pytest.raises(ModelError, match="reports no log-probabilities"):
             OpenAI("m", url).loglikelihood(["x"], ["A"])
-        assert OpenAI("m", url).generate(["x"], max_tokens=1)[0].usage.prompt_tokens == 0
 
 
 def test_loglikelihood_by_echo_counts_tokens_that_span_the_border():
@@ -573,7 +574,11 @@ def test_the_drivers_deadline_reaches_the_server():
 
 @pytest.mark.parametrize(
     ("stated", "counts", "mended"),
-    [(-1_000_000, (0, 0), 2), (10**30, None, 2), (7, (7, 7), 0), (True, (0, 0), 0), ("9", (0, 0), 0)],
+    [
+        *[(stated, (13, 13), 2) for stated in (-1_000_000, 10**30, 0, True, "9", 9.5, [1], {}, math.inf, math.nan)],
+        (7, (7, 7), 0),
+        (None, (13, 13), 0),
+    ],
 )
 def test_counts_of_tokens_are_bounded_by_what_was_sent(stated, counts, mended):
     def answer(path, body, headers):
@@ -582,8 +587,33 @@ def test_counts_of_tokens_are_bounded_by_what_was_sent(stated, counts, mended):
     with wire(answer) as url:
         usage = OpenAI("m", url).generate(["x" * 50], max_tokens=9)[0].usage
     assert usage.repairs.get("token count", 0) == mended
-    assert 0 <= usage.tokens < 10_000
-    assert counts in (None, (usage.prompt_tokens, usage.completion_tokens))
+    assert counts == (usage.prompt_tokens, usage.completion_tokens)
+
+
+@pytest.mark.parametrize("usage", [{}, {"usage": None}, {"usage": "many"}, {"usage": {"prompt_tokens": 1}}])
+def test_counts_that_a_server_leaves_out_are_estimated_and_noted(usage):
+    def answer(path, body, headers):
+        return {"choices": good(path, body)["choices"], **usage}
+
+    with wire(answer) as url:
+        (completion,) = OpenAI("m", url).generate(["x" * 4000], max_tokens=9)
+        (scored,) = OpenAI("m", url).next_token_logprobs(["x" * 4000], [["A"]])
+    assert completion.usage.prompt_tokens == scored.usage.prompt_tokens == 1000
+    assert completion.usage.completion_tokens == 1000
+    assert completion.note.startswith("token counts are estimated")
+    assert scored.note.startswith("token counts are estimated")
+
+
+def test_estimated_counts_still_spend_a_budget_of_tokens():
+    def answer(path, body, headers):
+        choice = {"message": {"content": "[1] > [2]"}}
+        return {"choices": [choice], "usage": {"prompt_tokens": 0, "completion_tokens": -5}}
+
+    with wire(answer) as url:
+        stage = load("rankgpt").build(OpenAI("m", url, prefill="server"), size=4, stride=2)
+        after = replace(stage, max_tokens=300, chunk=1)(toy(20)[0])
+    assert "budget spent: max_tokens=300" in after.cost.notes
+    assert after.cost.usage.calls < 4
 
 
 def test_a_key_that_a_server_repeats_is_in_no_answer(monkeypatch):
@@ -593,18 +623,87 @@ def test_a_key_that_a_server_repeats_is_in_no_answer(monkeypatch):
     assert answer.text == "your key is ***"
 
 
-def test_a_model_that_only_reasoned_is_said_to_need_more_room():
-    message = {"content": None, "reasoning_content": "Let me see"}
+MESSAGES = {
+    "null": {"content": None, "reasoning_content": "Let me see"},
+    "empty": {"content": "", "reasoning": "Let me see"},
+    "white space": {"content": " \n", "reasoning_content": "Let me see"},
+    "parts": {"content": [{"type": "thinking", "thinking": [{"type": "text", "text": "Let me see"}]}]},
+    "tag": {"content": "<think>Let me see [2]"},
+    "details": {"content": None, "reasoning_details": [{"type": "reasoning.text", "text": "Let me see"}]},
+}
+
+
+@pytest.mark.parametrize("kind", MESSAGES)
+def test_a_model_that_only_reasons_is_said_to_need_more_room(kind):
+    rooms = []
 
     def answer(path, body, headers):
-        usage = {"prompt_tokens": 5, "completion_tokens": body["max_tokens"]}
-        return {"choices": [{"message": message, "finish_reason": "length"}], "usage": usage}
+        rooms.append(body["max_tokens"])
+        usage = {"prompt_tokens": 200, "completion_tokens": body["max_tokens"]}
+        return {"choices": [{"message": MESSAGES[kind], "finish_reason": "length"}], "usage": usage}
 
     with wire(answer) as url:
         after = load("rankgpt").build(OpenAI("m", url, prefill="server"))(toy(3)[0])
     (note,) = after.cost.notes
-    assert note.startswith("the model wrote only its reasoning; no answer within")
+    assert rooms == [34, 8192]
+    assert after.cost.usage.completion_tokens == 34 + 8192
+    assert "the model w" in note  # wrote only its reasoning, was still thinking
+    assert "cut at 8" in note
+    assert "#max_tokens=" in note
     assert after.status == "fallback"
+
+
+def test_a_model_seen_to_think_gets_more_room_from_then_on():
+    rooms = []
+
+    def answer(path, body, headers):
+        rooms.append(body["max_tokens"])
+        message = {"content": "[2] > [1]", "reasoning_content": "Let me see"}
+        if body["max_tokens"] < 3000:
+            return {"choices": [{"message": {**message, "content": None}, "finish_reason": "length"}]}
+        return {"choices": [{"message": message, "finish_reason": "stop"}]}
+
+    with wire(answer) as url:
+        stage = load("rankgpt").build(OpenAI("m", url, prefill="server"))
+        assert stage(toy(2)[0]).ids == ["d1", "d0"] or stage(toy(2)[0]).status == "ok"
+        assert rooms[:2] == [28, 8192]
+        rooms.clear()
+        assert stage(toy(2)[0]).status == "ok"
+        assert rooms == [8192]
+
+
+def test_more_room_than_the_server_has_is_taken_back():
+    rooms = []
+
+    def answer(path, body, headers):
+        rooms.append(body["max_tokens"])
+        if body["max_tokens"] > 4000:
+            return Raw(400, b'{"error": {"message": "max_tokens=8192 and 300 input tokens exceed the context length"}}')
+        if body["max_tokens"] < 1000:
+            return {"choices": [{"message": {"content": None, "reasoning": "so"}, "finish_reason": "length"}]}
+        return {"choices": [{"message": {"content": "[2] > [1]"}, "finish_reason": "stop"}]}
+
+    with wire(answer) as url:
+        stage = load("rankgpt").build(OpenAI("m", url, prefill="server"))
+        for _ in range(2):
+            assert stage(toy(2)[0]).status == "ok"
+    assert rooms == [28, 8192, 2048, 2048]
+
+
+@pytest.mark.parametrize("settings", ["max_tokens=700", "max_completion_tokens=700"])
+def test_the_room_for_an_answer_is_set_by_an_address_or_by_a_stage(settings):
+    rooms = []
+
+    def answer(path, body, headers):
+        rooms.append(body.get("max_tokens") or body.get("max_completion_tokens"))
+        return {"choices": [{"message": {"content": None, "reasoning": "so"}, "finish_reason": "length"}]}
+
+    with wire(answer) as url:
+        ar.pipeline(f'rankgpt("openai:m@{url}#prefill=server&{settings}")')(toy(2)[0])
+        ar.pipeline(f'rankgpt("openai:m@{url}#prefill=server", answer_tokens=9000)')(toy(2)[0])
+    assert rooms == [700, 9000]
+    with pytest.raises(InputError, match="generates no answers"):
+        ar.pipeline(f'upr("openai:m@{url}", answer_tokens=9)')
 
 
 def test_no_prompts_no_requests():

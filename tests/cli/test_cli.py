@@ -1,6 +1,8 @@
 """The command line, as a user calls it."""
 
+import io
 import json
+import os
 import subprocess
 import sys
 
@@ -86,6 +88,21 @@ def test_update_delete_and_counts(index, tmp_path):
     assert "no results" in call("search", index, "zebra").stdout
 
 
+def test_update_and_delete_say_how_many_documents_changed(index, tmp_path):
+    more, ids = tmp_path / "more.jsonl", tmp_path / "ids.txt"
+    more.write_text('{"id": "d1", "text": "new"}\n{"id": "d8", "text": "new"}\n')
+    assert "4 documents (2 added or replaced)" in call("index", more, "-o", index, "--update").stdout
+    ids.write_text("d8\nnobody\n")
+    assert "3 documents (1 deleted)" in call("index", ids, "-o", index, "--delete").stdout
+
+
+def test_a_damaged_manifest_is_cured_by_the_command_that_the_error_names(index, corpus):
+    (index / "manifest.json").write_text("{")
+    with pytest.raises(InputError, match=r"anyrank index CORPUS -o .* --overwrite"):
+        call("search", index, "wing")
+    assert "3 documents" in call("index", corpus, "-o", index, "--overwrite").stdout
+
+
 def test_ids_to_delete_stand_one_a_line(tmp_path):
     docs, ids = tmp_path / "c.csv", tmp_path / "ids.txt"
     docs.write_text("id,text\na b,wing\na,wing\nb,wing\n")
@@ -151,7 +168,7 @@ def test_runs_in_and_out(index, corpus, tmp_path):
         ["q1", "Q0", "d3", "1"], ["q1", "Q0", "d1", "2"], ["q2", "Q0", "d2", "1"],
     ]  # fmt: skip
     for documents in (corpus, index):
-        call("rerank", "--run", run, "--queries", queries, "--documents", documents, "-o", better)
+        call("rerank", "--run", run, "--queries", queries, "--documents", documents, "-o", better, "--overwrite")
         ids = [x.split()[2] for x in better.read_text().splitlines()]
         assert sorted(ids[:2]) + ids[2:] == ["d1", "d3", "d2"]
     qrels.write_text("q1 0 d3 1\nq2 0 d2 1\n")
@@ -189,6 +206,158 @@ def test_a_job_on_an_index_that_has_changed_is_another_job(index, corpus):
     assert stamp(index, None, corpus) != before
 
 
+def test_inputs_are_stamped_by_content_not_by_time_and_size(index, corpus, tmp_path):
+    from anyrank.cli.common import other_inputs, stamp
+    from anyrank.core.types import Query, Ranking
+
+    def rewritten(file, *paths):
+        """Whether a change of one letter is seen that leaves size and time."""
+        before, state, old = stamp(*paths), file.stat(), file.read_bytes()
+        file.write_bytes(old.replace(b"a", b"b", 1))
+        os.utime(file, ns=(state.st_atime_ns, state.st_mtime_ns))
+        seen = stamp(*paths) != before
+        file.write_bytes(old)
+        os.utime(file)
+        assert stamp(*paths) == before
+        return seen
+
+    folder = tmp_path / "beir"
+    (folder / "qrels").mkdir(parents=True)
+    (folder / "corpus.jsonl").write_text('{"_id": "a", "text": "ant"}\n')
+    (folder / "queries.jsonl").write_text('{"_id": "qa", "text": "ant"}\n')
+    (folder / "qrels" / "test.tsv").write_text("qa\ta\t1\n")
+    for file in (corpus, index / "manifest.json", index / "lexical" / "meta.json"):
+        assert rewritten(file, corpus, index, None, "nowhere")
+    for file in folder.rglob("*.*"):
+        assert rewritten(file, folder)
+    before = stamp(folder)
+    (folder / "out.trec").write_text("not a part of the collection")
+    assert stamp(folder) == before
+
+    model = tmp_path / "model"
+    (model / "onnx").mkdir(parents=True)
+    (model / "onnx" / "model.onnx").write_text("weights a")
+    rankings = [Ranking(Query("q", "text"))]
+    pipeline = f'bm25 >> model("{model}") >> rankgpt("x", cache="{corpus}")'
+    one = other_inputs(rankings, [], pipeline)
+    (model / "onnx" / "model.onnx").write_text("weights b")
+    assert other_inputs(rankings, [], pipeline) != one
+    assert [name for name, _ in one["models"]] == [str(model)]
+    read = other_inputs(rankings, ["-"], "bm25")
+    assert read != other_inputs([Ranking(Query("q", "texts"))], ["-"], "bm25")
+    assert other_inputs(rankings, ["q.tsv"], "bm25") == {}
+
+
+def test_a_job_whose_corpus_was_rewritten_in_place_is_not_resumed(corpus, tmp_path, monkeypatch):
+    from anyrank.index.build import build
+    from anyrank.io.corpus import read_documents
+
+    queries, out = tmp_path / "q.tsv", tmp_path / "groups.jsonl"
+    queries.write_text("q1\twing\n")
+    build(read_documents(corpus), f"{out}.index")
+    command = ["distill", "--queries", queries, "--corpus", corpus, "--teacher", "minilm", "-o", out, "--resume"]
+    old = corpus.read_text()
+    for text, words in (
+        (old.replace("wing", "wind", 1), r"document 1 of this corpus"),
+        (old + '{"_id": "d4", "text": "more"}\n', "more documents than were indexed"),
+        (old[: old.index("\n") + 1], "ends after 1 documents"),
+    ):
+        corpus.write_text(text)
+        with pytest.raises(InputError, match=words):
+            call(*command)
+    corpus.write_text(old)
+    call(*command)
+    assert len(out.read_text().splitlines()) == 1
+
+
+def test_finished_results_are_replaced_only_if_asked(index, corpus, tmp_path):
+    queries, run, out = tmp_path / "q.tsv", tmp_path / "run.trec", tmp_path / "out.jsonl"
+    queries.write_text("q1\twing\n")
+    commands = [
+        (["search", index, "--queries", queries, "-o", run], run),
+        (["rerank", "--run", run, "--queries", queries, "--documents", corpus, "-p", "minilm", "-o", out], out),
+        (["distill", "--index", index, "--queries", queries, "--teacher", "minilm", "-o", out], out),
+    ]
+    for command, file in commands:
+        file.touch()  # an empty file is not a result
+        call(*command)
+        text = file.read_text()
+        for more in ([], ["--resume"]):
+            with pytest.raises(InputError, match="holds finished results: use --overwrite"):
+                call(*command, *more)
+        assert file.read_text() == text
+        call(*command, "--overwrite")
+        assert file.read_text() == text
+        if file == out:
+            out.unlink()
+    call("search", index, "--queries", queries, "-o", "/dev/null")
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, InputError])
+def test_a_stopped_job_says_how_it_is_resumed(index, tmp_path, monkeypatch, error):
+    queries, out = tmp_path / "q.tsv", tmp_path / "out.trec"
+    queries.write_text("".join(f"q{i}\twing\n" for i in range(20)))
+    from anyrank.core.stage import Cut
+
+    real, calls = Cut.batch, []
+
+    def batch(self, rankings):
+        calls.append(len(rankings))
+        if len(calls) == 2:
+            raise error("stop")
+        return real(self, rankings)
+
+    monkeypatch.setattr(Cut, "batch", batch)
+    result = CliRunner().invoke(cli, ["search", str(index), "--queries", str(queries), "-o", str(out)])
+    assert result.exit_code
+    assert (
+        f"stopped: 16 of 20 queries are done and kept in {out}.journal; the same command with --resume" in result.stderr
+    )
+    assert not out.exists()
+    monkeypatch.undo()
+    assert "resuming: 16 of 20" in call("search", index, "--queries", queries, "-o", out, "--resume").stderr
+
+
+def test_interrupted_builds_say_how_they_go_on(corpus, tmp_path, monkeypatch):
+    from anyrank.index.collection import Collection
+
+    def stop(*args):
+        raise KeyboardInterrupt
+
+    args = ["index", str(corpus), "-o", str(tmp_path / "x")]
+    monkeypatch.setattr(Collection, "_encode", stop)
+    result = CliRunner().invoke(cli, [*args, "--encode", "minilm"])
+    assert "the same with --encode minilm makes the others" in result.stderr
+    monkeypatch.setattr("anyrank.cli.index._advance", stop)
+    result = CliRunner().invoke(cli, [*args[:-1], str(tmp_path / "y")])
+    assert "keeps what was committed; the same command goes on" in result.stderr
+    monkeypatch.undo()
+    assert "3 documents" in call(*args[:-1], tmp_path / "y").stdout
+
+
+@pytest.mark.parametrize(
+    ("name", "near"),
+    [("serch", "search"), ("rerenk", "rerank"), ("Index", "index"), ("evl", "eval"), ("compair", "compare")],
+)
+def test_a_mistyped_command_names_the_nearest(name, near):
+    result = CliRunner().invoke(cli, [name, "x"])
+    assert result.exit_code == 2
+    assert f"Did you mean '{near}'?" in result.output
+    for group, wrong, right in (
+        ("models", "lst", "list"),
+        ("papers", "recipes", "recipe"),
+        ("peptides", "rerun", "rerank"),
+    ):
+        assert f"'{right}'" in CliRunner().invoke(cli, [group, wrong]).output
+    assert len(CliRunner().invoke(cli, ["x" * 10_000]).output) < 500
+
+
+def test_a_missing_recipe_is_named_before_packages_are_asked_for(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch", None)
+    with pytest.raises(InputError, match=r"recipe\.yaml: no such recipe"):
+        call("train", tmp_path / "recipe.yaml")
+
+
 def test_ids_that_a_run_cannot_hold_are_told_before_the_work(index, tmp_path):
     queries, out = tmp_path / "q.tsv", tmp_path / "out.trec"
     queries.write_text("q 1\twing\n")
@@ -210,15 +379,27 @@ def test_lists_through_a_pipe():
     assert [r["text"] for r in two["ranking"]] == ["flutter of wings", "soup"]
 
 
-def test_lists_before_a_broken_line_are_answered(tmp_path, capsys, monkeypatch):
+def test_a_broken_line_of_a_file_is_an_error_before_any_list_is_answered(tmp_path, capsys, monkeypatch):
     lists = tmp_path / "in.jsonl"
     lists.write_text('{"query": "a", "documents": ["x", "y"]}\n{"query": \n')
     monkeypatch.setattr(sys, "argv", ["anyrank", "rerank", str(lists), "-p", "minilm"])
     with pytest.raises(SystemExit) as stop:
         main()
     out, err = capsys.readouterr()
-    assert (stop.value.code, len(out.splitlines())) == (2, 1)
+    assert (stop.value.code, out) == (2, "")
     assert "in.jsonl:2" in err
+
+
+def test_lists_of_standard_input_before_a_broken_line_are_answered_and_counted(capsys, monkeypatch):
+    text = b'{"query": "a", "documents": ["x", "y"]}\n{"query": \n'
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(text)))
+    monkeypatch.setattr(sys, "argv", ["anyrank", "rerank", "-p", "minilm"])
+    with pytest.raises(SystemExit) as stop:
+        main()
+    out, err = capsys.readouterr()
+    assert (stop.value.code, len(out.splitlines())) == (2, 1)
+    assert "the 1 lists before the error are answered" in err
+    assert "<stdin>:2" in err
 
 
 @pytest.mark.parametrize(
@@ -229,7 +410,7 @@ def test_lists_before_a_broken_line_are_answered(tmp_path, capsys, monkeypatch):
         (["search", "INDEX", "x", "-p", "bm52"], "did you mean 'bm25'"),
         (["search", "INDEX", "x", "-p", "minilm"], "minilm"),
         (["search", "INDEX", "x", "--filter", "year"], "expected field=value"),
-        (["search", "INDEX", "x", "--resume"], "--resume goes with --out"),
+        (["search", "INDEX", "x", "--resume"], "--resume and --overwrite go with --out"),
         (["rerank", "--run", "r.trec"], "a run needs --queries"),
         (["rerank", "--queries", "q"], "go with --run"),
         (["index", "CORPUS", "-o", "INDEX"], "--update, --overwrite or --encode"),
@@ -354,12 +535,12 @@ def test_one_line_uses(index):
     assert ar.pipeline("bm25", str(index), filter={"year": (1960, None)})("wing").ids == ["d3"]
 
 
-def test_mends_are_listed_by_kind_and_queries_counted_once(capsys):
+def test_mended_answers_are_counted_and_their_kinds_listed(capsys):
     from anyrank.cli.common import report_status
     from anyrank.core.trace import Step, Usage
     from anyrank.core.types import Ranking
 
-    usage = Usage(calls=1, repairs={"preamble": 1, "missing": 2, "no answer": 1})
+    usage = Usage(calls=3, repairs={"preamble": 1, "missing": 2, "no answer": 1}, mended=2)
     rankings = [Ranking.of("q", "ab").with_step(Step("judge", usage=u)) for u in (usage, Usage(calls=1))]
     assert report_status(rankings) == 0
-    assert capsys.readouterr().err == "note: answers to 1 of 2 queries were mended: missing 2, preamble 1\n"
+    assert capsys.readouterr().err == "note: 2 of 4 answers were mended: missing 2, preamble 1\n"

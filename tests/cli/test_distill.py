@@ -108,7 +108,7 @@ def test_texts_of_triples_are_labelled_anew(files, tmp_path):
     ]
     ids.write_text("q1\td1\td2\nq2\td2\td1\nq1\td1\td3\n")
     with pytest.raises(InputError, match="query 'q1' comes twice: put the lines of a query together"):
-        call(*named, "--queries", queries, "--documents", docs)
+        call(*named, "--overwrite", "--queries", queries, "--documents", docs)
 
 
 def test_groups_of_one_query_are_labelled_each_by_itself(tmp_path):

@@ -121,10 +121,19 @@ def test_documents_needed_together_are_read_at_the_first_look_at_one():
     assert len(table.calls) == 2
 
 
+class LooksAtNone:
+    """A judge that knows which candidates are blank without reading any."""
+
+    scores_blank = True
+
+    def __call__(self, groups):
+        return [Judgement([0.0] * len(cs)) for _, cs in groups]
+
+
 def test_a_reranker_reads_all_its_texts_at_once_and_none_for_a_judge_that_looks_at_none():
     table = Table()
     ranking = found(table, [3, 1, 2])
-    Rerank(lambda groups: [Judgement([0.0] * len(cs)) for _, cs in groups])(ranking)
+    Rerank(LooksAtNone())(ranking)
     assert table.calls == []
     Rerank(lambda groups: [Judgement([float(len(c.content)) for c in cs]) for _, cs in groups])(ranking)
     assert [sorted(rows) for rows in table.calls] == [[1, 2, 3]]

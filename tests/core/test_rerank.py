@@ -262,7 +262,7 @@ def test_a_pair_with_one_unread_order_is_a_tie_and_counted():
         return [math.nan] * 2 if members[0].id == "1" else [1.0, 0.0]
 
     after = Rerank(BothOrders(Scripted(judge)), Sliding(2, 1))(Ranking.of("q", ["a", "b"]))
-    assert (after.ids, after.status, after.cost.usage.repairs) == (["0", "1"], "repaired", {"unread pair": 1})
+    assert (after.ids, after.status, after.cost.usage.repairs) == (["0", "1"], "partial", {"unread pair": 1})
 
 
 def test_a_spent_budget_is_known_by_a_flag_and_not_by_a_word():
@@ -298,7 +298,7 @@ def test_a_pair_is_won_only_in_both_orders():
 
 
 def test_a_pair_read_in_neither_order_is_not_judged():
-    """Read in one order it is a tie, and repaired; in none it is a group that nobody judged."""
+    """In one order it is a tie, which is partial; in none it is a group that nobody judged."""
 
     def reads(orders):
         def judge(groups):
@@ -308,8 +308,8 @@ def test_a_pair_read_in_neither_order_is_not_judged():
 
     assert [(r.status, r.ids) for r in map(reads, ("", "0", "1"))] == [
         ("fallback", ["0", "1"]),
-        ("repaired", ["0", "1"]),
-        ("repaired", ["0", "1"]),
+        ("partial", ["0", "1"]),
+        ("partial", ["0", "1"]),
     ]
     assert reads("").cost.usage == Usage(calls=2, fallback=1)
 

@@ -92,8 +92,8 @@ def hub(tmp_path, monkeypatch):
 def test_a_short_name_leads_to_the_hub_and_adds_what_its_files_do_not_state(hub):
     config = {"architectures": ["BertModel"], "max_position_embeddings": 512}
     hub.add("intfloat/e5-small-v2", {"config.json": config, "tokenizer.json": {}, "onnx/model.onnx": b""})
-    model = declare("e5-small")
-    assert (model.name, model.kind, model.runtime) == ("e5-small", "dense", "onnx")
+    model = declare("e5-small-v2")
+    assert (model.name, model.kind, model.runtime) == ("e5-small-v2", "dense", "onnx")
     assert (model.query_prefix, model.document_prefix) == ("query: ", "passage: ")
 
 

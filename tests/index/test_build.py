@@ -56,13 +56,34 @@ def test_an_unfinished_build_wants_the_same_corpus_and_options(tmp_path, make):
     docs, path = make(25), tmp_path / "x"
     with pytest.raises(Stop):
         build(failing(docs, 17), path, batch=5)
-    with pytest.raises(InputError, match="'d14', the last one committed"):
+    with pytest.raises(InputError, match=r"document 1 of this corpus \('d1'\) is not the one committed \('d0'\)"):
         build(docs[1:], path)
-    with pytest.raises(InputError, match="'d14', the last one committed"):
+    with pytest.raises(InputError, match=r"ends after 10 documents, before the last one committed \(15\)"):
         build(docs[:10], path)
     with pytest.raises(InputError, match="language='english'"):
         build(docs, path, language="german")
     assert len(build(docs[1:], path, overwrite=True)) == 24
+
+
+@pytest.mark.parametrize("part", ["text", "field", "title", "id", "order"])
+def test_a_build_goes_on_only_if_every_committed_document_is_the_same(tmp_path, make, part):
+    docs, path = make(10), tmp_path / "x"
+    with pytest.raises(Stop):
+        build(failing(docs, 6), path, batch=5)
+    old = docs[2]
+    changed = list(docs)
+    if part == "order":
+        changed[1], changed[2] = docs[2], docs[1]
+    else:
+        meta = (
+            {**old.meta, "field": 1} if part == "field" else {**old.meta, "title": "T"} if part == "title" else old.meta
+        )
+        content = f"{old.content}." if part == "text" else old.content
+        changed[2] = Candidate("other" if part == "id" else old.id, content, meta=meta)
+    with pytest.raises(InputError, match=r"document [23] of this corpus .* overwrite"):
+        build(changed, path)
+    later = [*docs[:7], Candidate("new", "text")]
+    assert list(build(later, path).documents()) == later
 
 
 @pytest.mark.parametrize(("first", "second"), [(3, 4), (3, 24), (0, 11)])
@@ -179,6 +200,24 @@ def test_a_damaged_manifest_is_named(tmp_path, text, words):
     (tmp_path / NAME).write_text(text)
     with pytest.raises(InputError, match=words):
         Manifest.read(tmp_path)
+
+
+@pytest.mark.parametrize("text", ["", "{", '{"kind": "anyrank collection"}', "\0" * 40])
+def test_a_damaged_manifest_is_cured_by_overwrite(tmp_path, make, text):
+    build(make(3), tmp_path / "x")
+    (tmp_path / "x" / NAME).write_text(text)
+    with pytest.raises(InputError, match=r"manifest\.json: .*--overwrite"):
+        Collection.open(tmp_path / "x")
+    with pytest.raises(InputError, match=r"manifest\.json"):
+        build(make(4), tmp_path / "x")
+    assert len(build(make(4), tmp_path / "x", overwrite=True)) == 4
+
+
+def test_a_manifest_of_another_program_is_not_replaced(tmp_path, make):
+    (tmp_path / NAME).write_text('{"name": "a browser extension"}')
+    with pytest.raises(InputError, match="isn't the manifest"):
+        build(make(1), tmp_path, overwrite=True)
+    assert "browser" in (tmp_path / NAME).read_text()
 
 
 def test_a_newer_format_asks_for_an_upgrade(tmp_path, make):

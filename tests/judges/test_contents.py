@@ -22,7 +22,7 @@ CONTENTS = {
     "image": Image("a.png"),
     "both": {"text": LONG, "image": "a.png"},
     "number": 7,
-    "list": [],
+    "list": ["a"],
 }
 
 

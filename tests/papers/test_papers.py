@@ -293,4 +293,4 @@ def test_a_model_that_says_nothing_of_use_leaves_the_input_as_it_was(name, optio
     after = load(name).build(Useless(lambda p: said), **options)(ranking)
     assert after.ids == ranking.ids
     usage = after.cost.usage
-    assert usage.fallback or usage.repairs["unread pair"] == usage.calls // 2
+    assert usage.fallback

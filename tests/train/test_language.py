@@ -15,10 +15,11 @@ from anyrank.llm.generation import Generated
 from anyrank.testing.tiny import CHAT, llama
 from anyrank.train.group import Group
 from anyrank.train.language_model import LanguageObjective, Listwise, separator
-from anyrank.train.losses import language_loss, ranknet_weighted, unlikelihood
+from anyrank.train.losses import LOSSES, language_loss, ranknet_weighted, unlikelihood
 from anyrank.train.losses.language import IGNORED
 from anyrank.train.recipe import Check, Language, Model, Optimiser, Recipe
 from anyrank.train.run import train
+from anyrank.train.setup import rank_loss
 
 GROUPS = [
     Group.from_texts("river", ("the city", "a river", "number one"), (1.0, 2.0, 0.0), "q1"),
@@ -110,11 +111,13 @@ def test_losses_by_hand(start):
             ranks.append(float(ranknet_weighted(logits[at, list(row.labels)][None], gold)))
         assert (batch["answer"] != IGNORED).sum() == count
         found = {
-            kind: float(LanguageObjective(replace(lists.spec, objective=kind))(lists.model, batch, 0.0))
+            kind: float(
+                LanguageObjective(replace(lists.spec, objective=kind), rank_loss(lists.spec))(lists.model, batch, 0.0)
+            )
             for kind in ("language", "rank", "combined")
         }
     assert found["language"] == pytest.approx(total / count, rel=1e-4)
-    assert found["rank"] == pytest.approx(sum(ranks) / 2, rel=1e-4)
+    assert found["rank"] == pytest.approx((3 * ranks[0] + 6 * ranks[1]) / 9, rel=1e-4)  # over all pairs
     assert found["combined"] == pytest.approx(found["language"] + 10 * found["rank"], rel=1e-5)
 
 
@@ -123,7 +126,7 @@ def test_importance_weighs_the_first_ranks(start):
     mark = separator(lists.tokenizer, "letters")
     batch = lists.collate(GROUPS[:1])
     with torch.no_grad():
-        found = float(LanguageObjective(lists.spec, mark)(lists.model.eval(), batch, 0.0))
+        found = float(LanguageObjective(lists.spec, rank_loss(lists.spec), mark)(lists.model.eval(), batch, 0.0))
         row = lists.row(GROUPS[0])
         logs = lists.model(torch.tensor([row.prompt + row.answer])).logits[0].float().log_softmax(-1)
     rank, total = 1, 0.0
@@ -193,3 +196,17 @@ def test_a_query_is_unlearnt_under_a_passage_that_does_not_answer_it(start):
         step.step()
     assert likely(right) > math.log(0.8)
     assert likely(wrong) < math.log(0.2)
+
+
+def test_a_rank_loss_has_firsts_mean_over_all_pairs_and_its_options():
+    s, y = torch.tensor([[0.2, 1.4, 0.0], [0.1, -0.7, 0.9]]), torch.tensor([[2.0, 1.0, 0.0], [1.0, 2.0, 3.0]])
+    mask = torch.tensor([[True, True, False], [True] * 3])
+    ranknet = LOSSES["ranknet_weighted"]
+    usual = rank_loss(Language())(s, y, mask)
+    assert float(usual) == pytest.approx(float(ranknet(s, y, mask, mean="pair")))
+    stated = rank_loss(Language(rank_options={"mean": "group"}))(s, y, mask)
+    assert float(stated) == pytest.approx(float(ranknet(s, y, mask)))
+    assert float(usual) != pytest.approx(float(stated))
+    assert rank_loss(Language(rank_loss="listnet"))(s, y, mask) == LOSSES["listnet"](s, y, mask)  # it has no pairs
+    with pytest.raises(InputError, match="ranknet_weighted has no option 'k'"):
+        rank_loss(Language(rank_options={"k": 3}))

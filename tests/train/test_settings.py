@@ -42,7 +42,7 @@ def test_nothing_else_changes():
         ("losses.1.name=mse", "there is no '1' here: there are 0"),
         ("seed.x=1", "there is no 'x' here: there are none"),
         ("seed=much", "seed: expected a whole number, found 'much'"),
-        ("optimiser.warmup=2", "at most 1, found 2"),
+        ("optimiser.warmup=2", r"a share of the steps\), found 2"),
         ("seed={", "isn't a YAML value"),
         ("out=2024-13-01", "isn't a YAML value"),
     ],

@@ -32,7 +32,11 @@ GROUP = Group.from_texts("why?", ("aaa", "bbbbb", "a"), (1.0, 0.0, 0.0), "7", ("
 
 def test_a_groups_texts_are_labelled_in_their_order():
     (one,) = labelled([GROUP], LENGTH)
-    assert one == Group.from_texts("why?", GROUP.texts, (3.0, 5.0, 1.0), "7", GROUP.ids, GROUP.priors)
+    assert one == Group.from_texts(
+        "why?", GROUP.texts, (3.0, 5.0, 1.0), "7", GROUP.ids, GROUP.priors, grades=GROUP.labels
+    )
+    (again,) = labelled([one], VOWELS)
+    assert (again.labels, again.grades) == ((3.0, 0.0, 1.0), GROUP.labels)  # a teacher's labels are no grades
     (bare,) = labelled([Group.from_texts("why?", ("ab", "b"), (0.0, 0.0))], VOWELS)
     assert (bare.labels, bare.ids, bare.id) == ((1.0, 0.0), (), "")
 

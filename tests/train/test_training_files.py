@@ -2,6 +2,7 @@
 
 import gzip
 import json
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -128,7 +129,7 @@ def test_teacher_scores(tmp_path):
         ((-0.001, 7.0), "q2", ("d3", "d1")),
     ]
     (texts,) = read_teacher_scores(written(tmp_path, "1\t0\twhy?\tso\tno\n"))
-    assert texts == Group.from_texts("why?", ("so", "no"), (1.0, 0.0))
+    assert texts == Group.from_texts("why?", ("so", "no"), (1.0, 0.0), grades=(1.0, 0.0))
 
 
 @pytest.mark.parametrize(
@@ -318,3 +319,50 @@ def test_groups_know_their_candidates():
     for bad in ({"labels": [1.0]}, {"labels": [1.0, 0.0], "ids": ["a"]}, {"labels": [1.0, 0.0], "priors": [1.0]}):
         with pytest.raises(InputError, match="query 'why': 2 texts but 1"):
             Group.from_texts("why", ["so", "no"], **bad)
+
+
+def test_a_teachers_scores_keep_the_judgements_beside_them(tmp_path):
+    (tmp_path / "t.tsv").write_text("2.5\t7.5\twhy?\tso\tno\n9\t1\twhy?\tso\tnay\n")
+    pairs = list(read_teacher_scores(tmp_path / "t.tsv"))
+    assert [(g.labels, g.grades) for g in pairs] == [((2.5, 7.5), (1.0, 0.0)), ((9.0, 1.0), (1.0, 0.0))]
+    (whole,) = merged(pairs)
+    assert (whole.texts, whole.labels, whole.grades) == (("so", "no", "nay"), (9.0, 7.5, 1.0), (1.0, 0.0, 0.0))
+    line = {"query": "why?", "pos": ["so"], "neg": ["no"], "pos_scores": [2], "neg_scores": [3]}
+    flag = group_from_dict(line)
+    assert (flag.labels, flag.grades) == ((2.0, 3.0), (1.0, 0.0))
+    assert group_from_dict(line, scores=False).grades == ()
+    assert group_from_dict(group_to_dict(whole)) == whole
+    assert whole.take([2, 0]).grades == (0.0, 1.0)
+    with pytest.raises(InputError, match="2 texts but 1 grades"):
+        group_from_dict({"query": "q", "texts": ["a", "b"], "labels": [1, 0], "grades": [1]})
+
+
+def test_a_batch_has_the_grades_and_a_loss_that_asks_gets_them():
+    torch = pytest.importorskip("torch")
+    from anyrank.train.batches import Collate
+    from anyrank.train.losses import margin_mse
+    from anyrank.train.objective import Objective
+
+    class Model:
+        def features(self, queries, candidates):
+            sizes = torch.tensor([len(c) for c in candidates])
+            return {"mask": torch.arange(int(sizes.max())) < sizes[:, None]}
+
+        def __call__(self, mask):
+            return torch.tensor([[1.0, 3.0, 0.0], [2.0, 1.0, 0.0]])[:, : mask.shape[1]]
+
+    taught = Group.from_texts("q", ("a", "b", "c"), (5.0, 9.0, 4.0), grades=(1.0, 0.0, 0.0))
+    plain = Group.from_texts("r", ("d", "e"), (2.0, 0.0))
+    batch = Collate(Model())([taught, plain])
+    assert batch["grades"].tolist() == [[1.0, 0.0, 0.0], [0.0, 0.0, 0.0]]
+    objective = Objective(((1.0, margin_mse),))
+    expected = [
+        float(margin_mse(torch.tensor([[1.0, 3.0, 0.0]]), torch.tensor([taught.labels]), grades=g))
+        for g in (batch["grades"][:1], None)
+    ]
+    second = (1.0 - 2.0) ** 2
+    assert float(objective(Model(), batch, 0.0)) == pytest.approx((expected[0] + second) / 2)
+    bare = Collate(Model())([replace(taught, grades=()), plain])
+    assert float(objective(Model(), bare, 0.0)) == pytest.approx((expected[1] + second) / 2)
+    weighed = replace(objective, weigh=lambda groups, epoch: [0.5, 2.0], by_group=True)
+    assert float(weighed(Model(), batch, 0.0)) == pytest.approx((0.5 * expected[0] + 2 * second) / 2)

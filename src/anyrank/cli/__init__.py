@@ -11,7 +11,8 @@ from typing import Any
 import click
 
 from .. import __version__
-from ..core.errors import AnyrankError, InputError
+from ..core.errors import LONGEST, AnyrankError, InputError, short
+from .near import Near
 
 COMMANDS = {
     "demo": "demo",
@@ -30,11 +31,11 @@ COMMANDS = {
 
 EXIT = """\b
 Exit codes: 0 done; 1 done, but some queries were not (fully) reranked; 2 bad input or usage;
-3 a model or an optional package is missing; 130 interrupted; 141 the output's reader closed it.
+3 a model or an optional package is missing; 4 a training diverged; 130 interrupted; 141 the output's reader closed it.
 """
 
 
-class Commands(click.Group):
+class Commands(Near):
     """A group that imports a command's file only when it is called."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -85,13 +86,14 @@ def main() -> None:
     except click.exceptions.Exit as stop:
         sys.exit(stop.exit_code)
     except click.ClickException as error:
+        error.message = short(error.message, LONGEST)
         error.show()
         sys.exit(error.exit_code)
     except AnyrankError as error:
         click.echo(f"anyrank: {error}", err=True)
         sys.exit(2 if isinstance(error, InputError) else 3)
     except OSError as error:
-        where = f"{error.filename}: " if error.filename else ""
+        where = f"{short(str(error.filename))}: " if error.filename else ""
         click.echo(f"anyrank: {where}{error.strerror or error}", err=True)
         sys.exit(2)
     sys.exit(result if isinstance(result, int) else 0)

@@ -1,23 +1,28 @@
-"""Helpers that the commands share: progress bars, resumable jobs, filters, and reports of what went wrong."""
+"""Helpers that the commands share: progress bars, resumable jobs, and reports of what went wrong."""
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
+import re
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from ..core.errors import InputError
 from ..core.stage import Stage
-from ..core.trace import SPENT
+from ..core.trace import UNANSWERED, Usage
 from ..core.types import Ranking
+
+if TYPE_CHECKING:
+    from ..io.journal import Journal
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -41,12 +46,19 @@ def batches(stage: Stage, rankings: Sequence[Ranking], title: str, size: int = 1
 
 
 def job(
-    stage: Stage, rankings: Sequence[Ranking], out: Path, settings: Mapping[str, Any], resume: bool, title: str
+    stage: Stage,
+    rankings: Sequence[Ranking],
+    out: Path,
+    settings: Mapping[str, Any],
+    resume: bool,
+    title: str,
+    overwrite: bool = False,
 ) -> int:
     """Run a stage over all queries into the run file ``out``, with their trace beside it; returns the exit code.
 
     Each finished query goes into a journal beside the file, so that a killed job can be resumed. Queries that were not
     judged, because a server was down for example, are left out of the journal, so that resuming tries them again.
+    Raises InputError if ``out`` is there already and finished, unless it is to be overwritten.
     """
     from ..io.journal import Journal
     from ..io.runs import one_word, write_run
@@ -55,7 +67,8 @@ def job(
     queries = [r.query for r in rankings]
     for query in queries:
         one_word("query id", query.id)
-    with Journal.open(f"{out}.journal", settings, resume=resume) as journal:
+    not_finished(out, overwrite)
+    with Journal.open(f"{out}.journal", settings, resume=resume) as journal, kept_for_resume(journal, len(queries)):
         if resume and len(journal):
             click.echo(f"resuming: {len(journal)} of {len(queries)} queries are done", err=True)
         failed: dict[str, Ranking] = {}
@@ -94,16 +107,66 @@ def _failed(ranking: Ranking) -> bool:
     return any(step.failed for step in ranking.trace)
 
 
-def stamp(*paths: str | Path | None) -> list[tuple[str, int, int]]:
-    """Name, size and time of change of input files (for an index, of its manifest and its last commit). A job is
-    resumed only if they are the same as when it began."""
-    stamps = []
-    for path in (p for p in paths if p):
-        index_files = [p for n in ("manifest.json", "lexical/meta.json") if (p := Path(path) / n).is_file()]
-        for file in index_files or [Path(path)]:
-            if file.exists():
-                stamps.append((str(path), file.stat().st_size, file.stat().st_mtime_ns))
-    return stamps
+def not_finished(out: Path, overwrite: bool) -> None:
+    """Raises InputError if the output is there already from a finished job: one that ended has removed its journal."""
+    if out.is_file() and out.stat().st_size and not overwrite and not Path(f"{out}.journal").exists():
+        raise InputError("it holds finished results: use --overwrite to replace them, or another name", path=out)
+
+
+@contextmanager
+def kept_for_resume(journal: Journal, total: int) -> Iterator[None]:
+    """If the block is interrupted or fails, say that the same command with --resume goes on from the journal."""
+    try:
+        yield
+    except BaseException:
+        with suppress(Exception):  # the journal itself may be what failed
+            if done := len(journal):
+                click.echo(
+                    f"stopped: {done} of {total} queries are done and kept in {journal.path}; "
+                    "the same command with --resume goes on from there",
+                    err=True,
+                )
+        raise
+
+
+def stamp(*paths: str | Path | None) -> list[tuple[str, str]]:
+    """Name and hash of the content of input files. A job is resumed only if they are the same as when it began,
+    whatever their times say.
+
+    Of an index its manifest and its last commit count; of a collection's folder its documents, queries and judgements;
+    of any other folder (a model's) all files.
+    """
+    return [(str(path), _content_hash(Path(path))) for path in paths if path and Path(path).exists()]
+
+
+def _content_hash(path: Path) -> str:
+    if path.is_file():
+        with open(path, "rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()[:16]
+    index = [p for n in ("manifest.json", "lexical/meta.json") if (p := path / n).is_file()]
+    collection = sorted(p for n in ("corpus.jsonl*", "queries.jsonl*", "qrels/*") for p in path.glob(n) if p.is_file())
+    files = index or collection or sorted(p for p in path.rglob("*") if p.is_file())
+    parts = "".join(f"{p.relative_to(path)}\0{_content_hash(p)}\0" for p in files)
+    return hashlib.sha256(parts.encode()).hexdigest()[:16]
+
+
+_QUOTED = re.compile(r"""(\bcache\s*=\s*)?(?:"([^"]+)"|'([^']+)')""")
+
+
+def other_inputs(rankings: Iterable[Ranking], paths: Sequence[Any], *pipelines: str | None) -> dict[str, Any]:
+    """What a job depends on beside the `stamp` of its files, if there is any: the content that was read from standard
+    input, and the stamps of files and folders that pipelines name in quotes (models and templates, but no caches)."""
+    out: dict[str, Any] = {}
+    if "-" in map(str, paths):
+        digest = hashlib.sha256()
+        for r in rankings:
+            whole = (r.query.id, r.query.content, r.ids, r.scores, [c.content for c in r])
+            digest.update(repr(whole).encode("utf-8", "surrogatepass"))
+        out["inputs"] = digest.hexdigest()[:16]
+    names = [a or b for text in pipelines if text for cache, a, b in _QUOTED.findall(text) if not cache]
+    if models := stamp(*dict.fromkeys(names)):
+        out["models"] = models
+    return out
 
 
 def from_run(
@@ -128,36 +191,39 @@ def from_run(
     return None, attach(results, topics, texts, path=run)
 
 
-_UNANSWERED = ("no answer", "no log-probabilities", SPENT)
-"""Repairs for answers that never came. They count as queries that were not fully reranked, not as mended answers."""
-
-
 def report_status(rankings: Iterable[Ranking]) -> int:
     """Say on standard error how much was cut, mended or not judged. Returns the exit code, 1 if queries were not
     judged."""
-    cut = mended = unjudged = count = 0
+    cut = mended = answers = unjudged = count = 0
+    replayed = Usage()
     notes: dict[str, None] = {}
     remarks: dict[str, int] = {}  # notes of queries that were fully ranked, and of how many queries
     repairs: Counter[str] = Counter()
     for r in rankings:
         usage = r.cost.usage
+        replayed += usage
         count += 1
         cut += usage.truncated
-        kinds = {kind: number for kind, number in usage.repairs.items() if kind not in _UNANSWERED}
-        repairs.update(kinds)
-        mended += bool(kinds)
+        # answers that never came count as queries that were not fully reranked, not as mended answers
+        repairs.update({kind: number for kind, number in usage.repairs.items() if kind not in UNANSWERED})
+        mended += usage.mended
+        answers += usage.calls + usage.cached
         unjudged += r.status in ("partial", "fallback")
         notes |= dict.fromkeys(r.cost.notes)
         # what was cut is summed up below, over all queries
         for note in dict.fromkeys(n for n in r.cost.notes if "were cut to" not in n) if r.status == "ok" else ():
             remarks[note] = remarks.get(note, 0) + 1
+    if replayed.cached_prompt_tokens or replayed.cached_completion_tokens:
+        first = f"{replayed.cached_prompt_tokens:,} prompt and {replayed.cached_completion_tokens:,} completion tokens"
+        now = f"{replayed.calls:,} calls and {replayed.tokens:,} tokens"
+        click.echo(f"note: {replayed.cached:,} answers came from the cache and first cost {first}; now {now}", err=True)
     for note, queries in list(remarks.items())[:3]:
         click.echo(f"note: {f'{queries} of {count} queries: ' if count > 1 else ''}{note}", err=True)
     if cut:
         click.echo(f"note: {cut} texts were cut to the model's length (passages(…) reads them whole)", err=True)
     if mended:
         listed = ", ".join(f"{kind} {number}" for kind, number in repairs.most_common())
-        click.echo(f"note: answers to {mended} of {count} queries were mended: {listed}", err=True)
+        click.echo(f"note: {mended} of {answers} answers were mended: {listed}", err=True)
     if unjudged:
         reasons = "; ".join(list(notes)[:3])
         click.echo(f"warning: {unjudged} of {count} queries were not fully reranked: {reasons}", err=True)
@@ -175,42 +241,29 @@ def as_json(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
-def filters(pairs: Sequence[str]) -> dict[str, Any] | None:
-    """Filters from the texts ``field=value`` and ``field=low..high`` (either end may be left out).
-
-    A value that reads as a number, true or false also matches the same value stored as text, as CSV files do.
-
-    >>> filters(["lang=en", "year=1990..", "draft=false"])
-    {'lang': 'en', 'year': (1990, None), 'draft': [False, 'false']}
-    """
-    conditions: dict[str, Any] = {}
-    for pair in pairs:
-        name, sign, value = pair.partition("=")
-        if not sign or not name:
-            raise InputError(f"filter {pair!r}: expected field=value or field=low..high")
-        low, dots, high = value.partition("..")
-        conditions[name] = (_value(low), _value(high)) if dots else _either(value)
-    return conditions or None
-
-
-def _either(text: str) -> Any:
-    value = "" if text == "" else _value(text)
-    return value if isinstance(value, str) else [value, text]
-
-
-def _value(text: str) -> Any:
-    if text == "":
-        return None
-    try:
-        parsed = json.loads(text)
-    except ValueError:
-        return text
-    return parsed if isinstance(parsed, int | float | bool) else text
-
-
 def is_dataset(spec: str) -> bool:
     """True if a corpus argument names a whole collection rather than one file."""
     return spec == "demo" or spec.startswith("irds:") or os.path.isdir(spec)
+
+
+overwrite_option = click.option("--overwrite", is_flag=True, help="Replace finished results at --out.")
+times_option = click.option("--times", is_flag=True, help="Write seconds into the JSON, which differ from run to run.")
+log_option = click.option(
+    "--log",
+    "log_file",
+    type=click.Path(path_type=Path),
+    help="Write every call of a language model or of a reranker on a server to this file: prompt, settings, answer, "
+    "tokens, seconds, a JSON line each.",
+)
+
+
+def call_log(path: Path | None, resume: bool) -> Any:
+    """The log of calls that a command writes; None without a path. A resumed job continues its file."""
+    if path is None:
+        return None
+    from ..llm.call_log import CallLog
+
+    return CallLog(path, append=resume)
 
 
 as_json_option = click.option("--json", "json_out", is_flag=True, help="Write the results as JSON to standard output.")

@@ -14,7 +14,18 @@ from ..core.errors import InputError
 from ..core.fusion import Combine
 from ..core.stage import Each, Fuse, Stage
 from ..core.types import Query, Ranking
-from .common import echo_resume, from_run, is_dataset, progress, report_status, stamp
+from .common import (
+    echo_resume,
+    from_run,
+    is_dataset,
+    kept_for_resume,
+    not_finished,
+    other_inputs,
+    overwrite_option,
+    progress,
+    report_status,
+    stamp,
+)
 
 if TYPE_CHECKING:
     from ..train.group import Group
@@ -58,6 +69,7 @@ FEW = 3
     "-o", "--out", required=True, type=click.Path(path_type=Path), help="The file to write the groups to: JSON lines."
 )
 @click.option("--resume", is_flag=True, help="Resume a job that was stopped, with the same arguments.")
+@overwrite_option
 def distill_command(
     queries: str | None,
     split: str | None,
@@ -72,6 +84,7 @@ def distill_command(
     depth: int | None,
     out: Path,
     resume: bool,
+    overwrite: bool,
 ) -> int:
     """Make training data: candidates by one pipeline, labels by another. Each line of OUT is a query with its
     candidates' texts, the teacher's scores (labels) and the candidates' own (priors).
@@ -87,6 +100,7 @@ def distill_command(
     from ..retrieve.stages import Attach
     from ..train.teachers import ranking_of
 
+    not_finished(out, overwrite)
     if sum(source is not None for source in (index, corpus, run, groups)) != 1:
         raise InputError("give one of --index, --corpus, --run and --groups")
     if candidates is not None and (run is not None or groups is not None):
@@ -106,6 +120,7 @@ def distill_command(
                 err=True,
             )
         rankings = [ranking_of(replace(group, id=name)) for name, group in old.items()]
+        settings |= other_inputs(rankings, [queries, groups, documents], teacher)
         return _job(Each(lambda r: r), labels, rankings, out, settings, resume, old)
     if queries is None:
         raise InputError("--queries is missing: a file of queries, or a collection")
@@ -122,6 +137,7 @@ def distill_command(
     labels = parse(teacher, Settings(collection), starts=False)
     options = {"candidates": None if run else candidates, "teacher": teacher, "depth": depth, "split": split}
     settings = {"files": stamp(queries, index, corpus, run, documents), **options}
+    settings |= other_inputs(rankings, [queries, corpus, run, documents], teacher, None if run else candidates)
     return _job(find, labels, rankings, out, settings, resume)
 
 
@@ -143,11 +159,11 @@ def _job(
     from ..io.journal import Journal
     from ..io.records import write_jsonl
     from ..train.groups import group_to_dict
-    from ..train.teachers import judged_whole, taught
+    from ..train.teachers import judged_whole, relabelled, taught
 
     queries = [r.query for r in rankings]
     failed: dict[str, Ranking] = {}
-    with Journal.open(f"{out}.journal", settings, resume=resume) as journal:
+    with Journal.open(f"{out}.journal", settings, resume=resume) as journal, kept_for_resume(journal, len(queries)):
         if resume and len(journal):
             click.echo(f"resuming: {len(journal)} of {len(queries)} queries are done", err=True)
         parts = [rankings[start : start + BATCH] for start in range(0, len(rankings), BATCH)]
@@ -163,7 +179,7 @@ def _job(
                     if judged_whole(new):
                         trace = [s.as_dict() for s in new.trace]
                         group = taught(old, new)
-                        group = replace(labelled[id], labels=group.labels) if id in labelled else group
+                        group = relabelled(labelled[id], group.labels) if id in labelled else group
                         journal.put(id, {"group": group_to_dict(group), "trace": trace})
                     else:
                         failed[id] = replace(new, candidates=())
@@ -238,14 +254,23 @@ def _queries(queries: str, split: str | None) -> list[Query]:
 
 
 def _indexed(corpus: str, folder: Path, resume: bool) -> Path:
-    """Index a corpus into ``folder`` and return it; with ``resume`` a finished index there is used as it is."""
-    from ..index.build import build
+    """Index a corpus into ``folder`` and return it; with ``resume`` a finished index there is used as it is. Raises
+    InputError if that is of another corpus."""
+    from ..index.build import build, differs
     from ..io.corpus import read_documents
     from ..io.dataset import Dataset
     from ..store.manifest import NAME, Manifest
+    from ..store.rows import Rows
 
-    if not (resume and (folder / NAME).is_file() and Manifest.read(folder).complete):
+    documents = Dataset.open(corpus).documents() if is_dataset(corpus) else read_documents(corpus)
+    finished = resume and (folder / NAME).is_file() and Manifest.read(folder).complete
+    if finished:
+        rows = Rows(folder)
+        different = differs(documents, rows, len(rows))
+        if different or next(documents, None) is not None:
+            what = different or "this corpus has more documents than were indexed"
+            raise InputError(f"{what}: give the same corpus, or begin anew without --resume", path=folder)
+    else:
         with progress("indexing", None, "documents") as bar:
-            documents = Dataset.open(corpus).documents() if is_dataset(corpus) else read_documents(corpus)
             build(documents, folder, overwrite=not resume, on_progress=lambda n: bar.update(n - bar.n))
     return folder

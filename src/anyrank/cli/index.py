@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from .common import as_json, as_json_option, echo_cut, is_dataset, progress
 
 @click.command("index")
 @click.argument("corpus")
-@click.option("-o", "--out", required=True, type=click.Path(path_type=Path), help="The folder of the index.")
+@click.option("-o", "--out", type=click.Path(path_type=Path), help="The folder of the index.")
 @click.option(
     "--language",
     default="english",
@@ -32,6 +33,7 @@ from .common import as_json, as_json_option, echo_cut, is_dataset, progress
 @click.option("--update", is_flag=True, help="Add the documents to an index, replacing those with the same id.")
 @click.option("--delete", is_flag=True, help="CORPUS is a file of ids, one a line: delete these documents.")
 @click.option("--overwrite", is_flag=True, help="Replace an index that is already there.")
+@click.option("--check", is_flag=True, help="CORPUS is an index: read all its files and name those that are damaged.")
 @click.option("--id-field", help="The field or column that holds the id.")
 @click.option("--text-field", help="The field or column that holds the text.")
 @click.option("--title-field", help="The field or column that holds the title.")
@@ -44,13 +46,14 @@ from .common import as_json, as_json_option, echo_cut, is_dataset, progress
 @as_json_option
 def index_command(
     corpus: str,
-    out: Path,
+    out: Path | None,
     language: str,
     stop_words: bool,
     encode: tuple[str, ...],
     update: bool,
     delete: bool,
     overwrite: bool,
+    check: bool,
     id_field: str | None,
     text_field: str | None,
     title_field: str | None,
@@ -64,6 +67,7 @@ def index_command(
     anyrank index corpus.jsonl.gz -o my.index
     anyrank index scifact/ -o scifact.index --encode minilm --encode splade
     anyrank index more.csv -o my.index --update --id-field sku --text-field description
+    anyrank index --check my.index
     """
     from ..index.build import build
     from ..index.collection import Collection
@@ -72,8 +76,14 @@ def index_command(
     from ..io.files import texts
     from ..pipeline.table import SHIPPED, model, model_of, stored
 
-    if update + delete + overwrite > 1:
-        raise InputError("choose one of --update, --delete and --overwrite")
+    if update + delete + overwrite + check > 1:
+        raise InputError("choose one of --update, --delete, --overwrite and --check")
+    if check:
+        if encode or out is not None:
+            raise InputError("--check takes an index alone: anyrank index --check my.index")
+        return _check(Path(corpus), json_out)
+    if out is None:
+        raise InputError("-o is missing: the folder of the index")
     with progress("indexing", None, "documents") as bar:
 
         def documents() -> Iterator[Candidate]:
@@ -83,20 +93,23 @@ def index_command(
 
         # A model that can't be opened is an error before anything is built or replaced.
         encoders = {n: model(n) for n in dict.fromkeys(SHIPPED.get(n, n) for n in encode)}
-        changed = 0
+        changed, verb = 0, ""
         if delete:
             changed = Collection.open(out).delete([i for _, line in texts(corpus) if (i := line.strip())])
+            verb = "deleted"
         elif update:
             changed = Collection.open(out).update(documents())
-        elif not _built(out) or overwrite:
-            build(
-                documents(),
-                out,
-                language=language,
-                stop_words=stop_words,
-                overwrite=overwrite,
-                on_progress=partial(_advance, bar),
-            )
+            verb = "added or replaced"
+        elif overwrite or not _built(out):
+            with _kept(out):
+                build(
+                    documents(),
+                    out,
+                    language=language,
+                    stop_words=stop_words,
+                    overwrite=overwrite,
+                    on_progress=partial(_advance, bar),
+                )
         elif encode:
             click.echo(f"note: {out} holds a finished index; {corpus} is not read again (--update does that)", err=True)
         else:
@@ -106,7 +119,8 @@ def index_command(
         encoders |= {n: model(n) for n in map(model_of, collection.encoded) if n not in encoders}
     truncated: dict[str, int] = {}
     for encoder in encoders.values():
-        with progress(f"encoding with {encoder.name}", len(collection), "documents") as bar:
+        title = f"encoding with {encoder.name}"
+        with progress(title, len(collection), "documents") as bar, _kept(out, encoder.name):
             usage = collection.encode(encoder, stored(encoder.name), on_progress=partial(_advance, bar))
         truncated[encoder.name] = usage.truncated
         echo_cut(usage.truncated, encoder.name)
@@ -117,8 +131,41 @@ def index_command(
         click.echo(as_json(summary))
     else:
         beside = f", vectors of {', '.join(vectors)}" if vectors else ""
-        click.echo(f"{out}: {len(collection):,} documents{beside}")
+        done = f" ({changed:,} {verb})" if verb else ""
+        click.echo(f"{out}: {len(collection):,} documents{done}{beside}")
     return 0
+
+
+@contextmanager
+def _kept(folder: Path, model: str = "") -> Iterator[None]:
+    """If the block is interrupted, say how it goes on."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        if model:
+            click.echo(f"stopped: vectors so far are kept; the same with --encode {model} makes the others", err=True)
+        elif (folder / "manifest.json").exists():
+            click.echo(f"stopped: {folder} keeps what was committed; the same command goes on from there", err=True)
+        raise
+
+
+def _check(folder: Path, json_out: bool) -> int:
+    """Write what is damaged, with its cure, and what could not be checked; the exit code is 2 if anything is."""
+    from ..index.check import check
+
+    report = check(folder)
+    if json_out:
+        damaged = [{"file": str(e.path), "message": str(e)} for e in report.problems]
+        summary = {"path": str(folder), "documents": report.documents, "damaged": damaged}
+        click.echo(as_json({**summary, "unchecked": report.unchecked}))
+    else:
+        for error in report.problems:
+            click.echo(str(error))
+        for text in report.unchecked:
+            click.echo(f"not checked: {text}")
+        if not report.problems:
+            click.echo(f"{folder}: {report.documents:,} documents, no damage")
+    return 2 if report.problems else 0
 
 
 def _advance(bar: Any, count: int) -> None:

@@ -7,12 +7,20 @@ from typing import Any
 import click
 
 from .common import as_json, as_json_option
+from .near import Near
 
 
-@click.group("models")
+@click.group("models", cls=Near)
 def models_command() -> None:
-    """List, fetch and find models. A model is named by a short name ('anyrank models list'), a hub id or a local
-    folder.
+    """List, fetch and find models. A model is named by a short name ('anyrank models list'), a hub id, a local
+    folder, or the address of a server:
+
+    \b
+    openai:MODEL[@URL][#SETTINGS]     a language model (OpenAI, vLLM, llama.cpp, Ollama …), for methods
+    cohere:rerank-v3.5                hosted rerankers: cohere, jina, voyage, mixedbread, pinecone; the key is read
+                                      from COHERE_API_KEY, JINA_API_KEY, VOYAGE_API_KEY, MXBAI_API_KEY, PINECONE_API_KEY
+    http://HOST:PORT                  the endpoint /rerank of any server; rerank:MODEL@URL names its model
+    tei:URL  vllm:MODEL@URL  infinity:MODEL@URL
 
     \b
     anyrank models list --task rerank --language zh

@@ -6,9 +6,10 @@ import click
 
 from ..core.errors import InputError
 from .common import as_json, as_json_option
+from .near import Near
 
 
-@click.group("papers")
+@click.group("papers", cls=Near)
 def papers_command() -> None:
     """List the ranking methods and training recipes of the literature, with their costs and reported figures."""
 

@@ -10,11 +10,12 @@ import click
 
 from ..core.errors import InputError
 from .common import as_json, batches, report_status
+from .near import Near
 from .peptides_inputs import SPECTRA, input_options, read
 from .peptides_train import propose_command, train_command
 
 
-@click.group("peptides")
+@click.group("peptides", cls=Near)
 def peptides_command() -> None:
     """Rerank peptide candidates of several de novo sequencing engines over their spectra, and measure them.
 

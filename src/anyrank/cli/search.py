@@ -13,12 +13,17 @@ from .common import (
     as_json,
     as_json_option,
     batches,
-    filters,
+    call_log,
     ignore_self_option,
     job,
+    log_option,
+    not_finished,
+    other_inputs,
+    overwrite_option,
     pipeline_option,
     report_status,
     stamp,
+    times_option,
 )
 
 
@@ -36,13 +41,17 @@ from .common import (
     "--filter",
     "pairs",
     multiple=True,
-    metavar="FIELD=VALUE",
-    help="Only documents with this value, or range low..high.",
+    metavar="CONDITION",
+    help="Only documents with this field: lang=en, lang=en,de (either, as repeated), lang!=en, year=1990..2000, "
+    "'year>=1990' (quoted for the shell). All conditions must hold.",
 )
 @ignore_self_option
 @click.option("-o", "--out", type=click.Path(path_type=Path), help="Write the results to this file, as a TREC run.")
 @click.option("--resume", is_flag=True, help="Resume a job that was stopped, with the same arguments.")
+@overwrite_option
 @as_json_option
+@times_option
+@log_option
 def search_command(
     index: Path,
     query: str | None,
@@ -53,7 +62,10 @@ def search_command(
     ignore_self: bool,
     out: Path | None,
     resume: bool,
+    overwrite: bool,
     json_out: bool,
+    times: bool,
+    log_file: Path | None,
 ) -> int:
     """Search INDEX (made by 'anyrank index') for one QUERY, or for a file of queries.
 
@@ -69,32 +81,34 @@ def search_command(
 
     if (query is None) == (queries is None):
         raise InputError("give one QUERY, or a file of them with --queries")
-    if resume and out is None:
-        raise InputError("--resume goes with --out")
+    if (resume or overwrite) and out is None:
+        raise InputError("--resume and --overwrite go with --out")
+    if out is not None:
+        not_finished(out, overwrite)
     if query is not None and any("\ud800" <= c <= "\udfff" for c in query):
         raise InputError("the QUERY is not UTF-8")
     requests = [Query("q1", query)] if queries is None else read_queries(queries)
     depth = k or (10 if out is None else 1000)
-    stage = parse(pipeline, Settings(Collection.open(index), filters(pairs), ignore_self))
+    stage = parse(pipeline, Settings(Collection.open(index), pairs or None, ignore_self, call_log(log_file, resume)))
     # Every search of the pipeline leaves the query out; a plug-in's search may not, so the end leaves it out as well.
     stage = (stage % (depth + 1) >> Each(without_self)) % depth if ignore_self else stage % depth
     rankings = [Ranking(q) for q in requests]
     if out is not None:
         options = {"query": query, "pipeline": pipeline, "k": depth, "filter": pairs}
         options |= {"ignore_self": True} if ignore_self else {}
-        settings = {"files": stamp(index, queries), **options}
-        return job(stage, rankings, out, settings, resume, "searching")
+        settings = {"files": stamp(index, queries), **options, **other_inputs(rankings, [queries], pipeline)}
+        return job(stage, rankings, out, settings, resume, "searching", overwrite)
     results = []
     for r in batches(stage, rankings, "searching"):
         results.append(r)
-        click.echo(_json(r) if json_out else _text(r, titled=queries is not None))
+        click.echo(_json(r, times) if json_out else _text(r, titled=queries is not None))
     return report_status(results)
 
 
-def _json(r: Ranking) -> str:
+def _json(r: Ranking, times: bool) -> str:
     from ..io.candidates import ranking_to_dict
 
-    return as_json(ranking_to_dict(r, texts=True))
+    return as_json(ranking_to_dict(r, texts=True, times=times))
 
 
 def _text(r: Ranking, titled: bool, width: int = 160) -> str:

@@ -38,9 +38,12 @@ def train_command(recipe: str, out: Path | None, seed: int | None, settings: tup
     from dataclasses import replace
 
     from ..backends.hf.load import torch_module
+    from ..core.errors import InputError
     from ..train.recipe import read_recipe
     from ..train.settings import with_settings
 
+    if not Path(recipe).is_file():  # before packages are asked for
+        raise InputError("no such recipe", path=recipe)
     torch_module("train")
     training = with_settings(read_recipe(recipe), settings)
     if out is not None:
@@ -49,15 +52,25 @@ def train_command(recipe: str, out: Path | None, seed: int | None, settings: tup
         training = replace(training, seed=seed)
     from transformers import utils
 
+    from ..train.divergence import Diverged
     from ..train.run import train
 
     logs: Any = utils.logging
     logs.disable_progress_bar()
     logs.set_verbosity_error()
     logging.getLogger("anyrank.train").setLevel(logging.INFO)
-    result = train(training, resume=resume, progress=sys.stderr.isatty())
-    if result.effect is not None:
-        click.echo(result.effect.table())
+    try:
+        result = train(training, resume=resume, progress=sys.stderr.isatty())
+    except Diverged as error:
+        click.echo(f"anyrank: {error}", err=True)
+        return 4
+    except KeyboardInterrupt:
+        if any(Path(training.out).glob("**/checkpoint-*")):
+            click.echo("stopped: the same command with --resume goes on from the last checkpoint", err=True)
+        raise
+    for name, effect in result.effects.items():
+        click.echo(f"{name}:" if name else "", nl=bool(name))
+        click.echo(effect.table())
     if result.exported is not None:
         verb = "int8 graph" if result.exported.accepted else "int8 graph refused"
         click.echo(f"{verb}: {result.exported.what} {result.exported.agreement:.4f}", err=True)

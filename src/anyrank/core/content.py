@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .errors import InputError
+from .errors import InputError, quoted
 
 TEXT_FIELDS = ("text", "content", "contents", "body")
 """The fields of a mapping that may hold its text; the first one present counts. ``title`` goes before it."""
@@ -65,7 +65,7 @@ class Image:
             match = _DATA_URL.fullmatch(text)
             data = match and _decoded(match["data"])
             if not match or not data:
-                raise InputError(f"an image as a data: URL is data:image/…;base64,…, not {text[:40]!r}")
+                raise InputError(f"an image as a data: URL is data:image/…;base64,…, not {quoted(text[:40])}")
             return cls(data, match["media"] or "")
         # A JPEG in base64 begins with "/9j/", as a path might: so it counts only if it decodes to a picture.
         if _BASE64.fullmatch(text) and (data := _decoded(text)) and _format(data):
@@ -187,6 +187,27 @@ def text_of(content: Any) -> str:
     ('a cat', '')
     """
     return content if isinstance(content, str) else " ".join(p for p in parts_of(content) if isinstance(p, str))
+
+
+_INVISIBLE = frozenset("\u115f\u1160\u2800\u3164\uffa0")
+"""Letters without a shape (fillers, the blank of braille), which Unicode doesn't count as white space."""
+
+
+def is_blank(content: Any) -> bool:
+    """Whether a content is there and holds nothing: a text of white space and invisible characters alone, a mapping or
+    sequence of such parts, or a missing value of a table (NaN). None is not blank but unknown.
+
+    >>> is_blank(" \u200b"), is_blank({"title": "", "text": None}), is_blank(None), is_blank({"image": "cat.jpg"})
+    (True, True, False, False)
+    """
+    if isinstance(content, str):
+        return not any(c.isprintable() and not c.isspace() and c not in _INVISIBLE for c in content)
+    if isinstance(content, Mapping):
+        fields = [k for k in ("title", *TEXT_FIELDS, "image") if k in content] or list(content)
+        return all(content[k] is None or is_blank(content[k]) for k in fields)
+    if isinstance(content, tuple | list):
+        return all(part is None or is_blank(part) for part in content)
+    return isinstance(content, float) and content != content
 
 
 def images_of(content: Any) -> tuple[Image, ...]:

@@ -2,11 +2,59 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from os import PathLike
+from typing import Any
+
+LONGEST = 1000
+"""The most characters of an error's text."""
+_QUOTED, _LISTED = 80, 12  # characters of a quoted value, and names of a list
+
+
+def short(text: str, most: int = _QUOTED) -> str:
+    """A text cut to about ``most`` characters, with its length if it was longer: its beginning and its end.
+
+    >>> short("a" * 1000 + "z", 20)
+    'aaaaaaaaaaaaaa…aaaaz (1,001 characters)'
+    """
+    if len(text) <= most:
+        return text
+    end = most // 4
+    return f"{text[: most - end - 1]}…{text[-end:]} ({len(text):,} characters)"
+
+
+def quoted(value: Any, most: int = _QUOTED) -> str:
+    """The repr of a user's value, short enough for an error's text.
+
+    >>> quoted("mini"), len(quoted("x" * 1_000_000)) < 120
+    ("'mini'", True)
+    """
+    if isinstance(value, str | bytes) and len(value) > most:
+        # only what is shown is escaped, since the value may be large
+        return short(repr(value[:most])[:most], most) + f"… ({len(value):,} long)"
+    try:
+        return short(repr(value), most)
+    except Exception:  # noqa: BLE001 - a value whose repr fails, or is nested too deeply
+        return f"a {type(value).__name__}"
+
+
+def listed(names: Iterable[Any], most: int = _LISTED) -> str:
+    """Names after each other, the first few of many, each short.
+
+    >>> listed(["id", "text"]), listed(map(str, range(1_000_000)), 3), listed([])
+    ('id, text', '0, 1, 2 and 999,997 more', 'none')
+    """
+    every = list(names)
+    rest = f" and {len(every) - most:,} more" if len(every) > most else ""
+    return (", ".join(short(str(name), 40) for name in every[:most]) or "none") + rest
 
 
 class AnyrankError(Exception):
-    """Root of every error that anyrank raises on purpose."""
+    """Root of every error that anyrank raises on purpose. Its text is never longer than `LONGEST` and a few words, so
+    that data which it quotes can't flood a terminal or a log."""
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(short(str(message), LONGEST))
 
 
 class InputError(AnyrankError, ValueError):
@@ -17,7 +65,8 @@ class InputError(AnyrankError, ValueError):
     """
 
     def __init__(self, message: str, *, path: str | PathLike[str] | None = None, line: int | None = None) -> None:
-        location = "" if path is None else f"{path}: " if line is None else f"{path}:{line}: "
+        where = "" if path is None else short(str(path), LONGEST // 4)
+        location = "" if path is None else f"{where}: " if line is None else f"{where}:{line}: "
         super().__init__(location + message)
         self.path, self.line = path, line
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING, Literal
 
-from .errors import InputError
+from .errors import InputError, quoted
 
 if TYPE_CHECKING:
     import numpy as np
@@ -131,7 +131,7 @@ class Combine(ArrayFusion):
             ("missing", ("min", "zero")),
         ):
             if getattr(self, name) not in allowed:
-                raise InputError(f"{name}={getattr(self, name)!r}: choose one of {', '.join(allowed)}")
+                raise InputError(f"{name}={quoted(getattr(self, name))}: choose one of {', '.join(allowed)}")
 
     def fuse(self, items: Sequence[Ints], scores: Sequence[Floats], n: int, weights: Sequence[float]) -> Floats:
         import numpy as np

@@ -82,27 +82,46 @@ def can_read_images(backend: Any) -> bool:
     return isinstance(backend, ReadsImages) and backend.reads_images
 
 
+@runtime_checkable
+class FixesRoom(Protocol):
+    """A backend that may give all answers the same room. ``answer_room``: their new tokens at most, whatever
+    ``max_tokens`` asks for; 0 if ``max_tokens`` counts."""
+
+    @property
+    def answer_room(self) -> int: ...
+
+
+def fixed_room(backend: Any) -> int:
+    """The room that a backend gives to all answers; 0 if it gives what is asked for."""
+    return backend.answer_room if isinstance(backend, FixesRoom) else 0
+
+
 @dataclass(frozen=True, slots=True)
 class Completion:
     """A generated text. ``finish``: "stop" (the model ended), "length" (cut at max_tokens), "error" (there is no
-    answer; ``text`` is empty and ``error`` says why)."""
+    answer; ``text`` is empty and ``error`` says why). ``reasoned``: the model thought before or in place of the text.
+    ``note``: in words, how the request or its cost differs from what was asked for."""
 
     text: str
     usage: Usage = field(default_factory=lambda: Usage(calls=1))
     finish: Literal["stop", "length", "error"] = "stop"
     error: str = ""
+    reasoned: bool = False
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class LogProbs:
     """Natural log-probabilities, one an option (``next_token_logprobs``) or one, the sum over its tokens
     (``loglikelihood``). NaN: not known; -inf: the model gives it no probability (or it is outside the top it reports).
-    ``tokens`` counts the tokens each value is a sum over; ``error`` says why values are not known."""
+    ``tokens`` counts the tokens each value is a sum over; ``error`` says why values are not known, ``note`` how the
+    request or its cost differs from what was asked for."""
 
     values: tuple[float, ...]
     usage: Usage = field(default_factory=lambda: Usage(calls=1))
     tokens: tuple[int, ...] = ()
     error: str = ""
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,15 +6,17 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, fields, replace
 from numbers import Integral
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from .budget import Account, Budget, CallEstimate, affordable
-from .errors import AnyrankError, InputError, JudgeError
+from .content import is_blank
+from .errors import AnyrankError, InputError, JudgeError, quoted
 from .groupings import Grouping, Groups, Plan, Pointwise, Scores
 from .limits import until
+from .outage import Outage
 from .stage import Stage
 from .trace import SPENT, Step, Usage
 from .types import Candidate, Judgement, Order, Query, Ranking, read_together
@@ -34,12 +36,25 @@ class Judge(Protocol):
     def __call__(self, groups: Sequence[Group], /) -> Sequence[Judgement]: ...
 
 
+@runtime_checkable
+class ScoresBlank(Protocol):
+    """A judge that sees by itself which candidates have no content (`is_blank`), and scores those alone -inf: one that
+    knows stored vectors, so that the driver need not read every document first."""
+
+    @property
+    def scores_blank(self) -> bool: ...
+
+
 @dataclass(frozen=True)
 class Rerank(Stage):
     """A reranker: ``judge`` scores the groups that ``grouping`` yields, many queries at once, round by round.
 
     The result is always a permutation of the input. Members that a judge can't score (NaN) go behind the others of
-    their group; a group that it can't score at all keeps its order; both are counted in the trace.
+    their group; a group that it can't score at all keeps its order; both are counted in the trace. Candidates without
+    content (an empty or blank text) are not shown to the judge: they come last of all, and a note counts them.
+
+    A judge whose server can't be reached, or doesn't answer in time, is not called for ever: after some failures in a
+    row (`Outage`) the other groups keep their order, and the notes say why.
 
     ``depth``: only the best ``depth`` candidates are reranked, the rest stay below. ``max_calls`` and ``max_tokens``
     are budgets a query, ``max_seconds`` a wall-clock budget of the whole batch; beside them each ranking's own limits
@@ -61,6 +76,8 @@ class Rerank(Stage):
     chunk: int = 64
     strict: bool = False
     name: str = ""
+    outage: Outage = field(default_factory=Outage, init=False, repr=False, compare=False)
+    """Kept from batch to batch, so that a long job doesn't wait for a dead server at every batch."""
 
     def __post_init__(self) -> None:
         for option in ("depth", "max_calls", "max_tokens", "max_seconds", "chunk"):
@@ -69,6 +86,8 @@ class Rerank(Stage):
 
     def batch(self, rankings: Sequence[Ranking]) -> list[Ranking]:
         own = Budget.of_stage(self.max_calls, self.max_tokens, self.max_seconds, start=time.monotonic())
+        if not self._finds_blank:
+            read_together(candidate for ranking in rankings for candidate in ranking[: self.depth])
         runs = [self._start(ranking, own) for ranking in rankings]
         # What this batch learns of its judge: how often it fails, and what a group costs.
         failures, estimate = _Failures(), CallEstimate()
@@ -80,8 +99,17 @@ class Rerank(Stage):
 
     def _start(self, ranking: Ranking, own: Budget) -> _Run:
         head = ranking if self.depth is None else ranking[: self.depth]
+        blank = [] if self._finds_blank else [c for c in head if is_blank(c.content)]
+        if blank:
+            ids = {c.id for c in blank}
+            head = replace(head, candidates=tuple(c for c in head if c.id not in ids))
         limits = Budget.of_limits(ranking.limits, ranking.cost.usage)
-        return _Run(head, self.grouping(len(head)), Account(own.stricter(limits)))
+        return _Run(head, self.grouping(len(head)), Account(own.stricter(limits)), blank=blank)
+
+    @property
+    def _finds_blank(self) -> bool:
+        """Whether the judge finds candidates without content by itself."""
+        return isinstance(self.judge, ScoresBlank) and self.judge.scores_blank
 
     def _round(self, runs: Sequence[_Run], failures: _Failures, estimate: CallEstimate) -> None:
         """Judge the groups that every run waits for, in one batch (under budgets in several).
@@ -109,14 +137,20 @@ class Rerank(Stage):
         start = time.perf_counter()
         with until(max(run.account.budget.deadline.most for run, _ in requests)):
             judgements = self._judge_or_split(groups, failures)
+        finds_blank = self._finds_blank
         share = (time.perf_counter() - start) / len(requests)
         for (run, position), (_, members), judgement in zip(requests, groups, judgements):
             scores, usage, note = _checked(judgement, len(members))
             estimate.learn(len(members), usage.calls + usage.cached)
+            if finds_blank:
+                run.mark_blank(m for m, score in zip(members, scores) if score == -math.inf and is_blank(m.content))
             run.record(position, scores, usage, note, share)
 
     def _judge_or_split(self, groups: Sequence[Group], failures: _Failures) -> list[Judgement | Exception]:
-        """The judge's answers; if it raises, the batch is halved until the groups at fault are alone."""
+        """The judge's answers; if it raises, the batch is halved until the groups at fault are alone. None is asked
+        for if its server is down."""
+        if self.outage.skips(time.monotonic()):
+            return [self.outage.error] * len(groups)
         try:
             judgements = list(self.judge(groups))
             if len(judgements) != len(groups):
@@ -127,20 +161,30 @@ class Rerank(Stage):
                 raise
             failures.in_a_row += 1
             if len(groups) == 1 or failures.too_many:
+                self.outage.record([error] if len(groups) == 1 else [], time.monotonic())
                 return [error] * len(groups)
             middle = len(groups) // 2
             return self._judge_or_split(groups[:middle], failures) + self._judge_or_split(groups[middle:], failures)
         failures.in_a_row = 0
+        self.outage.record(judgements, time.monotonic())
         return list(judgements)
 
     def _result(self, whole: Ranking, run: _Run) -> Ranking:
-        """The reranked head, the rest of the ranking below it, and this stage's step in the trace."""
+        """The reranked head, the rest of the ranking below it, what has no content at the end, and this stage's step
+        in the trace."""
         usage, ended_by = run.account.usage, run.account.ended_by
+        untouched = usage.fallback > 0 and not run.any_scored
         # A sort by ties alone can move candidates (a heap does), so its order counts only if something was scored.
         result = run.ranking.ordered(run.order) if run.order and run.any_scored else run.ranking
-        if rest := whole.candidates[len(result) :]:
-            below = (c.rescored(result[-1].score - 1.0 - i) for i, c in enumerate(rest))
-            result = replace(result, candidates=(*result.candidates, *below))
+        if untouched or len(run.blank) == len(whole):
+            result = whole
+        elif len(whole) > len(result) or run.blank:
+            blank = {c.id for c in run.blank}
+            judged = [c for c in result if c.id not in blank]
+            rest = [*whole.candidates[len(whole if self.depth is None else whole[: self.depth]) :], *run.blank]
+            last = judged[-1].score if judged else 0.0
+            below = (c.rescored(last - 1.0 - i) for i, c in enumerate(rest))
+            result = replace(result, candidates=(*judged, *below))
         if usage.fallback and run.notes:
             note, message = next(iter(run.notes)), "%s: %d group(s) of query %s kept their order: %s"
             log.warning(message, self.label, usage.fallback, whole.query.id, note)
@@ -148,7 +192,8 @@ class Rerank(Stage):
         if usage.truncated:
             cut = f"{usage.truncated} texts of {len(run.ranking)} candidates were cut to the model's length"
             notes += (f"{cut}: passages(…) reads them whole",)
-        untouched = usage.fallback > 0 and not run.any_scored
+        if run.blank:
+            notes += (f"{len(run.blank)} of {len(whole)} candidates have no content: they come last",)
         return result.with_step(Step(self.label, run.seconds, usage, notes, untouched, run.refused))
 
     @property
@@ -170,6 +215,7 @@ class _Run:
     seconds: float = 0.0
     any_scored: bool = False  # whether any member of any group was
     refused: int = 0  # groups that a spent budget left out
+    blank: list[Candidate] = field(default_factory=list)  # those without content
     notes: dict[str, None] = field(default_factory=dict)  # in the order of their first occurrence
 
     def advance(self) -> bool:
@@ -187,6 +233,11 @@ class _Run:
                     f"the grouping asked for {list(group)} of {n} candidates: expected distinct indices 0 to {n - 1}"
                 )
         return True
+
+    def mark_blank(self, candidates: Iterable[Candidate]) -> None:
+        """Some candidates have no content."""
+        known = {c.id for c in self.blank}
+        self.blank += [c for c in candidates if c.id not in known]
 
     def record(self, position: int, scores: list[float], usage: Usage, note: str, seconds: float) -> None:
         """Keep the scores of one group and what they took."""
@@ -232,7 +283,7 @@ def _checked(judgement: Judgement | Exception, n: int) -> tuple[list[float], Usa
     if unread:
         scores = [-math.inf if math.isnan(s) or s == math.inf else s for s in scores]
         usage = usage + Usage(repairs={"not a number": unread})
-    return scores, usage, note
+    return scores, usage if usage.mended else usage.of_one_answer(), note
 
 
 def _checked_usage(usage: Usage) -> Usage:
@@ -240,10 +291,10 @@ def _checked_usage(usage: Usage) -> Usage:
     number from 0 on."""
     if not isinstance(usage, Usage):
         raise TypeError(f"usage is a {type(usage).__name__}, not a Usage")
-    names = ("calls", "prompt_tokens", "completion_tokens", "truncated", "cached", "fallback")
+    names = (f.name for f in fields(Usage) if f.name != "repairs")
     for name, count in [*((name, getattr(usage, name)) for name in names), *usage.repairs.items()]:
         if not isinstance(count, Integral) or count < 0:
-            raise ValueError(f"usage counts {count!r} {name}")
+            raise ValueError(f"usage counts {quoted(count)} {name}")
     return usage
 
 

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
 SPENT = "budget spent"
 """The kind of repair of an answer that a backend didn't ask for because its own budget is spent."""
+
+UNREACHABLE = "no connection"
+"""The kind of repair of an answer that never came because the server could not be reached, or not in time. Backends
+count it, so that the driver can tell a dead server from a prompt that a server refuses."""
+
+UNANSWERED = frozenset({"no answer", "no log-probabilities", SPENT, UNREACHABLE})
+"""Kinds of repairs of answers that never came: their groups were not judged, so there was nothing to mend."""
 
 Status = Literal["ok", "repaired", "partial", "fallback"]
 
@@ -18,11 +25,13 @@ class Usage:
 
     ``calls`` model calls (one a prompt or pair); ``prompt_tokens``, ``completion_tokens``;
     ``truncated`` texts cut to fit; ``cached`` answers that cost nothing; ``fallback`` groups that no
-    model judged, so that their members kept their order; ``repairs`` mended answers, counted by kind.
+    model judged, so that their members kept their order; ``repairs`` faults of answers, counted by kind; ``mended``
+    answers that had such faults (one answer may have several kinds). ``cached_prompt_tokens`` and
+    ``cached_completion_tokens`` are what the cached answers cost when they were first given; they count in no budget.
 
     >>> Usage(calls=1, repairs={"repeat": 2}) + Usage(calls=3, repairs={"repeat": 1, "missing": 4})
     Usage(calls=4, prompt_tokens=0, completion_tokens=0, truncated=0, cached=0, fallback=0, \
-repairs={'repeat': 3, 'missing': 4})
+repairs={'repeat': 3, 'missing': 4}, mended=0, cached_prompt_tokens=0, cached_completion_tokens=0)
     """
 
     calls: int = 0
@@ -32,6 +41,9 @@ repairs={'repeat': 3, 'missing': 4})
     cached: int = 0
     fallback: int = 0
     repairs: Mapping[str, int] = field(default_factory=dict)
+    mended: int = 0
+    cached_prompt_tokens: int = 0
+    cached_completion_tokens: int = 0
 
     @property
     def tokens(self) -> int:
@@ -41,6 +53,15 @@ repairs={'repeat': 3, 'missing': 4})
     def repaired(self) -> int:
         """Repairs of every kind together."""
         return sum(self.repairs.values())
+
+    def of_one_answer(self) -> Usage:
+        """The same as the usage of one answer: ``mended`` is 1 if it has repairs (of other kinds than `UNANSWERED`).
+
+        >>> Usage(calls=1, repairs={"preamble": 1, "repeat": 2}).of_one_answer().mended
+        1
+        """
+        mended = int(any(count for kind, count in self.repairs.items() if kind not in UNANSWERED))
+        return self if mended == self.mended else replace(self, mended=mended)
 
     def __add__(self, other: Usage) -> Usage:
         repairs = dict(self.repairs)
@@ -54,6 +75,9 @@ repairs={'repeat': 3, 'missing': 4})
             self.cached + other.cached,
             self.fallback + other.fallback,
             repairs,
+            self.mended + other.mended,
+            self.cached_prompt_tokens + other.cached_prompt_tokens,
+            self.cached_completion_tokens + other.cached_completion_tokens,
         )
 
 
@@ -107,9 +131,10 @@ def worst(steps: Iterable[Step]) -> Status:
 
 
 def total(steps: Iterable[Step]) -> Step:
-    """All steps as one: times and counts added, notes joined."""
-    usage, seconds = Usage(), 0.0
+    """All steps as one: times and counts added, notes joined; ``untouched`` if one of them was."""
+    usage, seconds, untouched, refused = Usage(), 0.0, False, 0
     notes: tuple[str, ...] = ()
     for s in steps:
         usage, seconds, notes = usage + s.usage, seconds + s.seconds, notes + s.notes
-    return Step("total", seconds, usage, notes)
+        untouched, refused = untouched or s.untouched, refused + s.refused
+    return Step("total", seconds, usage, notes, untouched, refused)

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, overload
 
-from .errors import InputError
+from .errors import InputError, quoted
 from .limits import Limits
 from .matches import Matches, Reader
 from .trace import Status, Step, Usage, total, worst
@@ -31,20 +31,27 @@ class Query:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """One thing to be ranked, with the score of the last stage that ranked it."""
+    """One thing to be ranked, with the score of the last stage that ranked it.
+
+    Of a candidate that a caller gave in a list, ``index`` is its position there and ``original`` the object that it was
+    read from; of others both are None.
+    """
 
     id: str
     content: Any = None
     score: float = 0.0
     meta: Mapping[str, Any] = field(default_factory=dict)
+    index: int | None = field(default=None, repr=False, compare=False, kw_only=True)
+    original: Any = field(default=None, repr=False, compare=False, kw_only=True)
 
     def rescored(self, score: float) -> Candidate:
         """The same candidate under another score."""
-        return Candidate(self.id, self.content, score, self.meta)
+        return Candidate(self.id, self.content, score, self.meta, index=self.index, original=self.original)
 
     def noted(self, fields: Mapping[str, Any]) -> Candidate:
         """The same candidate with further fields; they replace those of the same names."""
-        return Candidate(self.id, self.content, self.score, {**self.meta, **fields})
+        meta = {**self.meta, **fields}
+        return Candidate(self.id, self.content, self.score, meta, index=self.index, original=self.original)
 
 
 class StoredCandidate(Candidate):
@@ -69,6 +76,8 @@ class StoredCandidate(Candidate):
         put(self, "_reader", reader)
         put(self, "_row", row)
         put(self, "_fields", fields)
+        put(self, "index", None)
+        put(self, "original", None)
         return self
 
     def __init__(self, *args: Any) -> None:
@@ -114,7 +123,7 @@ class _Columns(Sequence[Candidate]):
     _matches: Matches | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Ranking(_Columns):
     """A query, its candidates (best first), the trace of the steps that ranked them, and the limits of further work.
 
@@ -140,7 +149,7 @@ class Ranking(_Columns):
         if len({c.id for c in self.candidates}) != len(self.candidates):
             seen: set[str] = set()
             twice = next(c.id for c in self.candidates if c.id in seen or seen.add(c.id))  # type: ignore[func-returns-value]
-            raise InputError(f"candidate {twice!r} appears twice in the ranking of query {self.query.id!r}")
+            raise InputError(f"candidate {quoted(twice)} appears twice in the ranking of query {quoted(self.query.id)}")
 
     @classmethod
     def of(cls, query: Any, contents: Iterable[Any] = (), ids: Iterable[str] | None = None) -> Ranking:
@@ -211,6 +220,31 @@ class Ranking(_Columns):
     def scores(self) -> list[float]:
         return [c.score for c in self.candidates] if self._matches is None else self._matches.scores.tolist()
 
+    def __repr__(self) -> str:
+        """A table of the first candidates. It reads their documents."""
+        from .display import table
+
+        return table(self)
+
+    def _repr_html_(self) -> str:
+        """The table as HTML, for notebooks."""
+        from .display import html_table
+
+        return html_table(self)
+
+    def to_dict(self, *, texts: bool = True) -> dict[str, Any]:
+        """The ranking, JSON-ready: query, candidates best first, status, cost and trace; ``texts``: with contents."""
+        from .display import ranking_to_dict
+
+        return ranking_to_dict(self, texts=texts)
+
+    def to_pandas(self) -> Any:
+        """The candidates as a pandas data frame, a row each: rank (from 1), id, score, index, text and the fields of
+        ``meta``. Raises MissingExtra without pandas."""
+        from .display import to_pandas
+
+        return to_pandas(self)
+
     def __reduce__(self) -> tuple[Any, ...]:
         return Ranking, (self.query, self.candidates, self.trace, self.limits)
 
@@ -244,7 +278,7 @@ class Ranking(_Columns):
         Candidates whose score is not a finite number come last, in their present order.
         """
         if len(scores) != len(self):
-            raise InputError(f"{len(scores)} scores for {len(self)} candidates of query {self.query.id!r}")
+            raise InputError(f"{len(scores)} scores for {len(self)} candidates of query {quoted(self.query.id)}")
         values = [float(s) for s in scores]
         known = sorted((i for i, v in enumerate(values) if math.isfinite(v)), key=lambda i: -values[i])
         return self.ordered({i: values[i] for i in known})

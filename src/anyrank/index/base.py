@@ -44,6 +44,14 @@ class Stored(Protocol):
     def vectors(self, ids: Sequence[str]) -> tuple[list[int], Vectors | None]: ...
 
 
+@runtime_checkable
+class CountsBlank(Protocol):
+    """Says how many documents it leaves out of every search because they have no content."""
+
+    @property
+    def blank(self) -> int: ...
+
+
 class VectorIndex(Index, Stored, Protocol):
     """An index over the stored vectors of one encoder. The file of this folder that defines it has a function
     ``open_index(vectors, store)``; a vectors' ``vectors.json`` may name the file as its ``index``."""

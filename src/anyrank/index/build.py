@@ -17,13 +17,16 @@ from ..core.content import parts_of
 from ..core.errors import InputError
 from ..core.types import Candidate
 from ..store.engine import FOLDER, HEAP, Writing, schema, whole
+from ..store.engine_files import STATE
 from ..store.manifest import NAME, Manifest
+from ..store.rows import FILES, Rows, record
 from ..store.store import Store
 from .analysis import check_language
 from .collection import Collection
 from .swap import finish_swap, replacement
 
 _BATCH = 100_000
+_COMPARED = 1024  # committed documents that are compared at once
 _CHARACTERS = 64 << 20  # of text, after which a batch is committed
 
 
@@ -122,6 +125,8 @@ def _replaces(folder: Path, overwrite: bool) -> bool:
         return False
     if not (folder / NAME).exists():
         raise InputError("holds other files: choose an empty or a new folder", path=folder)
+    if overwrite and (folder / FOLDER).is_dir() and (folder / FILES[0]).exists():
+        return True  # a collection, also if its manifest is damaged
     if Manifest.read(folder).complete and not overwrite:
         raise InputError("holds a complete collection: pass overwrite=True to replace it", path=folder)
     return overwrite
@@ -148,7 +153,7 @@ def _clear(folder: Path) -> None:
     """Removes a collection's files but the manifest."""
     for name in ("vectors", FOLDER):
         shutil.rmtree(folder / name, ignore_errors=True)
-    for name in ("rows.ids", "rows.bin", "rows.idx"):
+    for name in (STATE, *FILES):
         (folder / name).unlink(missing_ok=True)
 
 
@@ -176,14 +181,31 @@ def _start(folder: Path, fresh: Manifest) -> Manifest:
 
 def _after(source: Iterator[Candidate], manifest: Manifest, folder: Path) -> Iterator[Candidate]:
     """The documents that follow those that are committed already. Raises InputError if the corpus is a different
-    one."""
-    last = None
-    for doc in islice(source, manifest.documents):
-        last = doc
-    if manifest.documents and (last is None or last.id != manifest.last):
+    one: every committed document is compared."""
+    different = differs(islice(source, manifest.documents), Rows(folder), manifest.rows)
+    if different:
         raise InputError(
-            f"document {manifest.documents} of this corpus is not {manifest.last!r}, the last one committed by the "
-            "unfinished build: give the same corpus, or overwrite=True",
+            f"{different} of the unfinished build: give the same corpus, or begin anew with overwrite=True "
+            "(on the command line --overwrite)",
             path=folder,
         )
     return source
+
+
+def differs(documents: Iterable[Candidate], rows: Rows, count: int) -> str:
+    """The first difference between documents and the first ``count`` rows; empty if they are the same."""
+    source, start = iter(documents), 0
+    while start < count:
+        numbers = list(range(start, min(start + _COMPARED, count)))
+        snapshot = rows.of(numbers)
+        stored = zip(snapshot.pieces(numbers, 0), snapshot.pieces(numbers, 1))
+        for number, (id, bytes) in zip(numbers, stored):
+            doc = next(source, None)
+            if doc is None:
+                return f"this corpus ends after {number} documents, before the last one committed ({count})"
+            doc = whole(doc)
+            if doc.id.encode() != id or record(doc) != bytes:
+                names = f"({doc.id!r:.80}) is not the one committed ({id.decode()!r:.80})"
+                return f"document {number + 1} of this corpus {names}"
+        start += len(numbers)
+    return ""

@@ -10,11 +10,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ..core.content import is_blank
 from ..core.errors import InputError
 from ..core.matches import Reader
 from ..core.trace import Usage
 from ..core.types import Candidate
-from ..disk import alone
+from ..disk import alone, no_space
 from ..store.engine import Enter
 from ..store.store import Store
 from ..vectors import Encoder, vectors_class
@@ -36,6 +37,7 @@ class Collection:
     store: Store
     _lexical: Lexical | None = None
     _vectors: dict[str, VectorIndex] = field(default_factory=dict, repr=False)
+    _sound: set[str] = field(default_factory=set, repr=False)  # names of vectors that were checked for damage
 
     @classmethod
     def open(cls, path: str | Path) -> Collection:
@@ -123,7 +125,9 @@ class Collection:
     ) -> Usage:
         """Vectors of every document that has none yet, and their cost; ``on_progress`` gets the number done.
 
-        Every ``shard`` documents are written at once; after a kill, the same call encodes those that are still missing.
+        Documents without content (an empty or blank text) count as encoded, and are never found. Every ``shard``
+        documents are written at once; after a kill, the same call encodes those that are still missing.
+        Damaged shards are removed, with a warning, and made again.
         Raises InputError if another process encodes with the same name, and on a model that makes no vectors.
         ``dtype="float16"`` halves the disk; a single dense query then takes about six times as long (its conversion).
         """
@@ -133,15 +137,42 @@ class Collection:
         name = name or encoder.name
         folder = self._folder(name)
         usage = Usage()
-        if self._missing(name):
-            (self.path / "vectors").mkdir(exist_ok=True)
+        damaged = self._damaged(name)
+        if damaged or self._missing(name):
+            with no_space(self.path):
+                (self.path / "vectors").mkdir(exist_ok=True)
             busy = f"another process is encoding its documents with {name!r}: wait until it is done"
             with alone(self.path / "vectors" / f".{name}.lock", self.path, busy):
+                self._drop(name, damaged)
                 usage = self._encode(encoder, name, folder, dtype, shard, on_progress)
                 self._update(name)
         else:
             self._update(name)
         return usage
+
+    def _damaged(self, name: str) -> dict[str, list[InputError]]:
+        """The damaged files of vectors of that name, by the part that they make useless; sought once."""
+        if name in self._sound or name not in self.encoded:
+            return {}
+        store = VectorStore.open(self._folder(name))
+        damaged = store.problems()
+        if not damaged:
+            try:
+                self.vectors(name)
+            except InputError as error:  # an index of an older version, without checksums
+                damaged = {part: [error] for part in store.parts() if not part.startswith("shard-")}
+                if not damaged:
+                    raise
+        self._sound.add(name)
+        return damaged
+
+    def _drop(self, name: str, damaged: Mapping[str, Sequence[InputError]]) -> None:
+        """Removes what is damaged, so that it is made again."""
+        if damaged:
+            for errors in damaged.values():
+                log.warning("%s", errors[0])
+            self._vectors.pop(name, None)
+            VectorStore.open(self._folder(name)).drop(damaged)
 
     def _missing(self, name: str) -> list[int]:
         """The rows that have no vector of that name."""
@@ -162,8 +193,10 @@ class Collection:
         done = len(self) - len(todo)
         for start in range(0, len(todo), shard):
             rows = todo[start : start + shard]
-            encoded = encoder.encode([content for content, _ in self.store.rows.of(rows).documents(rows)])
-            VectorStore.create(folder, encoded.vectors, dtype).append(rows, encoded.vectors)
+            contents = [content for content, _ in self.store.rows.of(rows).documents(rows)]
+            encoded = encoder.encode(contents)
+            blank = [content is None or is_blank(content) for content in contents]
+            VectorStore.create(folder, encoded.vectors, dtype).append(rows, encoded.vectors, blank)
             usage, done = usage + encoded.usage, done + len(rows)
             if on_progress is not None:
                 on_progress(done)

@@ -27,7 +27,8 @@ Best = tuple[Ints, Floats]
 @dataclass(slots=True, eq=False)
 class Nearest:
     """The vectors of one encoder in a collection, searched by their own measure (`Vectors.near`). Only present
-    documents are results, and of kinds that need an overlap (sparse) only those that share a term with the query."""
+    documents with content are results, and of kinds that need an overlap (sparse) only those that share a term with the
+    query."""
 
     vector_store: VectorStore
     store: Store
@@ -47,8 +48,14 @@ class Nearest:
             todo[part.rows[part.rows < len(todo)]] = False
         return [int(r) for r in np.flatnonzero(todo)]
 
+    @property
+    def blank(self) -> int:
+        """The number of present documents without content, which no search finds."""
+        return self.vector_store.blank(self.alive)
+
     def vectors(self, ids: Sequence[str]) -> tuple[list[int], Vectors | None]:
-        """The positions in ``ids`` of those that have a stored vector, and these vectors (None if there are none)."""
+        """The positions in ``ids`` of those that have content and a stored vector, and these vectors (None if there are
+        none)."""
         rows = self.store.find(ids)
         positions = [p for p, i in enumerate(ids) if i in rows]
         shard, _ = self.vector_store.locate([rows[ids[p]] for p in positions])

@@ -4,6 +4,7 @@ columns of a compressed sparse matrix)."""
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,12 +14,13 @@ import numpy as np
 from numpy.lib.format import open_memmap
 from numpy.typing import NDArray
 
-from ..disk import sync_folder
+from ..disk import no_space, sync_folder
+from ..store.checksums import Problem, array_problems, write_checksums
 from ..store.manifest import write_json
 from ..store.store import Store
 from ..vectors import Vectors
 from .nearest import Best, Mask, Nearest, merged, nothing, present
-from .vector_store import VectorStore
+from .vector_store import VectorStore, encode_again
 
 NAME = "inverted"
 _BLOCK = 8192  # rows inverted at once
@@ -37,13 +39,19 @@ class Postings:
 
     @classmethod
     def open(cls, folder: Path) -> Postings | None:
-        """The postings in a store's folder; None if they were not built yet."""
+        """The postings in a store's folder; None if they were not built yet. Raises InputError if they are damaged."""
         path = folder / NAME
         if not path.is_dir():
             return None
-        starts, rows, weights = (np.load(path / f"{n}.npy", mmap_mode="r") for n in ("starts", "rows", "weights"))
-        covers = json.loads((path / "covers.json").read_text("utf-8"))
-        return cls(np.asarray(starts), rows, weights, frozenset(covers["shards"]), covers["end"])
+        cure = encode_again(folder)
+        for problem in array_problems(path, cure):
+            raise problem.error()
+        try:
+            starts, rows, weights = (np.load(path / f"{n}.npy", mmap_mode="r") for n in ("starts", "rows", "weights"))
+            covers = json.loads((path / "covers.json").read_text("utf-8"))
+            return cls(np.asarray(starts), rows, weights, frozenset(covers["shards"]), int(covers["end"]))
+        except (ValueError, KeyError, TypeError, EOFError, OSError) as error:
+            raise Problem(path, f"is damaged ({error})", cure).error() from error
 
     @classmethod
     def build(cls, store: VectorStore) -> Postings:
@@ -55,31 +63,8 @@ class Postings:
         for _, block in store.blocks(_BLOCK):
             counts[1:] += np.bincount(block.arrays()["indices"], minlength=store.dim)
         starts = np.cumsum(counts)
-        fresh = store.folder / f".{NAME}.tmp"
-        shutil.rmtree(fresh, ignore_errors=True)
-        fresh.mkdir()
-        np.save(fresh / "starts.npy", starts)
-        size = (int(starts[-1]),)
-        rows = open_memmap(fresh / "rows.npy", "w+", np.dtype(np.int32), size)
-        weights = open_memmap(fresh / "weights.npy", "w+", np.dtype(store.meta["dtype"]), size)
-        free = starts[:-1].copy()  # the position of the next posting of each term
-        for block_rows, block in store.blocks(_BLOCK):
-            arrays = block.arrays()
-            order = np.argsort(arrays["indices"], kind="stable")  # by term, and within a term by row
-            sorted_terms = arrays["indices"][order]
-            terms, first, sizes = np.unique(sorted_terms, return_index=True, return_counts=True)
-            # The n-th posting of a term in this block goes to the n-th free position of its list.
-            nth = np.arange(len(sorted_terms)) - np.repeat(first, sizes)
-            target = nth + np.repeat(free[terms], sizes)
-            rows[target] = np.repeat(block_rows, np.diff(arrays["indptr"]))[order]
-            weights[target] = arrays["values"][order]
-            free[terms] += sizes
-        rows.flush()
-        weights.flush()
-        write_json(fresh / "covers.json", covers)
-        shutil.rmtree(store.folder / NAME, ignore_errors=True)
-        fresh.rename(store.folder / NAME)
-        sync_folder(store.folder)
+        with no_space(store.folder):
+            _write(store, starts, covers)
         built = cls.open(store.folder)
         assert built is not None
         return built
@@ -91,6 +76,39 @@ class Postings:
             span = slice(self.starts[term], self.starts[term + 1])
             out[self.rows[span]] += np.float32(weight) * np.asarray(self.weights[span], dtype=np.float32)
         return out
+
+
+def _write(store: VectorStore, starts: NDArray[np.int64], covers: dict[str, Any]) -> None:
+    """The lists of postings, filled block by block, in place of the old ones."""
+    fresh = store.folder / f".{NAME}.tmp"
+    shutil.rmtree(fresh, ignore_errors=True)
+    fresh.mkdir()
+    np.save(fresh / "starts.npy", starts)
+    size = (int(starts[-1]),)
+    rows = open_memmap(fresh / "rows.npy", "w+", np.dtype(np.int32), size)
+    weights = open_memmap(fresh / "weights.npy", "w+", np.dtype(store.meta["dtype"]), size)
+    for name, array in ("rows", rows), ("weights", weights):
+        with open(fresh / f"{name}.npy", "rb+") as file:  # else a full disk ends the process at a write to the map
+            os.posix_fallocate(file.fileno(), 0, max(array.offset + array.nbytes, 1))
+    free = starts[:-1].copy()  # the position of the next posting of each term
+    for block_rows, block in store.blocks(_BLOCK):
+        arrays = block.arrays()
+        order = np.argsort(arrays["indices"], kind="stable")  # by term, and within a term by row
+        sorted_terms = arrays["indices"][order]
+        terms, first, sizes = np.unique(sorted_terms, return_index=True, return_counts=True)
+        # The n-th posting of a term in this block goes to the n-th free position of its list.
+        nth = np.arange(len(sorted_terms)) - np.repeat(first, sizes)
+        target = nth + np.repeat(free[terms], sizes)
+        rows[target] = np.repeat(block_rows, np.diff(arrays["indptr"]))[order]
+        weights[target] = arrays["values"][order]
+        free[terms] += sizes
+    rows.flush()
+    weights.flush()
+    write_json(fresh / "covers.json", covers)
+    write_checksums(fresh)
+    shutil.rmtree(store.folder / NAME, ignore_errors=True)
+    fresh.rename(store.folder / NAME)
+    sync_folder(store.folder)
 
 
 @dataclass(slots=True, eq=False)

@@ -13,10 +13,12 @@ from pathlib import Path
 
 from ..disk import alone, sync_folder
 from ..store.engine import FOLDER
+from ..store.engine_files import STATE
 from ..store.manifest import NAME, Manifest
+from ..store.rows import FILES
 
 NEW, OLD = ".new", ".old"
-_FILES = ("vectors", FOLDER, "rows.ids", "rows.bin", "rows.idx")
+_FILES = ("vectors", FOLDER, STATE, *FILES)
 
 
 @contextmanager

@@ -2,15 +2,16 @@
 
 A shard is written beside its final place and renamed into it, so that a killed encoding leaves complete shards only. A
 row is one version of one document: rows of replaced and deleted documents are not live, and their vectors no longer
-count.
+count. Sizes are compared when a shard is opened, checksums before its vectors are first used.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import shlex
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,9 +20,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core.errors import InputError
-from ..disk import sync_folder
+from ..disk import no_space, sync_folder
+from ..store.checksums import Problem, array_problems, checksum, write_checksums
 from ..store.manifest import write_json
 from ..vectors import Vectors, join, vectors_class
+from .vector_names import model_of
 
 META = "vectors.json"
 Ints = NDArray[np.int64]
@@ -29,16 +32,40 @@ Ints = NDArray[np.int64]
 
 @dataclass(slots=True, eq=False)
 class Shard:
-    """Vectors of ascending ``rows``, memory-mapped as they lie on disk (float16 or float32)."""
+    """Vectors of ascending ``rows``, memory-mapped as they lie on disk (float16 or float32). ``searched``: the
+    positions of the documents that have content, which are those that are searched; None for all."""
 
     name: str
     rows: Ints
     vectors: Vectors
+    folder: Path
+    cure: str
+    searched: Ints | None = None
+    _checked: bool = False
 
     @classmethod
-    def open(cls, folder: Path, kind: str, dim: int) -> Shard:
-        arrays = {p.stem: np.load(p, mmap_mode="r") for p in sorted(folder.glob("*.npy"))}
-        return cls(folder.name, np.asarray(arrays.pop("rows")), vectors_class(kind).from_arrays(arrays, dim))
+    def open(cls, folder: Path, kind: str, dim: int, cure: str) -> Shard:
+        """Raises InputError if a file is damaged."""
+        for problem in array_problems(folder, cure, whole=False):
+            raise problem.error()
+        try:
+            arrays = {p.stem: np.load(p, mmap_mode="r") for p in sorted(folder.glob("*.npy"))}
+            rows, blank = np.asarray(arrays.pop("rows")), arrays.pop("blank", None)
+            searched = None if blank is None else np.flatnonzero(~np.asarray(blank))
+            vectors = vectors_class(kind).from_arrays(arrays, dim)
+            if len(rows) != len(vectors) or vectors.dim != dim:
+                raise ValueError(f"{len(rows)} rows, {len(vectors)} vectors of {vectors.dim} dimensions")
+        except (ValueError, KeyError, IndexError, EOFError, OSError) as error:
+            raise Problem(folder, f"is damaged ({error})", cure).error() from error
+        return cls(folder.name, rows, vectors, folder, cure, searched)
+
+    def checked(self) -> Shard:
+        """This shard, after its files were once compared with their checksums. Raises InputError if they differ."""
+        if not self._checked:
+            for problem in array_problems(self.folder, self.cure):
+                raise problem.error()
+            self._checked = True
+        return self
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -60,8 +87,10 @@ class VectorStore:
             meta = json.loads((folder / META).read_text("utf-8"))
         except FileNotFoundError:
             raise InputError("holds no vectors: encode the collection first", path=folder) from None
-        except ValueError as error:
-            raise InputError("is damaged: delete the folder and encode again", path=folder / META) from error
+            _check_meta(meta)
+        except (ValueError, KeyError, TypeError) as error:
+            cure = f"delete {folder}, then {encode_again(folder)}"
+            raise Problem(folder / META, f"is damaged ({error})", cure).error() from error
         return cls(folder, meta)
 
     @classmethod
@@ -77,8 +106,42 @@ class VectorStore:
                     raise InputError(f"holds vectors of {name} {store.meta[name]}, not {meta[name]}", path=folder)
             return store
         folder.mkdir(parents=True, exist_ok=True)
-        write_json(folder / META, meta)
+        write_json(folder / META, {**meta, "checksum": _sum(meta)})
         return cls(folder, meta)
+
+    @property
+    def cure(self) -> str:
+        """What makes damaged vectors again."""
+        return encode_again(self.folder)
+
+    def problems(self) -> dict[str, list[InputError]]:
+        """The damaged files of each shard and of each folder of an index that has some."""
+        out = {}
+        for name in self.parts():
+            errors = [p.error() for p in array_problems(self.folder / name, self.cure)]
+            if not errors and name.startswith("shard-"):
+                try:
+                    Shard.open(self.folder / name, self.kind, self.dim, self.cure)
+                except InputError as error:  # a shard of an older version, without checksums
+                    errors = [error]
+            if errors:
+                out[name] = errors
+        return out
+
+    def drop(self, names: Iterable[str]) -> None:
+        """Removes shards, so that their documents are encoded again, or folders of an index, so that it is built
+        again."""
+        for name in names:
+            shutil.rmtree(self.folder / name)
+        self._shards, self._state = [], None
+
+    def parts(self) -> list[str]:
+        """The names of all shards and of folders that an index added."""
+        return sorted(p.name for p in self.folder.iterdir() if p.is_dir() and not p.name.startswith("."))
+
+    def _names(self) -> list[str]:
+        """The names of the shards, oldest first."""
+        return sorted(n for n in os.listdir(self.folder) if n.startswith("shard-"))
 
     @property
     def kind(self) -> str:
@@ -93,14 +156,17 @@ class VectorStore:
         status = os.stat(self.folder)
         state = status.st_mtime_ns, status.st_nlink  # both change when a shard's folder appears
         if state != self._state:
-            names = sorted(n for n in os.listdir(self.folder) if n.startswith("shard-"))
             old = {s.name: s for s in self._shards}
-            self._shards = [old.get(n) or Shard.open(self.folder / n, self.kind, self.dim) for n in names]
+            self._shards = [
+                old.get(n) or Shard.open(self.folder / n, self.kind, self.dim, self.cure) for n in self._names()
+            ]
             self._state = state
         return list(self._shards)
 
-    def append(self, rows: Sequence[int], vectors: Vectors) -> None:
-        """A new shard, on disk as a whole or not at all. Raises InputError on vectors that differ from the store's."""
+    def append(self, rows: Sequence[int], vectors: Vectors, blank: Sequence[bool] = ()) -> None:
+        """A new shard, on disk as a whole or not at all. ``blank`` says of each document whether it has no content (by
+        default none is): its vector means nothing and is never found. Raises InputError on vectors that differ from the
+        store's."""
         if vectors.kind != self.kind or vectors.dim != self.dim or len(rows) != len(vectors):
             raise InputError(
                 f"{len(vectors)} {vectors.kind} vectors of {vectors.dim} dimensions for {len(rows)} documents; "
@@ -109,18 +175,22 @@ class VectorStore:
             )
         order = np.argsort(np.asarray(rows, dtype=np.int64), kind="stable")
         arrays = {"rows": np.asarray(rows, dtype=np.int64)[order], **vectors.take(order).arrays()}
+        if any(blank):
+            arrays["blank"] = np.asarray(blank, dtype=np.bool_)[order]
         number = max((int(s.name[6:]) for s in self.shards()), default=0) + 1
         _save(self.folder / f"shard-{number:06d}", arrays, self.meta["dtype"])
         self._state = None
 
     def locate(self, rows: Sequence[int]) -> tuple[Ints, Ints]:
-        """For each row the number of its shard in ``shards()`` and its position there; -1 if it has no vector. If
-        several shards hold a row, the last one counts."""
+        """For each row the number of its shard in ``shards()`` and its position there; -1 if it has no vector, or no
+        content. If several shards hold a row, the last one counts."""
         requested = np.asarray(rows, dtype=np.int64)
         shard, position = np.full(len(requested), -1), np.full(len(requested), -1)
         for n, part in enumerate(self.shards()):
             nearest = np.minimum(np.searchsorted(part.rows, requested), max(len(part) - 1, 0))
             hit = part.rows[nearest] == requested if len(part) else np.zeros(len(requested), dtype=bool)
+            if part.searched is not None:
+                hit &= np.isin(nearest, part.searched)
             shard[hit], position[hit] = n, nearest[hit]
         return shard, position
 
@@ -132,28 +202,67 @@ class VectorStore:
         for n, part in enumerate(self.shards()):
             here = np.flatnonzero(shard == n)  # positions in ``rows``
             if len(here):
-                parts.append(part.vectors.take(position[here]))
+                parts.append(part.checked().vectors.take(position[here]))
                 order.append(here)
         # The parts are in the order of the shards: the inverse of that order puts them back in that of ``rows``.
         return join(parts).take(np.argsort(np.concatenate(order)))
 
-    def blocks(self, size: int, skip: frozenset[str] = frozenset()) -> Iterator[tuple[Ints, Vectors]]:
-        """Rows and vectors of every shard that isn't in ``skip``, at most ``size`` at once."""
+    def blank(self, mask: NDArray[np.bool_]) -> int:
+        """The number of documents without content among the rows of a mask."""
+        count = 0
         for part in self.shards():
-            for start in range(0, len(part) if part.name not in skip else 0, size):
+            if part.searched is not None:
+                rows = np.delete(part.rows, part.searched)
+                count += int(mask[rows[rows < len(mask)]].sum())
+        return count
+
+    def blocks(self, size: int, skip: frozenset[str] = frozenset()) -> Iterator[tuple[Ints, Vectors]]:
+        """Rows and vectors of the documents with content of every shard that isn't in ``skip``, at most ``size`` at
+        once."""
+        for part in self.shards():
+            if part.name in skip:
+                continue
+            part.checked()
+            for start in range(0, len(part), size):
                 stop = min(start + size, len(part))
-                yield part.rows[start:stop], part.vectors.part(start, stop)
+                if part.searched is None:
+                    yield part.rows[start:stop], part.vectors.part(start, stop)
+                else:
+                    at = part.searched[(part.searched >= start) & (part.searched < stop)]
+                    if len(at):
+                        yield part.rows[at], part.vectors.take(at)
 
 
 def _save(folder: Path, arrays: dict[str, NDArray[Any]], dtype: str) -> None:
     """Arrays as a folder of .npy files that appears at once; floating-point ones in ``dtype``."""
     fresh = folder.with_name(f".{folder.name}.tmp")
     shutil.rmtree(fresh, ignore_errors=True)
-    fresh.mkdir()
-    for name, array in arrays.items():
-        with open(fresh / f"{name}.npy", "wb") as file:
-            np.save(file, array.astype(dtype) if array.dtype.kind == "f" else array)
-            file.flush()
-            os.fsync(file.fileno())
-    os.rename(fresh, folder)
-    sync_folder(folder.parent)
+    with no_space(folder):
+        fresh.mkdir()
+        for name, array in arrays.items():
+            with open(fresh / f"{name}.npy", "wb") as file:
+                np.save(file, array.astype(dtype) if array.dtype.kind == "f" else array)
+                file.flush()
+                os.fsync(file.fileno())
+        write_checksums(fresh)
+        os.rename(fresh, folder)
+        sync_folder(folder.parent)
+
+
+def encode_again(folder: Path) -> str:
+    """The cure for the vectors in a folder of a collection: the command that encodes what is missing or damaged."""
+    index, model = folder.parent.parent, model_of(folder.name)
+    return f"make them again with `anyrank index CORPUS -o {shlex.quote(str(index))} --encode {shlex.quote(model)}`"
+
+
+def _check_meta(meta: dict[str, Any]) -> None:
+    """Raises ValueError, KeyError or TypeError on the meta of damaged vectors; that of older versions has no
+    checksum."""
+    checked = {n: meta[n] for n in ("kind", "dim", "dtype")}
+    if meta.get("checksum", _sum(checked)) != _sum(checked):
+        raise ValueError("its checksum is not that of what was written")
+
+
+def _sum(meta: dict[str, Any]) -> int:
+    """The checksum of the values by which vectors are read."""
+    return checksum(json.dumps(meta, sort_keys=True).encode())

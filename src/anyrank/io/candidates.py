@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Iterator, Mapping
 from dataclasses import fields
+from numbers import Real
 from typing import Any
 
-from ..core.content import Image, images_of, parts_of, text_of
-from ..core.errors import InputError
+from ..core.content import images_of, parts_of, text_of
+from ..core.display import ranking_to_dict as ranking_to_dict
+from ..core.errors import InputError, listed, quoted
 from ..core.trace import Step, Usage
 from ..core.types import Candidate, Query, Ranking
 from .corpus import DOCUMENT
@@ -19,7 +20,8 @@ from .records import Record, first_of, id_of, json_lines, text_field
 _LISTS = ("documents", "candidates", "ranking")
 _QUERY_IDS = ("qid", "id", "_id", "query_id")
 _NOT_META = {*_LISTS, *_QUERY_IDS, "query", "text", "content", "status", "cost", "trace"}
-_TEXTS = (*DOCUMENT.text, "passage", "segment")
+TEXTS = (*DOCUMENT.text, "passage", "segment")
+"""The fields of a candidate that may hold its text; the first one present counts."""
 _COUNTS = [f.name for f in fields(Usage) if f.name != "repairs"]
 
 
@@ -38,7 +40,7 @@ def read_rankings(path: File) -> Iterator[Ranking]:
             raise InputError(str(error), path=label(path), line=n) from None
         id = ranking.query.id
         if id in seen:
-            what = f"query id {id!r} appears twice, first in line {seen[id]}"
+            what = f"query id {quoted(id)} appears twice, first in line {seen[id]}"
             raise InputError(what, path=label(path), line=n)
         seen[id] = n
         yield ranking
@@ -64,7 +66,7 @@ def ranking_from_dict(record: Record, id: str = "q") -> Ranking:
     >>> [(c.id, c.content, c.score) for c in r]
     [('0', 'Lyon', 2.0), ('p', 'Paris', 1.0)]
     """
-    query = _query(record, id)
+    query = query_from_dict(record, id)
     name = next((n for n in _LISTS if n in record), None)
     if name is None or not isinstance(record[name], list):
         raise InputError(f"expected a list named {', '.join(_LISTS[:-1])} or {_LISTS[-1]}")
@@ -72,63 +74,18 @@ def ranking_from_dict(record: Record, id: str = "q") -> Ranking:
     scores: dict[int, float] = {}
     for i, item in enumerate(record[name]):
         try:
-            candidate = _candidate(item, i, texts=name != "ranking")
+            member = candidate(item, str(i), texts=name != "ranking")
         except InputError as error:
             raise InputError(f"{name}[{i}]: {error}") from None
-        candidates.append(candidate)
-        if not math.isnan(candidate.score):
-            scores[i] = candidate.score
+        candidates.append(member)
+        if not math.isnan(member.score):
+            scores[i] = member.score
     ranking = Ranking(query, tuple(candidates))
     ranking = ranking.ordered(scores if len(scores) == len(candidates) else range(len(candidates)))
     trace = record.get("trace") or []
     if not isinstance(trace, list):
         raise InputError(f"the trace is {type(trace).__name__}: expected a list of steps")
     return ranking.with_step(*map(step_from_dict, trace))
-
-
-def documents_by_id(documents: Mapping[Any, Any]) -> list[Record]:
-    """The documents of a mapping from ids to texts or to mappings with a text, each with its id. Raises InputError if
-    it is itself a document, or a table's columns.
-
-    >>> documents_by_id({"a": "one", 2: {"text": "two"}})
-    [{'id': 'a', 'text': 'one'}, {'text': 'two', 'id': '2'}]
-    """
-    if name := next((n for n in _TEXTS if n in documents), None):
-        raise InputError(f"documents is one mapping with a field {name!r}: give a list of documents, or ids to texts")
-    out: list[Record] = []
-    for id, value in documents.items():
-        if isinstance(value, str):
-            out.append({"id": str(id), "text": value})
-        elif isinstance(value, Mapping):
-            out.append({**{k: v for k, v in value.items() if k not in DOCUMENT.id}, "id": str(id)})
-        else:
-            what = f"documents[{id!r}] is of type {type(value).__name__}"
-            raise InputError(f"{what}: a mapping of documents leads from ids to texts, or to mappings with a text")
-    return out
-
-
-def ranking_to_dict(ranking: Ranking, origin: Ranking | None = None, *, texts: bool = False) -> dict[str, Any]:
-    """A ranking, JSON-ready: query, the candidates best first, status, cost and trace.
-
-    ``origin`` is the ranking before it was reranked: with it every candidate says its ``index`` there. ``texts`` adds
-    the candidates' contents, as ``text``, or as ``content`` if they are no texts. Their ``meta`` is left out.
-    """
-    indices = {} if origin is None else {c.id: i for i, c in enumerate(origin)}
-
-    def item(c: Candidate) -> dict[str, Any]:
-        index = {"index": indices[c.id]} if c.id in indices else {}
-        content = {} if not texts else {"text" if _is_plain(c.content) else "content": _to_json(c.content)}
-        return {"id": c.id, **index, "score": c.score, **content}
-
-    query, cost = ranking.query.content, ranking.cost.as_dict()
-    return {
-        "query": query if _is_plain(query) else {"content": _to_json(query)},
-        "qid": ranking.query.id,
-        "ranking": [item(c) for c in ranking],
-        "status": ranking.status,
-        "cost": {k: v for k, v in cost.items() if k not in ("name", "status", "notes")},
-        "trace": [s.as_dict() for s in ranking.trace],
-    }
 
 
 def ranking_to_rank_llm(ranking: Ranking) -> dict[str, Any]:
@@ -141,27 +98,11 @@ def ranking_to_rank_llm(ranking: Ranking) -> dict[str, Any]:
     return {"query": query, "candidates": candidates}
 
 
-def _is_plain(content: Any) -> bool:
-    return content is None or not isinstance(content, Image | Mapping | tuple | list)
-
-
-def _to_json(content: Any) -> Any:
-    """A content with its images as paths or URLs (bytes as data: URLs), as `parts_of` reads them again."""
-    match content:
-        case Image():
-            inline = isinstance(content.source, bytes) or content.url
-            return {"image": content.as_url() if inline else os.fspath(content.source)}
-        case Mapping():
-            image = content.get("image")
-            return {**content, **(_to_json(image) if isinstance(image, Image) else {})}
-        case tuple() | list():
-            return [_to_json(part) for part in content]
-    return content
-
-
-def _query(record: Record, id: str) -> Query:
+def query_from_dict(record: Record, id: str) -> Query:
+    """The query of a record's field ``query``, a text or a mapping, under this id if it has none. Raises InputError on
+    a missing or empty one."""
     if "query" not in record:
-        raise InputError(f"no query: expected a field query, found {', '.join(record) or 'none'}")
+        raise InputError(f"no query: expected a field query, found {listed(record)}")
     value = record["query"]
     inner = value if isinstance(value, dict) else {}
     content = (
@@ -195,35 +136,36 @@ def _content(record: Record, names: tuple[str, ...], what: str) -> Any:
     return content
 
 
-def _candidate(item: Any, position: int, texts: bool) -> Candidate:
-    """One document; its score is NaN if it has none. With ``texts`` it must have a content."""
+def candidate(item: Any, name: str, texts: bool = True) -> Candidate:
+    """One document, a text or a mapping; its score is NaN and its id ``name`` if it has none. With ``texts`` it must
+    have a content."""
     if isinstance(item, str):
-        return Candidate(str(position), item, math.nan)
+        return Candidate(name, item, math.nan)
     if not isinstance(item, dict):
         raise InputError(f"expected a text or an object, found {type(item).__name__}")
-    has_id = any(n in item for n in DOCUMENT.id)
-    id_name, id = id_of(item, DOCUMENT.id, "document id") if has_id else ("", str(position))
+    has_id = any(item.get(n) is not None for n in DOCUMENT.id)
+    id_name, id = id_of(item, DOCUMENT.id, "document id") if has_id else ("", name)
     doc = item.get("doc")
     body: Record = {"text": doc} if isinstance(doc, str) else doc if isinstance(doc, dict) else item
     content: Any = None
-    if texts or body.get("image") or any(n in body for n in _TEXTS):
-        content = _content(body, _TEXTS, "document text")
+    if texts or body.get("image") or any(n in body for n in TEXTS):
+        content = _content(body, TEXTS, "document text")
     title = body.get("title")
     if isinstance(content, str) and isinstance(title, str):
         content = f"{title} {content}".strip()
     elif isinstance(content, dict) and isinstance(title, str):
         content = {"title": title, **content}
-    content_name = first_of(body, _TEXTS) or ("image" if content is not None else "")
+    content_name = first_of(body, TEXTS) or ("image" if content is not None else "")
     meta = {k: v for k, v in {**item, **body}.items() if k not in (id_name, content_name, "doc", "score", "index")}
-    return Candidate(id, content, _score(item), meta)
+    return Candidate(id, content, score_of(item.get("score")), meta)
 
 
-def _score(item: Record) -> float:
-    value = item.get("score")
+def score_of(value: Any) -> float:
+    """A score as a float, NaN for None. Raises InputError on anything but a finite number."""
     if value is None:
         return math.nan
-    if not isinstance(value, int | float) or isinstance(value, bool) or not abs(value) < math.inf:
-        raise InputError(f"expected a finite number as score, found {value!r}")
+    if not isinstance(value, Real) or isinstance(value, bool) or not abs(value) < math.inf:
+        raise InputError(f"expected a finite number as score, found {quoted(value)}")
     return float(value)
 
 

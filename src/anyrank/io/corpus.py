@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..core.errors import InputError
+from ..core.errors import InputError, quoted
 from ..core.types import Candidate, Query
 from .files import File
 from .records import Fields, Record, first_of, id_of, parsed, records, text_field
 from .seen import Seen
 
-DOCUMENT = Fields(("_id", "id", "docid", "doc_id", "docno"), ("text", "contents", "body", "content"), ("title",))
+DOCUMENT = Fields(
+    ("_id", "id", "docid", "doc_id", "docno"), ("text", "contents", "body", "content", "page_content"), ("title",)
+)
 QUERY = Fields(("_id", "id", "qid", "query_id"), ("text", "query", "question"))
 
 
@@ -62,5 +64,5 @@ def query(record: Record, fields: Fields = QUERY) -> Query:
     id_name, id = id_of(record, fields.id, "query id")
     text_name, text = text_field(record, fields.text, "query text")
     if not text.strip():
-        raise InputError(f"the text of query {id!r} is empty")
+        raise InputError(f"the text of query {quoted(id)} is empty")
     return Query(id, text.strip(), {k: v for k, v in record.items() if k not in (id_name, text_name)})

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..core.errors import InputError, MissingExtra
+from ..core.errors import InputError, MissingExtra, listed, quoted
 from ..core.types import Candidate, Query
 from .corpus import read_documents, read_queries
 from .files import File
@@ -62,7 +62,7 @@ class Dataset(ABC):
         splits = self.splits()
         name = split or (splits[0] if len(splits) == 1 else "test")
         if name not in splits:
-            raise InputError(f"{self.name} has no judgements {name!r} (there are: {', '.join(splits) or 'none'})")
+            raise InputError(f"{self.name} has no judgements {quoted(name)} (there are: {listed(splits)})")
         return name
 
 
@@ -147,13 +147,13 @@ class IrDataset(Dataset):
         try:
             return ir_datasets.load(self.name)
         except KeyError:
-            raise InputError(f"ir_datasets has no collection {self.name!r}") from None
+            raise InputError(f"ir_datasets has no collection {quoted(self.name)}") from None
 
     def _part(self, part: str) -> Any:
         """The dataset, once it is known to have ``part`` ("docs", "queries", "qrels"). Raises InputError otherwise."""
         dataset = self._load()
         if not getattr(dataset, f"has_{part}")():
-            raise InputError(f"the ir_datasets collection {self.name!r} has no {part}")
+            raise InputError(f"the ir_datasets collection {quoted(self.name)} has no {part}")
         return dataset
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any, Protocol, runtime_checkable
 
-from ..core.errors import InputError, MissingExtra
+from ..core.errors import InputError, MissingExtra, listed, quoted
 from ..core.types import Candidate, Query, Ranking, strict
 
 _COLUMNS = ("qid", "query", "docno", "text", "score", "rank")
@@ -38,6 +38,9 @@ class ArrowTable(Protocol):
     column_names: Any
 
     def to_pylist(self) -> list[dict[str, Any]]: ...
+
+
+TABLES = PandasTable | PolarsTable | ArrowTable
 
 
 def table_rows(value: Any) -> list[dict[str, Any]] | None:
@@ -107,14 +110,14 @@ def from_frame(frame: Any) -> list[Ranking]:
     candidates: dict[str, list[Candidate]] = {}
     for n, row in enumerate(rows):
         if "qid" not in row:
-            raise InputError(f"row {n} has no column qid (columns: {', '.join(map(str, row))})")
+            raise InputError(f"row {n} has no column qid (columns: {listed(row)})")
         q = str(row["qid"])
         queries.setdefault(q, Query(q, row.get("query", "")))
-        listed = candidates.setdefault(q, [])
+        members = candidates.setdefault(q, [])
         if "docno" in row:
-            text, score = row.get("text"), row.get("score", -float(len(listed)))
+            text, score = row.get("text"), row.get("score", -float(len(members)))
             meta = {k: v for k, v in row.items() if k not in _COLUMNS}
-            listed.append(Candidate(str(row["docno"]), None if text != text else text, score, meta))
+            members.append(Candidate(str(row["docno"]), None if text != text else text, score, meta))
     return [_best_first(query, candidates[q]) for q, query in queries.items()]
 
 
@@ -126,7 +129,8 @@ def _best_first(query: Query, candidates: list[Candidate]) -> Ranking:
         except (TypeError, ValueError):
             score = math.nan
         if not math.isfinite(score):
-            what = f"document {c.id!r} of query {query.id!r} has the score {c.score!r}: expected a finite number"
+            which = f"document {quoted(c.id)} of query {quoted(query.id)}"
+            what = f"{which} has the score {quoted(c.score)}: expected a finite number"
             raise InputError(what)
         checked.append(replace(c, score=score))
     return Ranking(query, tuple(sorted(checked, key=lambda c: -c.score)))
@@ -134,5 +138,5 @@ def _best_first(query: Query, candidates: list[Candidate]) -> Ranking:
 
 def _look_up(kind: str, contents: Mapping[str, Any], id: str) -> Any:
     if id not in contents:
-        raise InputError(f"unknown {kind} id {id!r}: no content given for it")
+        raise InputError(f"unknown {kind} id {quoted(id)}: no content given for it")
     return contents[id]

@@ -13,7 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from ..core.errors import InputError
+from ..core.errors import InputError, quoted
 from ..core.types import Candidate, Query, Ranking
 from .candidates import step_from_dict
 from .files import File
@@ -109,7 +109,11 @@ class Journal:
         if before == after:
             return
         old, new = json.loads(stored), json.loads(_as_json(settings))
-        changed = [f"{k}: {old.get(k)!r} then, {new.get(k)!r} now" for k in {**old, **new} if old.get(k) != new.get(k)]
+        changed = [
+            f"{k}: {quoted(old.get(k))} then, {quoted(new.get(k))} now"
+            for k in {**old, **new}
+            if old.get(k) != new.get(k)
+        ]
         raise InputError(
             f"begun with settings {before}, this job has {after} ({'; '.join(changed)}): "
             "use the same settings, or delete the journal",
@@ -136,9 +140,9 @@ class Journal:
             text = json.dumps(record, allow_nan=False)
             self.db.execute("INSERT INTO finished VALUES (?, ?, ?)", (id, text, zlib.crc32(text.encode())))
         except sqlite3.IntegrityError:
-            raise InputError(f"query {id!r} is finished already", path=self.path) from None
+            raise InputError(f"query {quoted(id)} is finished already", path=self.path) from None
         except (TypeError, ValueError, sqlite3.Error) as error:
-            raise InputError(f"the result of query {id!r} can't be written: {error}", path=self.path) from None
+            raise InputError(f"the result of query {quoted(id)} can't be written: {error}", path=self.path) from None
 
     def get(self, id: str) -> Mapping[str, Any]:
         """A query's result, read from disk. Raises InputError if the query isn't finished."""
@@ -147,20 +151,34 @@ class Journal:
         except sqlite3.DatabaseError as error:
             raise InputError(_reason(error, self.path), path=self.path) from None
         if row is None:
-            raise InputError(f"query {id!r} is not finished: resume the job", path=self.path)
+            raise InputError(f"query {quoted(id)} is not finished: resume the job", path=self.path)
         text, checksum = row
-        if zlib.crc32(text.encode()) != checksum:
-            raise InputError(f"damaged (the result of query {id!r} has changed): delete the journal", path=self.path)
-        record: dict[str, Any] = json.loads(text)
+        if not isinstance(text, str) or zlib.crc32(text.encode()) != checksum:
+            raise self._damaged(id)
+        try:
+            record = json.loads(text)
+        except (ValueError, RecursionError):
+            record = None
+        if not isinstance(record, dict):
+            raise self._damaged(id)
         return record
+
+    def _damaged(self, id: str) -> InputError:
+        """The error of a query whose stored result is not what was written."""
+        what = f"damaged (the result of query {quoted(id)} has changed): delete the journal"
+        return InputError(what, path=self.path)
 
     def rankings(self, queries: Iterable[Query]) -> Iterator[Ranking]:
         """The finished rankings of ``queries``, in that order, read from disk one at a time; candidates without
         content. Raises InputError at a query that isn't finished."""
         for q in queries:
             record = self.get(q.id)
-            candidates = (Candidate(id, score=score) for id, score in record["ranking"])
-            yield Ranking(q, tuple(candidates), tuple(map(step_from_dict, record["trace"])))
+            try:
+                candidates = tuple(Candidate(str(id), score=float(score)) for id, score in record["ranking"])
+                ranking = Ranking(q, candidates, tuple(map(step_from_dict, record["trace"])))
+            except (KeyError, TypeError, ValueError):  # an InputError is a ValueError
+                raise self._damaged(q.id) from None
+            yield ranking
 
     def finish(self, path: File, queries: Iterable[Query], tag: str = "anyrank") -> None:
         """Write the run file, whole or not at all, in the order of ``queries``; then remove the journal."""

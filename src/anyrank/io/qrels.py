@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ..core.errors import InputError
+from ..core.errors import InputError, quoted
 from .files import File, atomic, decode, empty, label, lines
 
 Qrels = dict[str, dict[str, int]]
@@ -53,11 +53,13 @@ def read_subtopics(path: File) -> Subtopics:
         grade = _grade(columns[-1])
         if grade is None:
             text = columns[-1].decode(errors="replace")
-            raise InputError(f"expected a whole number as grade, found {text!r}", path=label(path), line=n)
+            raise InputError(f"expected a whole number as grade, found {quoted(text)}", path=label(path), line=n)
         judged = qrels.setdefault(query, {}).setdefault(document, {})
         subtopic = "0" if beir else decode(columns[1], path, n)
         if subtopic in judged:
-            raise InputError(f"document {document!r} is judged twice for query {query!r}", path=label(path), line=n)
+            raise InputError(
+                f"document {quoted(document)} is judged twice for query {quoted(query)}", path=label(path), line=n
+            )
         judged[subtopic] = grade
     if not qrels:
         raise empty(path, f"{_TREC} or {_BEIR}")
@@ -86,5 +88,5 @@ def write_qrels(path: File, qrels: Mapping[str, Mapping[str, int]]) -> None:
             for document, grade in judged.items():
                 for what, id in (("query", query), ("document", document)):
                     if not id or (any(c in id for c in "\t\r\n") if beir else id.encode().split() != [id.encode()]):
-                        raise InputError(f"a qrels file can't hold the {what} id {id!r}", path=path)
+                        raise InputError(f"a qrels file can't hold the {what} id {quoted(id)}", path=path)
                 f.write(f"{query}\t{document}\t{grade}\n" if beir else f"{query} 0 {document} {grade}\n")

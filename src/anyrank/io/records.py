@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from numbers import Integral, Real
 from typing import Any, TypeVar
 
-from ..core.errors import InputError
+import numpy as np
+
+from ..core.errors import InputError, listed, quoted
 from .files import File, atomic, empty, label, texts
 
 Record = Mapping[str, Any]
@@ -47,7 +51,7 @@ def format_of(path: File) -> str:
     ending = os.path.splitext(name)[1].lower()
     if ending and ending not in _FORMATS:
         endings = ", ".join(_FORMATS)
-        raise InputError(f"unknown file ending {ending!r} (known: {endings}): name the format", path=label(path))
+        raise InputError(f"unknown file ending {quoted(ending)} (known: {endings}): name the format", path=label(path))
     return _FORMATS.get(ending, "jsonl")
 
 
@@ -65,7 +69,7 @@ def records(
     if format == "jsonl":
         return json_lines(path)
     if format not in ("csv", "tsv"):
-        raise InputError(f"format={format!r}: choose jsonl, csv or tsv")
+        raise InputError(f"format={quoted(format)}: choose jsonl, csv or tsv")
     rows = _csv(path) if format == "csv" else _tsv(path)
     return _table(path, rows, fields, True if format == "csv" and header is None else header)
 
@@ -124,7 +128,7 @@ def _table(
             if columns is row:
                 continue
         if len(row) != len(columns):
-            names = ", ".join(columns)
+            names = listed(columns)
             what = f"expected {len(columns)} columns ({names}), found {len(row)}"
             raise InputError(what, path=label(path), line=n)
         yield n, dict(zip(columns, row))
@@ -160,7 +164,7 @@ def text_field(record: Record, names: tuple[str, ...], what: str) -> tuple[str, 
     holds no text."""
     name = first_of(record, names)
     if name is None:
-        present = ", ".join(record) or "none"
+        present = listed(record)
         raise InputError(f"no {what}: expected a field {' or '.join(names)}, found {present}")
     value = record[name]
     if not isinstance(value, str):
@@ -169,12 +173,33 @@ def text_field(record: Record, names: tuple[str, ...], what: str) -> tuple[str, 
 
 
 def id_of(record: Record, names: tuple[str, ...], what: str) -> tuple[str, str]:
-    """(field name, id); whole numbers are taken as text. Raises InputError if it is missing, empty or something
-    else."""
-    name = first_of(record, names)
-    if name is not None and type(record[name]) is int:
-        return name, str(record[name])
-    name, value = text_field(record, names, what)
-    if not value.strip():
+    """(field name, id) of the first of ``names`` that holds one, as `id_text`. Raises InputError if there is none."""
+    name = next((n for n in names if record.get(n) is not None), None)
+    if name is None:
+        return text_field(record, names, what)
+    return name, id_text(record[name], what, f" ({name})")
+
+
+def id_text(value: Any, what: str, field: str = "") -> str:
+    """An id as text: whole numbers, UUIDs, paths, dates and all else that has a text of its own. Raises InputError on
+    what is empty or missing, truth values, fractions, bytes and containers.
+
+    >>> id_text(7, "id"), id_text(7.0, "id")
+    ('7', '7')
+    """
+    if isinstance(value, str):
+        text = str.__str__(value)
+    elif isinstance(value, Integral) and not isinstance(value, bool):
+        text = str(int(value))
+    elif isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value) and value == int(value):
+        text = str(int(value))  # whole numbers of a table's column that lacks some
+    else:
+        text = "" if isinstance(value, _NO_IDS) or type(value).__str__ is object.__str__ else str(value)
+        if not text or text in ("<NA>", "NaT"):
+            raise InputError(f"the {what}{field} is {type(value).__name__}: expected a text")
+    if not text.strip():
         raise InputError(f"the {what} is empty")
-    return name, value
+    return text
+
+
+_NO_IDS = (bool, np.bool_, Real, bytes, bytearray, Iterable, type(None))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from ..core.errors import InputError
+from ..core.errors import InputError, quoted
 from ..core.types import Candidate, Query, Ranking, strict
 from .files import File, atomic, decode, empty, label, lines
 
@@ -39,7 +39,7 @@ def iter_run(path: File) -> Iterator[tuple[int, str, str, float]]:
             score = math.nan
         if not -inf < score < inf or b"_" in columns[4]:
             score_text = decode(raw, path, n).split()[4]
-            raise InputError(f"expected a finite number as score, found {score_text!r}", path=label(path), line=n)
+            raise InputError(f"expected a finite number as score, found {quoted(score_text)}", path=label(path), line=n)
         yield n, query, document, score
 
 
@@ -55,7 +55,9 @@ def read_run(path: File) -> Run:
         if query != last:
             last, scores = query, run.setdefault(query, {})
         if document in scores:
-            raise InputError(f"document {document!r} appears twice under query {query!r}", path=label(path), line=n)
+            raise InputError(
+                f"document {quoted(document)} appears twice under query {quoted(query)}", path=label(path), line=n
+            )
         scores[document] = score
     if not run:
         raise empty(path, f"lines of 6 columns ({_COLUMNS})")
@@ -75,13 +77,13 @@ def write_run(path: File, rankings: Iterable[Ranking], tag: str = "anyrank") -> 
             query = ranking.query.id
             one_word("query id", query)
             if query in written:
-                raise InputError(f"query {query!r} appears twice")
+                raise InputError(f"query {quoted(query)} appears twice")
             written.add(query)
             ids, scores = ranking.ids, ranking.scores  # as columns, so that no document is read from an index
             for id, score in zip(ids, scores):
                 one_word("document id", id)
                 if not -_SINGLE < score < _SINGLE:
-                    what = f"document {id!r} of query {query!r} has the score {score}"
+                    what = f"document {quoted(id)} of query {quoted(query)} has the score {score}"
                     raise InputError(f"{what}: a run needs finite numbers (single precision)")
             rows = enumerate(zip(ids, strict(scores)), 1)
             f.write("".join(f"{query} Q0 {i} {rank} {score:.9g} {tag}\n" for rank, (i, score) in rows))
@@ -109,7 +111,7 @@ def attach(
     _all_known("query", {q: "the queries" for q in run if q not in known}, len(run), path)
     wanted = {d: q for q, results in run.items() for d, _ in results}
     pool = {d: Candidate(d) for d in wanted} if documents is None else {c.id: c for c in documents if c.id in wanted}
-    missing = {d: f"the documents (query {q!r} ranks it)" for d, q in wanted.items() if d not in pool}
+    missing = {d: f"the documents (query {quoted(q)} ranks it)" for d, q in wanted.items() if d not in pool}
     _all_known("document", missing, len(wanted), path)
 
     def candidate(id: str, score: float) -> Candidate:
@@ -122,11 +124,11 @@ def attach(
 def _all_known(kind: str, missing: Mapping[str, str], total: int, path: File | None) -> None:
     for id, where in missing.items():
         count = f"; {len(missing)} of the run's {total} are unknown" if len(missing) > 1 else ""
-        raise InputError(f"unknown {kind} id {id!r}: it is not among {where}{count}", path=path)
+        raise InputError(f"unknown {kind} id {quoted(id)}: it is not among {where}{count}", path=path)
 
 
 def one_word(kind: str, text: str) -> None:
     """Raises InputError on an id or a tag that white-space columns can't hold."""
     raw = text.encode()
     if raw.split() != [raw]:
-        raise InputError(f"a TREC file can't hold the {kind} {text!r}: expected one word without white space")
+        raise InputError(f"a TREC file can't hold the {kind} {quoted(text)}: expected one word without white space")

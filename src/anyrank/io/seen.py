@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core.errors import InputError
+from ..core.errors import InputError, quoted
 from .files import File, label
 from .records import Fields, Record, first_of
 
@@ -46,4 +46,4 @@ class Seen:
         self.recent.clear()
 
     def _twice(self, id: str, line: int, first: str) -> InputError:
-        return InputError(f"{self.kind} id {id!r} appears twice{first}", path=label(self.path), line=line)
+        return InputError(f"{self.kind} id {quoted(id)} appears twice{first}", path=label(self.path), line=line)

@@ -15,8 +15,10 @@ from ..core.types import Judgement
 class BothOrders:
     """A judge that has each pair judged as (a, b) and (b, a): a consistent winner scores 1 to 0, anything else ties.
 
-    A pair of which neither order was read has no scores (NaN), so that it counts as not judged; one of which one order
-    was read is a tie. Costs two calls a pair. Groups of other sizes are passed on as they are.
+    A pair of which neither order was read has no scores (NaN), so that it counts as not judged. One of which a single
+    order was read is a tie, and counts as a group that was not judged too (status ``partial``), just as an unread order
+    does among all ordered pairs: what the missing order would have said is not known. Costs two calls a pair. Groups
+    of other sizes are passed on as they are.
     """
 
     judge: Judge
@@ -39,7 +41,8 @@ def _joined(forward: Judgement, backward: Judgement) -> Judgement:
     if unread == 2:
         return Judgement([math.nan, math.nan], usage, note)
     if unread:
-        return Judgement([0.0, 0.0], usage + Usage(repairs={"unread pair": 1}), note)
+        usage += Usage(fallback=1, repairs={"unread pair": 1})
+        return Judgement([0.0, 0.0], usage, note or "one order of a pair was not read, so it is a tie")
     a_wins = a > b and second_a > second_b
     b_wins = b > a and second_b > second_a
     return Judgement([float(a_wins), float(b_wins)], usage, note)

@@ -100,7 +100,8 @@ class SelfConsistency(Stage):
                 Step(self.name, cost.seconds, usage, tuple(dict.fromkeys(notes)), len(ranking) > 0, refused)
             )
         if len(orders) < len(answers):
-            usage = usage + Usage(repairs={"shuffle not ranked": len(answers) - len(orders)})
+            left_out = len(answers) - len(orders)
+            usage = usage + Usage(repairs={"shuffle not ranked": left_out}, mended=left_out)
         scores = borda(orders, len(ranking))
         if self.how == "kemeny":
             for rank, i in enumerate(kemeny(orders, scores)):
@@ -111,8 +112,7 @@ class SelfConsistency(Stage):
 
 def _fully_judged(answer: Ranking) -> bool:
     """Whether every group of an answer was judged."""
-    usage = answer.cost.usage
-    return not usage.fallback and "unread pair" not in usage.repairs
+    return not answer.cost.usage.fallback
 
 
 def borda(orders: Sequence[Sequence[int]], n: int) -> list[float]:

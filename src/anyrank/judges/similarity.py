@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, ClassVar
 
+from ..core.content import is_blank
 from ..core.rerank import Group
 from ..core.shares import shared
 from ..core.trace import Usage
@@ -22,11 +23,13 @@ class Similarity:
 
     Every distinct content is encoded once a call (a ``call`` of the first group that holds it, ``cached`` for the
     others). Vectors of ids that ``store`` holds are taken from there, and the contents of these candidates are not
-    read. A candidate with neither gets NaN.
+    read. A candidate with neither gets NaN, one without content (`is_blank`) -inf.
     """
 
     encoder: Encoder
     store: Stored | None = field(default=None, repr=False)
+
+    scores_blank: ClassVar[bool] = True
 
     def __call__(self, groups: Sequence[Group]) -> list[Judgement]:
         if not groups:
@@ -39,8 +42,9 @@ class Similarity:
             mine: list[Hashable | None] = []
             for c in candidates:
                 content = None if c.id in stored else c.content
-                mine.append(None if content is None else _key(content))
-                if content is not None:
+                readable = content is not None and not is_blank(content)
+                mine.append(_key(content) if readable else None)
+                if readable:
                     contents.setdefault(mine[-1], content)
             keys.append(mine)
         encoded_queries = self.encoder.encode(list(queries.values()), query=True)
@@ -53,7 +57,10 @@ class Similarity:
             [stored[c.id] if c.id in stored else None if key is None else fresh[key] for c, key in zip(cs, mine)]
             for (_, cs), mine in zip(groups, keys)
         ]
-        scores = [[math.nan] * len(row) for row in rows]
+        scores = [
+            [-math.inf if row is None and is_blank(c.content) else math.nan for c, row in zip(cs, mine)]
+            for (_, cs), mine in zip(groups, rows)
+        ]
         if parts:
             documents = join(parts)
             members: dict[Hashable, list[tuple[int, int, int]]] = {key: [] for key in queries}

@@ -36,7 +36,7 @@ class Votes:
         if not valid:
             return Judgement([math.nan] * n, usage, next((vote.note for vote in votes if vote.note), ""))
         if len(valid) < len(votes):
-            usage = usage + Usage(repairs={"unread vote": len(votes) - len(valid)})
+            usage = usage + Usage(repairs={"unread vote": len(votes) - len(valid)}, mended=len(votes) - len(valid))
         return Judgement([math.fsum(points) for points in zip(*map(beaten, valid))], usage)
 
 

@@ -57,7 +57,7 @@ class Attention:
     def _judge(self, request: Rendered, answers: Sequence[TokenWeights]) -> Judgement:
         """The judgement of one group from its pass with the query and, if there is one, its pass with the blank
         query."""
-        usage = sum((a.usage for a in answers), Usage(truncated=request.truncated))
+        usage = sum((a.usage.of_one_answer() for a in answers), Usage(truncated=request.truncated))
         # The two rendered prompts differ in the query, so each has its own spans.
         passes = [inside(a, spans_of(a.text or str(request.prompt), request.bodies)) for a in answers]
         error = next((a.error for a in answers if a.error), "")

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any, Protocol, runtime_checkable
 
 from ..core.content import images_of
-from ..core.errors import InputError
+from ..core.errors import InputError, quoted
 from ..core.language import Completion, LogProbs, Prompt, can_read_images
 from ..core.rerank import Group
 from .prompts import Rendered, Template
@@ -41,6 +41,11 @@ def unknown(answer: LogProbs) -> str:
     return answer.error or ("none of the options is among the likeliest next tokens" if absent else "")
 
 
+def note_of(answer: LogProbs) -> str:
+    """What a trace says of an answer: why options are unknown, and how its request or cost differs."""
+    return "; ".join(filter(None, (unknown(answer), answer.note)))
+
+
 def offers(backend: Any, verb: type) -> bool:
     """True if a backend, and every backend it wraps, has the method of a protocol."""
     inner = getattr(backend, "wraps", None)
@@ -59,7 +64,10 @@ def rendered(template: Template, backend: Any, groups: Sequence[Group]) -> list[
     can't read, and as `Template.render` does."""
     if not can_read_images(backend):
         for query, members in groups:
-            contents = ((f"query {query.id!r}", query.content), *((f"candidate {c.id!r}", c.content) for c in members))
+            contents = (
+                (f"query {quoted(query.id)}", query.content),
+                *((f"candidate {quoted(c.id)}", c.content) for c in members),
+            )
             if owner := next((owner for owner, content in contents if images_of(content)), ""):
                 raise InputError(
                     f"{owner} holds an image, and {_innermost(backend)} reads text only: use a model that reads "

@@ -10,7 +10,7 @@ from ..core.language import LogProbs, ScoresNext
 from ..core.rerank import Group
 from ..core.trace import Usage
 from ..core.types import Judgement
-from .capabilities import need, rendered, unknown
+from .capabilities import need, note_of, rendered
 from .prompts import Rendered, Template
 
 
@@ -57,7 +57,8 @@ class FirstToken:
         usage = answer.usage + Usage(truncated=request.truncated)
         if not any(map(math.isfinite, values)):  # no option is known, so no order
             values = [math.nan] * n
-        return Judgement(values, usage + Usage(repairs={"not in the top": absent} if absent else {}), unknown(answer))
+        usage += Usage(repairs={"not in the top": absent} if absent else {})
+        return Judgement(values, usage.of_one_answer(), note_of(answer))
 
 
 def _likelier(a: float, b: float) -> float:

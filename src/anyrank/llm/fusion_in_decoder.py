@@ -39,6 +39,6 @@ class Fused:
             return [judgement_of(self.template, r, answer) for r, answer in zip(requests, answers, strict=True)]
         weights = self.backend.attention_fused(sources)
         return [
-            Judgement(list(w.values), w.usage + Usage(truncated=request.truncated), unknown(w))
+            Judgement(list(w.values), w.usage.of_one_answer() + Usage(truncated=request.truncated), unknown(w))
             for request, w in zip(requests, weights, strict=True)
         ]

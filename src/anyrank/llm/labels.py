@@ -9,7 +9,7 @@ from itertools import product
 from string import ascii_uppercase
 from typing import Literal
 
-from ..core.errors import InputError
+from ..core.errors import InputError, quoted
 
 Style = Literal["numbers", "padded", "letters"]
 
@@ -31,7 +31,7 @@ class Labels:
 
     def __post_init__(self) -> None:
         if self.style not in ("numbers", "padded", "letters"):
-            raise InputError(f"label style {self.style!r}: choose 'numbers', 'padded' or 'letters'")
+            raise InputError(f"label style {quoted(self.style)}: choose 'numbers', 'padded' or 'letters'")
 
     def names(self, n: int) -> tuple[str, ...]:
         """The first n labels, bare. Raises InputError for more than 676 letters."""

@@ -11,7 +11,7 @@ from ..core.language import LogProbs, Prompt, ScoresNext, ScoresText
 from ..core.rerank import Group
 from ..core.trace import Usage
 from ..core.types import Judgement
-from .capabilities import GivesLogits, need, rendered, unknown
+from .capabilities import GivesLogits, need, note_of, rendered
 from .prompts import Rendered, Template
 
 
@@ -106,8 +106,10 @@ def _one_by_one(
     for _, members in groups:
         own = slice(start, start + len(members))
         start = own.stop
-        usage = sum((a.usage for a in answers[own]), Usage(truncated=sum(r.truncated for r in requests[own])))
-        judgements.append(Judgement(scores[own], usage, next(filter(None, map(unknown, answers[own])), "")))
+        usage = sum(
+            (a.usage.of_one_answer() for a in answers[own]), Usage(truncated=sum(r.truncated for r in requests[own]))
+        )
+        judgements.append(Judgement(scores[own], usage, next(filter(None, map(note_of, answers[own])), "")))
     return judgements
 
 

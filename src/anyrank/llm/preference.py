@@ -9,7 +9,7 @@ from ..core.language import ScoresNext
 from ..core.rerank import Group
 from ..core.trace import Usage
 from ..core.types import Judgement
-from .capabilities import need, rendered, unknown
+from .capabilities import need, note_of, rendered
 from .pointwise import odds, sigmoid
 from .prompts import Template
 
@@ -37,5 +37,5 @@ class Preferred:
         for request, answer in zip(requests, answers, strict=True):
             p = sigmoid(odds(answer.values))
             usage = answer.usage + Usage(truncated=request.truncated)
-            judgements.append(Judgement([p, 1.0 - p], usage, unknown(answer)))
+            judgements.append(Judgement([p, 1.0 - p], usage.of_one_answer(), note_of(answer)))
         return judgements

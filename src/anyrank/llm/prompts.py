@@ -13,7 +13,7 @@ from itertools import groupby
 from typing import Any, Literal
 
 from ..core.content import Image, Part, images_of, joined, parts_of, text_of
-from ..core.errors import InputError
+from ..core.errors import InputError, quoted
 from ..core.language import Prompt, Turn
 from ..core.types import Candidate, Query
 from .labels import Labels
@@ -83,7 +83,7 @@ class Template:
             try:
                 re.compile(getattr(self, part))
             except re.error as error:
-                raise InputError(f"{part}={getattr(self, part)!r} is not a regular expression: {error}") from None
+                raise InputError(f"{part}={quoted(getattr(self, part))} is not a regular expression: {error}") from None
         if not self.chat and (self.prefix_assistant or self.body_assistant or self.examples):
             raise InputError("a plain-text template (chat=False) has no turns: leave out examples and assistant parts")
 
@@ -118,12 +118,14 @@ class Template:
 
     def _document(self, candidate: Candidate, n: int) -> tuple[Shown, bool]:
         if candidate.content is None:
-            raise InputError(f"candidate {candidate.id!r} has no content to put into a prompt: load the texts first")
-        return self._shown(candidate.content, n, self.words, f"candidate {candidate.id!r}")
+            raise InputError(
+                f"candidate {quoted(candidate.id)} has no content to put into a prompt: load the texts first"
+            )
+        return self._shown(candidate.content, n, self.words, f"candidate {quoted(candidate.id)}")
 
     def _query(self, query: Query, n: int) -> tuple[Shown, bool]:
         """The query on one line."""
-        shown, was_cut = self._shown(query.content, n, self.query_words, f"query {query.id!r}")
+        shown, was_cut = self._shown(query.content, n, self.query_words, f"query {quoted(query.id)}")
         if isinstance(shown, str):
             return " ".join(shown.split()), was_cut
         return tuple(" ".join(p.split()) if isinstance(p, str) else p for p in shown), was_cut
@@ -258,8 +260,8 @@ def _scores_of(members: Sequence[Candidate], key: str) -> list[float]:
         for c in members:
             if key not in c.meta:
                 raise InputError(
-                    f"candidate {c.id!r} has no score {key!r} in its meta: put Keep({key!r}) after the stage whose "
-                    "scores the prompt is to show"
+                    f"candidate {quoted(c.id)} has no score {quoted(key)} in its meta: put "
+                    f"Keep({quoted(key)}) after the stage whose scores the prompt is to show"
                 )
         return [float(c.meta[key]) for c in members]
     return [c.score for c in members]

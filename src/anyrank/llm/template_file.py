@@ -12,7 +12,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from ..core.errors import InputError, MissingExtra
+from ..core.errors import InputError, MissingExtra, listed, quoted
 from .labels import Labels
 from .prompts import Template
 
@@ -50,10 +50,17 @@ def load_template(path: str | os.PathLike[str]) -> Template:
             fields = yaml.safe_load(file)
     except OSError as error:
         raise InputError(f"can't be read: {error.strerror or error}", path=path) from None
+    except UnicodeDecodeError as error:
+        what = f"byte 0x{error.object[error.start]:02x} at position {error.start} is not UTF-8: convert it to UTF-8"
+        raise InputError(what, path=path) from None
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         problem = getattr(error, "problem", None) or "it can't be parsed"
         raise InputError(f"not a YAML file: {problem}", path=path, line=mark.line + 1 if mark else None) from None
+    except RecursionError:
+        raise InputError("not a YAML file: it is nested too deeply", path=path) from None
+    except Exception as error:  # noqa: BLE001 - a date of a 13th month, a number of no base: PyYAML raises many classes
+        raise InputError(f"not a YAML file: {error}", path=path) from None
     try:
         return from_fields(fields)
     except InputError as error:
@@ -71,13 +78,13 @@ def from_fields(fields: Any) -> Template:
     if not isinstance(fields, Mapping):
         raise InputError(f"a template is a mapping of fields, not {type(fields).__name__}")
     if unknown := sorted(set(map(str, fields)) - _FIELDS):
-        log.warning("fields of the template that are not used: %s", ", ".join(unknown))
+        log.warning("fields of the template that are not used: %s", listed(unknown))
     for name in _FIELDS & fields.keys():
         if not isinstance(fields[name], str):
             raise InputError(f"field {name}: expected a text, found {type(fields[name]).__name__}")
     method = fields.get("method", "listwise" if "{rank}" in _either(fields, "body") else "pointwise")
     if method not in _LISTWISE | _OTHERS:
-        raise InputError(f"method {method!r}: known are {', '.join(sorted(_LISTWISE | _OTHERS))}")
+        raise InputError(f"method {quoted(method)}: known are {', '.join(sorted(_LISTWISE | _OTHERS))}")
     valid, extract = (_regex(fields.get(f"output_{what}_regex", "")) for what in ("validation", "extraction"))
     body = _either(fields, "body") or fields.get("text", "")
     if not body:

@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..core.language import Completion, LogProbs, Prompt, TokenWeights, can_read_images
+from ..core.language import Completion, LogProbs, Prompt, TokenWeights, can_read_images, fixed_room
 from ..core.trace import Usage
 
 Answer = Completion | LogProbs | TokenWeights
@@ -28,6 +28,11 @@ class Wrapper(ABC):
     def reads_images(self) -> bool:
         """True if the wrapped backend reads images."""
         return can_read_images(self.wraps)
+
+    @property
+    def answer_room(self) -> int:
+        """The room that the wrapped backend gives to all answers; 0 if it gives what is asked for."""
+        return fixed_room(self.wraps)
 
     def generate(
         self,

@@ -53,7 +53,7 @@ def recipe(
         out=out,
         model=Model(start=start, max_length=512),
         data=Data(train=tuple(train), valid=tuple(valid)),
-        losses=(Loss(name="binary_cross_entropy"),),
+        losses=(Loss(name="binary_cross_entropy", options={"mean": "pair"}),),
         optimiser=Optimiser(rate=2e-5, batch=32, epochs=5, warmup=min(1.0, 5000 / steps)),
         check=Check(measure="nDCG@10 + AP@1000 + R@10", every=5000),
     )

@@ -47,7 +47,7 @@ def recipe(
         out=out,
         model=Model(start=start, max_length=512),
         data=Data(train=tuple(train)),
-        losses=(Loss(name="pairwise_softmax"),),
+        losses=(Loss(name="pairwise_softmax", options={"mean": "pair"}),),
         curriculum=Curriculum(difficulty=difficulty, end=max(1, round(END * EPOCH / pairs)), threshold=grade - 1),
         optimiser=Optimiser(batch=16, epochs=max(1, round(2 * END * EPOCH / pairs)), schedule="constant_with_warmup"),
         check=Check(measure=f"RR(rel={grade})"),

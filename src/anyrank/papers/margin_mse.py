@@ -40,12 +40,12 @@ def recipe(
     kind: Literal["cross", "bi"] = "bi",
     start: str = "distilbert/distilbert-base-uncased",
 ) -> Recipe:
-    """The student's training: Margin-MSE alone."""
+    """The student's training: Margin-MSE alone, its mean over all pairs of the batch."""
     options = {"pooling": "cls", "similarity": "dot"} if kind == "bi" else {}
     return Recipe(
         out=out,
         model=Model(kind=kind, start=start, max_length=200, options=options),
         data=Data(train=tuple(train)),
-        losses=(Loss(name="margin_mse"),),
+        losses=(Loss(name="margin_mse", options={"mean": "pair"}),),
         optimiser=Optimiser(rate=7e-6, batch=32, schedule="constant_with_warmup"),
     )

@@ -12,7 +12,7 @@ from inspect import Parameter, Signature
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin
 
-from ..core.errors import InputError
+from ..core.errors import InputError, quoted
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +102,7 @@ def call(name: str, known: Sequence[Parameter], args: Iterable[Any], kwargs: Map
             written += value.items()
             continue
         if not fits(value, p.annotation):
-            raise InputError(f"{name}: {p.name}={value!r}: {expected(p.annotation)}")
+            raise InputError(f"{name}: {p.name}={quoted(value)}: {expected(p.annotation)}")
         positional = p.kind is Parameter.POSITIONAL_ONLY or (p.kind is Parameter.POSITIONAL_OR_KEYWORD and has_varargs)
         if positional or (p.default is Parameter.empty and p.kind is Parameter.POSITIONAL_OR_KEYWORD):
             written.append(("", value))
@@ -120,7 +120,7 @@ def _known(known: Sequence[Parameter], kwargs: Iterable[str]) -> str:
     names = [p.name for p in known]
     for wrong in kwargs:
         if wrong not in names and (near := difflib.get_close_matches(wrong, names, 1)):
-            return f"did you mean {near[0]!r}?"
+            return f"did you mean {quoted(near[0])}?"
     return f"known are {', '.join(map(_shown, known))}" if names else "it takes none"
 
 

@@ -10,8 +10,10 @@ from typing import Any
 @dataclass(frozen=True)
 class Settings:
     """The opened collection that a pipeline searches, or None, and a filter on the fields of its documents. With
-    ``ignore_self``, searches leave out the document whose id is the query's."""
+    ``ignore_self``, searches leave out the document whose id is the query's. ``log`` (`llm.call_log.CallLog`) records
+    the calls of its language models and of rerankers on servers."""
 
     collection: Any = None
     filter: Mapping[str, Any] | None = None
     ignore_self: bool = False
+    log: Any = None

@@ -10,7 +10,7 @@ from typing import Any, get_args
 from ..core.errors import InputError
 from ..core.rerank import Rerank
 from ..core.stage import Stage
-from ..hub.open import PREFIXES, SERVER, open_model
+from ..hub.open import PREFIXES, is_server, open_model
 from ..papers.card import Card
 from .arguments import parameters
 from .context import Settings
@@ -24,7 +24,7 @@ def language_model(name: str) -> Any:
     >>> language_model("openai:qwen3@http://127.0.0.1:8080/v1").base_url
     'http://127.0.0.1:8080/v1'
     """
-    stated = isinstance(name, str) and name.startswith((SERVER, *(f"{prefix}:" for prefix in PREFIXES)))
+    stated = isinstance(name, str) and (is_server(name) or name.startswith(tuple(f"{prefix}:" for prefix in PREFIXES)))
     return open_model(name, runtime="" if stated else "hf")
 
 
@@ -38,13 +38,16 @@ def build(
     max_calls: int | None = None,
     max_tokens: int | None = None,
     max_seconds: float | None = None,
+    answer_tokens: int | None = None,
     **options: Any,
 ) -> Stage:
     """A paper's method over a model. ``cache``: a file for the model's answers; ``depth`` and the budgets as in
-    `Rerank`; ``template`` a YAML file in rank_llm's fields; other options are the method's own. Raises InputError if
-    the model can't do what the paper's card says it needs."""
+    `Rerank`; ``answer_tokens`` the room for each answer, in place of the method's own; ``template`` a YAML file in
+    rank_llm's fields; other options are the method's own. Raises InputError if the model can't do what the paper's
+    card says it needs."""
     from ..judges.consensus import SelfConsistency
     from ..llm.cache import Cached
+    from ..llm.room import Room
     from ..papers import load
 
     system = load(paper)
@@ -53,8 +56,16 @@ def build(
         raise InputError(f"{paper} scores pairs and generates no answers to cache: leave cache out")
     backend = _backend(card, model)
     card.check(backend, model)
+    if answer_tokens is not None:
+        if not {"generate", "generate_fused"} & set(card.capabilities):
+            raise InputError(f"{paper} generates no answers: leave answer_tokens out")
+        backend = Room(backend, answer_tokens)
     if cache is not None:
         backend = Cached(backend, cache)
+    if settings.log is not None and "judge" not in card.capabilities:
+        from ..llm.call_log import Logged
+
+        backend = Logged(backend, settings.log, model)
     if isinstance(options.get("template"), str):
         from ..llm.template_file import load_template
 

@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..core.errors import InputError
+from ..core.errors import InputError, quoted, short
 from ..core.fusion import Fusion
 from ..core.stage import Cut, Fuse, Keep, Stage, Weighted
 from .arguments import call, is_constant, parameters
@@ -28,15 +28,27 @@ from .parts import Part
 __all__ = ["Part", "PipelineError", "Settings", "parse"]
 
 
+_AROUND = 60
+"""Characters of a pipeline that an error shows on each side of its place."""
+LONGEST_TEXT = 20_000
+"""Characters of the longest pipeline that is read."""
+MOST_OPERATORS = 200
+"""Operators and calls of the largest pipeline that is read; larger ones are built by Python's operators."""
+
+
 class PipelineError(InputError):
-    """A pipeline text that can't be read; the message points at the error.
+    """A pipeline text that can't be read; the message points at the error, and shows the text around it.
 
     >>> str(PipelineError("no stage is called 'bm26'; did you mean 'bm25'?", "bm26 % 100", 0, 4)).splitlines()
     ["no stage is called 'bm26'; did you mean 'bm25'?", '  bm26 % 100', '  ^^^^']
     """
 
     def __init__(self, message: str, text: str, start: int, end: int) -> None:
-        super().__init__(f"{message}\n  {text}\n  {' ' * start}{'^' * max(end - start, 1)}")
+        first, last = max(start - _AROUND, 0), min(max(end, start + 1), start + _AROUND) + _AROUND
+        begin, finish = "…" if first else "", "…" if last < len(text) else ""
+        mark = "^" * max(min(end, last - _AROUND) - start, 1)
+        shown = f"{begin}{text[first:last]}{finish}"
+        super().__init__(f"{short(message, 600)}\n  {shown}\n  {' ' * (len(begin) + start - first)}{mark}")
 
 
 def parse(
@@ -53,6 +65,9 @@ def parse(
     >>> parse("mini%10", starts=False) == parse("(mini() % 10)", starts=False)
     True
     """
+    if len(text) > LONGEST_TEXT:
+        message = f"a pipeline of {len(text):,} characters: at most {LONGEST_TEXT:,} are read"
+        raise PipelineError(message, text[:LONGEST_TEXT], 0, 1)
     text = _SPACE.sub(lambda m: m[1] or " ", text).strip()
     try:
         with warnings.catch_warnings():
@@ -60,13 +75,19 @@ def parse(
             tree = ast.parse(text, mode="eval").body
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         at = (getattr(error, "offset", 1) or 1) - 1
-        message = f"this is not a pipeline: {getattr(error, 'msg', error)}"
+        message = f"this is not a pipeline: {getattr(error, 'msg', error) or 'nested too deeply'}"
         raise PipelineError(message, text, at, at + 1) from None
     if names is None:
         from .table import names as all_names
 
         names = all_names()
-    return _Reader(text, settings or Settings(), names).stage(tree, starts)
+    if (count := sum(isinstance(node, ast.BinOp | ast.Call) for node in ast.walk(tree))) > MOST_OPERATORS:
+        message = f"a pipeline of {count:,} operators and calls: at most {MOST_OPERATORS} are read"
+        raise PipelineError(f"{message}; build a larger one by Python's operators", text, 0, 1)
+    try:
+        return _Reader(text, settings or Settings(), names).stage(tree, starts)
+    except RecursionError:
+        raise PipelineError("the pipeline is nested too deeply", text, 0, 1) from None
 
 
 _SPACE = re.compile(r"""("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')|\s+""", re.DOTALL)
@@ -125,8 +146,8 @@ class _Reader:
     ) -> Stage:
         if name.id not in self.names:
             near = difflib.get_close_matches(name.id, self.names, 1)
-            hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(sorted(self.names))}"
-            raise self.fail(name, f"no stage is called {name.id!r}; {hint}")
+            hint = f"did you mean {quoted(near[0])}?" if near else f"known are {', '.join(sorted(self.names))}"
+            raise self.fail(name, f"no stage is called {quoted(name.id)}; {hint}")
         options: dict[str, Any] = {}
         for keyword in keywords:
             if keyword.arg is None or keyword.arg in options:
@@ -151,7 +172,7 @@ class _Reader:
             rule = "starts a pipeline; it can't follow '>>'"
             if first:
                 rule = "follows '>>'; start with a retriever such as bm25"
-            raise self.fail(name, f"{name.id!r} {rule}")
+            raise self.fail(name, f"{quoted(name.id)} {rule}")
         written = call(name.id, parameters(make), args, options)
         stage = make(self.settings, *args, **options)
         if isinstance(stage, Cut | Keep | Weighted):  # they print themselves, and a fusion looks for `Weighted`

@@ -6,20 +6,19 @@ behind a name is imported when the name is used.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
-from urllib.parse import quote, unquote
 
-from ..core.errors import InputError
+from ..core.errors import InputError, listed, quoted
 from ..core.fusion import RRF, Borda, Combine, Fusion, Interleave
 from ..core.rerank import Rerank
 from ..core.stage import Cut, Each, Keep, Limited, Stage
 from ..core.types import Ranking
-from ..hub.open import open_model
+from ..hub.open import is_server, open_model
+from ..index.vector_names import model_of, stored
 from ..vectors import Encoder
 from .context import Settings
 from .parts import Part
@@ -56,7 +55,7 @@ def _searching(settings: Settings, search: Callable[[int], Limited], k: int) -> 
 def _count(k: Any) -> int:
     """``k`` itself. Raises InputError on anything but a whole number of at least 1."""
     if not isinstance(k, int) or isinstance(k, bool) or k < 1:
-        raise InputError(f"k={k!r}: expected a whole number of at least 1")
+        raise InputError(f"k={quoted(k)}: expected a whole number of at least 1")
     return k
 
 
@@ -72,26 +71,11 @@ def _vector_search(settings: Settings, name: str, k: int) -> Any:
         raise InputError(f"{name} scores candidates and can't search: put it after '>>'")
     key = stored(encoder.name)
     if key not in collection.encoded:
-        models = ", ".join(map(model_of, collection.encoded)) or "none"
-        raise InputError(f"the index holds no vectors of {encoder.name!r} (it has: {models}): add them with --encode")
+        models = listed(map(model_of, collection.encoded))
+        raise InputError(
+            f"the index holds no vectors of {quoted(encoder.name)} (it has: {models}): add them with --encode"
+        )
     return VectorSearch(collection.vectors(key), encoder, collection, k, settings.filter)
-
-
-def stored(name: str) -> str:
-    """The name under which a collection stores the vectors of a model: the model's own, or for a hub id or a path one
-    that is a valid folder name.
-
-    >>> stored("minilm"), stored("owner/name"), model_of(stored("../a b"))
-    ('minilm', '_owner+2Fname', '../a b')
-    """
-    if re.fullmatch(r"[^\W_][\w.+-]*", name):
-        return name
-    return "_" + quote(name, safe="").replace("~", "%7E").replace("%", "+")
-
-
-def model_of(stored_name: str) -> str:
-    """The model whose vectors are stored under a name, the inverse of `stored`."""
-    return unquote(stored_name[1:].replace("+", "%")) if stored_name.startswith("_") else stored_name
 
 
 def _score(
@@ -115,8 +99,13 @@ def _judge(settings: Settings, name: str) -> Any:
         return Similarity(judge, _stored(settings, judge.name))
     if not callable(judge):
         raise InputError(
-            f"{name} is a language model and scores no candidates by itself: use it with a method, as rankgpt({name!r})"
+            f"{name} is a language model and scores no candidates by itself: use it with a method, as "
+            f"rankgpt({quoted(name)})"
         )
+    if settings.log is not None and is_server(name):
+        from ..llm.call_log import LoggedJudge
+
+        return LoggedJudge(judge, settings.log, name)
     return judge
 
 
@@ -144,7 +133,7 @@ def _passages(
     """Split long candidates into passages, score each by a model, and aggregate the scores."""
     from ..judges.passages import Passages
 
-    judge = _judge(Settings(), name)  # without the index, whose stored vectors are of whole texts
+    judge = _judge(Settings(log=settings.log), name)  # without the index, whose stored vectors are of whole texts
     return Rerank(Passages(judge, words=words, stride=stride, aggregate=aggregate, top=top), name=f"passages({name})")
 
 
@@ -246,6 +235,8 @@ def names() -> Table:
     plugins: dict[str, EntryPoint] = {}
     for point in entry_points(group="anyrank.stages"):
         if point.name in PARTS or point.name in papers.names() or point.name in plugins:
-            raise InputError(f"the plug-in {point.value} names its stage {point.name!r}, which anyrank has already")
+            raise InputError(
+                f"the plug-in {point.value} names its stage {quoted(point.name)}, which anyrank has already"
+            )
         plugins[point.name] = point
     return Table(plugins, papers.names())

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields, is_dataclass
 
-from ..core.errors import InputError
+from ..core.errors import InputError, quoted
 from ..core.fusion import Combine, Fusion, Interleave
 from ..core.stage import Cut, Fuse, Keep, Stage, Then, Weighted
 from .arguments import Call, is_constant, literal
@@ -72,7 +72,7 @@ class _Writer:
             case Then(first, second):
                 return f"{self.within(first, THEN, starts)} >> {self.within(second, SUM, False)}", THEN
             case Weighted(Weighted(), _):
-                raise InputError(f"no text form: a weight of a weight, {stage!r}; write their product")
+                raise InputError(f"no text form: a weight of a weight, {quoted(stage)}; write their product")
             case Weighted(inner, weight):
                 return f"{repr(weight + 0.0).removesuffix('.0')} * {self.within(inner, ATOM, starts)}", PRODUCT
             case Fuse():
@@ -82,8 +82,8 @@ class _Writer:
             case Keep(name):
                 return str(Call("keep", (("", name),))), ATOM
         raise InputError(
-            f"no text form: {stage!r} is not built from a name; build it with anyrank.pipeline(…), or give it a name "
-            "by a plug-in (entry points of anyrank.stages)"
+            f"no text form: {quoted(stage)} is not built from a name; build it with anyrank.pipeline(…), or give "
+            "it a name by a plug-in (entry points of anyrank.stages)"
         )
 
     def within(self, stage: Stage, least: int, starts: bool) -> str:
@@ -121,7 +121,7 @@ class _Writer:
                 changed = {k: v for k, v in options.items() if v != getattr(known, k)}
                 if is_constant(changed):
                     return name, [f"{k}={literal(v)}" for k, v in changed.items()]
-        raise InputError(f"no text form: no name means the fusion {method!r}")
+        raise InputError(f"no text form: no name means the fusion {quoted(method)}")
 
 
 def _misplaced(call: Call, starts: bool) -> str:

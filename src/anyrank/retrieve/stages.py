@@ -12,7 +12,7 @@ from ..core.shares import shared
 from ..core.stage import Limited, Stage
 from ..core.trace import Step, Usage
 from ..core.types import Candidate, Ranking, StoredCandidate
-from ..index.base import Documents, Index, Located
+from ..index.base import CountsBlank, Documents, Index, Located
 from ..index.collection import Collection
 from ..index.lexical import Lexical
 from ..store.filters import Filter
@@ -31,16 +31,19 @@ def _retrieved(
     search: Callable[[], tuple[Results, Usage]],
     documents: Documents | None,
     empty: Callable[[Ranking], tuple[str, ...]] = lambda _: (),
+    notes: tuple[str, ...] = (),
 ) -> list[Ranking]:
     """The results of a search of all queries at once as rankings, with contents if there are ``documents``; ``empty``
-    gives the notes of a query without results."""
+    gives the notes of a query without results, ``notes`` are every query's."""
     if not rankings:
         return []
     start = time.perf_counter()
     results, usage = search()
     after = [_ranking(r, result, documents) for r, result in zip(rankings, results)]
     seconds = (time.perf_counter() - start) / len(rankings)
-    steps = [Step(name, seconds, u, () if len(r) else empty(r)) for r, u in zip(after, shared(usage, len(after)))]
+    steps = [
+        Step(name, seconds, u, notes + (() if len(r) else empty(r))) for r, u in zip(after, shared(usage, len(after)))
+    ]
     return [r.with_step(step) for r, step in zip(after, steps)]
 
 
@@ -95,7 +98,7 @@ class BM25(Limited):
 class VectorSearch(Limited):
     """The k nearest documents of a vector index; the encoder sees each query's content. With ``documents`` (those that
     the index is over), candidates have contents and fields. A ``filter`` needs an index that takes one (a
-    collection's)."""
+    collection's). Documents without content are never results; a note counts them."""
 
     index: Index = field(repr=False)
     encoder: Encoder
@@ -107,7 +110,9 @@ class VectorSearch(Limited):
         return replace(self, k=min(k, self.k))
 
     def batch(self, rankings: Sequence[Ranking]) -> list[Ranking]:
-        return _retrieved(self.encoder.name, rankings, lambda: self._search(rankings), self.documents)
+        blank = self.index.blank if isinstance(self.index, CountsBlank) else 0
+        notes = (f"{blank} of the index's documents have no content: vector search leaves them out",) if blank else ()
+        return _retrieved(self.encoder.name, rankings, lambda: self._search(rankings), self.documents, notes=notes)
 
     def _search(self, rankings: Sequence[Ranking]) -> tuple[Results, Usage]:
         encoded = self.encoder.encode([r.query.content for r in rankings], query=True)

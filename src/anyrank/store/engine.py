@@ -7,6 +7,7 @@ import shutil
 import tempfile
 import weakref
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -15,7 +16,10 @@ from tantivy import Query
 
 from ..core.errors import InputError
 from ..core.types import Candidate
+from ..disk import no_space
 from . import filters
+from .checksums import Problem, rebuild
+from .engine_files import write_state
 from .rows import RowWriter, record
 
 FOLDER = "lexical"
@@ -51,12 +55,12 @@ def open_engine(folder: Path) -> tuple[tantivy.Index, Links | None]:
                 raise
             links = Links.to(path)
             index = tantivy.Index.open(str(links.folder))
+        index.config_reader("manual")
+        index.reload()
     except (ValueError, OSError) as error:
-        raise InputError(f"the engine's index can't be opened: {error}", path=path) from error
+        raise Problem(path, f"the engine's index can't be opened ({error})", rebuild(folder)).error() from error
     # The engine needs an analyser for every field of the schema; the lexical index replaces this one by its own.
     index.register_tokenizer("body", tantivy.TextAnalyzerBuilder(tantivy.Tokenizer.simple()).build())
-    index.config_reader("manual")
-    index.reload()
     return index, links
 
 
@@ -118,6 +122,7 @@ def whole(doc: Candidate) -> Candidate:
 class Writing:
     """One writer of the engine and one of the rows, held together; documents are visible after ``commit``."""
 
+    folder: Path
     writer: tantivy.IndexWriter
     rows: RowWriter
     enter: Enter | None = None
@@ -128,19 +133,21 @@ class Writing:
     ) -> Writing:
         """Raises InputError if another process writes here. With ``keep``, rows from that number on are removed."""
         try:
-            writer = index.writer(max(heap, 15_000_000), 1)
+            with no_space(folder):
+                writer = index.writer(max(heap, 15_000_000), 1)
         except ValueError as error:
             if "LockBusy" not in str(error):
                 raise
             raise InputError(
                 "another process is writing to this collection: wait until it ends", path=folder
             ) from error
-        writer.garbage_collect_files()  # a killed commit leaves files of deletes that the same commit would write again
-        if keep is not None:
-            beyond = Query.range_query(index.schema, "row", tantivy.FieldType.Unsigned, keep, None)
-            writer.delete_documents_by_query(beyond)
-            writer.commit()
-        return cls(writer, RowWriter.open(folder, keep), enter)
+        with no_space(folder):
+            writer.garbage_collect_files()  # a killed commit leaves files of deletes that the same commit writes again
+            if keep is not None:
+                beyond = Query.range_query(index.schema, "row", tantivy.FieldType.Unsigned, keep, None)
+                writer.delete_documents_by_query(beyond)
+                writer.commit()
+        return cls(folder, writer, RowWriter.open(folder, keep), enter)
 
     def put(self, doc: Candidate) -> None:
         """A ``whole`` document added. Raises InputError if it can't be stored as JSON."""
@@ -152,7 +159,8 @@ class Writing:
             entry.add_text("facts", term)
         if self.enter is not None:
             self.enter(entry, doc)
-        self.writer.add_document(entry)
+        with no_space(self.folder):
+            self.writer.add_document(entry)
 
     def remove(self, ids: Sequence[str]) -> None:
         """Documents of these ids, if there are any, removed before those that are put afterwards."""
@@ -162,10 +170,14 @@ class Writing:
     def commit(self) -> None:
         """Rows reach the disk before the engine's commit, which alone decides which documents exist."""
         self.rows.sync()
-        self.writer.commit()
+        with no_space(self.folder):
+            self.writer.commit()
 
     def end(self) -> None:
         """Uncommitted documents dropped, merging awaited, the locks given back."""
         self.rows.close()
-        self.writer.rollback()
-        self.writer.wait_merging_threads()
+        with no_space(self.folder):
+            self.writer.rollback()
+            self.writer.wait_merging_threads()
+        with suppress(InputError, ValueError, OSError):  # an older state on disk is not compared, so nothing is lost
+            write_state(self.folder, self.folder / FOLDER)

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import shlex
+import zlib
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -35,6 +38,7 @@ class Manifest:
         if not path.is_file():
             state = "holds no collection (no manifest.json)" if folder.exists() else "does not exist"
             raise InputError(f"{state}: build one there with `anyrank index`", path=folder)
+        cure = f"build it again with `anyrank index CORPUS -o {shlex.quote(str(folder))} --overwrite`"
         try:
             values = json.loads(path.read_text("utf-8"))
             if values["kind"] != KIND:
@@ -43,25 +47,33 @@ class Manifest:
             if not isinstance(format, int) or isinstance(format, bool) or format < 1:
                 raise ValueError
         except (ValueError, KeyError, TypeError) as error:
-            raise InputError("isn't the manifest of an anyrank collection", path=path) from error
+            raise InputError(
+                f"isn't the manifest of an anyrank collection: if it was one, it is damaged, and then {cure}", path=path
+            ) from error
         if format > FORMAT:
             raise InputError(f"format {format} is newer than this anyrank reads ({FORMAT}): upgrade anyrank", path=path)
+        if "checksum" in values and values.pop("checksum") != _checksum(values):
+            raise InputError(f"is damaged: its checksum is not that of what was written: {cure}", path=path)
         lacking = [n for n in cls.__slots__ if n not in values and n not in ("lexical", "build")]
         if lacking:
-            raise InputError(
-                f"lacks the fields {', '.join(lacking)}: build the collection again with overwrite", path=path
-            )
+            raise InputError(f"lacks the fields {', '.join(lacking)}: {cure}", path=path)
         for field in fields(cls):
             value = values.get(field.name, field.default)
             if type(value) is not type(field.default) or (isinstance(value, int) and value < 0):
                 raise InputError(
-                    f"{field.name} is {value!r:.80}: expected a value such as {field.default!r}", path=path
+                    f"{field.name} is {value!r:.80}: expected a value such as {field.default!r}: {cure}", path=path
                 )
         return cls(**{n: values[n] for n in cls.__slots__ if n in values})
 
     def write(self, folder: Path) -> None:
         """Atomic and durable."""
-        write_json(folder / NAME, {"kind": KIND, "format": FORMAT, **asdict(self)})
+        values = {"kind": KIND, "format": FORMAT, **asdict(self)}
+        write_json(folder / NAME, {**values, "checksum": _checksum(values)})
+
+
+def _checksum(values: Mapping[str, Any]) -> int:
+    """The checksum of a manifest's other values; manifests of older versions have none."""
+    return zlib.crc32(json.dumps(values, sort_keys=True).encode())
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -19,12 +20,14 @@ from ..core.matches import Reader
 from ..core.types import Candidate
 from . import filters
 from .engine import FOLDER, Enter, Links, Writing, open_engine, whole
+from .engine_files import check_engine
 from .filters import Filter
 from .manifest import Manifest
 from .rows import Rows
 
 _CHUNK = 4096  # rows whose presence is read at once
 _BATCH = 20_000  # documents a commit, ids a look-up
+_SAMPLE = 1000  # documents or values by which the fields and their kinds are known
 
 
 @dataclass(slots=True, eq=False)
@@ -32,10 +35,9 @@ class Store:
     """The documents of a folder.
 
     Reads see the last commit made through this object, or the last one of all after ``reload`` (a search reloads if
-    there was one). One process may write
-    at a time, any number may read. A document is written together with its terms in an index of the same
-    engine (``enter``), so that one commit is atomic for both. A row is one version of one document: rows are never
-    changed, so the results of a search before a change are still read as they were.
+    there was one). One process may write at a time, any number may read. A document is written together with its terms
+    in an index of the same engine (``enter``), so that one commit is atomic for both. A row is one version of one
+    document: rows are never changed, so the results of a search before a change are still read as they were.
     """
 
     path: Path
@@ -45,6 +47,8 @@ class Store:
     links: Links | None = None
     generation: int = 0
     _commit: tuple[int, int] | None = None
+    _checked: set[str] = field(default_factory=set, repr=False)
+    _known_kinds: dict[str, tuple[set[str], Any]] = field(default_factory=dict, repr=False)
 
     @classmethod
     def open(cls, path: str | Path) -> Store:
@@ -61,7 +65,9 @@ class Store:
     @classmethod
     def opened(cls, folder: Path, manifest: Manifest) -> Store:
         """The store of a folder whose manifest was read already, finished or not."""
-        return cls(folder, manifest, Rows(folder), *open_engine(folder))
+        checked: set[str] = set()
+        check_engine(folder, folder / FOLDER, checked)
+        return cls(folder, manifest, Rows(folder), *open_engine(folder), _checked=checked)
 
     def reload(self) -> None:
         """Sees the commits of others since the last reload. Raises InputError if the collection was built anew."""
@@ -71,12 +77,14 @@ class Store:
         if self.links is not None:
             self.links.update()
         self.engine.reload()
+        self._known_kinds.clear()
         self.generation += 1
 
     def refresh(self) -> None:
         """Reloads if there was a commit since the last reload: asked before each search, so that an open pipeline sees
         changes made by others."""
         if self._last_commit() != self._commit:
+            check_engine(self.path, self.path / FOLDER, self._checked)
             self.reload()
 
     def _last_commit(self) -> tuple[int, int]:
@@ -160,13 +168,37 @@ class Store:
 
     def clauses(self, filter: Filter | None) -> list[tuple[Occur, Query]]:
         """The filter as clauses of an engine's query that don't count in its score. Raises InputError on a malformed
-        filter, or a field that no document has."""
-        searcher, schema = self.engine.searcher(), self.engine.schema
-        for key in filter or {}:
-            if searcher.num_docs and not searcher.terms_with_prefix("facts", filters.field_prefix(key), limit=1):
-                raise InputError(f"no document has a field {key!r} to filter on", path=self.path)
-        sets = [Query.term_set_query(schema, "facts", terms) for terms in filters.wanted(filter or {})]
-        return [(Occur.Must, Query.const_score_query(s, 0.0)) for s in sets]
+        filter, a field that no document has, and a value of a kind that the field doesn't hold."""
+        searcher, out = self.engine.searcher(), []
+        for condition in filters.conditions(filter):
+            if searcher.num_docs:
+                kinds, example = self._kinds(condition.field)
+                filters.check_kinds(condition, kinds, example, lambda term: searcher.doc_freq("facts", term) > 0)
+            query = Query.term_set_query(self.engine.schema, "facts", condition.terms())
+            out.append((Occur.MustNot if condition.negated else Occur.Must, Query.const_score_query(query, 0.0)))
+        return out
+
+    def _kinds(self, field: str) -> tuple[set[str], Any]:
+        """The kinds of a field's most frequent values, and one of them, remembered until the next reload. Raises
+        InputError if no document has the field."""
+        if field not in self._known_kinds:
+            searcher = self.engine.searcher()
+            frequent = searcher.terms_with_prefix("facts", filters.field_prefix(field), limit=_SAMPLE)
+            if not frequent:
+                names = self.fields()
+                listed = ", ".join(names[:20]) + (", …" if len(names) > 20 else "")
+                what = f"no document has a field {field!r} to filter on (fields: {listed or 'none'})"
+                raise InputError(what, path=self.path)
+            values = [json.loads(term)[1] for term, _ in frequent]
+            self._known_kinds[field] = filters.stored_kinds(values), values[0]
+        return self._known_kinds[field]
+
+    def fields(self) -> list[str]:
+        """The names of the fields that filters may use, of all documents, or of an even sample of many."""
+        rows = np.flatnonzero(self.mask())
+        sample = [int(rows[i]) for i in np.unique(np.linspace(0, len(rows) - 1, min(len(rows), _SAMPLE)).astype(int))]
+        documents = self.rows.of(sample).documents(sample)
+        return sorted({name for _, meta in documents for name in filters.field_names(meta)})
 
     def add(self, docs: Iterable[Candidate], enter: Enter | None = None) -> int:
         """New documents added, and how many. Raises InputError on an id that is there already or comes twice;

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch.utils.data import Sampler
 
+from ..core.errors import InputError
 from .group import Group
 
 WINDOW = 16
@@ -19,25 +20,46 @@ WINDOW = 16
 class Batches(Sampler[list[int]]):  # type: ignore[misc,unused-ignore]
     """Yields the positions of groups, ``batch`` at a time. Groups are shuffled; windows of 16 batches are sorted by
     size, cut into batches, and these are shuffled. Trainer sets the epoch by `set_epoch`; the order depends on the seed
-    and the epoch only, so that a resumed run goes on where it stopped."""
+    and the epoch only, so that a resumed run goes on where it stopped.
+
+    ``parts`` are mixed: (number of groups, weight) of neighbouring parts of the groups, of which an epoch draws each
+    group ``weight`` times in the mean. ``order`` (epoch -> positions) replaces all this: batches are cut from it as it
+    is; it must give the same number of positions each time."""
 
     def __init__(
-        self, groups: Sequence[Group], batch: int, seed: int = 0, size: Callable[[Group], int] | None = None
+        self,
+        groups: Sequence[Group],
+        batch: int,
+        seed: int = 0,
+        size: Callable[[Group], int] | None = None,
+        parts: Sequence[tuple[int, float]] = (),
+        order: Callable[[int], Sequence[int]] | None = None,
     ) -> None:
         self.sizes = [g.size if size is None else size(g) for g in groups]
         self.batch_size = batch
         self.seed = seed
         self.epoch = 0
+        self.drop_last = False
+        self.parts = tuple(parts) or ((len(self.sizes), 1.0),)
+        self.order = order
+        self.drawn = len(order(0)) if order else sum(round(number * weight) for number, weight in self.parts)
+        if sum(number for number, _ in self.parts) != len(self.sizes):
+            raise InputError(f"{sum(n for n, _ in self.parts)} groups in the parts, but {len(self.sizes)} in all")
+        if not self.drawn:
+            raise InputError("no group is drawn in an epoch: raise the weights of the data")
 
     def set_epoch(self, epoch: int) -> None:
         self.epoch = epoch
 
     def __len__(self) -> int:
-        return -(-len(self.sizes) // self.batch_size)
+        return -(-self.drawn // self.batch_size)
 
     def __iter__(self) -> Iterator[list[int]]:
+        if self.order is not None:
+            yield from self._own(self.order(self.epoch))
+            return
         rng = random.Random(f"{self.seed}/{self.epoch}")
-        order = list(range(len(self.sizes)))
+        order = self._mixed(rng)
         rng.shuffle(order)
         step = self.batch_size * WINDOW
         for start in range(0, len(order), step):
@@ -46,20 +68,43 @@ class Batches(Sampler[list[int]]):  # type: ignore[misc,unused-ignore]
             rng.shuffle(parts)
             yield from parts
 
+    def _mixed(self, rng: random.Random) -> list[int]:
+        """The positions of an epoch: each part's as often as its weight says, of the last share a random choice."""
+        out: list[int] = []
+        start = 0
+        for number, weight in self.parts:
+            positions = range(start, start + number)
+            copies, rest = divmod(round(number * weight), number) if number else (0, 0)
+            out += [*positions] * copies + (rng.sample(positions, rest) if rest else [])
+            start += number
+        return out
+
+    def _own(self, order: Sequence[int]) -> Iterator[list[int]]:
+        if len(order) != self.drawn:
+            what = f"the order of epoch {self.epoch} has {len(order)} positions"
+            raise InputError(f"{what}, that of epoch 0 {self.drawn}: give as many each time")
+        for start in range(0, len(order), self.batch_size):
+            yield list(order[start : start + self.batch_size])
+
 
 @dataclass(frozen=True, slots=True)
 class Collate:
-    """Makes a batch: the arguments of a model's ``forward`` (``features``), labels [B, n], and the groups
-    themselves."""
+    """Makes a batch: the arguments of a model's ``forward`` (``features``), labels [B, n], the judged grades [B, n]
+    beside them (0 where a group has none), and the groups themselves."""
 
     model: Any
 
     def __call__(self, groups: Sequence[Group]) -> dict[str, Any]:
         features = self.model.features([g.query for g in groups], [g.candidates for g in groups])
-        labels = torch.tensor([x for g in groups for x in g.labels], dtype=torch.float32)
         mask = features["mask"]
-        full = torch.zeros(mask.shape).masked_scatter(mask, labels)
-        return {"features": features, "labels": full, "groups": list(groups)}
+        labels = _filled(mask, [x for g in groups for x in g.labels])
+        grades = _filled(mask, [x for g in groups for x in g.grades or (0.0,) * len(g.labels)])
+        return {"features": features, "labels": labels, "grades": grades, "groups": list(groups)}
+
+
+def _filled(mask: torch.Tensor, values: Sequence[float]) -> torch.Tensor:
+    """Values of the candidates as [B, n], 0 in the padding."""
+    return torch.zeros(mask.shape).masked_scatter(mask, torch.tensor(values, dtype=torch.float32))
 
 
 def cut(groups: Sequence[Group], n: int) -> list[Group]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -31,7 +31,7 @@ def card(
     module: Any,
     model: Any,
     groups: Sequence[Group],
-    effect: Evaluation | None,
+    effects: Mapping[str, Evaluation],
     exported: Exported | None,
     losses: str,
 ) -> str:
@@ -71,11 +71,14 @@ def card(
         "## Measured effect",
         "",
     ]
-    if effect is None:
+    if not effects:
         lines += ["Not measured: the training had no validation data."]
-    else:
-        lines += [f"On {len(effect.queries)} validation queries (the best checkpoint was chosen on them):", ""]
-        lines += [effect.table("markdown").strip()]
+    for name, effect in effects.items():
+        which = f" of {name}" if name else ""
+        chosen = "the best checkpoint was chosen on them" + (", by the mean over all sets" if name else "")
+        lines += [f"On {len(effect.queries)} validation queries{which} ({chosen}):", ""]
+        lines += [effect.table("markdown").strip(), ""]
+    lines = lines[:-1] if effects else lines
     lines += ["", "## int8 graph", "", _graph(exported), ""]
     return "\n".join(lines)
 

@@ -14,6 +14,7 @@ from ..core.types import Candidate, Query
 @dataclass(frozen=True, slots=True)
 class Group:
     """The content of a query and candidates for it, each with a label: a grade, or a teacher's score; higher is better.
+    ``grades`` are the judgements beside a teacher's labels, if there are any: above 0 is relevant.
 
     Pairs, triples, listwise permutations and teacher files all read as groups. Contents are anything that a model
     reads: texts, mappings, images, spectra and peptides. ``priors`` are the scores of the run that the candidates came
@@ -29,9 +30,10 @@ class Group:
     labels: tuple[float, ...]
     id: str = ""
     priors: tuple[float, ...] = ()
+    grades: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
-        for name, values in (("labels", self.labels), ("priors", self.priors)):
+        for name, values in (("labels", self.labels), ("priors", self.priors), ("grades", self.grades)):
             if len(values) != len(self.candidates) and (values or name == "labels"):
                 raise InputError(f"{self.name}: {len(self.candidates)} texts but {len(values)} {name}")
 
@@ -57,6 +59,7 @@ class Group:
         id: str = "",
         ids: Sequence[str] = (),
         priors: Iterable[float] = (),
+        grades: Iterable[float] = (),
     ) -> Group:
         """The group of plain contents, with the ids of the candidates if they have any.
 
@@ -66,7 +69,7 @@ class Group:
         if ids and len(ids) != len(texts):
             raise InputError(f"query {id or query!r}: {len(texts)} texts but {len(ids)} ids")
         members = tuple(map(Candidate, ids or [""] * len(texts), texts))
-        return cls(query, members, tuple(labels), id, tuple(priors))
+        return cls(query, members, tuple(labels), id, tuple(priors), tuple(grades))
 
     @property
     def name(self) -> str:
@@ -105,4 +108,5 @@ class Group:
         def pick(values: tuple[Any, ...]) -> tuple[Any, ...]:
             return tuple(values[i] for i in positions) if values else ()
 
-        return Group(self.query, pick(self.candidates), pick(self.labels), self.id, pick(self.priors))
+        kept = pick(self.candidates), pick(self.labels), self.id, pick(self.priors), pick(self.grades)
+        return Group(self.query, *kept)

@@ -32,7 +32,8 @@ def write_groups(path: File, groups: Iterable[Group]) -> None:
 
 def group_from_dict(record: Record, *, scores: bool = True) -> Group:
     """A group from ``group_to_dict``'s form, or FlagEmbedding's ``query, pos[], neg[]`` with ``pos_scores[],
-    neg_scores[]`` (a teacher's) as labels, if it has them; else, and without ``scores``, labels are 1 and 0.
+    neg_scores[]`` (a teacher's) as labels, if it has them, beside grades of 1 and 0; else, and without ``scores``,
+    these are the labels.
 
     Raises InputError on a missing or empty query, no texts, a content of another type, scores that aren't finite
     numbers or not one for each text, and scores of only one side.
@@ -45,27 +46,28 @@ def group_from_dict(record: Record, *, scores: bool = True) -> Group:
     if "texts" in record:
         texts, labels = _texts(record, "texts"), _numbers(record, "labels")
         ids = tuple(map(str, _list(record, "ids"))) if "ids" in record else ()
-        priors = _numbers(record, "priors") if "priors" in record else ()
-        return Group.from_texts(query, texts, labels, id, ids, priors)
+        priors, grades = (_numbers(record, name) if name in record else () for name in ("priors", "grades"))
+        return Group.from_texts(query, texts, labels, id, ids, priors, grades)
     if "pos" not in record:
         raise InputError(f"expected the fields texts and labels, or pos and neg; found {', '.join(record)}")
     positive, negative = _texts(record, "pos"), _texts(record, "neg") if record.get("neg") else ()
     labels = (1.0,) * len(positive) + (0.0,) * len(negative)
     if scores and any(record.get(name) is not None for name in ("pos_scores", "neg_scores")):
-        labels = _sides(record, len(positive), len(negative))
+        taught = _sides(record, len(positive), len(negative))
+        return Group.from_texts(query, positive + negative, taught, id, grades=labels)
     return Group.from_texts(query, positive + negative, labels, id)
 
 
 def group_to_dict(group: Group) -> dict[str, Any]:
-    """A group, JSON-ready: ``query``, ``texts``, ``labels``, and ``id``, ``ids``, ``priors`` if it has them. Raises
-    InputError if a content can't be written as JSON (an image, a spectrum).
+    """A group, JSON-ready: ``query``, ``texts``, ``labels``, and ``id``, ``ids``, ``priors``, ``grades`` if it has
+    them. Raises InputError if a content can't be written as JSON (an image, a spectrum).
 
     >>> group_to_dict(Group.from_texts("why?", ("so", "no"), (1.0, 0.0), id="7"))
     {'id': '7', 'query': 'why?', 'texts': ['so', 'no'], 'labels': [1.0, 0.0]}
     """
     contents = [_plain(c.content, group) for c in group.candidates]
     always = {"query": _plain(group.query, group), "texts": contents, "labels": list(group.labels)}
-    more = {"ids": list(group.ids), "priors": list(group.priors)}
+    more = {"ids": list(group.ids), "priors": list(group.priors), "grades": list(group.grades)}
     return {**({"id": group.id} if group.id else {}), **always, **{k: v for k, v in more.items() if v}}
 
 

@@ -25,7 +25,7 @@ from ..llm.prompts import Template
 from ..llm.templates import FIRST_TOKEN, LISTWISE
 from ..models.base import declare
 from .group import Group
-from .losses import LOSSES, RANK_WEIGHTS, combine, importance_weights, language_loss, own_targets
+from .losses import RANK_WEIGHTS, Loss, combine, importance_weights, language_loss, own_targets
 from .losses.language import IGNORED
 from .recipe import Language, Recipe
 
@@ -164,9 +164,11 @@ class Listwise:
 
 @dataclass(frozen=True, slots=True)
 class LanguageObjective:
-    """The loss of a batch of `Listwise.collate`. ``separator`` is the id of " >", for ``spec.importance``."""
+    """The loss of a batch of `Listwise.collate`, with the rank loss of the recipe, its options bound.
+    ``separator`` is the id of " >", for ``spec.importance``."""
 
     spec: Language
+    rank_loss: Loss
     separator: int = -1
 
     def __call__(self, model: Any, batch: Mapping[str, Any], epoch: float) -> Tensor:
@@ -181,7 +183,7 @@ class LanguageObjective:
         at = logits[torch.arange(len(logits), device=logits.device), batch["first"]]
         scores = at.gather(1, batch["names"])
         gold = own_targets(scores, batch["gold"], batch["mask"])
-        rank = LOSSES[self.spec.rank_loss](scores, gold, batch["mask"])
+        rank = self.rank_loss(scores, gold, batch["mask"])
         if self.spec.objective == "rank":
             return rank
         whole, skipped = combine(lm, rank, self.spec.rank_weight or RANK_WEIGHTS.get(self.spec.rank_loss, 1.0))

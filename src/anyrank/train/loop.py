@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import math
+import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -22,10 +23,11 @@ from transformers.integrations.integration_utils import TensorBoardCallback
 from transformers.trainer_callback import PrinterCallback, TrainerState
 
 from .batches import Batches
+from .divergence import Watch
 from .group import Group
 from .negatives import DrawFn
 from .recipe import Recipe
-from .validation import Validation
+from .validation import Validation, ValidationSets
 
 log = logging.getLogger(__name__)
 
@@ -50,20 +52,23 @@ class Loop(Trainer):  # type: ignore[misc,unused-ignore]
         train: Sequence[Group],
         collate: Callable[[Sequence[Group]], dict[str, Any]],
         objective: Callable[[Any, Mapping[str, Any], float], Tensor],
-        validation: Validation | None = None,
+        validation: Validation | ValidationSets | None = None,
         score: Score | None = None,
         progress: bool = False,
         draw: DrawFn | None = None,
         size: Callable[[Group], int] | None = None,
+        parts: Sequence[tuple[int, float]] = (),
+        order: Callable[[int], Sequence[int]] | None = None,
     ) -> None:
         self.objective: Callable[[Any, Mapping[str, Any], float], Tensor] = objective
         self.collate = collate
         self.draw = draw
         self.validation = validation
         self.score = score
-        self.batches = Batches(train, recipe.optimiser.batch, recipe.seed, size)
+        self.batches = Batches(train, recipe.optimiser.batch, recipe.seed, size, parts, order)
+        self.watch = Watch(recipe)
         board: Any = TensorBoardCallback
-        callbacks: list[TrainerCallback] = [board(_writer(Path(recipe.out) / "logs")), _Whole()]
+        callbacks: list[TrainerCallback] = [board(_writer(Path(recipe.out) / "logs")), _Whole(), self.watch]
         if validation and recipe.check.patience:
             callbacks.append(EarlyStoppingCallback(recipe.check.patience))
         arguments = settings(recipe, len(self.batches), validation, progress)
@@ -82,15 +87,34 @@ class Loop(Trainer):  # type: ignore[misc,unused-ignore]
         return self.collate(groups if self.draw is None else [self.draw(g, self.batches.epoch) for g in groups])
 
     def compute_loss(self, model: Any, inputs: Mapping[str, Any], *_: Any, **__: Any) -> Tensor:
-        return self.objective(model, inputs, float(self.state.epoch or 0.0))
+        loss = self.objective(model, inputs, float(self.state.epoch or 0.0))
+        if model.training:
+            self.watch.see(loss)
+        return loss
 
     def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
         assert self.validation is not None
         assert self.score is not None
-        metrics = {f"eval_{self.validation.name}": self.validation(self.score)}
+        if isinstance(self.validation, ValidationSets):
+            each = self.validation.each(self.score)
+            metrics = {f"eval_{self.validation.name}": self.validation.mean(each)}
+            metrics |= {f"eval_{name}": value for name, value in each.items()}
+        else:
+            metrics = {f"eval_{self.validation.name}": self.validation(self.score)}
         self.log(dict(metrics))
         self.control: Any = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
         return metrics
+
+    def restore(self) -> int | None:
+        """Load the weights of the last good checkpoint: the best by validation, else the newest. Returns its step; None
+        if there is none, and then the weights stay as they are."""
+        last = last_checkpoint(Path(str(self.args.output_dir)))
+        best = self.state.best_model_checkpoint
+        path = Path(best) if best and (Path(best) / WHOLE).is_file() else last
+        if path is None:
+            return None
+        self._load_from_checkpoint(str(path))
+        return int(path.name.rpartition("-")[2])
 
     def run(self, resume: bool = False) -> None:
         """Train, from the last complete checkpoint if ``resume`` is set and there is one; afterwards the model has the
@@ -104,6 +128,7 @@ class Loop(Trainer):  # type: ignore[misc,unused-ignore]
             with plain_attention(self.model):
                 self.train(resume_from_checkpoint=str(last) if last else None)
         assert self.model is not None
+        self.watch.weights(self.model, self.state.global_step)
         self.accelerator.unwrap_model(self.model, keep_fp32_wrapper=False)
         self.model.eval()
 
@@ -124,10 +149,13 @@ def plain_attention(model: Any) -> Iterator[None]:
         body.set_attn_implementation(before)
 
 
-def settings(recipe: Recipe, batches: int, validation: Validation | None, progress: bool) -> TrainingArguments:
+def settings(
+    recipe: Recipe, batches: int, validation: Validation | ValidationSets | None, progress: bool
+) -> TrainingArguments:
     """Trainer's own arguments for a recipe."""
     o, check = recipe.optimiser, recipe.check
-    steps = o.steps or o.epochs * math.ceil(batches / o.accumulate)
+    # Each process of a launcher (torchrun, accelerate) reads its share of the batches.
+    steps = o.steps or o.epochs * math.ceil(math.ceil(batches / processes()) / o.accumulate)
     when = "steps" if check.every else "epoch"
     more: dict[str, Any] = {}
     if recipe.model.kind == "language":
@@ -144,7 +172,7 @@ def settings(recipe: Recipe, batches: int, validation: Validation | None, progre
             "eval_strategy": when,
             "eval_steps": check.every or None,
         }
-    return TrainingArguments(
+    arguments = TrainingArguments(
         output_dir=str(Path(recipe.out) / "checkpoints"),
         seed=recipe.seed,
         data_seed=recipe.seed,
@@ -171,15 +199,37 @@ def settings(recipe: Recipe, batches: int, validation: Validation | None, progre
         logging_nan_inf_filter=False,
         **more,
     )
+    if arguments.n_gpu > 1:
+        # torch's DataParallel would cut our batches of chunks in the wrong places.
+        log.warning(
+            "%d GPUs are visible and one is used: for all of them start the training by "
+            "'torchrun --nproc-per-node %d -m anyrank train RECIPE'",
+            arguments.n_gpu,
+            arguments.n_gpu,
+        )
+        arguments._n_gpu = 1
+    return arguments
+
+
+def processes() -> int:
+    """The number of processes that a launcher (torchrun, accelerate) has started; 1 without one."""
+    return int(os.environ.get("WORLD_SIZE", "1"))
+
+
+def is_first() -> bool:
+    """Whether this is the first process of a launcher, or there is no launcher."""
+    return os.environ.get("RANK", "0") == "0"
 
 
 def last_checkpoint(folder: Path) -> Path | None:
-    """The newest complete checkpoint, None if there is none; incomplete ones are removed."""
+    """The newest complete checkpoint, None if there is none; incomplete ones are removed (by the first process)."""
     paths = {int(p.name.rpartition("-")[2]): p for p in folder.glob("checkpoint-*")}
     for step, path in list(paths.items()):
         if not (path / WHOLE).is_file():
-            log.warning("%s is incomplete (the training was killed as it was written): it is removed", path)
-            shutil.rmtree(paths.pop(step))
+            paths.pop(step)
+            if is_first():
+                log.warning("%s is incomplete (the training was killed as it was written): it is removed", path)
+                shutil.rmtree(path)
     return paths[max(paths)] if paths else None
 
 
@@ -187,7 +237,8 @@ class _Whole(TrainerCallback):  # type: ignore[misc,unused-ignore]
     """Marks a checkpoint as complete, and logs."""
 
     def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        (Path(args.output_dir) / f"checkpoint-{state.global_step}" / WHOLE).touch()
+        if state.is_world_process_zero:
+            (Path(args.output_dir) / f"checkpoint-{state.global_step}" / WHOLE).touch()
 
     def on_log(self, args: Any, state: Any, control: Any, logs: Mapping[str, float] | None = None, **_: Any) -> None:
         text = ", ".join(f"{k.removeprefix('eval_')} {v:.4g}" for k, v in (logs or {}).items() if k != "epoch")

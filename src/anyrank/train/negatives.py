@@ -15,6 +15,7 @@ from ..core.content import text_of
 from ..core.errors import InputError
 from .group import Group
 from .mining import Rules
+from .ranges import check_settings
 from .same_text import unlike_relevant
 from .sampling import Decay, Softmax
 
@@ -45,8 +46,7 @@ class Draw:
     relative: float = 0.0
 
     def __post_init__(self) -> None:
-        if self.negatives < 0:
-            raise InputError(f"negatives: expected at least 0, found {self.negatives}")
+        check_settings(self)
         Decay(self.start, self.end, self.epochs, self.how)
         Rules(relative=self.relative or None)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from itertools import product
 from typing import Any
 
@@ -14,10 +13,11 @@ from torch import Tensor
 
 from ..core.types import Candidate
 from .group import Group
-from .losses import in_batch, per_group
+from .losses import in_batch
 
 LossFn = Callable[..., Tensor]
-"""(scores [B, n], labels [B, n], mask [B, n]) -> scalar; one with a parameter ``epoch`` gets it."""
+"""(scores [B, n], labels [B, n], mask [B, n]) -> scalar; one with a parameter ``epoch`` gets it, and one with
+``grades`` the judged grades [B, n]."""
 Weigh = Callable[[Sequence[Group], float], Sequence[float]]
 """A weight for each group of a batch, by the epoch (with its fraction)."""
 
@@ -34,29 +34,41 @@ class Objective:
     def __call__(self, model: Any, batch: Mapping[str, Any], epoch: float) -> Tensor:
         """The loss of a batch as `batches.Collate` makes it."""
         scores = model(**batch["features"])
-        labels, mask = batch["labels"], batch["features"]["mask"]
+        labels, mask, grades = batch["labels"], batch["features"]["mask"], batch["grades"]
         if scores.shape[1] != mask.shape[1]:
             # Scores of every query with every text of the batch (see `losses.in_batch`).
             known = torch.tensor(_no_negatives(batch["groups"], mask.shape[1]), device=mask.device)
             lowest = min(0.0, float(labels.min()))  # a teacher's scores may be under 0
+            grades, _ = in_batch(grades, mask)
             labels, mask = in_batch(labels, mask, other=lowest)
             mask = mask & ~known
-        return self.of(scores, labels, mask, batch["groups"], epoch)
+        return self.of(scores, labels, mask, batch["groups"], epoch, grades)
 
-    def of(self, scores: Tensor, labels: Tensor, mask: Tensor, groups: Sequence[Group], epoch: float) -> Tensor:
+    def of(
+        self,
+        scores: Tensor,
+        labels: Tensor,
+        mask: Tensor,
+        groups: Sequence[Group],
+        epoch: float,
+        grades: Tensor | None = None,
+    ) -> Tensor:
         """The loss of scores."""
         weights = [1.0] if self.weigh is None else list(self.weigh(groups, epoch))
         if all(w == 1 for w in weights):  # the curriculum has ended: exactly as without one
-            return self.total(scores, labels, mask, epoch)
+            return self.total(scores, labels, mask, epoch, grades)
         if not self.by_group:
-            return self.total(scores, labels, mask, epoch) * (sum(weights) / len(weights))
-        each = per_group(partial(self.total, epoch=epoch), scores, labels, mask)
-        return (each * scores.new_tensor(weights)).mean()
+            return self.total(scores, labels, mask, epoch, grades) * (sum(weights) / len(weights))
+        rows = range(len(scores))
+        judged = [None if grades is None else grades[i, None] for i in rows]
+        each = [self.total(scores[i, None], labels[i, None], mask[i, None], epoch, judged[i]) for i in rows]
+        return (torch.stack(each) * scores.new_tensor(weights)).mean()
 
-    def total(self, scores: Tensor, labels: Tensor, mask: Tensor, epoch: float) -> Tensor:
+    def total(self, scores: Tensor, labels: Tensor, mask: Tensor, epoch: float, grades: Tensor | None = None) -> Tensor:
         """The sum of the losses."""
+        more = {"epoch": epoch, "grades": grades}
         parts = [
-            w * loss(scores, labels, mask, **({"epoch": epoch} if _takes_epoch(loss) else {}))
+            w * loss(scores, labels, mask, **{name: more[name] for name in GIVEN if _takes(loss, name)})
             for w, loss in self.losses
         ]
         return parts[0] if len(parts) == 1 else torch.stack(parts).sum()
@@ -77,10 +89,14 @@ LATE = 1e6
 """An epoch after the end of any schedule."""
 
 
-def _takes_epoch(loss: LossFn) -> bool:
-    """Whether a loss has a parameter ``epoch``."""
+GIVEN = ("epoch", "grades")
+"""Parameters of losses that a training fills."""
+
+
+def _takes(loss: LossFn, name: str) -> bool:
+    """Whether a loss has a parameter of a name."""
     try:
-        return "epoch" in inspect.signature(loss).parameters
+        return name in inspect.signature(loss).parameters
     except (TypeError, ValueError):  # made in C, without a signature
         return False
 

@@ -10,15 +10,9 @@ from typing import Any, Literal
 from ..core.errors import InputError
 from ..models import kinds, near
 from .negatives import Draw
+from .ranges import check_options, check_settings
 from .sources import Source
 from .typed_yaml import read
-
-
-def _least(value: Any, **bounds: float) -> None:
-    """Raises InputError if a field is under its least value."""
-    for name, bound in bounds.items():
-        if not getattr(value, name) >= bound:
-            raise InputError(f"{name}: expected at least {bound:g}, found {getattr(value, name)}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,25 +32,67 @@ class Model:
     def __post_init__(self) -> None:
         if self.kind not in (known := (*kinds(), "language")):
             raise InputError(f"kind: no model of kind {self.kind!r}: {near(self.kind, known)}")
+        check_settings(self)
+        check_options("options", self.options)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ValidSet:
+    """A named validation set: its files and judgements as in ``Data``, and its ``weight`` in the mean over the sets by
+    which the best checkpoint is chosen. A set has measures of its own, else those of ``Check``."""
+
+    name: str
+    valid: tuple[str | Source, ...]
+    qrels: str = ""
+    measure: str | tuple[str, ...] = ""
+    weight: float = 1.0
+
+    def __post_init__(self) -> None:
+        check_settings(self)
+        if not self.name or set(self.name) & set("/\\"):
+            raise InputError(f"name: expected a name without slashes, found {self.name!r}")
+        if not self.valid:
+            raise InputError(f"valid: the set {self.name!r} has no file")
+        names_of(self.measure or "nDCG@10")
+
+
+def names_of(measure: str | tuple[str, ...]) -> tuple[str, ...]:
+    """The names of measures that are summed. Raises InputError on an empty one.
+
+    >>> names_of("nDCG@10 + R@10")
+    ('nDCG@10', 'R@10')
+    """
+    sums = (measure,) if isinstance(measure, str) else measure
+    names = tuple(name.strip() for part in sums for name in part.split("+"))
+    if not names or not all(names):
+        raise InputError(f"measure: expected names, with + between them, found {measure!r}")
+    return names
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Data:
     """Files for training and validation, of groups (JSONL) or of another format as a ``Source`` ({format: triples,
-    path: …}), and judgements for the latter (else its groups' labels; groups without an id are called q0, q1, … by
-    their position). ``about`` and ``licence`` go into the model's card; ``texts`` cuts a group to its first n texts (0:
-    none); ``draw`` selects new negatives from each training group in each epoch (see ``negatives``)."""
+    path: …}), and judgements for the latter (else its groups' grades or labels; groups without an id are called q0, q1,
+    … by their position). ``valid_sets`` are several validation sets with names, in place of ``valid`` and ``qrels``.
+    ``about`` and ``licence`` go into the model's card; ``texts`` cuts a group to its first n texts (0: none); ``draw``
+    selects new negatives from each training group in each epoch (see ``negatives``)."""
 
     train: tuple[str | Source, ...] = ()
     valid: tuple[str | Source, ...] = ()
     qrels: str = ""
+    valid_sets: tuple[ValidSet, ...] = ()
     about: str = ""
     licence: str = ""
     texts: int = 0
     draw: Draw = Draw()
 
     def __post_init__(self) -> None:
-        _least(self, texts=0)
+        check_settings(self)
+        if self.valid and self.valid_sets:
+            raise InputError("valid_sets: give valid, or valid_sets, not both")
+        names = [part.name for part in self.valid_sets]
+        if twice := next((name for name in names if names.count(name) > 1), None):
+            raise InputError(f"valid_sets: the name {twice!r} comes twice")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,17 +103,23 @@ class Loss:
     weight: float = 1.0
     options: Mapping[str, Any] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        check_settings(self)
+        check_options(f"the loss {self.name}", self.options)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Language:
     """Listwise training of a language model: see ``language_model`` for the objectives. ``rank_loss`` is one of the
-    table, ``rank_weight`` 0 FIRST's own. ``lora`` is the adapter's rank, 0 trains all weights; ``neftune`` is the alpha
-    of the noise on embeddings (5 in FIRST). ``words`` bounds each text in the prompt; ``end`` trains the end
-    token after the answer. ``checkpointing`` recomputes activations in the backward pass, to save memory."""
+    table, with its ``rank_options`` (its mean is over all pairs of the batch, as FIRST's), ``rank_weight`` 0 FIRST's
+    own. ``lora`` is the adapter's rank, 0 trains all weights; ``neftune`` is the alpha of the noise on embeddings (5 in
+    FIRST). ``words`` bounds each text in the prompt; ``end`` trains the end token after the answer. ``checkpointing``
+    recomputes activations in the backward pass, to save memory."""
 
     objective: Literal["language", "rank", "combined"] = "combined"
     rank_loss: str = "ranknet_weighted"
     rank_weight: float = 0.0
+    rank_options: Mapping[str, Any] = field(default_factory=dict)
     importance: bool = False
     labels: Literal["letters", "numbers"] = "letters"
     lora: int = 0
@@ -88,7 +130,8 @@ class Language:
     checkpointing: bool = False
 
     def __post_init__(self) -> None:
-        _least(self, rank_weight=0, lora=0, neftune=0, words=1)
+        check_settings(self)
+        check_options(f"the loss {self.rank_loss}", self.rank_options)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,12 +148,16 @@ class Curriculum:
     anti: bool = False
     threshold: float = 0.0
 
+    def __post_init__(self) -> None:
+        check_settings(self)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Optimiser:
     """AdamW. ``batch`` counts groups, ``accumulate`` batches a step; ``steps`` 0 means whole ``epochs``; ``warmup`` is
     a share of the steps; ``clip`` bounds the gradient's norm (0: unbounded); ``bf16`` computes in bfloat16 by
-    autocast."""
+    autocast. With ``cache`` texts a time, a batch of a bi-encoder needs only the memory of so many texts, at the price
+    of a second forward pass (GradCache; 0: the batch at once)."""
 
     rate: float = 2e-5
     decay: float = 0.01
@@ -122,11 +169,12 @@ class Optimiser:
     accumulate: int = 1
     clip: float = 1.0
     bf16: bool = True
+    cache: int = 0
 
     def __post_init__(self) -> None:
-        _least(self, rate=0, decay=0, warmup=0, steps=0, epochs=0 if self.steps else 1, batch=1, accumulate=1, clip=0)
-        if self.warmup > 1:
-            raise InputError(f"warmup: expected a share of the steps, at most 1, found {self.warmup:g}")
+        check_settings(self)
+        if not self.epochs and not self.steps:
+            raise InputError("epochs: expected at least 1, found 0 (and no steps)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,15 +192,13 @@ class Check:
     patience: int = 0
 
     def __post_init__(self) -> None:
-        _least(self, every=0, patience=0)
-        if not all(self.measures):
-            raise InputError(f"measure: expected names, with + between them, found {self.measure!r}")
+        check_settings(self)
+        names_of(self.measure)
 
     @property
     def measures(self) -> tuple[str, ...]:
         """The names of the measures that are summed."""
-        sums = (self.measure,) if isinstance(self.measure, str) else self.measure
-        return tuple(name.strip() for names in sums for name in names.split("+"))
+        return names_of(self.measure)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,6 +209,9 @@ class Export:
     int8: bool = True
     least: float = 0.98
     samples: int = 400
+
+    def __post_init__(self) -> None:
+        check_settings(self)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -187,7 +236,9 @@ class Recipe:
     threads: int = 0
 
     def __post_init__(self) -> None:
-        _least(self, threads=0)
+        check_settings(self)
+        if not self.out.strip():
+            raise InputError("out: expected the folder to write, found an empty text")
         unused = {"language": self.language != Language()}
         if self.model.kind == "language":
             unused = {"losses": self.losses != (Loss(name="ranknet"),), "curriculum": self.curriculum != Curriculum()}

@@ -5,65 +5,82 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ..core.errors import InputError
-from ..evaluate.evaluation import Evaluation, evaluate
+from ..evaluate.evaluation import Evaluation
 from ..io.files import atomic
 from ..io.qrels import Qrels, read_qrels
 from .batches import cut
 from .card import card
+from .checks import check_groups
+from .divergence import Diverged
+from .effect import Scores, effect
 from .export import Exported, export, unfit
 from .group import Group
-from .loop import Loop, last_checkpoint
+from .loop import Loop, is_first, last_checkpoint
 from .negatives import DrawFn
 from .objective import LossFn, Weigh
-from .recipe import Recipe
+from .recipe import Recipe, names_of
 from .setup import Setup, draw_of, setup_of
-from .sources import read_sources
-from .validation import Validation
+from .sources import read_parts, read_sources
+from .validation import Validation, ValidationSets
 
 log = logging.getLogger(__name__)
+
+Order = Callable[[Sequence[Group], int], Sequence[int]]
+"""(groups, epoch from 0) -> the positions of the groups of that epoch, in order; as many each time."""
+LAST_GOOD = "last-good"
+"""The folder, in that of a training that diverged, of the model with the weights of the last good checkpoint."""
+VALIDATION = "validation.json"
+"""The file of a training's values on its validation groups, a set each."""
 
 
 @dataclass(frozen=True, slots=True)
 class Trained:
     """The result of a training: the model, its folder, its effect on the validation groups (the first stage's order
-    if groups have priors, the model before and after), the check of its int8 graph, and the log."""
+    if groups have priors, the model before and after), the check of its int8 graph, and the log. ``effects`` are those
+    of each validation set by its name ("" if there is one without a name); ``effect`` is the first."""
 
     model: Any
     folder: Path
     effect: Evaluation | None
     exported: Exported | None
     log: tuple[Mapping[str, float], ...] = ()
+    effects: Mapping[str, Evaluation] = field(default_factory=dict)
 
 
 def train(
     recipe: Recipe,
     *,
     train: Sequence[Group] | None = None,
-    valid: Sequence[Group] | None = None,
+    valid: Sequence[Group] | Mapping[str, Sequence[Group]] | None = None,
     qrels: Qrels | None = None,
     model: Any = None,
     losses: Sequence[tuple[float, LossFn]] = (),
     weigh: Weigh | None = None,
     draw: DrawFn | None = None,
+    order: Order | None = None,
     setup: Setup | None = None,
     resume: bool = False,
     progress: bool = False,
 ) -> Trained:
     """The training of a recipe. Groups, judgements, a model of `anyrank.models` and losses with their weights, if
-    given, replace those that the recipe names; ``weigh`` is a curriculum of one's own, ``draw`` (group, epoch) selects
-    the candidates of each group for an epoch; ``setup`` trains a model that isn't one of the recipe's kinds.
+    given, replace those that the recipe names; a mapping of ``valid`` is several validation sets by name; ``weigh`` is
+    a curriculum of one's own, ``draw`` (group, epoch) selects the candidates of each group for an epoch, ``order``
+    (groups, epoch) gives the positions of the groups of an epoch, from which batches are cut as they stand; ``setup``
+    trains a model that isn't one of the recipe's kinds.
 
     With ``resume`` a killed training goes on from its last checkpoint, and ends with the same weights, bit for bit, as
     one that was never stopped (same machine, threads and package versions).
-    Raises InputError on data, names or folders that don't fit.
+    Raises InputError on data, names or folders that don't fit, all before the first step; `divergence.Diverged` at the
+    first loss, gradient or weight that isn't a finite number, after saving the last good model in ``last-good``.
     """
     import torch
     from transformers import set_seed
@@ -71,68 +88,150 @@ def train(
     folder = Path(recipe.out)
     if recipe.threads:
         torch.set_num_threads(recipe.threads)
-    groups = cut(read_sources(recipe.data.train) if train is None else train, recipe.data.texts)
-    if not groups:
-        raise InputError("nothing to train on: data.train names no file, and no groups are given")
-    held_out = read_sources(recipe.data.valid) if valid is None else valid
-    held_out = [g if g.id else replace(g, id=f"q{i}") for i, g in enumerate(held_out)]
+    groups, parts = _groups(recipe, train)
+    held_out = _validations(recipe, valid, qrels)
     if recipe.check.patience and not held_out:
         raise InputError("check.patience needs validation groups: data.valid names no file, and none are given")
-    if qrels is None and recipe.data.qrels:
-        qrels = read_qrels(recipe.data.qrels)
-    validation = Validation(held_out, recipe.check.measures, qrels) if held_out else None
     draw = draw or draw_of(recipe, groups)
-    _record(folder, recipe, groups, held_out, qrels or {}, resume)
+    if is_first():
+        _record(folder, recipe, groups, held_out, resume)
     set_seed(recipe.seed)
     setup = setup or setup_of(recipe, groups, model, losses, weigh, draw)
-    before = setup.score(held_out) if held_out else []
+    before = {name: setup.score(part.groups) for name, part in held_out.items()}
+    for name, part in held_out.items():
+        part.run(before[name])  # a start whose scores aren't finite is refused here
     loop = Loop(
         setup.module,
         recipe,
         groups,
         setup.collate,
         setup.objective,
-        validation,
+        _joined(recipe, held_out),
         setup.score,
         progress,
         draw,
         setup.size,
+        parts,
+        None if order is None else partial(order, groups),
     )
-    loop.run(resume)
-    model, effect = setup.model, None
-    if validation:
-        runs = {"before": before, "after": setup.score(held_out)}
-        if all(g.priors for g in held_out):
-            runs = {"first stage": [list(g.priors) for g in held_out], **runs}
-        effect = evaluate({n: validation.run(s) for n, s in runs.items()}, validation.judged, validation.measures)
+    try:
+        loop.run(resume)
+    except Diverged as error:
+        raise _rescued(error, loop, setup, folder) from None
+    model = setup.model
+    effects = {name: _effect(part, before[name], setup.score(part.groups)) for name, part in held_out.items()}
+    history = tuple(dict(line) for line in loop.state.log_history)
+    first = next(iter(effects.values()), None)
+    if not is_first():
+        return Trained(model, folder, first, None, history, effects)
     model.save(folder)
+    if effects:
+        with atomic(folder / VALIDATION) as stream:
+            stream.write(json.dumps({n: json.loads(e.table("json")) for n, e in effects.items()}) + "\n")
     exported = None
     if recipe.export.int8 and (reason := unfit(model)):
         log.info("no int8 graph is made: %s", reason)
     elif recipe.export.int8:
         exported = export(model, folder, groups, recipe.export, recipe.seed)
-    text = card(recipe, setup.module, model, groups, effect, exported, setup.losses)
+    text = card(recipe, setup.module, model, groups, effects, exported, setup.losses)
     (folder / "README.md").write_text(text, encoding="utf-8")
-    return Trained(model, folder, effect, exported, tuple(dict(line) for line in loop.state.log_history))
+    return Trained(model, folder, first, exported, history, effects)
+
+
+def _groups(recipe: Recipe, given: Sequence[Group] | None) -> tuple[list[Group], list[tuple[int, float]]]:
+    """The training groups, cut and checked, and the parts in which they are mixed."""
+    groups, parts = read_parts(recipe.data.train) if given is None else (list(given), [])
+    groups = cut(groups, recipe.data.texts)
+    if not groups:
+        raise InputError("nothing to train on: data.train names no file, and no groups are given")
+    check_groups(groups)
+    return groups, parts
+
+
+def _validations(
+    recipe: Recipe, valid: Sequence[Group] | Mapping[str, Sequence[Group]] | None, qrels: Qrels | None
+) -> dict[str, Validation]:
+    """The validations by name ("" for one without a name), read and checked."""
+    data, check = recipe.data, recipe.check.measures
+    if isinstance(valid, Mapping):
+        return {name: _validation(groups, check, qrels) for name, groups in valid.items()}
+    if valid is None and data.valid_sets:
+        return {
+            part.name: _validation(
+                read_sources(part.valid),
+                names_of(part.measure) if part.measure else check,
+                read_qrels(part.qrels) if part.qrels else None,
+                part.name,
+            )
+            for part in data.valid_sets
+        }
+    groups = read_sources(data.valid) if valid is None else valid
+    if not groups:
+        return {}
+    return {"": _validation(groups, check, read_qrels(data.qrels) if qrels is None and data.qrels else qrels)}
+
+
+def _validation(groups: Sequence[Group], measures: Sequence[str], qrels: Qrels | None, name: str = "") -> Validation:
+    groups = [g if g.id else replace(g, id=f"q{i}") for i, g in enumerate(groups)]
+    check_groups(groups)
+    try:
+        return Validation(groups, measures, qrels)
+    except InputError as error:
+        raise InputError(f"{name}: {error}" if name else str(error)) from None
+
+
+def _joined(recipe: Recipe, parts: Mapping[str, Validation]) -> Validation | ValidationSets | None:
+    """The validation by which the best checkpoint is chosen."""
+    if not parts:
+        return None
+    if set(parts) == {""}:
+        return parts[""]
+    stated = {part.name: part.weight for part in recipe.data.valid_sets}
+    return ValidationSets(parts, {name: stated.get(name, 1.0) for name in parts})
+
+
+def _effect(validation: Validation, before: Scores, after: Scores) -> Evaluation:
+    runs: dict[str, Scores] = {"before": before, "after": after}
+    if all(g.priors for g in validation.groups):
+        runs = {"first stage": [list(g.priors) for g in validation.groups], **runs}
+    return effect(validation, runs)
+
+
+def _rescued(error: Diverged, loop: Loop, setup: Setup, folder: Path) -> Diverged:
+    """The error with where the last good weights are, which are saved as a model."""
+    step = loop.restore()
+    if step is None and error.step > 1 and error.before_update:
+        step = error.step - 1  # the weights before the step that failed
+    if step is None:
+        return error.kept("No step before it gave good weights")
+    if is_first():
+        setup.model.save(folder / LAST_GOOD)
+    good = folder / LAST_GOOD
+    return error.kept(f"The last good weights (step {step}) are in {good}: model.start: {good} starts from them")
 
 
 _PARTS = {"sha256": "the data", "valid": "the validation data", "qrels": "the judgements"}
 
 
 def _record(
-    folder: Path, recipe: Recipe, groups: Sequence[Group], held_out: Sequence[Group], qrels: Qrels, resume: bool
+    folder: Path, recipe: Recipe, groups: Sequence[Group], held_out: Mapping[str, Validation], resume: bool
 ) -> None:
     """Write training.json: the recipe, and digests of data and judgements, so that no other training is resumed in the
     folder. Raises InputError if the folder holds another training."""
-    grades = [(q, sorted(judged_ids.items())) for q, judged_ids in sorted(qrels.items())]
-    data = {"sha256": _digest(groups), "valid": _digest(held_out), "qrels": _digest(grades)}
+    qrels = [
+        (name, q, sorted(row.items()))
+        for name, part in held_out.items()
+        for q, row in sorted((part.qrels or {}).items())
+    ]
+    valid = [(name, group) for name, part in held_out.items() for group in part.groups]
+    data = {"sha256": _digest(groups), "valid": _digest(valid), "qrels": _digest(qrels)}
     current = json.loads(json.dumps({"recipe": recipe.as_dict(), "groups": len(groups), **data}))
     file = folder / "training.json"
     if resume and file.is_file():
         before = json.loads(file.read_text(encoding="utf-8"))
         if before != current:
             changed = [k for k in current["recipe"] if before["recipe"].get(k) != current["recipe"][k]]
-            changed += [name for part, name in _PARTS.items() if not changed and before.get(part) != current[part]]
+            changed = changed or [name for part, name in _PARTS.items() if before.get(part) != current[part]][:1]
             raise InputError(
                 f"{folder} holds another training: {', '.join(changed)} changed: choose another out, or restore it"
             )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from ..core.errors import InputError, MissingExtra
+from ..core.errors import InputError, MissingExtra, quoted
 from .recipe import Recipe
 from .typed_yaml import read_text
 
@@ -38,8 +38,8 @@ def _replaced(recipe: Recipe, setting: str) -> Recipe:
         raise InputError("expected NAME=VALUE")
     try:
         value = yaml.safe_load(text)
-    except (yaml.YAMLError, ValueError) as error:  # ValueError: a date of a 13th month
-        raise InputError(f"{text!r} isn't a YAML value") from error
+    except (yaml.YAMLError, ValueError, ArithmeticError, TypeError, RecursionError) as error:  # a date of a 13th month
+        raise InputError(f"{quoted(text)} isn't a YAML value") from error
     whole = yaml.safe_load(yaml.safe_dump(recipe.as_dict(), sort_keys=False))
     *above, last = path.strip().split(".")
     inner: Any = whole

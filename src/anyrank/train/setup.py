@@ -16,13 +16,14 @@ from torch import Tensor
 from ..core.errors import InputError, ModelError
 from ..models import model_class
 from .batches import Collate
+from .checks import check_objective
 from .curriculum import Curriculum as Weights
 from .group import Group
 from .language_model import LanguageObjective, Listwise, separator
 from .loop import Score
 from .negatives import DrawFn
-from .objective import LossFn, Objective, Weigh
-from .recipe import Curriculum, Model, Recipe
+from .objective import GIVEN, LossFn, Objective, Weigh
+from .recipe import Curriculum, Language, Model, Recipe
 from .validation import scores
 
 
@@ -56,14 +57,17 @@ def setup_of(
         if losses or weigh:
             raise InputError("a language model's losses are those of its recipe, and it takes no curriculum")
         spec = recipe.language
-        named(spec.rank_loss)
+        rank = rank_loss(spec)
         listwise = Listwise.load(recipe) if model is None else model
         separator_id = separator(listwise.tokenizer, spec.labels) if spec.importance else -1
         score = partial(listwise.scores, bf16=bf16)
-        language = LanguageObjective(spec, separator_id)
+        language = LanguageObjective(spec, rank, separator_id)
         return Setup(listwise, listwise.model, listwise.collate, language, score, str(spec))
-    model = build(recipe.model) if model is None else model
     functions = tuple(losses) or table(recipe)
+    if not any(weight for weight, _ in functions):
+        what = "losses: all have weight 0" if functions else "losses: there is none"
+        raise InputError(f"{what}: give at least one, such as {{name: ranknet}}")
+    model = build(recipe.model) if model is None else model
     names = [(w, getattr(loss, "__name__", repr(loss))) for w, loss in losses]
     names = names or [(x.weight, f"{x.name} {dict(x.options) or ''}".strip()) for x in recipe.losses]
     words = " + ".join(f"{weight:g} {name}" for weight, name in names)
@@ -75,9 +79,8 @@ def setup_of(
         )
     weigh = weigh or weighing(recipe.curriculum, groups)
     objective = Objective(functions, weigh, recipe.curriculum.by_group)
-    first = groups if draw is None else (draw(g, 0) for g in groups)
-    if not getattr(model, "in_batch", False) and not any(map(objective.compares, first)):
-        raise InputError(f"{words}: no group has anything to compare: give groups with texts of different labels")
+    in_batch = bool(getattr(model, "in_batch", False))
+    check_objective(recipe, objective, words, groups, in_batch, draw or (lambda group, epoch: group))
     return Setup(model, model, Collate(model), objective, partial(scores, model, bf16=bf16), words)
 
 
@@ -117,10 +120,18 @@ def named(name: str, options: Mapping[str, Any] = MappingProxyType({})) -> LossF
         near = difflib.get_close_matches(name, LOSSES, 1, 0.4)
         hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(LOSSES)}"
         raise InputError(f"no loss {name!r}: {hint}")
-    known = [o for o in list(inspect.signature(LOSSES[name]).parameters)[3:] if o != "epoch"]
+    known = [o for o in list(inspect.signature(LOSSES[name]).parameters)[3:] if o not in GIVEN]
     if unknown := [o for o in options if o not in known]:
         raise InputError(f"the loss {name} has no option {unknown[0]!r}: known are {', '.join(known) or 'none'}")
     return partial(LOSSES[name], **options) if options else LOSSES[name]
+
+
+def rank_loss(spec: Language) -> LossFn:
+    """The rank loss of a language model, over all pairs of the batch as in FIRST's release, unless its options say
+    otherwise. Raises InputError on an unknown name or option."""
+    loss = named(spec.rank_loss)
+    usual = {"mean": "pair"} if "mean" in inspect.signature(loss).parameters else {}
+    return named(spec.rank_loss, usual | dict(spec.rank_options))
 
 
 def weighing(curriculum: Curriculum, groups: Sequence[Group]) -> Weigh | None:

@@ -19,6 +19,7 @@ from .group import Group
 from .groups import read_groups
 from .judgements import training_part
 from .permutations import read_permutations
+from .ranges import check_settings
 from .triples import Texts, contents, merged, read_teacher_scores, read_triples
 
 log = logging.getLogger(__name__)
@@ -46,6 +47,7 @@ class Source:
     judged          a collection (a BEIR folder, "demo", "irds:…"): its judged documents in a part (``split``); with a
                     TREC ``run`` the run's first ``depth`` candidates (0: all) as well, its scores as priors
 
+    ``weight`` is how often each of its groups is drawn in an epoch: 2 is twice, 0.5 a half of them, others each time.
     Raises InputError on an option that the format doesn't have.
 
     >>> Source(format="triples", path="triples.tsv", merge=True).path
@@ -62,11 +64,15 @@ class Source:
     split: str = "train"
     run: str = ""
     depth: int = 0
+    weight: float = 1.0
 
     def __post_init__(self) -> None:
         if self.format not in get_args(Format):
             raise InputError(f"no format {self.format!r}: choose one of {', '.join(get_args(Format))}")
+        check_settings(self)
         for field in fields(self)[2:]:
+            if field.name == "weight":  # of all formats
+                continue
             if getattr(self, field.name) != field.default and field.name not in READS[self.format]:
                 what = f"the format {self.format} has no option {field.name}"
                 raise InputError(f"{what}: leave it out (it has {', '.join(READS[self.format])})")
@@ -95,6 +101,17 @@ def read_source(source: Source | str) -> Iterator[Group]:
 def read_sources(sources: Iterable[Source | str]) -> list[Group]:
     """The groups of several sources, one after the other."""
     return [group for source in sources for group in read_source(source)]
+
+
+def read_parts(sources: Iterable[Source | str]) -> tuple[list[Group], list[tuple[int, float]]]:
+    """The groups of several sources, and of each source their number and weight (see `batches.Batches`)."""
+    groups: list[Group] = []
+    parts: list[tuple[int, float]] = []
+    for source in sources:
+        before = len(groups)
+        groups += read_source(source)
+        parts.append((len(groups) - before, source.weight if isinstance(source, Source) else 1.0))
+    return groups, parts
 
 
 def looks_like(path: str) -> Format | None:

@@ -64,9 +64,21 @@ def labelled(groups: Iterable[Group], teacher: Stage, size: int = 16) -> Iterato
         before = [ranking_of(g) for g in batch]
         for group, old, new in zip(batch, before, teacher.batch(before)):
             if judged_whole(new):
-                yield replace(group, labels=taught(old, new).labels)
+                yield relabelled(group, taught(old, new).labels)
             else:
                 log.warning("query %s is left out: %s", group.id or group.query, "; ".join(new.cost.notes))
+
+
+def relabelled(group: Group, labels: Sequence[float]) -> Group:
+    """A group with a teacher's labels. Its old ones stay as its grades if they are judgements: whole numbers, the
+    lowest 0 and another one above it.
+
+    >>> relabelled(Group.from_texts("why?", ("so", "no"), (1.0, 0.0)), (9.5, 2.5)).grades
+    (1.0, 0.0)
+    """
+    old = group.labels
+    judged = 0 == min(old, default=1.0) < max(old, default=0.0) and not any(x % 1 for x in old)
+    return replace(group, labels=tuple(labels), grades=group.grades or (old if judged else ()))
 
 
 def ensemble(parts: Sequence[Group], method: Fusion = _SUM, weights: Sequence[float] | None = None) -> Group:

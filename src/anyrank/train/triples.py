@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from itertools import groupby
 
 from ..core.content import text_of
@@ -37,18 +38,19 @@ def read_triples(path: File, queries: Texts | None = None, documents: Texts | No
 
 
 def read_teacher_scores(path: File, queries: Texts | None = None, documents: Texts | None = None) -> Iterator[Group]:
-    """A group of two a line, a teacher's scores as labels, from ``positive score<TAB>negative score`` and a triple:
-    ids (the published teacher files of Hofstätter et al., arXiv 2010.02666) or texts, as in ``read_triples``.
+    """A group of two a line, a teacher's scores as labels and 1 and 0 as grades, from
+    ``positive score<TAB>negative score`` and a triple: ids (the published teacher files of Hofstätter et al., arXiv
+    2010.02666) or texts, as in ``read_triples``.
 
     Raises InputError, with the line, as ``read_triples`` does, and on a score that isn't a finite number.
     """
     for scores, query, pair in _rows(path, 2, queries, documents):
-        yield _pair(query, pair, scores, queries, documents)
+        yield replace(_pair(query, pair, scores, queries, documents), grades=(1.0, 0.0))
 
 
 def merged(groups: Iterable[Group]) -> Iterator[Group]:
     """Neighbouring groups of one query as one group: each text once (by its id, if it has one), with its highest
-    label.
+    label and its highest grade.
 
     >>> a, b = Group.from_texts("q", ("x", "y"), (1.0, 0.0)), Group.from_texts("q", ("x", "z"), (1.0, 0.0))
     >>> next(merged([a, b])).texts
@@ -57,8 +59,11 @@ def merged(groups: Iterable[Group]) -> Iterator[Group]:
     for _, same in groupby(groups, key=lambda g: (g.id, g.query)):
         parts = list(same)
         rows: dict[str, tuple[Group, int]] = {}
+        grades: dict[str, float] = {}
         for group in parts:
             for i, name in enumerate(group.ids or group.texts):
+                if group.grades:
+                    grades[name] = max(group.grades[i], grades.get(name, group.grades[i]))
                 if name not in rows or group.labels[i] > rows[name][0].labels[rows[name][1]]:
                     rows[name] = (group, i)
         members = list(rows.values())
@@ -68,6 +73,7 @@ def merged(groups: Iterable[Group]) -> Iterator[Group]:
             tuple(g.labels[i] for g, i in members),
             parts[0].id,
             tuple(g.priors[i] for g, i in members) if all(g.priors for g in parts) else (),
+            tuple(grades[name] for name in rows) if all(g.grades for g in parts) else (),
         )
 
 

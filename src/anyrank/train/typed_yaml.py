@@ -38,6 +38,8 @@ def read_text(kind: type[T], text: str, path: str | Path) -> T:
         raise InputError(f"not YAML: {error.problem}", path=path, line=line) from error
     except yaml.YAMLError as error:
         raise InputError(f"not YAML: {error}", path=path) from error
+    except RecursionError:
+        raise InputError("not YAML: it is nested too deeply", path=path) from None
     if node is None:
         raise InputError("the file is empty", path=path)
     value: T = _Reader(loader, str(path)).value(node, kind, "")

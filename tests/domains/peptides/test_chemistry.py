@@ -12,7 +12,7 @@ from anyrank.domains.peptides.distance import UNIT, pmd, pmds, rmd
 from anyrank.domains.peptides.ions import by_ions, fragments, ppm
 from anyrank.domains.peptides.notation import parse
 from anyrank.domains.peptides.peptide import Peptide
-from anyrank.domains.peptides.residues import ISOTOPE, MASSES, N_TERM, PROTON, RESIDUES, WATER
+from anyrank.domains.peptides.residues import ISOTOPE, KNOWN, MASSES, N_TERM, PROTON, RESIDUES, WATER, defined
 from anyrank.domains.peptides.spectrum import Spectrum
 from anyrank.models.parts.alignment import VOCABULARY, rows
 
@@ -150,11 +150,12 @@ def test_two_modifications_of_the_n_terminus_are_one():
     ("spelling", "named"),
     [
         ("PEPTUDE", r"run.csv:3: unknown residue 'U' \(position 5"),
-        ("PEPS[Phospho]K", r"run.csv:3: unknown modification 'Phospho'"),
-        ("PEPS[79.966]K", r"run.csv:3: unknown residue 'S\+79.97'"),
-        ("AC K", r"run.csv:3: unknown residue 'C'.*fixed="),
-        ("[Oxidation]-PEK", r"unknown N-terminal modification of \+15.9949"),
-        ("PEK-[Amidated]", r"C-terminal"),
+        ("PEPS[Nameless]K", r"run.csv:3: unknown modification 'Nameless'.*--residue .S\[Nameless\]=MASS"),
+        ("PEPM+1K", r"run.csv:3: a modification of \+1 Da is no known one's whole mass"),
+        ("PEPG[-100.5]K", r"would weigh less than nothing"),
+        ("AC K", r"run.csv:3: unknown residue 'C'.*fixed=.*--residue C=103"),
+        ("PE-K", r"a residue behind the C-terminus"),
+        ("n[43]-[Amidated]", r"without residues"),
         ("", r"without residues"),
         ("PE*K", r"'\*K' is neither a residue"),
     ],
@@ -180,7 +181,7 @@ def test_any_text_is_a_peptide_or_an_error_of_ours(text):
         peptide = parse(text)
     except InputError:
         return
-    assert parse(peptide.proforma) == peptide
+    assert parse(peptide.proforma, fixed={letter: letter for letter in "CUO"}) == peptide
 
 
 def test_fixed_modifications():
@@ -206,3 +207,88 @@ def test_ions_make_up_the_peptide(peptide, charge):
 def test_precursor_error_finds_the_isotope(peptide, charge, isotope):
     mz = peptide.mz(charge) + isotope * ISOTOPE / charge
     assert ppm(peptide, mz * (1 + 5e-6), charge, (0, 1, 2)) == pytest.approx(5, abs=0.2)
+
+
+@pytest.mark.parametrize(
+    ("spelling", "tokens"),
+    [
+        ("PEPS[Phospho]K", ("P", "E", "P", "S+79.966", "K")),
+        ("PEPS(+79.97)K", ("P", "E", "P", "S+79.966", "K")),
+        ("PEPpSK", ("P", "E", "P", "S+79.966", "K")),
+        ("[TMT6plex]-PEK[UNIMOD:737]", ("+229.163", "P", "E", "K+229.163")),
+        ("n[230]PEK[357]", ("+229.163", "P", "E", "K+229.163")),
+        ("E[Glu->pyro-Glu]PK", ("-18.011", "E", "P", "K")),
+        ("(Pyro-glu from E)EPK", ("-18.011", "E", "P", "K")),
+        ("E[111]PK", ("-18.011", "E", "P", "K")),
+        ("Q[Gln->pyro-Glu]PK", ("-17.027", "Q", "P", "K")),
+        ("C[Cysteinyl]PK", ("C+119.004", "P", "K")),
+        ("C[+0]PK", ("C", "P", "K")),
+        ("PEK[Label:13C(6)15N(2)]", ("P", "E", "K+8.014")),
+        ("PER[Label:13C(6)15N(4)]", ("P", "E", "R+10.008")),
+        ("PEK-[Amidated]", ("P", "E", "K", "-[-0.984]")),
+        ("PEK(-.98)", ("P", "E", "K", "-[-0.984]")),
+        ("_(Acetyl (Protein N-term))M(Oxidation (M))EK_", ("+42.011", "M+15.995", "E", "K")),
+        ("n[43]M[147]C[160]K", ("+42.011", "M+15.995", "C+57.021", "K")),
+        ("M(ox)C+57K", ("M+15.995", "C+57.021", "K")),
+        ("<[Carbamidomethyl]@C>CPC", ("C+57.021", "P", "C+57.021")),
+        ("K[+123.45]R", ("K+123.4500", "R")),
+        ("X[+100.5]K", ("X+100.5000", "K")),
+    ],
+)
+def test_modifications_beyond_the_models_table_are_read(spelling, tokens):
+    peptide = parse(spelling)
+    assert peptide.tokens == tokens
+    assert parse(peptide.proforma, fixed={"C": "C"}) == parse(str(peptide), fixed={"C": "C"}) == peptide
+
+
+@pytest.mark.parametrize(
+    ("definition", "spelling", "mass"),
+    [
+        ("S[Phospho]=166.998", "S[Phospho]", 166.998359),
+        ("K[My Tag]=500.1234", "K[my tag]", 500.123363),
+        ("K[Tag]=500.1234", "K[+372.03]", 500.123363),
+        ("U=150.954", "U", 150.953635),
+        ("C=103.009185", "C", 103.009185),
+        ("X=111.1", "X", 111.1),
+        ("n[Tag]=300.5", "[Tag]-G", 300.5 + 57.021464),
+        ("c[Tag]=300.5", "G-[Tag]", 300.5 + 57.021464),
+    ],
+)
+def test_users_define_residues(definition, spelling, mass):
+    peptide = parse(spelling, fixed=dict([defined(definition)]))
+    assert peptide.mass - WATER == pytest.approx(mass, abs=6e-5)
+
+
+@pytest.mark.parametrize("wrong", ["S[Phospho]", "S=", "Phospho=80", "n=5", "S[x]=-3", "K=0", ""])
+def test_a_residue_that_is_no_definition_is_told(wrong):
+    with pytest.raises(InputError, match="residue .*: (expected LETTER|the mass)"):
+        defined(wrong)
+
+
+def test_the_known_modifications_weigh_what_their_formulas_do():
+    mass = pytest.importorskip("pyteomics.mass").calculate_mass
+    formulas = {
+        "Phospho": {"H": 1, "O": 3, "P": 1},
+        "Glu->pyro-Glu": {"H": -2, "O": -1},
+        "GG": {"C": 4, "H": 6, "N": 2, "O": 2},
+        "Cysteinyl": {"C": 3, "H": 5, "N": 1, "O": 2, "S": 1},
+        "Amidated": {"H": 1, "N": 1, "O": -1},
+        "Trimethyl": {"C": 3, "H": 6},
+        "Glutathione": {"C": 10, "H": 15, "N": 3, "O": 6, "S": 1},
+        "TMT6plex": {"C": 8, "C[13]": 4, "H": 20, "N": 1, "N[15]": 1, "O": 2},
+        "TMTpro": {"C": 8, "C[13]": 7, "H": 25, "N": 1, "N[15]": 2, "O": 3},
+        "Label:13C(6)15N(4)": {"C": -6, "C[13]": 6, "N": -4, "N[15]": 4},
+    }
+    rows = {m.name: m for m in KNOWN}
+    for name, formula in formulas.items():
+        assert rows[name].mass == pytest.approx(mass(composition=formula), abs=3e-6), name
+    assert len({m.unimod for m in KNOWN}) == len({m.name for m in KNOWN}) == len(KNOWN)
+
+
+def test_a_c_terminal_modification_is_in_the_y_ions():
+    plain, amidated = parse("PEK"), parse("PEK-[Amidated]")
+    (b, y), (b2, y2) = fragments(plain), fragments(amidated)
+    assert b2 == pytest.approx(b)
+    assert y2 == pytest.approx(y - 0.984016)
+    assert len(amidated) == 3
+    assert amidated.mass == pytest.approx(plain.mass - 0.984016)

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import contextlib
+import logging
+import sys
+import tempfile
+from collections.abc import Collection, Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from ...core.errors import InputError, MissingExtra, ModelError
+from ...hub.fingerprint import files
+from ...hub.registry import cache_folder
+
+log = logging.getLogger(__name__)
 
 
 def torch_module(extra: str = "torch") -> Any:
@@ -65,7 +73,7 @@ def load(
     kind: str, path: str, *, dtype: str, device: str, revision: str | None, gguf_file: str | None, **options: Any
 ) -> tuple[Any, Any]:
     """(model, tokenizer) of a folder, a .gguf file or a hub id. ``kind``: "classifier", or "lm" for the generating kind
-    that the configuration names.
+    that the configuration names. A local GGUF file is unpacked once (`unpacked`).
 
     Raises ModelError if it can't be found or isn't safetensors.
     """
@@ -74,16 +82,21 @@ def load(
     import transformers as tf
 
     source, gguf = _source(path, gguf_file)
+    if gguf and Path(source).is_dir():
+        source, gguf = str(unpacked(Path(source) / gguf, number)), None
     common = {"revision": revision, "trust_remote_code": False} | ({"gguf_file": gguf} if gguf else {})
     try:
-        tokenizer = tf.AutoTokenizer.from_pretrained(source, **common)
-        if kind == "classifier":
-            auto: Any = tf.AutoModelForSequenceClassification
-        else:
-            config = tf.AutoConfig.from_pretrained(source, **common)
-            auto = tf.AutoModelForSeq2SeqLM if config.is_encoder_decoder else tf.AutoModelForCausalLM
-        safe = {} if gguf else {"use_safetensors": True}
-        model, info = auto.from_pretrained(source, dtype=number, output_loading_info=True, **safe, **common, **options)
+        with quiet():
+            tokenizer = tf.AutoTokenizer.from_pretrained(source, **common)
+            if kind == "classifier":
+                auto: Any = tf.AutoModelForSequenceClassification
+            else:
+                config = tf.AutoConfig.from_pretrained(source, **common)
+                auto = tf.AutoModelForSeq2SeqLM if config.is_encoder_decoder else tf.AutoModelForCausalLM
+            safe = {} if gguf else {"use_safetensors": True}
+            model, info = auto.from_pretrained(
+                source, dtype=number, output_loading_info=True, **safe, **common, **options
+            )
     except (OSError, ValueError, KeyError, ImportError) as error:
         raise ModelError(f"{path}: can't be loaded: {error}") from error
     _check_head(path, kind, model, info.get("missing_keys") or ())
@@ -94,6 +107,61 @@ def load(
     if head is not None:  # a slice that isn't contiguous would make torch copy the whole layer for each row
         head.register_forward_pre_hook(lambda _, inputs: (inputs[0].contiguous(), *inputs[1:]))
     return model.to(torch.device(device)), tokenizer
+
+
+def unpacked(gguf: Path, number: Any) -> Path:
+    """The folder of a GGUF file's weights as safetensors of a number format, in anyrank's cache; made at its first use,
+    which takes about a minute. Unpacking takes transformers that long at every load.
+
+    Raises ModelError if transformers can't read the file.
+    """
+    import transformers as tf
+
+    form = str(number).removeprefix("torch.")
+    folder = cache_folder() / "unpacked" / f"{gguf.stem}-{files(gguf)}-{form}"
+    if (folder / "config.json").is_file():
+        return folder
+    log.info("%s is unpacked once, into %s", gguf.name, folder)
+    try:
+        with quiet():
+            source = {"gguf_file": gguf.name, "trust_remote_code": False}
+            tokenizer = tf.AutoTokenizer.from_pretrained(str(gguf.parent), **source)
+            packed = tf.AutoModelForCausalLM.from_pretrained(str(gguf.parent), dtype=number, **source)
+            # A model read from GGUF can't be saved: a fresh one of the same configuration can.
+            stated = {k: v for k, v in packed.config.to_dict().items() if k != "quantization_config"}
+            model = tf.AutoModelForCausalLM.from_config(type(packed.config)(**stated), dtype=number)
+            model.load_state_dict(packed.state_dict())
+            model.generation_config = packed.generation_config
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryDirectory(prefix=".unpacking-", dir=folder.parent) as scratch:
+                fresh = Path(scratch) / "model"
+                model.save_pretrained(fresh, safe_serialization=True)
+                tokenizer.save_pretrained(fresh)
+                with contextlib.suppress(FileExistsError, OSError):  # another process may have been quicker
+                    fresh.rename(folder)
+    except (OSError, ValueError, KeyError, ImportError, RuntimeError) as error:
+        raise ModelError(f"{gguf}: can't be unpacked: {error}") from error
+    if not (folder / "config.json").is_file():
+        raise ModelError(f"can't create {folder}: set ANYRANK_CACHE to a folder that can be written to")
+    return folder
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Without transformers' warnings, and without its progress bars if standard error is no terminal."""
+    import transformers as tf
+
+    logging_ = tf.utils.logging
+    level, bars = logging_.get_verbosity(), logging_.is_progress_bar_enabled()
+    logging_.set_verbosity_error()
+    if not sys.stderr.isatty():
+        logging_.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging_.set_verbosity(level)
+        if bars:
+            logging_.enable_progress_bar()
 
 
 def _check_head(path: str, kind: str, model: Any, missing: Collection[str]) -> None:

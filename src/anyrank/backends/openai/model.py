@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import difflib
 import json
 import math
-import os
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Literal, TypeVar
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import urlsplit
 
 from ...core.errors import InputError, ModelError
 from ...core.language import Completion, LogProbs, Prompt, images_in, messages
 from ...core.limits import seconds_left
-from ...core.trace import Usage
-from .answers import IMAGE, ROOM, completion, fewer, folded, longer, refuses_system, usage_of
-from .http import NoAnswer, Patience, Server, ask_all
+from ...core.trace import UNREACHABLE, Usage
+from ..addresses import checked_url, read_address, typed
+from ..http import NoAnswer, Patience, Server, ask_all
+from ..keys import read_key
+from ..refusals import MOST, Form, Learned
+from .answers import Reply, completion, folded, longer, usage_of
 
 A = TypeVar("A", Completion, LogProbs)
 T = TypeVar("T")
@@ -31,9 +33,12 @@ class OpenAI:
 
     ``key_env`` names the environment variable, or ``key_file`` the file, that holds the key; it is read at each call
     and shown nowhere. ``patience`` bounds each request, ``deadline`` seconds the whole of a call, ``concurrency`` the
-    requests under way at once. ``top``: how many next tokens the server reports (fewer if it
-    refuses that many). ``extra``: fields put into each
-    request's body. ``limit_field``: the server's name for the number of new tokens.
+    requests under way at once. ``top``: how many next tokens the server reports. ``max_tokens``: the room for an
+    answer, in place of the method's own if it isn't 0. ``extra``: fields put into each request's body, or left out of
+    it where the value is None. ``limit_field``: the server's name for the number of new tokens.
+
+    A field that the server refuses (400 or 422: a temperature, a seed, top_logprobs above 5, a system turn) is left out
+    or changed as its error says, from then on for all requests, and the answers' ``note`` says so.
 
     ``prefill`` says how the server continues an assistant's turn: "server" (of itself, as llama.cpp's and Ollama do),
     "vllm" (by vLLM's own fields, SGLang's too), "" (it doesn't: such prompts raise InputError).
@@ -55,15 +60,16 @@ class OpenAI:
     prefill: Literal["", "server", "vllm"] = ""
     limit_field: str = "max_tokens"
     extra: Mapping[str, Any] = field(default_factory=dict, hash=False)
-    _learned: dict[str, int] = field(default_factory=dict, init=False, repr=False, compare=False)
-    """What the server refused so far, so that it is asked for only once: "system" turns, more than "top" tokens."""
+    max_tokens: int = 0
+    _learned: Learned = field(default_factory=Learned, init=False, repr=False, compare=False)
+    """The form of requests that the server takes, so that what it refuses is asked for only once."""
     _given: set[str] = field(default_factory=set, init=False, repr=False, compare=False)
     """What the server gave at least once: "answer", "log-probabilities"."""
 
     reads_images: ClassVar[bool] = True  # sent unchanged: only the server knows whether its model reads them
 
     def __post_init__(self) -> None:
-        url = urlsplit(self.base_url)
+        url = urlsplit(checked_url(self.base_url))
         # An address copied with the path of a request: the paths are added to each request.
         base = url.path.rstrip("/")
         for path in ("/chat/completions", "/completions"):
@@ -71,12 +77,13 @@ class OpenAI:
         if base != url.path.rstrip("/"):
             url = url._replace(path=base)
             object.__setattr__(self, "base_url", url.geturl())  # frozen
-        if url.scheme not in ("http", "https") or not url.hostname:
-            raise InputError("base_url must be http://… or https://… with a host")
-        if url.username or url.password:
-            raise InputError("base_url holds a user name or password: use key_env or key_file instead")
         if self.concurrency < 1 or self.deadline <= 0:
             raise InputError(f"concurrency={self.concurrency}, deadline={self.deadline}: both must be more than 0")
+
+    @property
+    def answer_room(self) -> int:
+        """The room for all answers; 0 if each method's own."""
+        return self.max_tokens
 
     def generate(
         self,
@@ -87,7 +94,8 @@ class OpenAI:
         temperature: float = 0.0,
         seed: int = 0,
     ) -> list[Completion]:
-        fields: dict[str, Any] = {self.limit_field: max_tokens, "temperature": temperature, "seed": seed}
+        room = self.max_tokens or max_tokens
+        fields: dict[str, Any] = {self.limit_field: room, "temperature": temperature, "seed": seed}
         if stop:
             fields["stop"] = list(stop)
 
@@ -95,7 +103,7 @@ class OpenAI:
             try:
                 return completion(await self._ask(prompt, fields, server), stop)
             except NoAnswer as error:
-                return Completion("", Usage(calls=1), "error", str(error))
+                return Completion("", _unanswered(error), "error", str(error))
 
         return self._check_served(self._all(one, prompts))
 
@@ -114,7 +122,7 @@ class OpenAI:
         return self._check_known(self._all(lambda pair, server: self._echo(*pair, server), pairs))
 
     def _check_served(self, answers: list[A]) -> list[A]:
-        if any(not a.error for a in answers):
+        if any(not a.error or (isinstance(a, Completion) and a.finish != "error") for a in answers):
             self._given.add("answer")
         if answers and "answer" not in self._given and all(a.error.startswith(_REFUSED) for a in answers):
             raise ModelError(f"{self.model} at {self.base_url}: the server refuses ({answers[0].error})")
@@ -135,87 +143,92 @@ class OpenAI:
         return ask_all(
             one,
             items,
-            key=self._key(),
+            key=read_key([self.key_env] if self.key_env else [], self.key_file),
             patience=self.patience,
             seconds=min(self.deadline, seconds_left()),
             concurrency=self.concurrency,
         )
 
-    async def _ask(self, prompt: Prompt, fields: Mapping[str, Any], server: Server) -> dict[str, Any]:
-        """The server's answer; one that knows no system turn gets it as the beginning of the first user turn. Raises
-        NoAnswer."""
-        without_system = folded(prompt)
-        if without_system is None:
-            return await self._ask_once(prompt, fields, server)
-        if "system" not in self._learned:
+    async def _ask(
+        self, prompt: Prompt, fields: Mapping[str, Any], server: Server, needed: Sequence[str] = ()
+    ) -> Reply:
+        """The server's answer. If it refuses the request's form, it is asked again in one that it takes; ``needed`` are
+        the fields that it must take. Raises NoAnswer."""
+        path = "completions" if isinstance(prompt, str) else "chat/completions"
+        body = {"model": self.model, **fields, **self.extra}
+        body = {name: value for name, value in body.items() if value is not None}
+        held = {"model", "prompt", "messages", *needed}
+        form, last = self._learned.form, MOST
+        while True:
+            turns, notes = _in_form(prompt, form, keep_prefill=bool(needed))
+            whole = body | self._asking(turns)
+            sent, changes = form.apply(whole)
             try:
-                return await self._ask_once(prompt, fields, server)
+                value = await self._post(path, sent, server)
+                break
             except NoAnswer as error:
-                if not refuses_system(str(error)):
+                better = form.after(error, whole, held)
+                last -= 1
+                if better is None or better == form or not last:
                     raise
-        reply = await self._ask_once(without_system, fields, server)
-        self._learned["system"] = 0
-        return reply
+                form = better
+        self._learned.learn(form)
+        choices = value.get("choices") if isinstance(value, dict) else None
+        if not isinstance(choices, list) or not choices or not isinstance(choices[0], dict):
+            kind = f"its fields are {sorted(value)[:9]}"[:200] if isinstance(value, dict) else "it is a list"
+            raise NoAnswer(f"an answer without choices: {kind}")
+        limits = [sent[n] for n in (self.limit_field, *form.renamed.values()) if type(sent.get(n)) is int]
+        images = () if isinstance(turns, str) else images_in(turns)
+        text = turns if isinstance(turns, str) else "".join(_plain_text(t.content) for t in turns)
+        return Reply(
+            choices[0],
+            value.get("usage"),
+            len(text.encode("utf-8", "replace")),
+            len(json.dumps(sent)),
+            len(images),
+            max(limits, default=None),
+            (*changes, *notes),
+        )
 
-    async def _ask_once(self, prompt: Prompt, fields: Mapping[str, Any], server: Server) -> dict[str, Any]:
-        """The server's answer, with its first choice under "choice". Raises NoAnswer."""
-        body: dict[str, Any] = {"model": self.model, **fields, **self.extra}
+    def _asking(self, prompt: Prompt) -> dict[str, Any]:
+        """The fields of a request that hold the prompt."""
         if isinstance(prompt, str):
-            path, body["prompt"] = "completions", prompt
-        else:
-            path, body["messages"] = "chat/completions", messages(prompt)
-            if prompt and prompt[-1].role == "assistant":
-                if not self.prefill:
-                    raise InputError(
-                        "say how this server continues an assistant's turn: prefill='server' or prefill='vllm'"
-                    )
-                if self.prefill == "vllm":
-                    body |= {"continue_final_message": True, "add_generation_prompt": False}
+            return {"prompt": prompt}
+        fields: dict[str, Any] = {"messages": messages(prompt)}
+        if prompt and prompt[-1].role == "assistant":
+            if not self.prefill:
+                raise InputError(
+                    "say how this server continues an assistant's turn: prefill='server' or prefill='vllm'"
+                )
+            if self.prefill == "vllm":
+                fields |= {"continue_final_message": True, "add_generation_prompt": False}
+        return fields
+
+    async def _post(self, path: str, body: Mapping[str, Any], server: Server) -> Any:
         url = urlsplit(self.base_url)
         target = url._replace(path=f"{url.path.rstrip('/')}/{path}").geturl()
         try:
-            reply = await server.ask(target, body)
+            return await server.ask(target, body)
         except NoAnswer as error:
-            if not str(error).startswith(("HTTP 404", "HTTP 405")):
+            if error.status not in (404, 405):
                 raise
-            raise NoAnswer(f"{error} (POST {urlsplit(target).path})") from None
-        choices = reply.get("choices")
-        if not isinstance(choices, list) or not choices or not isinstance(choices[0], dict):
-            raise NoAnswer(f"an answer without choices: its fields are {sorted(reply)}")
-        longest = len(json.dumps(body)) + ROOM + IMAGE * (not isinstance(prompt, str) and len(images_in(prompt)))
-        new = int(body.get(self.limit_field, 0)) + len(json.dumps(choices[0])) + ROOM
-        return {**reply, "choice": choices[0], "most": {"prompt_tokens": longest, "completion_tokens": new}}
-
-    def _key(self) -> str:
-        if self.key_env:
-            key, source = os.environ.get(self.key_env, "").strip(), f"the environment variable {self.key_env}"
-            if not key:
-                raise InputError(f"{source} must hold the key, but is empty")
-        elif self.key_file:
-            source = f"the file {self.key_file}"
-            try:
-                key = Path(self.key_file).expanduser().read_text(errors="replace").strip()
-            except OSError as error:
-                raise InputError(f"the file of the key can't be read: {error.strerror}", path=self.key_file) from None
-        else:
-            return ""
-        if not key.isascii() or not key.isprintable() or " " in key:
-            raise InputError(f"{source} must hold only the key, in one line of visible ASCII characters")
-        return key
+            text = f"{error} (POST {urlsplit(target).path})"
+            raise NoAnswer(text, status=error.status, message=error.message, fields=error.fields) from None
 
     async def _options(self, prompt: Prompt, options: Sequence[str], server: Server) -> LogProbs:
         values, tokens = [0.0] * len(options), [0] * len(options)
-        usage, problem = Usage(), ""
+        usage, problem, note = Usage(), "", ""
         unfinished = {
             "": [k for k, o in enumerate(options) if o]
         }  # options by the prefix of theirs that is scored already
         while unfinished:
             prefix, current = unfinished.popitem()
             try:
-                top, cost = await self._top(longer(prompt, prefix), server)
+                top, cost, note = await self._top(longer(prompt, prefix), server)
             except NoAnswer as error:
                 problem = str(error)
-                usage += Usage(calls=1, repairs={str(error) if str(error) == _NONE else "no answer": len(current)})
+                usage += _unanswered(error)
+                usage += Usage(repairs={str(error) if str(error) == _NONE else "no answer": len(current)})
                 values = [math.nan if k in current else v for k, v in enumerate(values)]
                 continue
             usage += cost
@@ -235,32 +248,26 @@ class OpenAI:
                     values[k] += top[token]
                     if token != rest:
                         unfinished.setdefault(prefix + token, []).append(k)
-        return LogProbs(tuple(values), usage, tuple(tokens), problem)
+        return LogProbs(tuple(values), usage, tuple(tokens), problem, note)
 
-    async def _top(self, prompt: Prompt, server: Server, most: int = 0) -> tuple[dict[str, float], Usage]:
-        """The likeliest next tokens and their log-probabilities; at most ``most`` if it isn't 0."""
-        top = most or self._learned.get("top", self.top)
+    async def _top(self, prompt: Prompt, server: Server) -> tuple[dict[str, float], Usage, str]:
+        """The likeliest next tokens and their log-probabilities; a server that reports no others gives the one that it
+        chose."""
         plain = isinstance(prompt, str)
-        request = {"logprobs": top} if plain else {"logprobs": True, "top_logprobs": top}
-        try:
-            reply = await self._ask(prompt, {self.limit_field: 1, "temperature": 0.0, **request}, server)
-        except NoAnswer as error:
-            if less := fewer(str(error), top):
-                return await self._top(prompt, server, less)
-            raise
-        if most:
-            self._learned["top"] = most
-        logprobs = reply["choice"].get("logprobs") or {}
+        request = {"logprobs": self.top} if plain else {"logprobs": True, "top_logprobs": self.top}
+        reply = await self._ask(prompt, {self.limit_field: 1, "temperature": 0.0, **request}, server, ["logprobs"])
+        logprobs = reply.choice.get("logprobs") or {}
         try:
             if logprobs.get("content"):
-                likeliest = {str(t["token"]): float(t["logprob"]) for t in logprobs["content"][0]["top_logprobs"]}
+                first = logprobs["content"][0]
+                likeliest = {str(t["token"]): float(t["logprob"]) for t in first.get("top_logprobs") or [first]}
             else:
                 likeliest = {t: float(v) for t, v in (logprobs.get("top_logprobs") or [{}])[0].items()}
         except (AttributeError, KeyError, TypeError, ValueError, IndexError, OverflowError):
             likeliest = {}
         if not likeliest:
             raise NoAnswer(_NONE)
-        return likeliest, usage_of(reply)
+        return likeliest, *_cost(reply)
 
     async def _echo(self, prompt: Prompt, continuation: str, server: Server) -> LogProbs:
         if not isinstance(prompt, str):
@@ -269,10 +276,12 @@ class OpenAI:
             return LogProbs((0.0,), Usage(), (0,))
         fields = {self.limit_field: 1, "temperature": 0.0, "echo": True, "logprobs": 1}
         try:
-            reply = await self._ask(prompt + continuation, fields, server)
+            reply = await self._ask(prompt + continuation, fields, server, ["echo", "logprobs"])
         except NoAnswer as error:
-            return LogProbs((math.nan,), Usage(calls=1, repairs={"no answer": 1}), (0,), str(error))
-        logprobs, whole = reply["choice"].get("logprobs") or {}, len(prompt) + len(continuation)
+            usage = _unanswered(error) + Usage(repairs={"no answer": 1})
+            return LogProbs((math.nan,), usage, (0,), str(error))
+        usage, note = _cost(reply)
+        logprobs, whole = reply.choice.get("logprobs") or {}, len(prompt) + len(continuation)
         try:
             starts, values = logprobs["text_offset"], logprobs["token_logprobs"]
             spans = zip(starts, [*starts[1:], whole + 1], values, strict=True)
@@ -280,31 +289,120 @@ class OpenAI:
         except (AttributeError, KeyError, TypeError, ValueError, OverflowError):
             inside = []
         if not inside or len(starts) < 2:
-            return LogProbs((math.nan,), usage_of(reply) + Usage(repairs={_NONE: 1}), (0,), _NONE)
-        return LogProbs((float(sum(inside)),), usage_of(reply), (len(inside),))
+            return LogProbs((math.nan,), usage + Usage(repairs={_NONE: 1}), (0,), _NONE, note)
+        return LogProbs((float(sum(inside)),), usage, (len(inside),), "", note)
+
+
+def _in_form(prompt: Prompt, form: Form, *, keep_prefill: bool) -> tuple[Prompt, list[str]]:
+    """A conversation in the form that a server takes, and in words what was changed."""
+    notes = []
+    if form.folded and (without_system := folded(prompt)) is not None:
+        prompt = without_system
+        notes.append("with the system turn in the user's")
+    begun = len(prompt) > 1 and not isinstance(prompt, str) and prompt[-1].role == "assistant"
+    if form.no_prefill and not keep_prefill and begun:
+        prompt = prompt[:-1]
+        notes.append("without the answer's beginning")
+    return prompt, notes
+
+
+def _plain_text(content: Any) -> str:
+    return content if isinstance(content, str) else "".join(part for part in content if isinstance(part, str))
+
+
+def _cost(reply: Reply) -> tuple[Usage, str]:
+    """What a reply that isn't read as a text cost, and the note on its request and cost."""
+    usage, counted = usage_of(reply, "")
+    changes = [f"sent {', '.join(reply.notes)}: the server refuses it"] if reply.notes else []
+    return usage, "; ".join((*changes, *counted))
+
+
+def _unanswered(error: NoAnswer) -> Usage:
+    """The usage of a call without an answer, which says whether the server could be reached."""
+    return Usage(calls=1, repairs={UNREACHABLE: 1} if error.unreachable else {})
 
 
 HOSTED = "https://api.openai.com/v1"
-_SETTINGS = ("key_env", "key_file", "limit_field", "prefill")
-"""The settings that may follow an address; they are fields of `OpenAI`."""
+_OWN = {"key_env": str, "key_file": str, "limit_field": str, "prefill": str, "top": int, "concurrency": int,
+        "deadline": float, "max_tokens": int}  # fmt: skip
+"""The settings that are fields of `OpenAI`, with their types."""
+_PATIENCE = {"timeout": (float, 0), "retries": (int, 0), "pause": (float, 0)}
+"""The settings that are fields of `Patience`."""
+_REQUEST = (
+    "temperature",
+    "top_p",
+    "top_k",
+    "min_p",
+    "seed",
+    "stop",
+    "frequency_penalty",
+    "presence_penalty",
+    "repetition_penalty",
+    "logit_bias",
+    "response_format",
+    "reasoning_effort",
+    "reasoning",
+    "thinking",
+    "enable_thinking",
+    "think",
+    "verbosity",
+    "chat_template_kwargs",
+    "service_tier",
+    "store",
+    "metadata",
+    "user",
+    "provider",
+    "options",
+    "keep_alive",
+    "num_ctx",
+    "cache_prompt",
+    "structured_outputs",
+    "guided_regex",
+    "guided_choice",
+    "guided_json",
+    "truncate_prompt_tokens",
+    "parallel_tool_calls",
+    "prompt_cache_key",
+    "ignore_eos",
+    "min_tokens",
+)
+"""Fields of a request that are settings by their own names."""
 
 
 def open_address(address: str) -> OpenAI:
     """The model of an address "MODEL@URL#SETTINGS". Without "@URL" it is the hosted server's, with the key in
-    OPENAI_API_KEY. Raises InputError for unknown settings.
+    OPENAI_API_KEY.
 
-    >>> open_address("qwen3@http://127.0.0.1:8080/v1#prefill=vllm").prefill
-    'vllm'
+    Settings are the fields of `OpenAI` and of `Patience`, and those of a request: "temperature=1", "temperature=none"
+    (not sent), "chat_template_kwargs.enable_thinking=false", any other as "extra.NAME=VALUE" or in one object as
+    "extra={…}". Raises InputError for unknown settings.
+
+    >>> open_address("qwen3@http://127.0.0.1:8080/v1#prefill=vllm&temperature=none&top=5").extra
+    {'temperature': None}
     """
-    name, _, settings = address.partition("#")
-    model, _, url = name.partition("@")
-    options = dict(parse_qsl(settings, keep_blank_values=True))
+    owner = f"openai:{address.partition('#')[0]}"
+    model, url, settings = read_address(address, "openai:")
     if not model:
         raise InputError("openai: names no model")
-    if unknown := sorted(options.keys() - _SETTINGS):
-        raise InputError(f"openai:{address}: unknown settings {', '.join(unknown)}: there are {', '.join(_SETTINGS)}")
+    extra = settings.pop("extra", {})
+    if not isinstance(extra, dict):
+        raise InputError(f"{owner}: extra={extra!r:.80}: expected an object of JSON, or extra.NAME=VALUE")
+    for name in ("max_completion_tokens", "max_output_tokens", "max_new_tokens"):
+        if name in settings:
+            settings = {"limit_field": name, **{("max_tokens" if n == name else n): v for n, v in settings.items()}}
+    extra = {**extra, **{name: settings.pop(name) for name in list(settings) if name in _REQUEST}}
+    known = (*_OWN, *_PATIENCE)
+    if unknown := sorted(settings.keys() - set(known)):
+        near = difflib.get_close_matches(unknown[0], [*known, *_REQUEST], 1)
+        hint = f"did you mean {near[0]!r}? " if near else ""
+        raise InputError(
+            f"{owner}: unknown settings {', '.join(unknown)[:200]}: {hint}There are {', '.join(known)}, and fields of "
+            "the request such as temperature; any other field is sent by extra.NAME=VALUE"
+        )
+    options = {n: typed(settings, n, kind, int(kind is int), owner=owner) for n, kind in _OWN.items() if n in settings}
+    patience = {n: typed(settings, n, *kind, owner=owner) for n, kind in _PATIENCE.items() if n in settings}
     if options.get("prefill", "") not in ("", "server", "vllm"):
         raise InputError(f"openai:{address}: prefill is server or vllm, not {options['prefill']!r}")
     if not url and not options.keys() & {"key_env", "key_file"}:
         options["key_env"] = "OPENAI_API_KEY"
-    return OpenAI(model, url or HOSTED, **options)  # type: ignore[arg-type]
+    return OpenAI(model, url or HOSTED, patience=replace(Patience(), **patience), extra=extra, **options)

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from itertools import permutations
 
-from ..errors import InputError
+from ..errors import InputError, quoted
 from .base import Plan, best_first
 
 
@@ -23,7 +23,7 @@ class AllPairs:
 
     def __post_init__(self) -> None:
         if self.how not in ("wins", "sum"):
-            raise InputError(f"how={self.how!r}: choose 'wins' or 'sum'")
+            raise InputError(f"how={quoted(self.how)}: choose 'wins' or 'sum'")
 
     def __call__(self, n: int) -> Plan:
         pairs = [list(pair) for pair in permutations(range(n), 2)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
@@ -11,7 +12,7 @@ from random import Random
 from ...core.types import Candidate, Query, Ranking
 from .distance import pmd
 from .peptide import Peptide
-from .residues import MASSES, N_TERM, RESIDUES
+from .residues import MASSES, N_TERM, RESIDUES, mass_of
 from .spectrum import Spectrum
 
 Tokens = list[str]
@@ -33,7 +34,7 @@ def substitute(tokens: Tokens, random: Random) -> Tokens:
     size = random.choice((1, 2, 2))
     i = random.randrange(max(len(tokens) - size + 1, 1))
     old = tokens[i : i + size]
-    others = [x for x in _of_mass(sum(RESIDUES[t] for t in old)) if sorted(x) != sorted(old)]
+    others = [x for x in _of_mass(math.fsum(mass_of(t) or 0.0 for t in old)) if sorted(x) != sorted(old)]
     if others:
         chosen = list(random.choice(others))
         random.shuffle(chosen)
@@ -87,7 +88,8 @@ def corrupted(
             tokens = edit(tokens, random)
         if modify in edits and random.random() < 0.1:
             front = random.choice(["", *N_TERM])
-        wrong = Peptide((*([front] if front else []), *tokens))
+        back = [peptide.c_term] if peptide.c_term else []
+        wrong = Peptide((*([front] if front else []), *tokens, *back))
         if _mass_key(wrong) != _mass_key(peptide):
             candidates.setdefault(_mass_key(wrong), wrong)
     return list(candidates.values())

@@ -14,8 +14,11 @@ Floats = NDArray[np.float64]
 
 
 def prefix_masses(peptide: Peptide) -> Floats:
-    """The mass of the first 1, 2, …, n residues in Da, the N-terminal modification counted with the first: [n]."""
+    """The mass of the first 1, 2, …, n residues in Da, the modifications of the ends counted with the first and the
+    last: [n]."""
     sums = np.cumsum(peptide.masses)
+    if peptide.c_term:
+        sums = np.delete(sums, -2)
     return sums[1:] if peptide.n_term else sums
 
 

@@ -4,9 +4,13 @@ Scores and labels are [batch, n] tensors, one row a group (a query with its cand
 grades, or a teacher's scores. The mask [batch, n] is True for candidates, False for padding. Every loss is right for
 groups of unequal size, blind to the order of the candidates, finite in value and gradient for any score to 1e4, and 0
 (with a zero gradient) if there is nothing to compare. Each is the mean over the groups that have something to compare,
-and its docstring says how the mean within a group is taken. Bind parameters with functools.partial; add one of your own
-as a function and try it with ``anyrank.testing.check_loss``. A loss with a parameter ``epoch`` gets it in a training
-(from 0, with its fraction), so that any parameter can follow a schedule: RankList's skips do (``grow``).
+and its docstring says how the mean within a group is taken; ``mean="pair"``, where a loss has it, is over all pairs of
+the batch (all candidates, for losses over single ones), as FIRST's release, allRank and sentence-transformers do.
+
+Bind parameters with functools.partial; add a loss of your own as a function, try it with `anyrank.testing.check_loss`.
+In a training, a loss with a parameter ``epoch`` gets it (from 0, with fractions), so that any parameter can follow a
+schedule: RankList's skips do (``grow``); one with a parameter ``grades`` gets the judged grades beside a teacher's
+labels, if the groups have them (``margin_mse``).
 
 ``LOSSES`` has them by name. Beside it are the losses over tokens (``language``), ``in_batch`` (any loss over the
 whole batch's score matrix), ``per_group`` and RankList's ``skip_schedule``.
@@ -26,8 +30,8 @@ from .language import (
     own_targets,
     unlikelihood,
 )
-from .listwise import brio, listmle, listnet, ranklist, skip_schedule
-from .metric import adr_mse, approx_ndcg, lambda_loss, lambdarank
+from .listwise import brio, listmle, listnet, plistmle, ranklist, skip_schedule
+from .metric import adr_mse, approx_ndcg, lambda_loss, lambdarank, ndcg_loss2pp, neural_ndcg
 from .pairwise import (
     anchored,
     hinge,
@@ -40,7 +44,7 @@ from .pairwise import (
     ranknet_weighted,
 )
 from .pointwise import binary_cross_entropy, ccc, mse, smooth_l1
-from .shared import Loss, per_group
+from .shared import Loss, Mean, per_group
 
 LOSSES: dict[str, Loss] = {
     "adaptive_margin": adaptive_margin,
@@ -60,8 +64,11 @@ LOSSES: dict[str, Loss] = {
     "margin_mse": margin_mse,
     "margin_mse_all": margin_mse_all,
     "mse": mse,
+    "ndcg_loss2pp": ndcg_loss2pp,
+    "neural_ndcg": neural_ndcg,
     "pairwise_cross_entropy": pairwise_cross_entropy,
     "pairwise_softmax": pairwise_softmax,
+    "plistmle": plistmle,
     "ranklist": ranklist,
     "ranknet": ranknet,
     "ranknet_difference": ranknet_difference,
@@ -76,6 +83,7 @@ __all__ = [
     "LOSSES",
     "RANK_WEIGHTS",
     "Loss",
+    "Mean",
     "combine",
     "importance_weights",
     "in_batch",

@@ -8,12 +8,14 @@ compared; if an order among them is needed, they are sorted by falling score, so
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .shared import LOW, averaged, better, gaps, log_softmax, order, over_groups, ready, summed
+from ...core.errors import InputError
+from .shared import LOW, averaged, better, gaps, log_softmax, order, over_groups, ranks, ready, summed
 
 
 def listnet(scores: Tensor, labels: Tensor, mask: Tensor | None = None) -> Tensor:
@@ -45,6 +47,36 @@ def listmle(scores: Tensor, labels: Tensor, mask: Tensor | None = None) -> Tenso
     below = better(y, real)
     rest = torch.logsumexp(s[:, None, :].expand_as(below).masked_fill(~below, LOW), 2)
     return summed(F.softplus(rest - s), below.any(2))
+
+
+def plistmle(
+    scores: Tensor,
+    labels: Tensor,
+    mask: Tensor | None = None,
+    *,
+    weight: Literal["power", "log2", "reciprocal"] = "power",
+) -> Tensor:
+    """p-ListMLE: ``listmle`` whose terms weigh more at the top, mean over groups (Lan et al., UAI 2014).
+
+    Sum over ranks i of the gold order of w(i) (log sum_j e^s_j - s_i), j over i itself and all labelled lower. w is the
+    paper's 2^(n - i) - 1 ("power"), which doubles with each text of a group: for long lists 1 / log2(1 + i) or 1 / i.
+    Candidates of one label share the mean of their ranks and are not compared, as in ``listmle``. Falls towards 0; for
+    two candidates, "power", it is ``ranknet``. Raises InputError for "power" and groups of more than 100.
+
+    >>> round(float(plistmle(torch.tensor([[3., 2., 1.]]), torch.tensor([[3, 2, 1]]))), 6)
+    1.53608
+    """
+    s, y, real = ready(scores, labels, mask)
+    rank = ranks(y, real)
+    if weight == "power" and s.shape[1] > 100:
+        raise InputError(f"{s.shape[1]} texts: 2^(n - i) - 1 leaves no digits to rank by: give weight: log2")
+    size = real.sum(1, keepdim=True)
+    weights = {"power": 2.0 ** (size - rank) - 1, "log2": 1 / torch.log2(1 + rank), "reciprocal": 1 / rank}
+    if weight not in weights:
+        raise InputError(f"weight={weight!r}: choose one of {', '.join(weights)}")
+    below = better(y, real)
+    rest = torch.logsumexp(s[:, None, :].expand_as(below).masked_fill(~below, LOW), 2)
+    return summed(weights[weight] * F.softplus(rest - s), below.any(2))
 
 
 def ranklist(

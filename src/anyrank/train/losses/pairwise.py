@@ -11,10 +11,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .shared import averaged, better, gaps, ranks, ready, summed
+from .shared import Mean, averaged, better, gaps, ranks, ready, summed
 
 
-def ranknet(scores: Tensor, labels: Tensor, mask: Tensor | None = None) -> Tensor:
+def ranknet(
+    scores: Tensor,
+    labels: Tensor,
+    mask: Tensor | None = None,
+    *,
+    mean: Mean = "group",
+) -> Tensor:
     """RankNet: mean of log(1 + e^-(s_i - s_j)) over pairs with y_i > y_j (Burges et al., ICML 2005).
 
     Falls towards 0 as every pair is ordered right. Only the order of the labels matters; ``ranknet_*`` weigh the same
@@ -27,10 +33,16 @@ def ranknet(scores: Tensor, labels: Tensor, mask: Tensor | None = None) -> Tenso
     0.310947
     """
     s, y, real = ready(scores, labels, mask)
-    return averaged(F.softplus(-gaps(s)), better(y, real))
+    return averaged(F.softplus(-gaps(s)), better(y, real), mean)
 
 
-def ranknet_weighted(scores: Tensor, labels: Tensor, mask: Tensor | None = None) -> Tensor:
+def ranknet_weighted(
+    scores: Tensor,
+    labels: Tensor,
+    mask: Tensor | None = None,
+    *,
+    mean: Mean = "group",
+) -> Tensor:
     """FIRST's RankNet: a pair weighs 1 / (rank_i + rank_j), ranks by label from 1 (arXiv 2406.15657).
 
     Mistakes at the top cost more. The mean is over pairs, not over weights; tied labels share their mean rank. (The
@@ -41,10 +53,16 @@ def ranknet_weighted(scores: Tensor, labels: Tensor, mask: Tensor | None = None)
     """
     s, y, real = ready(scores, labels, mask)
     rank = ranks(y, real)
-    return averaged(F.softplus(-gaps(s)) / (rank[:, :, None] + rank[:, None, :]), better(y, real))
+    return averaged(F.softplus(-gaps(s)) / (rank[:, :, None] + rank[:, None, :]), better(y, real), mean)
 
 
-def ranknet_rank_difference(scores: Tensor, labels: Tensor, mask: Tensor | None = None) -> Tensor:
+def ranknet_rank_difference(
+    scores: Tensor,
+    labels: Tensor,
+    mask: Tensor | None = None,
+    *,
+    mean: Mean = "group",
+) -> Tensor:
     """RankNet whose pairs weigh |rank_i - rank_j|, ranks by label: far pairs cost more, on any scale of labels.
 
     Ours, as the sibling of ``ranknet_difference`` for labels that only give an order; equal to it for the grades
@@ -54,20 +72,32 @@ def ranknet_rank_difference(scores: Tensor, labels: Tensor, mask: Tensor | None 
     0.412922
     """
     s, y, real = ready(scores, labels, mask)
-    return averaged(F.softplus(-gaps(s)) * gaps(ranks(y, real)).abs(), better(y, real))
+    return averaged(F.softplus(-gaps(s)) * gaps(ranks(y, real)).abs(), better(y, real), mean)
 
 
-def ranknet_difference(scores: Tensor, labels: Tensor, mask: Tensor | None = None) -> Tensor:
+def ranknet_difference(
+    scores: Tensor,
+    labels: Tensor,
+    mask: Tensor | None = None,
+    *,
+    mean: Mean = "group",
+) -> Tensor:
     """RankNet whose pairs weigh |y_i - y_j| (the "by difference" option of FIRST's release, arXiv 2406.15657).
 
     >>> round(float(ranknet_difference(torch.tensor([[2, .5, 1, -1]]), torch.tensor([[1, 2, .5, -1]]))), 6)
     0.701828
     """
     s, y, real = ready(scores, labels, mask)
-    return averaged(F.softplus(-gaps(s)) * gaps(y).abs(), better(y, real))
+    return averaged(F.softplus(-gaps(s)) * gaps(y).abs(), better(y, real), mean)
 
 
-def ranknet_squares(scores: Tensor, labels: Tensor, mask: Tensor | None = None) -> Tensor:
+def ranknet_squares(
+    scores: Tensor,
+    labels: Tensor,
+    mask: Tensor | None = None,
+    *,
+    mean: Mean = "group",
+) -> Tensor:
     """RankNet whose pairs weigh |y_i^2 - y_j^2|: the difference of squares, not the square of the difference.
 
     The "by squared difference" option of FIRST's release (arXiv 2406.15657); for grades from 0 up, of which it weighs
@@ -77,11 +107,16 @@ def ranknet_squares(scores: Tensor, labels: Tensor, mask: Tensor | None = None) 
     1.615235
     """
     s, y, real = ready(scores, labels, mask)
-    return averaged(F.softplus(-gaps(s)) * gaps(y.square()).abs(), better(y, real))
+    return averaged(F.softplus(-gaps(s)) * gaps(y.square()).abs(), better(y, real), mean)
 
 
 def pairwise_cross_entropy(
-    scores: Tensor, labels: Tensor, mask: Tensor | None = None, *, temperature: float = 0.0
+    scores: Tensor,
+    labels: Tensor,
+    mask: Tensor | None = None,
+    *,
+    temperature: float = 0.0,
+    mean: Mean = "group",
 ) -> Tensor:
     """Cross entropy between the softmax over each pair's scores and its target, over pairs with y_i > y_j.
 
@@ -96,10 +131,16 @@ def pairwise_cross_entropy(
     s, y, real = ready(scores, labels, mask)
     d = gaps(s)
     share = torch.sigmoid(gaps(y) / temperature) if temperature else torch.ones_like(d)
-    return averaged(F.softplus(-d) + (1 - share) * d, better(y, real))
+    return averaged(F.softplus(-d) + (1 - share) * d, better(y, real), mean)
 
 
-def pairwise_softmax(scores: Tensor, labels: Tensor, mask: Tensor | None = None) -> Tensor:
+def pairwise_softmax(
+    scores: Tensor,
+    labels: Tensor,
+    mask: Tensor | None = None,
+    *,
+    mean: Mean = "group",
+) -> Tensor:
     """Mean of 1 - softmax(s_i, s_j)_i = sigmoid(s_j - s_i) over pairs with y_i > y_j.
 
     The expected share of wrong pairs; the loss of CEDR (arXiv 1904.07094) and OpenNIR. Bounded by 1, so that a pair
@@ -109,10 +150,17 @@ def pairwise_softmax(scores: Tensor, labels: Tensor, mask: Tensor | None = None)
     0.047426
     """
     s, y, real = ready(scores, labels, mask)
-    return averaged(torch.sigmoid(-gaps(s)), better(y, real))
+    return averaged(torch.sigmoid(-gaps(s)), better(y, real), mean)
 
 
-def hinge(scores: Tensor, labels: Tensor, mask: Tensor | None = None, *, margin: float = 1.0) -> Tensor:
+def hinge(
+    scores: Tensor,
+    labels: Tensor,
+    mask: Tensor | None = None,
+    *,
+    margin: float = 1.0,
+    mean: Mean = "group",
+) -> Tensor:
     """Mean of max(0, margin - (s_i - s_j)) over pairs with y_i > y_j (Joachims, KDD 2002); 0 once all gaps are wide.
 
     ``brio`` lets the margin grow with the distance of the pair; ``anchored`` ties the scores to grades too.
@@ -121,7 +169,7 @@ def hinge(scores: Tensor, labels: Tensor, mask: Tensor | None = None, *, margin:
     0.5
     """
     s, y, real = ready(scores, labels, mask)
-    return averaged(F.relu(margin - gaps(s)), better(y, real))
+    return averaged(F.relu(margin - gaps(s)), better(y, real), mean)
 
 
 def anchored(

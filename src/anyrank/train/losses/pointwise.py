@@ -11,11 +11,16 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ...core.errors import InputError
-from .shared import averaged, better, over_groups, ready
+from .shared import Mean, averaged, better, over_groups, ready
 
 
 def binary_cross_entropy(
-    scores: Tensor, labels: Tensor, mask: Tensor | None = None, *, threshold: float | None = None
+    scores: Tensor,
+    labels: Tensor,
+    mask: Tensor | None = None,
+    *,
+    threshold: float | None = None,
+    mean: Mean = "group",
 ) -> Tensor:
     """Mean of -y log sigmoid(s) - (1 - y) log sigmoid(-s), labels y from 0 to 1 (monoBERT's loss, arXiv 1901.04085).
 
@@ -34,10 +39,16 @@ def binary_cross_entropy(
             f"labels from {float(y.min()):g} to {float(y.max()):g}: binary cross entropy needs 0 to 1;"
             " give threshold= to cut grades in two"
         )
-    return averaged(F.binary_cross_entropy_with_logits(s, y, reduction="none"), real)
+    return averaged(F.binary_cross_entropy_with_logits(s, y, reduction="none"), real, mean)
 
 
-def mse(scores: Tensor, labels: Tensor, mask: Tensor | None = None) -> Tensor:
+def mse(
+    scores: Tensor,
+    labels: Tensor,
+    mask: Tensor | None = None,
+    *,
+    mean: Mean = "group",
+) -> Tensor:
     """Mean of (s - y)^2: regression on grades or on a teacher's scores; 0 if each score is its label.
 
     A teacher on another scale leaves an offset to learn first, which ``margin_mse`` does not see.
@@ -47,10 +58,17 @@ def mse(scores: Tensor, labels: Tensor, mask: Tensor | None = None) -> Tensor:
     0.5
     """
     s, y, real = ready(scores, labels, mask)
-    return averaged((s - y).square(), real)
+    return averaged((s - y).square(), real, mean)
 
 
-def smooth_l1(scores: Tensor, labels: Tensor, mask: Tensor | None = None, *, beta: float = 1.0) -> Tensor:
+def smooth_l1(
+    scores: Tensor,
+    labels: Tensor,
+    mask: Tensor | None = None,
+    *,
+    beta: float = 1.0,
+    mean: Mean = "group",
+) -> Tensor:
     """Mean of Huber's loss of s - y: d^2 / (2 beta) up to a difference d of ``beta``, |d| - beta / 2 beyond, so that
     the gradient of a candidate that is far off is no larger than of any other. RankNovo's loss of predicted mass
     deviations.
@@ -60,7 +78,7 @@ def smooth_l1(scores: Tensor, labels: Tensor, mask: Tensor | None = None, *, bet
     1.3125
     """
     s, y, real = ready(scores, labels, mask)
-    return averaged(F.smooth_l1_loss(s, y, reduction="none", beta=beta), real)
+    return averaged(F.smooth_l1_loss(s, y, reduction="none", beta=beta), real, mean)
 
 
 def ccc(scores: Tensor, labels: Tensor, mask: Tensor | None = None) -> Tensor:

@@ -1,19 +1,26 @@
 """The operations that all losses share: checked inputs, pairs, ranks, orders, and means.
 
 Padding is filled with 0 before anything is computed, so that its content (NaN too) reaches neither the value nor the
-gradient. Means are taken within a group first and then over the groups that have something to compare; a batch without
-any gives a 0 that still has a (zero) gradient.
+gradient. Means are taken within a group first and then over the groups that have something to compare (or, with
+``mean`` "pair", over all pairs of the batch); a batch without any gives a 0 that still has a (zero) gradient.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Literal, get_args
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ...core.errors import InputError
+
 Loss = Callable[..., Tensor]
+Mean = Literal["group", "pair"]
+"""The mean of a batch: "group" is within each group first, then over the groups, so that all groups weigh the same;
+"pair" is over all pairs of the batch (all candidates, for losses over single ones), so that a group weighs by their
+number, as in FIRST's release, allRank and sentence-transformers."""
 LOW = -1e30
 """The score of padding: far below any score, and finite, so that a row of padding has no NaN gradient."""
 
@@ -40,10 +47,20 @@ def summed(values: Tensor, chosen: Tensor) -> Tensor:
     return over_groups(values.masked_fill(~chosen, 0).flatten(1).sum(1), chosen.flatten(1).any(1))
 
 
-def averaged(values: Tensor, chosen: Tensor) -> Tensor:
-    """Mean of the values chosen in each group, then the mean over the groups with any."""
+def averaged(values: Tensor, chosen: Tensor, mean: Mean = "group") -> Tensor:
+    """Mean of the values chosen in each group, then the mean over the groups with any; with ``mean`` "pair" the mean of
+    all values chosen. Raises InputError on another ``mean``.
+
+    >>> values, chosen = torch.tensor([[1.0, 3.0], [8.0, 0.0]]), torch.tensor([[True, True], [True, False]])
+    >>> float(averaged(values, chosen)), float(averaged(values, chosen, "pair"))
+    (5.0, 4.0)
+    """
+    if mean not in get_args(Mean):
+        raise InputError(f"mean={mean!r}: choose one of {', '.join(get_args(Mean))}")
     flat = chosen.flatten(1)
     total = values.masked_fill(~chosen, 0).flatten(1).sum(1)
+    if mean == "pair":
+        return total.sum() / flat.sum().clamp(min=1)
     return over_groups(total / flat.sum(1).clamp(min=1), flat.any(1))
 
 

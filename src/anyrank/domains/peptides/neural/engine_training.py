@@ -28,7 +28,7 @@ from ..residues import MASSES
 from ..spectrum import Spectrum
 from ..split import split_by_peptide
 from .base_engine import CHOICES, BaseEngine
-from .groups import Simulated, placeholders, true_groups
+from .groups import Simulated, placeholders, trainable, true_groups
 from .training import SMALL, Pace, same_size, validation
 
 
@@ -49,7 +49,7 @@ def train_engine(
     plan: EnginePlan, spectra: Sequence[Spectrum], out: str | Path | None = None, progress: bool = False
 ) -> BaseEngine:
     """Train an engine and save it in the folder ``out``. Raises InputError if there is no spectrum to learn from."""
-    rest, valid = split_by_peptide(spectra, plan.valid, plan.pace.seed)
+    rest, valid = split_by_peptide(trainable(spectra), plan.valid, plan.pace.seed)
     if not rest and not plan.simulated:
         raise InputError("none of the spectra is annotated: expected lines SEQ=PEPTIDE, or simulated spectra")
     torch.manual_seed(plan.pace.seed)

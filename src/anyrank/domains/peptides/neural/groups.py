@@ -19,11 +19,17 @@ from ..spectrum import Spectrum
 
 
 def group_of(ranking: Ranking, id: str = "") -> Group:
-    """The training group of a ranking whose query is an annotated spectrum."""
+    """The training group of a ranking whose query is an annotated spectrum; candidates with residues that models don't
+    know are left out."""
     spectrum = ranking.query.content
-    distances = pmd([c.content for c in ranking], spectrum.peptide)
-    members = tuple(Candidate(c.id, c.content) for c in ranking)
+    members = tuple(Candidate(c.id, c.content) for c in ranking if c.content.known_to_models)
+    distances = pmd([c.content for c in members], spectrum.peptide)
     return Group(spectrum, members, tuple((-distances).tolist()), id or ranking.query.id)
+
+
+def trainable(spectra: Sequence[Spectrum]) -> list[Spectrum]:
+    """The annotated spectra without those whose peptide has residues that models don't know."""
+    return [s for s in spectra if s.peptide is not None and s.peptide.known_to_models]
 
 
 def true_groups(spectra: Sequence[Spectrum]) -> list[Group]:

@@ -15,6 +15,7 @@ from ....core.rerank import Group
 from ....core.trace import Usage
 from ....core.types import Judgement
 from ....models.axial import Axial
+from ..peptide import Peptide
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,8 @@ class RankNovo:
 
     ``by="rmd"`` ranks by the largest deviation of a residue's prefix mass, for models trained on these alone. Usage
     counts one call a group, as tokens the positions of the alignment and the peaks, and as truncated the spectra with
-    more peaks than the model reads. A candidate longer than the model's rows gets NaN.
+    more peaks than the model reads. A candidate longer than the model's rows, or with residues beyond the model's
+    table, gets NaN.
     """
 
     model: Axial = field(repr=False)
@@ -43,7 +45,10 @@ class RankNovo:
 
     def __call__(self, groups: Sequence[Group]) -> list[Judgement]:
         longest = self.model.shape.positions - 1  # the first position is <cls>
-        fitting = [[j for j, c in enumerate(members) if len(c.content.tokens) <= longest] for _, members in groups]
+        fitting = [
+            [j for j, c in enumerate(members) if len(c.content.tokens) <= longest and c.content.known_to_models]
+            for _, members in groups
+        ]
         out = [Judgement([math.nan] * len(members), Usage()) for _, members in groups]
         # Groups of about one size share a batch, so that little of it is padding.
         order = sorted((i for i, members in enumerate(fitting) if members), key=lambda i: _size(groups[i]))
@@ -54,9 +59,7 @@ class RankNovo:
                 scores = [math.nan] * len(groups[i][1])
                 for j, score in zip(fitting[i], predicted):
                     scores[j] = score
-                too_long = len(scores) - len(predicted)
-                note = f"{too_long} candidate(s) longer than {longest} tokens" if too_long else ""
-                out[i] = Judgement(scores, usage, note)
+                out[i] = Judgement(scores, usage, _left_out([c.content for c in groups[i][1]], longest))
         return out
 
     def _scores(self, groups: Sequence[Group]) -> list[tuple[list[float], Usage]]:
@@ -80,6 +83,15 @@ class RankNovo:
             )
             for i, (_, members) in enumerate(groups)
         ]
+
+
+def _left_out(peptides: Sequence[Peptide], longest: int) -> str:
+    """The note about candidates that the model can't read, empty if it can read all."""
+    strange = sum(not p.known_to_models for p in peptides)
+    too_long = sum(len(p.tokens) > longest for p in peptides if p.known_to_models)
+    notes = [f"{too_long} candidate(s) longer than {longest} tokens"] if too_long else []
+    notes += [f"{strange} candidate(s) with residues beyond the model's table"] if strange else []
+    return ", ".join(notes)
 
 
 def is_residue(tokens: torch.Tensor) -> torch.Tensor:

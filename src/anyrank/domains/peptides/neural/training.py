@@ -31,7 +31,7 @@ from ..corrupt import practice
 from ..judges import SpectrumMatch, reranker
 from ..spectrum import Spectrum
 from ..split import split_by_peptide
-from .groups import Practice, deviations, group_of, placeholders, true_groups
+from .groups import Practice, deviations, group_of, placeholders, trainable, true_groups
 from .ranknovo import RankNovo
 
 SMALL = Shape(
@@ -133,7 +133,7 @@ def train(
     copied. ``resume`` goes on from the last checkpoint in ``out``. Raises InputError if there is no spectrum to learn
     from or ``out`` holds another training.
     """
-    rest, valid = split_by_peptide(spectra, plan.valid, plan.pace.seed)
+    rest, valid = split_by_peptide(trainable(spectra), plan.valid, plan.pace.seed)
     if not rest and not plan.simulated and not known:
         raise InputError("none of the spectra is annotated: expected lines SEQ=PEPTIDE")
     model = _fresh(plan, start)

@@ -1,0 +1,23 @@
+"""Groups of commands that say what a mistyped name is close to."""
+
+from __future__ import annotations
+
+import difflib
+
+import click
+
+
+class Near(click.Group):
+    """A group whose error for an unknown command names the nearest known one."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            name = args[0] if args else ""
+            error.message = f"No such command {name!r:.80}."
+            if near := difflib.get_close_matches(name[:80].lower(), self.list_commands(ctx), 1):
+                error.message += f" Did you mean {near[0]!r}?"
+            raise

@@ -1,0 +1,23 @@
+"""The names of folders of vectors: valid for a folder, and read back as the names of their models."""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import quote, unquote
+
+
+def stored(name: str) -> str:
+    """The name under which a collection stores the vectors of a model: the model's own, or for a hub id or a path one
+    that is a valid folder name.
+
+    >>> stored("minilm"), stored("owner/name"), model_of(stored("../a b"))
+    ('minilm', '_owner+2Fname', '../a b')
+    """
+    if re.fullmatch(r"[^\W_][\w.+-]*", name):
+        return name
+    return "_" + quote(name, safe="").replace("~", "%7E").replace("%", "+")
+
+
+def model_of(stored_name: str) -> str:
+    """The model whose vectors are stored under a name, the inverse of `stored`."""
+    return unquote(stored_name[1:].replace("+", "%")) if stored_name.startswith("_") else stored_name
