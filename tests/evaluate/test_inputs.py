@@ -102,6 +102,7 @@ def test_ids_are_texts():
     ("qrels", "says"),
     [
         ({"q": {"d": 0.5}}, r"query 'q' grades document 'd' 0\.5: expected a whole number"),
+        ({"q": {"d": 2**70}}, "expected a whole number"),
         ({"q": {"d": "high"}}, "'high': expected a whole number"),
         ({"q": {"d": None}}, "None: expected a whole number"),
         ({"q": {"d": float("nan")}}, "nan: expected a whole number"),

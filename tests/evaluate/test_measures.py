@@ -138,6 +138,10 @@ def test_unretrieved_documents_are_below_retrieved_ones():
         ("RR(rel=True)", "rel=True: expected a whole number"),
         ("nDCG(dcg='exp')@10", "expected one of 'log2', 'exp-log2'"),
         ("INST(max_rel=0)", "expected more than min_rel"),
+        ("RBP(p=1.5, rel=1)", "p=1.5: expected a share between 0 and 1"),
+        ("IPrec@2", "recall=2.0: expected a share"),
+        ("nDCG(gains={'a': 1})@10", "gains: expected grades and gains that are whole numbers, found 'a': 1"),
+        ("nDCG(gains={1: 0.5})@10", "found 1: 0.5"),
         ("nDCG@2.5", "cutoff=2.5: expected a whole number"),
     ],
 )
@@ -175,6 +179,15 @@ def test_every_measure_has_a_name_without_addresses():
 def test_grades_beyond_a_program_are_named():
     with pytest.raises(InputError, match=r"takes grades up to 4, and query 'q' grades document 'd' 5"):
         Meter(["ERR@10"], {"q": {"d": 5}})
+
+
+def test_grades_beyond_a_measure_s_parameter_are_named(capsys):
+    with pytest.raises(
+        InputError, match=r"takes grades up to 3, and query 'q' grades document 'd' 5: give a larger max_rel"
+    ):
+        Meter(["INST(max_rel=3)"], {"q": {"d": 5}})
+    Meter(["INST(max_rel=9)"], {"q": {"d": 5}})({"q": ["d"]})
+    assert capsys.readouterr().err == ""
 
 
 def test_a_failing_provider_is_named_with_measure_and_query(monkeypatch):
