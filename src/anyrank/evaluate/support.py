@@ -226,7 +226,7 @@ def failure(measure: Any, error: BaseException, query: str | None = None) -> Inp
     what = f"measure {measure_name(measure)!r} can't be computed{where}"
     if measure.NAME == "Accuracy" and isinstance(error, ZeroDivisionError):
         return InputError(
-            f"{what}: none of its results is not relevant, so there is nothing to rank above: look deeper"
+            f"{what}: all of its results are relevant, so there is no pair to compare: leave Accuracy out"
         )
     text = re.sub(r"<object object at 0x[0-9a-f]+>", "(not given)", " ".join(str(error).split()))
     text = re.sub(r" at 0x[0-9a-f]+", "", text)[:200]
