@@ -28,7 +28,7 @@ def call(*args):
 def folder(tmp_path):
     (tmp_path / "c.jsonl").write_text("\n".join(map(json.dumps, DOCS)))
     (tmp_path / "q.tsv").write_text("d0\twing lift flow\nd1\twing drag\nd3\tflutter of a wing\n")
-    (tmp_path / "qrels").write_text("d0 0 d1 1\nd0 0 d0 1\nd1 0 d0 2\nd3 0 d0 1\n")
+    (tmp_path / "qrels").write_text("d0 0 d1 1\nd0 0 d0 1\nd1 0 d0 2\nd1 0 d3 1\nd3 0 d1 1\n")
     call("index", tmp_path / "c.jsonl", "-o", tmp_path / "ix")
     return tmp_path
 
@@ -118,7 +118,7 @@ def test_lists_lose_the_query_itself(folder):
 def test_residual_collections_and_condensed_lists(folder):
     run, seen = folder / "run", folder / "seen"
     run.write_text("d0 Q0 x 1 3 t\nd0 Q0 d1 2 2 t\nd1 Q0 d0 1 1 t\n")
-    seen.write_text("d1 Q0 d0 1 1 t\n")
+    seen.write_text("d1 Q0 d0 1 2 t\nd1 Q0 d3 2 1 t\n")
     arguments = ["eval", folder / "qrels", run, "-m", "RR", "--json"]
     condensed = json.loads(call(*arguments, "--condensed").stdout)
     assert condensed["values"]["run"]["RR"][0] == 1.0
