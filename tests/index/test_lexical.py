@@ -3,6 +3,7 @@
 import csv
 import gzip
 import json
+import math
 import multiprocessing
 
 import pytest
@@ -251,3 +252,24 @@ def test_quality_on_real_collections(data, tmp_path, name, split, least):
     queries = {q["_id"]: q["text"] for q in lines("queries.jsonl.gz") if q["_id"] in qrels}
     run = dict(zip(queries, map(dict, lexical.search(list(queries.values()), 100))))
     assert measures.calc_aggregate([measures.nDCG @ 10], qrels, run)[measures.nDCG @ 10] >= least
+
+
+def bm25(frequency, length, documents, holders, mean):
+    """The formula with k1 = 1.2 and b = 0.75, as Lucene has it."""
+    idf = math.log(1 + (documents - holders + 0.5) / (holders + 0.5))
+    return idf * frequency * 2.2 / (frequency + 1.2 * (0.25 + 0.75 * length / mean))
+
+
+def test_a_title_counts_three_times_and_four_words_smooth_every_length(tmp_path):
+    """Both constants decide quality on short fields: a change of either is one of all results."""
+    docs = [
+        Candidate("body", "wing flow"),
+        Candidate("title", "wing flow", meta={"title": "wing"}),  # the title is in the content, once
+        Candidate("long", "wing " + "flow " * 9),
+        Candidate("none", "flow"),
+    ]
+    index = build(docs, tmp_path / "x")
+    lengths = {"body": 2 + 4, "title": 2 + 2 + 4, "long": 10 + 4, "none": 1 + 4}
+    mean = sum(lengths.values()) / 4
+    expected = {i: bm25(3 if i == "title" else 1, lengths[i], 4, 3, mean) for i in ("title", "body", "long")}
+    assert dict(index.lexical.search(["wing"], 9)[0]) == pytest.approx(expected, rel=1e-5)

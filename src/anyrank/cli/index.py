@@ -41,9 +41,10 @@ from .common import as_json, as_json_option, echo_cut, is_dataset, progress
 @click.option(
     "--format",
     "form",
-    type=click.Choice(["jsonl", "csv", "tsv"]),
+    type=click.Choice(["jsonl", "csv", "tsv", "trec"]),
     help="The format of CORPUS, if its name has no known ending.",
 )
+@click.option("--no-header", is_flag=True, help="The first row of a table is a document: its columns are id and text.")
 @as_json_option
 def index_command(
     corpus: str,
@@ -59,9 +60,10 @@ def index_command(
     text_field: str | None,
     title_field: str | None,
     form: str | None,
+    no_header: bool,
     json_out: bool,
 ) -> int:
-    """Index CORPUS: a JSONL, CSV or TSV file (.gz too, '-' for standard input), a folder in BEIR's layout, an
+    """Index CORPUS: a JSONL, CSV, TSV or TREC file (.gz too, '-' for standard input), a folder in BEIR's layout, an
     ir_datasets id (irds:…), or 'demo'. A build that was stopped is resumed.
 
     \b
@@ -90,7 +92,8 @@ def index_command(
         def documents() -> Iterator[Candidate]:
             if is_dataset(corpus):
                 return Dataset.open(corpus).documents()
-            return read_documents(corpus, format=form, fields=DOCUMENT.pick(id_field, text_field, title_field))
+            fields = DOCUMENT.pick(id_field, text_field, title_field)
+            return read_documents(corpus, format=form, fields=fields, header=False if no_header else None)
 
         # A model that can't be opened is an error before anything is built or replaced.
         encoders = {n: model(n) for n in dict.fromkeys(SHIPPED.get(n, n) for n in encode)}

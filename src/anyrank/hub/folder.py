@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ..core.errors import ModelError
+from .positions import most_tokens
 
 ONNX = ("onnx/model.onnx", "model.onnx", "onnx/model_quantized.onnx", "model_quantized.onnx")
 """Names of an ONNX file, the preferred one first."""
@@ -367,7 +368,7 @@ def _length(folder: Path, config: Mapping[str, Any]) -> int:
     limits = (
         _json(folder / "sentence_bert_config.json").get("max_seq_length"),
         _json(folder / "tokenizer_config.json").get("model_max_length"),
-        config.get("max_position_embeddings"),
+        most_tokens(config),
     )
     stated = [int(n) for n in limits if n and 0 < n < 1_000_000]
     return min(stated, default=256)

@@ -22,6 +22,7 @@ from ..index.vector_names import model_of, stored
 from ..vectors import Encoder
 from .context import Settings
 from .parts import Part
+from .peptides import PEPTIDES
 
 SHIPPED = {"splade": "splade-tiny", "minilm": "minilm", "tiny": "anyrank-tiny"}
 """Names in pipelines of the models that come with the package."""
@@ -94,12 +95,13 @@ def _score(
 
 def _judge(settings: Settings, name: str) -> Any:
     """The judge of a name: an encoder's similarity, or a model that scores candidates by itself."""
+    from ..judges.remembering import Remembering
     from ..judges.similarity import Similarity
 
     name = SHIPPED.get(name, name)
     judge = model(name)
     if isinstance(judge, Encoder):
-        return Similarity(judge, _stored(settings, judge.name))
+        return Similarity(Remembering(judge) if settings.remember else judge, _stored(settings, judge.name))
     if not callable(judge):
         raise InputError(
             f"{name} is a language model and scores no candidates by itself: use it with a method, as "
@@ -193,6 +195,7 @@ PARTS: dict[str, Part | Fusion] = {
     "keep": Part('remember the scores so far under a name: keep("bm25")', then=_keep),
     "cut": Part("the best k, as % k: splade >> cut(10)", then=_cut),
     "prior": Part("the scores so far, as one part of a fusion: splade + prior", then=_prior),
+    **PEPTIDES,
     "rrf": RRF(),
     "borda": Borda(),
     "zscore": Combine(),
@@ -201,6 +204,18 @@ PARTS: dict[str, Part | Fusion] = {
     "combmnz": Combine("mnz", "minmax", "zero"),
     "union": Interleave(),
 }
+
+
+FUSIONS = {
+    "rrf": "reciprocal rank fusion: rrf(bm25, minilm, k=60)",
+    "borda": "fusion by points for each candidate ranked below: borda(bm25, minilm)",
+    "zscore": "sum of z-scores, as a + b: zscore(bm25, minilm, missing='min')",
+    "minmax": "sum of scores scaled to 0 … 1: minmax(bm25, minilm)",
+    "combsum": "sum of the scores as they are: combsum(bm25, minilm, normalise='none')",
+    "combmnz": "sum of scaled scores times the number of parts that found it: combmnz(bm25, minilm)",
+    "union": "all candidates by their best rank, as a | b: union(bm25, minilm)",
+}
+"""A line about each built-in fusion; their settings are keywords after the stages."""
 
 
 @dataclass(frozen=True)
