@@ -177,3 +177,16 @@ def test_terms_of_more_words_than_are_remembered(monkeypatch):
     analyser = Analyser("english")
     assert analyser.terms("dogs cats birds dogs") == ["dog", "cat", "bird", "dog"]
     assert len(analyser._known) <= 2
+
+
+def test_a_word_of_two_stems_scores_by_the_better_one(tmp_path):
+    docs = [Candidate("a", "la robe portée"), Candidate("b", "autre chose")]
+    lexical = build(docs, tmp_path / "x", language="fr").lexical
+    plain, stem, both = (dict(lexical.search([q], 9)[0])["a"] for q in ("portee", "porter", "portée"))
+    assert both == pytest.approx(max(plain, stem))
+
+
+def test_signs_of_no_width_part_words_where_scripts_have_no_spaces():
+    for text in ("ภาษา\u200bไทย", "ខ្មែរ\u200bភាសា"):
+        assert Analyser("thai").terms(text) == Analyser("thai").terms(text.replace("\u200b", " "))
+    assert Analyser("none").terms("ΟΔΟΣ οδός") == ["οδοσ", "οδοσ"]
