@@ -358,3 +358,19 @@ def test_costs_may_be_given_with_runs_that_hold_none():
     e = evaluate({"r": {"q": ["a"]}}, {"q": {"a": 1}}, ["RR"], samples=50, costs={"r": cost})
     assert e.costs["r"].ms == 500
     assert "500.0" in e.table()
+
+
+def test_intervals_of_means_and_differences_follow_alpha():
+    """A confidence of 50 % lies within one of 99 %."""
+    half, wide = three(alpha=0.5), three(alpha=0.01)
+    for inner, outer in (
+        (half.summaries["near"]["nDCG@10"], wide.summaries["near"]["nDCG@10"]),
+        (half.compared("near", "nDCG@10"), wide.compared("near", "nDCG@10")),
+    ):
+        assert outer.low < inner.low < inner.high < outer.high
+    assert half.compared("near", "nDCG@10").detectable < wide.compared("near", "nDCG@10").detectable
+
+
+def test_a_cost_keeps_five_distinct_notes_of_a_stage():
+    rankings = [ranking(f"q{i}", ["d"], Step("s", 0.1, Usage(), (f"note {i % 7}",))) for i in range(20)]
+    assert Cost.of(rankings).steps[0].notes == tuple(f"note {i}" for i in range(5))
