@@ -6,10 +6,10 @@ rankers without training, boosted trees by cross-validation over peptides.
 Intervals are 95% percentile bootstraps over spectra, of each measure and of its difference from the better engine.
 Trees: five folds by peptide (no peptide in two folds), several seeds of folds and trees; a spectrum's value is that of
 the model that didn't see its peptide; of the seeds the mean and the range are told. Transfer: trees that never saw an
-engine nor these spectra, trained on the HLA spectra with corrupted candidates; peptides of the 128 are left out there.
-Nothing was tuned on these spectra. Practice: the 1,094 HLA spectra with the truth among six candidates, the others made
-up; trees by cross-validation over peptides again; consensus, which sees no spectrum, tells what the making-up gives
-away (a sixth is chance). Writes bench/results/peptides-baselines.json.
+engine nor these spectra, trained on the tryptic spectra with corrupted candidates; peptides of the 128 are left out
+there. Nothing was tuned on these spectra. Practice: the 1,094 tryptic spectra with the truth among six candidates, the
+others made up; trees by cross-validation over peptides again; consensus, which sees no spectrum, tells what the
+making-up gives away (a sixth is chance). Writes bench/results/peptides-baselines.json.
 """
 
 from __future__ import annotations
@@ -85,10 +85,10 @@ def crossed(rankings: Sequence[Ranking], engines: Sequence[str], seed: int) -> l
 def transferred(rankings: Sequence[Ranking], seed: int) -> list[Ranking]:
     """Ranked by trees trained on other spectra with corrupted candidates, without any engine's score."""
     known = {r.query.content.peptide.key for r in rankings}
-    hla = [
+    tryptic = [
         s for s in read_spectra(DATA / "denovobench_QEPlus2_40_F5.mgf.gz") if s.peptide and s.peptide.key not in known
     ]
-    train = practice(hla, 6, seed)
+    train = practice(tryptic, 6, seed)
     trees = Boosted.fit(train, [r.query.content.peptide for r in train], (), seed=seed)
     return reranker(trees, "transfer").batch(rankings)
 
@@ -126,7 +126,7 @@ def main() -> None:
     for name in [f"engine:{e}" for e in engines] + [m for m in METHODS if not METHODS[m].learned]:
         results[name] = said(judged(stage(name, setting).batch(rankings)), alone)
     results["lightgbm, cross-validated"] = seeds(lambda s: crossed(rankings, tuple(engines), s), alone)
-    results["lightgbm, from HLA spectra"] = seeds(lambda s: transferred(rankings, s), alone)
+    results["lightgbm, from tryptic spectra"] = seeds(lambda s: transferred(rankings, s), alone)
     oracle = sum(t.key in r.ids for r, t in zip(rankings, truths))
     differ = [r for r in rankings if len(r) > 1]
     wins = [[t.key == j.psms[i][0].peptide.key for i, t in enumerate(truths)] for j in engines.values()]
@@ -140,8 +140,8 @@ def main() -> None:
         "spectra_with_different_candidates": len(differ),
         "rows_of_other_spectra": len(lost),
     }
-    hla = list(read_spectra(DATA / "denovobench_QEPlus2_40_F5.mgf.gz"))
-    six = practice(hla, 6)
+    tryptic = list(read_spectra(DATA / "denovobench_QEPlus2_40_F5.mgf.gz"))
+    six = practice(tryptic, 6)
     pairs = [(c.content, r.query.content.peptide) for r in six for c in r]
     practised = {
         m: said(judged(stage(m, Setting((), six)).batch(six)), judged(six))
@@ -149,7 +149,9 @@ def main() -> None:
     }
     practised["lightgbm, cross-validated"] = said(judged(crossed(six, (), 0)), judged(six))
     speed = {
-        "mgf spectra a second": timed(len(hla), lambda: list(read_spectra(DATA / "denovobench_QEPlus2_40_F5.mgf.gz"))),
+        "mgf spectra a second": timed(
+            len(tryptic), lambda: list(read_spectra(DATA / "denovobench_QEPlus2_40_F5.mgf.gz"))
+        ),
         "pmd pairs a second, in one batch": timed(len(pairs), lambda: pmd(*zip(*pairs))),
         "pmd pairs a second, six at a time": timed(
             len(pairs), lambda: [pmd([c.content for c in r], r.query.content.peptide) for r in six]
@@ -158,7 +160,7 @@ def main() -> None:
         "spectra of 6 candidates a second, hyperscore": timed(
             len(six), lambda: stage("hyperscore", Setting(())).batch(six)
         ),
-        "corrupted candidates a second": timed(len(hla) * 6, lambda: [corrupted(s.peptide, 6) for s in hla], 1),
+        "corrupted candidates a second": timed(len(tryptic) * 6, lambda: [corrupted(s.peptide, 6) for s in tryptic], 1),
     }
     for name, r in [*results.items(), *((f"practice: {n}", r) for n, r in practised.items())]:
         cells = [f"{m} {r[m]['value']:.4f} ({r[m]['interval'][0]:.3f}-{r[m]['interval'][1]:.3f})" for m in SHOWN]

@@ -3,12 +3,12 @@
     python bench/peptides_neural.py [a b c d]     # anyrank[train,peptides,lightgbm] and the optional data at hand
 
 One thread; a small shape. The learning rate, the waves and the share of simulated spectra were chosen by a dozen
-runs of a minute on one random fifth of the HLA peptides, which overlaps those of (a); nothing else was tuned. Every
+runs of a minute on one random fifth of the tryptic peptides, which overlaps those of (a); nothing else was tuned. Every
 part is written as soon as it is done into bench/results/peptides-neural.json. Intervals are 95% percentile bootstraps
 over spectra. Models are kept in ANYRANK_BENCH_MODELS (/tmp/peptides-neural): empty it to train anew.
 
-(a) The 1,094 HLA spectra with the truth among six candidates (`corrupt.practice`), split by peptide: seed k tests on
-the k-th fifth and trains on the rest; the values are of the fifths together. (b) The 128 spectra with the outputs of
+(a) The 1,094 tryptic spectra with the truth among six candidates (`corrupt.practice`), split by peptide: seed k tests
+on the k-th fifth and trains on the rest; the values are of the fifths together. (b) The 128 spectra with the outputs of
 two Casanovo versions: by the models of (a), which never saw Casanovo nor these peptides; with our engine as a third
 source; and fine-tuned by cross-validation over peptides. (c) Our engine, trained on four fifths, and the rerankers on
 its beam over the last. (d) Speed and memory on random weights, which cost the same.
@@ -71,11 +71,11 @@ FIFTHS = 5
 
 
 def load() -> tuple[list[Spectrum], list[Spectrum]]:
-    """The 128 spectra, and the HLA spectra of other peptides."""
+    """The 128 spectra, and the tryptic spectra of other peptides."""
     few = list(read_spectra(DATA / "casanovo_sample_128.mgf.gz"))
     known = {s.peptide.key for s in few}
-    hla = read_spectra(DATA / "denovobench_QEPlus2_40_F5.mgf.gz")
-    return few, [s for s in hla if s.peptide and s.peptide.key not in known]
+    tryptic = read_spectra(DATA / "denovobench_QEPlus2_40_F5.mgf.gz")
+    return few, [s for s in tryptic if s.peptide and s.peptide.key not in known]
 
 
 def fifth(spectra: Sequence[Spectrum], k: int) -> tuple[list[Spectrum], list[Spectrum]]:
@@ -161,8 +161,8 @@ def trained(name: str, plan: Plan, spectra: Sequence[Spectrum], **more: Any) -> 
 
 
 def a() -> None:
-    _, hla = load()
-    parts = [fifth(hla, k) for k in range(3)]
+    _, tryptic = load()
+    parts = [fifth(tryptic, k) for k in range(3)]
     tests = [practice(test, 6) for _, test in parts]
     every = [r for t in tests for r in t]
     found: dict[str, Any] = {"spectra": [len(t) for t in tests]}
@@ -207,12 +207,12 @@ def a() -> None:
 
 
 def engine() -> BaseEngine:
-    """Our engine, trained on four fifths of the HLA spectra and as many simulated ones."""
-    _, hla = load()
+    """Our engine, trained on four fifths of the tryptic spectra and as many simulated ones."""
+    _, tryptic = load()
     folder = MODELS / "engine"
     if not (folder / "model.safetensors").is_file():
         plan = EnginePlan(pace=Pace(rounds=14, batch=16, rate=3e-3), simulated=800, valid=0.0)
-        train_engine(plan, fifth(hla, 0)[0], folder)
+        train_engine(plan, fifth(tryptic, 0)[0], folder)
     return BaseEngine.load(folder, beam=10, top=6)
 
 
@@ -258,8 +258,8 @@ def b() -> None:
 
 
 def c() -> None:
-    _, hla = load()
-    rest, test = fifth(hla, 0)
+    _, tryptic = load()
+    rest, test = fifth(tryptic, 0)
     own = engine()
     start = time.process_time()
     beams = merge(test, {"own": join(own(test), test)})

@@ -2,11 +2,11 @@
 
     python bench/peptides_sources.py     # anyrank[train,peptides,lightgbm] and the optional data at hand
 
-Three sources: (made-up) the HLA spectra with candidates made up by `corrupt.practice`, the truth among them; (beam) the
-same spectra with the beam of our own engine, the truth where it found it; (casanovo) 128 other spectra with the outputs
-of two Casanovo versions, one candidate each. Rerankers are trained on each alone and on each two, and tested on all: on
-made-up and beam over a fifth of the HLA peptides that no training saw, on casanovo over the 128, whose peptides are in
-no HLA training; where they were trained on casanovo too, that cell is left empty.
+Three sources: (made-up) the tryptic spectra with candidates made up by `corrupt.practice`, the truth among them; (beam)
+the same spectra with the beam of our own engine, the truth where it found it; (casanovo) 128 other spectra with the
+outputs of two Casanovo versions, one candidate each. Rerankers are trained on each alone and on each two, and tested on
+all: on made-up and beam over a fifth of the tryptic peptides that no training saw, on casanovo over the 128, whose
+peptides are in no training on the tryptic spectra; where they were trained on casanovo too, that cell is left empty.
 
 The beam that is learned from comes from two engines, each trained on half of the learning spectra and run over the
 other half: an engine's beam over what it learned is better than any it will give again. The beam that is tested on
@@ -86,8 +86,8 @@ def neural(names: Sequence[str], rest: Sequence[Spectrum], known: Mapping[str, l
 def main() -> None:
     torch.set_num_threads(1)
     begun = time.process_time()
-    few, hla = load()
-    rest, test = fifth(hla, 0)
+    few, tryptic = load()
+    rest, test = fifth(tryptic, 0)
     lost: list[Any] = []
     engines = {n: join(read_psms(DATA / f, bad=lost), few, bad=lost) for n, f in FILES.items()}
     learned, tested = beams(rest, test)

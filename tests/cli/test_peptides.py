@@ -64,7 +64,7 @@ def test_eval_tables_json_and_html(files, tmp_path):
     html = page.read_text()
     assert html.startswith("<!doctype html>")
     assert "the true peptide is among the candidates of 100.0%" in html
-    assert html.count("<svg") == 3 + 1 + 3  # whiskers, curves, spectra
+    assert html.count("<svg") == 3 + 2 + 3  # whiskers, curves, spectra
     assert "@sections@" not in html
     assert "http://" not in html.replace("http://www.w3.org", "")
     table = call("eval", *files).stdout
@@ -102,7 +102,7 @@ def test_a_reranking_is_reported_as_a_page(files, tmp_path):
     assert "and 3 more" in html
     assert '<option value="0">' in html
     assert "s1: ELVISK, was EVLISK" in html
-    assert html.count("<svg") == 1 + 3  # M[Oxidation]AGIK's rival; ELVISK's former first and two more rivals
+    assert html.count("<svg") == 1 + 1 + 3 + 1  # errors; a rival; a former first and two more rivals; an unchanged one
     assert "ELVISK (right)" in html
     assert "the engines&#39; first (wrong)" in html
     assert "http://" not in html.replace("http://www.w3.org", "")
@@ -125,6 +125,14 @@ def test_a_reranking_of_nothing_is_reported(files, tmp_path):
         (["--columns", "nobody:score=p"], "nobody:…: no engine of that name; there are bad, good"),
         (["--columns", "bad:scor=p"], "NAME one of spectrum"),
         (["--engine", "spectra=x.csv"], "choose another name"),
+        (["--engine", "truth=x.csv"], "choose another name"),
+        (["--residue", "absent.txt"], "neither a definition as S.Phospho.=166.998 nor a file"),
+        (["--residue", "S[Phospho]=heavy"], "expected LETTER"),
+        (["--precursor", "near"], "20ppm"),
+        (["--model", "cosine=m"], "the method cosine needs no model"),
+        (["--model", "a", "--model", "b"], "say which is whose"),
+        (["--spectra", "run.mgf"], "two files of spectra with that name"),
+        (["--confidence", "absent.json"], "can.t be read"),
         (["--fixed", "C"], "'C': unknown residue; choose one of C.57.021"),
         (["--method", "best"], "no method 'best'"),
         (["--tolerance", "wide"], "20ppm"),

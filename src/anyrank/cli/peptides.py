@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from ..core.errors import InputError
+from ..core.types import Ranking
 from .common import as_json, batches, report_status
 from .near import Near
-from .peptides_inputs import SPECTRA, input_options, read
+from .peptides_inputs import SPECTRA, TRUTH, input_options, read
 from .peptides_train import propose_command, train_command
+
+if TYPE_CHECKING:
+    from ..domains.peptides.confidence import Threshold
+    from ..domains.peptides.methods import Setting
 
 
 @click.group("peptides", cls=Near)
@@ -22,6 +29,7 @@ def peptides_command() -> None:
     \b
     anyrank peptides rerank --spectra run.mgf --engine casanovo=a.mztab --engine other=b.csv -o best.mztab
     anyrank peptides eval --spectra annotated.mgf --engine casanovo=a.mztab --engine other=b.csv --html report.html
+    anyrank peptides calibrate --spectra annotated.mgf --engine casanovo=a.mztab --engine other=b.csv -o confidence.json
     anyrank peptides train --spectra annotated.mgf -o model/
     anyrank peptides rerank --spectra run.mgf --engine casanovo=a.mztab --method ranknovo --model model/ -o best.mztab
     """
@@ -49,11 +57,38 @@ peptides_command.add_command(propose_command)
     type=click.IntRange(1),
     help="Write the best K peptides of each spectrum.",
 )
+@click.option(
+    "--confidence",
+    "calibration",
+    metavar="FILE",
+    help="A calibration of 'anyrank peptides calibrate'. Without it, spectra with known peptides in the input "
+    "calibrate the others; without these the confidence is the agreement of the engines, which is no probability.",
+)
 @click.option("--html", type=click.Path(path_type=Path), help="Also write a self-contained HTML report.")
-def rerank_command(method: str, out: Path, keep: int, html: Path | None, json_out: bool, **options: Any) -> int:
-    """Merge the engines' peptides of each spectrum, put them in a better order and write the best as mzTab. Exit code 1
-    means that some spectrum or row could not be used (each is named by file and line) or not be reranked."""
+@click.option("--pin", type=click.Path(path_type=Path), help="Also write features for Percolator and mokapot (.pin).")
+@click.option(
+    "--ms2rescore",
+    type=click.Path(path_type=Path),
+    help="Also write the table of peptides and features that MS2Rescore reads (psm_utils' .tsv).",
+)
+def rerank_command(
+    method: str,
+    out: Path,
+    keep: int,
+    calibration: str | None,
+    html: Path | None,
+    pin: Path | None,
+    ms2rescore: Path | None,
+    json_out: bool,
+    **options: Any,
+) -> int:
+    """Merge the engines' peptides of each spectrum, put them in a better order and write the best as mzTab.
+
+    The first score in the file is the confidence, the order to read it in; the method's and the engines' scores follow.
+    Exit code 1 means that some spectrum or row could not be used (each is named by file and line) or not be reranked,
+    or that an engine's peptides don't fit their precursors, as those of another run don't."""
     from .. import __version__
+    from ..domains.peptides.files.features_out import write_ms2rescore, write_pin
     from ..domains.peptides.files.mztab import write_mztab
     from ..domains.peptides.methods import stage
 
@@ -63,9 +98,21 @@ def rerank_command(method: str, out: Path, keep: int, html: Path | None, json_ou
 
     inputs = read(**options)
     before = inputs.rankings
-    after = list(batches(stage(method, inputs.setting), before, "reranking"))
-    rows = write_mztab(out, after, run=inputs.run, method=method, top=keep, version=__version__)
+    after = list(batches(stage(method, inputs.setting) >> inputs.fit, before, "reranking"))
+    if inputs.fit.action == "drop":
+        before = [replace(a, candidates=tuple(c for c in a if c.id in b.ids)) for a, b in zip(before, after)]
+    confidence = confidences(after, inputs.setting, calibration, keep)
+    after = [
+        replace(r, candidates=(*(c.noted({"confidence": v}) for c, v in zip(r, values)), *r.candidates[len(values) :]))
+        for r, values in zip(after, confidence.values)
+    ]
+    engines = inputs.setting.engines
+    rows = write_mztab(
+        out, after, run=inputs.runs, method=method, top=keep, version=__version__, engines=engines,
+        confidence=confidence.about,
+    )  # fmt: skip
     pairs = [(a, b) for a, b in zip(before, after) if len(a)]
+    misfits = sum(not b[0].meta.get("precursor_fits", True) for _, b in pairs)
     summary = {
         "spectra": len(before),
         "with candidates": len(pairs),
@@ -73,6 +120,10 @@ def rerank_command(method: str, out: Path, keep: int, html: Path | None, json_ou
         "method": method,
         "engines": inputs.rows,
         "changed": sum(a[0].id != b[0].id for a, b in pairs),
+        "off precursor": misfits,
+        "matched ions": inputs.matched,
+        "confidence": confidence.about,
+        "thresholds": [asdict(t) for t in confidence.thresholds],
         "rows written": rows,
         "out": str(out),
         "problems": inputs.counts,
@@ -84,12 +135,67 @@ def rerank_command(method: str, out: Path, keep: int, html: Path | None, json_ou
         f"another than the engines' first for {summary['changed']}; wrote {rows} rows to {out}",
         err=True,
     )
+    if misfits:
+        width = f"{inputs.fit.tolerance.value:g} {inputs.fit.tolerance.unit}"
+        click.echo(
+            f"note: {misfits} of {len(pairs)} choices are over {width} off their precursor, and marked", err=True
+        )
+    confidence.echo()
+    written: tuple[tuple[Path | None, Writer], ...] = ((pin, write_pin), (ms2rescore, write_ms2rescore))
+    for path, write in written:
+        if path is not None:
+            write(path, after, engines, inputs.setting.tolerance, run=inputs.runs)
+            click.echo(f"wrote {path}", err=True)
     if html is not None:
-        files, used = {SPECTRA: inputs.run, **inputs.files}, {SPECTRA: len(before), **inputs.rows}
+        files = {SPECTRA: ", ".join(inputs.runs), **{e: ", ".join(paths) for e, paths in inputs.files.items()}}
+        files[TRUTH] = options.get("truth") or ""
+        used = {SPECTRA: len(before), TRUTH: sum(r.query.content.peptide is not None for r in before), **inputs.rows}
         sources = [Source(n, files[n], used[n], tuple(map(str, errors))) for n, errors in inputs.problems.items()]
-        write_page(html, rerank_page(before, after, sources, method=method, tolerance=inputs.setting.tolerance))
+        page = rerank_page(
+            before, after, sources, method=method, tolerance=inputs.setting.tolerance, precursor=inputs.fit.tolerance,
+            confidence=confidence.about, thresholds=confidence.thresholds, engines=engines,
+        )  # fmt: skip
+        write_page(html, page)
         click.echo(f"wrote {html}", err=True)
-    return report_status(after) or int(any(inputs.counts.values()))
+    return report_status(after) or inputs.code
+
+
+@peptides_command.command("calibrate")
+@input_options
+@click.option("--method", default="hyperscore", show_default=True, help="The method whose choices are calibrated.")
+@click.option(
+    "-o", "--out", required=True, type=click.Path(path_type=Path), help="The file to write, for rerank --confidence."
+)
+@click.option("--seed", default=0, show_default=True, help="The seed of the folds that measure the calibration.")
+def calibrate_command(method: str, out: Path, seed: int, json_out: bool, **options: Any) -> int:
+    """Calibrate the confidence of a method's choices on spectra whose peptides are known (MGF with SEQ=, or --truth):
+    the probability that the choice is exactly right, by logistic regression over the match, the precursor and the
+    engines' scores. It is measured by cross-fitting over peptides, and holds for spectra and engines like these."""
+    from ..domains.peptides.accuracy import auc
+    from ..domains.peptides.confidence import Calibration, calibration_error, cross_fitted
+    from ..domains.peptides.methods import stage
+
+    inputs = read(**options)
+    rankings = [r for r in inputs.rankings if r.query.content.peptide is not None]
+    ranked = [r for r in batches(stage(method, inputs.setting) >> inputs.fit, rankings, method) if len(r)]
+    engines, tolerance = inputs.setting.engines, inputs.setting.tolerance
+    fitted = Calibration.fit(ranked, engines, tolerance)
+    values = [v for v in cross_fitted(ranked, engines, tolerance, seed=seed) if v is not None]
+    right = [r[0].id == r.query.content.peptide.key for r in ranked]
+    measured = {
+        "auc by confidence": auc(right, values),
+        "auc by score": auc(right, [r[0].score for r in ranked]),
+        "calibration error": calibration_error(values, right),
+    }
+    fitted.save(out)
+    if json_out:
+        click.echo(as_json({**fitted.facts, "method": method, **measured, "out": str(out)}))
+    shown = ", ".join(f"{name} {value:.3f}" for name, value in measured.items())
+    click.echo(
+        f"{fitted.facts['right']} of {fitted.facts['spectra']} choices are right; cross-fitted: {shown}", err=True
+    )
+    click.echo(f"wrote {out}", err=True)
+    return inputs.code
 
 
 @peptides_command.command("eval")
@@ -106,11 +212,13 @@ def rerank_command(method: str, out: Path, keep: int, html: Path | None, json_ou
 def eval_command(
     methods: tuple[str, ...], html: Path | None, draw: str | None, seed: int, json_out: bool, **options: Any
 ) -> int:
-    """Measure methods, and each engine alone, on annotated spectra (MGF with SEQ=): amino-acid precision and recall,
-    peptide recall (by mass, as the field counts it), exact peptides (I = L) and the area under precision against
-    coverage; with 95% bootstrap intervals over spectra."""
-    from ..domains.peptides.accuracy import assess, intervals, measures
-    from ..domains.peptides.methods import METHODS, stage
+    """Measure methods, and each engine alone, on spectra whose peptides are known (MGF with SEQ=, or --truth):
+    amino-acid precision and recall, peptide recall (by mass, as the field counts it), exact peptides (I = L) and the
+    area under precision against coverage; with 95% bootstrap intervals over peptides, and the paired differences from
+    the best engine. Engines are measured in their own order; of methods, peptides that don't fit the precursor come
+    last (see --off-precursor)."""
+    from ..domains.peptides.accuracy import assess, by_part, intervals, measures
+    from ..domains.peptides.methods import METHODS, judge, stage
 
     if html is not None:  # if a package is missing, fail now rather than after the work
         from ..domains.peptides.reports.eval_page import eval_page
@@ -119,40 +227,74 @@ def eval_command(
     inputs = read(**options)
     rankings = [r for r in inputs.rankings if r.query.content.peptide is not None]
     if not rankings:
-        raise InputError("none of the spectra is annotated: expected lines SEQ=PEPTIDE", path=inputs.run)
+        raise InputError(
+            "none of the spectra is annotated: expected lines SEQ=PEPTIDE, or --truth FILE", path=", ".join(inputs.runs)
+        )
     chosen = methods or tuple(m for m in METHODS if not METHODS[m].learned)
-    names = [*(f"engine:{e}" for e in inputs.rows), *(m for m in chosen if not m.startswith("engine:"))]
+    own = [f"engine:{e}" for e in inputs.rows]
+    names = [*own, *(m for m in chosen if not m.startswith("engine:"))]
     drawn = draw or names[-1]
     if drawn not in names:
         raise InputError(f"--draw {drawn}: choose one of {', '.join(names)}")
-    ranked = {m: list(batches(stage(m, inputs.setting), rankings, m)) for m in names}
+    for name in names:
+        if name not in own:
+            warn_of_training(name, judge(name, inputs.setting), rankings)
+    stages = {m: stage(m, inputs.setting) if m in own else stage(m, inputs.setting) >> inputs.fit for m in names}
+    ranked = {m: list(batches(stages[m], rankings, m)) for m in names}
     truths = [r.query.content.peptide for r in rankings]
     tables = {
         m: [assess(r[0].content if len(r) else None, t, r[0].score if len(r) else 0.0) for r, t in zip(out, truths)]
         for m, out in ranked.items()
     }
     oracle = sum(any(c.id == t.key for c in r) for r, t in zip(rankings, truths)) / len(rankings)
+    groups = [t.backbone for t in truths]
     values = {m: measures(t) for m, t in tables.items()}
-    bounds = {m: intervals(t, seed=seed) for m, t in tables.items()}
+    bounds = {m: intervals(t, seed=seed, groups=groups) for m, t in tables.items()}
+    best = max(own, key=lambda m: (values[m]["exact"], values[m]["auc"]))
+    changes = {m: {k: v - values[best][k] for k, v in values[m].items()} for m in names if m != best}
+    change_bounds = {m: intervals(tables[m], tables[best], seed=seed, groups=groups) for m in changes}
+    by_confidence = {m: calibrated(ranked[m], m, inputs.setting, seed) for m in names}
+    peptides = len(set(groups))
     if json_out:
-        click.echo(as_json({"spectra": len(rankings), "oracle": oracle, "methods": values, "intervals": bounds}))
+        result = {
+            "spectra": len(rankings), "peptides": peptides, "oracle": oracle, "methods": values, "intervals": bounds,
+            "best engine": best, "differences": changes, "difference intervals": change_bounds,
+            "confidence": {m: v for m, v in by_confidence.items() if v}, "matched ions": inputs.matched,
+        }  # fmt: skip
+        click.echo(as_json(result))
     else:
         click.echo(_table(values, bounds))
-        click.echo(f"{len(rankings)} annotated spectra; the true peptide is among the candidates of {oracle:.1%}")
+        if changes:
+            click.echo(f"\ndifferences from {best}, the best engine alone (paired)")
+            click.echo(_table(changes, change_bounds, signed=True))
+        shown = {m: v for m, v in by_confidence.items() if v}
+        if shown:
+            click.echo("\nby the calibrated confidence (cross-fitted over peptides): auc, calibration error")
+            for m, v in shown.items():
+                click.echo(f"{m:<{max(map(len, names)) + 2}}{v['auc']:.3f}  {v['calibration error']:.3f}")
+        click.echo(
+            f"\n{len(rankings)} annotated spectra of {peptides} peptides; the true peptide is among the candidates of "
+            f"{oracle:.1%}"
+        )
     if html is not None:
+        title = ", ".join(Path(run).name for run in inputs.runs)
         page = eval_page(
             tables,
             ranked[drawn],
-            title=f"Peptides of {Path(inputs.run).name}",
+            title=f"Peptides of {title}",
             method=drawn,
             oracle=oracle,
             values=values,
             bounds=bounds,
             tolerance=inputs.setting.tolerance,
+            best=best,
+            changes=changes,
+            change_bounds=change_bounds,
+            parts=by_part(tables[drawn], [r.query.content for r in rankings], inputs.setting.tolerance),
         )
         write_page(html, page)
         click.echo(f"wrote {html}", err=True)
-    return int(any(inputs.counts.values()))
+    return inputs.code
 
 
 @peptides_command.command("methods")
@@ -165,11 +307,100 @@ def methods_command() -> None:
     click.echo(f"{'engine:NAME':<12} the scores of one engine alone")
 
 
-def _table(values: Mapping[str, Mapping[str, float]], bounds: Mapping[str, Mapping[str, tuple[float, float]]]) -> str:
+Writer = Callable[..., int]
+
+
+@dataclass(frozen=True, slots=True)
+class Confidences:
+    """The confidences of each spectrum's first candidates, a text about them, and for calibrated ones the advised
+    thresholds."""
+
+    values: list[list[float]]
+    about: str
+    thresholds: list[Threshold]
+
+    def echo(self) -> None:
+        """Say on standard error how the confidence was made, and which choices to trust."""
+        click.echo(f"confidence (search_engine_score[1]): {self.about}", err=True)
+        for t in self.thresholds:
+            click.echo(
+                f"  {t.count} choices have at least {t.confidence:.3f}: expected error rate up to {t.rate:.0%}",
+                err=True,
+            )
+
+
+def confidences(rankings: Sequence[Ranking], setting: Setting, path: str | None, top: int) -> Confidences:
+    """The confidence of each ranking's first ``top`` candidates: by a calibration from a file; else by one that is
+    cross-fitted on the annotated spectra; else, without enough of these, by the engines' agreement."""
+    from ..domains.peptides.confidence import Calibration, agreement, cross_calibrations, of_candidates, thresholds
+
+    if path is not None:
+        calibrations = [Calibration.load(path, setting.engines)] * len(rankings)
+        about = f"confidence calibrated by {Path(path).name}"
+    else:
+        annotated = sum(r.query.content.peptide is not None and len(r) > 0 for r in rankings)
+        try:
+            calibrations = cross_calibrations(rankings, setting.engines, setting.tolerance) if annotated else []
+        except InputError:
+            calibrations = []
+        if not calibrations:
+            about = "agreement of the engines: mean percentile of their scores (no probability; see anyrank peptides "
+            return Confidences(agreement(rankings, setting.engines, top), about + "calibrate)", [])
+        about = f"confidence calibrated on {annotated} annotated spectra of the input by cross-fitting over peptides"
+    values = of_candidates(rankings, calibrations, top)
+    return Confidences(values, about, thresholds([v[0] for v in values if v]))
+
+
+def calibrated(rankings: Sequence[Ranking], method: str, setting: Setting, seed: int) -> dict[str, float]:
+    """The area under precision against coverage by the cross-fitted confidence, and its calibration error; empty if
+    there are too few right or wrong choices. An engine alone is calibrated by its own score."""
+    from ..domains.peptides.accuracy import auc
+    from ..domains.peptides.confidence import calibration_error, cross_fitted
+
+    engines = (method.removeprefix("engine:"),) if method.startswith("engine:") else setting.engines
+    try:
+        values = cross_fitted(rankings, engines, setting.tolerance, seed=seed)
+    except InputError:
+        return {}
+    right = [bool(len(r)) and r[0].id == r.query.content.peptide.key for r in rankings]
+    known = [i for i, v in enumerate(values) if v is not None]
+    scores = [-math.inf if v is None else v for v in values]
+    return {
+        "auc": auc(right, scores),
+        "calibration error": calibration_error([scores[i] for i in known], [right[i] for i in known]),
+    }
+
+
+def warn_of_training(name: str, judge: object, rankings: Sequence[Ranking]) -> None:
+    """Warn on standard error if spectra to be measured are of peptides that the method was trained on."""
+    from ..domains.peptides.judges import Trained
+    from ..domains.peptides.split import fingerprints
+
+    if not isinstance(judge, Trained):
+        return
+    known = set(judge.trained_on)
+    seen = sum(fingerprints([r.query.content.peptide])[0] in known for r in rankings)
+    if seen:
+        click.echo(
+            f"warning: {name} was trained on the peptides of {seen} of the {len(rankings)} spectra: its figures are no "
+            "measurement; evaluate it on spectra of other peptides",
+            err=True,
+        )
+
+
+def _table(
+    values: Mapping[str, Mapping[str, float]],
+    bounds: Mapping[str, Mapping[str, tuple[float, float]]],
+    signed: bool = False,
+) -> str:
     columns = list(next(iter(values.values())))
-    wide = max(map(len, values)) + 2
-    lines = ["method".ljust(wide) + "".join(c.replace("_", " ").rjust(22) for c in columns)]
+    wide, sign = max(map(len, values)) + 2, "+" if signed else ""
+    lines = ["method".ljust(wide) + "".join(c.replace("_", " ").rjust(24) for c in columns)]
+    between = " to " if signed else "-"
     for name, row in values.items():
-        cells = (f"{row[c]:.3f} ({bounds[name][c][0]:.3f}-{bounds[name][c][1]:.3f})".rjust(22) for c in columns)
-        lines.append(name.ljust(wide) + "".join(cells))
+        cells = []
+        for c in columns:
+            low, high = bounds[name][c]
+            cells.append(f"{row[c]:{sign}.3f} ({low:{sign}.3f}{between}{high:{sign}.3f})")
+        lines.append(name.ljust(wide) + "".join(c.rjust(24 + 2 * signed) for c in cells))
     return "\n".join(lines)

@@ -14,7 +14,7 @@ import click
 from ..core.errors import InputError, MissingExtra
 from ..core.types import Ranking
 from .common import Command, progress
-from .peptides_inputs import checked, columns_option, join_engines, read_one, reading_options
+from .peptides_inputs import TRUTH, checked, columns_option, join_engines, read_runs, reading_options, with_truth
 
 if TYPE_CHECKING:
     from ..domains.peptides.spectrum import Spectrum
@@ -23,10 +23,12 @@ if TYPE_CHECKING:
 KINDS = {
     "reranker": {
         "rounds", "batch", "rate", "patience", "seed", "simulated", "valid", "width", "layers", "candidates",
-        "rmd_weight", "attend", "ions", "resume", "engines", "columns", "by", "top",
+        "rmd_weight", "attend", "ions", "resume", "engines", "columns", "by", "top", "truth", "residues",
     },
-    "engine": {"rounds", "batch", "rate", "patience", "seed", "simulated", "valid", "width", "layers", "ions"},
-    "lightgbm": {"rounds", "seed", "valid", "candidates", "engines", "columns", "by", "top", "tolerance"},
+    "engine": {"rounds", "batch", "rate", "patience", "seed", "simulated", "valid", "width", "layers", "ions", "truth",
+               "residues", "columns", "by"},
+    "lightgbm": {"rounds", "seed", "valid", "candidates", "engines", "columns", "by", "top", "tolerance", "truth",
+                 "residues"},
 }  # fmt: skip
 """The options that each kind of training takes; any other one is an error rather than ignored."""
 
@@ -89,12 +91,15 @@ def _reading(command: Command) -> Command:
     "--rmd-weight", default=1.0, show_default=True, help="The weight of the residues' loss beside the peptides' loss."
 )
 @click.option(
-    "--columns/--no-columns", "attend", default=True, help="Let the candidates of a spectrum attend to each other."
+    "--attend-columns/--no-attend-columns",
+    "attend",
+    default=True,
+    help="Let the candidates of a spectrum attend to each other.",
 )
 @click.option("--ions/--no-ions", default=True, help="Start the model with attention to fragment ions.")
 @click.option("--resume", is_flag=True, help="Resume a reranker's training from its last checkpoint.")
 @_reading
-@columns_option("--engine-columns")
+@columns_option("--columns", "--engine-columns")
 @click.pass_context
 def train_command(
     context: click.Context, /, files: tuple[str, ...], out: Path, kind: str, fixed: tuple[str, ...], **options: Any
@@ -108,10 +113,12 @@ def train_command(
             option = next(p.opts[0] for p in context.command.params if p.name == name)
             raise InputError(f"{option} has no effect with --kind {kind}: leave it out")
     spectra, annotated, engines, unusable = _annotated(
-        files, fixed, **{k: options[k] for k in ("engines", "columns", "by", "top")}
+        files, fixed, **{k: options[k] for k in ("engines", "columns", "by", "top", "residues", "truth")}
     )
     if not options["simulated"] and not any(s.peptide for s in spectra):
-        raise InputError("none of the spectra is annotated: expected lines SEQ=PEPTIDE", path=files[0])
+        raise InputError(
+            "none of the spectra is annotated: expected lines SEQ=PEPTIDE, or --truth FILE", path=", ".join(files)
+        )
     if kind == "lightgbm":
         return _trees(spectra, annotated, engines, out, options) or int(unusable > 0)
     try:
@@ -180,20 +187,26 @@ def _annotated(
     columns: tuple[str, ...],
     by: str | None,
     top: int | None,
+    residues: tuple[str, ...],
+    truth: str | None,
 ) -> tuple[list[Spectrum], list[Ranking], tuple[str, ...], int]:
     """The spectra, the candidates of the annotated ones, the engines, and how many spectra and rows can't be used."""
     from ..domains.peptides.merge import merge
+    from ..domains.peptides.psm import with_charges
 
-    paths, named_columns, tokens = checked(engines, columns, fixed)
-    spectra, unusable = _spectra(files, tokens)
-    if not paths:
-        return spectra, [], (), unusable
-    if len(files) > 1:
-        raise InputError("--engine with several --spectra: an engine's output belongs to one file of spectra")
-    errors: dict[str, list[InputError]] = {}
-    rankings = merge(spectra, join_engines(spectra, paths, named_columns, by, tokens, files[0], errors), top)
+    paths, named_columns, tokens = checked(engines, columns, fixed, residues, files, bool(truth))
+    errors: dict[str, list[InputError]] = {"spectra": []}
+    spectra = read_runs(files, tokens, errors["spectra"], need_charge=not (truth or paths))
+    if truth and spectra:
+        spectra = with_truth(spectra, truth, named_columns.get(TRUTH, ""), by, tokens, files, errors)
+    if not paths or not spectra:
+        usable = [s for s in with_charges(spectra, {}, bad=errors["spectra"]) if s.charge]
+        return usable, [], (), sum(map(len, errors.values()))
+    joined = join_engines(spectra, paths, named_columns, by, tokens, files, errors)
+    spectra = with_charges(spectra, joined, bad=errors["spectra"])
+    rankings = [r for r in merge(spectra, joined, top) if r.query.content.charge]
     annotated = [r for r in rankings if r.query.content.peptide is not None]
-    return spectra, annotated, tuple(paths), unusable + sum(map(len, errors.values()))
+    return [s for s in spectra if s.charge], annotated, tuple(paths), sum(map(len, errors.values()))
 
 
 @click.command("propose")
@@ -220,7 +233,9 @@ def propose_command(files: tuple[str, ...], model: str, out: Path, top: int, bea
     from ..io.files import atomic
 
     engine = BaseEngine.load(model, beam, top)
-    spectra, unusable = _spectra(files, {})
+    errors: list[InputError] = []
+    spectra = read_runs(files, {}, errors)
+    unusable = len(errors)
     proposed: set[str] = set()
     with atomic(out) as f, progress("proposing", len(spectra), "spectra") as bar:
         write = csv.writer(f, lineterminator="\n")
@@ -233,14 +248,3 @@ def propose_command(files: tuple[str, ...], model: str, out: Path, top: int, bea
             bar.update(len(part))
     click.echo(f"{len(proposed)} of {len(spectra)} spectra have candidates; wrote {out}", err=True)
     return int(unusable > 0 or len(proposed) < len(spectra))
-
-
-def _spectra(files: tuple[str, ...], fixed: Mapping[str, str]) -> tuple[list[Spectrum], int]:
-    """The spectra of all files, and how many could not be used; each of these is printed to standard error."""
-    spectra: list[Spectrum] = []
-    errors: list[InputError] = []
-    for file in files:
-        own: list[InputError] = []
-        spectra += read_one(file, fixed, own)
-        errors += own
-    return spectra, len(errors)

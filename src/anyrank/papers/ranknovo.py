@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from ..core.errors import MissingExtra
 from ..core.rerank import Judge, Rerank
-from ..domains.peptides.judges import Whole
+from ..domains.peptides.judges import Checked, Whole
 from .card import Card, Figure, Price
 
 BACILLUS = "9-species-V1, bacillus"
@@ -41,12 +41,13 @@ CARD = Card(
 
 
 def open_model(folder: str) -> Judge:
-    """The judge of a model's folder, which is no language model. Raises ModelError, and MissingExtra without torch."""
+    """The judge of a model's folder, which is no language model. Raises ModelError, and MissingExtra without torch; the
+    judge raises InputError on anything but peptides of spectra."""
     try:
         from ..domains.peptides.neural.ranknovo import RankNovo
     except ImportError as error:
         raise MissingExtra(error.name or "torch", extra="torch") from error
-    return RankNovo.load(folder)
+    return Checked(RankNovo.load(folder))
 
 
 def build(backend: Judge) -> Rerank:

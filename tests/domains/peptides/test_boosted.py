@@ -127,7 +127,7 @@ def test_the_commands_train_and_use_trees(spectra, write_mgf, tmp_path):
     assert json.loads((tmp_path / "made.json").read_text())["engines"] == []
     for extra, message in (
         (["--width", 8], "--width has no effect with --kind lightgbm"),
-        (["--spectra", run], "belongs to one file of spectra"),
+        (["--spectra", run], "two files of spectra with that name"),
         (["--engine-columns", "b:score=x"], "no engine of that name; there are a"),
     ):
         with pytest.raises(InputError, match=message):

@@ -232,6 +232,8 @@ def test_precursor_error_finds_the_isotope(peptide, charge, isotope):
         ("M(ox)C+57K", ("M+15.995", "C+57.021", "K")),
         ("<[Carbamidomethyl]@C>CPC", ("C+57.021", "P", "C+57.021")),
         ("K[+123.45]R", ("K+123.4500", "R")),
+        ("S[+42.02]K", ("S+42.011", "K")),  # acetyl, since the nearer guanidinyl is not found on serine
+        ("K[+42.02]K", ("K+42.022", "K")),
         ("X[+100.5]K", ("X+100.5000", "K")),
     ],
 )
@@ -261,7 +263,7 @@ def test_users_define_residues(definition, spelling, mass):
 
 @pytest.mark.parametrize("wrong", ["S[Phospho]", "S=", "Phospho=80", "n=5", "S[x]=-3", "K=0", ""])
 def test_a_residue_that_is_no_definition_is_told(wrong):
-    with pytest.raises(InputError, match="residue .*: (expected LETTER|the mass)"):
+    with pytest.raises(InputError, match=r"residue .*: (expected LETTER|the mass)"):
         defined(wrong)
 
 

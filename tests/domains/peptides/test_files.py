@@ -108,7 +108,7 @@ def test_files_that_are_no_spectra(tmp_path, write_mzml, ideal):
     (tmp_path / "a.mgf").write_text("nothing\n")
     with pytest.raises(InputError, match="no BEGIN IONS"):
         list(read_spectra(tmp_path / "a.mgf"))
-    with pytest.raises(InputError, match=r"expected \.mgf or \.mzML"):
+    with pytest.raises(InputError, match=r"expected \.mgf, \.mzML"):
         list(read_spectra(tmp_path / "a.raw"))
     path = write_mzml([ideal("PEK", scan="1")])
     assert len(list(read_spectra(path))) == 1

@@ -47,7 +47,7 @@ def test_an_evaluation_shows_wrong_answers_first(two, check_page):
         values={HOSTILE: measures(table)}, bounds={HOSTILE: intervals(table, samples=50)},
     )  # fmt: skip
     check_page(page)
-    assert page.count("<svg") == 1 + 1 + 2  # whisker, curves, spectra
+    assert page.count("<svg") == 1 + 2 + 2  # whisker, curves, spectra
     assert '<option value="0">t1: EVLISK, wrong</option>' in page
     assert ">the true peptide<" in page
     assert ">the rival<" in page

@@ -41,9 +41,10 @@ def test_the_sample_is_the_published_one(spectra):
     assert marks == {"+57.021": 23, "+15.995": 4, "+0.984": 2}
 
 
-def test_hla_spectra_read_whole(folder):
+def test_tryptic_spectra_read_whole(folder):
     spectra = list(read_spectra(folder / "denovobench_QEPlus2_40_F5.mgf.gz"))
     assert len(spectra) == 1094
+    assert sum(s.peptide.bare[-1] in "KR" for s in spectra) == 1091
     assert sum(abs(ppm(s.peptide, s.precursor_mz, s.charge, (0, 1, 2))) < 20 for s in spectra) > 1080
 
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ...core.errors import InputError
+from .matching import NARROW, Tolerance, match
 from .peptide import Peptide
+from .spectrum import Spectrum
 
 CUMULATIVE, SINGLE = 0.5, 0.1
 """Tolerances in Da: of the prefix masses up to a residue, and of the residue itself."""
@@ -91,18 +94,33 @@ def measures(table: Sequence[Scored]) -> dict[str, float]:
 
 
 def intervals(
-    table: Sequence[Scored], baseline: Sequence[Scored] | None = None, samples: int = 2000, seed: int = 0
+    table: Sequence[Scored],
+    baseline: Sequence[Scored] | None = None,
+    samples: int = 2000,
+    seed: int = 0,
+    *,
+    groups: Sequence[Hashable] | None = None,
 ) -> dict[str, tuple[float, float]]:
-    """95% percentile bootstrap intervals of every measure over spectra; with a ``baseline`` (the same spectra in the
-    same order), of the differences from it."""
-    n, rng = len(table), np.random.default_rng(seed)
+    """95% percentile bootstrap intervals of every measure; with a ``baseline`` (the same spectra in the same order), of
+    the differences from it.
+
+    ``groups``: the peptide of each spectrum. Spectra of one peptide are no independent observations, so peptides are
+    resampled and take their spectra along; without groups each spectrum stands for itself.
+    """
+    rng = np.random.default_rng(seed)
+    if groups is not None and len(groups) != len(table):
+        raise InputError(f"{len(groups)} groups for {len(table)} spectra")
+    number = {g: i for i, g in enumerate(dict.fromkeys(range(len(table)) if groups is None else groups))}
+    group = np.array([number[g] for g in (range(len(table)) if groups is None else groups)], dtype=np.int64)
+    n = len(number)
     ours, theirs = _Table(table), None if baseline is None else _Table(baseline)
     draws = []
     for start in range(0, samples, 100):
         size = min(100, samples - start)
-        # Each row of ``times`` is a bootstrap sample: how often each spectrum was drawn, [size, n].
+        # Each row is a bootstrap sample: how often each group was drawn, [size, n], and with it each of its spectra.
         picked = rng.integers(0, n, (size, n)) + np.arange(size)[:, None] * n
-        times = np.bincount(picked.ravel(), minlength=size * n).reshape(size, n).astype(np.float64)
+        drawn = np.bincount(picked.ravel(), minlength=size * n).reshape(size, n).astype(np.float64)
+        times = drawn[:, group]
         draws.append(ours.measures(times) - (0.0 if theirs is None else theirs.measures(times)))
     low, high = np.quantile(np.concatenate(draws), [0.025, 0.975], axis=0)
     return {m: (float(a), float(b)) for m, a, b in zip(MEASURES, low, high)}
@@ -122,6 +140,18 @@ def precision_coverage(right: ArrayLike, scores: ArrayLike) -> tuple[Floats, Flo
     last = _ends(scores[order])
     last = last[last < predictions]
     return (last + 1) / max(len(right), 1), np.cumsum(right[order])[last] / (last + 1)
+
+
+def aa_precision_recall(table: Sequence[Scored]) -> tuple[Floats, Floats]:
+    """Amino-acid recall and precision of the predictions down to each score: [distinct scores] each, recall rising."""
+    scores = np.array([s.score for s in table], dtype=np.float64)
+    order = np.argsort(-scores, kind="stable")
+    correct = np.cumsum(np.array([s.correct for s in table], dtype=np.float64)[order])
+    predicted = np.cumsum(np.array([s.predicted for s in table], dtype=np.float64)[order])
+    last = _ends(scores[order])
+    last = last[last < np.isfinite(scores).sum()]
+    true = max(sum(s.true for s in table), 1)
+    return correct[last] / true, correct[last] / np.maximum(predicted[last], 1.0)
 
 
 def auc(right: ArrayLike, scores: ArrayLike) -> float:
@@ -170,3 +200,51 @@ class _Table:
         before = np.where(seen == width, precision, before)
         area = ((precision + before) * width).sum(axis=1) / 2 / np.maximum(total, 1e-12)
         return np.column_stack([sums[:, [0, 0, 3, 4]] / over, area])
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A part of the spectra: its label, the number of spectra, and their amino-acid precision and peptide recall."""
+
+    label: str
+    spectra: int
+    aa_precision: float
+    peptide_recall: float
+
+
+def by_part(
+    table: Sequence[Scored], spectra: Sequence[Spectrum], tolerance: Tolerance = NARROW
+) -> dict[str, list[Part]]:
+    """The accuracy by the true peptide's length, by charge, by its missed cleavage ions (bonds of which the spectrum
+    shows neither b nor y), and by modifications. Parts without spectra are left out."""
+    labels: dict[str, list[str]] = {"length": [], "charge": [], "bonds without ions": [], "modified": []}
+    for s in spectra:
+        truth = s.peptide
+        if truth is None:
+            raise InputError(f"spectrum {s.name!r} is not annotated")
+        labels["length"].append(_range(len(truth), (7, 10, 13, 16, 20)))
+        labels["charge"].append(f"{s.charge}+")
+        missing = int((~match(s.prepared(), truth, tolerance).sites.any(axis=0)).sum()) if len(truth) > 1 else 0
+        labels["bonds without ions"].append(_range(missing, (1, 2, 4, 7)))
+        labels["modified"].append("modified" if truth.modifications else "bare")
+    out = {}
+    for kind, names in labels.items():
+        rows = []
+        for label in sorted(set(names), key=lambda x: (len(x.split()[0].split("-")[0]), x)):
+            part = [t for t, name in zip(table, names) if name == label]
+            values = measures(part)
+            rows.append(Part(label, len(part), values["aa_precision"], values["peptide_recall"]))
+        out[kind] = rows
+    return out
+
+
+def _range(value: int, starts: Sequence[int]) -> str:
+    """The range of whole numbers that a value is in; ranges begin at 0 and at ``starts``.
+
+    >>> _range(3, (1, 2, 4)), _range(0, (1, 2, 4)), _range(9, (1, 2, 4))
+    ('2-3', '0', '4 or more')
+    """
+    if value >= starts[-1]:
+        return f"{starts[-1]} or more"
+    low, high = next((a, b - 1) for a, b in zip((0, *starts), starts) if value < b)
+    return f"{low}-{high}" if high > low else f"{low}"

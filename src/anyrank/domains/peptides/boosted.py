@@ -18,6 +18,7 @@ from ...io.files import atomic
 from .features import features, names
 from .matching import NARROW, Tolerance
 from .peptide import Peptide
+from .split import fingerprints
 
 SETTINGS: Mapping[str, Any] = {
     "objective": "binary", "learning_rate": 0.05, "num_leaves": 7, "min_data_in_leaf": 5, "feature_fraction": 0.5,
@@ -32,12 +33,14 @@ KIND = "anyrank peptide trees"
 class Boosted:
     """A judge: the log-odds that a candidate is the right peptide, by trees over `features.features`. ``engines`` are
     those whose scores are features; candidates of others are judged by the spectrum alone. ``facts`` describe the
-    training (spectra, candidates, seed, …) and are saved with the trees."""
+    training (spectra, candidates, seed, …) and are saved with the trees, as is ``trained_on``: the hashes of the
+    peptides trained on (see `split.fingerprints`)."""
 
     booster: Any = field(repr=False)
     engines: tuple[str, ...]
     tolerance: Tolerance = Tolerance()
     facts: Mapping[str, Any] = field(default_factory=dict)
+    trained_on: Sequence[str] = field(default=(), repr=False)
 
     @classmethod
     def fit(
@@ -63,7 +66,7 @@ class Boosted:
         data = lightgbm.Dataset(np.concatenate(tables), right, params={"verbosity": -1})
         booster = lightgbm.train({**settings, "seed": seed}, data, rounds)
         facts = {"spectra": len(rankings), "candidates": len(right), "right": int(right.sum()), "trees": rounds}
-        return cls(booster, tuple(engines), tolerance, facts)
+        return cls(booster, tuple(engines), tolerance, facts, fingerprints(truths))
 
     @property
     def weights(self) -> dict[str, float]:
@@ -81,6 +84,7 @@ class Boosted:
             "tolerance": asdict(self.tolerance),
             "features": names(self.engines),
             "facts": dict(self.facts),
+            "trained on": list(self.trained_on),
             "booster": self.booster.model_to_string(),
         }
         with atomic(path) as f:
@@ -88,9 +92,10 @@ class Boosted:
             f.write("\n")
 
     @classmethod
-    def load(cls, path: str | PathLike[str], engines: Sequence[str]) -> Boosted:
+    def load(cls, path: str | PathLike[str], engines: Sequence[str] | None = None) -> Boosted:
         """Load saved trees, with the fragment tolerance they were trained with. Raises InputError if the file is not
-        one of `save`, has other features than this version, or needs an engine that is not among ``engines``."""
+        one of `save`, has other features than this version, or needs an engine that is not among ``engines``, if these
+        are given."""
         lightgbm = _lightgbm()
         try:
             record = json.loads(Path(path).read_text("utf-8"))
@@ -101,16 +106,16 @@ class Boosted:
         if not isinstance(record, dict) or record.get("kind") != KIND:
             raise InputError("not a file of 'anyrank peptides train --kind lightgbm'", path=path)
         trained = tuple(record["engines"])
-        if missing := [e for e in trained if e not in engines]:
+        if missing := [e for e in trained if engines is not None and e not in engines]:
             raise InputError(
-                f"the trees were trained with the scores of the engine {missing[0]!r}, given are {', '.join(engines)}: "
-                f"name its output --engine {missing[0]}=FILE, or train again without it",
+                f"the trees were trained with the scores of the engine {missing[0]!r}, given are "
+                f"{', '.join(engines or ())}: name its output --engine {missing[0]}=FILE, or train again without it",
                 path=path,
             )
         if record["features"] != names(trained):
             raise InputError("trained on other features than those of this version: train again", path=path)
         booster = lightgbm.Booster(model_str=record["booster"])
-        return cls(booster, trained, Tolerance(**record["tolerance"]), record["facts"])
+        return cls(booster, trained, Tolerance(**record["tolerance"]), record["facts"], record.get("trained on", ()))
 
     def __call__(self, groups: Sequence[Group]) -> list[Judgement]:
         tables = [features(q, members, self.engines, self.tolerance) for q, members in groups]

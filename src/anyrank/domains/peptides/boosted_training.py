@@ -45,10 +45,10 @@ def train_trees(
     if not annotated:
         raise InputError("none of the spectra is annotated: expected lines SEQ=PEPTIDE")
     _, held_out = split_by_peptide([r.query.content for r in annotated], valid, seed)
-    held_out_keys = {s.peptide.key for s in held_out if s.peptide}
+    held_out_keys = {s.peptide.backbone for s in held_out if s.peptide}
     parts: tuple[list[Ranking], list[Ranking]] = ([], [])
     for r in annotated:
-        parts[r.query.content.peptide.key in held_out_keys].append(r)
+        parts[r.query.content.peptide.backbone in held_out_keys].append(r)
     train, valid_rankings = [r for r in parts[0] if len(r)], parts[1]
     truths = [r.query.content.peptide for r in train]
     trees = Boosted.fit(train, truths, engines, rounds=rounds, seed=seed, tolerance=tolerance)

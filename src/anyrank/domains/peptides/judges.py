@@ -6,7 +6,9 @@ import math
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
+from ...core.errors import InputError
 from ...core.fusion import RRF, Borda, Fusion
 from ...core.groupings import Plan, best_first
 from ...core.rerank import Group, Rerank
@@ -29,7 +31,28 @@ class Whole:
 
 def reranker(judge: Callable[[Sequence[Group]], Sequence[Judgement]], name: str) -> Rerank:
     """A judge of whole groups as a stage, named ``name`` in traces."""
-    return Rerank(judge, Whole(), name=name)
+    return Rerank(Checked(judge), Whole(), name=name)
+
+
+@dataclass(frozen=True)
+class Checked:
+    """A judge that takes peptides of spectra only. Raises InputError on other queries and candidates."""
+
+    judge: Callable[[Sequence[Group]], Sequence[Judgement]]
+
+    def __call__(self, groups: Sequence[Group]) -> Sequence[Judgement]:
+        for query, members in groups:
+            if not isinstance(query.content, Spectrum):
+                raise InputError(
+                    f"query {query.id!r} is no spectrum but {type(query.content).__name__}: this method ranks peptide "
+                    "candidates of spectra, see 'anyrank peptides rerank'"
+                )
+            if wrong := next((c for c in members if not isinstance(c.content, Peptide)), None):
+                raise InputError(
+                    f"candidate {wrong.id!r} is no peptide but {type(wrong.content).__name__}: this method ranks "
+                    "peptide candidates of spectra, see 'anyrank peptides rerank'"
+                )
+        return self.judge(groups)
 
 
 @dataclass(frozen=True)
@@ -128,6 +151,14 @@ class SpectrumMatch:
             matches = (match(spectrum, c.content, self.tolerance) for c in members)
             out.append(Judgement([self.score(spectrum, matched) for matched in matches]))
         return out
+
+
+@runtime_checkable
+class Trained(Protocol):
+    """A judge that knows what it was trained on: the hashes of its training peptides (see `split.fingerprints`)."""
+
+    @property
+    def trained_on(self) -> Sequence[str]: ...
 
 
 def _scores(c: Candidate) -> dict[str, float]:

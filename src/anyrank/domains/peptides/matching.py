@@ -119,6 +119,13 @@ def coverage(spectrum: Spectrum, matched: Match) -> float:
     return float(matched.sites.any(axis=0).mean()) if matched.mz.size else 0.0
 
 
+def median_matched(pairs: Sequence[tuple[Spectrum, Peptide]], tolerance: Tolerance = NARROW) -> float:
+    """The median over spectra of the share of a peptide's b and y ions that are matched at any charge, 0 to 1. Right
+    peptides show about half at a fitting tolerance; far less is a sign of a wrong one."""
+    shares = [match(s.prepared(), p, tolerance).seen for s, p in pairs]
+    return float(np.median([seen.mean() for seen in shares if seen.size])) if any(x.size for x in shares) else 0.0
+
+
 def longest_run(flags: Sequence[bool] | NDArray[np.bool_]) -> int:
     """The length of the longest run of true values.
 

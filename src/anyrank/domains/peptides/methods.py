@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from ...core.errors import InputError, MissingExtra
 from ...core.fusion import RRF, Borda
@@ -17,12 +17,18 @@ from .matching import Tolerance, cosine, coverage, explained, hyperscore
 @dataclass(frozen=True, slots=True)
 class Setting:
     """The settings that methods are made from: the engines, all rankings that are to be ranked (for the spread of their
-    scores, never their annotation), the fragment tolerance, and a model's file or folder."""
+    scores, never their annotation), the fragment tolerance, and the learned methods' files or folders: ``models`` by
+    the method's name, ``model`` for any other."""
 
     engines: tuple[str, ...]
     rankings: Sequence[Ranking] = ()
     tolerance: Tolerance = Tolerance()
     model: str | None = None
+    models: Mapping[str, str] = field(default_factory=dict)
+
+    def model_of(self, method: str) -> str | None:
+        """The file or folder of a method's model, None if there is none."""
+        return self.models.get(method, self.model)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +43,10 @@ class Method:
 def _boosted(s: Setting) -> Judge:
     from .boosted import Boosted
 
-    if s.model is None:
+    model = s.model_of("lightgbm")
+    if model is None:
         raise InputError("the method lightgbm needs trained trees: --model FILE (see 'anyrank peptides train')")
-    return Boosted.load(s.model, s.engines)
+    return Boosted.load(model, s.engines)
 
 
 def _ranknovo(s: Setting) -> Judge:
@@ -47,9 +54,10 @@ def _ranknovo(s: Setting) -> Judge:
         from .neural.ranknovo import RankNovo
     except ImportError as error:
         raise MissingExtra(error.name or "torch", extra="torch") from error
-    if s.model is None:
+    model = s.model_of("ranknovo")
+    if model is None:
         raise InputError("the method ranknovo needs a trained model: --model FOLDER (see 'anyrank peptides train')")
-    return RankNovo.load(s.model)
+    return RankNovo.load(model)
 
 
 METHODS: dict[str, Method] = {
@@ -69,11 +77,16 @@ METHODS: dict[str, Method] = {
 
 def stage(name: str, setting: Setting) -> Stage:
     """The reranker of a method, or of one engine's own scores, ``engine:NAME``. Raises InputError on unknown names."""
+    return reranker(judge(name, setting), name)
+
+
+def judge(name: str, setting: Setting) -> Judge:
+    """The judge of a method, or of one engine's own scores, ``engine:NAME``. Raises InputError on unknown names."""
     if name.startswith("engine:"):
         engine = name.removeprefix("engine:")
         if engine not in setting.engines:
             raise InputError(f"no engine {engine!r}: choose one of {', '.join(setting.engines)}")
-        return reranker(EngineScore(engine), name)
+        return EngineScore(engine)
     if name not in METHODS:
         raise InputError(f"no method {name!r}: choose one of {', '.join(METHODS)}, or engine:NAME")
-    return reranker(METHODS[name].make(setting), name)
+    return METHODS[name].make(setting)

@@ -93,7 +93,7 @@ def _spelled(text: str) -> _Spelled:
     """The parts of a text, of which quotes, commas, spaces, charge and flanking residues are left out."""
     listed = _LISTED.fullmatch(text)
     plain = _CHARGE.sub("", "".join(c for c in (listed[1] if listed else text) if c not in "'\", \t"))
-    everywhere = {}  # ProForma's <[Carbamidomethyl]@C>
+    everywhere: dict[str, str] = {}  # ProForma's <[Carbamidomethyl]@C>
     while m := _GLOBAL.match(plain):
         everywhere |= dict.fromkeys(m[2].split(","), m[1])
         plain = plain[m.end() :]
@@ -170,7 +170,7 @@ def _residue(letter: str, mods: Sequence[str], position: int, text: str, fixed: 
     """The token of a residue as it is written."""
     if not mods:
         # a bare C, U or O is a mistake more often than not: cysteines are mostly modified
-        token = fixed.get(letter) or (None if letter in "CUO" else residue(letter, Delta(0.0)))
+        token = fixed.get(letter) or (letter if letter in LETTERS and letter not in "CUO" else None)
         if token is None:
             raise InputError(_unknown(letter, position, text))
         return token
@@ -235,8 +235,8 @@ def _unknown(letter: str, position: int, text: str) -> str:
     message = f"unknown residue {letter!r} (position {position} of {text!r})"
     if letter == "C":
         return message + (
-            ": if every cysteine was carbamidomethylated, give fixed={'C': 'C+57.021'} (--fixed C+57.021); if none was, "
-            "--residue C=103.009185"
+            ": if every cysteine was carbamidomethylated, give fixed={'C': 'C+57.021'} (--fixed C+57.021); if none "
+            "was, --residue C=103.009185"
         )
     example = f"{LETTERS[letter]:.3f}" if letter in LETTERS else "MASS"
     return message + f": define it with its mass in Da (--residue {letter}={example})"

@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from ...core.errors import InputError
 from .residues import LETTERS, MARK, MASSES, PROTON, WATER, is_back, is_front, known, mass_of
 
+_ALIKE = str.maketrans("INQ", "LDE")
+
 
 @dataclass(frozen=True, slots=True)
 class Peptide:
@@ -63,6 +65,16 @@ class Peptide:
     def bare(self) -> str:
         """The residues' letters without modifications."""
         return "".join(t[0] for t in self.residues)
+
+    @property
+    def backbone(self) -> str:
+        """The letters without modifications, L for I, and D and E for N and Q, which deamidation makes of them:
+        peptides that share it must not be in both parts of a split.
+
+        >>> Peptide(("N+0.984", "M+15.995", "I", "K")).backbone
+        'DMLK'
+        """
+        return self.bare.translate(_ALIKE)
 
     @property
     def key(self) -> str:

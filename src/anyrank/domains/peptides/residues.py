@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 
 from ...core.errors import InputError
 
@@ -128,12 +128,12 @@ def mass_of(token: str) -> float | None:
 
 def is_front(token: str) -> bool:
     """True for the token of an N-terminal modification."""
-    return _FRONT.fullmatch(token) is not None
+    return token[:1] in ("+", "-") and token[:2] != "-["
 
 
 def is_back(token: str) -> bool:
     """True for the token of a C-terminal modification."""
-    return _BACK.fullmatch(token) is not None
+    return token[:2] == "-["
 
 
 @cache
@@ -158,6 +158,7 @@ class Delta:
     nominal: bool = False
 
 
+@lru_cache(4096)
 def modification(text: str, site: str = "") -> Delta:
     """The mass of a modification by its name, UNIMOD number or mass; ``site`` is the residue it is on, or ``n`` or
     ``c``. A number without a sign may be the mass of the whole modified residue, as in ``M[147]`` and ``n[43]``. Of
@@ -219,6 +220,7 @@ def _of_total(value: float, decimals: int, site: str) -> float | None:
     return 0.0 if abs(base - value) < near else None
 
 
+@lru_cache(4096)
 def mark_of(delta: Delta, site: str) -> str:
     """The mark of a modification at a residue (or ``n`` or ``c``): the known one of about its mass, which is best found
     there; else the mass as it is, with four decimals. Empty for no mass at all. Raises InputError on a whole number

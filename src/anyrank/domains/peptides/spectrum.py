@@ -25,9 +25,10 @@ def refuse(bad: Bad | None, error: InputError) -> None:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Spectrum:
-    """Peaks (``mz`` rising, and ``intensity``), the precursor's m/z and charge, and its origin:
-    ``title`` (of an mzML file: the native id), ``index`` (its position in the file from 0), ``scan`` number, retention
-    time ``rt`` in seconds, ``line`` at which it begins. ``peptide`` is its annotation, if it has one.
+    """Peaks (``mz`` rising, and ``intensity``), the precursor's m/z and charge (0: the file states none, or several),
+    and its origin: ``title`` (of an mzML file: the native id), ``index`` (its position in the file from 0), ``scan``
+    number (of a merged spectrum ``scans`` has all), retention time ``rt`` in seconds, ``line`` at which it begins, and
+    ``run``, the name of its file if there are several. ``peptide`` is its annotation, if it has one.
 
     Raises InputError if peaks or precursor are not numbers that a spectrum can have.
     """
@@ -42,13 +43,15 @@ class Spectrum:
     rt: float | None = None
     peptide: Peptide | None = None
     line: int | None = None
+    run: str = ""
+    scans: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if len(self.mz) != len(self.intensity):
             raise InputError(f"{len(self.mz)} m/z values for {len(self.intensity)} intensities")
         if not (np.isfinite(self.precursor_mz) and self.precursor_mz > 0):
             raise InputError(f"precursor m/z {self.precursor_mz}: must be a number above 0")
-        if self.charge < 1:
+        if self.charge < 0:
             raise InputError(f"precursor charge of {self.charge}: must be at least 1, negative ions are not supported")
         for name, values in (("m/z", self.mz), ("intensity", self.intensity)):
             if len(values) and not (np.isfinite(values).all() and values.min() >= 0):
@@ -61,6 +64,11 @@ class Spectrum:
     def name(self) -> str:
         """The title; of a spectrum without one, its position in the file."""
         return self.title or f"index={self.index}"
+
+    @property
+    def full_name(self) -> str:
+        """The name, with that of the run if there are several."""
+        return f"{self.run}:{self.name}" if self.run else self.name
 
     @property
     def mass(self) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -17,12 +18,16 @@ from ....core.types import Judgement
 from ....models.axial import Axial
 from ..peptide import Peptide
 
+TRAINED_ON = "trained_on.json"
+"""The file of a model's folder with the hashes of the peptides it was trained on."""
+
 
 @dataclass(frozen=True)
 class RankNovo:
     """A judge whose scores are the negated mass distances from the true peptide that a model predicts for the
     candidates of a group, all seen together; ``batch`` groups are computed at once.
 
+    ``trained_on`` has the hashes of the peptides that the model was trained on (see `split.fingerprints`).
     ``by="rmd"`` ranks by the largest deviation of a residue's prefix mass, for models trained on these alone. Usage
     counts one call a group, as tokens the positions of the alignment and the peaks, and as truncated the spectra with
     more peaks than the model reads. A candidate longer than the model's rows, or with residues beyond the model's
@@ -32,6 +37,7 @@ class RankNovo:
     model: Axial = field(repr=False)
     batch: int = 32
     by: Literal["pmd", "rmd"] = "pmd"
+    trained_on: Sequence[str] = field(default=(), repr=False)
 
     def __post_init__(self) -> None:
         if self.batch < 1 or self.by not in ("pmd", "rmd"):
@@ -41,7 +47,9 @@ class RankNovo:
     def load(cls, folder: str | Path, batch: int = 32, by: Literal["pmd", "rmd"] = "pmd") -> RankNovo:
         """Load the judge from a folder that `training.train` wrote, on a GPU if there is one. Raises ModelError."""
         model = Axial.from_folder(folder)
-        return cls(model.to("cuda") if torch.cuda.is_available() else model, batch, by)
+        file = Path(folder) / TRAINED_ON
+        hashes = json.loads(file.read_text("utf-8")) if file.is_file() else ()
+        return cls(model.to("cuda") if torch.cuda.is_available() else model, batch, by, hashes)
 
     def __call__(self, groups: Sequence[Group]) -> list[Judgement]:
         longest = self.model.shape.positions - 1  # the first position is <cls>

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field
@@ -16,6 +17,7 @@ from torch import Tensor
 from ....core.errors import InputError
 from ....core.rerank import Judge
 from ....core.types import Ranking
+from ....io.files import atomic
 from ....models.axial import Axial, Shape
 from ....models.parts.axial_attention import AxialLayer
 from ....models.parts.ion_start import look_for_ions
@@ -30,9 +32,9 @@ from ..accuracy import assess
 from ..corrupt import practice
 from ..judges import SpectrumMatch, reranker
 from ..spectrum import Spectrum
-from ..split import split_by_peptide
+from ..split import fingerprints, split_by_peptide
 from .groups import Practice, deviations, group_of, placeholders, trainable, true_groups
-from .ranknovo import RankNovo
+from .ranknovo import TRAINED_ON, RankNovo
 
 SMALL = Shape(
     width=64,
@@ -137,8 +139,10 @@ def train(
     if not rest and not plan.simulated and not known:
         raise InputError("none of the spectra is annotated: expected lines SEQ=PEPTIDE")
     model = _fresh(plan, start)
-    held_out = {s.peptide.key for s in valid if s.peptide}
-    usable = [r for r in known if len(r) > 1 and (p := r.query.content.peptide) is not None and p.key not in held_out]
+    held_out = {s.peptide.backbone for s in valid if s.peptide}
+    usable = [
+        r for r in known if len(r) > 1 and (p := r.query.content.peptide) is not None and p.backbone not in held_out
+    ]
     groups = [group_of(r, f"known {i}") for i, r in enumerate(usable)]
     groups += true_groups(rest) + placeholders(plan.simulated)
     rankings = practice(valid, plan.candidates, plan.pace.seed)
@@ -161,6 +165,10 @@ def train(
         exact = _exact(model, plan, rankings) if rankings else {}
         if out is not None:
             _add_to_card(Path(out), plan, exact, len(valid))
+            # those that chose the best round count as seen too
+            seen = [s.peptide for s in (*rest, *valid) if s.peptide] + [r.query.content.peptide for r in usable]
+            with atomic(Path(out) / TRAINED_ON) as f:
+                json.dump(fingerprints(seen), f)
     return Trained(model, exact, result.log)
 
 

@@ -9,12 +9,14 @@ from markupsafe import Markup
 from ....core.types import Ranking
 from ....pages.charts import curves, series_colour, whisker
 from ....pages.render import render
-from ..accuracy import MEASURES, Scored, precision_coverage
+from ..accuracy import MEASURES, Part, Scored, aa_precision_recall, precision_coverage
 from ..matching import NARROW, Tolerance
 from .spectrum_chart import spectrum_chart
 
 SPECTRA = 40
 """At most so many annotated spectra are put into a report."""
+CURVES = 4
+"""At most so many curves are drawn."""
 FIRST = "peptide_recall"
 """The measure whose intervals are drawn."""
 
@@ -29,13 +31,22 @@ def eval_page(
     values: Mapping[str, Mapping[str, float]],
     bounds: Mapping[str, Mapping[str, tuple[float, float]]],
     tolerance: Tolerance = NARROW,
+    best: str = "",
+    changes: Mapping[str, Mapping[str, float]] | None = None,
+    change_bounds: Mapping[str, Mapping[str, tuple[float, float]]] | None = None,
+    parts: Mapping[str, Sequence[Part]] | None = None,
 ) -> str:
     """Render the report.
 
     ``tables``: the assessed predictions of every method over the same annotated spectra, ``values`` their measures and
     ``bounds`` the measures' intervals; ``ranked``: the rankings of ``method``, whose spectra are drawn, wrong answers
-    first; ``oracle``: the share of spectra with the true peptide among the candidates.
+    first; ``oracle``: the share of spectra with the true peptide among the candidates. ``changes`` and
+    ``change_bounds``: the differences of the other methods from ``best``, the best engine; ``parts``: the accuracy of
+    ``method`` by kinds of spectra (see `accuracy.by_part`).
     """
+    # Eleven nearly equal lines tell nothing: drawn are the best engine, the drawn method and the best others.
+    order = sorted(tables, key=lambda m: -values[m]["auc"])
+    shown = list(dict.fromkeys([m for m in (best, method) if m in tables] + order))[:CURVES]
     ends = min(b[FIRST][0] for b in bounds.values()), max(b[FIRST][1] for b in bounds.values())
     return render(
         "eval.html.jinja",
@@ -51,11 +62,21 @@ def eval_page(
         bounds=bounds,
         whiskers={name: whisker(values[name][FIRST], *bounds[name][FIRST], *ends) for name in values},
         curves=curves(
-            {name: _curve(table) for name, table in tables.items()},
+            {name: _curve(tables[name]) for name in shown},
             "Peptide precision against coverage",
             "coverage (predictions kept, by falling score)",
         ),
-        colours=[(series_colour(i), name) for i, name in enumerate(tables)],
+        colours=[(series_colour(i), name) for i, name in enumerate(shown)],
+        left_out=len(tables) - len(shown),
+        aa_curves=curves(
+            {name: _aa_curve(tables[name]) for name in shown},
+            "Amino-acid precision against recall",
+            "amino-acid recall (predictions kept, by falling score)",
+        ),
+        best=best,
+        difference_rows=_differences(changes or {}, change_bounds or {}),
+        measures=MEASURES,
+        parts={kind: [_part(p) for p in rows] for kind, rows in (parts or {}).items()},
         spectra=_spectra(ranked, tolerance),
     )
 
@@ -63,6 +84,25 @@ def eval_page(
 def _curve(table: Sequence[Scored]) -> list[tuple[float, float]]:
     coverage, precision = precision_coverage([s.matched for s in table], [s.score for s in table])
     return list(zip(coverage.tolist(), precision.tolist()))
+
+
+def _aa_curve(table: Sequence[Scored]) -> list[tuple[float, float]]:
+    recall, precision = aa_precision_recall(table)
+    return list(zip(recall.tolist(), precision.tolist()))
+
+
+def _differences(
+    changes: Mapping[str, Mapping[str, float]], bounds: Mapping[str, Mapping[str, tuple[float, float]]]
+) -> list[list[str]]:
+    """A row a method: its differences with their intervals."""
+    return [
+        [name, *(f"{row[m]:+.4f} ({bounds[name][m][0]:+.3f} to {bounds[name][m][1]:+.3f})" for m in MEASURES)]
+        for name, row in changes.items()
+    ]
+
+
+def _part(p: Part) -> list[str]:
+    return [p.label, f"{p.spectra:,}", f"{p.aa_precision:.3f}", f"{p.peptide_recall:.3f}"]
 
 
 def _spectra(ranked: Sequence[Ranking], tolerance: Tolerance) -> list[tuple[str, Markup]]:
