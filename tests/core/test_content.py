@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anyrank.core.content import Image, images_of, joined, parts_of, required_text, text_of
+from anyrank.core.content import TEXT_FIELDS, Image, images_of, joined, parts_of, required_text, text_of
 from anyrank.core.errors import InputError
 from anyrank.core.language import Turn, can_read_images, images_in, messages
 
@@ -131,3 +131,11 @@ def test_turns_with_images():
         str(turns[1].text)
     assert Turn("user", ("a", "b")).text == "ab"
     assert not can_read_images(object())
+
+
+def test_of_several_text_fields_the_first_of_the_stated_order_counts():
+    assert TEXT_FIELDS == ("text", "content", "contents", "body")
+    fields = {"body": "d", "contents": "c", "content": "b", "text": "a"}
+    for name in TEXT_FIELDS:
+        assert text_of(fields) == fields[name]
+        del fields[name]

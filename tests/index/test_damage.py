@@ -169,6 +169,15 @@ def test_damaged_vectors_are_made_again_by_encoding(whole, path, kind, caplog):
     ]
 
 
+def test_vectors_read_by_id_are_checked_too_and_an_empty_folder_is_no_damage(path):
+    (path / "vectors" / "killed").mkdir()  # a kill between the folder and its vectors.json
+    assert check(path).problems == []
+    damage(path / "vectors" / "dense" / "shard-000001" / "dense.npy", "bit")
+    index = Collection.open(path).vectors("dense")
+    with pytest.raises(InputError, match=r"dense\.npy: is damaged"):
+        index.vectors(["d1"])
+
+
 def test_an_encoding_of_whole_vectors_writes_nothing(path):
     before = {n: (path / n).stat().st_mtime_ns for n in files(path)}
     for encoder in KINDS:

@@ -150,3 +150,15 @@ def test_a_query_is_encoded_as_a_query_and_the_filter_reaches_the_index(collecti
     assert encoder.told == [True]
     assert found.ids
     assert {c.meta["year"] for c in found} <= {1960, 1961}
+
+
+class Shelf:
+    """Documents by id that know no rows."""
+
+    def get(self, ids):
+        return [Candidate(i, "a text", meta={"year": 1960, "lang": "en"}) for i in ids]
+
+
+def test_fields_of_a_candidate_go_before_those_of_a_document_without_rows():
+    after = Attach(Shelf())(Ranking(Query("q"), (Candidate("a", None, 1.0, {"year": -1}),)))
+    assert (after[0].content, after[0].meta) == ("a text", {"year": -1, "lang": "en"})

@@ -12,7 +12,7 @@ from ..store.engine_files import STATE, engine_problems
 from ..store.manifest import Manifest
 from ..store.store import Store
 from .collection import Collection
-from .vector_store import VectorStore
+from .vector_store import META, VectorStore
 
 _ROWS = 10  # damaged rows that are named one by one
 
@@ -50,7 +50,8 @@ def check(path: str | Path) -> Report:
         except InputError as error:
             report.problems.append(error)
     for meta in sorted((folder / "vectors").glob("*/")):
-        _check_vectors(meta, report)
+        if (meta / META).exists() or any(meta.glob("shard-*")):  # else a kill left an empty folder
+            _check_vectors(meta, report)
     return report
 
 

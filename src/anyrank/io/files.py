@@ -133,7 +133,7 @@ def _source(path: File, stack: ExitStack) -> io.BufferedReader:
     if os.fspath(path) == "-":
         stdin = sys.stdin.buffer
         return stdin if isinstance(stdin, io.BufferedReader) else io.BufferedReader(cast(io.RawIOBase, stdin))
-    file = io.BufferedReader(io.FileIO(path, "rb"), _BUFFER)
+    file: io.BufferedReader = io.BufferedReader(io.FileIO(path, "rb"), _BUFFER)
     stack.callback(file.close)
     return file
 
