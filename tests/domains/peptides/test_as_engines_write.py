@@ -224,6 +224,12 @@ def test_the_tables_of_engines_are_known_by_name(three, tmp_path, name):
     assert psm.score == pytest.approx(90, abs=0.5)
 
 
+def test_of_q_values_the_lower_is_better(tmp_path):
+    path = tmp_path / "report.tsv"
+    path.write_text("MS2.Scan\tModified.Sequence\tQ.Value\n17\tPEK\t0.04\n17\tEPK\t0.01\n")
+    assert [p.score for p in read_psms(path)] == [-0.04, -0.01]
+
+
 def test_the_refined_peptide_of_instanovo_plus_is_taken_and_said(tmp_path):
     path = tmp_path / "plus.csv"
     path.write_text(
