@@ -248,3 +248,11 @@ def test_packages_that_are_absent_are_named(monkeypatch, tmp_path, three):
             patch.setitem(sys.modules, module, None)
             with pytest.raises(MissingExtra, match=rf"'{module.partition('.')[0]}'.*pip install"):
                 call()
+
+
+def test_the_hyperscore_is_the_logarithm_of_its_formula():
+    s = Spectrum(np.array([98.0600, 147.1128, 276.1554, 500.0]), np.array([1.0, 4.0, 2.0, 3.0]), 464.74, 2)
+    matched = match(s, parse("PEPTIDEK"))
+    assert matched.seen.sum(axis=1).tolist() == [1, 2]  # b1, y1, y2
+    # 1! 2! (100 (1 + 4 + 2) / 4): the highest peak is 100
+    assert hyperscore(s, matched) == pytest.approx(math.log(1 * 2) + math.log1p(175.0))
