@@ -208,8 +208,8 @@ def train(folder: Path, kills: int) -> int:
     groups.write_text("".join(json.dumps(r) + "\n" for r in rows))
     recipe, out = folder / "recipe.yaml", folder / "out"
     recipe.write_text(
-        f"out: {out}\nmodel:\n  kind: cross\n  tokenizer: {folder / 'words'}\n  max_length: 16\n  shape: {{hidden_size: "
-        "16, num_hidden_layers: 1, num_attention_heads: 2, intermediate_size: 32}\n"
+        f"out: {out}\nmodel:\n  kind: cross\n  tokenizer: {folder / 'words'}\n  max_length: 16\n"
+        "  shape: {hidden_size: 16, num_hidden_layers: 1, num_attention_heads: 2, intermediate_size: 32}\n"
         f"data: {{train: [{groups}], valid: [{groups}]}}\nlosses: [{{name: ranknet}}]\n"
         "optimiser: {batch: 2, epochs: 5, rate: 0.01, bf16: false}\ncheck: {every: 5}\nexport: {int8: false}\n"
         "seed: 3\nthreads: 1\n"

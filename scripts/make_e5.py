@@ -27,7 +27,7 @@ from onnx import TensorProto, helper
 
 from anyrank.hub import e5
 from anyrank.hub.registry import TABLE
-from anyrank.train.bert_graph import MS, Bert
+from anyrank.train.bert_graph import MS, Bert, divisors
 from anyrank.train.calibration import tops
 
 DATA = Path(os.environ.get("ANYRANK_DATA", Path(__file__).parents[2] / "shared" / "data"))
@@ -65,11 +65,7 @@ class Evened(Bert):
         return super()._product(q, name, scale, divisor, bias)
 
     def _even_values(self, value: str, output: str) -> None:
-        before = self.weights
         super()._even_values(value, output)
-        assert before is not self.weights and self.tops is not None
-        from anyrank.train.bert_graph import divisors
-
         d = divisors(self.plain_tops[output])
         self.divisors |= {f"{value}.out": d, f"{output}.in": d}
 

@@ -223,3 +223,11 @@ def test_many_fields_are_known_by_an_even_sample(tmp_path):
     documents = [{"id": i, "text": "x", **({"early": 1} if i < 1500 else {"late": 1})} for i in range(3000)]
     index = ar.Index.create(tmp_path / "ix", documents)
     assert index.info()["fields"] == ["early", "late"]
+
+
+def test_a_damaged_file_is_named(index):
+    pytest.importorskip("anyrank.index.check")
+    assert index.check().problems == []
+    rows = index.path / "rows.bin"
+    rows.write_bytes(rows.read_bytes().replace(b"soup", b"soap"))
+    assert any("rows.bin" in str(problem) for problem in ar.Index.open(index.path).check().problems)

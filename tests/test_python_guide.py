@@ -45,5 +45,16 @@ def test_section(section, names, folder, monkeypatch):
     assert len(os.listdir(folder)) <= 1  # the index alone
 
 
+def test_the_index_of_the_readme(tmp_path, monkeypatch):
+    readme = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+    (block,) = [b for b in re.findall(r"^```python\n(.*?)^```", readme, re.M | re.S) if ">>>" not in b]
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, object] = {}
+    exec(block, names)
+    hits = names["hits"]
+    assert isinstance(hits, ar.Ranking)
+    assert (hits.ids[0], hits.status) == ("d1", "ok")
+
+
 def test_every_section_with_code_has_an_example():
     assert [s.splitlines()[0] for s in SECTIONS if "```" in s and ">>>" not in s] == []

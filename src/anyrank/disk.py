@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import IO
@@ -72,6 +73,9 @@ _FULL = {errno.ENOSPC: "no space left on the device", errno.EDQUOT: "the disk qu
 _FULL[errno.EFBIG] = "the file is larger than this system or its limits allow"
 
 
+_NUMPY = re.compile(r"\d+ requested and \d+ written")  # its error has no number
+
+
 @contextmanager
 def no_space(path: Path) -> Iterator[None]:
     """A block that writes: if the disk is full, it ends in an InputError that says so and names ``path``. Other errors
@@ -97,7 +101,7 @@ def full(error: BaseException) -> str:
     for number, reason in _FULL.items():
         if f"os error {number}" in text or f"(code: {number}" in text or f"code: {number}," in text:
             return reason
-    if "No space left on device" in text or "database or disk is full" in text:
+    if "No space left on device" in text or "database or disk is full" in text or _NUMPY.fullmatch(text):
         return _FULL[errno.ENOSPC]
     return ""
 

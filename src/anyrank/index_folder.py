@@ -204,7 +204,7 @@ class Index:
     @property
     def models(self) -> list[str]:
         """The models whose vectors are stored."""
-        from .pipeline.table import model_of
+        from .index.vector_names import model_of
 
         return sorted(map(model_of, self.collection.encoded))
 
@@ -231,12 +231,12 @@ class Index:
 
         return frame([{**d.meta, "id": d.id, "text": text_of(d.content)} for d in self], ["id", "text"])
 
-    def check(self) -> list[Any]:
-        """What is damaged in the folder, each with its ``file``, ``what`` and ``cure``; an empty list if all is
-        well."""
+    def check(self) -> Any:
+        """Reads every file of the folder, as ``anyrank index --check``: a report with the number of ``documents`` and
+        the ``problems``, each an error that names its file and cure."""
         from .index.check import check
 
-        return list(check(self.path))
+        return check(self.path)
 
     def __repr__(self) -> str:
         vectors = f", vectors of {', '.join(self.models)}" if self.models else ""
@@ -249,12 +249,13 @@ class Index:
 
     def _own_encoders(self) -> dict[str, Any]:
         """The encoders of the stored vectors, by the names that these are stored under."""
-        from .pipeline.table import model, model_of
+        from .index.vector_names import model_of
+        from .pipeline.table import model
 
         return {name: model(model_of(name)) for name in self.collection.encoded}
 
     def _encode(self, encoders: Iterable[Any], on_progress: Callable[[int], None] | None) -> None:
-        from .pipeline.table import stored
+        from .index.vector_names import stored
 
         for encoder in encoders:
             usage = self.collection.encode(encoder, stored(encoder.name), on_progress=on_progress)
@@ -296,9 +297,10 @@ def _encoders(models: str | Iterable[str]) -> list[Any]:
 
 def _documents(documents: Any, fields: Any, *, numbered: bool) -> Iterator[Candidate]:
     """Documents as they are stored: with fields as JSON has them, and without the object that they were read from."""
+    from .core.json_values import json_value
     from .io.corpus import DOCUMENT, read_documents
     from .io.dataset import Dataset
-    from .io.documents import documents_of, storable
+    from .io.documents import documents_of
 
     if isinstance(documents, str | PathLike):
         if Path(documents).is_dir():
@@ -307,7 +309,7 @@ def _documents(documents: Any, fields: Any, *, numbered: bool) -> Iterator[Candi
             return Dataset.open(fspath(documents)).documents()
         return read_documents(fspath(documents), fields=fields)
     return (
-        replace(d, score=0.0, meta=storable(d.meta), index=None, original=None)
+        replace(d, score=0.0, meta=json_value(d.meta), index=None, original=None)
         for d in documents_of(documents, fields, numbered=numbered)
     )
 

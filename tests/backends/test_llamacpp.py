@@ -9,66 +9,9 @@ from anyrank.backends.llamacpp import LlamaCpp
 from anyrank.core.errors import InputError, MissingExtra, ModelError
 from anyrank.core.language import Turn
 from anyrank.testing import check_backend
-from anyrank.testing.tiny import CHAT, llama
+from anyrank.testing.tiny import llama, write_gguf
 
 LIST = "query river " * 12 + "answer"
-
-
-def write_gguf(folder, path):
-    """The tiny Llama of ``folder`` as a float32 GGUF file."""
-    import json
-
-    import gguf
-    from transformers import AutoModelForCausalLM
-
-    model = AutoModelForCausalLM.from_pretrained(folder, dtype="float32")
-    config, weights = model.config, model.state_dict()
-    tok = json.loads((folder / "tokenizer.json").read_text())
-    pieces = {i: t for t, i in tok["model"]["vocab"].items()}
-    special = {t["id"] for t in tok["added_tokens"]}
-    out = gguf.GGUFWriter(path, "llama")
-    out.add_context_length(config.max_position_embeddings)
-    out.add_embedding_length(config.hidden_size)
-    out.add_block_count(config.num_hidden_layers)
-    out.add_feed_forward_length(config.intermediate_size)
-    out.add_head_count(config.num_attention_heads)
-    out.add_head_count_kv(config.num_key_value_heads)
-    out.add_layer_norm_rms_eps(config.rms_norm_eps)
-    out.add_rope_dimension_count(config.head_dim)
-    out.add_rope_freq_base(10000.0)
-    out.add_vocab_size(config.vocab_size)
-    out.add_tokenizer_model("gpt2")
-    out.add_tokenizer_pre("gpt-2")
-    out.add_token_list([pieces[i] for i in range(config.vocab_size)])
-    out.add_token_types([3 if i in special else 1 for i in range(config.vocab_size)])
-    out.add_token_merges([" ".join(m) for m in tok["model"]["merges"]])
-    out.add_bos_token_id(1)
-    out.add_eos_token_id(2)
-    out.add_add_bos_token(False)
-    out.add_chat_template(CHAT)
-
-    def halves(w, heads):  # llama.cpp pairs neighbouring dimensions where transformers pairs the two halves
-        return w.reshape(heads, 2, -1, w.shape[1]).swapaxes(1, 2).reshape(w.shape)
-
-    names = {"self_attn.q_proj": "attn_q", "self_attn.k_proj": "attn_k", "self_attn.v_proj": "attn_v",
-             "self_attn.o_proj": "attn_output", "mlp.gate_proj": "ffn_gate", "mlp.up_proj": "ffn_up",
-             "mlp.down_proj": "ffn_down", "input_layernorm": "attn_norm",
-             "post_attention_layernorm": "ffn_norm"}  # fmt: skip
-    for name, tensor in weights.items():
-        array = tensor.numpy()
-        parts = name.removesuffix(".weight").split(".")
-        if parts[1:2] == ["layers"]:
-            what = ".".join(parts[3:])
-            if what in ("self_attn.q_proj", "self_attn.k_proj"):
-                array = halves(array, config.num_attention_heads if "q_" in what else config.num_key_value_heads)
-            out.add_tensor(f"blk.{parts[2]}.{names[what]}.weight", array.copy())
-        else:
-            own = {"embed_tokens": "token_embd", "norm": "output_norm", "lm_head": "output"}[parts[-1]]
-            out.add_tensor(f"{own}.weight", array.copy())
-    out.write_header_to_file()
-    out.write_kv_data_to_file()
-    out.write_tensors_to_file()
-    out.close()
 
 
 @pytest.fixture(scope="module")

@@ -18,6 +18,7 @@ import anyrank as ar
 from anyrank.backends.openai import OpenAI, Patience
 from anyrank.core.errors import InputError, MissingExtra, ModelError
 from anyrank.core.language import Generates, ScoresNext, ScoresText, Turn
+from anyrank.core.trace import UNREACHABLE
 from anyrank.papers import load
 from anyrank.testing import toy
 from anyrank.testing.wire import Raw, wire
@@ -107,7 +108,7 @@ def test_a_fault_costs_its_own_prompt_only_and_ends_in_time(fault):
     assert not result[0].error
     assert scores[0].values == (-0.5, -1.5)
     assert all(map(math.isnan, scores[1].values))
-    assert sum(scores[1].usage.repairs.values()) == 2
+    assert sum(n for kind, n in scores[1].usage.repairs.items() if kind != UNREACHABLE) == 2
     assert likely.values == (0.0,)
 
 
@@ -590,6 +591,15 @@ def test_counts_of_tokens_are_bounded_by_what_was_sent(stated, counts, mended):
     assert counts == (usage.prompt_tokens, usage.completion_tokens)
 
 
+def test_counts_by_other_names_are_read():
+    def answer(path, body, headers):
+        return {"choices": good(path, body)["choices"], "usage": {"input_tokens": 17, "output_tokens": 5}}
+
+    with wire(answer) as url:
+        usage = OpenAI("m", url).generate(["x" * 50], max_tokens=9)[0].usage
+    assert (usage.prompt_tokens, usage.completion_tokens) == (17, 5)
+
+
 @pytest.mark.parametrize("usage", [{}, {"usage": None}, {"usage": "many"}, {"usage": {"prompt_tokens": 1}}])
 def test_counts_that_a_server_leaves_out_are_estimated_and_noted(usage):
     def answer(path, body, headers):
@@ -618,9 +628,11 @@ def test_estimated_counts_still_spend_a_budget_of_tokens():
 
 def test_a_key_that_a_server_repeats_is_in_no_answer(monkeypatch):
     monkeypatch.setenv("SOME_KEY", KEY)
-    with wire(lambda *_: {"choices": [{"text": f"your key is {KEY}"}]}) as url:
-        (answer,) = OpenAI("m", url, key_env="SOME_KEY").generate(["x"], max_tokens=1)
-    assert answer.text == "your key is ***"
+    for written in (KEY, "".join(f"\\u{ord(c):04x}" for c in KEY), KEY.replace("s", "\\u0073")):
+        body = Raw(body=f'{{"choices": [{{"text": "your key is {written}"}}]}}'.encode())
+        with wire(lambda *_, body=body: body) as url:
+            (answer,) = OpenAI("m", url, key_env="SOME_KEY").generate(["x"], max_tokens=1)
+        assert answer.text == "your key is ***"
 
 
 MESSAGES = {
@@ -629,6 +641,9 @@ MESSAGES = {
     "white space": {"content": " \n", "reasoning_content": "Let me see"},
     "parts": {"content": [{"type": "thinking", "thinking": [{"type": "text", "text": "Let me see"}]}]},
     "tag": {"content": "<think>Let me see [2]"},
+    "other tag": {"content": "[THINK]Let me see [2]"},
+    "channel": {"content": "<|channel|>analysis<|message|>Let me see"},
+    "no content": {"thinking": "Let me see"},
     "details": {"content": None, "reasoning_details": [{"type": "reasoning.text", "text": "Let me see"}]},
 }
 
@@ -648,7 +663,7 @@ def test_a_model_that_only_reasons_is_said_to_need_more_room(kind):
     assert rooms == [34, 8192]
     assert after.cost.usage.completion_tokens == 34 + 8192
     assert "the model w" in note  # wrote only its reasoning, was still thinking
-    assert "cut at 8" in note
+    assert "cut at 8192 tokens" in note
     assert "#max_tokens=" in note
     assert after.status == "fallback"
 

@@ -37,6 +37,11 @@ REFUSALS = {
     "detail": lambda f: {"detail": f"Unknown field: {f}"},
     "backticks": lambda f: {"error": {"message": f"`{f}` must be strictly positive"}},
     "camel": lambda f: {"message": f"{f.title().replace('_', '')} can't be set"},
+    "groq": lambda f: {"error": {"message": f"property '{f}' is unsupported, did you mean 'n'?"}},
+    "nested": lambda f: {"object": "error", "message": {"detail": [{"loc": ["body", f], "msg": "Extra inputs"}]}},
+    "a list": lambda f: [{"error": {"code": 400, "message": f'Invalid JSON payload received. Unknown name "{f}"'}}],
+    "serde": lambda f: {"error": f"unknown field `{f}`, expected one of `model`, `messages`, `temperature`, `stop`"},
+    "brackets": lambda f: {"message": f"Malformed input request: extraneous key [{f}] is not permitted"},
     "json path": lambda f: {"error": {"message": f"Unrecognized request argument supplied: $.{f}"}},
 }
 FIELDS = ["temperature", "seed", "stop", "top_p", "response_format", "chat_template_kwargs", "reasoning_effort"]

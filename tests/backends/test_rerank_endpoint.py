@@ -14,6 +14,7 @@ from anyrank.backends.rerank_endpoint import DIALECTS, RerankEndpoint, open_addr
 from anyrank.core.errors import InputError, ModelError
 from anyrank.core.limits import Limits
 from anyrank.core.rerank import Rerank
+from anyrank.core.trace import UNREACHABLE
 from anyrank.core.types import Candidate, Query, Ranking
 from anyrank.hub.open import is_allowed, open_model
 from anyrank.testing.wire import Raw, wire
@@ -154,6 +155,20 @@ def test_a_server_of_unknown_dialect_is_named_by_its_address_alone(name):
     assert len(requests) <= 7  # what is learned is learned once
 
 
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda scores: {"scores": scores},
+        lambda scores: Raw(body=json.dumps(scores).encode()),
+        lambda scores: {"output": {"results": [{"index": i, "relevance_score": s} for i, s in enumerate(scores)]}},
+        lambda scores: {"output": scores},
+    ],
+)
+def test_answers_in_other_forms_are_read(make):
+    with wire(lambda path, body, headers: make([relevance(t) for t in body["documents"]])) as url:
+        assert ar.rerank("q", TEXTS, model=url).ids == ["1", "0", "2"]
+
+
 def test_billed_units_are_noted_and_tokens_estimated():
     with wire(cohere) as url:
         result = ar.rerank("q", TEXTS, model=f"cohere:m@{url.removesuffix('/v1')}")
@@ -233,10 +248,28 @@ def test_bounds_of_documents_in_other_words(status, message):
 
 def test_a_text_too_long_for_a_server_is_cut_by_it_and_that_is_said():
     with wire(tei) as url:
-        result = ar.rerank("q", ["text 1 " + "word " * 60, "text 2"], model=f"tei:{url.removesuffix('/v1')}")
+        model = f"tei:{url.removesuffix('/v1')}"
+        result = ar.rerank("q", ["text 1 " + "word " * 60, "text 2"], model=model)
+        whole = ar.rerank("q", ["text 1", "text 2"], model=model)
     assert result.ids == ["0", "1"]
-    assert "the server cuts texts to its model's length" in result.cost.notes[0]
-    assert result.cost.usage.truncated == 1
+    assert "the server cut texts to its model's length" in result.cost.notes[0]
+    assert (result.cost.usage.truncated, whole.cost.usage.truncated) == (1, 0)
+
+
+def test_a_model_that_a_server_lacks_is_named_by_its_error():
+    def answer(path, body, headers):
+        return Raw(404, b'{"message": "no model m here"}' if path == "/rerank" else b'{"detail": "Not Found"}')
+
+    with wire(answer) as url, pytest.raises(ModelError, match="no model m here"):
+        ar.rerank("q", TEXTS, model=f"rerank:m@{url.removesuffix('/v1')}")
+
+
+def test_a_server_that_cannot_be_reached_is_said_to_be_so():
+    with wire(lambda *_: FAULTS["hangs"]) as url:
+        (judgement,) = RerankEndpoint("m", url, patience=Patience(0.2, 0, 0.01))(
+            [(Query("q", "q"), [Candidate("0", "a")])]
+        )
+    assert judgement.usage.repairs == {"no answer": 1, UNREACHABLE: 1}
 
 
 ANSWERS = {
@@ -338,9 +371,13 @@ def test_an_empty_text_is_not_sent_and_comes_last():
     with wire(answer) as url:
         result = ar.rerank("q", ["", TEXTS[0], "  ", TEXTS[1]], model=url)
         nothing = ar.rerank("q", ["", " "], model=url)
-    assert sent == [[TEXTS[0], TEXTS[1]]]
+    assert sent[0] == [TEXTS[0], TEXTS[1]]
     assert result.ids == ["3", "1", "0", "2"]
-    assert "empty text" in " ".join(result.cost.notes)
+    assert result.cost.notes == ("2 of 4 candidates have no content: they come last",)
+    with wire(answer) as url:
+        (alone,) = RerankEndpoint("m", url)([(Query("q", "q"), [Candidate("0", " "), Candidate("1", TEXTS[0])])])
+    assert alone.scores == [-math.inf, 0.5]
+    assert alone.note == "an empty text was not sent, and comes last"
     assert nothing.ids == ["0", "1"]
 
 

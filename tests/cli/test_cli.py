@@ -75,6 +75,14 @@ def test_an_overwrite_with_bad_input_leaves_the_index(index, tmp_path, corpus, f
     assert not [p.name for p in index.iterdir() if p.name.startswith(".")]
 
 
+def test_results_as_json_keep_the_fields_of_documents(index):
+    record = json.loads(call("search", index, "wing lift", "--json").stdout)
+    assert record["ranking"][0]["meta"] == {"title": "Lift", "year": 1958}
+    again = json.loads(call("rerank", "-p", "minilm", "--texts", input=json.dumps(record)).stdout)
+    first = {c["id"]: (c["text"], c["meta"]) for c in record["ranking"]}
+    assert {c["id"]: (c["text"], c["meta"]) for c in again["ranking"]} == first
+
+
 def test_update_delete_and_counts(index, tmp_path):
     more = tmp_path / "more.csv"
     more.write_text("sku,body\nd1,a parachute\nd9,zebra stripes\n")
@@ -544,3 +552,28 @@ def test_mended_answers_are_counted_and_their_kinds_listed(capsys):
     rankings = [Ranking.of("q", "ab").with_step(Step("judge", usage=u)) for u in (usage, Usage(calls=1))]
     assert report_status(rankings) == 0
     assert capsys.readouterr().err == "note: 2 of 4 answers were mended: missing 2, preamble 1\n"
+
+
+def test_filters_of_one_field_are_alternatives_and_others_must_all_hold(tmp_path):
+    docs = tmp_path / "c.jsonl"
+    rows = [("a", "en", 1990), ("b", "de", 1995), ("c", "fr", 2000), ("d", "fr", 1970)]
+    docs.write_text("".join(json.dumps({"_id": i, "text": "wing", "lang": x, "year": y}) + "\n" for i, x, y in rows))
+    call("index", docs, "-o", tmp_path / "ix")
+
+    def search(*filters):
+        options = [word for condition in filters for word in ("--filter", condition)]
+        out = call("search", tmp_path / "ix", "wing", "--json", *options).stdout
+        return "".join(sorted(r["id"] for r in json.loads(out)["ranking"]))
+
+    assert search("lang=en", "lang=de") == search("lang=en,de") == "ab"
+    assert search("lang!=en", "lang!=de") == search("lang!=en,de") == "cd"
+    assert search("year>=1990", "year<2000") == search("year=1990..1999") == "ab"
+    assert search("year!=1990..2000") == "d"
+    assert search("lang=fr", "year>1990") == "c"
+    for wrong, words in {
+        "year=soon": "holds numbers",
+        "lng=en": r"\(fields: lang, year\)",
+        "year>soon": "a number",
+    }.items():
+        with pytest.raises(InputError, match=words):
+            search(wrong)

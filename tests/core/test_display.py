@@ -2,7 +2,10 @@
 
 import json
 import sys
+from datetime import date
+from uuid import UUID
 
+import numpy as np
 import pytest
 
 from anyrank.core.content import Image
@@ -42,10 +45,19 @@ def test_a_notebook_gets_a_table_without_the_markup_of_documents():
 
 def test_a_ranking_as_a_dict_is_json():
     record = json.loads(json.dumps(RANKING.to_dict()))
-    assert record["ranking"][0] == {"id": "a", "index": 1, "score": 2.5, "text": "lift & drag"}
+    assert record["ranking"][0] == {"id": "a", "index": 1, "score": 2.5, "text": "lift & drag", "meta": {"year": 1990}}
     assert record["ranking"][1]["content"] == {"title": "T"}
     assert (record["query"], record["qid"], record["status"]) == ("which <b>wing</b>?", "q", "ok")
-    assert "text" not in RANKING.to_dict(texts=False)["ranking"][0]
+    assert RANKING.to_dict(texts=False)["ranking"][0] == {"id": "a", "index": 1, "score": 2.5}
+    meta = {"day": date(2020, 1, 2), "who": [{1: UUID(int=7)}], "x": np.float32(0.5), "gap": float("nan"), "what": 2j}
+    written = Ranking(Query("q"), (Candidate("a", "x", meta=meta),)).to_dict()["ranking"][0]["meta"]
+    assert json.loads(json.dumps(written)) == {
+        "day": "2020-01-02",
+        "who": [{"1": str(UUID(int=7))}],
+        "x": 0.5,
+        "gap": None,
+        "what": "2j",
+    }
 
 
 def test_a_ranking_as_a_data_frame():

@@ -3,6 +3,7 @@
 import math
 import time
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 
@@ -340,3 +341,24 @@ def test_where_nothing_is_scored_the_input_stands(grouping):
     after = Rerank(Scripted(lambda q, m: [math.nan] * len(m)), grouping)(ranking)
     assert (after.ids, after.scores) == (ranking.ids, ranking.scores)
     assert after.cost.usage.fallback == after.cost.usage.calls > 0
+
+
+def test_scores_fall_below_the_depth_too():
+    """Programs that sort a run by score keep the tail's order only if no two of its scores are equal."""
+    ranking, truth = toy(12)
+    scores = Rerank(Oracle(truth), depth=4)(ranking).scores
+    assert all(a > b for a, b in pairwise(scores[3:]))
+    assert scores[4:] == [scores[3] - 1.0 - i for i in range(8)]
+
+
+def test_a_batchs_time_is_shared_among_its_groups(monkeypatch):
+    """The seconds of a batch's queries add up to the time that the judge took, however many were judged together."""
+    now = [0.0]
+    monkeypatch.setattr("anyrank.core.rerank.time.perf_counter", lambda: now[0])
+
+    def judge(groups):
+        now[0] += 6.0
+        return [Judgement([1.0] * len(m)) for _, m in groups]
+
+    rankings = [Ranking.of("a", "xy"), Ranking.of("b", "xyzw")]
+    assert [r.cost.seconds for r in Rerank(judge).batch(rankings)] == [pytest.approx(2.0), pytest.approx(4.0)]

@@ -231,12 +231,19 @@ def test_a_journals_row_of_another_form_is_damage(case, tmp_path):
         list(journal.rankings([Query("q", "a")]))
 
 
-@pytest.mark.parametrize(
-    "arguments", [["rerank", "-p", HUGE[:100_000]], ["nosuch" * 10_000], ["rerank", "--" + HUGE[:100_000]], ["index", HUGE[:100_000]],
-                  ["papers", "show", HUGE[:100_000]], ["rerank", "-p", LARGE["500 terms"]]]
-)  # fmt: skip
-def test_the_command_line_says_little(arguments, capsys, monkeypatch):
-    monkeypatch.setattr(sys, "argv", ["anyrank", *arguments])
+COMMANDS = {
+    "a pipeline": ["rerank", "-p", HUGE[:100_000]],
+    "a command": ["nosuch" * 10_000],
+    "an option": ["rerank", "--" + HUGE[:100_000]],
+    "a file": ["index", HUGE[:100_000]],
+    "a paper": ["papers", "show", HUGE[:100_000]],
+    "many terms": ["rerank", "-p", LARGE["500 terms"]],
+}
+
+
+@pytest.mark.parametrize("case", COMMANDS)
+def test_the_command_line_says_little(case, capsys, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["anyrank", *COMMANDS[case]])
     with pytest.raises(SystemExit) as end:
         main()
     assert end.value.code == 2

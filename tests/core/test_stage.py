@@ -9,7 +9,7 @@ from anyrank.core.errors import InputError
 from anyrank.core.fusion import RRF
 from anyrank.core.limits import Limits
 from anyrank.core.rerank import Rerank
-from anyrank.core.stage import Branch, Cut, Each, Fuse, Keep, Limited, Stage
+from anyrank.core.stage import Branch, Cut, Each, Fuse, Keep, Limited, Stage, merge
 from anyrank.core.trace import Step
 from anyrank.core.types import Candidate, Query, Ranking
 from anyrank.testing import Scripted, check_stage
@@ -143,3 +143,14 @@ def test_stages_are_values():
 def test_a_stage_needs_a_batch():
     with pytest.raises(TypeError):
         Stage()
+
+
+def test_of_several_values_of_a_field_the_first_parts_counts():
+    first, second = (
+        Ranking(Query("q"), (Candidate("a", "x", 1.0, {"by": "first", "one": 1}),)),
+        Ranking(Query("q"), (Candidate("a", "y", 1.0, {"by": "second", "two": 2}),)),
+    )
+    merged = merge(first, [first, second], RRF())
+    assert merged[0].meta == {"by": "first", "one": 1, "two": 2}
+    assert merged[0].content == "x"
+    assert merge(first, [second, first], RRF())[0].meta["by"] == "second"

@@ -76,3 +76,7 @@ def test_usage_adds_up_and_status_tells_the_worst():
     assert c.as_dict()["status"] == "fallback"
     assert a.usage.repaired == 1
     assert a.usage.tokens == 5
+
+
+def test_a_plain_order_scores_n_to_one():
+    assert Ranking.of("q", "abc").ordered([2, 0]).scores == [3.0, 2.0, 1.0]

@@ -182,3 +182,179 @@ def test_unknown_formats_and_missing_packages(e, monkeypatch):
     monkeypatch.setitem(sys.modules, "tabulate", None)
     with pytest.raises(MissingExtra, match="tabulate"):
         e.table()
+
+
+def test_alpha_sets_the_intervals_of_means_and_of_differences():
+    """99 % intervals are wider than 50 % ones, of the runs and of their differences."""
+    orders = [["good", "fair", "bad"], ["fair", "good", "bad"], ["bad", "fair", "good"]]
+    one = [ranking(q, orders[i % 3]) for i, q in enumerate(QRELS)]
+    two = [ranking(q, orders[(i // 3) % 3]) for i, q in enumerate(QRELS)]
+
+    def widths(alpha):
+        e = evaluate({"one": one, "two": two}, QRELS, ["nDCG@3"], alpha=alpha, samples=2000, baseline="one")
+        (c,) = e.comparisons
+        summary = e.summaries["two"]["nDCG@3"]
+        return summary.high - summary.low, c.high - c.low
+
+    wide, narrow = widths(0.01), widths(0.5)
+    assert wide[0] > 1.5 * narrow[0] > 0
+    assert wide[1] > 1.5 * narrow[1] > 0
+
+
+# all pairs, equivalence, winners
+
+THREE = {
+    "low": {q: ["bad", "x", "good"] for q in QRELS},
+    "high": {q: (["good", "fair"] if i % 3 else ["fair", "good"]) for i, q in enumerate(QRELS)},
+    "near": {q: (["good", "fair"] if i % 4 else ["fair", "good"]) for i, q in enumerate(QRELS)},
+}
+
+
+def three(**options):
+    return evaluate(THREE, QRELS, ["nDCG@10", "RR(rel=2)"], samples=200, **options)
+
+
+@pytest.mark.parametrize("test", ["t", "randomisation", "wilcoxon", "tukey"])
+def test_all_pairs_are_compared_once_a_measure(test):
+    e = three(test=test, pairs="all", baseline="near")
+    assert [(c.run, c.baseline) for c in e.comparisons[:3]] == [("low", "near"), ("high", "near"), ("high", "low")]
+    assert len(e.comparisons) == 6
+    for c in e.comparisons:
+        assert c.difference == pytest.approx(e.mean(c.run, c.measure) - e.mean(c.baseline, c.measure))
+        assert c.low <= c.difference <= c.high
+        assert c.p <= c.corrected
+        assert e.between(c.baseline, c.run, c.measure) is e.between(c.run, c.baseline, c.measure) is c
+    assert e.compared("high", "nDCG@10").baseline == "near"
+    assert e.compared("near", "nDCG@10") is None
+    assert Evaluation.from_json(e.table("json")) == e
+
+
+def test_tukey_is_of_all_pairs_and_corrected_by_itself():
+    from anyrank.evaluate.significance import tukey_hsd
+
+    e = three(test="tukey", correction="bonferroni")
+    matrix = tukey_hsd([[e.values[r]["nDCG@10"][i] for r in e.runs] for i in range(len(e.queries))])
+    assert e.pairs == "all"
+    assert [c.corrected for c in e.comparisons[:3]] == pytest.approx([matrix[1, 0], matrix[2, 0], matrix[2, 1]])
+    assert "Tukey's HSD test of all pairs, corrected over 3 comparisons a measure by itself" in e.table()
+
+
+def test_a_correction_is_over_all_pairs_that_were_compared():
+    one, all_pairs = three(correction="bonferroni"), three(correction="bonferroni", pairs="all")
+    raw = three(correction="none").compared("high", "nDCG@10").p
+    assert one.compared("high", "nDCG@10").corrected == pytest.approx(min(1, 2 * raw))
+    assert all_pairs.compared("high", "nDCG@10").corrected == pytest.approx(min(1, 3 * raw))
+
+
+def test_a_winner_is_named_only_if_better_than_every_other():
+    assert three().winner("nDCG@10") is None
+    assert three(pairs="all").winner("nDCG@10") is None
+    two = {"high": THREE["high"], "low": THREE["low"]}
+    assert evaluate(two, QRELS, ["RR"], samples=50).winner("RR") == "high"
+    assert evaluate(two, QRELS, ["RR"], samples=50, test="none").winner("RR") is None
+    assert evaluate({"high": THREE["high"]}, QRELS, ["RR"], samples=50).winner("RR") is None
+    more = two | {"lower": {q: ["x", "bad"] for q in QRELS}}
+    assert evaluate(more, QRELS, ["RR"], samples=50, baseline="low").winner("RR") is None  # high and lower: unknown
+    assert evaluate(more, QRELS, ["RR"], samples=50, pairs="all", baseline="low").winner("RR") == "high"
+    text = evaluate(more, QRELS, ["RR"], samples=50, pairs="all").table()
+    assert "high is significantly better than every other run by RR." in text
+    assert "high > low" in text
+    assert (
+        "No run is shown to be better than every other one by nDCG@10 (not all pairs were compared)." in three().table()
+    )
+    assert "No run is shown to be better than every other one by nDCG@10." in three(pairs="all").table()
+
+
+def test_equivalence_is_shown_within_a_margin_alone():
+    from anyrank.evaluate.significance import equivalence_test
+
+    e = three(baseline="high", margin=0.15, correction="bonferroni")
+    near, low = e.compared("near", "nDCG@10"), e.compared("low", "nDCG@10")
+    values = [e.values[r]["nDCG@10"] for r in ("near", "high")]
+    assert near.equivalence == pytest.approx(min(1, 2 * equivalence_test(*values, 0.15)))
+    assert (near.equivalent, low.equivalent) == (True, False)
+    assert f"{e.mean('near', 'nDCG@10'):.4f}≈" in e.table()
+    assert "margin 0.15, Bonferroni correction" in e.table()
+    assert r"$^{\approx}$" in e.table("latex")
+    assert next(csv.DictReader(io.StringIO(e.table("csv"))))["nDCG@10 equivalent"] == "False"
+    assert three().compared("near", "nDCG@10").equivalence is None
+    assert not three(margin=1e-6, baseline="high").compared("near", "nDCG@10").equivalent
+
+
+def test_every_comparison_comes_as_csv():
+    read = list(csv.DictReader(io.StringIO(three(pairs="all").table("pairs"))))
+    assert [(r["measure"], r["run"], r["baseline"]) for r in read[:2]] == [
+        ("nDCG@10", "high", "low"), ("nDCG@10", "near", "low"),
+    ]  # fmt: skip
+    assert len(read) == 6
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"test": "z"}, "no test 'z': t, randomisation, wilcoxon, tukey, none"),
+        ({"correction": "fdr"}, "no correction 'fdr': holm, bonferroni, bh, none"),
+        ({"pairs": "some"}, "no pairs 'some': baseline, all"),
+        ({"interval": "normal"}, "no interval 'normal'"),
+        ({"alpha": 1.5}, "alpha=1.5: expected a probability"),
+        ({"margin": -1.0}, "margin of equivalence is -1.0"),
+    ],
+)
+def test_options_that_are_not_known_are_named(options, says):
+    with pytest.raises(InputError, match=says):
+        three(**options)
+
+
+# documents left out
+
+
+def test_the_query_itself_is_left_out_of_runs_and_judgements():
+    qrels = {"a": {"a": 1, "b": 1}, "b": {"c": 1}}
+    runs = {"r": {"a": ["a", "x", "b"], "b": ["c", "b"]}}
+    e = evaluate(runs, qrels, ["RR", "R@10"], samples=50, ignore_self=True)
+    assert e.values["r"] == {"RR": (0.5, 1.0), "R@10": (1.0, 1.0)}
+    assert evaluate(runs, qrels, ["RR"], samples=50).values["r"]["RR"] == (1.0, 1.0)
+    assert "The document whose id is the query's was left out" in e.table()
+    ids = [Ranking.of(Query(7), ["x", "y"], ids=[7, 8])]
+    assert evaluate({"r": ids}, {7: {8: 1}}, ["RR"], samples=50, ignore_self=True).mean("r", "RR") == 1.0
+
+
+def test_a_residual_collection_is_measured_without_what_was_seen():
+    qrels = {"q": {"a": 1, "b": 1, "c": 0}, "p": {"a": 1}}
+    runs = {"r": {"q": ["a", "c", "b"], "p": ["x", "a"]}}
+    e = evaluate(runs, qrels, ["RR", "R@10", "NumRel"], samples=50, residual={"q": ["a", "unknown"], "other": ["z"]})
+    assert e.values["r"] == {"RR": (0.5, 0.5), "R@10": (1.0, 1.0), "NumRel": (1.0, 1.0)}
+    assert "Residual collection: 3 documents already seen" in e.table()
+    gone = evaluate(runs, qrels, ["RR"], samples=50, residual={"p": ["a"]})
+    assert gone.queries == ("q",)  # nothing is judged any more for p
+    with pytest.raises(InputError, match="'r' has no result left for any judged query such as 'q'"):
+        evaluate({"r": {"q": ["a"]}}, qrels, ["RR"], residual={"q": ["a"], "p": ["a"]})
+
+
+def test_condensed_lists_hold_judged_documents_alone():
+    qrels, runs = {"q": {"a": 1, "c": 0}}, {"r": {"q": ["x", "y", "c", "z", "a"], "unjudged": ["x"]}}
+    e = evaluate(runs, qrels, ["RR", "Judged@5"], samples=50, condensed=True)
+    assert e.values["r"] == {"RR": (0.5,), "Judged@5": (1.0,)}
+    assert e.unjudged["r"] == ("unjudged",)
+    assert "Condensed lists" in e.table()
+
+
+def test_counts_are_means_and_the_table_says_so():
+    e = evaluate({"r": {"q": ["a", "b"], "p": ["a"]}}, {"q": {"a": 1}, "p": {"a": 1}}, ["NumRet"], samples=50)
+    assert e.mean("r", "NumRet") == 1.5
+    assert "NumRet: means over the queries (trec_eval sums counts)" in e.table()
+
+
+def test_one_measure_may_be_a_text_and_runs_must_have_names():
+    assert evaluate({"r": {"q": ["a"]}}, {"q": {"a": 1}}, "nDCG@10", samples=50).measures == ("nDCG@10",)
+    with pytest.raises(InputError, match="expected a mapping of names to runs, found a list"):
+        evaluate([{"q": ["a"]}], {"q": {"a": 1}})
+    with pytest.raises(InputError, match=r"a measure is a name such as nDCG@10, not a int"):
+        evaluate({"r": {"q": ["a"]}}, {"q": {"a": 1}}, [10])
+
+
+def test_costs_may_be_given_with_runs_that_hold_none():
+    cost = Cost(1, (Step("bm25", 0.5),))
+    e = evaluate({"r": {"q": ["a"]}}, {"q": {"a": 1}}, ["RR"], samples=50, costs={"r": cost})
+    assert e.costs["r"].ms == 500
+    assert "500.0" in e.table()

@@ -91,3 +91,14 @@ def test_rounded_scores_are_ties_and_the_way_they_are_broken_shows(data):
     assert round(e.mean("run", "nDCG@10"), 4) == 0.7439
     assert e.tied == {"run": 43}
     assert "run: equal scores in 43 of its queries, ordered in the order given" in e.table()
+
+
+@pytest.mark.parametrize(
+    ("measure", "expected"),
+    [("Compat", 0.3822), ("ERR@10", 0.3177), ("nDCG(dcg='exp-log2')@10", 0.4364), ("RBP(rel=1)", 0.6434),
+     ("INST(max_rel=3)", 0.5011), ("Bpref", 0.3574), ("RR@10", 0.8233), ("infAP", 0.2993), ("SetF", 0.3128)],
+)  # fmt: skip
+def test_measures_of_every_program_on_a_run_of_dl19(data, measure, expected):
+    """What ir_measures 0.4.3 gives for the same files (bench/bench_measures.py has all measures)."""
+    file, judgements = data / "dl-candidates/runs/dl19.BM25.top100.trec", data / DL19
+    assert round(evaluate({"bm25": file}, judgements, measure, samples=20).mean("bm25", measure), 4) == expected

@@ -122,3 +122,74 @@ def test_values_that_cannot_be_compared_are_named():
         s.corrected([0.1], "fdr")
     with pytest.raises(InputError, match="no interval 'normal'"):
         s.intervals([[1.0], [2.0]], method="normal")
+
+
+# tests of ranks, of all pairs and of equivalence; golden values of statsmodels 0.15 and R
+
+FOUR = np.array(
+    [[.52, .61, .55, .40], [.33, .41, .30, .28], [.71, .69, .75, .50], [.20, .35, .22, .25],
+     [.64, .70, .61, .59], [.45, .58, .49, .30], [.82, .80, .85, .77], [.10, .25, .15, .05]]
+)  # fmt: skip
+
+
+def test_wilcoxon_gives_the_p_of_r_on_its_own_example():
+    """R's help page of wilcox.test: Hamilton depression scale factor, V = 40, one-sided p .01953."""
+    first = [1.83, 0.50, 1.62, 2.48, 1.68, 1.88, 1.55, 3.06, 1.30]
+    second = [0.878, 0.647, 0.598, 2.05, 1.06, 1.29, 1.06, 3.14, 1.29]
+    assert s.wilcoxon_test(first, second) == pytest.approx(2 * 0.01953125)
+    assert s.wilcoxon_test([0.1 + 0.2, 1.0, 2.0], [0.3, 0.5, 0.5]) == s.wilcoxon_test([1.0, 2.0], [0.5, 0.5])
+
+
+def test_tukey_gives_the_p_of_statsmodels_error_and_studentised_range():
+    """anova_lm(ols("y ~ C(q) + C(r)")): mean square .00270416, 21 degrees; psturng is an approximation."""
+    p = s.tukey_hsd(FOUR)
+    golden = {(0, 1): 0.03330331, (0, 2): 0.88314912, (1, 2): 0.13996256, (0, 3): 0.03004408, (2, 3): 0.00599644}
+    for (i, j), value in golden.items():
+        assert p[i, j] == p[j, i] == pytest.approx(value, rel=6e-3)
+    assert p[1, 3] < 0.001
+    assert p.diagonal().tolist() == [1.0] * 4
+
+
+def test_tukey_of_two_runs_is_the_paired_t_test():
+    assert s.tukey_hsd(np.stack([A, B], axis=1))[0, 1] == pytest.approx(s.t_test(A, B), rel=1e-6)
+    assert s.p_value("tukey", A, B) == pytest.approx(s.t_test(A, B), rel=1e-6)
+
+
+def test_tukey_without_spread():
+    assert s.tukey_hsd([[1.0, 0.5], [2.0, 1.5]]).tolist() == [[1.0, 0.0], [0.0, 1.0]]
+    assert s.tukey_hsd([[1.0, 0.5]]).tolist() == [[1.0, 1.0], [1.0, 1.0]]
+    with pytest.raises(InputError, match="two runs or more"):
+        s.tukey_hsd([[1.0], [2.0]])
+
+
+def test_equivalence_gives_the_p_of_statsmodels():
+    golden = {0.1: 0.19156404295758062, 0.15: 0.00999982854615453, 0.05: 0.8535522946749395}
+    for margin, p in golden.items():
+        assert s.equivalence_test(FOUR[:, 1], FOUR[:, 0], margin) == pytest.approx(p, rel=1e-9)
+        assert s.equivalence_test(FOUR[:, 0], FOUR[:, 1], margin) == pytest.approx(p, rel=1e-9)
+
+
+def test_equivalence_without_spread_and_without_a_margin():
+    assert s.equivalence_test([1, 2], [1, 2], 0.01) == 0.0
+    assert s.equivalence_test([1, 2], [0, 1], 0.5) == 1.0
+    assert s.equivalence_test([1.0], [1.0], 0.5) == 1.0
+    for margin in (0, -0.1, math.nan, math.inf):
+        with pytest.raises(InputError, match="expected a difference above 0"):
+            s.equivalence_test([1, 2], [1, 3], margin)
+
+
+def test_benjamini_hochberg_gives_the_p_of_statsmodels():
+    """multipletests(method="fdr_bh")."""
+    ps = [0.01, 0.04, 0.03, 0.005, 0.2, 0.04]
+    assert s.corrected(ps, "bh") == pytest.approx([0.03, 0.048, 0.048, 0.03, 0.2, 0.048])
+    assert s.corrected([], "bh") == []
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=9))
+def test_benjamini_hochberg_is_never_stricter_than_holm(ps):
+    assert all(p - 1e-12 <= b <= h + 1e-12 for p, b, h in zip(ps, s.corrected(ps, "bh"), s.corrected(ps, "holm")))
+
+
+@pytest.mark.parametrize("test", ["wilcoxon", "tukey"])
+def test_identical_runs_have_p_1_by_every_test(test):
+    assert s.p_value(test, A, A) == 1.0

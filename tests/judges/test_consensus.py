@@ -118,3 +118,23 @@ def test_a_rankings_limits_are_shared_out_among_its_shuffles():
     late = stage(replace(ranking, limits=Limits(deadline=0.0)))
     assert (late.ids, late.trace[-1].usage.calls) == (ranking.ids, 0)
     assert late.trace[-1].notes == ("budget spent: limits.deadline",)
+
+
+def test_shuffles_differ_and_the_first_is_the_input():
+    seen = []
+
+    def judge(query, members):
+        return [0.0] * len(members)
+
+    script = Scripted(judge)
+    ranking = Ranking.of("q", "abcdefgh")
+    SelfConsistency(Rerank(script, Sliding(8, 8)), 5)(ranking)
+    seen = script.log
+    assert seen[0] == tuple(ranking.ids)
+    assert len(set(seen)) == 5
+
+
+def test_half_of_the_rankings_are_no_majority():
+    """A tie keeps the order of the start, and Borda counts the candidates below."""
+    assert kemeny([[0, 1], [1, 0]], [1.0, 1.0]) == [0, 1]
+    assert borda([[0, 1, 2]], 3) == [2.0, 1.0, 0.0]

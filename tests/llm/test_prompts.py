@@ -12,7 +12,7 @@ from anyrank.core.types import Candidate, Query
 from anyrank.llm import templates
 from anyrank.llm.labels import Labels
 from anyrank.llm.prompts import Template, scaled
-from anyrank.llm.template_file import load_template
+from anyrank.llm.template_file import from_fields, load_template
 from anyrank.testing.llm import flat
 
 TEMPLATES = {k: v for k, v in vars(templates).items() if isinstance(v, Template)}
@@ -212,3 +212,16 @@ def test_wrong_files_say_what_is_wrong(tmp_path, text, says):
         load_template(path)
     with pytest.raises(InputError, match=r"none.yaml: can't be read"):
         load_template(tmp_path / "none.yaml")
+
+
+def test_the_instruction_of_a_template_file_is_passed_on(caplog):
+    """rank_llm's pointwise templates state one; a query's own goes before it."""
+    fields = {"method": "pointwise", "prefix": "<Instruct>: {instruction}\n", "body": "{query} / {doc_content}"}
+    template = from_fields({**fields, "instruction": "Find the answer."})
+    member = Candidate("d", "a text")
+    assert template.render(Query("q", "why?"), [member]).prompt == "<Instruct>: Find the answer.\nwhy? / a text"
+    own = Query("q", "why?", {"instruction": "Find a proof."})
+    assert "Find a proof." in template.render(own, [member]).prompt
+    assert not caplog.records
+    listwise = from_fields({"body": "[{rank}] {candidate}", "prefix": "{instruction}", "instruction": "Rank."})
+    assert "Rank." in str(listwise.render(Query("q", "why?"), [member]).prompt)

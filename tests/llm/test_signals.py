@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 
 from anyrank.core.errors import InputError
@@ -221,3 +222,22 @@ def test_first_token_without_any_known_label_judges_nothing(values):
 
     after = Rerank(FirstToken(Backend({}), templates.FIRST_TOKEN), Sliding(3, 3))(Ranking.of("q", "abc"))
     assert (after.status, after.ids) == ("fallback", ["0", "1", "2"])
+
+
+def test_every_vote_sees_another_shuffle():
+    judge = Scripted(lambda query, members: [0.0] * len(members))
+    Votes(judge, 5)([group(6)])
+    assert len(judge.log) == 5
+    assert len(set(judge.log)) == 5
+    other = Scripted(lambda query, members: [0.0] * len(members))
+    Votes(other, 5, seed=100)([group(6)])
+    assert not set(judge.log) & set(other.log)
+
+
+def test_the_calibrations_deviation_is_the_samples():
+    """With n - 1 the last token is 1.79 deviations below the mean and stays; with n it would be 2.0 and go."""
+    blank = [0.0] * 5
+    assert calibrated([1.0, 1.0, 1.0, 1.0, -0.001], blank) == pytest.approx(3.999)
+    values = np.array([1.0, 1.02, 0.98, 1.0, -0.001])
+    below = (values.mean() - values.min()) / np.array([values.std(ddof=0), values.std(ddof=1)])
+    assert below[1] < 2 < below[0] + 0.01

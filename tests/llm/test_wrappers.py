@@ -32,7 +32,7 @@ def test_the_second_time_is_free(tmp_path):
     model = ScriptedModel(lambda p: f"answer to {p}")
     first, again, other = cached(model, tmp_path / "a.db").generate(["x", "x", "y"], max_tokens=5)
     assert (first.text, first.usage.calls, first.usage.cached) == ("answer to x", 1, 0)
-    assert (again.text, again.usage) == ("answer to x", Usage(cached=1))
+    assert (again.text, again.usage.cached, again.usage.tokens) == ("answer to x", 1, 0)
     assert other.usage.calls == 1
     anew = cached(model, tmp_path / "a.db").generate(["y", CHAT], max_tokens=5)
     assert [a.usage.cached for a in anew] == [1, 0]
@@ -68,7 +68,11 @@ def test_every_verb_comes_back_as_it_was(tmp_path):
         plain, once, twice = ask(model), ask(store), ask(store)
         assert once == plain
         for a, b in zip(plain, twice, strict=True):
-            assert b.usage == Usage(cached=1)
+            tokens = {
+                "cached_prompt_tokens": a.usage.prompt_tokens,
+                "cached_completion_tokens": a.usage.completion_tokens,
+            }
+            assert b.usage == Usage(cached=1, **tokens)
             assert {**vars_of(a), "usage": 0} == {**vars_of(b), "usage": 0}
 
 
@@ -127,7 +131,9 @@ def test_a_whole_rerank_from_the_cache_costs_nothing(tmp_path):
     store = cached(OracleModel(truth), tmp_path / "a.db")
     once, twice = (load("first").build(store)(ranking) for _ in range(2))
     assert twice.ids == once.ids
-    assert twice.cost.usage == Usage(cached=once.cost.usage.calls)
+    usage = once.cost.usage
+    tokens = {"cached_prompt_tokens": usage.prompt_tokens, "cached_completion_tokens": usage.completion_tokens}
+    assert twice.cost.usage == Usage(cached=usage.calls, **tokens)
     assert twice.status == "ok"
 
 

@@ -1,5 +1,6 @@
 """Charts: sound drawings that show what they were given."""
 
+import re
 from xml.etree import ElementTree
 
 from hypothesis import given
@@ -71,3 +72,16 @@ def test_curves_beyond_the_colours_are_dashed():
     drawn = curves({f"s{i}": [(0.0, 0.5), (1.0, 0.5)] for i in range(SERIES + 2)}, "label", "x")
     assert drawn.count("stroke-dasharray") == 2
     assert drawn.count("var(--series0)") == drawn.count("var(--series1)") == 2
+
+
+def test_a_label_keeps_off_the_pareto_front():
+    """The name of a slower, slightly worse run would stand on the front's line above its point."""
+    points = [
+        Point("fast", 1.0, 0.4, 0.3, 0.5),
+        Point("good", 240.0, 0.6, 0.5, 0.7),
+        Point("mini", 860.0, 0.58, 0.5, 0.7),
+    ]
+    chart = scatter(points, "nDCG@10")
+    line = float(re.search(r"H[\d.]+ V([\d.]+) H980", chart)[1])
+    y = float(re.search(r'y="([\d.]+)"[^>]*>mini</text>', chart)[1])
+    assert not y - 13 <= line <= y + 4

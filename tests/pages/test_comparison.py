@@ -161,3 +161,54 @@ def test_a_report_is_written_whole(tmp_path):
     with pytest.raises(KeyError):
         write_report(tmp_path / "r.html", e, {}, qrels)
     assert [p.name for p in tmp_path.iterdir()] == ["r.html"]
+
+
+def lead(page):
+    """The words below the title."""
+    return re.sub(r"<[^>]*>", "", re.search(r'<p class="lead">(.*?)</p>', page, re.S)[1]).strip()
+
+
+def test_a_winner_is_named_only_where_the_test_says_so():
+    qrels = {f"q{i}": {"a": 1} for i in range(20)}
+    good = {q: ["a", "b"] for q in qrels}
+    near = {q: ["a", "b"] if i else ["b", "a"] for i, q in enumerate(qrels)}
+    bad = {q: ["b", "a"] for q in qrels}
+
+    def words(runs, **options):
+        return lead(report(evaluate(runs, qrels, ["RR"], samples=50, **options), runs, qrels))
+
+    assert words({"good": good, "bad": bad}) == (
+        "2 runs, 20 queries; the best by RR: good (1.0000), significantly better than every other run."
+    )
+    assert words({"good": good, "near": near}) == (
+        "2 runs, 20 queries; the highest mean RR: good (1.0000); not significantly better than near."
+    )
+    assert words({"bad": bad, "near": near, "good": good}) == (
+        "3 runs, 20 queries; the highest mean RR: good (1.0000); significantly better than bad, not compared with near."
+    )
+    assert "significantly better than bad, not significantly better than near" in words(
+        {"bad": bad, "near": near, "good": good}, pairs="all"
+    )
+    assert words({"good": good, "bad": bad}, test="none").endswith(
+        "the highest mean RR: good (1.0000); no test was made."
+    )
+    assert words({"good": good}) == "1 run, 20 queries; RR 1.0000."
+
+
+def test_all_pairs_are_a_table_of_the_page():
+    runs, qrels = made(runs=("first", "second", "third_one"))
+    e = evaluate(runs, qrels, ["nDCG@10"], samples=50, pairs="all", margin=0.9)
+    page = report(e, runs, qrels)
+    head, *rows = rows_of(page, "All pairs")
+    assert head == ["pair, by nDCG@10", "difference", "interval", "p", "W/T/L"]
+    assert len(rows) == 3
+    assert all(" ≈ " in row[0] or " &gt; " in row[0] for row in rows)
+    assert "third_<wbr>one" in page
+    assert "All pairs" not in report(evaluate(runs, qrels, samples=50), runs, qrels)
+
+
+def test_long_names_break_at_their_joints(check_page):
+    runs, qrels = made(runs=("first", "dl19.SPLADE_P_P_ENSEMBLE_DISTIL.top100<b>"))
+    page = report(evaluate(runs, qrels, samples=50), runs, qrels)
+    check_page(page)
+    assert "dl19.<wbr>SPLADE_<wbr>P_<wbr>P_<wbr>ENSEMBLE_<wbr>DISTIL.<wbr>top100&lt;b&gt;" in page

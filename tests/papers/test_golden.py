@@ -7,6 +7,7 @@ import re
 import pytest
 
 from anyrank.core.errors import InputError
+from anyrank.core.groupings import Heap
 from anyrank.core.types import Ranking
 from anyrank.papers import distillation, fullrank, load, prp, setwise
 from anyrank.testing import Counting, HostileModel, Oracle, OracleModel, ScriptedModel, toy
@@ -188,3 +189,61 @@ def test_the_trace_is_ok_only_where_every_answer_was_clean():
         assert (after.status == "ok") == all(good), (seed, [s.text[:80] for s in said])
         clean, dirty = clean + all(good), dirty + (not all(good))
     assert min(clean, dirty) > 10
+
+
+def unreadable_after(calls):
+    """A model that knows the best, and writes nonsense from some call on."""
+    oracle, count = OracleModel(TRUTH), [0]
+
+    def answer(prompt):
+        count[0] += 1
+        if count[0] > calls:
+            return "no idea"
+        return oracle.generate([prompt], max_tokens=9)[0].text
+
+    return ScriptedModel(answer)
+
+
+def test_after_an_unreadable_answer_a_heap_goes_by_the_input_or_keeps_the_parent():
+    """The default lets the best of the first stage win, ``ties='parent'`` is the reference's rule."""
+    order = [3, 1, 2, 0]  # a heap of one family whose parent is d3; after a swap its parent isn't the input's first
+    ranking = ranked(order)
+    first, parent = (list(Heap(3, 2, ties=ties)(4).send(None)) for ties in ("input", "parent"))
+    assert first == parent == [[0, 1, 2, 3]]
+    for ties, best in (("input", 0), ("parent", 2)):
+        plan = Heap(3, 2, ties=ties)(4)
+        next(plan)
+        # candidate 2 is the best and becomes the parent; then the last leaf, 3, takes its place and sinks
+        group = plan.send([[0.0, 0.0, 1.0, 0.0]])
+        assert group == [[3, 1, 0]]
+        with pytest.raises(StopIteration) as end:
+            plan.send([[-float("inf")] * 3])
+        assert end.value.value == ([2, 0] if ties == "input" else [2, 3])
+        del best
+    after = setwise.build(unreadable_after(1), k=2, ties="parent")(ranking)
+    assert after.status == "partial"
+    with pytest.raises(InputError, match="ties='last'"):
+        setwise.build(OracleModel(TRUTH), ties="last")
+
+
+def test_a_contradiction_keeps_the_parent_where_it_is_asked_to():
+    ties = [[0.0, 0.0]]
+    for rule, top in (("input", [1, 0]), ("parent", [1, 2])):
+        plan = Heap(2, 2, pairs=True, ties=rule)(3)
+        assert next(plan) == [[0, 1]]
+        assert plan.send([[0.0, 1.0]]) == [[1, 2]]  # candidate 1 leads
+        group = plan.send(ties)  # and stays: it stands before 2 in the input, and is the parent
+        assert group == [[2, 0]]
+        with pytest.raises(StopIteration) as end:
+            plan.send(ties)
+        assert end.value.value == top
+    for sort in ("heap", "sliding", "allpair"):
+        after = prp.build(OracleModel(TRUTH), sort=sort, ties="parent", k=3)(ranked(range(8)))
+        assert after.ids[:3] == ["7", "6", "5"]
+
+
+@pytest.mark.parametrize("name", ["setwise", "prp", "rankgpt"])
+def test_cards_say_where_a_method_differs_from_its_reference(name):
+    card = load(name).CARD
+    assert card.differences
+    assert all(f"differs: {difference}" in str(card) for difference in card.differences)

@@ -114,7 +114,13 @@ def test_arguments_reach_the_stage():
         ("True * bm25", "a weight is a finite number", "True"),
         ("1e999 * bm25", "a weight is a finite number", "1e999"),
         ("", "this is not a pipeline", ""),
-        ("bm25 >>", "this is not a pipeline", ""),
+        ("bm25 >>", "this is not a pipeline: a stage is missing after '>>'", ">>"),
+        ("bm25 >> keep(name='x') +", "a stage is missing after '+'", "+"),
+        ("bm25 |", "a stage is missing after '|'", "|"),
+        ("bm25 %", "a stage is missing after '%'", "%"),
+        (">> bm25", "this is not a pipeline", ">"),
+        ("bm25 >> >> bm25", "this is not a pipeline", ">"),
+        ("bm25 >> keep(", "was never closed", "("),
     ],
 )
 def test_errors_point_at_the_place(text, said, under):
@@ -125,6 +131,17 @@ def test_errors_point_at_the_place(text, said, under):
     assert line.strip() == text.strip()
     if under:
         assert line[pointer.index("^") : pointer.rindex("^") + 1] == under
+
+
+@pytest.mark.parametrize(
+    "text", ["a" * 1_000_000, "bm25 >> " * 100_000, "bm25 >> nope >> " * 50_000 + "bm25", "bm25(" * 50_000]
+)
+def test_the_error_of_a_long_pipeline_is_short_and_still_points(text):
+    with pytest.raises(PipelineError) as caught:
+        read(text)
+    assert len(str(caught.value)) < 2000
+    _, line, pointer = str(caught.value).rsplit("\n", 2)
+    assert pointer.index("^") < len(line)
 
 
 @given(st.text(max_size=40))

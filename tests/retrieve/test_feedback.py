@@ -6,6 +6,7 @@ import pytest
 from anyrank.core.errors import InputError
 from anyrank.core.rerank import Rerank
 from anyrank.core.types import Candidate, Query, Ranking
+from anyrank.retrieve import feedback
 from anyrank.retrieve.feedback import DistilledFeedback, kl_slope, moved, ranknet, ranknet_slope, softmax
 from anyrank.testing import Hostile, Scripted
 from anyrank.vectors import Encoded
@@ -92,3 +93,39 @@ def test_nothing_to_learn_changes_nothing():
     assert (Rerank(Hostile(faults=("raise",))) >> DistilledFeedback(table, table))(two).ids == ["n1", "n2"]
     with pytest.raises(InputError, match="loss='mse'"):
         DistilledFeedback(table, table, loss="mse")
+
+
+def test_products_are_scaled_by_half_the_ratio_of_the_spreads(monkeypatch):
+    """Adam on KL(softmax(teacher) || softmax(scale * products)), its gradient taken numerically."""
+    monkeypatch.setitem(feedback._STEPS, "kl", (0.1, 4))
+    rng = np.random.default_rng(5)
+    query, documents, teacher = rng.normal(size=4), rng.normal(size=(5, 4)), rng.normal(size=5)
+    scale = (teacher.max() - teacher.min()) / (np.ptp(documents @ query)) / 2
+    q, mean, square = query.copy(), np.zeros(4), np.zeros(4)
+    for i in range(1, 5):
+        step = 1e-6 * np.eye(4)
+        g = np.array(
+            [kl(scale * (documents @ (q + d)), teacher) - kl(scale * (documents @ (q - d)), teacher) for d in step]
+        )
+        g /= 2e-6
+        mean, square = 0.9 * mean + 0.1 * g, 0.999 * square + 0.001 * g * g
+        q = q - 0.1 * (mean / (1 - 0.9**i)) / (np.sqrt(square / (1 - 0.999**i)) + 1e-8)
+    assert moved(query, documents, teacher) == pytest.approx(q, abs=1e-5)
+
+
+def test_rates_and_numbers_of_updates_are_the_papers():
+    assert feedback._STEPS == {"kl": (0.005, 100), "ranknet": (0.001, 20)}
+
+
+def test_candidates_that_are_found_again_keep_their_content_and_fields():
+    table = planted()
+    known = Ranking(Query("q", "query"), tuple(Candidate(f"c{i}", f"c{i}", 2.0 - i, {"kept": i}) for i in range(2)))
+    teacher = Rerank(Scripted(lambda q, m: [float(c.id == "c1") for c in m]))
+    after = (teacher >> DistilledFeedback(table, table, table, k=200))(known)
+    assert {c.id: c.meta for c in after if c.id in ("c0", "c1")} == {"c0": {"kept": 0}, "c1": {"kept": 1}}
+
+
+def test_pairs_of_a_ranking_weigh_by_their_ranks():
+    better, weight = feedback._pairs(np.array([3.0, 1.0, 2.0]))
+    assert weight.tolist() == [[1 / 2, 1 / 4, 1 / 3], [1 / 4, 1 / 6, 1 / 5], [1 / 3, 1 / 5, 1 / 4]]
+    assert better.sum() == 3

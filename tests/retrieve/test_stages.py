@@ -122,3 +122,31 @@ def test_shares_add_up():
     parts = shared(usage, 3)
     total = parts[0] + parts[1] + parts[2]
     assert total == usage
+
+
+def test_a_run_s_own_fields_stay_when_its_documents_are_attached(collection):
+    (first,) = list(collection.ids())[:1]
+    own = Ranking(Query("q", "wing"), (Candidate(first, None, 1.0, {"year": -1}),))
+    assert Attach(collection)(own)[0].meta["year"] == -1
+
+
+class Told:
+    """An encoder that notes whether it was told that contents are queries."""
+
+    def __init__(self, bag):
+        self.bag, self.name, self.told = bag, bag.name, []
+
+    def encode(self, contents, *, query=False):
+        self.told.append(query)
+        return self.bag.encode(contents, query=query)
+
+
+def test_a_query_is_encoded_as_a_query_and_the_filter_reaches_the_index(collection, bag):
+    encoder = Told(bag)
+    collection.encode(encoder)
+    search = VectorSearch(collection.vectors(bag.name), encoder, collection, filter={"year": (1960, 1961)})
+    encoder.told.clear()
+    found = search("wing lift heat jet")
+    assert encoder.told == [True]
+    assert found.ids
+    assert {c.meta["year"] for c in found} <= {1960, 1961}

@@ -233,6 +233,9 @@ def test_a_read_only_folder_is_searched_and_not_written(tmp_path):
         reader.update([Candidate("b", "wing")])
     with pytest.raises(InputError, match="read-only"):
         reader.delete(["a"])
+    with pytest.raises(InputError, match="read-only"):
+        reader.encode(Lengths())
+    assert not (path / "vectors").exists()
     lock.rmdir()
     writer.add([Candidate("b", "wing")])
     reader.reload()

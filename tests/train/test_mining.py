@@ -16,7 +16,9 @@ from anyrank.core.stage import Each
 from anyrank.core.types import Candidate, Query, Ranking
 from anyrank.train.consistency import consistent_pairs, dual_consistent, findable
 from anyrank.train.group import Group
+from anyrank.train.judgements import judged
 from anyrank.train.mining import Rules, doubted, mined, negatives, per_positive
+from anyrank.train.negatives import Draw
 from anyrank.train.sampling import Decay, Softmax, Top, Uniform, softmax
 from anyrank.vectors import Encoded
 
@@ -321,3 +323,45 @@ def test_only_queries_that_find_their_document_stay():
     pairs = [Group.from_texts("?", ("text",), (1.0,), q, ("x",)) for q in ("a", "b")]
     assert [g.id for g in findable(pairs, Each(search), top=2, size=1)] == ["a"]
     assert [g.id for g in findable(pairs, Each(search), top=3)] == ["a", "b"]
+
+
+# copies of a relevant text
+
+
+def copied():
+    texts = {"0": "Wings  lift.", "1": "wings lift.", "2": "heat", "3": "WINGS\u00a0lift.", "4": "drag"}
+    return Ranking(Query("q", "why?"), tuple(Candidate(i, t, 9.0 - n) for n, (i, t) in enumerate(texts.items())))
+
+
+def test_a_copy_of_the_positive_is_no_negative(caplog):
+    assert [c.id for c in negatives(copied(), {"0"})] == ["2", "4"]
+    assert [c.id for c in negatives(copied(), {"0"}, Rules(among=1))] == ["2"]
+    assert [c.id for c in negatives(copied(), {"absent"}, relevant=["Heat "])] == ["0", "1", "3", "4"]
+    (group,) = mined([copied()], {"q": {"0": 1}}, 5)
+    assert group.ids == ("0", "2", "4")
+    assert "2 candidates are left out: their text is that of a relevant document" in caplog.text
+    (group,) = mined([copied()], {"q": {"far": 1}}, 5, documents={"far": "HEAT"})
+    assert group.ids == ("far", "0", "1", "3", "4")
+
+
+def test_copies_of_a_positive_are_never_drawn_nor_set_against_it():
+    texts = ("Wings lift.", "wings  lift.", "heat", "drag")
+    group = Group.from_texts("q", texts, (1.0, 0.0, 0.0, 0.0), priors=(4.0, 3.0, 2.0, 1.0))
+    assert Draw(negatives=9)(group, 0).texts == ("Wings lift.", "heat", "drag")
+    assert [g.texts for g in per_positive(group)] == [("Wings lift.", "heat", "drag")]
+
+
+def test_a_judged_run_has_no_copies_of_relevant_texts(caplog):
+    (group,) = judged([copied()], {"q": {"0": 2, "2": 0}})
+    assert (group.ids, group.labels, len(group.priors)) == (("0", "2", "4"), (2.0, 0.0, 0.0), 3)
+    assert "2 candidates are left out" in caplog.text
+    (group,) = judged([copied()], {"q": {"0": 2, "1": 1}})  # both judged relevant: both stay
+    assert group.ids == ("0", "1", "2", "4")
+
+
+def test_contents_without_a_text_are_never_copies():
+    from anyrank.train.same_text import copies, normalised
+
+    assert copies(["", "  ", object()], ["", object()]) == [False, False, False]
+    assert normalised({"title": "A", "text": "b"}) == normalised("a B")
+    assert normalised("\u00b5m \ufb01lm") == normalised("μm film")

@@ -164,6 +164,8 @@ class Server:
         except (ValueError, RecursionError):
             start = self._hidden(answer[:1000].decode(errors="replace"))[:80]
             raise ValueError(f"not JSON ({content_type}): {start!r}") from None
+        if self.key and b"\\" in answer:  # the key may be written in escapes
+            value = json.loads(json.dumps(value).replace(json.dumps(self.key)[1:-1], "***"))
         if not isinstance(value, dict | list):
             raise ValueError(f"a JSON {type(value).__name__} instead of an object")
         if isinstance(value, dict) and value.get("error") and not value.keys() & _ANSWERS:
@@ -196,7 +198,7 @@ class Server:
         return text.replace(self.key, "***") if self.key else text
 
 
-_ANSWERS = {"choices", "results", "data"}
+_ANSWERS = {"choices", "results", "data", "scores", "output"}
 """Fields of an answer; one that has them is none of an error, whatever its field ``error`` holds."""
 
 

@@ -127,8 +127,8 @@ class RerankEndpoint:
     extra: Mapping[str, Any] = field(default_factory=dict, hash=False)
     _form: Learned = field(default_factory=Learned, init=False, repr=False, compare=False)
     _learned: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
-    """What the server taught: its "path", the name of its "documents", the "most" of a request, "truncate", and that it
-    "answers" at all."""
+    """What the server taught: its "path", the name of its "documents", the "most" of a request, and that it "answers"
+    at all."""
 
     def __post_init__(self) -> None:
         if self.dialect not in DIALECTS:
@@ -232,7 +232,8 @@ class RerankEndpoint:
 
     async def _ask(self, request: Request, server: Server) -> Scores:
         """One request. If the server refuses its form, it is asked again in one that it takes. Raises NoAnswer."""
-        form, truncate = self._form.form, "truncate" in self._learned
+        form, truncate = self._form.form, False
+        first: NoAnswer | None = None  # the refusal of the likeliest path, which may be of the model
         paths = [self._learned["path"]] if "path" in self._learned else self._addresses()
         documents = self._learned.get("documents", self._dialect.documents)
         for last in range(MOST, 0, -1):
@@ -243,7 +244,7 @@ class RerankEndpoint:
                 break
             except NoAnswer as error:
                 if error.status in (404, 405) and len(paths) > 1:
-                    paths = paths[1:]
+                    first, paths = first or error, paths[1:]
                 elif last == 1:
                     raise
                 elif other := self._other_documents(error, documents):
@@ -255,16 +256,17 @@ class RerankEndpoint:
                 elif (better := form.after(error, body, ("query", "model", documents))) and better != form:
                     form = better
                 elif error.status in (404, 405):
-                    text = f"{error} (POST {urlsplit(paths[0]).path})"
-                    raise NoAnswer(text, status=error.status, message=error.message) from None
+                    cause = first if first is not None and "model" in first.message.lower() else error
+                    text = f"{cause} (POST {urlsplit(paths[0]).path})"
+                    raise NoAnswer(text, status=cause.status, message=cause.message) from None
                 else:
                     raise
         self._form.learn(form)
-        self._learned.update(path=paths[0], documents=documents, **({"truncate": True} if truncate else {}))
+        self._learned.update(path=paths[0], documents=documents)
         notes = [f"sent {', '.join(changes)}: the server refuses it"] if changes else []
         cut = Usage(truncated=1) if truncate else Usage()
         if truncate:
-            notes.append("the server cuts texts to its model's length")
+            notes.append("the server cut texts to its model's length")
         scores = read_answer(value, request, len(json.dumps(sent)))
         return scores._replace(usage=scores.usage + cut, notes=(*notes, *scores.notes))
 
@@ -284,7 +286,7 @@ class RerankEndpoint:
         texts: list[Any] = request.texts
         if dialect.records:
             texts = [{"id": str(i), "text": text} for i, text in enumerate(texts)]
-        body = {"model": self.model or None, "query": request.query, documents: texts}
+        body: dict[str, Any] = {"model": self.model or None, "query": request.query, documents: texts}
         if dialect.count and documents != "texts":
             body[dialect.count] = len(texts)
         if truncate:
@@ -323,10 +325,15 @@ def read_answer(value: Any, request: Request, sent: int) -> Scores:
     >>> read_answer([{"index": 1, "score": 0.9}, {"index": 0, "score": 0.1}], request, 100).values
     [0.1, 0.9]
     """
-    rows = value if isinstance(value, list) else value.get("results", value.get("data"))
+    whole = value if isinstance(value, dict) else {}
+    rows = value if isinstance(value, list) else next((whole[name] for name in _RESULTS if name in whole), None)
+    if isinstance(rows, dict):  # DashScope's
+        rows = rows.get("results")
     if not isinstance(rows, list):
-        raise NoAnswer(f"an answer without results: its fields are {sorted(value)[:9]}"[:200])
+        raise NoAnswer(f"an answer without results: its fields are {sorted(whole)[:9]}"[:200])
     n = len(request.texts)
+    if len(rows) == n and not any(isinstance(row, dict) for row in rows):  # a score a document, in their order
+        rows = [{"index": i, "score": score} for i, score in enumerate(rows)]
     values: list[float | None] = [None] * n
     repeated = outside = 0
     for row in rows:
@@ -337,12 +344,16 @@ def read_answer(value: Any, request: Request, sent: int) -> Scores:
             repeated += 1
         else:
             values[index] = _number(row.get("relevance_score", row.get("score")))
-    usage, notes = _cost(value if isinstance(value, dict) else {}, request, sent)
+    usage, notes = _cost(whole, request, sent)
     repairs = {"repeated index": repeated, "index out of range": outside}
     scores = [math.nan if v is None else v for v in values]
     if unscored := sum(map(math.isnan, scores)):
         notes = [f"{unscored} of {n} documents got no score", *notes]
     return Scores(scores, usage + Usage(repairs={k: v for k, v in repairs.items() if v}), tuple(notes))
+
+
+_RESULTS = ("results", "data", "scores", "output")
+"""Fields that hold the results, the likeliest first."""
 
 
 def _number(value: Any) -> float:
@@ -367,7 +378,8 @@ def _cost(answer: Mapping[str, Any], request: Request, sent: int) -> tuple[Usage
     stated = next((held[name] for held, name in places if held.get(name) is not None), None)
     if isinstance(stated, float) and stated.is_integer():
         stated = int(stated)
-    notes, repairs = [], {}
+    notes: list[str] = []
+    repairs: dict[str, int] = {}
     least, most = sum(min(length, 1024) for length in lengths) // 64, sent + (query + _ROOM) * n + 4096
     if type(stated) is int and max(least, 1) <= stated <= most:
         prompt = stated

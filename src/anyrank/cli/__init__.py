@@ -12,6 +12,7 @@ import click
 
 from .. import __version__
 from ..core.errors import LONGEST, AnyrankError, InputError, short
+from ..disk import full
 from .near import Near
 
 COMMANDS = {
@@ -26,6 +27,7 @@ COMMANDS = {
     "models": "models",
     "papers": "papers",
     "peptides": "peptides",
+    "pipeline": "pipeline",
     "train": "train",
 }
 
@@ -59,7 +61,12 @@ class Commands(Near):
 @click.group(cls=Commands, epilog=EXIT, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="anyrank")
 @click.option("-v", "--verbose", is_flag=True, help="Write a log to standard error.")
-def cli(verbose: bool) -> None:
+@click.option(
+    "--max-line",
+    metavar="SIZE",
+    help="The longest line or record that is read, such as 1G; by default 32M, or ANYRANK_MAX_LINE.",
+)
+def cli(verbose: bool, max_line: str | None) -> None:
     """Rank anything: index, search, rerank and judge collections.
 
     \b
@@ -67,6 +74,10 @@ def cli(verbose: bool) -> None:
     anyrank index corpus.jsonl -o my.index          make a collection searchable
     anyrank search my.index "what causes lift"      search it
     """
+    if max_line is not None:
+        from ..io.files import LIMIT, size_of
+
+        os.environ[LIMIT] = str(size_of(max_line))
     logging.basicConfig(level=logging.INFO if verbose else logging.ERROR, format="%(name)s: %(message)s")
 
 
@@ -93,7 +104,14 @@ def main() -> None:
         click.echo(f"anyrank: {error}", err=True)
         sys.exit(2 if isinstance(error, InputError) else 3)
     except OSError as error:
-        where = f"{short(str(error.filename))}: " if error.filename else ""
-        click.echo(f"anyrank: {where}{error.strerror or error}", err=True)
+        # Files say their names; what is left without one is a pipe or the standard output.
+        name = short(str(error.filename)) if error.filename else "standard output" if full(error) else ""
+        where = f"{name}: " if name else ""
+        click.echo(f"anyrank: {where}{full(error) or error.strerror or error}", err=True)
+        sys.exit(2)
+    except BaseException as error:
+        if type(error).__name__ != "PanicException":  # the engine's, which no base class tells from others
+            raise
+        click.echo(f"anyrank: the engine failed ({short(str(error))}): anyrank index --check finds damage", err=True)
         sys.exit(2)
     sys.exit(result if isinstance(result, int) else 0)

@@ -111,7 +111,7 @@ def distill_command(
             raise InputError("--depth and --split don't go with --groups")
         old = _read(groups, format_, queries, documents)
         settings: dict[str, Any] = {"files": stamp(queries, groups, documents), "teacher": teacher, "format": format_}
-        labels = parse(teacher, Settings(None), starts=False)
+        labels = parse(teacher, Settings(None, remember=True), starts=False)
         few = sum(len(g.candidates) < FEW for g in old.values())
         if few and isinstance(labels, Fuse) and labels.method == Combine():
             click.echo(
@@ -134,7 +134,7 @@ def distill_command(
         rankings = [Ranking(q) for q in _queries(queries, split)]
         collection = Collection.open(index or _indexed(str(corpus), Path(f"{out}.index"), resume))
         find = parse(candidates, Settings(collection))
-    labels = parse(teacher, Settings(collection), starts=False)
+    labels = parse(teacher, Settings(collection, remember=True), starts=False)
     options = {"candidates": None if run else candidates, "teacher": teacher, "depth": depth, "split": split}
     settings = {"files": stamp(queries, index, corpus, run, documents), **options}
     settings |= other_inputs(rankings, [queries, corpus, run, documents], teacher, None if run else candidates)

@@ -22,12 +22,13 @@ from .common import as_json, as_json_option, echo_cut, is_dataset, progress
     "--language",
     default="english",
     show_default=True,
-    help="The language of stemming and stop words; 'none' for neither.",
+    help="The language of stems and stop words, by its name or code (de, zh); 'code' for source code, 'none' for "
+    "neither stems nor stop words.",
 )
 @click.option(
     "--stop-words/--no-stop-words",
     default=True,
-    help="Leave out or index words such as 'the', 'who' and 'not'; a query of such words alone needs them.",
+    help="Search words such as 'the', 'who' and 'not' only where a query has no others, or always.",
 )
 @click.option("--encode", multiple=True, metavar="MODEL", help="Also store this model's vectors (repeat for several).")
 @click.option("--update", is_flag=True, help="Add the documents to an index, replacing those with the same id.")
@@ -40,9 +41,10 @@ from .common import as_json, as_json_option, echo_cut, is_dataset, progress
 @click.option(
     "--format",
     "form",
-    type=click.Choice(["jsonl", "csv", "tsv"]),
+    type=click.Choice(["jsonl", "csv", "tsv", "trec"]),
     help="The format of CORPUS, if its name has no known ending.",
 )
+@click.option("--no-header", is_flag=True, help="The first row of a table is a document: its columns are id and text.")
 @as_json_option
 def index_command(
     corpus: str,
@@ -58,9 +60,10 @@ def index_command(
     text_field: str | None,
     title_field: str | None,
     form: str | None,
+    no_header: bool,
     json_out: bool,
 ) -> int:
-    """Index CORPUS: a JSONL, CSV or TSV file (.gz too, '-' for standard input), a folder in BEIR's layout, an
+    """Index CORPUS: a JSONL, CSV, TSV or TREC file (.gz too, '-' for standard input), a folder in BEIR's layout, an
     ir_datasets id (irds:…), or 'demo'. A build that was stopped is resumed.
 
     \b
@@ -89,7 +92,8 @@ def index_command(
         def documents() -> Iterator[Candidate]:
             if is_dataset(corpus):
                 return Dataset.open(corpus).documents()
-            return read_documents(corpus, format=form, fields=DOCUMENT.pick(id_field, text_field, title_field))
+            fields = DOCUMENT.pick(id_field, text_field, title_field)
+            return read_documents(corpus, format=form, fields=fields, header=False if no_header else None)
 
         # A model that can't be opened is an error before anything is built or replaced.
         encoders = {n: model(n) for n in dict.fromkeys(SHIPPED.get(n, n) for n in encode)}
@@ -109,6 +113,7 @@ def index_command(
                     stop_words=stop_words,
                     overwrite=overwrite,
                     on_progress=partial(_advance, bar),
+                    on_warning=partial(_warn, out),
                 )
         elif encode:
             click.echo(f"note: {out} holds a finished index; {corpus} is not read again (--update does that)", err=True)
@@ -166,6 +171,10 @@ def _check(folder: Path, json_out: bool) -> int:
         if not report.problems:
             click.echo(f"{folder}: {report.documents:,} documents, no damage")
     return 2 if report.problems else 0
+
+
+def _warn(out: Path, text: str) -> None:
+    click.echo(f"warning: {out}: {text}", err=True)
 
 
 def _advance(bar: Any, count: int) -> None:

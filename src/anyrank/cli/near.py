@@ -15,9 +15,8 @@ class Near(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         try:
             return super().resolve_command(ctx, args)
-        except click.UsageError as error:
+        except click.UsageError:
             name = args[0] if args else ""
-            error.message = f"No such command {name!r:.80}."
-            if near := difflib.get_close_matches(name[:80].lower(), self.list_commands(ctx), 1):
-                error.message += f" Did you mean {near[0]!r}?"
-            raise
+            near = difflib.get_close_matches(name[:80].lower(), self.list_commands(ctx), 1)
+            hint = f" Did you mean {near[0]!r}?" if near else ""
+            raise click.UsageError(f"No such command {name!r:.80}.{hint}", ctx) from None

@@ -32,7 +32,8 @@ def list_command(n: int, json_out: bool) -> None:
         click.echo(as_json(rows))
         return
     for row in rows:
-        cost = row["kind"] if row["calls"] is None else f"{row['calls']:,} calls"
+        calls = row["calls"]
+        cost = row["kind"] if calls is None else f"{calls:,} call{'s' * (calls != 1)}"
         click.echo(f"{row['name']:19} {row['year']}  {cost:>13}  {row['title']}")
 
 

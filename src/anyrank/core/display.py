@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from .content import Image, images_of, text_of
 from .errors import MissingExtra
+from .json_values import json_value
 
 if TYPE_CHECKING:
     from .types import Candidate, Ranking
@@ -71,7 +72,7 @@ def ranking_to_dict(
 
     A candidate says its ``index`` in the list that it was given in, or with ``origin``, the ranking before it was
     reranked, the one there. ``texts`` adds the candidates' contents, as ``text``, or as ``content`` if they are no
-    texts. Their ``meta`` is left out. Without ``times`` it holds no seconds, so that equal results are equal byte for
+    texts, and their fields as ``meta``. Without ``times`` it holds no seconds, so that equal results are equal byte for
     byte.
     """
     indices = {} if origin is None else {c.id: i for i, c in enumerate(origin)}
@@ -80,7 +81,8 @@ def ranking_to_dict(
         position = indices.get(c.id, c.index)
         index = {} if position is None else {"index": position}
         content = {} if not texts else {"text" if _is_plain(c.content) else "content": _to_json(c.content)}
-        return {"id": c.id, **index, "score": c.score, **content}
+        meta = {"meta": {str(k): _jsonable(v) for k, v in c.meta.items()}} if texts and c.meta else {}
+        return {"id": c.id, **index, "score": c.score, **content, **meta}
 
     query, cost = ranking.query.content, ranking.cost.as_dict()
     hidden = {"name", "status", "notes"} if times else {"name", "status", "notes", "seconds"}
@@ -93,6 +95,19 @@ def ranking_to_dict(
         "cost": {k: v for k, v in cost.items() if k not in hidden},
         "trace": steps if times else [{k: v for k, v in step.items() if k != "seconds"} for step in steps],
     }
+
+
+def _jsonable(value: Any) -> Any:
+    """A field as JSON has it; what it can't hold, as it prints."""
+    value = json_value(value)
+    match value:
+        case Mapping():
+            return {k: _jsonable(v) for k, v in value.items()}
+        case list():
+            return [_jsonable(v) for v in value]
+        case None | bool() | int() | float() | str():
+            return value
+    return str(value)
 
 
 def _is_plain(content: Any) -> bool:

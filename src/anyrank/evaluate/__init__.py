@@ -4,6 +4,7 @@ from .cost import Cost, peak_memory_mb
 from .evaluation import Comparison, Evaluation, Summary, evaluate
 from .inputs import Judgements, lists
 from .measures import Meter, parse
+from .trainings import compare_trainings
 
 __all__ = [
     "Comparison",
@@ -12,6 +13,7 @@ __all__ = [
     "Judgements",
     "Meter",
     "Summary",
+    "compare_trainings",
     "evaluate",
     "lists",
     "parse",

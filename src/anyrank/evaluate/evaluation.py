@@ -2,61 +2,21 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Literal, get_args
-
-import numpy as np
+from typing import Any
 
 from ..core.errors import InputError
 from ..core.types import Ranking
 from . import significance as stat
+from .comparisons import Comparison, Pairs, Statistics, Summary
 from .cost import Cost
 from .inputs import Judgements, Lists, Qrels, Run, Ties, lists, repeatable, seen_documents
 from .leave_out import LeaveOut
 from .measures import Meter, parse
 from .support import measure_name
-
-Pairs = Literal["baseline", "all"]
-"""Which runs are compared: each with the baseline, or all with each other."""
-
-
-@dataclass(frozen=True, slots=True)
-class Summary:
-    """A mean over the judged queries and its confidence interval."""
-
-    mean: float
-    low: float
-    high: float
-
-
-@dataclass(frozen=True, slots=True)
-class Comparison:
-    """One run against another, the baseline, by one measure; ``difference`` is run less baseline, with its interval.
-
-    ``effect`` is Cohen's d of the pairs, ``detectable`` the smallest difference these queries would show (power .8);
-    both None if the differences have no spread. ``equivalence`` is the corrected p of the test of equivalence, None
-    if no margin was given; ``equivalent`` says that it is below alpha."""
-
-    run: str
-    measure: str
-    difference: float
-    low: float
-    high: float
-    p: float
-    corrected: float
-    significant: bool
-    wins: int
-    ties: int
-    losses: int
-    effect: float | None
-    detectable: float | None
-    baseline: str = ""
-    equivalence: float | None = None
-    equivalent: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,9 +162,8 @@ def evaluate(
         raise InputError(f"runs: expected a mapping of names to runs, found a {type(runs).__name__}")
     if not runs or not measures:
         raise InputError("nothing to evaluate: give at least one run and one measure")
-    _check_options(test, correction, pairs, interval, alpha)
-    pairs = "all" if test == "tukey" else pairs
-    baseline = None if test == "none" else _baseline(runs, baseline)
+    statistics = Statistics(test, correction, seed, alpha, interval, samples, pairs, margin)
+    baseline = statistics.baseline(runs, baseline)
     parsed = {measure_name(m): m for m in map(parse, measures)}
     names = tuple(parsed)
     depth = next((c for m in parsed.values() if isinstance(c := m.params.get("cutoff"), int)), 10)
@@ -231,23 +190,13 @@ def evaluate(
         judged[run] = math.fsum(measured[judged_name]) / sum(answered)
         unanswered[run] = tuple(q for q, has_results in zip(meter.queries, answered) if not has_results)
         unjudged[run] = tuple(q for q in ids if not judgements.grades.get(q))
-    columns = np.array([values[r][m] for r in runs for m in names]).T
-    low, high = stat.intervals(columns, 1 - alpha, interval, samples, seed)
-    bounds = iter(zip(columns.mean(axis=0).tolist(), low.tolist(), high.tolist()))
-    summaries = {r: {m: Summary(*next(bounds)) for m in names} for r in runs}
-    compared: list[Comparison] = []
-    if baseline is not None:
-        chosen = _pairs(list(runs), baseline, pairs)
-        options = (test, correction, alpha, interval, samples, seed, margin)
-        for m in names:
-            compared += _compare(chosen, m, {r: values[r][m] for r in runs}, *options)
     return Evaluation(
         tuple(runs),
         names,
         meter.queries,
         values,
-        summaries,
-        tuple(compared),
+        statistics.summaries(values),
+        statistics.comparisons(values, baseline),
         judged,
         judged_name,
         unanswered,
@@ -262,45 +211,10 @@ def evaluate(
         interval,
         samples,
         seed,
-        pairs,
+        statistics.pairs,
         margin,
         left_out.sentences,
     )
-
-
-def _check_options(test: str, correction: str, pairs: str, interval: str, alpha: float) -> None:
-    """Raises InputError on an option that isn't known, before any work."""
-    for name, value, kind in (
-        ("test", test, stat.Test),
-        ("correction", correction, stat.Correction),
-        ("pairs", pairs, Pairs),
-        ("interval", interval, stat.Interval),
-    ):
-        if value not in get_args(kind):
-            raise InputError(f"no {name} {value!r}: {', '.join(get_args(kind))}")
-    if not 0 < alpha < 1:
-        raise InputError(f"alpha={alpha}: expected a probability between 0 and 1, such as 0.05")
-
-
-def _pairs(runs: Sequence[str], baseline: str, pairs: Pairs) -> list[tuple[str, str]]:
-    """(run, the run it is compared with), the baseline being the second of each of its pairs.
-
-    >>> _pairs(["a", "b", "c"], "b", "all")
-    [('a', 'b'), ('c', 'b'), ('c', 'a')]
-    """
-    ordered = [baseline, *(r for r in runs if r != baseline)]
-    if pairs == "baseline":
-        return [(r, baseline) for r in ordered[1:]]
-    return [(r, other) for i, other in enumerate(ordered) for r in ordered[i + 1 :]]
-
-
-def _baseline(runs: Mapping[str, Run], name: str | None) -> str | None:
-    if name is None:
-        return next(iter(runs)) if len(runs) > 1 else None
-    if name in runs:
-        return name
-    near = difflib.get_close_matches(name, runs, 3, 0.4) or list(runs)[:5]
-    raise InputError(f"the baseline {name!r} is none of the runs; there are {', '.join(near)}")
 
 
 def _cost(run: Run, peak_mb: float | None) -> Cost | None:
@@ -314,53 +228,3 @@ def _no_common_query(run: str, ids: Lists, judged: Sequence[str]) -> str:
         return f"run {run!r} has no result left for any judged query such as {common[0]!r}"
     mine, theirs = ", ".join(map(repr, list(ids)[:3])) or "none", ", ".join(map(repr, judged[:3]))
     return f"run {run!r} has results for no judged query: its query ids are like {mine}, the judged ones like {theirs}"
-
-
-def _compare(
-    pairs: Sequence[tuple[str, str]],
-    measure: str,
-    values: Mapping[str, tuple[float, ...]],
-    test: stat.Test,
-    correction: stat.Correction,
-    alpha: float,
-    interval: stat.Interval,
-    samples: int,
-    seed: int,
-    margin: float | None,
-) -> list[Comparison]:
-    """All comparisons of one measure, corrected together."""
-    if not pairs:
-        return []
-    columns = {run: np.array(v) for run, v in values.items()}
-    if test == "tukey":
-        position = {run: i for i, run in enumerate(columns)}
-        matrix = stat.tukey_hsd(np.stack(list(columns.values()), axis=1))
-        ps = [float(matrix[position[a], position[b]]) for a, b in pairs]
-        fixed = ps  # corrected by the test itself
-    else:
-        ps = [stat.p_value(test, columns[a], columns[b], seed) for a, b in pairs]
-        fixed = stat.corrected(ps, correction)
-    equal: list[float | None] = [None] * len(pairs)
-    if margin is not None:
-        equal = [*stat.corrected([stat.equivalence_test(columns[a], columns[b], margin) for a, b in pairs], correction)]
-    differences = np.stack([columns[a] - columns[b] for a, b in pairs], axis=1)
-    low, high = stat.intervals(differences, 1 - alpha, interval, samples, seed)
-    return [
-        Comparison(
-            a,
-            measure,
-            float((columns[a] - columns[b]).mean()),
-            float(low[i]),
-            float(high[i]),
-            ps[i],
-            fixed[i],
-            fixed[i] < alpha,
-            *stat.wins(columns[a], columns[b]),
-            stat.effect_size(columns[a], columns[b]),
-            stat.detectable(columns[a], columns[b], alpha=alpha),
-            b,
-            p_equal,
-            p_equal is not None and p_equal < alpha,
-        )
-        for i, ((a, b), p_equal) in enumerate(zip(pairs, equal))
-    ]

@@ -127,6 +127,10 @@ class Judgements:
         return replace(self, grades=left(self.grades), subtopics=left(self.subtopics))
 
 
+_LARGEST = 2**31
+"""Grades are below it, as the programs that compute measures take them."""
+
+
 def _judged(query: str, docs: Any) -> dict[str, dict[str, int]]:
     """One query's documents with the grades of each subtopic ("0" where there are none)."""
     if not isinstance(docs, Mapping):
@@ -142,13 +146,13 @@ def _judged(query: str, docs: Any) -> dict[str, dict[str, int]]:
 
 
 def _grade(value: Any, query: str, document: str) -> int:
-    if type(value) is int:
+    if type(value) is int and abs(value) < _LARGEST:
         return value
     try:
         number = float(value)
     except (TypeError, ValueError, OverflowError):
         number = math.nan
-    if not math.isfinite(number) or number != int(number):
+    if not math.isfinite(number) or number != int(number) or abs(number) >= _LARGEST:
         what = f"query {query!r} grades document {document!r} {value!r}"
         raise InputError(f"{what}: expected a whole number")
     return int(number)

@@ -20,6 +20,7 @@ from .support import (
     ir_measures,
     measure_name,
     parameters,
+    quiet,
     substitute,
     unsupported,
 )
@@ -113,7 +114,8 @@ class Meter:
         for (depth, diverse, judged_only), group in groups.items():
             grades = self._by_subtopic(ir.Qrel) if diverse else self._plain
             try:
-                evaluator = ir.evaluator(group, grades)
+                with quiet():
+                    evaluator = ir.evaluator(group, grades)
             except Exception as error:
                 raise self._failed(group, grades, error) from error
             self._parts.append((depth, judged_only, group, grades, evaluator))

@@ -3,7 +3,11 @@ measure that no package computes, or judgements that don't fit."""
 
 from __future__ import annotations
 
+import logging
+import math
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from ..core.errors import InputError
@@ -27,6 +31,20 @@ def ir_measures() -> Any:
 
         raise MissingExtra("ir-measures", extra="eval") from error
     return ir_measures
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """ir_measures without its warnings on standard error: what they say is an error here, or in the table's notes."""
+    loggers = [logging.getLogger(name) for name in ("ir_measures", "ir_measures.cwl_eval")]
+    levels = [logger.level for logger in loggers]
+    try:
+        for logger in loggers:
+            logger.setLevel(logging.ERROR)
+        yield
+    finally:
+        for logger, level in zip(loggers, levels):
+            logger.setLevel(level)
 
 
 def measure_name(measure: Any) -> str:
@@ -74,6 +92,14 @@ def check_parameters(measure: Any) -> Any:
             raise ValueError(f"{name}={value!r}: expected {kind.get(info.dtype, info.dtype.__name__)} ({info.desc})")
         if not info.validate(value):
             raise ValueError(f"{name}={value!r}: expected one of {', '.join(map(repr, info.choices))}")
+    for name in ("p", "alpha", "recall", *(["beta"] if by_subtopic(measure) else [])):
+        if name in given and not 0 <= given[name] <= 1:
+            raise ValueError(f"{name}={given[name]}: expected a share between 0 and 1")
+    gains = given.get("gains", {})
+    if wrong := [(k, v) for k, v in gains.items() if type(k) is not int or type(v) is not int]:
+        raise ValueError(
+            f"gains: expected grades and gains that are whole numbers, found {wrong[0][0]!r}: {wrong[0][1]!r}"
+        )
     if (at := given.get("cutoff")) is not None and at < 1:
         raise ValueError(f"a cut-off is at least 1, not {at}")
     if "max_rel" in given and given["max_rel"] <= given.get("min_rel", known["min_rel"].default):
@@ -173,12 +199,14 @@ def check_judgements(measure: Any, judgements: Judgements) -> None:
             f"measure {name!r} needs judgements by subtopic, and these have none: give a TREC file with the subtopic "
             "as its second column, or {query: {document: {subtopic: grade}}}"
         )
-    if provider_of(substitute(measure)) is ir.gdeval:
-        for q, docs in judgements.grades.items():
-            for d, grade in docs.items():
-                if grade > _GDEVAL_MOST:
-                    what = f"query {q!r} grades document {d!r} {grade}"
-                    raise InputError(f"measure {name!r} takes grades up to {_GDEVAL_MOST}, and {what}: map the grades")
+    limited = provider_of(substitute(measure)) is ir.gdeval
+    most = _GDEVAL_MOST if limited else measure.params.get("max_rel", math.inf)
+    for q, docs in judgements.grades.items():
+        for d, grade in docs.items():
+            if grade > most:
+                what = f"query {q!r} grades document {d!r} {grade}"
+                mend = "map the grades" if limited else "give a larger max_rel"
+                raise InputError(f"measure {name!r} takes grades up to {most}, and {what}: {mend}")
 
 
 def by_subtopic(measure: Any) -> bool:
@@ -198,9 +226,10 @@ def failure(measure: Any, error: BaseException, query: str | None = None) -> Inp
     what = f"measure {measure_name(measure)!r} can't be computed{where}"
     if measure.NAME == "Accuracy" and isinstance(error, ZeroDivisionError):
         return InputError(
-            f"{what}: none of its results is not relevant, so there is nothing to rank above: look deeper"
+            f"{what}: all of its results are relevant, so there is no pair to compare: leave Accuracy out"
         )
-    text = re.sub(r"<object object at 0x[0-9a-f]+>", "(not given)", " ".join(str(error).split()))[:200]
+    text = re.sub(r"<object object at 0x[0-9a-f]+>", "(not given)", " ".join(str(error).split()))
+    text = re.sub(r" at 0x[0-9a-f]+", "", text)[:200]
     text = re.sub(r"/\S*/", "…/", text)
     advice = ""
     if measure.AT_PARAM == "cutoff" and "cutoff" in measure.SUPPORTED_PARAMS and "cutoff" not in measure.params:

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import json
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -216,7 +216,7 @@ def int8_linear(weight: Array, rows: Array | None, columns: Array | None) -> NDA
     return np.clip(np.rint(matrix / scale), -127, 127).astype(np.int8)
 
 
-def external(file: E5File, divisors: Any) -> Iterator[tuple[str, bytes]]:
+def external(file: E5File, divisors: Mapping[str, Array]) -> Iterator[tuple[str, bytes]]:
     """The graph's external tensors in the order of its data file: names and bytes."""
     yield from zip(("words", "words.scale"), int4_words(file))
     for i in range(file.layers):
@@ -233,7 +233,9 @@ def convert(source: Path, folder: Path) -> None:
     Raises ModelError if it isn't one."""
     file = E5File.read(source / SOURCE)
     folder.mkdir(parents=True, exist_ok=True)
-    with np.load(PARTS / "divisors.npz") as divisors, open(folder / DATA, "wb") as out:
+    with np.load(PARTS / "divisors.npz") as stored:
+        divisors = dict(stored)
+    with open(folder / DATA, "wb") as out:
         for _, tensor in external(file, divisors):
             out.write(tensor)
     (folder / "model.onnx").write_bytes((PARTS / "graph.onnx").read_bytes())

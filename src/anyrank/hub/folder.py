@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ..core.errors import ModelError
+from .positions import most_tokens
 
 ONNX = ("onnx/model.onnx", "model.onnx", "onnx/model_quantized.onnx", "model_quantized.onnx")
 """Names of an ONNX file, the preferred one first."""
@@ -63,7 +64,8 @@ class Declared:
     ``onnx`` and ``gguf`` are the file of that format, if the runtime reads one.
     ``pooling``: "mean", "cls", "last", "max", or "none" if the graph itself pools; ``activation`` of a cross-encoder's
     logits: "none" or "sigmoid"; ``max_length`` in tokens; prefixes are put before queries and documents; ``scales``
-    of a late interaction's parts: weighted tokens, even tokens, means.
+    of a late interaction's parts: weighted tokens, even tokens, means. ``languages``: ISO codes of those that it reads,
+    "multilingual" for many, none if not stated.
 
     ``name`` is the name that the user gave. ``hub`` and ``revision`` are set if the hub's client fetches the weights
     when they are first needed.
@@ -82,6 +84,7 @@ class Declared:
     query_prefix: str = ""
     document_prefix: str = ""
     scales: tuple[float, ...] = (1.0, 1.0, 1.0)
+    languages: tuple[str, ...] = ()
     name: str = ""
     hub: str = ""
     revision: str = ""
@@ -277,7 +280,7 @@ def _ours(folder: Path, stated: Mapping[str, Any]) -> Declared:
         raise ModelError(f"{path}: kind {kind!r} is none of {', '.join(KINDS)}, nor the name of a model's file")
     try:
         model = Declared(**{**options, "kind": kind, "runtime": "", "folder": folder})
-        model = replace(model, scales=tuple(map(float, model.scales)))
+        model = replace(model, scales=tuple(map(float, model.scales)), languages=tuple(map(str, model.languages)))
     except (TypeError, ValueError) as error:
         raise ModelError(f"{path}: {error}") from error
     if model.pooling not in POOLINGS:
@@ -365,7 +368,7 @@ def _length(folder: Path, config: Mapping[str, Any]) -> int:
     limits = (
         _json(folder / "sentence_bert_config.json").get("max_seq_length"),
         _json(folder / "tokenizer_config.json").get("model_max_length"),
-        config.get("max_position_embeddings"),
+        most_tokens(config),
     )
     stated = [int(n) for n in limits if n and 0 < n < 1_000_000]
     return min(stated, default=256)

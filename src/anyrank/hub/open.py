@@ -153,11 +153,11 @@ def _prefixed(name: str, rest: str, runtime: str, kind: str) -> Declared:
 
 def _registered(row: RegisteredModel, runtime: str, name: str) -> Declared:
     if row.hub:
-        return replace(_on_hub(row.hub, runtime, name), **row.declares)
+        return replace(_on_hub(row.hub, runtime, name), languages=row.languages, **row.declares)
     files = find(row.base) if row.base else row
     model = read(resolve(files.name), runtime=runtime, name=name)
     kind = row.kind if row.base else model.kind
-    return replace(model, kind=kind, **row.declares)
+    return replace(model, kind=kind, languages=row.languages, **row.declares)
 
 
 def _on_hub(hub: str, runtime: str, name: str) -> Declared:

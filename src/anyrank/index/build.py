@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -21,11 +22,16 @@ from ..store.engine_files import STATE
 from ..store.manifest import NAME, Manifest
 from ..store.rows import FILES, Rows, record
 from ..store.store import Store
-from .analysis import check_language
+from .analysis import EDITION
 from .collection import Collection
+from .fit import misfit
+from .languages import check_language
 from .swap import finish_swap, replacement
 
+log = logging.getLogger(__name__)
+
 _BATCH = 100_000
+_SAMPLED = 200  # documents whose language is looked at
 _COMPARED = 1024  # committed documents that are compared at once
 _CHARACTERS = 64 << 20  # of text, after which a batch is committed
 
@@ -41,9 +47,10 @@ def build(
     batch: int = _BATCH,
     heap: int = HEAP,
     on_progress: Callable[[int], None] | None = None,
+    on_warning: Callable[[str], None] = log.warning,
 ) -> Collection:
     """The opened collection of a corpus of any size, built at ``path``; ``on_progress`` gets the number committed so
-    far.
+    far, ``on_warning`` a text if the language doesn't fit the documents (`misfit`).
 
     Contents are any JSON values, and images by their paths. ``lexical``: whether documents are indexed by their words;
     by default if the first one has text. After a kill, the same call continues after the last commit: no document is
@@ -57,13 +64,28 @@ def build(
     if lexical is None:
         first = list(islice(source, 1))
         source, lexical = chain(first, source), all(_has_text(d.content) for d in first)
-    fresh = Manifest(check_language(language), stop_words, lexical=lexical, build=uuid4().hex)
+    sample: list[str] = []
+    if lexical:
+        source = _sampled(source, sample)
+    fresh = Manifest(check_language(language), stop_words, lexical=lexical, build=uuid4().hex, analysis=EDITION)
     if not _replaces(folder, overwrite):
         with _nothing_left(folder):
-            return _build(source, folder, _start(folder, fresh), batch, heap, on_progress)
-    with replacement(folder) as new:
-        _build(source, new, _start(new, fresh), batch, heap, on_progress)
+            _build(source, folder, _start(folder, fresh), batch, heap, on_progress)
+    else:
+        with replacement(folder) as new:
+            _build(source, new, _start(new, fresh), batch, heap, on_progress)
+    if warning := misfit(sample, fresh.language):
+        on_warning(warning)
     return Collection.open(folder)
+
+
+def _sampled(source: Iterator[Candidate], texts: list[str]) -> Iterator[Candidate]:
+    """The documents, the texts of the first of them kept in ``texts``."""
+    for doc in source:
+        if len(texts) < _SAMPLED:
+            parts = (doc.content,) if isinstance(doc.content, str) else parts_of(doc.content)
+            texts.extend(part for part in parts if isinstance(part, str))
+        yield doc
 
 
 def _build(
@@ -163,7 +185,8 @@ def _start(folder: Path, fresh: Manifest) -> Manifest:
         old = Manifest.read(folder)
         if old.documents:
             earlier, current = (
-                f"language={m.language!r}, stop_words={m.stop_words}, lexical={m.lexical}" for m in (old, fresh)
+                f"language={m.language!r}, stop_words={m.stop_words}, lexical={m.lexical}, analysis={m.analysis}"
+                for m in (old, fresh)
             )
             if earlier != current:
                 raise InputError(

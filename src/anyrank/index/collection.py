@@ -139,6 +139,7 @@ class Collection:
         usage = Usage()
         damaged = self._damaged(name)
         if damaged or self._missing(name):
+            self.store.check_writable()
             with no_space(self.path):
                 (self.path / "vectors").mkdir(exist_ok=True)
             busy = f"another process is encoding its documents with {name!r}: wait until it is done"

@@ -1,9 +1,13 @@
-"""The lexical index: BM25 (k1 = 1.2, b = 0.75) over title and text, in the engine of a store."""
+"""The lexical index: BM25 (k1 = 1.2, b = 0.75) over title and text, in the engine of a store.
+
+A title counts three times, and four words are added to every length: measured, these are better defaults than the plain
+formula (LOG.md), but a paper's "BM25" is `Settings(title=1, smoothing=0)` with its own k1 and b.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -19,62 +23,105 @@ from ..core.types import Candidate
 from ..store.engine import clean
 from ..store.filters import Filter
 from ..store.store import Store
-from .analysis import NO_STOP_LIST, STEMMED, analyser
+from .analysis import Analyser, Forms, engine_analyser
+from .exact import Settings, TermCounts, title_of
+from .languages import NO_STOP_LIST, STEMMED
 
-_TITLE = 3  # how often a title is counted in the body
-_SMOOTHING = 4  # words added to the length of every body, so that very short ones don't score too high
-_FILLER = tantivy.PreTokenizedString("\0", [tantivy.Token("\0", i, 0, 1) for i in range(_SMOOTHING)])
+TITLE = 3
+"""How often a title is counted in the body."""
+SMOOTHING = 4
+"""Words added to the length of every body, so that very short ones don't score too high."""
+_PHRASE = 3.0  # the weight of a query of stop words as a phrase, beside its words
+_FIRST_FILLER = tantivy.PreTokenizedString("\0", [tantivy.Token("\0", i, 0, 1) for i in range(SMOOTHING)])
+_FILLER = " \0" * SMOOTHING
 Hits = tuple[list[int], Sequence[float]]
 """Rows and scores of one query, best first."""
 
 
 @dataclass(slots=True, eq=False)
 class Lexical:
-    """The engine's field ``body``: the words of documents. Queries are made of terms only, never by a query parser, so
-    any text is safe."""
+    """The engine's fields ``body``, the words of documents, and ``common``, their stop words, which a query of stop
+    words alone searches. Queries are made of terms only, never by a query parser, so any text is safe.
+
+    ``analyser`` makes the terms; None in an index of the first edition, whose ``_engine_analyser`` is the engine's.
+    """
 
     store: Store
-    _analyser: tantivy.TextAnalyzer
+    analyser: Analyser | None
+    _engine_analyser: tantivy.TextAnalyzer
     threads: int = 1
+    _counts: tuple[int, TermCounts] | None = None  # with the store's generation that they were made of
 
     @classmethod
     def over(cls, store: Store) -> Lexical:
         """The lexical index of a store, with the analyser that the manifest names."""
-        own = analyser(store.manifest.language, store.manifest.stop_words)
+        manifest = store.manifest
+        if manifest.analysis == 1:
+            analyser, own = None, engine_analyser(manifest.language, manifest.stop_words)
+        else:
+            analyser = Analyser(manifest.language, manifest.stop_words)
+            own = tantivy.TextAnalyzerBuilder(tantivy.Tokenizer.whitespace()).build()
         store.engine.register_tokenizer("body", own)
-        return cls(store, own)
+        return cls(store, analyser, own)
 
     def enter(self, entry: tantivy.Document, doc: Candidate) -> None:
         """Adds a document's words to its entry: those of its content, and the title's again."""
         content = doc.content
-        for part in (content,) if isinstance(content, str) else parts_of(content):
-            if isinstance(part, str):
-                entry.add_text("body", clean(part))
-        inner = content.get("title") if isinstance(content, Mapping) else None
-        if title := doc.meta.get("title") or inner:
-            entry.add_text("body", f"{clean(str(title))} " * (_TITLE - 1))
-        entry.add_pre_tokenized_text("body", _FILLER)
+        texts = [
+            clean(p) for p in ((content,) if isinstance(content, str) else parts_of(content)) if isinstance(p, str)
+        ]
+        title = clean(title_of(doc))
+        if self.analyser is None:
+            for text in texts:
+                entry.add_text("body", text)
+            if title:
+                entry.add_text("body", f"{title} " * (TITLE - 1))
+            entry.add_pre_tokenized_text("body", _FIRST_FILLER)
+            return
+        terms: list[str] = []
+        common: list[str] = []
+        for text in texts:
+            mine, stop_words = self.analyser.split(text)
+            terms += mine
+            common += stop_words
+        if title:
+            terms += self.analyser.terms(title) * (TITLE - 1)
+        entry.add_text("body", " ".join(terms) + _FILLER)
+        if any(common):
+            entry.add_text("common", " ".join(word or "\0" for word in common))
 
     def __len__(self) -> int:
         return len(self.store)
 
     @property
     def drops_stop_words(self) -> bool:
-        """Whether the index holds no stop words, so that no query can search for them."""
+        """Whether the index holds no stop words, so that no query can search for them: one of the first edition."""
         manifest = self.store.manifest
-        return manifest.stop_words and manifest.language in STEMMED and manifest.language not in NO_STOP_LIST
+        listed = manifest.language in STEMMED and manifest.language not in NO_STOP_LIST
+        return self.analyser is None and manifest.stop_words and listed
 
     def terms(self, text: str) -> list[str]:
-        """The search terms of a text, in its order."""
-        return list(self._analyser.analyze(clean(text)))
+        """The search terms of a text, in its order; its stop words if it has nothing else."""
+        text = clean(text)
+        return self._query_terms(text) or self._common(text)
 
-    def search(self, texts: Sequence[str], k: int, among: Filter | None = None) -> list[Matches]:
+    def _common(self, text: str) -> list[str]:
+        return [] if self.analyser is None else self.analyser.dropped(text)
+
+    def search(
+        self, texts: Sequence[str], k: int, among: Filter | None = None, settings: Settings | None = None
+    ) -> list[Matches]:
         """The k best documents that pass the filter, for each text; fewer if fewer hold a term of it.
 
-        Any text is safe. Raises InputError if k < 1 or on a malformed filter.
+        Any text is safe. With ``settings`` other than the default ones, BM25 is computed from counts of terms in memory
+        (`exact`); a query of stop words alone is searched by the engine all the same. Raises InputError if k < 1 or on
+        a malformed filter.
         """
         self.store.refresh()
-        hits = list(self._hits(texts, k, among))
+        if settings is None or settings == Settings():
+            hits = list(self._hits(texts, k, among))
+        else:
+            hits = self._exact_hits(texts, k, among, settings)
         reader = self.store.reader([max(rows) for rows, _ in hits if rows])
         return [
             Matches(np.array(rows, dtype=np.int64), np.array(scores, dtype=np.float64), reader) for rows, scores in hits
@@ -102,14 +149,68 @@ class Lexical:
         else:
             yield from map(one, texts)
 
+    def _exact_hits(self, texts: Sequence[str], k: int, among: Filter | None, settings: Settings) -> list[Hits]:
+        if k < 1:
+            raise InputError(f"k={k}: ask for at least 1 document")
+        counts = self.exact()
+        mask = None if among is None else self.store.passing(among)
+        out: list[Hits] = []
+        for text in texts:
+            terms = self._query_terms(clean(text))
+            if terms:
+                rows, scores = counts.best(terms, k, settings, mask)
+                out.append((rows.tolist(), scores.tolist()))
+            else:
+                out.extend(self._hits([text], k, among))
+        return out
+
+    def exact(self) -> TermCounts:
+        """Counts of terms of all documents, made anew after a change."""
+        if self._counts is None or self._counts[0] != self.store.generation:
+            rows = [row for part in self.store.live() for row in part]
+            texts = ((self._body_terms(doc), self._document_terms(title_of(doc))) for doc in self.store.documents())
+            self._counts = self.store.generation, TermCounts.of(rows, texts)
+        return self._counts[1]
+
+    def _body_terms(self, doc: Candidate) -> list[str]:
+        return [t for part in parts_of(doc.content) if isinstance(part, str) for t in self._document_terms(part)]
+
+    def _document_terms(self, text: str) -> list[str]:
+        text = clean(text)
+        return list(self._engine_analyser.analyze(text)) if self.analyser is None else self.analyser.terms(text)
+
+    def _query_terms(self, text: str) -> list[str]:
+        """A query's terms but for stop words; of a word that has several, all."""
+        if self.analyser is None:
+            return list(self._engine_analyser.analyze(text))
+        return [t for forms in self.analyser.query(text) for t in forms]
+
     def _query(self, text: str, clauses: Sequence[Any]) -> Query | None:
         """Any of the text's terms, each weighted by its count; None if it has no term."""
-        counts = Counter(self.terms(text))
-        if not counts:
+        text = clean(text)
+        if self.analyser is None:
+            words: list[Forms] = [(t,) for t in self._engine_analyser.analyze(text)]
+        else:
+            words = self.analyser.query(text)
+        any_term = [
+            (Occur.Should, clause if n == 1 else Query.boost_query(clause, float(n)))
+            for clause, n in ((self._clause(forms), n) for forms, n in Counter(words).items())
+        ] or self._stop_word_clauses(self._common(text))
+        if not any_term:
             return None
-        any_term = []
-        for word, n in counts.items():
-            clause = Query.term_query(self.store.engine.schema, "body", word, "freq")
-            any_term.append((Occur.Should, clause if n == 1 else Query.boost_query(clause, float(n))))
         query = Query.boolean_query(any_term)
         return Query.boolean_query([(Occur.Must, query), *clauses]) if clauses else query
+
+    def _clause(self, forms: Forms) -> Query:
+        """A word's term, or the best of its terms."""
+        terms = [Query.term_query(self.store.engine.schema, "body", form, "freq") for form in forms]
+        return terms[0] if len(terms) == 1 else Query.disjunction_max_query(terms)
+
+    def _stop_word_clauses(self, words: Sequence[str]) -> list[tuple[Occur, Query]]:
+        """Stop words, and all of them as a phrase, which tells more than the words."""
+        schema = self.store.engine.schema
+        out = [(Occur.Should, Query.term_query(schema, "common", w, "freq")) for w in dict.fromkeys(words)]
+        if len(words) > 1:
+            phrase = Query.phrase_query(schema, "common", list(words))
+            out.append((Occur.Should, Query.boost_query(phrase, _PHRASE)))
+        return out

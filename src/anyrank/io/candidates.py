@@ -17,7 +17,7 @@ from .corpus import DOCUMENT
 from .files import File, empty, label
 from .records import Record, first_of, id_of, json_lines, text_field
 
-_LISTS = ("documents", "candidates", "ranking")
+_LISTS = ("documents", "candidates", "hits", "ranking")
 _QUERY_IDS = ("qid", "id", "_id", "query_id")
 _NOT_META = {*_LISTS, *_QUERY_IDS, "query", "text", "content", "status", "cost", "trace"}
 TEXTS = (*DOCUMENT.text, "passage", "segment")
@@ -25,15 +25,15 @@ TEXTS = (*DOCUMENT.text, "passage", "segment")
 _COUNTS = [f.name for f in fields(Usage) if f.name != "repairs"]
 
 
-def read_rankings(path: File) -> Iterator[Ranking]:
+def read_rankings(path: File, most: int | None = None) -> Iterator[Ranking]:
     """The candidate lists of a file or stdin (``-``), one at a time; queries without an id are called q1, q2, … by
-    their position.
+    their position. ``most`` bounds the bytes of a list, as in `json_lines`.
 
     Raises InputError, with the line, on what ``ranking_from_dict`` refuses, a query id that appears twice, and an empty
     file.
     """
     seen: dict[str, int] = {}
-    for number, (n, record) in enumerate(json_lines(path), 1):
+    for number, (n, record) in enumerate(json_lines(path, most), 1):
         try:
             ranking = ranking_from_dict(record, f"q{number}")
         except InputError as error:
@@ -69,7 +69,7 @@ def ranking_from_dict(record: Record, id: str = "q") -> Ranking:
     query = query_from_dict(record, id)
     name = next((n for n in _LISTS if n in record), None)
     if name is None or not isinstance(record[name], list):
-        raise InputError(f"expected a list named {', '.join(_LISTS[:-1])} or {_LISTS[-1]}")
+        raise InputError("expected a list named documents, candidates or ranking")
     candidates: list[Candidate] = []
     scores: dict[int, float] = {}
     for i, item in enumerate(record[name]):
@@ -115,6 +115,9 @@ def query_from_dict(record: Record, id: str) -> Query:
     for holder in (inner, record):
         if any(n in holder for n in _QUERY_IDS):
             return Query(id_of(holder, _QUERY_IDS, "query id")[1], content, meta)
+    hits = record.get("hits")  # an older form of rank_llm's, where each hit has the query's id
+    if isinstance(hits, list) and hits and isinstance(hits[0], dict) and "qid" in hits[0]:
+        return Query(id_of(hits[0], ("qid",), "query id")[1], content, meta)
     return Query(id, content, meta)
 
 
@@ -156,7 +159,10 @@ def candidate(item: Any, name: str, texts: bool = True) -> Candidate:
     elif isinstance(content, dict) and isinstance(title, str):
         content = {"title": title, **content}
     content_name = first_of(body, TEXTS) or ("image" if content is not None else "")
-    meta = {k: v for k, v in {**item, **body}.items() if k not in (id_name, content_name, "doc", "score", "index")}
+    known = (id_name, content_name, "doc", "score", "index", *(("qid", "rank") if "docid" in item else ()))
+    meta = {k: v for k, v in {**item, **body}.items() if k not in known}
+    if isinstance(inner := item.get("meta"), dict):  # as `ranking_to_dict` writes the fields
+        meta = {**inner, **{k: v for k, v in meta.items() if k != "meta"}}
     return Candidate(id, content, score_of(item.get("score")), meta)
 
 
@@ -164,9 +170,13 @@ def score_of(value: Any) -> float:
     """A score as a float, NaN for None. Raises InputError on anything but a finite number."""
     if value is None:
         return math.nan
-    if not isinstance(value, Real) or isinstance(value, bool) or not abs(value) < math.inf:
+    try:
+        score = float(value) if isinstance(value, Real) and not isinstance(value, bool) else math.nan
+    except OverflowError:  # a whole number beyond all floats
+        score = math.inf
+    if not math.isfinite(score):
         raise InputError(f"expected a finite number as score, found {quoted(value)}")
-    return float(value)
+    return score
 
 
 def step_from_dict(record: Mapping[str, Any]) -> Step:

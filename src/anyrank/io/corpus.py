@@ -1,4 +1,4 @@
-"""Documents and queries from JSON lines, CSV and TSV files, streamed."""
+"""Documents and queries from JSON, CSV, TSV and TREC files, streamed."""
 
 from __future__ import annotations
 
@@ -17,29 +17,39 @@ QUERY = Fields(("_id", "id", "qid", "query_id"), ("text", "query", "question"))
 
 
 def read_documents(
-    path: File, *, format: str | None = None, fields: Fields = DOCUMENT, header: bool | None = None
+    path: File,
+    *,
+    format: str | None = None,
+    fields: Fields = DOCUMENT,
+    header: bool | None = None,
+    most: int | None = None,
 ) -> Iterator[Candidate]:
     """The documents of a file or stdin (``-``), one at a time: content is title and text, ``meta`` the other fields.
 
-    ``format`` is read from the name if it isn't given; ``header`` as in ``records``. Memory holds one document and 8
-    bytes an id (and the last 131,072 ids whole).
+    ``format`` is read from the name if it isn't given; ``header`` and ``most`` as in ``records``. Memory holds
+    one document and 8 bytes an id (and the last 131,072 ids whole).
 
     Raises InputError, with the line, on a malformed record, a missing or empty id, an id that appears twice (noticed at
     most 131,072 documents later), and an empty file. An empty text is no error.
     """
-    stream = Seen(path, "document").watch(records(path, fields, format, header), fields)
+    stream = Seen(path, "document").watch(records(path, fields, format, header, most), fields)
     return parsed(path, stream, lambda r: document(r, fields), "documents")
 
 
 def read_queries(
-    path: File, *, format: str | None = None, fields: Fields = QUERY, header: bool | None = None
+    path: File,
+    *,
+    format: str | None = None,
+    fields: Fields = QUERY,
+    header: bool | None = None,
+    most: int | None = None,
 ) -> list[Query]:
-    """The queries of a file or stdin: JSON lines, a table with a header, or ``id<TAB>text``.
+    """The queries of a file or stdin: JSON lines, a table with a header, ``id<TAB>text``, or TREC topics.
 
     Raises InputError, with the line, on a malformed record, an id that is missing, empty or appears twice, an empty
     text, and an empty file.
     """
-    stream = Seen(path, "query").watch(records(path, fields, format, header), fields)
+    stream = Seen(path, "query").watch(records(path, fields, format, header, most), fields)
     return list(parsed(path, stream, lambda r: query(r, fields), "queries"))
 
 

@@ -181,7 +181,7 @@ def documents_of(documents: Any, fields: Fields = DOCUMENT, *, numbered: bool = 
                 raise InputError('it has no id: give one, as {"id": …, "text": …} or (id, text)')
         except InputError as error:
             raise InputError(f"documents[{position}]: {error}") from None
-        yield replace(document, index=position, original=item)
+        yield Candidate(document.id, document.content, document.score, document.meta, index=position, original=item)
 
 
 def _by_id(documents: Mapping[Any, Any], fields: Fields) -> Iterator[Candidate]:
@@ -249,20 +249,22 @@ def _read(item: Any, name: str, fields: Fields) -> Candidate:
     """
     if isinstance(item, str):
         return Candidate(name, str.__str__(item), math.nan)
+    if isinstance(item, dict | Mapping):  # before the protocols, which are slow to ask
+        return candidate(_renamed(dict(item), fields), name)
     if isinstance(item, Candidate):
         if item.content is None:
             raise InputError(f"the candidate {item.id!r} has no content")
         return item
     if isinstance(item, Image) or (isinstance(item, list | tuple) and images_of(item)):
         return Candidate(name, item, math.nan)
+    if isinstance(item, list | tuple | np.ndarray) and not isinstance(item, NamedTuple):
+        return _of_sequence(item, name, fields)
     if isinstance(item, PageContent):
         return _of_framework(getattr(item, "id", None), item.page_content, item.metadata, None, name)
     if isinstance(item, Node):
         return _of_framework(item.node_id, item.get_content(), item.metadata, getattr(item, "score", None), name)
     if isinstance(item, ContentMeta) and isinstance(item.meta, Mapping):
         return _of_framework(item.id, item.content, item.meta, getattr(item, "score", None), name)
-    if isinstance(item, list | tuple | np.ndarray) and not isinstance(item, NamedTuple):
-        return _of_sequence(item, name, fields)
     record = _record(item)
     if record is None:
         raise InputError(
@@ -312,15 +314,15 @@ def _is_id(value: Any) -> bool:
 
 
 def _record(item: Any) -> Record | None:
-    """The fields of a mapping or object; None if it has no text among them that could be found."""
-    if isinstance(item, Mapping):
-        return dict(item)
-    if item is None or isinstance(item, type | bytes | bytearray | memoryview | Real | date | Enum | TABLES):
+    """The fields of an object; None if it has no text among them that could be found."""
+    if item is None or isinstance(item, type | bytes | bytearray | memoryview | Real | date | Enum):
+        return None
+    if is_dataclass(item):
+        return {f.name: getattr(item, f.name) for f in dataclass_fields(item)}
+    if isinstance(item, TABLES):
         return None
     if isinstance(item, Dumps):
         return item.model_dump()
-    if is_dataclass(item):
-        return {f.name: getattr(item, f.name) for f in dataclass_fields(item)}
     if isinstance(item, NamedTuple):
         return dict(item._asdict())
     if isinstance(item, Attrs):
@@ -350,29 +352,3 @@ def _renamed(record: Record, fields: Fields) -> Record:
             raise InputError(f"no field {names[0]!r} (fields: {', '.join(map(str, record)):.300})")
         out[usual] = out.pop(names[0])
     return out
-
-
-def storable(value: Any) -> Any:
-    """A field's value as JSON has it: dates in ISO form, ids and paths as texts, numbers of numpy as Python's, what is
-    missing in a table (NaN, NaT, NA) as None. Anything else is left for the store to refuse."""
-    if isinstance(value, np.generic | np.ndarray):
-        value = value.tolist()
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if (isinstance(value, bool | int | str) and not isinstance(value, Enum)) or value is None:
-        return value
-    if isinstance(value, date):
-        return value.isoformat() if str(value) != "NaT" else None
-    if isinstance(value, Enum):
-        return storable(value.value)
-    if isinstance(value, UUID | PurePath):
-        return str(value)
-    if isinstance(value, Integral):
-        return int(value)
-    if isinstance(value, Mapping):
-        return {str(k): storable(v) for k, v in value.items()}
-    if isinstance(value, set | frozenset):
-        return sorted(map(storable, value), key=str)
-    if isinstance(value, list | tuple):
-        return [storable(v) for v in value]
-    return None if str(value) in ("<NA>", "NaT") else value

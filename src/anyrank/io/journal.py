@@ -15,6 +15,7 @@ from typing import Any
 
 from ..core.errors import InputError, quoted
 from ..core.types import Candidate, Query, Ranking
+from ..disk import full
 from .candidates import step_from_dict
 from .files import File
 from .runs import write_run
@@ -65,7 +66,7 @@ class Journal:
         try:
             journal = cls(path, sqlite3.connect(path, timeout=0.0, isolation_level=None))
         except sqlite3.Error as error:
-            raise InputError(f"can't be opened: {error}", path=path) from None
+            raise InputError(f"can't be opened: {full(error) or error}", path=path) from None
         try:
             journal._begin(settings)
         except sqlite3.Error as error:
@@ -142,7 +143,8 @@ class Journal:
         except sqlite3.IntegrityError:
             raise InputError(f"query {quoted(id)} is finished already", path=self.path) from None
         except (TypeError, ValueError, sqlite3.Error) as error:
-            raise InputError(f"the result of query {quoted(id)} can't be written: {error}", path=self.path) from None
+            what = f"the result of query {quoted(id)} can't be written: {full(error) or error}"
+            raise InputError(what, path=self.path) from None
 
     def get(self, id: str) -> Mapping[str, Any]:
         """A query's result, read from disk. Raises InputError if the query isn't finished."""
@@ -216,4 +218,4 @@ def _reason(error: sqlite3.Error, path: Path) -> str:
         return "the file is no journal"
     if code == sqlite3.SQLITE_CORRUPT:
         return f"damaged ({error}): delete the journal"
-    return f"can't be used: {error}"
+    return f"can't be used: {full(error) or error}"

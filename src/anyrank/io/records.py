@@ -1,10 +1,9 @@
-"""Records: one mapping a line, from JSON lines, CSV (quoted fields, header) or TSV (no quoting)."""
+"""Records: one mapping a line, from JSON lines, CSV (quoted fields, header), TSV (no quoting) or TREC's SGML."""
 
 from __future__ import annotations
 
 import csv
 import json
-import math
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -14,13 +13,15 @@ from typing import Any, TypeVar
 import numpy as np
 
 from ..core.errors import InputError, listed, quoted
-from .files import File, atomic, empty, label, texts
+from .files import File, atomic, decode, empty, label, longest, numbered, opened, texts, too_long
+from .json_values import SEVERAL_LINES, json_values
+from .trec import looks_trec, trec_records
 
 Record = Mapping[str, Any]
 T = TypeVar("T")
 
-_LONGEST_FIELD = 1 << 24
 _FORMATS = {".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "jsonl", ".csv": "csv", ".tsv": "tsv", ".txt": "tsv"}
+_FORMATS |= dict.fromkeys((".trec", ".sgml", ".sgm", ".xml", ".topics"), "trec")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,32 +47,41 @@ class Fields:
 
 
 def format_of(path: File) -> str:
-    """``jsonl``, ``csv`` or ``tsv``, by the name; ``jsonl`` for stdin and names without an ending."""
+    """``jsonl``, ``csv``, ``tsv`` or ``trec``, by the name, or if the file begins with a tag of TREC's; ``jsonl`` for
+    stdin and names without an ending."""
     name = os.fspath(path).removesuffix(".gz")
     ending = os.path.splitext(name)[1].lower()
+    if os.path.isfile(path) and ending not in (".jsonl", ".ndjson", ".csv", ".tsv") and looks_trec(path):
+        return "trec"
     if ending and ending not in _FORMATS:
+        if os.path.isfile(path):
+            with opened(path):  # a packed file is named as such
+                pass
         endings = ", ".join(_FORMATS)
         raise InputError(f"unknown file ending {quoted(ending)} (known: {endings}): name the format", path=label(path))
     return _FORMATS.get(ending, "jsonl")
 
 
 def records(
-    path: File, fields: Fields, format: str | None = None, header: bool | None = None
+    path: File, fields: Fields, format: str | None = None, header: bool | None = None, most: int | None = None
 ) -> Iterator[tuple[int, Record]]:
     """(line, record) for every record of a file; blank lines are skipped.
 
-    ``header`` says whether a table's first row names its columns; None decides by the row itself (CSV always has one).
-    A table without a header has two columns, id and text.
+    ``header`` says whether a table's first row names its columns; None decides by the row itself. A table without a
+    header has two columns, id and text. ``most`` bounds the bytes of a record (by default `longest`).
 
-    Raises InputError on broken JSON or quoting, a row of another width than the header, and a wrong format name.
+    Raises InputError on broken JSON or quoting, a row of another width than the header, a first row that neither names
+    columns nor can be a record, a record that is too long, and a wrong format name.
     """
     format = format or format_of(path)
     if format == "jsonl":
-        return json_lines(path)
+        return json_lines(path, most)
+    if format == "trec":
+        return trec_records(path, most)
     if format not in ("csv", "tsv"):
-        raise InputError(f"format={quoted(format)}: choose jsonl, csv or tsv")
-    rows = _csv(path) if format == "csv" else _tsv(path)
-    return _table(path, rows, fields, True if format == "csv" and header is None else header)
+        raise InputError(f"format={quoted(format)}: choose jsonl, csv, tsv or trec")
+    rows = _csv(path, most) if format == "csv" else _tsv(path, most)
+    return _table(path, rows, fields, header, strict=format == "csv")
 
 
 def parsed(path: File, stream: Iterator[tuple[int, Record]], parse: Callable[[Record], T], what: str) -> Iterator[T]:
@@ -87,9 +97,20 @@ def parsed(path: File, stream: Iterator[tuple[int, Record]], parse: Callable[[Re
         raise empty(path, what)
 
 
-def json_lines(path: File) -> Iterator[tuple[int, Record]]:
-    """The JSON objects of a file, one a line. Raises InputError on broken JSON and on lines that hold no object."""
-    for n, line in texts(path):
+def json_lines(path: File, most: int | None = None) -> Iterator[tuple[int, Record]]:
+    """The JSON objects of a file, one a line; or of one array, or written over several lines each.
+
+    Raises InputError on broken JSON, on lines that hold no object, and on an object of more than ``most`` bytes.
+    """
+    with opened(path) as source:
+        if SEVERAL_LINES.match(source.peek(1)[:4096]):
+            yield from json_values(source, path, most or longest())
+            return
+        yield from _one_a_line(((n, decode(raw, path, n)) for n, raw in numbered(source, path, most)), path)
+
+
+def _one_a_line(lines: Iterable[tuple[int, str]], path: File) -> Iterator[tuple[int, Record]]:
+    for n, line in lines:
         if line.isspace():
             continue
         try:
@@ -117,36 +138,64 @@ def write_jsonl(path: File, rows: Iterable[Record]) -> None:
 
 
 def _table(
-    path: File, rows: Iterator[tuple[int, list[str]]], fields: Fields, header: bool | None
+    path: File, rows: Iterator[tuple[int, list[str]]], fields: Fields, header: bool | None, strict: bool
 ) -> Iterator[tuple[int, Record]]:
+    """Rows as records. ``strict``: a first row that names no columns must look like a record."""
     columns: list[str] | None = None
     for n, row in rows:
         if columns is None:
-            columns = row if header or (header is None and fields.header(row)) else [fields.id[0], fields.text[0]]
+            named = fields.header(row) if header is None else header
+            if not named and header is None and strict and not _is_record(row):
+                if not any(n in row for n in (*fields.id, *fields.text)):
+                    what = (
+                        f"the first row ({listed(row)}) names no column of an id ({listed(fields.id)}) and none of a "
+                    )
+                    what += (
+                        f"text ({listed(fields.text)}): name them by --id-field and --text-field, or say --no-header"
+                    )
+                    raise InputError(what, path=label(path), line=n)
+                named = True  # one of the two is there: the records say which is missing
+            columns = row if named else [fields.id[0], fields.text[0]]
             if len(set(columns)) < len(columns):
                 raise InputError("two columns of the header have the same name", path=label(path), line=n)
             if columns is row:
                 continue
         if len(row) != len(columns):
-            names = listed(columns)
-            what = f"expected {len(columns)} columns ({names}), found {len(row)}"
+            what = f"expected {len(columns)} columns ({listed(columns)}), found {len(row)}"
             raise InputError(what, path=label(path), line=n)
         yield n, dict(zip(columns, row))
 
 
-def _tsv(path: File) -> Iterator[tuple[int, list[str]]]:
-    for n, line in texts(path):
+def _is_record(row: list[str]) -> bool:
+    """Whether a table's first row is an id and a text of some words, rather than two names of columns."""
+    return len(row) == 2 and len(row[0].split()) == 1 and len(row[1].split()) > 2
+
+
+def _tsv(path: File, most: int | None) -> Iterator[tuple[int, list[str]]]:
+    for n, line in texts(path, most):
         if not line.isspace():
             yield n, line.rstrip("\r\n").split("\t")
 
 
-def _csv(path: File) -> Iterator[tuple[int, list[str]]]:
-    csv.field_size_limit(max(csv.field_size_limit(), _LONGEST_FIELD))
-    reader = csv.reader((line for _, line in texts(path)), strict=True)
+def _csv(path: File, most: int | None) -> Iterator[tuple[int, list[str]]]:
+    most = most or longest()
+    csv.field_size_limit(max(csv.field_size_limit(), most))
+    size, begin = 0, 1  # of the present row, which may have several lines
+
+    def source() -> Iterator[str]:
+        nonlocal size
+        for _, line in texts(path, most):
+            size += len(line)
+            if size > most:
+                raise too_long(path, begin, most, "row")
+            yield line
+
+    reader = csv.reader(source(), strict=True)
     try:
         for row in reader:
             if row:
                 yield reader.line_num, row
+            size, begin = 0, reader.line_num + 1
     except csv.Error as error:
         raise InputError(f"broken CSV: {error}", path=label(path), line=max(reader.line_num, 1)) from None
 
@@ -191,10 +240,11 @@ def id_text(value: Any, what: str, field: str = "") -> str:
         text = str.__str__(value)
     elif isinstance(value, Integral) and not isinstance(value, bool):
         text = str(int(value))
-    elif isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value) and value == int(value):
-        text = str(int(value))  # whole numbers of a table's column that lacks some
+    elif isinstance(value, Real) and not isinstance(value, bool) and float(value).is_integer():
+        text = str(int(float(value)))  # whole numbers of a table's column that lacks some
     else:
-        text = "" if isinstance(value, _NO_IDS) or type(value).__str__ is object.__str__ else str(value)
+        own: Any = type(value).__str__
+        text = "" if isinstance(value, _NO_IDS) or own is object.__str__ else str(value)
         if not text or text in ("<NA>", "NaT"):
             raise InputError(f"the {what}{field} is {type(value).__name__}: expected a text")
     if not text.strip():

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Collection, Hashable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
 from ..core.content import is_blank
 from ..core.rerank import Group
+from ..core.scripts import ReadsLanguages, unread_notes
 from ..core.shares import shared
 from ..core.trace import Usage
 from ..core.types import Judgement
@@ -71,7 +72,15 @@ class Similarity:
                     near = documents.take([row for *_, row in cells]).near(encoded_queries.vectors.take([n]))
                     for (g, m, _), value in zip(cells, near.tolist()):
                         scores[g][m] = value
-        return [Judgement(s, u) for s, u in zip(scores, self._usages(groups, rows, usage))]
+        notes = self._notes(groups, stored)
+        return [Judgement(s, u, n) for s, u, n in zip(scores, self._usages(groups, rows, usage), notes)]
+
+    def _notes(self, groups: Sequence[Group], stored: Collection[str]) -> list[str]:
+        """Notes on texts in scripts that the encoder doesn't read, of the candidates whose content was read."""
+        if not isinstance(self.encoder, ReadsLanguages):
+            return [""] * len(groups)
+        read = [(q, [c for c in cs if c.id not in stored]) for q, cs in groups]
+        return unread_notes(self.encoder.name, self.encoder.languages, read)
 
     def _stored(self, groups: Sequence[Group]) -> tuple[dict[str, int], list[Vectors]]:
         """The row of every stored id's vector, and these vectors."""

@@ -61,9 +61,11 @@ class Attention:
         # The two rendered prompts differ in the query, so each has its own spans.
         passes = [inside(a, spans_of(a.text or str(request.prompt), request.bodies)) for a in answers]
         error = next((a.error for a in answers if a.error), "")
-        if len(passes) == 1:
-            return Judgement([float(np.sum(w)) if len(w) else math.nan for w in passes[0]], usage, error)
-        return Judgement([calibrated(q, blank) for q, blank in zip(*passes)], usage, error)
+        # a model's weights may be infinite or NaN: their sums are then no scores, and no warnings
+        with np.errstate(over="ignore", invalid="ignore"):
+            if len(passes) == 1:
+                return Judgement([float(np.sum(w)) if len(w) else math.nan for w in passes[0]], usage, error)
+            return Judgement([calibrated(q, blank) for q, blank in zip(*passes)], usage, error)
 
 
 def spans_of(text: str, bodies: Sequence[str]) -> list[tuple[int, int]]:

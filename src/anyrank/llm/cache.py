@@ -19,6 +19,7 @@ from ..core.content import Image
 from ..core.errors import InputError
 from ..core.language import Completion, LogProbs, TokenWeights, Turn
 from ..core.trace import Usage
+from ..disk import full
 from .wrapper import Item, Wrapper, call, failed
 
 _ANSWERS: dict[str, type] = {"generate": Completion, "generate_fused": Completion, "attention": TokenWeights}
@@ -116,7 +117,7 @@ class Cached(Wrapper):
             with db:
                 yield db
         except sqlite3.DatabaseError as error:
-            raise InputError(f"the answer cache can't be used: {error}", path=self.path) from None
+            raise InputError(f"the answer cache can't be used: {full(error) or error}", path=self.path) from None
         finally:
             db.close()
 

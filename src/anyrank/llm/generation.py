@@ -48,17 +48,21 @@ class Generated:
         requests = rendered(self.template, self.backend, groups)
         prompts = [request.prompt for request in requests]
         room = self.max_tokens or max(tokens_for(self.template, len(r.names)) for r in requests)
-        answers = self._answers(prompts, room)
-        return [judgement_of(self.template, r, answer) for r, answer in zip(requests, answers, strict=True)]
+        answers, earlier = self._answers(prompts, room)
+        return [
+            judgement_of(self.template, r, answer, cost)
+            for r, answer, cost in zip(requests, answers, earlier, strict=True)
+        ]
 
-    def _answers(self, prompts: Sequence[Prompt], room: int) -> list[Completion]:
-        """The model's answers; those cut while it was thinking are asked for again with more room, of which a server
-        may refuse more than its model has."""
+    def _answers(self, prompts: Sequence[Prompt], room: int) -> tuple[list[Completion], list[Usage]]:
+        """The model's answers, and what earlier ones to the same prompts cost: those cut while it was thinking are
+        asked for again with more room, of which a server may refuse more than its model has."""
         fixed = self.max_tokens or fixed_room(self.backend)
         larger = [] if fixed else [r for r in ROOMS if room < r <= self._learned.get("room", ROOMS[0])]
         if "room" in self._learned and larger:
             room, *larger = larger
         answers = self._generate(prompts, room)
+        earlier = [Usage()] * len(answers)
         again = [i for i, a in enumerate(answers) if _cut_while_thinking(a)]
         if "room" in self._learned:
             again = [i for i, a in enumerate(answers) if _refused_room(a)]
@@ -67,15 +71,16 @@ class Generated:
                 break
             refused = []
             for i, answer in zip(again, self._generate([prompts[i] for i in again], more), strict=True):
-                usage = answers[i].usage + answer.usage
                 if _refused_room(answer):
                     refused.append(i)
-                    answer = replace(answers[i], note=f"with room for {more} tokens: {answer.error}")
+                    earlier[i] += answer.usage
+                    answers[i] = replace(answers[i], note=f"with room for {more} tokens: {answer.error}")
                 else:
                     self._learned["room"] = more
-                answers[i] = replace(answer, usage=usage)
+                    earlier[i] += answers[i].usage
+                    answers[i] = answer
             again = refused
-        return answers
+        return answers, earlier
 
     def _generate(self, prompts: Sequence[Prompt], room: int) -> list[Completion]:
         return list(
@@ -106,10 +111,10 @@ def tokens_for(template: Template, n: int) -> int:
     return THINKING if template.tagged else 16 + (6 * n if template.answer == "order" else 0)
 
 
-def judgement_of(template: Template, request: Rendered, answer: Completion) -> Judgement:
-    """The judgement of one group from the model's answer."""
+def judgement_of(template: Template, request: Rendered, answer: Completion, earlier: Usage | None = None) -> Judgement:
+    """The judgement of one group from the model's answer; ``earlier`` is what answers before it cost."""
     n, ranked = len(request.names), template.answer == "order"
-    usage = answer.usage + Usage(truncated=request.truncated)
+    usage = answer.usage + (earlier or Usage()) + Usage(truncated=request.truncated)
     more_room = _more_room(answer)
     if answer.finish == "error" or not answer.text.strip():
         why = answer.error or "an empty answer"

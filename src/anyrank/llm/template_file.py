@@ -1,7 +1,8 @@
 """Loads prompt templates from YAML files with the fields of rank_llm, whose own files load unchanged.
 
 Fields: ``method``, ``system_message``, ``prefix``, ``body``, ``suffix`` (or with ``_user`` after them),
-``prefix_assistant``, ``body_assistant``, ``text``, ``output_validation_regex``, ``output_extraction_regex``.
+``prefix_assistant``, ``body_assistant``, ``text``, ``instruction`` (what {instruction} stands for in queries that have
+none of their own), ``output_validation_regex``, ``output_extraction_regex``.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ _FIELDS = {
     "suffix",
     "suffix_user",
     "text",
+    "instruction",
     "output_validation_regex",
     "output_extraction_regex",
 }
@@ -89,7 +91,13 @@ def from_fields(fields: Any) -> Template:
     body = _either(fields, "body") or fields.get("text", "")
     if not body:
         raise InputError("field body is missing")
-    common = {"separator": "", "system": fields.get("system_message", ""), "valid": valid, "extract": extract}
+    common = {
+        "separator": "",
+        "system": fields.get("system_message", ""),
+        "instruction": fields.get("instruction", ""),
+        "valid": valid,
+        "extract": extract,
+    }
     if method == "rankfid":
         return Template(body=body, chat=False, **common)
     if method in _OTHERS:

@@ -113,12 +113,15 @@ class BiEncoder(nn.Module):  # type: ignore[misc,unused-ignore]
         self, queries: Sequence[Mapping[str, Tensor]], chunks: Sequence[Mapping[str, Tensor]], mask: Tensor
     ) -> Tensor:
         """Scores [B, n], 0 at padding (``mask`` False); see the class for ``in_batch``."""
-        query_vectors, texts = self.embed(queries), self.embed(chunks)
+        return self.compare(self.embed(queries), self.embed(chunks), mask)
+
+    def compare(self, queries: Tensor, texts: Tensor, mask: Tensor) -> Tensor:
+        """Scores of groups by the vectors of their queries [B, width] and texts [members, width]."""
         if self.in_batch and self.training:
             # [B x n, width], zeros for padding, so that a text's column is the same for every query
             wide = texts.new_zeros(mask.numel(), texts.shape[1]).masked_scatter(mask.reshape(-1, 1), texts)
-            return query_vectors @ wide.T / self.scale
-        return filled((query_vectors[owners(mask)] * texts).sum(1) / self.scale, mask)
+            return queries @ wide.T / self.scale
+        return filled((queries[owners(mask)] * texts).sum(1) / self.scale, mask)
 
     @property
     def scale(self) -> float:

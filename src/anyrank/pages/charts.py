@@ -134,6 +134,7 @@ def scatter(points: Sequence[Point], measure: str) -> Markup:
     path = f"M{x(front[0].ms):.1f} {bottom:.1f}{stairs} H{right:.1f}"
     marks.append(element("path", title("Pareto front: nothing is both faster and better"), d=path, class_="front"))
     taken: list[Box] = [(x(p.ms) - 8, y(p.quality) - 8, x(p.ms) + 8, y(p.quality) + 8) for p in points]
+    steps_of_front = _stairs([(x(p.ms), y(p.quality)) for p in front], right, bottom)
     labels = []
     for p in sorted(points, key=lambda p: -p.quality):
         cx, cy, best = x(p.ms), y(p.quality), p in front
@@ -142,27 +143,41 @@ def scatter(points: Sequence[Point], measure: str) -> Markup:
         interval = line(cx, y(p.low), cx, y(p.high), "range faint")
         more = ", on the Pareto front" if best else ""
         marks.append(element("g", title(details + more), interval, dot, class_="mark", tabindex=0))
-        labels.append(_point_label(p.name, cx, cy, taken, frame, best))
+        labels.append(_point_label(p.name, cx, cy, taken, steps_of_front, frame, best))
     return drawing(f"{measure} against time a query", WIDTH, bottom + 50, *marks, *labels)
 
 
-def _point_label(name: str, cx: float, cy: float, taken: list[Box], frame: Box, strong: bool) -> Markup:
-    """The name beside its point, at the first of several positions where it covers no point and no other name; empty if
-    there is none. The position is added to ``taken``."""
+def _stairs(corners: Sequence[tuple[float, float]], right: float, bottom: float) -> list[Box]:
+    """The thin boxes of the lines of a Pareto front through these points."""
+    boxes: list[Box] = []
+    last = bottom
+    for i, (cx, cy) in enumerate(corners):
+        end = corners[i + 1][0] if i + 1 < len(corners) else right
+        boxes += [(cx - 1, cy, cx + 1, last), (cx, cy - 1, end, cy + 1)]
+        last = cy
+    return boxes
+
+
+def _point_label(
+    name: str, cx: float, cy: float, taken: list[Box], lines: Sequence[Box], frame: Box, strong: bool
+) -> Markup:
+    """The name beside its point, at the first of several positions where it covers no point, no other name and none of
+    the lines (or, where there is none, a line); empty if all are taken. The position is added to ``taken``."""
     shown = name if len(name) <= 34 else f"{name[:14]}…{name[-19:]}"
     width = 7.6 * len(shown)
-    for dy in (-15.0, 17.0, 0.0, 30.0, -30.0, 44.0, -44.0, 58.0, -58.0):
-        for anchor, at, start in (
-            ("start", cx + 12, cx + 12),
-            ("end", cx - 12, cx - 12 - width),
-            ("middle", cx, cx - width / 2),
-        ):
-            box = (start - 3, cy + dy - 9, start + width + 3, cy + dy + 8)
-            clear = all(box[2] < t[0] or t[2] < box[0] or box[3] < t[1] or t[3] < box[1] for t in taken)
-            inside = frame[0] < box[0] and box[2] <= frame[2] and frame[1] - 8 <= box[1] and box[3] <= frame[3]
-            if clear and inside:
-                taken.append(box)
-                return text(at, cy + dy + 4, shown, "name halo strong" if strong else "name halo", anchor)
+    for obstacles in ([*taken, *lines], taken):
+        for dy in (-15.0, 17.0, 0.0, 30.0, -30.0, 44.0, -44.0, 58.0, -58.0):
+            for anchor, at, start in (
+                ("start", cx + 12, cx + 12),
+                ("end", cx - 12, cx - 12 - width),
+                ("middle", cx, cx - width / 2),
+            ):
+                box = (start - 3, cy + dy - 9, start + width + 3, cy + dy + 8)
+                clear = all(box[2] < t[0] or t[2] < box[0] or box[3] < t[1] or t[3] < box[1] for t in obstacles)
+                inside = frame[0] < box[0] and box[2] <= frame[2] and frame[1] - 8 <= box[1] and box[3] <= frame[3]
+                if clear and inside:
+                    taken.append(box)
+                    return text(at, cy + dy + 4, shown, "name halo strong" if strong else "name halo", anchor)
     return Markup()
 
 

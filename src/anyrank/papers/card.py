@@ -105,7 +105,8 @@ class Price:
 class Card:
     """A paper's card. A method's model must have at least one of ``capabilities``; ``needs``
     says in words what else the system needs. ``formula`` says the cost of ranking in words, ``cost(n)``
-    computes it at the paper's settings; a paper without a method has neither."""
+    computes it at the paper's settings; a paper without a method has neither. ``differences``: where the method here
+    does something else than its authors' program, or another well-known one, and why."""
 
     name: str
     title: str
@@ -117,6 +118,7 @@ class Card:
     formula: str = ""
     cost: Price | None = None
     figures: tuple[Figure, ...] = ()
+    differences: tuple[str, ...] = ()
 
     def check(self, model: Any, name: str) -> None:
         """Raise InputError if an opened model, called ``name``, has none of the capabilities that the method needs."""
@@ -137,10 +139,16 @@ class Card:
             c = self.cost(100)
             lines += [
                 f"  cost:  {self.formula}",
-                f"  for 100 candidates: {'' if c.exact else 'about '}{c.calls:,} calls in {c.rounds:,} rounds, about "
+                f"  for 100 candidates: {'' if c.exact else 'about '}{_count(c.calls, 'call')} in "
+                f"{_count(c.rounds, 'round')}, about "
                 f"{c.prompt_tokens:,} prompt and {c.completion_tokens:,} completion tokens",
             ]
+        lines += (f"  differs: {difference}" for difference in self.differences)
         return "\n".join([*lines, *(f"  reported, not ours: {figure}" for figure in self.figures)])
+
+
+def _count(n: int, thing: str) -> str:
+    return f"{n:,} {thing}{'s' * (n != 1)}"
 
 
 def _described(model: Any) -> str:

@@ -41,6 +41,11 @@ CARD = Card(
     formula="sliding: about 2 k n calls (n = 100, k = 10: 1,890); all pairs n (n - 1): 9,900; heap sort of the top 10: "
     "about 540",
     cost=Price(Sliding(2, 1, 10), answer=2, calls=2),
+    differences=(
+        "where the two orders of a pair contradict each other, the paper doesn't say what a heap sort does: here the "
+        "first stage's order decides, in llm-rankers the parent stays (ties='parent')",
+        "a pair of which only one order was read is a tie and counts as not fully judged (status partial)",
+    ),
     figures=(
         Figure(0.7265, "TREC DL19", "nDCG@10", "Flan-UL2, sliding-10", QUOTED),
         Figure(0.7046, "TREC DL20", "nDCG@10", "Flan-UL2, sliding-10", QUOTED),
@@ -61,12 +66,14 @@ def build(
     sort: Sort = "sliding",
     k: int = 10,
     mode: Literal["generation", "scoring"] = "generation",
+    ties: Literal["input", "parent"] = "input",
     template: Template | None = None,
 ) -> Rerank:
-    """Pairs in both orders under one of the three sorts."""
+    """Pairs in both orders under one of the three sorts. ``ties="parent"``: a heap keeps the parent where the two
+    orders contradict each other, as llm-rankers does."""
     sorts: dict[str, Grouping] = {
         "allpair": AllPairs(),
-        "heap": Heap(2, k, pairs=True),
+        "heap": Heap(2, k, pairs=True, ties=ties),
         "sliding": Sliding(2, 1, k),
     }
     if sort not in sorts:

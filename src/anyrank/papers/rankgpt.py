@@ -26,6 +26,10 @@ CARD = Card(
     capabilities=("generate",),
     formula="ceil((n - 20) / 10) + 1 calls one after another, each with 20 passages and about 6 tokens a label back",
     cost=Price(Sliding(20, 10), per_label=6),
+    differences=(
+        "rank_llm makes one more call, about a lone first document, where the last window ends there; and its "
+        "synchronous form makes none at n = 10 with a stride of 10",
+    ),
     figures=(
         Figure(0.7559, "TREC DL19", "nDCG@10", "GPT-4, BM25 top 100", PRP),
         Figure(0.7056, "TREC DL20", "nDCG@10", "GPT-4, BM25 top 100", PRP),

@@ -74,9 +74,7 @@ def parse(
             warnings.simplefilter("ignore", SyntaxWarning)
             tree = ast.parse(text, mode="eval").body
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-        at = (getattr(error, "offset", 1) or 1) - 1
-        message = f"this is not a pipeline: {getattr(error, 'msg', error) or 'nested too deeply'}"
-        raise PipelineError(message, text, at, at + 1) from None
+        raise _syntax(text, error) from None
     if names is None:
         from .table import names as all_names
 
@@ -88,6 +86,18 @@ def parse(
         return _Reader(text, settings or Settings(), names).stage(tree, starts)
     except RecursionError:
         raise PipelineError("the pipeline is nested too deeply", text, 0, 1) from None
+
+
+def _syntax(text: str, error: Exception) -> PipelineError:
+    """The error of a text that is no expression. Python's own position is not one of the text where something is
+    missing at its end."""
+    if trailing := re.search(r"(>>|[+|%*])$", text):
+        return PipelineError(
+            f"this is not a pipeline: a stage is missing after {trailing[0]!r}", text, *trailing.span()
+        )
+    at = (getattr(error, "offset", 0) or len(text)) - 1
+    message = f"this is not a pipeline: {getattr(error, 'msg', error) or 'nested too deeply'}"
+    return PipelineError(message, text, max(at, 0), at + 1)
 
 
 _SPACE = re.compile(r"""("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')|\s+""", re.DOTALL)

@@ -39,11 +39,14 @@ def _collection(settings: Settings, name: str) -> Any:
     return settings.collection
 
 
-def _bm25(settings: Settings, k: int = 1000) -> Stage:
+def _bm25(
+    settings: Settings, k: int = 1000, k1: float = 1.2, b: float = 0.75, title: float = 3, smoothing: float = 4
+) -> Stage:
+    from ..index.exact import Settings as Formula
     from ..retrieve.stages import BM25
 
-    index = _collection(settings, "bm25").lexical
-    return _searching(settings, lambda k: BM25(index, k, settings.filter), _count(k))
+    index, formula = _collection(settings, "bm25").lexical, Formula(k1, b, title, smoothing)
+    return _searching(settings, lambda k: BM25(index, k, settings.filter, formula), _count(k))
 
 
 def _searching(settings: Settings, search: Callable[[int], Limited], k: int) -> Stage:
@@ -92,12 +95,13 @@ def _score(
 
 def _judge(settings: Settings, name: str) -> Any:
     """The judge of a name: an encoder's similarity, or a model that scores candidates by itself."""
+    from ..judges.remembering import Remembering
     from ..judges.similarity import Similarity
 
     name = SHIPPED.get(name, name)
     judge = model(name)
     if isinstance(judge, Encoder):
-        return Similarity(judge, _stored(settings, judge.name))
+        return Similarity(Remembering(judge) if settings.remember else judge, _stored(settings, judge.name))
     if not callable(judge):
         raise InputError(
             f"{name} is a language model and scores no candidates by itself: use it with a method, as "
@@ -172,7 +176,11 @@ def _unchanged(ranking: Ranking) -> Ranking:
 
 
 PARTS: dict[str, Part | Fusion] = {
-    "bm25": Part("BM25 search; bm25(k=1000)", source=_bm25, then=_bm25),
+    "bm25": Part(
+        "BM25 search, a title counted three times, lengths smoothed; the plain formula: bm25(title=1, smoothing=0)",
+        source=_bm25,
+        then=_bm25,
+    ),
     "splade": _shipped("splade", "learned sparse model (shipped): searches at the start, scores candidates after '>>'"),
     "minilm": _shipped("minilm", "dense model (shipped): searches at the start, scores candidates after '>>'"),
     "mini": _shipped("mini", "reranker, the shipped MiniLM read token by token: scores after '>>'", searches=False),
@@ -196,6 +204,18 @@ PARTS: dict[str, Part | Fusion] = {
     "combmnz": Combine("mnz", "minmax", "zero"),
     "union": Interleave(),
 }
+
+
+FUSIONS = {
+    "rrf": "reciprocal rank fusion: rrf(bm25, minilm, k=60)",
+    "borda": "fusion by points for each candidate ranked below: borda(bm25, minilm)",
+    "zscore": "sum of z-scores, as a + b: zscore(bm25, minilm, missing='min')",
+    "minmax": "sum of scores scaled to 0 … 1: minmax(bm25, minilm)",
+    "combsum": "sum of the scores as they are: combsum(bm25, minilm, normalise='none')",
+    "combmnz": "sum of scaled scores times the number of parts that found it: combmnz(bm25, minilm)",
+    "union": "all candidates by their best rank, as a | b: union(bm25, minilm)",
+}
+"""A line about each built-in fusion; their settings are keywords after the stages."""
 
 
 @dataclass(frozen=True)

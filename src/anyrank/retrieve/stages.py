@@ -14,6 +14,7 @@ from ..core.trace import Step, Usage
 from ..core.types import Candidate, Ranking, StoredCandidate
 from ..index.base import CountsBlank, Documents, Index, Located
 from ..index.collection import Collection
+from ..index.exact import Settings
 from ..index.lexical import Lexical
 from ..store.filters import Filter
 from ..vectors import Encoder
@@ -70,12 +71,15 @@ def _text(ranking: Ranking) -> str:
 @dataclass(frozen=True)
 class BM25(Limited):
     """The k best documents of a lexical index, or of a collection's, for the query's text; contents and fields are read
-    at first access. ``filter`` as in `Filter`. A query of stop words alone has no results, and its step notes the
-    reason."""
+    at first access. ``filter`` as in `Filter`. The step of a query without a term notes that.
+
+    By default a title counts three times and four words are added to every length; ``settings`` choose otherwise, and
+    k1 and b: `Settings(title=1, smoothing=0)` is the plain formula."""
 
     lexical: Lexical | Collection = field(repr=False)
     k: int = 1000
     filter: Filter | None = None
+    settings: Settings | None = None
 
     def limit(self, k: int) -> BM25:
         return replace(self, k=min(k, self.k))
@@ -89,9 +93,10 @@ class BM25(Limited):
                 return ()
             return (_NO_TERM + (_NO_STOP_WORDS if index.drops_stop_words else ""),)
 
-        return _retrieved(
-            "bm25", rankings, lambda: (index.search(texts, self.k, self.filter), Usage()), index.store, empty
-        )
+        def search() -> tuple[Results, Usage]:
+            return index.search(texts, self.k, self.filter, self.settings), Usage()
+
+        return _retrieved("bm25", rankings, search, index.store, empty)
 
 
 @dataclass(frozen=True)

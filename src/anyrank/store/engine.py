@@ -31,14 +31,16 @@ Enter = Callable[[tantivy.Document, Candidate], None]
 
 
 def schema() -> tantivy.Schema:
-    """``row`` is the number in the document file, ``id`` and ``facts`` (terms of the fields) are whole; ``body`` is the
-    lexical index's, analysed, with frequencies, and empty if there is none."""
+    """``row`` is the number in the document file, ``id`` and ``facts`` (terms of the fields) are whole; ``body`` and
+    ``common`` are the lexical index's, analysed, with frequencies, and empty if there is none: ``common`` holds its
+    stop words, with their positions. (Indexes of format 1 have no ``common``.)"""
     return (
         tantivy.SchemaBuilder()
         .add_unsigned_field("row", indexed=True, fast=True)
         .add_text_field("id", tokenizer_name="raw", index_option="basic")
         .add_text_field("facts", tokenizer_name="raw", index_option="basic")
         .add_text_field("body", tokenizer_name="body", index_option="freq")
+        .add_text_field("common", tokenizer_name="body", index_option="position")
         .build()
     )
 

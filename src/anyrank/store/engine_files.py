@@ -91,7 +91,7 @@ def _changed(folder: Path, state: EngineState) -> bool:
     path = folder / STATE
     try:
         known = json.loads(path.read_text("utf-8"))
-        return known["commit"] == list(state.commit) and known["sum"] != state.sum
+        return bool(known["commit"] == list(state.commit) and known["sum"] != state.sum)
     except (OSError, ValueError, KeyError, TypeError):  # written by no or another version: nothing to compare with
         return False
 

@@ -94,7 +94,8 @@ def conditions(filter: Filter | None) -> tuple[Condition, ...]:
             f"{{'year': (1990, None), 'lang': ['en', 'de']}}, or texts such as 'year>=1990'"
         )
     out: dict[str | int, Condition] = {}
-    for number, item in enumerate(filter):
+    items: Sequence[Any] = filter
+    for number, item in enumerate(items):
         sign, condition = _parse(item) if isinstance(item, str) else ("", item)
         key = condition.field if sign == "=" else number
         if key in out:
@@ -171,7 +172,7 @@ def _values(field: str, value: Any) -> tuple[Any, ...]:
             raise InputError(
                 f"the range on {field!r} needs numbers or ISO dates, not {value!r:.80}: any of these is a list"
             )
-        return (Range(*ends),)
+        return (Range(ends[0], ends[1]),)
     return (value if isinstance(value, Range) else _plain(field, value),)
 
 

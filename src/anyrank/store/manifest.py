@@ -13,14 +13,17 @@ from typing import Any
 from ..core.errors import InputError
 from ..disk import whole_file
 
-NAME, FORMAT, KIND = "manifest.json", 1, "anyrank collection"
+NAME, FORMAT, KIND = "manifest.json", 2, "anyrank collection"
+LATER = ("lexical", "build", "analysis")
+"""Fields that manifests of older versions lack."""
 
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
     """``documents`` and ``rows`` count those committed while building, ``last`` is the id of the last document;
     ``lexical``: whether there is a lexical index (those of older manifests without this field have one). ``build``: a
-    random name of the building, by which an open collection notices that another took its place."""
+    random name of the building, by which an open collection notices that another took its place. ``analysis``: the
+    edition of text analysis that the lexical index was built with; those of format 1 had the first."""
 
     language: str = "english"
     stop_words: bool = True
@@ -30,6 +33,7 @@ class Manifest:
     last: str = ""
     lexical: bool = True
     build: str = ""
+    analysis: int = 1
 
     @classmethod
     def read(cls, folder: Path) -> Manifest:
@@ -54,7 +58,7 @@ class Manifest:
             raise InputError(f"format {format} is newer than this anyrank reads ({FORMAT}): upgrade anyrank", path=path)
         if "checksum" in values and values.pop("checksum") != _checksum(values):
             raise InputError(f"is damaged: its checksum is not that of what was written: {cure}", path=path)
-        lacking = [n for n in cls.__slots__ if n not in values and n not in ("lexical", "build")]
+        lacking = [n for n in cls.__slots__ if n not in values and n not in LATER]
         if lacking:
             raise InputError(f"lacks the fields {', '.join(lacking)}: {cure}", path=path)
         for field in fields(cls):
@@ -67,7 +71,7 @@ class Manifest:
 
     def write(self, folder: Path) -> None:
         """Atomic and durable."""
-        values = {"kind": KIND, "format": FORMAT, **asdict(self)}
+        values = {"kind": KIND, "format": min(self.analysis, FORMAT), **asdict(self)}
         write_json(folder / NAME, {**values, "checksum": _checksum(values)})
 
 

@@ -180,7 +180,7 @@ class RowWriter:
     """The appender of a folder's rows. Appended rows are on disk after ``sync``; one writer at a time."""
 
     folder: Path
-    files: dict[str, IO[bytes]]  # in the order of FILES
+    files: Mapping[str, IO[bytes]]  # in the order of FILES
     count: int
     ends: tuple[int, int]
     fresh: list[tuple[bytes, bytes]] = field(default_factory=list, repr=False)

@@ -222,10 +222,14 @@ class Store:
             self.reload()
         return len(present)
 
-    def _begin(self, enter: Enter | None = None) -> Writing:
-        """The store's writer. Raises InputError if its folder is read-only."""
+    def check_writable(self) -> None:
+        """Raises InputError if the store's folder is read-only."""
         if self.links is not None:
             raise InputError("can't be written: its folder is read-only", path=self.path)
+
+    def _begin(self, enter: Enter | None = None) -> Writing:
+        """The store's writer. Raises InputError if its folder is read-only."""
+        self.check_writable()
         self.refresh()
         return Writing.begin(self.engine, self.path, enter)
 

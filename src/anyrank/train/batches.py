@@ -24,7 +24,8 @@ class Batches(Sampler[list[int]]):  # type: ignore[misc,unused-ignore]
 
     ``parts`` are mixed: (number of groups, weight) of neighbouring parts of the groups, of which an epoch draws each
     group ``weight`` times in the mean. ``order`` (epoch -> positions) replaces all this: batches are cut from it as it
-    is; it must give the same number of positions each time."""
+    is; it must give the same number of positions each time. With ``short_last`` a batch that isn't full comes last, as
+    accelerate needs it, which deals batches out to several processes."""
 
     def __init__(
         self,
@@ -34,6 +35,7 @@ class Batches(Sampler[list[int]]):  # type: ignore[misc,unused-ignore]
         size: Callable[[Group], int] | None = None,
         parts: Sequence[tuple[int, float]] = (),
         order: Callable[[int], Sequence[int]] | None = None,
+        short_last: bool = False,
     ) -> None:
         self.sizes = [g.size if size is None else size(g) for g in groups]
         self.batch_size = batch
@@ -42,6 +44,7 @@ class Batches(Sampler[list[int]]):  # type: ignore[misc,unused-ignore]
         self.drop_last = False
         self.parts = tuple(parts) or ((len(self.sizes), 1.0),)
         self.order = order
+        self.short_last = short_last
         self.drawn = len(order(0)) if order else sum(round(number * weight) for number, weight in self.parts)
         if sum(number for number, _ in self.parts) != len(self.sizes):
             raise InputError(f"{sum(n for n, _ in self.parts)} groups in the parts, but {len(self.sizes)} in all")
@@ -66,6 +69,8 @@ class Batches(Sampler[list[int]]):  # type: ignore[misc,unused-ignore]
             window = sorted(order[start : start + step], key=self.sizes.__getitem__)
             parts = [window[i : i + self.batch_size] for i in range(0, len(window), self.batch_size)]
             rng.shuffle(parts)
+            if self.short_last:
+                parts.sort(key=lambda part: len(part) < self.batch_size)
             yield from parts
 
     def _mixed(self, rng: random.Random) -> list[int]:

@@ -10,6 +10,7 @@ from ..core.types import Candidate, Ranking
 from ..io.dataset import Dataset
 from ..io.qrels import Qrels
 from .group import Group
+from .same_text import unlike_relevant
 from .triples import Texts, contents
 
 log = logging.getLogger(__name__)
@@ -18,14 +19,15 @@ log = logging.getLogger(__name__)
 def judged(rankings: Iterable[Ranking], qrels: Qrels, documents: Texts | None = None) -> Iterator[Group]:
     """A group a query that has a relevant document: the ranking's candidates, labelled by grade (unjudged: 0), their
     scores as priors. Judged documents that the ranking lacks follow, with its lowest score, if ``documents`` has
-    their texts. The number of queries without a relevant document is logged at the end.
+    their texts. Candidates whose text is that of a relevant document, but which are not judged relevant themselves, are
+    left out. The number of these, and of queries without a relevant document, is logged at the end.
 
     >>> from anyrank.core.types import Query
     >>> run = [Ranking(Query("q1", "why?"), (Candidate("d2", "no", 2.0), Candidate("d1", "so", 1.0)))]
     >>> next(judged(run, {"q1": {"d1": 2}})).labels
     (0.0, 2.0)
     """
-    known, empty = documents or {}, 0
+    known, empty, same = documents or {}, 0, 0
     for ranking in rankings:
         grades = qrels.get(ranking.query.id, {})
         absent = [i for i in grades if i not in set(ranking.ids)]
@@ -37,9 +39,14 @@ def judged(rankings: Iterable[Ranking], qrels: Qrels, documents: Texts | None = 
         labels = tuple(float(max(grades.get(c.id, 0), 0)) for c in candidates)
         if max(labels, default=0.0) > 0:
             group = Group.of(ranking.query, candidates, labels)
+            unlike = unlike_relevant(candidates, labels)
+            same += len(candidates) - len(unlike)
+            group = group if len(unlike) == len(candidates) else group.take(unlike)
             yield group if len(ranking) else replace(group, priors=())
         else:
             empty += 1
+    if same:
+        log.warning("%d candidates are left out: their text is that of a relevant document", same)
     if empty:
         log.warning("%d queries have no relevant document with a text and are left out", empty)
 

@@ -28,6 +28,7 @@ from .group import Group
 from .losses import RANK_WEIGHTS, Loss, combine, importance_weights, language_loss, own_targets
 from .losses.language import IGNORED
 from .recipe import Language, Recipe
+from .starts import start_folder
 
 log = logging.getLogger(__name__)
 
@@ -61,11 +62,15 @@ class Listwise:
         if not recipe.model.start:
             raise InputError("model: a language model needs start, a folder or hub id")
         spec = recipe.language
-        tokenizer = AutoTokenizer.from_pretrained(recipe.model.start)
+        folder = start_folder(recipe.model.start)
+        gguf = [] if [*folder.glob("*.safetensors")] else sorted(p.name for p in folder.glob("*.gguf"))
+        file: dict[str, Any] = {"gguf_file": gguf[0]} if gguf else {}
+        tokenizer = AutoTokenizer.from_pretrained(folder, **file)
         if tokenizer.pad_token_id is None:
             tokenizer.pad_token = tokenizer.eos_token
         dtype = torch.bfloat16 if spec.dtype == "bfloat16" else torch.float32
-        model: Any = AutoModelForCausalLM.from_pretrained(recipe.model.start, dtype=dtype, use_safetensors=True)
+        safe = file or {"use_safetensors": True}
+        model: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, **safe)
         if spec.lora:
             from peft import LoraConfig, get_peft_model
 

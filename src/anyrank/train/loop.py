@@ -65,7 +65,7 @@ class Loop(Trainer):  # type: ignore[misc,unused-ignore]
         self.draw = draw
         self.validation = validation
         self.score = score
-        self.batches = Batches(train, recipe.optimiser.batch, recipe.seed, size, parts, order)
+        self.batches = Batches(train, recipe.optimiser.batch, recipe.seed, size, parts, order, processes() > 1)
         self.watch = Watch(recipe)
         board: Any = TensorBoardCallback
         callbacks: list[TrainerCallback] = [board(_writer(Path(recipe.out) / "logs")), _Whole(), self.watch]
@@ -242,7 +242,8 @@ class _Whole(TrainerCallback):  # type: ignore[misc,unused-ignore]
 
     def on_log(self, args: Any, state: Any, control: Any, logs: Mapping[str, float] | None = None, **_: Any) -> None:
         text = ", ".join(f"{k.removeprefix('eval_')} {v:.4g}" for k, v in (logs or {}).items() if k != "epoch")
-        log.info("step %d of %d: %s", state.global_step, state.max_steps, text)
+        if state.is_world_process_zero:
+            log.info("step %d of %d: %s", state.global_step, state.max_steps, text)
 
 
 def _writer(folder: Path) -> Any:

@@ -18,6 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 from ..core.errors import InputError
 from ..core.types import Candidate, Ranking
 from .group import Group
+from .same_text import copies, unlike_relevant
 from .sampling import Sampler, Top
 from .triples import Texts
 
@@ -80,19 +81,31 @@ _ALL, _TOP = Rules(), Top()
 
 
 def negatives(
-    ranking: Ranking, positives: Collection[str], rules: Rules = _ALL, exclude: Collection[str] = ()
+    ranking: Ranking,
+    positives: Collection[str],
+    rules: Rules = _ALL,
+    exclude: Collection[str] = (),
+    relevant: Collection[str] = (),
 ) -> list[Candidate]:
-    """The candidates of a scored ranking that may serve as negatives, best first.
+    """The candidates of a scored ranking that may serve as negatives, best first. Copies of a positive's text under
+    another id are left out (see `same_text.normalised`); ``relevant``: texts of positives that the ranking lacks.
 
     Margins are below the lowest positive of the ranking; if it holds none, no candidate passes a margin. ``exclude``:
     ids that a second scorer finds likely relevant (see ``doubted``).
     """
     positive = min((c.score for c in ranking if c.id in positives), default=-math.inf)
     deviation = float(np.std(ranking.scores)) if len(ranking) else 0.0
-    others = [c for c in ranking if c.id not in positives][: rules.among]
+    others = _others(ranking, positives, relevant)[: rules.among]
     passing = rules.passing([c.score for c in others], positive, deviation)
     allowed = [c for c, good in zip(others, passing.tolist()) if good and c.id not in exclude]
     return allowed[rules.skip :]
+
+
+def _others(ranking: Ranking, positives: Collection[str], relevant: Collection[str]) -> list[Candidate]:
+    """The candidates that are neither positives nor copies of one's text."""
+    rest = [c for c in ranking if c.id not in positives]
+    known = [*(c.content for c in ranking if c.id in positives), *relevant]
+    return [c for c, same in zip(rest, copies([c.content for c in rest], known)) if not same]
 
 
 def doubted(ranking: Ranking, positives: Collection[str], rules: Rules) -> set[str]:
@@ -122,12 +135,15 @@ def mined(
     The draw is fixed by seed, epoch and query id. Priors are the ranking's scores (its lowest for what it lacks).
     """
     lost: dict[str, list[str]] = {} if left_out is None else left_out
+    same = 0
     for ranking in rankings:
         id = ranking.query.id
         grades = {i: g for i, g in qrels.get(id, {}).items() if g > 0}
-        allowed = negatives(ranking, grades, rules, (exclude or {}).get(id, ()))
         present = [c for c in ranking if c.id in grades]
         absent = [i for i in grades if i in (documents or {}) and i not in {c.id for c in present}]
+        texts = [documents[i] for i in absent] if documents else []
+        allowed = negatives(ranking, grades, rules, (exclude or {}).get(id, ()), texts)
+        same += len(ranking) - len(present) - len(_others(ranking, grades, texts))
         if reason := _lacks(bool(grades), bool(present or absent), len(ranking) > len(present), bool(allowed)):
             lost.setdefault(reason, []).append(id)
             continue
@@ -137,6 +153,8 @@ def mined(
         drawn = [allowed[i] for i in sampler([c.score for c in allowed], n, rng)]
         members = (*present, *drawn)
         yield Group.of(ranking.query, members, [float(grades.get(c.id, 0)) for c in members])
+    if same:
+        log.warning("%d candidates are left out: their text is that of a relevant document", same)
     for reason, ids in lost.items():
         log.warning("%d queries are left out, %s: %s%s", len(ids), reason, ", ".join(ids[:3]), ", …" * (len(ids) > 3))
 
@@ -153,11 +171,13 @@ def _lacks(relevant: bool, readable: bool, others: bool, allowed: bool) -> str:
 
 
 def per_positive(group: Group) -> Iterator[Group]:
-    """One group for each positive (label above 0): first it, then all texts with label 0, as contrastive losses need.
+    """One group for each positive (label above 0): first it, then all texts with label 0 that are no copy of a
+    positive's, as contrastive losses need.
 
     >>> [g.texts for g in per_positive(Group.from_texts("q", ("a", "b", "c"), (1.0, 2.0, 0.0)))]
     [('a', 'c'), ('b', 'c')]
     """
-    rest = [i for i, label in enumerate(group.labels) if label <= 0]
+    unlike = unlike_relevant(group.candidates, group.labels)
+    rest = [i for i in unlike if group.labels[i] <= 0]
     for positive in (i for i, label in enumerate(group.labels) if label > 0):
         yield group.take([positive, *rest])

@@ -16,6 +16,7 @@ from ..core.errors import InputError
 from .group import Group
 from .mining import Rules
 from .ranges import check_settings
+from .same_text import unlike_relevant
 from .sampling import Decay, Softmax
 
 DrawFn = Callable[[Group, int], Group]
@@ -28,7 +29,7 @@ class Draw:
     exp(prior / tau) among those left; tau falls from ``start`` to ``end`` over ``epochs`` and stays there (see
     ``sampling.Decay``; the values are ours, CoRNStack gives none). It is on the scale of the priors. Others whose prior
     is at least ``relative`` times the lowest of a text labelled above 0 are likely relevant and never drawn (0: no such
-    limit; .95 is usual). The draw is fixed by seed, epoch and the group's id (or query).
+    limit; .95 is usual), nor are copies of such a text. The draw is fixed by seed, epoch and the group's id (or query).
 
     Raises InputError for a group without priors.
 
@@ -55,7 +56,8 @@ class Draw:
         if not group.priors:
             raise InputError(f"{group.name} has no priors: data.draw needs the scores of the candidates")
         positives = [i for i, label in enumerate(group.labels) if label > 0]
-        rest = sorted(set(range(len(group.candidates))) - set(positives), key=lambda i: -group.priors[i])
+        unlike = unlike_relevant(group.candidates, group.labels)
+        rest = sorted(set(unlike) - set(positives), key=lambda i: -group.priors[i])
         lowest = min((group.priors[i] for i in positives), default=np.inf)
         passing = Rules(relative=self.relative or None).passing([group.priors[i] for i in rest], lowest)
         allowed = [i for i, passes in zip(rest, passing.tolist()) if passes]

@@ -33,13 +33,16 @@ class Objective:
 
     def __call__(self, model: Any, batch: Mapping[str, Any], epoch: float) -> Tensor:
         """The loss of a batch as `batches.Collate` makes it."""
-        scores = model(**batch["features"])
-        labels, mask, grades = batch["labels"], batch["features"]["mask"], batch["grades"]
+        return self.batch(model(**batch["features"]), batch, epoch)
+
+    def batch(self, scores: Tensor, batch: Mapping[str, Any], epoch: float) -> Tensor:
+        """The loss of a batch's scores, [B, n] or [B, B x n]."""
+        labels, mask, grades = batch["labels"], batch["features"]["mask"], batch.get("grades")
         if scores.shape[1] != mask.shape[1]:
             # Scores of every query with every text of the batch (see `losses.in_batch`).
             known = torch.tensor(_no_negatives(batch["groups"], mask.shape[1]), device=mask.device)
             lowest = min(0.0, float(labels.min()))  # a teacher's scores may be under 0
-            grades, _ = in_batch(grades, mask)
+            grades = None if grades is None else in_batch(grades, mask)[0]
             labels, mask = in_batch(labels, mask, other=lowest)
             mask = mask & ~known
         return self.of(scores, labels, mask, batch["groups"], epoch, grades)

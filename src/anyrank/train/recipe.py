@@ -90,6 +90,8 @@ class Data:
         check_settings(self)
         if self.valid and self.valid_sets:
             raise InputError("valid_sets: give valid, or valid_sets, not both")
+        if self.qrels and self.valid_sets:
+            raise InputError("qrels: each of valid_sets has its own: give them there")
         names = [part.name for part in self.valid_sets]
         if twice := next((name for name in names if names.count(name) > 1), None):
             raise InputError(f"valid_sets: the name {twice!r} comes twice")

@@ -97,6 +97,8 @@ def train(
         _record(folder, recipe, groups, held_out, resume)
     set_seed(recipe.seed)
     setup = setup or setup_of(recipe, groups, model, losses, weigh, draw)
+    if held_out:
+        log.info("scoring %d validation groups before the first step", sum(len(p.groups) for p in held_out.values()))
     before = {name: setup.score(part.groups) for name, part in held_out.items()}
     for name, part in held_out.items():
         part.run(before[name])  # a start whose scores aren't finite is refused here
@@ -132,6 +134,7 @@ def train(
     if recipe.export.int8 and (reason := unfit(model)):
         log.info("no int8 graph is made: %s", reason)
     elif recipe.export.int8:
+        log.info("writing the int8 graph")
         exported = export(model, folder, groups, recipe.export, recipe.seed)
     text = card(recipe, setup.module, model, groups, effects, exported, setup.losses)
     (folder / "README.md").write_text(text, encoding="utf-8")

@@ -18,12 +18,14 @@ from ..models import model_class
 from .batches import Collate
 from .checks import check_objective
 from .curriculum import Curriculum as Weights
+from .grad_cache import Cached, Compares
 from .group import Group
 from .language_model import LanguageObjective, Listwise, separator
-from .loop import Score
+from .loop import Score, processes
 from .negatives import DrawFn
 from .objective import GIVEN, LossFn, Objective, Weigh
 from .recipe import Curriculum, Language, Model, Recipe
+from .starts import start_folder, tokenizer_folder
 from .validation import scores
 
 
@@ -81,7 +83,21 @@ def setup_of(
     objective = Objective(functions, weigh, recipe.curriculum.by_group)
     in_batch = bool(getattr(model, "in_batch", False))
     check_objective(recipe, objective, words, groups, in_batch, draw or (lambda group, epoch: group))
-    return Setup(model, model, Collate(model), objective, partial(scores, model, bf16=bf16), words)
+    full: Any = objective
+    if recipe.optimiser.cache:
+        full = cached(model, objective, recipe)
+        words += f"; GradCache of {recipe.optimiser.cache} texts"
+    return Setup(model, model, Collate(model), full, partial(scores, model, bf16=bf16), words)
+
+
+def cached(model: Any, objective: Objective, recipe: Recipe) -> Cached:
+    """The objective with GradCache. Raises InputError for a model that doesn't encode texts apart into one vector, and
+    for several processes."""
+    if not isinstance(model, Compares):
+        raise InputError(f"optimiser.cache is for models of kind bi, not {model.kind}: leave it out")
+    if processes() > 1:
+        raise InputError("optimiser.cache is for a training of one process: start it without a launcher")
+    return Cached(objective, recipe.optimiser.cache, recipe.optimiser.bf16)
 
 
 def build(model: Model) -> Any:
@@ -93,7 +109,7 @@ def build(model: Model) -> Any:
         raise InputError(f"model.kind: {model.kind} reads no texts: 'anyrank peptides train' trains it")
     if model.start:
         try:
-            return kind.from_folder(model.start, max_length=model.max_length, **model.options)
+            return kind.from_folder(start_folder(model.start), max_length=model.max_length, **model.options)
         except TypeError as error:
             raise InputError(f"model: a {model.kind} model can't be made so: {error}") from error
         except OSError as error:
@@ -102,7 +118,7 @@ def build(model: Model) -> Any:
     if not model.tokenizer:
         raise InputError("model: give start (a folder or hub id), or a shape and a tokenizer for a fresh model")
     try:
-        return fresh(model.shape, model.tokenizer, max_length=model.max_length, **model.options)
+        return fresh(model.shape, tokenizer_folder(model.tokenizer), max_length=model.max_length, **model.options)
     except TypeError as error:
         raise InputError(f"model: a {model.kind} model can't be made so: {error}") from error
 

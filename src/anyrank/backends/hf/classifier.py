@@ -12,6 +12,7 @@ from ...core.errors import InputError, ModelError
 from ...core.rerank import Group, each
 from ...core.trace import Usage
 from ...core.types import Judgement
+from ...hub.positions import most_tokens
 from .load import device_of, load, torch_module
 from .plan import plan
 
@@ -64,7 +65,7 @@ class SequenceClassifier:
     def limit(self) -> int:
         """Tokens that fit."""
         model, tokenizer = self._loaded
-        own = getattr(model.config, "max_position_embeddings", None)
+        own = most_tokens(model.config.to_dict())
         return min(n for n in (self.context, own, tokenizer.model_max_length, 1 << 20) if n)
 
     def __call__(self, groups: Sequence[Group]) -> list[Judgement]:

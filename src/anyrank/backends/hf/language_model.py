@@ -18,6 +18,7 @@ from ...core.errors import InputError, ModelError
 from ...core.language import Completion, LogProbs, Prompt, TokenWeights
 from ...core.trace import Usage
 from ...hub.fingerprint import Fingerprinted
+from ...hub.positions import most_tokens
 from .decoder import Decoder
 from .fused import FusionInDecoder
 from .load import device_of, load, torch_module
@@ -87,7 +88,7 @@ class HF(Fingerprinted, FusionInDecoder):
     def limit(self) -> int | None:
         """Tokens that fit."""
         config = self._loaded[0].config.get_text_config()
-        own = getattr(config, "max_position_embeddings", None)
+        own = most_tokens(config.to_dict())
         return min((n for n in (self.context, own) if n), default=None)
 
     def render(self, prompt: Prompt) -> str:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import logging
 import sys
 import tempfile
 from collections.abc import Collection, Iterator
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -82,8 +83,8 @@ def load(
     import transformers as tf
 
     source, gguf = _source(path, gguf_file)
-    if gguf and Path(source).is_dir():
-        source, gguf = str(unpacked(Path(source) / gguf, number)), None
+    if gguf and Path(source).is_dir() and (folder := unpacked(Path(source) / gguf, number)):
+        source, gguf = str(folder), None
     common = {"revision": revision, "trust_remote_code": False} | ({"gguf_file": gguf} if gguf else {})
     try:
         with quiet():
@@ -109,9 +110,10 @@ def load(
     return model.to(torch.device(device)), tokenizer
 
 
-def unpacked(gguf: Path, number: Any) -> Path:
+def unpacked(gguf: Path, number: Any) -> Path | None:
     """The folder of a GGUF file's weights as safetensors of a number format, in anyrank's cache; made at its first use,
-    which takes about a minute. Unpacking takes transformers that long at every load.
+    which takes about a minute. Unpacking takes transformers that long at every load. None, with a warning in the log,
+    if the cache can't be written to.
 
     Raises ModelError if transformers can't read the file.
     """
@@ -123,6 +125,12 @@ def unpacked(gguf: Path, number: Any) -> Path:
         return folder
     log.info("%s is unpacked once, into %s", gguf.name, folder)
     try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        scratch = tempfile.TemporaryDirectory(prefix=".unpacking-", dir=folder.parent)
+    except OSError as error:
+        log.warning("%s is unpacked at every load: %s: set ANYRANK_CACHE to another folder", gguf.name, error)
+        return None
+    try:
         with quiet():
             source = {"gguf_file": gguf.name, "trust_remote_code": False}
             tokenizer = tf.AutoTokenizer.from_pretrained(str(gguf.parent), **source)
@@ -132,18 +140,20 @@ def unpacked(gguf: Path, number: Any) -> Path:
             model = tf.AutoModelForCausalLM.from_config(type(packed.config)(**stated), dtype=number)
             model.load_state_dict(packed.state_dict())
             model.generation_config = packed.generation_config
-            folder.parent.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryDirectory(prefix=".unpacking-", dir=folder.parent) as scratch:
-                fresh = Path(scratch) / "model"
-                model.save_pretrained(fresh, safe_serialization=True)
-                tokenizer.save_pretrained(fresh)
-                with contextlib.suppress(FileExistsError, OSError):  # another process may have been quicker
-                    fresh.rename(folder)
-    except (OSError, ValueError, KeyError, ImportError, RuntimeError) as error:
+    except Exception as error:  # a damaged file makes its reader raise anything
+        scratch.cleanup()
         raise ModelError(f"{gguf}: can't be unpacked: {error}") from error
-    if not (folder / "config.json").is_file():
-        raise ModelError(f"can't create {folder}: set ANYRANK_CACHE to a folder that can be written to")
-    return folder
+    with scratch, quiet():
+        fresh = Path(scratch.name) / "model"
+        try:
+            model.save_pretrained(fresh, safe_serialization=True)
+            tokenizer.save_pretrained(fresh)
+        except OSError as error:
+            log.warning("%s is unpacked at every load: %s: set ANYRANK_CACHE to another folder", gguf.name, error)
+            return None
+        with contextlib.suppress(OSError):  # another process may have been quicker
+            fresh.rename(folder)
+    return folder if (folder / "config.json").is_file() else None
 
 
 @contextlib.contextmanager
@@ -153,15 +163,21 @@ def quiet() -> Iterator[None]:
 
     logging_ = tf.utils.logging
     level, bars = logging_.get_verbosity(), logging_.is_progress_bar_enabled()
+    gguf = importlib.import_module("transformers.modeling_gguf_pytorch_utils")
+    own_bar = vars(gguf).get("tqdm")  # the bar of unpacking heeds no setting
     logging_.set_verbosity_error()
     if not sys.stderr.isatty():
         logging_.disable_progress_bar()
+        if own_bar is not None:
+            gguf.tqdm = partial(own_bar, disable=True)  # type: ignore[attr-defined]
     try:
         yield
     finally:
         logging_.set_verbosity(level)
         if bars:
             logging_.enable_progress_bar()
+        if own_bar is not None:
+            gguf.tqdm = own_bar  # type: ignore[attr-defined]
 
 
 def _check_head(path: str, kind: str, model: Any, missing: Collection[str]) -> None:

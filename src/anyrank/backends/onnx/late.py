@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from ...core.content import required_text
 from ...core.rerank import Group
+from ...core.scripts import unread_notes
 from ...core.trace import Usage
 from ...core.types import Judgement
 from ...hub.folder import Declared
@@ -77,7 +78,7 @@ class OnnxLateInteraction:
             for g, m in users[i]:
                 scores[g][m] = tokens[distinct[queries[g]]].near(text_tokens, self.declared.scales)
         seen: set[tuple[str, int]] = set()
-        judgements = []
+        judgements, notes = [], unread_notes(self.name, self.declared.languages, groups)
         for g, mine in enumerate(texts):
             keys = list(dict.fromkeys([("query", distinct[queries[g]]), *(("text", known[t]) for t in mine)]))
             new = [key for key in keys if key not in seen]
@@ -85,7 +86,7 @@ class OnnxLateInteraction:
             spent = [costs[kind][i] for kind, i in new]
             cut = sum(cut for _, cut in spent)
             usage = Usage(len(new), sum(n for n, _ in spent), truncated=cut, cached=len(mine) + 1 - len(new))
-            judgements.append(Judgement(scores[g], usage))
+            judgements.append(Judgement(scores[g], usage, notes[g]))
         return judgements
 
     def _prefixed(self, groups: Sequence[Group]) -> tuple[list[str], list[list[str]]]:

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from ...core.content import required_text
 from ...core.errors import InputError, ModelError
 from ...core.rerank import Group, each
+from ...core.scripts import unread_notes
 from ...core.trace import Usage
 from ...core.types import Judgement
 from ...hub.folder import Declared
@@ -67,6 +68,11 @@ class OnnxEncoder:
     declared: Declared = field(repr=False)
     engine: Engine = field(repr=False)
 
+    @property
+    def languages(self) -> tuple[str, ...]:
+        """ISO codes of the languages that it reads; none if not stated."""
+        return self.declared.languages
+
     def encode(self, contents: Sequence[Any], *, query: bool = False) -> Encoded:
         prefix = self.declared.query_prefix if query else self.declared.document_prefix
         texts, position = _distinct(contents, prefix)
@@ -104,6 +110,11 @@ class OnnxSparseEncoder:
     engine: Engine = field(repr=False)
     threshold: float = 0.0
     terms: int | None = None
+
+    @property
+    def languages(self) -> tuple[str, ...]:
+        """ISO codes of the languages that it reads; none if not stated."""
+        return self.declared.languages
 
     def encode(self, contents: Sequence[Any], *, query: bool = False) -> Encoded:
         prefix = self.declared.query_prefix if query else self.declared.document_prefix
@@ -149,13 +160,14 @@ class OnnxCrossEncoder:
         for out in outputs:
             scores[out.positions] = self._score(out.values)
         judgements, rows, seen = [], iter(order[p] for p in pairs), set[int]()
-        for _, members in groups:
+        notes = unread_notes(self.name, self.declared.languages, groups)
+        for (_, members), note in zip(groups, notes):
             mine = [next(rows) for _ in members]
             new = list(dict.fromkeys(i for i in mine if i not in seen))
             seen.update(new)
             tokens, cut = int(cost.tokens[new].sum()), int(cost.cut[new].sum())
             usage = Usage(len(new), tokens, truncated=cut, cached=len(mine) - len(new))
-            judgements.append(Judgement(scores[mine].tolist(), usage))
+            judgements.append(Judgement(scores[mine].tolist(), usage, note))
         return judgements
 
     def _score(self, logits: NDArray[np.float32]) -> NDArray[np.float64]:

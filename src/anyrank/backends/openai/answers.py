@@ -56,6 +56,7 @@ def completion(reply: Reply, stop: Sequence[str]) -> Completion:
     message = choice.get("message")
     content = message.get("content") if isinstance(message, dict) else choice.get("text", 0)
     text, thought = _text_of(content)
+    text = one_thinking_tag(text)
     if isinstance(message, dict):
         thought += "".join("".join(_text_of(message.get(name), strict=False)) for name in _REASONING)
     usage, counted = usage_of(reply, text + thought)
@@ -70,6 +71,28 @@ def completion(reply: Reply, stop: Sequence[str]) -> Completion:
     # No text needs more characters than this for the tokens that were asked for.
     longest = LARGEST_TEXT if reply.allowed is None else min(64 * reply.allowed + 4096, LARGEST_TEXT)
     return Completion(text[: min(end, longest)], usage, finish, problem, reasoned, note)
+
+
+_THINKING = (
+    ("<thinking>", "</thinking>"),
+    ("<reasoning>", "</reasoning>"),
+    ("<thought>", "</thought>"),
+    ("[THINK]", "[/THINK]"),
+    ("<|channel|>analysis<|message|>", "<|channel|>final<|message|>"),
+)
+"""Texts between which models other than those of <think> and </think> think before they answer."""
+
+
+def one_thinking_tag(text: str) -> str:
+    """A text that begins with thoughts, with these between <think> and </think> whatever the model's own tags.
+
+    >>> one_thinking_tag("[THINK]so[/THINK]fine"), one_thinking_tag("fine [THINK]")
+    ('<think>so</think>fine', 'fine [THINK]')
+    """
+    for opening, closing in _THINKING:
+        if text.lstrip().startswith(opening):
+            return text.replace(opening, "<think>", 1).replace(closing, "</think>", 1)
+    return text
 
 
 def _text_of(content: Any, strict: bool = True) -> tuple[str, str]:
@@ -120,6 +143,8 @@ ROOM = 4096
 """Tokens that a chat template or a server's own instructions may add to a prompt."""
 IMAGE = 1 << 17
 """The most tokens that an image may be read as."""
+_COUNTS = (("prompt_tokens", "input_tokens"), ("completion_tokens", "output_tokens"))
+"""The names of the counts, and other servers' names."""
 UNBOUNDED = 1 << 20
 """The most new tokens of a request that stated no number."""
 
@@ -131,10 +156,9 @@ def usage_of(reply: Reply, written: str) -> tuple[Usage, list[str]]:
     counts = reply.usage if isinstance(reply.usage, dict) else {}
     answer = len(written.encode("utf-8", "replace"))
     new = UNBOUNDED if reply.allowed is None else reply.allowed
-    prompt, first = counted(
-        counts.get("prompt_tokens"), reply.sent, reply.whole + ROOM + IMAGE * reply.images, 500 * reply.images
-    )
-    completed, second = counted(counts.get("completion_tokens"), answer, answer + new + ROOM)
+    stated = [counts.get(name, counts.get(other)) for name, other in _COUNTS]
+    prompt, first = counted(stated[0], reply.sent, reply.whole + ROOM + IMAGE * reply.images, 500 * reply.images)
+    completed, second = counted(stated[1], answer, answer + new + ROOM)
     problems = [problem for problem in (first, second) if problem]
     repairs = {"token count": n} if (n := problems.count("implausible")) else {}
     reason = "the server's counts can't be" if repairs else "the server states none"

