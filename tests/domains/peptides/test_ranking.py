@@ -256,3 +256,19 @@ def test_the_hyperscore_is_the_logarithm_of_its_formula():
     assert matched.seen.sum(axis=1).tolist() == [1, 2]  # b1, y1, y2
     # 1! 2! (100 (1 + 4 + 2) / 4): the highest peak is 100
     assert hyperscore(s, matched) == pytest.approx(math.log(1 * 2) + math.log1p(175.0))
+
+
+def test_the_mass_error_allows_the_next_isotope(ideal):
+    s = ideal("PEPTIDEK")
+    moved = Spectrum(s.mz, s.intensity, s.precursor_mz + 1.00335 / 2, 2)
+    (scored,) = MassError()([(Query("q", moved), [Candidate("a", s.peptide)])])
+    assert scored.scores[0] == pytest.approx(0.0, abs=1e-6)
+
+
+def test_corrupted_candidates_keep_a_c_terminal_modification():
+    wrong = corrupted(parse("SAMPLEPEPTIDEK-[Amidated]"), 8, 1)
+    assert len(wrong) == 8
+    assert all(w.c_term == "-[-0.984]" for w in wrong)
+    assert not any(w.c_term for w in corrupted(parse("SAMPLEPEPTIDEK"), 8, 1))
+    tagged = corrupted(parse("S[Phospho]AMPK[TMT6plex]EPEPTIDEK"), 8, 1)
+    assert len(tagged) == 8
