@@ -358,3 +358,31 @@ def test_costs_may_be_given_with_runs_that_hold_none():
     e = evaluate({"r": {"q": ["a"]}}, {"q": {"a": 1}}, ["RR"], samples=50, costs={"r": cost})
     assert e.costs["r"].ms == 500
     assert "500.0" in e.table()
+
+
+def test_intervals_of_means_and_differences_follow_alpha():
+    """A confidence of 50 % lies within one of 99 %."""
+    half, wide = three(alpha=0.5), three(alpha=0.01)
+    for inner, outer in (
+        (half.summaries["near"]["nDCG@10"], wide.summaries["near"]["nDCG@10"]),
+        (half.compared("near", "nDCG@10"), wide.compared("near", "nDCG@10")),
+    ):
+        assert outer.low < inner.low < inner.high < outer.high
+    assert half.compared("near", "nDCG@10").detectable < wide.compared("near", "nDCG@10").detectable
+
+
+def test_a_cost_keeps_five_distinct_notes_of_a_stage():
+    rankings = [ranking(f"q{i}", ["d"], Step("s", 0.1, Usage(), (f"note {i % 7}",))) for i in range(20)]
+    assert Cost.of(rankings).steps[0].notes == tuple(f"note {i}" for i in range(5))
+
+
+def test_a_pair_is_shown_with_the_better_run_first():
+    from anyrank.evaluate.tables import pair_cells
+
+    more = {"high": THREE["high"], "low": THREE["low"], "lower": {q: ["x", "bad"] for q in QRELS}}
+    e = evaluate(more, QRELS, ["RR"], samples=50, pairs="all")
+    c = e.compared("low", "RR")
+    assert c.difference < 0
+    (row,) = (row for row in pair_cells(e)[1] if row[0] == "high > low")
+    assert row[1:3] == [f"{-c.difference:+.4f}", f"{-c.high:+.3f} to {-c.low:+.3f}"]
+    assert row[4] == f"{c.losses}/{c.ties}/{c.wins}" == "12/0/0"

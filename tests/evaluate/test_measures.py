@@ -117,9 +117,9 @@ def test_without_a_cut_off_the_graded_measures_of_gdeval_see_the_whole_list():
 
 def test_unretrieved_documents_are_below_retrieved_ones():
     """Compatibility takes what was not retrieved to have the score 0, so that scores must be above 0."""
-    qrels, run = {"q": {"a": 1, "b": 1, "c": 1}}, {"q": ["x", "c", "b"]}
+    qrels, run = {"q": {"a": 1, "b": 1, "c": 1}}, {"q": ["c", "b", "x"]}
     assert Meter(["Compat"], qrels)(run)["Compat"] == [
-        pytest.approx(ir_measures.Compat.calc_aggregate(qrels, {"q": {"x": 3.0, "c": 2.0, "b": 1.0}}))
+        pytest.approx(ir_measures.Compat.calc_aggregate(qrels, {"q": {"c": 3.0, "b": 2.0, "x": 1.0}}))
     ]
 
 

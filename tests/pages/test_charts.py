@@ -3,10 +3,11 @@
 import re
 from xml.etree import ElementTree
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anyrank.pages.charts import MOST_BARS, MOST_POINTS, SERIES, Bar, Point, bars, curves, pareto, scatter
+from anyrank.pages.charts import MOST_BARS, MOST_POINTS, SERIES, Bar, Point, bars, curves, pareto, scatter, whisker
 from anyrank.pages.rank_flow import rank_flow
 
 DOCS = [f"d{i}" for i in range(30)]
@@ -85,3 +86,18 @@ def test_a_label_keeps_off_the_pareto_front():
     line = float(re.search(r"H[\d.]+ V([\d.]+) H980", chart)[1])
     y = float(re.search(r'y="([\d.]+)"[^>]*>mini</text>', chart)[1])
     assert not y - 13 <= line <= y + 4
+
+
+def test_a_whisker_spans_its_scale_from_end_to_end():
+    root = ElementTree.fromstring(whisker(0.5, 0.0, 1.0, 0.0, 1.0))
+    (span,), (dot,) = root.iter("line"), root.iter("circle")
+    assert (span.get("x1"), span.get("x2"), dot.get("cx")) == ("6", "154", "80")
+
+
+def test_a_point_stands_on_its_interval():
+    root = ElementTree.fromstring(scatter([Point("run", 10.0, 0.5, 0.4, 0.8)], "m"))
+    (interval,) = (e for e in root.iter("line") if "range" in e.get("class"))
+    (dot,) = root.iter("circle")
+    low, high, middle = float(interval.get("y1")), float(interval.get("y2")), float(dot.get("cy"))
+    assert high < middle < low
+    assert (low - middle) / (low - high) == pytest.approx(0.25, abs=0.01)

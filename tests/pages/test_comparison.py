@@ -212,3 +212,29 @@ def test_long_names_break_at_their_joints(check_page):
     page = report(evaluate(runs, qrels, samples=50), runs, qrels)
     check_page(page)
     assert "dl19.<wbr>SPLADE_<wbr>P_<wbr>P_<wbr>ENSEMBLE_<wbr>DISTIL.<wbr>top100&lt;b&gt;" in page
+
+
+def test_points_have_the_intervals_of_the_evaluation():
+    from anyrank.pages.comparison import charts_of
+
+    runs, qrels = made(runs=("first", "second"))
+    e = evaluate(runs, qrels, ["nDCG@10"], samples=50)
+    s = e.summaries["first"]["nDCG@10"]
+    words = f"first: {s.mean:.4f} ({s.low:.3f} to {s.high:.3f}), 10 ms a query"
+    assert words in charts_of(e, runs, qrels, flows=1).scatter
+
+
+def test_the_five_queries_that_changed_most_are_listed():
+    from anyrank.pages.comparison import charts_of
+
+    qrels = {f"q{i}": {"a": 1} for i in range(16)}
+    base = {q: ["x", "a"] for q in qrels}
+    # Of the other run six queries rise to the first rank, seven fall to later ones, three stay.
+    other = {
+        q: ["a"] if i < 6 else ["x", "a"] if i < 9 else [*"xyz", *"bcdefgh"[: i - 9], "a"] for i, q in enumerate(qrels)
+    }
+    runs = {"base": base, "other": other}
+    (d,) = charts_of(evaluate(runs, qrels, ["RR"], samples=50), runs, qrels).differences
+    assert ([g for g, _ in d.gained], len(d.lost)) == ([0.5] * 5, 5)
+    assert [g for g, _ in d.lost] == sorted(g for g, _ in d.lost)
+    assert d.lost[0][1].startswith("q15")

@@ -89,7 +89,13 @@ def eval_command(qrels: str, runs: tuple[str, ...], **options: Any) -> int:
     \b
     anyrank eval dl19.qrels bm25.trec -m nDCG@10 -m "RR(rel=2)@10"
     """
-    fixed = {"baseline": None, "test": "none", "correction": "none", "pairs": "baseline", "equivalence": None}
+    fixed: dict[str, Any] = {
+        "baseline": None,
+        "test": "none",
+        "correction": "none",
+        "pairs": "baseline",
+        "equivalence": None,
+    }
     return _measure(qrels, runs, **fixed, **options)
 
 
