@@ -150,6 +150,15 @@ def test_an_open_index_sees_what_others_wrote(index):
     assert len(index) == 4
 
 
+def test_filters_follow_what_was_written_since(index):
+    with pytest.raises(ar.InputError, match="holds numbers"):
+        index.search("wings", filter="year=unknown")
+    ar.Index.open(index.path).add([{"id": "new", "text": "wings", "year": "unknown"}])
+    assert index.delete(filter="year=unknown") == 1
+    index.add([{"id": "newer", "text": "wings", "year": "none"}])
+    assert index.search("wings", filter="year=gone").ids == []
+
+
 def test_vectors_are_kept_in_step(tmp_path):
     index = ar.Index.create(tmp_path / "ix", DOCS, models="minilm")
     assert index.models == ["minilm"]

@@ -204,6 +204,8 @@ def test_features_for_other_rescorers(tmp_path):
         ("1", "1", "-.PEPTIDEK.-"), ("1", "1", "-.EPPTIDEK.-"), ("2", "1", "-.M[Oxidation]EK.-"),
     ]  # fmt: skip
     assert len({r["SpecId"] for r in rows}) == 3
+    protonated = parse("PEPTIDEK").mass + 1.00728
+    assert [float(rows[0][x]) for x in ("ExpMass", "CalcMass")] == pytest.approx([protonated] * 2, abs=1e-4)
     assert all(float(v) == float(v) for r in rows for k, v in r.items() if k not in ("SpecId", "Peptide", "Proteins"))
     with open(tsv) as f:
         table_rows = list(csv.DictReader(f, delimiter="\t"))

@@ -182,6 +182,8 @@ def test_every_name_has_a_text_form():
         if not isinstance(part, Part):
             check(f"{name}(bm25, minilm)", True)
             continue
+        if name == "lightgbm":  # opens its file: see test_peptides.py
+            continue
         given = {**arguments, "cut": "3"}.get(name, '"m"' if name in papers() else "")
         for starts, make in ((True, part.source), (False, part.then)):
             if make is not None:

@@ -198,6 +198,11 @@ def test_a_filter_that_nothing_could_pass_is_an_error(store, filter, words):
         store.passing(filter)
 
 
+def test_the_example_of_an_error_is_written_as_users_write_it(store):
+    with pytest.raises(InputError, match=r"holds numbers, such as (1985|1990|1995\.5), and can't"):
+        store.passing("year=abc")
+
+
 def test_many_values_of_a_field_are_known_by_their_most_frequent(store):
     assert stored_kinds(["1", "2.5", "", -3]) == {"numbers"}
     assert stored_kinds(["1", "n/a"]) == {"numbers", "texts"}

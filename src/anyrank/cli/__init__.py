@@ -97,7 +97,7 @@ def main() -> None:
     except click.exceptions.Exit as stop:
         sys.exit(stop.exit_code)
     except click.ClickException as error:
-        error.message = short(error.message, LONGEST)
+        vars(error)["message"] = short(error.message, LONGEST)  # click declares it final
         error.show()
         sys.exit(error.exit_code)
     except AnyrankError as error:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import click
 
@@ -150,7 +150,7 @@ def _measure(
     form: str,
     html: Path | None,
     figures: Path | None,
-    figure_format: str,
+    figure_format: Literal["svg", "pdf"],
     queries: str | None,
     documents: str | None,
     ignore_self: bool,

@@ -74,10 +74,11 @@ def index_command(
     """
     from ..index.build import build
     from ..index.collection import Collection
+    from ..index.vector_names import model_of, stored
     from ..io.corpus import DOCUMENT, read_documents
     from ..io.dataset import Dataset
     from ..io.files import texts
-    from ..pipeline.table import SHIPPED, model, model_of, stored
+    from ..pipeline.table import SHIPPED, model
 
     if update + delete + overwrite + check > 1:
         raise InputError("choose one of --update, --delete, --overwrite and --check")

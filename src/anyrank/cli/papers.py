@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
 from ..core.errors import InputError
@@ -23,7 +25,7 @@ def list_command(n: int, json_out: bool) -> None:
     """List every method with its year and its model calls for n candidates, then the papers on training."""
     from ..papers import card, kind, systems
 
-    rows = []
+    rows: list[dict[str, Any]] = []
     for name in systems():
         paper = card(name)
         calls = None if paper.cost is None else paper.cost(n).calls

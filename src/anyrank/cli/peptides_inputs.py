@@ -301,14 +301,19 @@ def _models(texts: Sequence[str]) -> tuple[str | None, dict[str, str]]:
 
 
 def read_runs(
-    files: Sequence[str], fixed: Mapping[str, str], errors: list[InputError], need_charge: bool = True
+    files: Sequence[str],
+    fixed: Mapping[str, str],
+    errors: list[InputError],
+    need_charge: bool = True,
+    distinct: bool = True,
 ) -> list[Spectrum]:
     """The spectra of all files; of several files, each spectrum knows its run. Those that can't be used are printed and
-    added to ``errors``."""
+    added to ``errors``. Raises InputError if the runs must be ``distinct`` and two files have one name."""
     from ..domains.peptides.files.mztab import stem
 
     stems = [stem(f) for f in files]
-    if twice := next((f for f, name in zip(files, stems) if stems.count(name) > 1), None):
+    twice = next((f for f, name in zip(files, stems) if stems.count(name) > 1), None)
+    if distinct and twice:
         raise InputError(f"--spectra {twice}: two files of spectra with that name; runs are told apart by their names")
     spectra: list[Spectrum] = []
     for file, run in zip(files, stems):

@@ -196,7 +196,7 @@ def _annotated(
 
     paths, named_columns, tokens = checked(engines, columns, fixed, residues, files, bool(truth))
     errors: dict[str, list[InputError]] = {"spectra": []}
-    spectra = read_runs(files, tokens, errors["spectra"], need_charge=not (truth or paths))
+    spectra = read_runs(files, tokens, errors["spectra"], not (truth or paths), bool(truth or paths))
     if truth and spectra:
         spectra = with_truth(spectra, truth, named_columns.get(TRUTH, ""), by, tokens, files, errors)
     if not paths or not spectra:
@@ -234,7 +234,7 @@ def propose_command(files: tuple[str, ...], model: str, out: Path, top: int, bea
 
     engine = BaseEngine.load(model, beam, top)
     errors: list[InputError] = []
-    spectra = read_runs(files, {}, errors)
+    spectra = read_runs(files, {}, errors, distinct=False)
     unusable = len(errors)
     proposed: set[str] = set()
     with atomic(out) as f, progress("proposing", len(spectra), "spectra") as bar:

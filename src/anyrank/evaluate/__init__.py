@@ -1,7 +1,8 @@
 """Evaluation of rankings: measures, significance, intervals, cost, and tables as text. HTML reports are in `pages`."""
 
+from .comparisons import Comparison, Summary
 from .cost import Cost, peak_memory_mb
-from .evaluation import Comparison, Evaluation, Summary, evaluate
+from .evaluation import Evaluation, evaluate
 from .inputs import Judgements, lists
 from .measures import Meter, parse
 from .trainings import compare_trainings

@@ -57,7 +57,8 @@ def measure_name(measure: Any) -> str:
     given = {k: v for k, v in measure.params.items() if k in measure.SUPPORTED_PARAMS and _is_given(v)}
     at = given.pop(measure.AT_PARAM, None)
     changed = [f"{k}={_value(v)}" for k, v in given.items() if v != measure.SUPPORTED_PARAMS[k].default]
-    return measure.NAME + (f"({','.join(changed)})" if changed else "") + ("" if at is None else f"@{at}")
+    options = f"({','.join(changed)})" if changed else ""
+    return f"{measure.NAME}{options}{'' if at is None else f'@{at}'}"
 
 
 def _is_given(value: Any) -> bool:
@@ -122,7 +123,7 @@ def _example(measure: Any, needed: list[str]) -> str:
         measure.AT_PARAM, _EXAMPLES.get(measure.AT_PARAM, "10") if measure.AT_PARAM in needed else None
     )
     inside = ", ".join(f"{k}={v}" for k, v in words.items())
-    return measure.NAME + (f"({inside})" if inside else "") + ("" if at is None else f"@{at}")
+    return f"{measure.NAME}{f'({inside})' if inside else ''}{'' if at is None else f'@{at}'}"
 
 
 def unsupported(measure: Any) -> str | None:

@@ -213,7 +213,7 @@ def int8_linear(weight: Array, rows: Array | None, columns: Array | None) -> NDA
     if rows is not None:
         matrix = matrix * rows[:, None]
     scale = (np.maximum(np.abs(matrix).max(axis=0), 1e-12) / 127).astype(np.float32)
-    return np.clip(np.rint(matrix / scale), -127, 127).astype(np.int8)
+    return np.asarray(np.clip(np.rint(matrix / scale), -127, 127).astype(np.int8))
 
 
 def external(file: E5File, divisors: Mapping[str, Array]) -> Iterator[tuple[str, bytes]]:

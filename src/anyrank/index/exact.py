@@ -70,9 +70,9 @@ class TermCounts:
         table = np.array(entries, dtype=np.int64).reshape(-1, 4)
         table = table[np.argsort(table[:, 0], kind="stable")]
         starts = np.searchsorted(table[:, 0], np.arange(len(terms) + 1))
-        count, in_titles = table[:, 2].astype(float), table[:, 3].astype(float)
+        counts, in_titles = table[:, 2].astype(float), table[:, 3].astype(float)
         return cls(
-            np.array(rows, dtype=np.int64), terms, starts, table[:, 1], count, in_titles,
+            np.array(rows, dtype=np.int64), terms, starts, table[:, 1], counts, in_titles,
             np.array(lengths, dtype=float), np.array(title_lengths, dtype=float),
         )  # fmt: skip
 

@@ -54,8 +54,7 @@ class _Folded(dict[int, str]):
     def __missing__(self, code: int) -> str:
         c = chr(code)
         if c not in _LATIN:
-            plain = unicodedata.normalize("NFD", c)
-            base, marks = plain[0], plain[1:]
+            base, *marks = list(unicodedata.normalize("NFD", c))
             script = unicodedata.name(base, "").partition(" ")[0]
             accents = all(map(unicodedata.combining, marks)) and script in ("LATIN", "GREEK")
             self[code] = base if marks and accents else c

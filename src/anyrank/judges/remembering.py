@@ -28,11 +28,11 @@ class Remembering:
     encoder: Encoder
     limit: int = LIMIT
     _rows: dict[str, Vectors] = field(default_factory=dict, repr=False)
+    name: str = field(init=False)
     _bytes: int = field(default=0, repr=False)
 
-    @property
-    def name(self) -> str:
-        return self.encoder.name
+    def __post_init__(self) -> None:
+        self.name = self.encoder.name
 
     def encode(self, contents: Sequence[Any], *, query: bool = False) -> Encoded:
         if query or not contents or not all(map(_readable, contents)):

@@ -11,7 +11,8 @@ from markupsafe import Markup
 
 from ..core.content import text_of
 from ..core.types import Ranking
-from ..evaluate.evaluation import Comparison, Evaluation
+from ..evaluate.comparisons import Comparison
+from ..evaluate.evaluation import Evaluation
 from ..evaluate.inputs import Judgements, Lists, Qrels, Run, Ties, lists, repeatable
 from ..evaluate.leave_out import LeaveOut
 from ..evaluate.tables import COSTS, legend, pair_cells

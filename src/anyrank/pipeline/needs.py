@@ -12,7 +12,7 @@ from ..core.errors import AnyrankError
 from ..hub.huggingface import is_hub_id
 from ..hub.open import PREFIXES, RUNTIMES, SERVER
 from ..hub.registry import get, suggestion
-from .table import model_of
+from ..index.vector_names import model_of
 
 PACKAGES = {"onnx": "onnxruntime", "torch": "torch", "hf": "transformers", "llamacpp": "llama_cpp"}
 """A package of each runtime that is absent without its extra."""

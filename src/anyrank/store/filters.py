@@ -393,6 +393,8 @@ def check_kinds(condition: Condition, stored: set[str], example: Any, known: Cal
                 [] if len(parts) > 1 and set(parts) <= {v for v in condition.values if isinstance(v, str)} else [value]
             )
         if wrong:
+            if isinstance(example, float) and example.is_integer():
+                example = int(example)  # as users wrote it: terms hold all numbers as floats
             held = " and ".join(kind for kind in KINDS if kind in stored)
             raise InputError(
                 f"the field {condition.field!r} holds {held}, such as {example!r:.60}, and can't be compared with "

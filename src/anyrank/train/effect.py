@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from ..evaluate import significance as stat
-from ..evaluate.evaluation import Evaluation, Summary, evaluate
+from ..evaluate.comparisons import Summary
+from ..evaluate.evaluation import Evaluation, evaluate
 from .validation import Validation
 
 Scores = Sequence[Sequence[float]]

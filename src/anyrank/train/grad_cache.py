@@ -66,7 +66,8 @@ class Cached:
                             again = model.embed([_alone(part)]).float()
                         (again * grads[side][part["rows"]] * scale).sum().backward()
 
-        carrier.register_hook(pull)
+        hooked: Any = carrier
+        hooked.register_hook(pull)
         return carrier * 1.0  # a hook of a leaf runs only below another operation
 
     def autocast(self, part: Mapping[str, Tensor]) -> Any:

@@ -96,7 +96,9 @@ def _rows(runs: Sequence[Runs], name: str, measure: str) -> str:
     means = [v.mean(0) for v in values]  # of each query over the seeds
     low, high = stat.intervals(np.array(means).T, 0.95, "bca", SAMPLES, 0)
     ps = stat.corrected([stat.p_value("t", m, means[0], 0) for m in means[1:]], "holm")
-    rows = [("run", "seeds", "mean", "95 % (queries)", "sd (seeds)", "against the first", "95 %", "p")]
+    rows: list[tuple[str, ...]] = [
+        ("run", "seeds", "mean", "95 % (queries)", "sd (seeds)", "against the first", "95 %", "p")
+    ]
     for i, run in enumerate(runs):
         by_seed = values[i].mean(1)
         spread = f"{by_seed.std(ddof=1):.4f}" if len(by_seed) > 1 else ""

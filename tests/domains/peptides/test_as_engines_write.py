@@ -78,7 +78,7 @@ def test_an_error_names_the_columns_that_would_join(three, tmp_path):
 TITLES = [
     "run.17.17.2", "run.00017.00017.2", 'run.17.17. File:"run.raw", NativeID:"controllerType=0 scan=17"',
     "mzspec:PXD1:run:scan:17", "Spectrum1 scans: 17", "controllerType=0 controllerNumber=1 scan=17", "scan=0017",
-    "Scan 17", "FinneganScanNumber: 17", "run.17.17.3.dta",
+    "Scan 17", "FinneganScanNumber: 17", "File1_Spectrum5_scans:17", "Scan#17", "x; scanNum: 17", "run.17.17.3.dta",
 ]  # fmt: skip
 
 
@@ -224,6 +224,12 @@ def test_the_tables_of_engines_are_known_by_name(three, tmp_path, name):
     assert psm.score == pytest.approx(90, abs=0.5)
 
 
+def test_of_q_values_the_lower_is_better(tmp_path):
+    path = tmp_path / "report.tsv"
+    path.write_text("MS2.Scan\tModified.Sequence\tQ.Value\n17\tPEK\t0.04\n17\tEPK\t0.01\n")
+    assert [p.score for p in read_psms(path)] == [-0.04, -0.01]
+
+
 def test_the_refined_peptide_of_instanovo_plus_is_taken_and_said(tmp_path):
     path = tmp_path / "plus.csv"
     path.write_text(
@@ -241,4 +247,6 @@ def test_spectra_of_several_runs_are_told_apart(three):
     assert sorted(join(rows, spectra, "scan").psms) == [1, 3]
     bad: list[InputError] = []
     join([*rows, Psm("19", parse("PEK"), 1.0)], spectra, "scan", bad)
-    assert "several spectra are named '19'" in str(bad[0])
+    assert "several spectra are named '19' (looked up by scan), of several runs: give the engine's file for" in str(
+        bad[0]
+    )

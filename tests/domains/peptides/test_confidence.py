@@ -48,6 +48,7 @@ def test_peptides_off_their_precursor_come_last_and_are_marked(ideal):
     assert abs(out[0].meta["precursor_ppm"]) < 1
     assert out[2].meta["precursor_ppm"] < -20_000
     assert out.scores == [8.0, 6.0, 9.0 - LOWERED, 7.0 - LOWERED]
+    assert out[2].meta["method_score"] == 9.0
     marked = PrecursorFit(action="mark")(r)
     assert (marked.ids, marked.scores) == (r.ids, r.scores)
     assert [c.meta["precursor_fits"] for c in marked] == [False, True, False, True]

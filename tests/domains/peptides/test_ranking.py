@@ -248,3 +248,27 @@ def test_packages_that_are_absent_are_named(monkeypatch, tmp_path, three):
             patch.setitem(sys.modules, module, None)
             with pytest.raises(MissingExtra, match=rf"'{module.partition('.')[0]}'.*pip install"):
                 call()
+
+
+def test_the_hyperscore_is_the_logarithm_of_its_formula():
+    s = Spectrum(np.array([98.0600, 147.1128, 276.1554, 500.0]), np.array([1.0, 4.0, 2.0, 3.0]), 464.74, 2)
+    matched = match(s, parse("PEPTIDEK"))
+    assert matched.seen.sum(axis=1).tolist() == [1, 2]  # b1, y1, y2
+    # 1! 2! (100 (1 + 4 + 2) / 4): the highest peak is 100
+    assert hyperscore(s, matched) == pytest.approx(math.log(1 * 2) + math.log1p(175.0))
+
+
+def test_the_mass_error_allows_the_next_isotope(ideal):
+    s = ideal("PEPTIDEK")
+    moved = Spectrum(s.mz, s.intensity, s.precursor_mz + 1.00335 / 2, 2)
+    (scored,) = MassError()([(Query("q", moved), [Candidate("a", s.peptide)])])
+    assert scored.scores[0] == pytest.approx(0.0, abs=1e-6)
+
+
+def test_corrupted_candidates_keep_a_c_terminal_modification():
+    wrong = corrupted(parse("SAMPLEPEPTIDEK-[Amidated]"), 8, 1)
+    assert len(wrong) == 8
+    assert all(w.c_term == "-[-0.984]" for w in wrong)
+    assert not any(w.c_term for w in corrupted(parse("SAMPLEPEPTIDEK"), 8, 1))
+    tagged = corrupted(parse("S[Phospho]AMPK[TMT6plex]EPEPTIDEK"), 8, 1)
+    assert len(tagged) == 8

@@ -137,7 +137,8 @@ def unpacked(gguf: Path, number: Any) -> Path | None:
             packed = tf.AutoModelForCausalLM.from_pretrained(str(gguf.parent), dtype=number, **source)
             # A model read from GGUF can't be saved: a fresh one of the same configuration can.
             stated = {k: v for k, v in packed.config.to_dict().items() if k != "quantization_config"}
-            model = tf.AutoModelForCausalLM.from_config(type(packed.config)(**stated), dtype=number)
+            auto: Any = tf.AutoModelForCausalLM
+            model = auto.from_config(type(packed.config)(**stated), dtype=number)
             model.load_state_dict(packed.state_dict())
             model.generation_config = packed.generation_config
     except Exception as error:  # a damaged file makes its reader raise anything
@@ -159,9 +160,7 @@ def unpacked(gguf: Path, number: Any) -> Path | None:
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
     """Without transformers' warnings, and without its progress bars if standard error is no terminal."""
-    import transformers as tf
-
-    logging_ = tf.utils.logging
+    logging_: Any = importlib.import_module("transformers").utils.logging
     level, bars = logging_.get_verbosity(), logging_.is_progress_bar_enabled()
     gguf = importlib.import_module("transformers.modeling_gguf_pytorch_utils")
     own_bar = vars(gguf).get("tqdm")  # the bar of unpacking heeds no setting

@@ -101,7 +101,8 @@ def _text_of(content: Any, strict: bool = True) -> tuple[str, str]:
     if content is None or isinstance(content, str):
         return content or "", ""
     if isinstance(content, list) and all(isinstance(part, dict) for part in content):
-        texts, thoughts = [], []
+        texts: list[str] = []
+        thoughts: list[str] = []
         for part in content:
             kind = str(part.get("type", "text"))
             value = next((part[n] for n in ("text", "thinking", "reasoning", "content", "summary") if part.get(n)), "")

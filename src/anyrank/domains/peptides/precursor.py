@@ -41,7 +41,7 @@ class PrecursorFit(Stage):
     (``"drop"``); ``"keep"`` does nothing to the order and makes no mark.
 
     A peptide of another mass than the measured one is not in the spectrum, however many ions it shares with it. Fields
-    of ``meta``: ``precursor_ppm``, ``precursor_fits``.
+    of ``meta``: ``precursor_ppm``, ``precursor_fits``, and of lowered ones ``method_score``, the score before.
     """
 
     tolerance: Tolerance = Tolerance(50.0)
@@ -64,7 +64,8 @@ class PrecursorFit(Stage):
         fitting = [c for c in marked if c.meta["precursor_fits"]]
         if self.action == "drop":
             return replace(r, candidates=tuple(fitting))
-        others = [c.rescored(c.score - LOWERED) for c in marked if not c.meta["precursor_fits"]]
+        off = [c for c in marked if not c.meta["precursor_fits"]]
+        others = [c.noted({"method_score": c.score}).rescored(c.score - LOWERED) for c in off]
         return replace(r, candidates=(*fitting, *others))
 
     def _marked(self, c: Candidate, s: Spectrum) -> Candidate:

@@ -196,7 +196,10 @@ def _problem(p: Psm, position: int | None, spectra: Sequence[Spectrum], by: str)
     if position is None:
         return f"no spectrum {p.spectrum!r} (looked up by {by})"
     if position < 0:
-        return f"several spectra are named {p.spectrum!r} (looked up by {by})"
+        hint = ""
+        if len({s.run for s in spectra}) > 1:
+            hint = ", of several runs: give the engine's file for each run (the same --engine NAME once a run)"
+        return f"several spectra are named {p.spectrum!r} (looked up by {by}){hint}"
     s = spectra[position]
     if p.precursor_mz is not None:
         charge = s.charge or p.charge or 1

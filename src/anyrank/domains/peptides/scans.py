@@ -9,10 +9,10 @@ _FIRST = re.compile(r"0*(\d+)(?:\.0*)?(?:\s*(?:[-,;:]|to|\s)\s*\d.*)?")
 _SCANS = tuple(
     re.compile(pattern, re.IGNORECASE)
     for pattern in (
-        r"\b(?:scan|scans|scanid|spectrum)\s*=\s*0*(\d+)",  # native ids, and titles that hold one
+        r"(?<![a-z])(?:scan|scans|scanid|spectrum)\s*=\s*0*(\d+)",  # native ids, and titles that hold one
         r"\bmzspec:.*:scan:0*(\d+)",
-        r"\b(?:FinneganScanNumber|scan number|scannumber|scans?)\s*[:#]?\s+?0*(\d+)\b",
-        r"\b(?:FinneganScanNumber|scan number|scannumber|scans?|scan_?no)\s*:\s*0*(\d+)\b",
+        r"(?<![a-z])(?:FinneganScanNumber|scan number|scannumber|scans?)\s*(?:[:#]\s*|\s)0*(\d+)\b",
+        r"(?<![a-z])(?:scan_?no|scan_?num)\.?\s*[:#=]?\s*0*(\d+)\b",
         r"\.0*(\d+)\.0*\d+\.(?:\d+)?(?:\.dta)?(?=$|[\s\"',;])",  # msconvert, TPP: run.17.17.2
         r"_0*(\d+)_0*\1_\d+(?:_\d+)?$",  # Percolator: run_17_17_2_1
     )

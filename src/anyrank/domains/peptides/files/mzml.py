@@ -97,6 +97,8 @@ def _spectrum(
     if need_charge and _CHARGE not in ion:
         raise InputError(f"its precursor has no charge state ({_CHARGE})")
     charge = int(ion[_CHARGE][1]) if _CHARGE in ion else _only_possible(selected)
+    if need_charge and not charge:
+        raise InputError(f"the charge state of its precursor is 0 ({_CHARGE})")
     arrays = {}
     for part in node.iterfind(".//{*}binaryDataArray"):
         terms = _terms(part, groups)

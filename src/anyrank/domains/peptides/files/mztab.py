@@ -239,7 +239,9 @@ def write_mztab(
             ms_run = runs.get(spectrum.run, 1)
             for rank, c in enumerate(ranking.candidates[:top], 1):
                 rows += 1
-                values = ([c.meta.get("confidence")] if confidence else []) + [c.score]
+                values = ([c.meta.get("confidence")] if confidence else []) + [
+                    c.meta.get("method_score", c.score) if confidence else c.score
+                ]
                 values += [_by_engine(c.meta, "scores").get(e) for e in engines]
                 shown = [None if v is None or not math.isfinite(v) else repr(float(v)) for v in values]
                 f.write("\t".join(map(_cell, _row(spectrum, ms_run, c.content, shown, rows, rank, c.meta))) + "\n")

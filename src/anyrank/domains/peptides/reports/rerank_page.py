@@ -177,7 +177,7 @@ def _numbers(a: Ranking, b: Ranking, engines: Sequence[str], tolerance: Toleranc
                 f"{c.content}{_verdict(b, c)}",
                 f"{rank}",
                 f"{former_ranks[c.id]}",
-                f"{c.score:.4g}",
+                f"{c.meta.get('method_score', c.score):.4g}",
                 *(f"{c.meta['scores'][e]:.4g}" if e in c.meta["scores"] else "" for e in engines),
                 f"{hyperscore(prepared, matched):.1f}",
                 f"{explained(prepared, matched):.0%}",
