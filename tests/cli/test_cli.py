@@ -47,19 +47,17 @@ def test_index_search_filter(index):
     assert "no results" in call("search", index, "zebra").stdout
 
 
-def test_a_query_of_stop_words_alone_says_why_it_finds_nothing(index, corpus, tmp_path):
-    result = call("search", index, "to the at")
-    assert "no results" in result.stdout
-    assert result.stderr.startswith("note: the query has no term to search for: only stop words")
-    assert "--no-stop-words" in result.stderr
-    assert call("search", index, "wing at the lift").stderr == ""
-    queries = tmp_path / "queries.tsv"
-    queries.write_text("1\tthe\n2\twing\n3\tin the\n")
-    assert "note: 2 of 3 queries: the query has no term" in call("search", index, "--queries", queries).stderr
-    call("index", corpus, "-o", tmp_path / "all", "--no-stop-words")
-    result = call("search", tmp_path / "all", "at", "--json")
+def test_a_query_of_stop_words_alone_finds_them_and_one_of_signs_says_why_it_finds_nothing(index, tmp_path):
+    result = call("search", index, "at", "--json")
     assert [r["id"] for r in json.loads(result.stdout)["ranking"]] == ["d3"]
     assert result.stderr == ""
+    result = call("search", index, "?!")
+    assert "no results" in result.stdout
+    assert result.stderr.startswith("note: the query has no term to search for: only signs")
+    assert call("search", index, "wing at the lift").stderr == ""
+    queries = tmp_path / "queries.tsv"
+    queries.write_text("1\t?\n2\twing\n3\t!!\n")
+    assert "note: 2 of 3 queries: the query has no term" in call("search", index, "--queries", queries).stderr
 
 
 @pytest.mark.parametrize("fault", ["nosuch", "broken", "twice", "model", "language"])

@@ -177,3 +177,26 @@ def test_terms_of_more_words_than_are_remembered(monkeypatch):
     analyser = Analyser("english")
     assert analyser.terms("dogs cats birds dogs") == ["dog", "cat", "bird", "dog"]
     assert len(analyser._known) <= 2
+
+
+def test_a_word_of_two_stems_scores_by_the_better_one(tmp_path):
+    docs = [Candidate("a", "la robe portée"), Candidate("b", "autre chose")]
+    lexical = build(docs, tmp_path / "x", language="fr").lexical
+    plain, stem, both = (dict(lexical.search([q], 9)[0])["a"] for q in ("portee", "porter", "portée"))
+    assert both == pytest.approx(max(plain, stem))
+
+
+def test_signs_of_no_width_part_words_where_scripts_have_no_spaces():
+    for text in ("ภาษา\u200bไทย", "ខ្មែរ\u200bភាសា"):
+        assert Analyser("thai").terms(text) == Analyser("thai").terms(text.replace("\u200b", " "))
+    assert Analyser("none").terms("ΟΔΟΣ οδός") == ["οδοσ", "οδοσ"]
+
+
+def test_stop_words_that_stand_together_are_found_first(first):
+    texts = ["who took the car and who the bus", "a band called the who of a big hall in a long text"]
+    assert first("english", texts, "the who") == 1
+    assert Analyser("english").split("the big old who of it") == (["big", "old"], ["the", "", "who", "of", "it"])
+
+
+def test_words_of_two_scripts_are_searched_by_both():
+    assert Analyser("english").query("iphones手机") == [("iphon",), ("手机",)]

@@ -190,12 +190,11 @@ def build_small(tmp_path):
     return build([Candidate(f"d{i}", f"text {i}") for i in range(3)], tmp_path / "c")
 
 
-def test_a_query_of_stop_words_says_why_it_finds_nothing(tmp_path):
+def test_a_query_of_signs_says_why_it_finds_nothing(tmp_path):
     stage = BM25(build_small(tmp_path))
     none, some, signs = stage.run(["to be or not to be", "text or not", "?!"])
     assert (none.ids, signs.ids, len(some)) == ([], [], 3)
-    assert none.trace[0].notes == signs.trace[0].notes
-    assert "only stop words" in none.trace[0].notes[0]
-    assert some.trace[0].notes == ()
+    assert "only signs" in signs.trace[0].notes[0]
+    assert none.trace[0].notes == some.trace[0].notes == ()
     kept = BM25(build([Candidate("d", "to be or not to be")], tmp_path / "k", stop_words=False))
     assert kept("to be").ids == ["d"]

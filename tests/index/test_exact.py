@@ -44,6 +44,20 @@ def test_the_default_settings_are_the_engines(collection):
             assert exact[i] == pytest.approx(score, rel=0.05)
 
 
+def test_a_title_counts_three_times_and_four_words_smooth_lengths(tmp_path):
+    docs = [
+        Candidate(str(n), "wing " * (n % 3 + 1) + "heat " * n, meta={"title": "jet"} if n % 2 else {}) for n in range(9)
+    ]
+    collection = build(docs, tmp_path / "x")
+    for query in ("wing", "jet", "heat jet"):
+        engine = dict(collection.lexical.search([query], 99)[0])
+        rows, scores = collection.lexical.exact().best(
+            collection.lexical.terms(query), 99, Settings(1.2, 0.75, title=3, smoothing=4)
+        )
+        exact = dict(zip(collection.store.rows.of(rows.tolist()).ids(rows.tolist()), scores))
+        assert exact == pytest.approx(engine, rel=1e-4)  # the engine holds lengths under 40 exactly
+
+
 def test_k1_and_b_are_chosen_in_a_pipeline(tmp_path):
     docs = [Candidate("short", "wing"), Candidate("long", "wing wing wing " + "heat " * 60)]
     context = Context(build(docs, tmp_path / "x"))

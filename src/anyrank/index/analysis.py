@@ -51,16 +51,17 @@ Forms = tuple[str, ...]
 
 @cache
 def _words() -> re.Pattern[str]:
-    """Runs of letters, digits and marks of any script."""
-    marks, start = [], None
-    for code in range(0x300, 0x20000):
-        mark = unicodedata.category(chr(code)).startswith("M")
-        if mark and start is None:
+    """Runs of letters, digits and marks of any script, as one class of characters, which is a table to Python's engine;
+    above the 65,536 characters that it holds there are only two ranges, of scripts and of Han."""
+    ranges, start = [], None
+    for code in range(0x80, 0x10000):
+        word = chr(code).isalnum() or unicodedata.category(chr(code)).startswith("M")
+        if word and start is None:
             start = code
-        elif not mark and start is not None:
-            marks.append(f"{chr(start)}-{chr(code - 1)}")
+        elif not word and start is not None:
+            ranges.append(f"{chr(start)}-{chr(code - 1)}")
             start = None
-    return re.compile(f"(?:[^\\W_]|[{''.join(marks)}])+")
+    return re.compile(f"[a-z0-9{''.join(ranges)}\U00010000-\U0001eeff\U00020000-\U000323af]+")
 
 
 class _Word(NamedTuple):
@@ -136,14 +137,17 @@ class Analyser:
         """The terms of a text, and its stop words, with an empty text for each run of other words between them."""
         terms: list[str] = []
         common: list[str] = []
-        for word in self.words(text):
-            analysed = self._analysed(word)
-            if analysed.stop_word:
-                common.append(analysed.stop_word)
-                continue
-            terms.extend(analysed.stored)
-            if not common or common[-1]:
-                common.append("")
+        known, after_word = self._known.get, False
+        for word in self.words(text):  # the loop that building spends its time in
+            stored, _, stop_word = known(word) or self._analysed(word)
+            if stop_word:
+                common.append(stop_word)
+                after_word = False
+            else:
+                terms += stored
+                if not after_word:
+                    common.append("")
+                    after_word = True
         return terms, common
 
     def is_stop_word(self, word: str) -> bool:

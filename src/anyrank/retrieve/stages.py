@@ -22,8 +22,11 @@ from ..vectors import Encoder
 Results = Sequence[Sequence[tuple[str, float]]]
 
 
-_NO_TERM = "the query has no term to search for: only stop words or signs, which the index leaves out"
-_NO_STOP_WORDS = " (an index built with --no-stop-words holds the former)"
+_NO_TERM = "the query has no term to search for: only signs, which the index leaves out"
+_NO_STOP_WORDS = (
+    "the query has no term to search for: only stop words or signs, which the index leaves out (an index built anew, "
+    "with --overwrite, holds the former)"
+)
 
 
 def _retrieved(
@@ -91,7 +94,7 @@ class BM25(Limited):
         def empty(ranking: Ranking) -> tuple[str, ...]:
             if index.terms(_text(ranking)):
                 return ()
-            return (_NO_TERM + (_NO_STOP_WORDS if index.drops_stop_words else ""),)
+            return (_NO_STOP_WORDS if index.drops_stop_words else _NO_TERM,)
 
         def search() -> tuple[Results, Usage]:
             return index.search(texts, self.k, self.filter, self.settings), Usage()
