@@ -14,18 +14,9 @@ from ..core.errors import InputError
 from ..core.fusion import Combine
 from ..core.stage import Each, Fuse, Stage
 from ..core.types import Query, Ranking
-from .common import (
-    echo_resume,
-    from_run,
-    is_dataset,
-    kept_for_resume,
-    not_finished,
-    other_inputs,
-    overwrite_option,
-    progress,
-    report_status,
-    stamp,
-)
+from .common import from_run, is_dataset, overwrite_option, report_status
+from .jobs import echo_resume, kept_for_resume, not_finished, other_inputs, stamp
+from .progress import progress
 
 if TYPE_CHECKING:
     from ..train.group import Group

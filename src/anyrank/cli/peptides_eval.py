@@ -11,8 +11,9 @@ import click
 
 from ..core.errors import InputError
 from ..core.types import Ranking
-from .common import as_json, batches
+from .common import as_json
 from .peptides_inputs import input_options, read
+from .progress import batches
 
 if TYPE_CHECKING:
     from ..domains.peptides.methods import Setting

@@ -11,7 +11,8 @@ import click
 
 from ..core.errors import InputError
 from ..core.types import Ranking
-from .common import Command, as_json_option, progress
+from .common import Command, as_json_option
+from .progress import progress
 
 if TYPE_CHECKING:
     from ..domains.peptides.matching import Tolerance

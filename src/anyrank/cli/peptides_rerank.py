@@ -11,8 +11,9 @@ import click
 
 from ..core.errors import InputError
 from ..core.types import Ranking
-from .common import as_json, batches, report_status
+from .common import as_json, report_status
 from .peptides_inputs import SPECTRA, TRUTH, input_options, read
+from .progress import batches
 
 if TYPE_CHECKING:
     from ..domains.peptides.confidence import Threshold
