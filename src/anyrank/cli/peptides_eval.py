@@ -12,7 +12,8 @@ import click
 from ..core.errors import InputError
 from ..core.types import Ranking
 from .common import as_json
-from .peptides_inputs import input_options, read
+from .peptides_inputs import read
+from .peptides_options import input_options
 from .progress import batches
 
 if TYPE_CHECKING:

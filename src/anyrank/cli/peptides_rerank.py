@@ -12,7 +12,8 @@ import click
 from ..core.errors import InputError
 from ..core.types import Ranking
 from .common import as_json, report_status
-from .peptides_inputs import SPECTRA, TRUTH, input_options, read
+from .peptides_inputs import read
+from .peptides_options import SPECTRA, TRUTH, input_options
 from .progress import batches
 
 if TYPE_CHECKING:
