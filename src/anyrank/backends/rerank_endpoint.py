@@ -12,7 +12,7 @@ from itertools import groupby
 from typing import Any
 from urllib.parse import urlsplit
 
-from ..core.content import required_text
+from ..core.content import is_blank, required_text
 from ..core.errors import InputError, ModelError
 from ..core.limits import seconds_left
 from ..core.rerank import Group
@@ -153,7 +153,7 @@ class RerankEndpoint:
             question = required_text(query.content, f"query {query.id!r}")
             for m, candidate in enumerate(members):
                 text = required_text(candidate.content, f"candidate {candidate.id!r}")
-                if text.strip():
+                if not is_blank(text):
                     rows.append((question, text, (g, m)))
         for question, run in groupby(rows, key=lambda row: row[0]):
             own = list(run)

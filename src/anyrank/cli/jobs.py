@@ -45,7 +45,7 @@ def job(
     for query in queries:
         one_word("query id", query.id)
     not_finished(out, overwrite)
-    with Journal.open(f"{out}.journal", settings, resume=resume) as journal, kept_for_resume(journal, len(queries)):
+    with Journal.open(f"{out}.journal", settings, resume=resume) as journal, resume_hint(journal, len(queries)):
         if resume and len(journal):
             click.echo(f"resuming: {len(journal)} of {len(queries)} queries are done", err=True)
         failed: dict[str, Ranking] = {}
@@ -91,7 +91,7 @@ def not_finished(out: Path, overwrite: bool) -> None:
 
 
 @contextmanager
-def kept_for_resume(journal: Journal, total: int) -> Iterator[None]:
+def resume_hint(journal: Journal, total: int) -> Iterator[None]:
     """If the block is interrupted or fails, say that the same command with --resume goes on from the journal."""
     try:
         yield

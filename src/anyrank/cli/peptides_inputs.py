@@ -119,7 +119,7 @@ def read_runs(
 ) -> list[Spectrum]:
     """The spectra of all files; of several files, each spectrum knows its run. Those that can't be used are printed and
     added to ``errors``. Raises InputError if the runs must be ``distinct`` and two files have one name."""
-    from ..domains.peptides.files.mztab import stem
+    from ..domains.peptides.scans import stem
 
     stems = [stem(f) for f in files]
     twice = next((f for f, name in zip(files, stems) if stems.count(name) > 1), None)
@@ -178,9 +178,9 @@ def _joined(
     need_score: bool = True,
 ) -> Joined:
     """The rows of an engine's files joined with their spectra: one file for all runs, or one for each."""
-    from ..domains.peptides.files.mztab import stem
     from ..domains.peptides.files.tables import Columns, read_psms
     from ..domains.peptides.psm import Joined, join
+    from ..domains.peptides.scans import stem
 
     accepted = Columns().named(columns)
     notes: list[InputError] = []
