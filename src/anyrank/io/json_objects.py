@@ -57,7 +57,7 @@ class _Text:
                 return ""
 
 
-def json_values(source: io.BufferedReader, path: File, most: int) -> Iterator[tuple[int, dict[str, Any]]]:
+def json_objects(source: io.BufferedReader, path: File, most: int) -> Iterator[tuple[int, dict[str, Any]]]:
     """(line, object) for each object of an array or of a sequence. Raises InputError, with the line, on broken JSON, a
     value that is no object, and an object of more than ``most`` bytes."""
     text = _Text(source, path)
