@@ -8,7 +8,8 @@ from pathlib import Path
 import click
 
 from ..core.types import Ranking
-from .common import batches, echo_cut, report_status
+from .common import echo_cut, report_status
+from .progress import batches
 
 PIPELINES = (
     "bm25",
