@@ -9,7 +9,8 @@ from pathlib import Path
 import click
 
 from ..core.types import Ranking
-from .common import advance, batches, echo_cut, progress, report_status
+from .common import echo_cut, report_status
+from .progress import advance, batches, progress
 
 PIPELINES = (
     "bm25",

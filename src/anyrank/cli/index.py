@@ -11,7 +11,8 @@ import click
 
 from ..core.errors import InputError
 from ..core.types import Candidate
-from .common import advance, as_json, as_json_option, echo_cut, is_dataset, progress
+from .common import as_json, as_json_option, echo_cut, is_dataset
+from .progress import advance, progress
 
 
 @click.command("index")

@@ -140,7 +140,7 @@ def _train(training: Recipe, resume: bool) -> int:
 
 def _table(folders: Sequence[str]) -> int:
     """Print the table of some folders of trainings."""
-    from ..train.seeds import read_runs, table
+    from ..train.seeds import table
 
-    click.echo(table([read_runs(folder) for folder in folders]))
+    click.echo(table(folders))
     return 0

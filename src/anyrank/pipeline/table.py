@@ -93,13 +93,13 @@ def _score(
 
 def _judge(settings: Settings, name: str) -> Any:
     """The judge of a name: an encoder's similarity, or a model that scores candidates by itself."""
-    from ..judges.remembering import Remembering
+    from ..judges.encoder_cache import CachedEncoder
     from ..judges.similarity import Similarity
 
     name = SHIPPED.get(name, name)
     judge = model(name)
     if isinstance(judge, Encoder):
-        return Similarity(Remembering(judge) if settings.remember else judge, _stored(settings, judge.name))
+        return Similarity(CachedEncoder(judge) if settings.remember else judge, _stored(settings, judge.name))
     if not callable(judge):
         raise InputError(
             f"{name} is a language model and scores no candidates by itself: use it with a method, as "
