@@ -284,7 +284,8 @@ def _conditions(filter: Any) -> bool:
 
 def _encoders(models: str | Iterable[str]) -> list[Any]:
     """The models of these names, opened. Raises InputError on one that makes no vectors."""
-    from .pipeline.table import SHIPPED, model
+    from .hub.registry import SHIPPED
+    from .pipeline.table import model
     from .vectors import Encoder
 
     names = [models] if isinstance(models, str) else list(models)

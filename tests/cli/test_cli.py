@@ -575,3 +575,25 @@ def test_filters_of_one_field_are_alternatives_and_others_must_all_hold(tmp_path
     }.items():
         with pytest.raises(InputError, match=words):
             search(wrong)
+
+
+def test_the_demo_shows_its_progress_while_it_encodes(tmp_path, monkeypatch):
+    pytest.importorskip("ir_measures")
+    from anyrank.cli import demo
+    from anyrank.cli import progress as module
+
+    titles = []
+
+    class Told(module.PlainProgress):
+        def __init__(self, title, total, unit):
+            super().__init__(title, total, unit)
+            titles.append((title, total))
+
+    monkeypatch.setattr(module, "PlainProgress", Told)
+    folder = tmp_path / "beir"
+    (folder / "qrels").mkdir(parents=True)
+    (folder / "corpus.jsonl").write_text('{"_id": "d1", "text": "lift"}\n{"_id": "d2", "text": "drag"}\n')
+    (folder / "queries.jsonl").write_text('{"_id": "q1", "text": "lift"}\n')
+    (folder / "qrels" / "test.tsv").write_text("query-id\tcorpus-id\tscore\nq1\td1\t1\n")
+    result = CliRunner().invoke(demo.demo_command, [str(folder), "-o", str(tmp_path / "out"), "-p", "bm25"])
+    assert titles[:2] == [("encoding with splade-tiny", 2), ("encoding with minilm", 2)], result.output

@@ -2,7 +2,9 @@
 
 import json
 import random
+from pathlib import Path
 
+import click
 import numpy as np
 import pytest
 from click.testing import CliRunner
@@ -65,6 +67,19 @@ def test_two_recipes_by_two_seeds_end_with_a_table(tmp_path, words):
     assert {p: p.stat().st_mtime_ns for p in before} == before
     only = call("--table", f"{tmp_path}/ranknet", f"{tmp_path}/mse")
     assert only.output.strip() == shown.strip()
+
+
+def test_recipes_without_validation_are_named_before_they_are_trained(tmp_path, words, monkeypatch):
+    from anyrank.cli import train
+
+    recipes = [write_recipe(tmp_path, words, name, name) for name in ("ranknet", "mse")]
+    for recipe in map(Path, recipes):
+        recipe.write_text(recipe.read_text().replace(f", valid: [{tmp_path}/v.jsonl]", "").replace("check: ", "#"))
+    monkeypatch.setattr(train, "_train", lambda training, resume: click.echo("training") or 0)
+    lines = call(*recipes).output.splitlines()
+    assert lines == [
+        "note: there will be no table: the recipes have no validation data (data.valid)", "training", "training"
+    ]  # fmt: skip
 
 
 def test_the_seeds_of_a_text():

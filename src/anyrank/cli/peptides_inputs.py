@@ -107,6 +107,7 @@ def read(
     rows = {e: sum(map(len, j.psms.values())) for e, j in joined.items()}
     setting = Setting(tuple(files), rankings, width, default_model, by_method)
     matched = _matched(rankings, width, fit)
+    _note_no_choice(rankings)
     return Inputs(tuple(spectra), files, rankings, setting, rows, errors, fit, warnings, matched)
 
 
@@ -242,6 +243,13 @@ def _matched(rankings: Sequence[Ranking], tolerance: Tolerance, fit: PrecursorFi
         hint = f" (at 0.5Da {wider:.2f}: ion-trap spectra? --tolerance 0.5Da)"
     click.echo(f"note: the median share of matched ions is {share:.2f} at {width}{hint}", err=True)
     return share
+
+
+def _note_no_choice(rankings: Sequence[Ranking]) -> None:
+    """Say on standard error if no spectrum has two candidates, so that no method can change anything."""
+    if max(map(len, rankings), default=0) == 1:
+        message = "no spectrum has more than one candidate, so all methods choose alike: give another engine's output"
+        click.echo(f"note: {message}, or one with several peptides a spectrum", err=True)
 
 
 def _warn(source: str, errors: Sequence[InputError], kind: str = "warning") -> None:

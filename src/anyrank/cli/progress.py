@@ -26,6 +26,11 @@ def progress(title: str, total: int | None, unit: str) -> Iterator[Any]:
         yield bar
 
 
+def advance(bar: Any, count: int) -> None:
+    """Bring a bar of `progress` to a count."""
+    bar.update(count - bar.n)
+
+
 EVERY = 30.0
 """Seconds between two lines of progress."""
 

@@ -18,14 +18,12 @@ from ..core.rerank import Rerank
 from ..core.stage import Cut, Each, Keep, Limited, Stage
 from ..core.types import Ranking
 from ..hub.open import is_server, open_model
+from ..hub.registry import SHIPPED
 from ..index.vector_names import model_of, stored
 from ..vectors import Encoder
 from .context import Settings
 from .parts import Part
 from .peptides import PEPTIDES
-
-SHIPPED = {"splade": "splade-tiny", "minilm": "minilm", "tiny": "anyrank-tiny"}
-"""Names in pipelines of the models that come with the package."""
 
 
 def model(name: str) -> Any:
