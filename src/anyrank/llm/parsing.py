@@ -214,8 +214,8 @@ def _longest_run(answer: str, marks: Sequence[re.Match[str]], gap: re.Pattern[st
 
 
 def _only_verdicts(answer: str, marks: Sequence[re.Match[str]], labels: Labels, n: int) -> bool:
-    """Whether an answer names its labels in the order of the prompt and says of each whether it is relevant, which is no
-    order."""
+    """Whether an answer names its labels in the order of the prompt and says of each whether it is relevant,
+    which is no order."""
     indices = [labels.index(m[1], n) for m in marks]
     return indices == list(range(len(marks))) and bool(_VERDICT.search(answer)) and not _ORDER.search(answer)
 

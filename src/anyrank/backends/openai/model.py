@@ -367,6 +367,17 @@ _REQUEST = (
     "min_tokens",
 )
 """Fields of a request that are settings by their own names."""
+_NUMBERS = (
+    "temperature",
+    "top_p",
+    "top_k",
+    "min_p",
+    "seed",
+    "frequency_penalty",
+    "presence_penalty",
+    "repetition_penalty",
+)
+"""Those of them that are numbers."""
 
 
 def open_address(address: str) -> OpenAI:
@@ -391,6 +402,11 @@ def open_address(address: str) -> OpenAI:
         if name in settings:
             settings = {"limit_field": name, **{("max_tokens" if n == name else n): v for n, v in settings.items()}}
     extra = {**extra, **{name: settings.pop(name) for name in list(settings) if name in _REQUEST}}
+    if settings.get("max_tokens", 0) is None:  # none: the server's own
+        extra[str(settings.get("limit_field", "max_tokens"))] = settings.pop("max_tokens")
+    for name in _NUMBERS:
+        if isinstance(extra.get(name, 0), str | bool | dict | list):
+            raise InputError(f"{owner}: {name}={extra[name]!r:.80}: expected a number, or none to leave it out")
     known = (*_OWN, *_PATIENCE)
     if unknown := sorted(settings.keys() - set(known)):
         near = difflib.get_close_matches(unknown[0], [*known, *_REQUEST], 1)
