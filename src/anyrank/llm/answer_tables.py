@@ -8,13 +8,14 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-_IDS = ("id", "label", "passage", "document", "doc", "passage_id", "document_id", "doc_id", "docid", "pid", "identifier",
-        "index", "number", "name", "text", "option")  # fmt: skip
+_IDS = ("id", "label", "passage", "document", "doc", "passage_id", "document_id", "doc_id", "docid", "pid",
+        "identifier", "index", "number", "name", "text", "option")  # fmt: skip
 _RANKS = ("rank", "ranking", "position", "order", "place")
 _SCORES = ("score", "relevance", "relevance_score", "rating", "value")
 _OPENING = re.compile(r"\[\s*\{|\{")
 _RANK_FIRST = re.compile(
-    r"^[ \t|]*(?:rank|ranking|position|place|order|#|no\.?)[ \t]*\|[ \t]*(?:passage|document|doc|text|label|id|identifier)",
+    r"^[ \t|]*(?:rank|ranking|position|place|order|#|no\.?)[ \t]*\|[ \t]*"
+    r"(?:passage|document|doc|text|label|id|identifier)",
     re.IGNORECASE | re.MULTILINE,
 )
 _DECIMAL = re.compile(r"\s*-?\d{1,9}(?:\.\d{1,9})?\s*")
@@ -111,7 +112,8 @@ def names_by_score(answer: str, name: str) -> list[str] | None:
     ['3', '1', '2']
     """
     row = re.compile(
-        rf"(?:^|[,;:])[ \t]*(?:[-*•|][ \t]*)?[\[('\"*]{{0,4}}(?i:passage|document|doc|text|option)?[ \t]?[\[(#]?({name})"
+        rf"(?:^|[,;:])[ \t]*(?:[-*•|][ \t]*)?[\[('\"*]{{0,4}}(?i:passage|document|doc|text|option)?[ \t]?"
+        rf"[\[(#]?({name})"
         rf"[\])'\"*]{{0,4}}"
         rf"[ \t]*(?:[:=|–-]|(?=(?i:relevance|score)\b)|\((?=(?i:relevance|score)|\d{{1,3}}(?:\.\d+)?[ \t]?[/%)]))"
         rf"[ \t]*(?i:relevance|score|rank|:|=|[ \t]){{0,8}}"

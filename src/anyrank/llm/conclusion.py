@@ -17,7 +17,8 @@ _AGAINST = re.compile(
 )
 _LESS = re.compile(r"\b(?:less|worse|lower|weaker|not (?:as|so)|isn't (?:as|so))\b", re.IGNORECASE)
 _FOR = re.compile(
-    r"\b(?:most|best|better|therefore|thus|hence|so|final|conclusion|choose|chose|choice|go with|prefer|recommend|select|pick|answer)\b",
+    r"\b(?:most|best|better|therefore|thus|hence|so|final|conclusion|choose|chose|choice|go with|prefer|recommend"
+    r"|select|pick|answer)\b",
     re.IGNORECASE,
 )
 

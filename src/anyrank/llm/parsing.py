@@ -194,8 +194,8 @@ def _matches(answer: str, n: int, labels: Labels, extract: str, lone: bool = Fal
 
 def _longest_run(answer: str, marks: Sequence[re.Match[str]], gap: re.Pattern[str]) -> Sequence[re.Match[str]]:
     """The labels that most likely are the order: a run with nothing but ``gap`` between its labels. One that is called
-    the original order goes after all others; a run joined by ">" before others up to twice as long; then the run of most labels; of equally long ones one that ends its
-    line; then the last."""
+    the original order goes after all others; a run joined by ">" before others up to twice as long; then the run of
+    most labels; of equally long ones one that ends its line; then the last."""
     runs = [[marks[0]]]
     for a, b in pairwise(marks):
         between = _ITEM.sub("\n", answer[a.end() : b.start()])
