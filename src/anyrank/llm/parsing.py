@@ -272,8 +272,8 @@ _VERDICT = re.compile(r"\b(?:ir|un)?re(?:levan|late)|\b(?:off.topic|not? match|u
 _ORDER = re.compile(r"\b(?:rank|order|first|then|next|followed|best|most|before|over|better|beats|last)", re.IGNORECASE)
 _SPACES = re.compile(r"\s+")
 _FORMS = (
-    _Form(r"[\[【［〔「(（{{《〈]\s*(?:(?i:{word})s?\s*)?[:#№]?\s*({name})\s*[\]】］〕」)）}}》〉]", _CLOSE, "another form",
-          "(3) > (1) > (2)"),
+    _Form(r"[\[【［〔「(（{{《〈]\s*(?:(?i:{word})s?\s*)?[:#№]?\s*({name})\s*[\]】］〕」)）}}》〉]", _CLOSE,
+          "another form", "(3) > (1) > (2)"),
     _Form(r"<(?:(?i:{word})s?[ #:_-]?)?({name})>", _CLOSE, "another form", "<3> > <1> > <2>"),
     _Form(r"<(?i:{word})s?>\s*({name})\s*</(?i:{word})s?>", _CLOSE, "another form",
           "<passage>3</passage><passage>1</passage><passage>2</passage>"),
