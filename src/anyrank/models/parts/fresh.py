@@ -38,8 +38,8 @@ def fresh_body(
             hint = f"did you mean {near[0]!r}?" if near else "see transformers' configuration"
             raise InputError(f"shape: a {kind} has no setting {unknown!r}: {hint}")
         if settings["vocab_size"] < len(tokenizer):
-            words = f"{len(tokenizer)} words of the tokenizer"
-            raise InputError(f"shape: vocab_size {settings['vocab_size']} is less than the {words}: leave it out")
+            size = f"{len(tokenizer)} words of the tokenizer"
+            raise InputError(f"shape: vocab_size {settings['vocab_size']} is less than the {size}: leave it out")
         declared = transformers.AutoConfig.for_model(kind, **settings)
         return getattr(transformers, head).from_config(declared), tokenizer
     except (ValueError, ArithmeticError, KeyError, RuntimeError) as error:
