@@ -121,5 +121,7 @@ def test_a_head_over_pairs_reads_both_documents_in_order(folder):
     assert cut.usage.truncated == 1
     with pytest.raises(InputError, match="group of 3"):
         OrderedPairs(head)([(GROUPS[0][0], [a, b, a])])
-    ranking = duobert.build(head)(Ranking(Query("q", "river"), tuple(Candidate(str(i), "city " * i) for i in range(4))))
+    ranking = duobert.build(head)(
+        Ranking(Query("q", "river"), tuple(Candidate(str(i), "city " * (i + 1)) for i in range(4)))
+    )
     assert ranking.cost.usage.calls == 12

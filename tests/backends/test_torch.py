@@ -157,7 +157,7 @@ def test_sparse_vectors_keep_the_heaviest_terms(folders):
 @pytest.mark.parametrize("name", ["colbert", "pylate"])
 def test_tokens_score_as_the_model_does(name, folders):
     encoder = open_model(folders[name], runtime="torch")
-    model, (query, members) = encoder.run.model, group("yes river", *TEXTS)
+    model, (query, members) = encoder.run.model, group("yes river", *filter(str.strip, TEXTS))
     with torch.no_grad():
         wanted = model(**model.features([query.content], [members]))[0].tolist()
     (judgement,) = Similarity(encoder)([(query, members)])

@@ -189,7 +189,13 @@ def test_a_killed_job_goes_on_where_it_stood(files, tmp_path, monkeypatch):
     assert "resuming: 3 of 9 queries are done" in resumed.stderr
     whole = tmp_path / "whole.jsonl"
     call(*args[1:-1], whole)
-    assert out.read_text() == whole.read_text()
+    resumed_groups, groups = (list(read_groups(path)) for path in (out, whole))
+    assert [(g.id, g.query, g.candidates, g.priors) for g in resumed_groups] == [
+        (g.id, g.query, g.candidates, g.priors) for g in groups
+    ]
+    # The texts were encoded in other batches: the last digits differ.
+    for resumed_group, group in zip(resumed_groups, groups, strict=True):
+        assert resumed_group.labels == pytest.approx(group.labels, abs=1e-5)
     out.with_name("g.jsonl.journal").write_text("x")
     with pytest.raises(InputError, match="the journal exists already"):
         call(*args[1:])

@@ -15,7 +15,7 @@ from anyrank.testing.hub import FakeHub, serve_hub
 FIELDS = {
     "kind": str, "about": str, "licence": str, "source": str, "task": str, "languages": list,
     "parameters": (int, float), "context": int, "figure": str, "use": str, "declares": dict, "files": dict,
-    "inside": str, "maker": str, "made_of": dict,
+    "inside": str, "maker": str, "made_of": dict, "published": str,
 }  # fmt: skip
 ISO_639_1 = {"en", "zh", "de", "es", "fr", "it", "ja", "ko", "nl", "pl", "pt", "ru", "ar", "hi", "cs", "sv", "tr", "vi"}
 """Codes that rows have, or may soon."""

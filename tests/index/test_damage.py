@@ -178,6 +178,27 @@ def test_vectors_read_by_id_are_checked_too_and_an_empty_folder_is_no_damage(pat
         index.vectors(["d1"])
 
 
+@pytest.mark.parametrize(
+    "changed",
+    [{"dim": 3}, {"dtype": "float16"}, {"kind": "sparse"}, {"checksum": 7}, {"dim": None}, []],
+    ids=["dimension", "format", "kind", "checksum", "nothing", "no object"],
+)
+def test_a_changed_description_of_vectors_is_damage(path, changed):
+    file = path / "vectors" / "dense" / "vectors.json"
+    meta = json.loads(file.read_text())
+    file.write_text(json.dumps({**meta, **changed} if changed else changed))
+    with pytest.raises(InputError, match=r"vectors\.json: is damaged .*delete .*/vectors/dense, then"):
+        Collection.open(path).vectors("dense")
+
+
+def test_a_description_of_vectors_without_a_checksum_is_one_of_an_older_version(path):
+    file = path / "vectors" / "dense" / "vectors.json"
+    meta = json.loads(file.read_text())
+    del meta["checksum"]
+    file.write_text(json.dumps(meta))
+    assert Collection.open(path).vectors("dense").missing() == []
+
+
 def test_an_encoding_of_whole_vectors_writes_nothing(path):
     before = {n: (path / n).stat().st_mtime_ns for n in files(path)}
     for encoder in KINDS:

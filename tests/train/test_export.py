@@ -72,7 +72,7 @@ def test_a_bi_encoders_graph(options, words, tmp_path):
 
 
 def test_a_graph_that_agrees_too_little_is_refused(words, tmp_path, caplog):
-    how = Recipe(out=str(tmp_path / "out"), optimiser=Optimiser(steps=1), export=Export(least=1.01))
+    how = Recipe(out=str(tmp_path / "out"), optimiser=Optimiser(steps=1), export=Export(least=1.0))
     done = train(how, train=groups(), model=made(CrossEncoder, words))
     assert not done.exported.accepted
     assert json.loads((tmp_path / "out" / "anyrank.json").read_text())["runtime"] == "torch"  # as it was saved
@@ -151,7 +151,7 @@ def test_a_folder_is_exported_with_its_activation(tmp_path):
     mine, theirs = before(pair)[0].scores, open_model(tmp_path / "out")(pair)[0].scores
     assert all(0 < s < 1 for s in theirs)
     assert list(theirs) == pytest.approx(list(mine), abs=done.difference + 0.05)
-    refused = export_folder(str(tmp_path / "model"), tmp_path / "none", groups(), Export(least=1.01))
+    refused = export_folder(str(tmp_path / "model"), tmp_path / "none", groups(), Export(least=1.0))
     assert not refused.accepted
     assert not list((tmp_path / "none").rglob("*.onnx"))
     assert not (tmp_path / "none" / "anyrank.json").exists()

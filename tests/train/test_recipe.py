@@ -145,10 +145,13 @@ optimiser: {{steps: 2, batch: 2}}
         (Model(kind="axial", tokenizer="t"), "axial reads no texts: 'anyrank peptides train' trains it"),
         (Model(kind="next_residue", start="runs/x"), "next_residue reads no texts"),
         (
-            Model(kind="cross", tokenizer="t", options={"pooling": "mean"}),
+            Model(kind="cross", tokenizer="minilm", options={"pooling": "mean"}),
             "a cross model can't be made so: .*pooling",
         ),
-        (Model(kind="knrm", start="runs/x", options={"pooling": "mean"}), "a knrm model can't be made so: .*'pooling'"),
+        (
+            Model(kind="knrm", tokenizer="minilm", options={"pooling": "mean"}),
+            "a knrm model can't be made so: .*'pooling'",
+        ),
     ],
 )
 def test_a_model_that_can_not_be_made_so_is_refused(model, message):

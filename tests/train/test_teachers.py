@@ -125,7 +125,7 @@ def test_what_one_pass_and_nine_whole_passes_reach():
     pairs wrong; nine passes over the whole list take 81 windows, where fixing the best takes 45."""
     shuffled = list(range(100))
     random.Random(0).shuffle(shuffled)
-    before = Ranking(Query("q"), tuple(Candidate(str(i), "", 100.0 - n) for n, i in enumerate(shuffled)))
+    before = Ranking(Query("q"), tuple(Candidate(str(i), "a text", 100.0 - n) for n, i in enumerate(shuffled)))
     truth = {str(i): -float(i) for i in shuffled}
     one = Rerank(Oracle(truth), Sliding(20, 10))(before)
     order = [int(i) for i in one.ids]

@@ -85,9 +85,9 @@ class VectorStore:
         """Raises InputError if there are none."""
         try:
             meta = json.loads((folder / META).read_text("utf-8"))
+            _check_meta(meta)
         except FileNotFoundError:
             raise InputError("holds no vectors: encode the collection first", path=folder) from None
-            _check_meta(meta)
         except (ValueError, KeyError, TypeError) as error:
             cure = f"delete {folder}, then {encode_again(folder)}"
             raise Problem(folder / META, f"is damaged ({error})", cure).error() from error
