@@ -288,6 +288,8 @@ def _encoders(models: str | Iterable[str]) -> list[Any]:
     from .pipeline.table import model
     from .vectors import Encoder
 
+    if not isinstance(models, str | Iterable):
+        raise InputError(f"models is of type {type(models).__name__}: expected names of models, () for none")
     names = [models] if isinstance(models, str) else list(models)
     if wrong := [name for name in names if not isinstance(name, str)]:
         raise InputError(f"models has a member of type {type(wrong[0]).__name__}: expected names of models")

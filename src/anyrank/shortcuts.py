@@ -117,8 +117,15 @@ def queries_of(queries: Any) -> list[Query]:
     """Queries of a list or of a mapping from ids, with distinct ids. Raises InputError on one query alone, and on an id
     that appears twice."""
     from .io.documents import query_of
+    from .io.frames import table_rows
     from .io.records import id_text
 
+    rows = table_rows(queries)
+    if rows is not None:
+        queries = rows
+        if wrong := next((row for row in rows if "query" not in row), None):
+            columns = ", ".join(map(str, wrong))
+            raise InputError(f"queries is a table without a column query (columns: {columns:.300}): rename one")
     if isinstance(queries, str | bytes | Query) or not isinstance(queries, Iterable):
         raise InputError(f"queries is of type {type(queries).__name__}: expected a list of them")
     if isinstance(queries, Mapping):

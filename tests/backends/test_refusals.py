@@ -42,6 +42,7 @@ REFUSALS = {
     "a list": lambda f: [{"error": {"code": 400, "message": f'Invalid JSON payload received. Unknown name "{f}"'}}],
     "serde": lambda f: {"error": f"unknown field `{f}`, expected one of `model`, `messages`, `temperature`, `stop`"},
     "brackets": lambda f: {"message": f"Malformed input request: extraneous key [{f}] is not permitted"},
+    "another language": lambda f: {"error": {"message": f"参数 {f} 不支持"}},
     "json path": lambda f: {"error": {"message": f"Unrecognized request argument supplied: $.{f}"}},
 }
 FIELDS = ["temperature", "seed", "stop", "top_p", "response_format", "chat_template_kwargs", "reasoning_effort"]
@@ -275,6 +276,7 @@ SETTINGS = {
     "reasoning_effort=low": {"reasoning_effort": "low"},
     "response_format.type=text": {"response_format": {"type": "text"}},
     "stop=%5B%22a%22%5D": {"stop": ["a"]},
+    "max_tokens=none": {"max_tokens": None},
 }
 
 
@@ -291,6 +293,35 @@ def test_every_field_of_a_request_is_set_or_left_out_by_the_address(settings):
     for name, value in SETTINGS[settings].items():
         assert (name in bodies[0]) is (value is not None)
         assert bodies[0].get(name) == value
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "Only user and assistant roles are supported!",
+        "Unknown role: system",
+        "role 'system' is not allowed",
+        [{"loc": ["body", "messages", 0, "role"], "msg": "unexpected value; permitted: 'user', 'assistant'"}],
+    ],
+)
+def test_a_system_turn_that_is_refused_in_any_words_is_folded(message):
+    bodies = []
+
+    def answer(path, body, headers):
+        bodies.append(body)
+        if body["messages"][0]["role"] == "system":
+            return Raw(400, json.dumps({"detail": message}).encode())
+        return {"choices": [{"message": {"content": "fine"}}]}
+
+    with wire(answer) as url:
+        (result,) = OpenAI("m", url, patience=QUICK).generate([(Turn("system", "rank"), *TALK)], max_tokens=5)
+    assert (result.text, len(bodies)) == ("fine", 2)
+
+
+def test_an_error_beside_empty_choices_is_told():
+    with wire(lambda path, body, headers: {"choices": None, "error": {"message": "no credits"}}) as url:
+        (result,) = OpenAI("m", url, patience=QUICK).generate([TALK], max_tokens=5)
+    assert "no credits" in result.error
 
 
 def test_other_settings_of_an_address():
@@ -311,6 +342,10 @@ def test_other_settings_of_an_address():
         "temperature": "name=value",
         "extra.a=1&extra.a.b=2": "given both",
         "colour=red": r"extra\.NAME=VALUE",
+        "temperature=warm": "expected a number, or none",
+        "temperature=": "expected a number, or none",
+        "top_p=0,9": "expected a number, or none",
+        "seed=true": "expected a number, or none",
     }.items():
         with pytest.raises(InputError, match=why):
             open_address(f"m@http://x/v1#{wrong}")

@@ -162,11 +162,27 @@ def test_a_server_of_unknown_dialect_is_named_by_its_address_alone(name):
         lambda scores: Raw(body=json.dumps(scores).encode()),
         lambda scores: {"output": {"results": [{"index": i, "relevance_score": s} for i, s in enumerate(scores)]}},
         lambda scores: {"output": scores},
+        lambda scores: {"results": [{"index": float(i), "score": s} for i, s in enumerate(scores)]},
     ],
 )
 def test_answers_in_other_forms_are_read(make):
     with wire(lambda path, body, headers: make([relevance(t) for t in body["documents"]])) as url:
         assert ar.rerank("q", TEXTS, model=url).ids == ["1", "0", "2"]
+
+
+@pytest.mark.parametrize(
+    ("results", "note"),
+    [
+        ([{"document_index": i, "score": 0.5} for i in range(3)], "no whole number as index: their fields are"),
+        ([{"index": i, "logit": 0.5} for i in range(3)], "no result has a number as relevance_score or score"),
+        ([{"index": i + 1, "score": 0.5} for i in range(3)], "indices run from 1 to 3: expected 0 to 2"),
+    ],
+)
+def test_an_answer_that_is_not_read_says_what_it_holds(results, note):
+    with wire(lambda path, body, headers: {"results": results}) as url:
+        ranking = ar.rerank("q", TEXTS, model=url)
+    assert (ranking.status, ranking.ids) == ("fallback", ["0", "1", "2"])
+    assert note in ranking.cost.notes[0]
 
 
 def test_billed_units_are_noted_and_tokens_estimated():

@@ -111,6 +111,30 @@ def test_the_best(answer, labels, tagged, best, repairs):
         '{"results": [{"passage": "[1]", "score": 5}, {"passage": "[2]", "score": 1}, {"passage": "[3]", "score": 9}]}',
         '{"1": 5, "2": 1, "3": 9}',
         '{"ranks": {"1": 2, "2": 3, "3": 1}}',
+        "[3] > [1] > [2]\n\nNote: the original order was [1] > [2] > [3].",
+        "[3], [1], and [2]",
+        "3, 1 and 2",
+        "3 >> 1 >> 2",
+        "3 ≥ 1 ≥ 2",
+        "3，1，2",
+        "3 1 2",
+        r"3 \succ 1 \succ 2",
+        "[2] ≤ [1] ≤ [3]",
+        "【3】【1】【2】",
+        "《3》>《1》>《2》",
+        "[#3] > [#1] > [#2]",
+        "Passage-3 > Passage-1 > Passage-2",
+        "段落3 > 段落1 > 段落2",
+        "Dokument 3 > Dokument 1 > Dokument 2",
+        "| Rank | Passage |\n|---|---|\n| 1 | 3 |\n| 2 | 1 |\n| 3 | 2 |",
+        "[1]: 5, [2]: 1, [3]: 9",
+        "[1] (5/10)\n[2] (1/10)\n[3] (9/10)",
+        "[1] score: 5, [2] score: 1, [3] score: 9",
+        "Ranks: [1]: 2, [2]: 3, [3]: 1",
+        "[3] > [1] > [2]. Scores: [1]: 2, [2]: 9",
+        '[{"id": 1, "score": "5"}, {"id": 2, "score": "1"}, {"id": 3, "score": "9"}]',
+        '[{"pid": 3}, {"pid": 1}, {"pid": 2}]',
+        '{"id": 1, "score": 0.5}\n{"id": 2, "score": 0.1}\n{"id": 3, "score": 0.9}',
     ],
 )
 def test_orders_in_forms_that_nobody_asked_for(answer):
@@ -120,7 +144,17 @@ def test_orders_in_forms_that_nobody_asked_for(answer):
 
 
 @pytest.mark.parametrize(
-    "answer", ["[1]: 2\n[2]: 3\n[3]: 1", '{"1": 2, "2": 3, "3": 1}', '{"note": "none"}', "{" * 2000]
+    "answer",
+    [
+        "[1]: 2\n[2]: 3\n[3]: 1",
+        '{"1": 2, "2": 3, "3": 1}',
+        '{"note": "none"}',
+        "{" * 2000,
+        "[1]: not relevant\n[2]: relevant\n[3]: very relevant",
+        "I give it 7/10.",
+        "vitamins B12, B6 and B1",
+        "passages 1 and 2",
+    ],
 )
 def test_what_may_be_ranks_or_scores_is_not_guessed(answer):
     assert read_order(answer, 3).order == ()
@@ -142,6 +176,12 @@ def test_what_may_be_ranks_or_scores_is_not_guessed(answer):
         r"\boxed{3}",
         '{"best": 3}',
         "(3)",
+        "The best is 3.",
+        "The answer is [3], not [1].",
+        "[1] is less relevant than [3]. [2] is irrelevant.",
+        "Passage 3 would be my choice, though passage 1 is good",
+        "I'd go with [3]. [1] is about cars.",
+        '{"most_relevant": "Passage 3", "reason": "it says [1]"}',
     ],
 )
 def test_the_best_in_sentences_and_other_forms(answer):

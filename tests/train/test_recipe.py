@@ -157,3 +157,36 @@ optimiser: {{steps: 2, batch: 2}}
 def test_a_model_that_can_not_be_made_so_is_refused(model, message):
     with pytest.raises(InputError, match=message):
         build(model)
+
+
+@pytest.mark.parametrize(
+    ("shape", "message"),
+    [
+        ({"hiden_size": 16}, "a bert has no setting 'hiden_size': did you mean 'hidden_size'"),
+        ({"hidden_size": 15, "num_attention_heads": 2}, "not a multiple of the number of attention heads"),
+        ({"hidden_size": 0}, "no bert can be made of it"),
+        ({"hidden_size": 16, "num_attention_heads": 2, "vocab_size": 5}, "vocab_size 5 is less than"),
+    ],
+)
+def test_a_shape_of_which_no_model_can_be_made(words, shape, message):
+    from anyrank.models.parts.fresh import fresh_body
+
+    small = {"num_hidden_layers": 1, "intermediate_size": 32}
+    with pytest.raises(InputError, match=message):
+        fresh_body("AutoModel", {**small, **shape}, words)
+
+
+def test_an_option_that_yaml_reads_as_a_text(tmp_path):
+    text = "out: a\nlosses: [{name: infonce, options: {temperature: 1e-2}}]"
+    with pytest.raises(InputError, match="expected a number, found the text '1e-2'"):
+        read_recipe(write_recipe(tmp_path, text))
+
+
+def test_validation_that_cannot_be_computed_is_refused_before_the_first_step():
+    from anyrank.train.validation import Validation
+
+    good = Group.from_texts("q", ("a", "b"), (0.0, 1.0), id="q1")
+    with pytest.raises(InputError, match="needs judgements by subtopic"):
+        Validation([good], ["alpha_nDCG@10"])
+    with pytest.raises(InputError, match="no grade or label is above 0"):
+        Validation([Group.from_texts("q", ("a", "b"), (0.0, -1.0), id="q1")])

@@ -168,7 +168,7 @@ class Server:
             value = json.loads(json.dumps(value).replace(json.dumps(self.key)[1:-1], "***"))
         if not isinstance(value, dict | list):
             raise ValueError(f"a JSON {type(value).__name__} instead of an object")
-        if isinstance(value, dict) and value.get("error") and not value.keys() & _ANSWERS:
+        if isinstance(value, dict) and value.get("error") and not any(value.get(name) for name in _ANSWERS):
             raise ValueError(f"an error instead of an answer: {self._error(answer)[0][:200]}")
         return value
 
@@ -199,7 +199,7 @@ class Server:
 
 
 _ANSWERS = {"choices", "results", "data", "scores", "output"}
-"""Fields of an answer; one that has them is none of an error, whatever its field ``error`` holds."""
+"""Fields of an answer; one in which they hold something is none of an error, whatever its field ``error`` holds."""
 
 
 def _location(loc: Any) -> list[str]:

@@ -38,7 +38,9 @@ _PREFILL = re.compile(
     re.IGNORECASE,
 )
 _NO_SYSTEM = re.compile(
-    r"system.{0,30}\b(role|turn|message|prompt|instruction)|roles? must alternate|developer instruction", re.IGNORECASE
+    r"system.{0,30}\b(role|turn|message|prompt|instruction)|roles? must alternate|developer instruction"
+    r"|\brole\b.{0,40}\bsystem\b|only\b.{0,40}\broles?\b|messages\W+0\W+role\b|['\"]system['\"]",
+    re.IGNORECASE,
 )
 
 
@@ -205,7 +207,8 @@ def _in_text(message: str, owners: Mapping[str, str]) -> str:
             continue
         # "stop", "user" and the like are words too: one counts only near a word of refusal
         near = message[max(match.start() - 80, 0) : match.end() + 80]
-        if match.start() < first and _REFUSING.search(near):
+        # words of refusal in other languages aren't known
+        if match.start() < first and (_REFUSING.search(near) or not near.isascii()):
             first, chosen = match.start(), owner
     return chosen
 

@@ -49,9 +49,14 @@ def read_answer(value: Any, request: Request, sent: int) -> Scores:
         rows = [{"index": i, "score": score} for i, score in enumerate(rows)]
     values: list[float | None] = [None] * n
     repeated = outside = 0
-    for row in rows:
-        index = row.get("index") if isinstance(row, dict) else None
-        if type(index) is not int or not 0 <= index < n:
+    indices = [_index(row.get("index")) if isinstance(row, dict) else None for row in rows]
+    if rows and all(i is None for i in indices):
+        names = sorted({str(name) for row in rows if isinstance(row, dict) for name in row})[:9]
+        raise NoAnswer(f"an answer whose results have no whole number as index: their fields are {names}"[:300])
+    if n and sorted(i for i in indices if i is not None) == list(range(1, n + 1)):
+        raise NoAnswer(f"an answer whose indices run from 1 to {n}: expected 0 to {n - 1}")
+    for row, index in zip(rows, indices):
+        if index is None or not 0 <= index < n:
             outside += 1
         elif values[index] is not None:
             repeated += 1
@@ -60,13 +65,22 @@ def read_answer(value: Any, request: Request, sent: int) -> Scores:
     usage, notes = _cost(whole, request, sent)
     repairs = {"repeated index": repeated, "index out of range": outside}
     scores = [math.nan if v is None else v for v in values]
-    if unscored := sum(map(math.isnan, scores)):
+    if (unscored := sum(map(math.isnan, scores))) == n and rows:
+        names = sorted({str(name) for row in rows if isinstance(row, dict) for name in row})[:9]
+        notes = [f"no result has a number as relevance_score or score: their fields are {names}"[:300], *notes]
+    elif unscored:
         notes = [f"{unscored} of {n} documents got no score", *notes]
     return Scores(scores, usage + Usage(repairs={k: v for k, v in repairs.items() if v}), tuple(notes))
 
 
 _RESULTS = ("results", "data", "scores", "output")
 """Fields that hold the results, the likeliest first."""
+
+
+def _index(value: Any) -> int | None:
+    """A whole number, also one written as 1.0; None for anything else."""
+    number = _number(value)
+    return int(number) if number.is_integer() else None
 
 
 def _number(value: Any) -> float:

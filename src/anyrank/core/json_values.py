@@ -13,10 +13,20 @@ from uuid import UUID
 
 import numpy as np
 
+from .errors import InputError
+
 
 def json_value(value: Any, other: Callable[[Any], Any] = lambda value: value) -> Any:
     """A field's value as JSON has it: dates in ISO form, ids and paths as texts, numbers of numpy as Python's, what is
-    missing in a table (NaN, NaT, NA) as None. Anything else becomes ``other`` of it: itself, for a store to refuse."""
+    missing in a table (NaN, NaT, NA) as None. Anything else becomes ``other`` of it: itself, for a store to refuse.
+    Raises InputError on one that is nested too deeply, or holds itself."""
+    try:
+        return _json_value(value, other)
+    except RecursionError:
+        raise InputError("a field is nested too deeply, or holds itself: flatten it") from None
+
+
+def _json_value(value: Any, other: Callable[[Any], Any]) -> Any:
     if isinstance(value, np.generic | np.ndarray):
         value = value.tolist()
     if isinstance(value, float):
@@ -26,15 +36,15 @@ def json_value(value: Any, other: Callable[[Any], Any] = lambda value: value) ->
     if isinstance(value, date):
         return value.isoformat() if str(value) != "NaT" else None
     if isinstance(value, Enum):
-        return json_value(value.value, other)
+        return _json_value(value.value, other)
     if isinstance(value, UUID | PurePath):
         return str(value)
     if isinstance(value, Integral):
         return int(value)
     if isinstance(value, Mapping):
-        return {str(k): json_value(v, other) for k, v in value.items()}
+        return {str(k): _json_value(v, other) for k, v in value.items()}
     if isinstance(value, set | frozenset):
-        return sorted((json_value(v, other) for v in value), key=str)
+        return sorted((_json_value(v, other) for v in value), key=str)
     if isinstance(value, list | tuple):
-        return [json_value(v, other) for v in value]
+        return [_json_value(v, other) for v in value]
     return None if str(value) in ("<NA>", "NaT") else other(value)

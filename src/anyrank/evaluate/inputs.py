@@ -232,7 +232,7 @@ _RUN = "rankings, {query: {document: score}}, a table, or the path of a TREC run
 def _documents(docs: Any, owner: str) -> tuple[Sequence[Any], Sequence[Any] | None]:
     if isinstance(docs, Mapping):
         return list(docs), list(docs.values())
-    if isinstance(docs, str | bytes) or not isinstance(docs, Iterable):
+    if isinstance(docs, str | bytes | set | frozenset) or not isinstance(docs, Iterable):
         raise InputError(f"{owner}: the results are a {type(docs).__name__}: expected {{document: score}}")
     items = list(docs)
     if items and all(isinstance(x, tuple | list) and len(x) == 2 for x in items):

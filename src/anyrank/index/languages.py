@@ -55,6 +55,8 @@ def check_language(language: str) -> str:
     >>> check_language("zh-TW"), check_language("German"), check_language("fas")
     ('chinese', 'german', 'persian')
     """
+    if not isinstance(language, str):
+        raise InputError(f"language is of type {type(language).__name__}: expected its name or code, or 'none'")
     wanted = language.strip().lower().replace("_", "-")
     name = wanted if wanted in LANGUAGES else _NAME_OF.get(wanted.partition("-")[0], "")
     if not name:

@@ -8,7 +8,7 @@ from dataclasses import fields
 from numbers import Real
 from typing import Any
 
-from ..core.content import images_of, parts_of, text_of
+from ..core.content import images_of, is_blank, parts_of, text_of
 from ..core.display import ranking_to_dict as ranking_to_dict
 from ..core.errors import InputError, listed, quoted
 from ..core.trace import Step, Usage
@@ -108,7 +108,7 @@ def query_from_dict(record: Record, id: str) -> Query:
     content = (
         _content(inner, ("text", "content"), "query text") if inner else text_field(record, ("query",), "query")[1]
     )
-    if isinstance(content, str) and not content.strip():
+    if isinstance(content, str) and is_blank(content):
         raise InputError("the query text is empty")
     content_fields = {"image"} if isinstance(content, dict) else set()
     meta = {k: v for k, v in {**record, **inner}.items() if k not in _NOT_META | content_fields}

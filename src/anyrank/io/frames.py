@@ -51,6 +51,9 @@ def table_rows(value: Any) -> list[dict[str, Any]] | None:
         case ArrowTable():
             return value.to_pylist()
         case PandasTable():
+            names = list(value.columns)
+            if twice := next((name for name in names if names.count(name) > 1), None):
+                raise InputError(f"two columns of the table are called {quoted(twice)}: rename or drop one")
             return list(value.to_dict("records"))
     return None
 

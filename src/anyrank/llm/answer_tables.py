@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-_IDS = ("id", "label", "passage", "document", "doc", "passage_id", "document_id", "doc_id", "docid", "identifier",
-        "index", "number", "name", "text", "option")  # fmt: skip
+_IDS = ("id", "label", "passage", "document", "doc", "passage_id", "document_id", "doc_id", "docid", "pid",
+        "identifier", "index", "number", "name", "text", "option")  # fmt: skip
 _RANKS = ("rank", "ranking", "position", "order", "place")
 _SCORES = ("score", "relevance", "relevance_score", "rating", "value")
 _OPENING = re.compile(r"\[\s*\{|\{")
+_RANK_FIRST = re.compile(
+    r"^[ \t|]*(?:rank|ranking|position|place|order|#|no\.?)[ \t]*\|[ \t]*"
+    r"(?:passage|document|doc|text|label|id|identifier)",
+    re.IGNORECASE | re.MULTILINE,
+)
+_DECIMAL = re.compile(r"\s*-?\d{1,9}(?:\.\d{1,9})?\s*")
+_NEXT = re.compile(r"[\s,;]*\{")
 _SINGLE_QUOTED = re.compile(r"'([^'\"\n]*)'")
 _DECODER = json.JSONDecoder()
 
@@ -27,10 +35,14 @@ def names_in_json(answer: str, name: str) -> list[str] | None:
         return None
     for text in (answer, _SINGLE_QUOTED.sub(r'"\1"', answer)):
         try:
-            value, _ = _DECODER.raw_decode(text, opening.start())
+            value, end = _DECODER.raw_decode(text, opening.start())
+            rows = [value]
+            while isinstance(value, dict) and (after := _NEXT.match(text, end)):  # one object a line
+                row, end = _DECODER.raw_decode(text, after.end() - 1)
+                rows.append(row)
         except (ValueError, RecursionError):
             continue
-        return _ordered(value, re.compile(rf"[\W_]*(?:[A-Za-z]{{2,}}[\W_]*)?({name})[\W_]*"))
+        return _ordered(rows if len(rows) > 1 else value, re.compile(rf"[\W_]*(?:[A-Za-z]{{2,}}[\W_]*)?({name})[\W_]*"))
     return None
 
 
@@ -39,6 +51,7 @@ def _ordered(value: Any, label: re.Pattern[str], about: str = "") -> list[str] |
     if isinstance(value, list):
         if value and all(isinstance(item, dict) for item in value):
             return _records(value, label)
+        value = [item[0] if isinstance(item, list) and len(item) == 1 else item for item in value]
         listed = [_name(item, label) for item in value]
         return [n for n in listed if n] if listed and all(listed) else None
     if not isinstance(value, dict):
@@ -58,15 +71,31 @@ def _ordered(value: Any, label: re.Pattern[str], about: str = "") -> list[str] |
 def _records(records: Sequence[Mapping[str, Any]], label: re.Pattern[str]) -> list[str] | None:
     fields = [{str(k).lower(): v for k, v in record.items()} for record in records]
     id_key = next((key for key in _IDS if all(_name(f.get(key), label) for f in fields)), "")
-    if not id_key:
-        return None
+    if not id_key:  # any other field, if only one holds labels
+        others = [k for k in fields[0] if k not in (*_RANKS, *_SCORES) and all(_name(f.get(k), label) for f in fields)]
+        if len(others) != 1:
+            return None
+        id_key = others[0]
     names = [_name(f[id_key], label) or "" for f in fields]
     for keys, sign in ((_RANKS, 1), (_SCORES, -1)):
         for key in keys:
-            numbers = [f.get(key) for f in fields]
-            if all(isinstance(v, int | float) and not isinstance(v, bool) for v in numbers):
-                return _sorted(names, [sign * v for v in numbers])  # type: ignore[operator]
+            numbers = [_number(f.get(key)) for f in fields]
+            if all(v is not None for v in numbers):
+                return _sorted(names, [sign * v for v in numbers if v is not None])
     return names
+
+
+def _number(value: Any) -> float | None:
+    """A number, also one written as a text; None for anything else."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
+    if isinstance(value, str):
+        value = value.strip() if _DECIMAL.fullmatch(value) else "nan"
+    try:
+        number = float(value)
+    except OverflowError:
+        return None
+    return number if math.isfinite(number) else None
 
 
 def _name(value: Any, label: re.Pattern[str]) -> str | None:
@@ -76,18 +105,26 @@ def _name(value: Any, label: re.Pattern[str]) -> str | None:
 
 
 def names_by_score(answer: str, name: str) -> list[str] | None:
-    """The labels of an answer that gives each label, on a line of its own, a score or rank; None for other answers.
+    """The labels of an answer that gives each label, on a line of its own or after a comma, a score or rank; None for
+    other answers.
 
     >>> names_by_score("[1]: 5\\n[2]: 1\\n[3]: 9", r"\\d+")
     ['3', '1', '2']
     """
-    line = re.compile(
-        rf"^[ \t]*(?:[-*•|][ \t]*)?[\[('\"*]{{0,4}}(?i:passage|document|doc|text|option)?[ \t]?[\[(#]?({name})"
+    row = re.compile(
+        rf"(?:^|[,;:])[ \t]*(?:[-*•|][ \t]*)?[\[('\"*]{{0,4}}(?i:passage|document|doc|text|option)?[ \t]?"
+        rf"[\[(#]?({name})"
         rf"[\])'\"*]{{0,4}}"
-        rf"[ \t]*[:=|–-][ \t]*(?i:relevance|score|rank|:|=|[ \t]){{0,8}}(-?\d{{1,9}}(?:\.\d{{1,9}})?)(?![\w.]*\])",
+        rf"[ \t]*(?:[:=|–-]|(?=(?i:relevance|score)\b)|\((?=(?i:relevance|score)|\d{{1,3}}(?:\.\d+)?[ \t]?[/%)]))"
+        rf"[ \t]*(?i:relevance|score|rank|:|=|[ \t]){{0,8}}"
+        rf"(-?\d{{1,9}}(?:\.\d{{1,9}})?)(?![\w.]*\])",
         re.MULTILINE,
     )
-    rows = list(line.finditer(answer))
+    rows = list(row.finditer(answer))
+    if _RANK_FIRST.search(answer):  # a table whose labels are its second column
+        if len(rows) < 2 or not all(m[2].isdecimal() and m[1].isdecimal() for m in rows):
+            return None
+        return _sorted([m[2] for m in rows], [float(m[1]) for m in rows])
     names = [m[1] for m in rows]
     if len(rows) < 2 or len(set(names)) < len(names):
         return None

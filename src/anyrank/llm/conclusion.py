@@ -8,14 +8,18 @@ from itertools import pairwise
 
 _CLAUSE = re.compile(
     r"[.!?;\n]+\s|\b(?:but|while|whereas|although|though)\b|,?\s*\b(?:rather than|instead of|unlike|than|over)\b"
+    r"|,\s*(?=(?:and )?not\b)|\bas\b(?=\W*(?:[a-z]+\W{1,2})?\W*(?:\d|[A-Z]\b))"
 )
 _AGAINST = re.compile(
     r"\b(?:not|none|neither|nor|less|least|worse|worst|irrelevant|unrelated|unlike|than|over|off.topic|instead of"
     r"|only)\b|n't\b",
     re.IGNORECASE,
 )
+_LESS = re.compile(r"\b(?:less|worse|lower|weaker|not (?:as|so)|isn't (?:as|so))\b", re.IGNORECASE)
 _FOR = re.compile(
-    r"\b(?:most|best|better|therefore|thus|hence|so|final|conclusion|choose|chose|select|pick|answer)\b", re.IGNORECASE
+    r"\b(?:most|best|better|therefore|thus|hence|so|final|conclusion|choose|chose|choice|go with|prefer|recommend"
+    r"|select|pick|answer)\b",
+    re.IGNORECASE,
 )
 
 
@@ -30,14 +34,17 @@ def conclusion(answer: str, marks: Sequence[re.Match[str]]) -> str:
     """
     starts = [0, *(m.start() for m in _CLAUSE.finditer(answer)), len(answer)]
     chosen, best, position = marks[-1][1], 0, 0
+    clause = ""
     for start, end in pairwise(starts):
         inside = None
         while position < len(marks) and marks[position].start() < end:
             inside, position = marks[position], position + 1
+        before, clause = clause, answer[start:end]
         if inside is None:
             continue
-        clause = answer[start:end]
         value = -1 if _AGAINST.search(clause) else 1 if _FOR.search(clause) else 0
+        if _LESS.search(before) and re.match(r"\W*(?:than|as)\b", clause):  # "[1] is less relevant than [3]"
+            value = 1
         if value >= best:
             chosen, best = inside[1], value
     return str(chosen)

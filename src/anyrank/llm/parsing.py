@@ -23,13 +23,16 @@ from .conclusion import conclusion
 from .labels import Labels
 
 _NUMBERS = Labels()
-_WORD = r"(?:passage|document|doc|text|option|candidate|item|result|answer|label|choice|id)"
+_WORD = (
+    r"(?:passage|document|doc|text|option|candidate|item|result|answer|label|choice|id|paragraph|chunk|snippet|source"
+    r"|dokument|absatz|abschnitt|documento|texto|pasaje|texte|文档|文檔|文書|段落|文章|문서|документ|текст)"
+)
 _ESCAPED = re.compile(r"\\([\[\](){}>#])")
 _EMPHASIS = re.compile(r"[*_`]{1,3}")
 _NUMBERED = re.compile(r"^[ \t]*(\d{1,3})[.)][ \t]+", re.MULTILINE)
 _TAGS = re.compile(r"<answer>(.*?)(?:</answer>|(?=<answer>)|\Z)", re.IGNORECASE | re.DOTALL)
 _ITEM = re.compile(r"\n[ \t]*(?:(?i:rank|no\.)\s*)?#?\d{1,3}(?:st|nd|rd|th)?[.):]\s")
-_CUE = rf"\b(?:{_WORD}|boxed)s?\b\W{{0,4}}(?:is\b\W{{0,4}})?"
+_CUE = rf"\b(?:{_WORD}|boxed|best|one)s?\b\W{{0,4}}(?:is\b\W{{0,4}})?(?:{_WORD}s?\b\W{{0,4}})?"
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +158,7 @@ def _matches(answer: str, n: int, labels: Labels, extract: str, lone: bool = Fal
         names = [(m[1] if m.re.groups else m[0]) or "" for m in marks]
         return _Matches(names, bool(marks and answer[: marks[0].start()].strip()), not marks)
     table = tables.names_in_json(answer, labels.name_pattern(n))
-    if table is None:
+    if table is None and not re.search(_CHAIN.format(name=labels.name_pattern(n)), answer):
         table = tables.names_by_score(answer, labels.name_pattern(n))
     if table is not None:
         return _Matches(table, another_form=True)
@@ -165,6 +168,8 @@ def _matches(answer: str, n: int, labels: Labels, extract: str, lone: bool = Fal
         run = _longest_run(plain, marks, _NO_WORD)
         if len(run) == 1 and len(marks) > 1:
             run = marks  # nothing but single labels in sentences: all of them, in the order they are named
+            if not lone and _only_verdicts(plain, marks, labels, n):
+                return _Matches()
     else:
         plain = _EMPHASIS.sub("", _without_items(plain))
         run, form = _other_form(plain, n, labels, lone)
@@ -177,7 +182,7 @@ def _matches(answer: str, n: int, labels: Labels, extract: str, lone: bool = Fal
     after = plain[run[-1].end() :].strip(" \n\t" + ends + ("])\"'*." if form else ""))
     gaps = [plain[a.end() : b.start()].strip() for a, b in pairwise(run)]
     names = [m[1] for m in run]
-    rising = bool(gaps) and set(gaps) == {"<"}  # the worst first
+    rising = bool(gaps) and _RISING.issuperset(gaps)  # the worst first
     if rising:
         names, gaps = names[::-1], []
     separators = {">", ","} if ends else {">"}
@@ -188,21 +193,31 @@ def _matches(answer: str, n: int, labels: Labels, extract: str, lone: bool = Fal
 
 
 def _longest_run(answer: str, marks: Sequence[re.Match[str]], gap: re.Pattern[str]) -> Sequence[re.Match[str]]:
-    """The labels that most likely are the order: a run with nothing but ``gap`` between its labels. A run joined by
-    ">" goes before others up to twice as long; then the run of most labels; of equally long ones one that ends its
-    line; then the last."""
+    """The labels that most likely are the order: a run with nothing but ``gap`` between its labels. One that is called
+    the original order goes after all others; a run joined by ">" before others up to twice as long; then the run of
+    most labels; of equally long ones one that ends its line; then the last."""
     runs = [[marks[0]]]
     for a, b in pairwise(marks):
-        if not gap.fullmatch(_ITEM.sub("\n", answer[a.end() : b.start()])):
+        between = _ITEM.sub("\n", answer[a.end() : b.start()])
+        last = len(runs[-1]) > 1 and _AND.fullmatch(between)  # "3, 1 and 2"
+        if not last and not gap.fullmatch(between):
             runs.append([])
         runs[-1].append(b)
 
-    def weight(run: Sequence[re.Match[str]]) -> tuple[int, bool, bool]:
+    def weight(run: Sequence[re.Match[str]]) -> tuple[bool, int, bool, bool]:
         arrow = any(">" in answer[a.end() : b.start()] for a, b in pairwise(run))
         ends_line = not answer[run[-1].end() : run[-1].end() + 200].partition("\n")[0].strip(" \t.*])")
-        return len({m[1] for m in run}) * (2 if arrow else 1), arrow, ends_line
+        own = not _GIVEN_ORDER.search(answer[max(run[0].start() - 120, 0) : run[0].start()])
+        return own, len({m[1] for m in run}) * (2 if arrow else 1), arrow, ends_line
 
     return max(reversed(runs), key=weight)
+
+
+def _only_verdicts(answer: str, marks: Sequence[re.Match[str]], labels: Labels, n: int) -> bool:
+    """Whether an answer names its labels in the order of the prompt and says of each whether it is relevant,
+    which is no order."""
+    indices = [labels.index(m[1], n) for m in marks]
+    return indices == list(range(len(marks))) and bool(_VERDICT.search(answer)) and not _ORDER.search(answer)
 
 
 def _other_form(answer: str, n: int, labels: Labels, lone: bool) -> tuple[Sequence[re.Match[str]], str]:
@@ -210,6 +225,8 @@ def _other_form(answer: str, n: int, labels: Labels, lone: bool) -> tuple[Sequen
     label, so they count only as a chain, as the whole answer, or (for an answer of one) after a word such as
     "passage"."""
     name = labels.name_pattern(n)
+    if re.fullmatch(rf"[\W_]*{name}(?:[ \t]+{name})+[\W_]*", answer):  # nothing but labels
+        return list(re.finditer(rf"(?<!\w)({name})(?!\w)", answer)), "no brackets"
     best: tuple[Sequence[re.Match[str]], str] = ((), "")
     for form in _FORMS:
         marks = list(re.compile(form.pattern.format(name=name, word=_WORD)).finditer(answer))
@@ -240,15 +257,31 @@ class _Form(NamedTuple):
 
 
 _NO_WORD = re.compile(r"\W*")
-_BETWEEN = re.compile(r"\s*(?:[>,;\n<→≻»＞、]|[-=]>|&gt;)\s*(?:[-*•]\s*)?")
+_SIGN = r"(?:[>≥≻»≫＞→]{1,3}=?|[<≤≺≪]{1,3}=?|[-=]>|&gt;|[,;，、；\n]|\\(?:succ|prec|gt|rightarrow|to)[a-z]*)"
+_BETWEEN = re.compile(rf"\s*{_SIGN}\s*(?:(?i:and|then|and then)\s+)?(?:[-*•]\s*)?")
+_CLOSE = re.compile(rf"\s*(?:{_SIGN}\s*)?(?:[-*•]\s*)?")
+_ARROW = re.compile(r"\s*[>≥≻]\s*")
+_CHAIN = r"(?<!\w){name}\W{{0,4}}[>≻]\W{{0,4}}{name}(?!\w)"
+_AND = re.compile(r"\s*,?\s*(?i:and|und|et|y|и|和)\s*(?i:then|finally|lastly)?\s*")
+_RISING = frozenset({"<", "≤", "<=", "<<", "≺"})
+_GIVEN_ORDER = re.compile(
+    r"\b(?:original|initial|input|given|previous|provided|starting)\s+(?:order|ranking|list|sequence)\b[^\n.]*\Z",
+    re.IGNORECASE,
+)
+_VERDICT = re.compile(r"\b(?:ir|un)?re(?:levan|late)|\b(?:off.topic|not? match|useful|helpful)", re.IGNORECASE)
+_ORDER = re.compile(r"\b(?:rank|order|first|then|next|followed|best|most|before|over|better|beats|last)", re.IGNORECASE)
 _SPACES = re.compile(r"\s+")
 _FORMS = (
-    _Form(r"[\[【［〔「(（{{]\s*(?:(?i:{word})s?\s*[:#]?\s*)?({name})\s*[\]】］〕」)）}}]", _BETWEEN, "another form",
-          "(3) > (1) > (2)"),
-    _Form(r"\b(?i:{word})s?\s*[:#]?\s*['\"]?({name})(?!\w)['\"]?", _BETWEEN, "another form",
+    _Form(r"[\[【［〔「(（{{《〈]\s*(?:(?i:{word})s?\s*)?[:#№]?\s*({name})\s*[\]】］〕」)）}}》〉]", _CLOSE,
+          "another form", "(3) > (1) > (2)"),
+    _Form(r"<(?:(?i:{word})s?[ #:_-]?)?({name})>", _CLOSE, "another form", "<3> > <1> > <2>"),
+    _Form(r"<(?i:{word})s?>\s*({name})\s*</(?i:{word})s?>", _CLOSE, "another form",
+          "<passage>3</passage><passage>1</passage><passage>2</passage>"),
+    _Form(r"(?<![^\W\d_])(?i:{word})s?[\s:#№-]{{0,3}}['\"]?({name})(?!\w)['\"]?", _BETWEEN, "another form",
           "Passage 3 > Passage 1 > Passage 2"),
     _Form(r"#\s?({name})(?!\w)", _BETWEEN, "another form", "#3 > #1 > #2"),
     _Form(r"['\"“‘`]({name})['\"”’`]", _BETWEEN, "another form", "['3','1','2']"),
     _Form(r"(?<![\w.])({name})(?!\w|\.\d)", _BETWEEN, "no brackets", "3 > 1 > 2"),
     _Form(r"(?:(?<=[\[(])|(?<=[\[(] )|(?<=\d ))({name})(?= \d|\s?[\])])", _SPACES, "another form", "[3 1 2]"),
+    _Form(r"(?<!\w)[A-Za-z]({name})(?!\w)", _ARROW, "another form", "D3 > D1 > D2"),
 )  # fmt: skip

@@ -48,6 +48,11 @@ def check_kinds(condition: Condition, stored: set[str], example: Any, known: Cal
             wrong = [e for e in ends if not (kinds_of(e) - {"texts", "booleans"}) & stored]
             if not ends and not stored & {"numbers", "dates"}:
                 wrong = ["a range"]
+            if not wrong and ends and {"numbers", "dates"} <= stored:
+                raise InputError(
+                    f"the field {condition.field!r} holds both numbers and dates, such as {example!r:.60}, which have "
+                    "no common order: give all documents dates of one form, such as 2021-01-01, to filter by a range"
+                )
         elif kinds_of(value) & stored or any(map(known, equal_terms(condition.field, value))):
             wrong = []
         else:  # of a text with commas its parts are alternatives, and checked

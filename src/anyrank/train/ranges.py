@@ -131,6 +131,19 @@ def check_options(owner: str, options: Mapping[str, Any]) -> None:
     anyrank.core.errors.InputError: the loss infonce: temperature: expected more than 0 and at most 1e+06, found 0
     """
     for name, value in options.items():
+        if name in OPTIONS and isinstance(value, str) and _is_number(value):
+            raise InputError(
+                f"{owner}: {name}: expected a number, found the text {value!r:.60}: YAML reads 1e-2 as a text, and "
+                "0.01 or 1.0e-2 as a number"
+            )
         number = isinstance(value, int | float) and not isinstance(value, bool)
         if number and name in OPTIONS and not (value == 0 and (owner.rpartition(" ")[2], name) in ZERO_IS_OFF):
             OPTIONS[name].check(f"{owner}: {name}", value)
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True

@@ -150,6 +150,12 @@ class Validation:
             raise InputError(
                 f"validation: no group is judged: its ids are like {mine}, those of the judgements like {theirs}"
             )
+        if self.qrels is None and not any(grade > 0 for docs in grades.values() for grade in docs.values()):
+            raise InputError(
+                f"validation: no grade or label is above 0, so no candidate is relevant: {self.name} needs grades from "
+                "1 (for labels on another scale: check.measure Spearman, Kendall or SoftnDCG@10)"
+            )
+        Meter(self.measures, grades)  # says which measures these grades can't be used with
         relevant = sum(any(grades.get(g.id, {}).get(i, 0) > 0 for i in _ids(g)) for g in self.groups)
         if not relevant:
             group = next(g for g in self.groups if grades.get(g.id))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +17,9 @@ Ints = NDArray[np.int64]
 SLICE_TEXTS = 4096
 SLICE_CHARS = 8_000_000
 CHARS_A_TOKEN = 64
+
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,12 +63,21 @@ def slices(texts: Sequence[Text]) -> Iterator[range]:
 
 def shortened(text: Text, max_length: int) -> tuple[Text, bool]:
     """A text cut to 64 characters for each token of ``max_length``, so that tokenizers stay fast, and whether it was
-    cut."""
+    cut. Halves of a surrogate pair, as broken JSON leaves them, which no tokenizer takes, become the replacement
+    character.
+
+    >>> shortened("half \\ud83d", 10)
+    ('half �', False)
+    """
     limit = max_length * CHARS_A_TOKEN
     if isinstance(text, str):
-        return (text, False) if len(text) <= limit else (text[:limit], True)
+        return (_whole(text), False) if len(text) <= limit else (_whole(text[:limit]), True)
     cut = tuple(t[:limit] for t in text)
-    return (cut[0], cut[1]), cut != text
+    return (_whole(cut[0]), _whole(cut[1])), cut != text
+
+
+def _whole(text: str) -> str:
+    return text if text.isascii() else _SURROGATE.sub("�", text)
 
 
 def padded(encodings: Sequence[Any], positions: Sequence[int], pad: int) -> Batch:

@@ -49,6 +49,15 @@ _REQUEST = (
     "min_tokens",
 )
 """Fields of a request that are settings by their own names."""
+_NUMBERS = (
+    "temperature",
+    "top_p",
+    "top_k",
+    "min_p",
+    "seed",
+    *(f"{n}_penalty" for n in ("frequency", "presence", "repetition")),
+)
+"""Those of them that are numbers."""
 
 
 def open_address(address: str) -> OpenAI:
@@ -69,6 +78,12 @@ def open_address(address: str) -> OpenAI:
     for name in ("max_completion_tokens", "max_output_tokens", "max_new_tokens"):
         if name in settings:
             settings = {"limit_field": name, **{("max_tokens" if n == name else n): v for n, v in settings.items()}}
+    if settings.get("max_tokens", 0) is None:  # none: the server's own
+        limit = str(settings.get("limit_field", "max_tokens"))
+        settings["extra"] = {**(settings.get("extra") or {}), limit: settings.pop("max_tokens")}
+    for name in _NUMBERS:
+        if isinstance(settings.get(name, 0), str | bool | dict | list):
+            raise InputError(f"{owner}: {name}={settings[name]!r:.80}: expected a number, or none to leave it out")
     others = ", and fields of the request such as temperature; any other field is sent by extra.NAME=VALUE"
     options = read_settings(settings, _OWN, _REQUEST, owner, others)
     if options.get("prefill", "") not in ("", "server", "vllm"):

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
+
+from ...core.errors import InputError
 
 
 def fresh_body(
@@ -16,7 +19,8 @@ def fresh_body(
     """(body, tokenizer) of a shape: ``{"model_type": "bert", "hidden_size": 128, …}``, by default a BERT.
 
     ``head`` is the class of transformers that builds it; the tokenizer (or the folder or hub id of one) gives the size
-    of the vocabulary; ``config`` are further settings of the configuration.
+    of the vocabulary; ``config`` are further settings of the configuration. Raises InputError on a setting that the
+    configuration doesn't have, a vocabulary smaller than the tokenizer's, and numbers of which no model can be made.
     """
     import transformers
 
@@ -24,5 +28,19 @@ def fresh_body(
         tokenizer = transformers.AutoTokenizer.from_pretrained(tokenizer)
     words = {"vocab_size": len(tokenizer), "pad_token_id": tokenizer.pad_token_id}
     settings = {"model_type": "bert", **words, **config, **shape}
-    declared = transformers.AutoConfig.for_model(settings.pop("model_type"), **settings)
-    return getattr(transformers, head).from_config(declared), tokenizer
+    kind = settings.pop("model_type")
+    try:
+        known = transformers.AutoConfig.for_model(kind).to_dict()
+        if unknown := next(
+            (name for name in shape if name not in known and name not in ("model_type", "num_labels")), None
+        ):
+            near = difflib.get_close_matches(unknown, known, 1)
+            hint = f"did you mean {near[0]!r}?" if near else "see transformers' configuration"
+            raise InputError(f"shape: a {kind} has no setting {unknown!r}: {hint}")
+        if settings["vocab_size"] < len(tokenizer):
+            size = f"{len(tokenizer)} words of the tokenizer"
+            raise InputError(f"shape: vocab_size {settings['vocab_size']} is less than the {size}: leave it out")
+        declared = transformers.AutoConfig.for_model(kind, **settings)
+        return getattr(transformers, head).from_config(declared), tokenizer
+    except (ValueError, ArithmeticError, KeyError, RuntimeError) as error:
+        raise InputError(f"shape: no {kind} can be made of it: {' '.join(str(error).split())[:300]}") from error
