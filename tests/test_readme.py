@@ -142,3 +142,24 @@ def test_peptides(folder):
     assert "hyperscore" in out
     assert (folder / "best.html").is_file()
     assert (folder / "report.html").is_file()
+
+
+INLINE = (
+    'anyrank pipeline explain "bm25 % 100 >> mini"',
+    "anyrank pipeline list",
+    "anyrank models show ms-marco-minilm",
+    "anyrank peptides methods",
+)
+
+
+@pytest.mark.parametrize("command", INLINE)
+def test_commands_within_sentences_run(command, tmp_path):
+    assert command in " ".join(README.split())
+    assert run(command, tmp_path)
+
+
+def test_the_pages_that_it_links_to_are_there():
+    links = re.findall(r"\]\(([\w./-]+)(?:#[\w-]+)?\)", README)
+    assert len(links) > 10
+    assert [link for link in links if not (ROOT / link).exists()] == []
+    assert {p.name for p in (ROOT / "docs").glob("*.md")} <= {Path(link).name for link in links}

@@ -106,8 +106,6 @@ class Index:
     def delete(self, ids: Any = None, *, filter: Any = None) -> int:
         """Documents removed, by their ids (one, or a list) or by a filter on their fields, and how many there were: of
         all chunks of one text ``index.delete(filter={"parent": "report-7"})``."""
-        from .io.records import id_text
-
         if (ids is None) == (filter is None):
             raise InputError("delete takes ids or a filter: give one of them")
         if filter is not None:
@@ -117,8 +115,7 @@ class Index:
             return int(self.collection.delete(store.rows.of(rows).ids(rows)))
         if isinstance(ids, Mapping | Candidate):
             raise InputError(f"ids is of type {type(ids).__name__}: expected an id or a list of them")
-        several = isinstance(ids, Iterable) and not isinstance(ids, str | bytes)
-        return int(self.collection.delete([id_text(i, "id") for i in (ids if several else [ids])]))
+        return int(self.collection.delete(_ids(ids)))
 
     def encode(self, models: str | Iterable[str], on_progress: Callable[[int], None] | None = None) -> None:
         """Vectors of these models for all documents that have none yet."""
@@ -174,10 +171,7 @@ class Index:
 
     def get(self, ids: Any) -> list[Candidate]:
         """The documents of these ids, in this order. Raises InputError on an id that is not there."""
-        from .io.records import id_text
-
-        several = isinstance(ids, Iterable) and not isinstance(ids, str | bytes)
-        documents: list[Candidate] = self.collection.get([id_text(i, "id") for i in (ids if several else [ids])])
+        documents: list[Candidate] = self.collection.get(_ids(ids))
         return documents
 
     def __len__(self) -> int:
@@ -271,6 +265,14 @@ def _shown(value: Any) -> str:
     return f"{value:,}" if type(value) is int else str(value)
 
 
+def _ids(ids: Any) -> list[str]:
+    """Ids given as one or as several."""
+    from .io.records import id_text
+
+    several = isinstance(ids, Iterable) and not isinstance(ids, str | bytes)
+    return [id_text(i, "id") for i in (ids if several else [ids])]
+
+
 def _conditions(filter: Any) -> bool:
     """Whether a filter has any condition, so that an empty one deletes nothing."""
     from .store.filters import conditions
@@ -282,7 +284,8 @@ def _conditions(filter: Any) -> bool:
 
 def _encoders(models: str | Iterable[str]) -> list[Any]:
     """The models of these names, opened. Raises InputError on one that makes no vectors."""
-    from .pipeline.table import SHIPPED, model
+    from .hub.registry import SHIPPED
+    from .pipeline.table import model
     from .vectors import Encoder
 
     names = [models] if isinstance(models, str) else list(models)

@@ -187,7 +187,7 @@ def test_runs_in_and_out(index, corpus, tmp_path):
 
 
 def test_a_stopped_job_is_resumed(index, tmp_path):
-    from anyrank.cli.common import stamp
+    from anyrank.cli.jobs import stamp
     from anyrank.core.types import Candidate, Query, Ranking
     from anyrank.io.journal import Journal
 
@@ -205,7 +205,7 @@ def test_a_stopped_job_is_resumed(index, tmp_path):
 
 
 def test_a_job_on_an_index_that_has_changed_is_another_job(index, corpus):
-    from anyrank.cli.common import stamp
+    from anyrank.cli.jobs import stamp
 
     before = stamp(index, None, corpus)
     call("index", corpus, "-o", index, "--update")
@@ -213,7 +213,7 @@ def test_a_job_on_an_index_that_has_changed_is_another_job(index, corpus):
 
 
 def test_inputs_are_stamped_by_content_not_by_time_and_size(index, corpus, tmp_path):
-    from anyrank.cli.common import other_inputs, stamp
+    from anyrank.cli.jobs import other_inputs, stamp
     from anyrank.core.types import Query, Ranking
 
     def rewritten(file, *paths):
@@ -485,7 +485,7 @@ def test_range_filters_on_a_table(tmp_path):
 
 
 def test_queries_that_an_outage_left_unjudged_are_tried_again(tmp_path, capsys):
-    from anyrank.cli.common import job
+    from anyrank.cli.jobs import job
     from anyrank.core.rerank import Rerank
     from anyrank.core.types import Judgement, Query, Ranking
 
@@ -575,3 +575,25 @@ def test_filters_of_one_field_are_alternatives_and_others_must_all_hold(tmp_path
     }.items():
         with pytest.raises(InputError, match=words):
             search(wrong)
+
+
+def test_the_demo_shows_its_progress_while_it_encodes(tmp_path, monkeypatch):
+    pytest.importorskip("ir_measures")
+    from anyrank.cli import demo
+    from anyrank.cli import progress as module
+
+    titles = []
+
+    class Told(module.PlainProgress):
+        def __init__(self, title, total, unit):
+            super().__init__(title, total, unit)
+            titles.append((title, total))
+
+    monkeypatch.setattr(module, "PlainProgress", Told)
+    folder = tmp_path / "beir"
+    (folder / "qrels").mkdir(parents=True)
+    (folder / "corpus.jsonl").write_text('{"_id": "d1", "text": "lift"}\n{"_id": "d2", "text": "drag"}\n')
+    (folder / "queries.jsonl").write_text('{"_id": "q1", "text": "lift"}\n')
+    (folder / "qrels" / "test.tsv").write_text("query-id\tcorpus-id\tscore\nq1\td1\t1\n")
+    result = CliRunner().invoke(demo.demo_command, [str(folder), "-o", str(tmp_path / "out"), "-p", "bm25"])
+    assert titles[:2] == [("encoding with splade-tiny", 2), ("encoding with minilm", 2)], result.output

@@ -193,9 +193,8 @@ def test_a_killed_job_goes_on_where_it_stood(files, tmp_path, monkeypatch):
     assert [(g.id, g.query, g.candidates, g.priors) for g in resumed_groups] == [
         (g.id, g.query, g.candidates, g.priors) for g in groups
     ]
-    for resumed_group, group in zip(
-        resumed_groups, groups, strict=True
-    ):  # encoded in other batches: last digits differ
+    # The texts were encoded in other batches: the last digits differ.
+    for resumed_group, group in zip(resumed_groups, groups, strict=True):
         assert resumed_group.labels == pytest.approx(group.labels, abs=1e-5)
     out.with_name("g.jsonl.journal").write_text("x")
     with pytest.raises(InputError, match="the journal exists already"):

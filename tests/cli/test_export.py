@@ -35,7 +35,8 @@ def test_a_folder_becomes_a_graph_that_is_used_by_name(data, tmp_path):
         cli, ["export", folder, "-o", str(out), "--data", data, "--least", "1"], standalone_mode=False
     )
     assert result.return_value == 1
-    assert "under 1: refused and removed" in result.output
+    assert "under 1: refused and removed (give --data with texts like yours, or a lower --least)" in result.output
+    assert "Loading weights" not in result.output
 
 
 def test_without_data_the_bundled_documents_are_read_and_no_judgement(tmp_path):

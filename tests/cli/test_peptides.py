@@ -52,6 +52,13 @@ def test_rerank_chooses_what_the_spectrum_shows(files, tmp_path):
     assert [str(p.peptide) for p in read_mztab(out)][:3] == ["PEPTIDEK", "EVLISK", "ELVISK"]
 
 
+def test_one_candidate_for_each_spectrum_leaves_no_choice_and_is_told(files, tmp_path):
+    told = "no spectrum has more than one candidate"
+    assert told in call("rerank", *files[:4], "-o", tmp_path / "best.mztab").stderr
+    assert told in call("eval", *files[:4], "--method", "cosine").stderr
+    assert told not in call("eval", *files, "--method", "cosine").stderr
+
+
 def test_eval_tables_json_and_html(files, tmp_path):
     page = tmp_path / "report.html"
     result = json.loads(call("eval", *files, "--method", "cosine", "--html", page, "--json").stdout)

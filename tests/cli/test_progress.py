@@ -1,6 +1,6 @@
 """Progress of long commands: bars on a terminal, plain lines elsewhere."""
 
-from anyrank.cli.common import PlainProgress, progress
+from anyrank.cli.progress import PlainProgress, progress
 
 
 def test_a_line_comes_when_it_is_time_and_says_how_long_it_will_take(capsys):

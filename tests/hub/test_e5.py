@@ -95,15 +95,6 @@ def test_the_tokenizer_is_read_by_tokenizers(tmp_path):
     assert tokenizer.encode("q").ids == [0, 5, 3, 2]
 
 
-def test_a_cut_keeps_the_rows_of_its_words(tmp_path):
-    _file(tmp_path / "x.bin")
-    file = e5.E5File.read(tmp_path / "x.bin")
-    cut = e5.cut(file, [0, 1, 2, 3, 5])
-    assert (cut.words, cut.pieces[-1], cut.scores[-1]) == (5, "▁", -3)
-    name = "embeddings.word_embeddings.weight"
-    np.testing.assert_array_equal(cut.weights()[name], file.weights()[name][[0, 1, 2, 3, 5]])
-
-
 @pytest.mark.parametrize("change", [{"magic": b"GGUF"}, {"block": 64}])
 def test_another_format_is_refused(tmp_path, change):
     _file(tmp_path / "x.bin", **change)

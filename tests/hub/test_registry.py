@@ -51,6 +51,26 @@ def test_a_wheel_is_read_once_and_only_the_named_files_are_kept(one, tmp_path):
     assert registry.verify("toy-model") == folder
 
 
+def test_the_names_of_pipelines_name_models_everywhere():
+    assert registry.resolve("tiny") == registry.resolve("anyrank-tiny")
+    assert registry.verify("splade") == registry.verify("splade-tiny")
+    assert registry.card("tiny") == registry.card("anyrank-tiny")
+    with pytest.raises(ModelError, match="did you mean 'tiny'"):
+        registry.find("tinny")
+
+
+@pytest.mark.parametrize(
+    ("name", "use"),
+    [
+        ("e5-small", '`anyrank index … --encode e5-small`, and `model("e5-small")`'),
+        ("mini", 'Use: `model("mini")`'),
+        ("smollm2-135m-instruct", 'Use: `rankgpt("smollm2-135m-instruct")`'),
+    ],
+)
+def test_a_card_says_how_the_model_is_used(name, use):
+    assert use in registry.card(name)
+
+
 def test_many_at_once_get_one_whole_folder(one):
     with ThreadPoolExecutor(8) as pool:
         folders = set(pool.map(registry.resolve, ["toy-model"] * 8))

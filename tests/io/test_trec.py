@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from anyrank.core.errors import InputError
 from anyrank.io.candidates import ranking_to_dict, read_rankings
 from anyrank.io.corpus import read_documents, read_queries
-from anyrank.io.json_values import _CHUNK, SEVERAL_LINES
+from anyrank.io.json_objects import _CHUNK, SEVERAL_LINES
 
 NEWS = """<DOC>
 <DOCNO> AP880212-0001 </DOCNO>
@@ -140,7 +140,7 @@ def test_an_array_is_read_whatever_its_spaces_and_pieces(tmp_path_factory, value
 
     path = tmp_path_factory.mktemp("a") / "a.json"
     path.write_text(json.dumps(values, indent=indent, ensure_ascii=ascii))
-    with patch("anyrank.io.json_values._CHUNK", chunk):
+    with patch("anyrank.io.json_objects._CHUNK", chunk):
         assert [value for _, value in json_lines(path)] == values
 
 

@@ -189,3 +189,23 @@ def test_a_named_retriever_is_told_the_cut_that_follows():
 def test_a_plug_ins_weight_counts_in_a_fusion():
     table = {**NAMES, "heavy": Part("", source=lambda settings: 3 * Each(same))}
     assert parse("heavy + find", names=table).stages[0].weight == 3
+
+
+@pytest.mark.parametrize(
+    ("pipeline", "model"),
+    [
+        ("e5-small", "e5-small"),
+        ("bm25 + e5-small", "e5-small"),
+        ("bm25 % 100 >> ms-marco-minilm", "ms-marco-minilm"),
+        ("bm25 % 100 >> colbertv2 + bm25", "colbertv2"),
+        ("qwen3-embedding-0.6b", "qwen3-embedding-0.6b"),
+        ("bm25 >> BAAI/bge-reranker-v2-m3", "BAAI/bge-reranker-v2-m3"),
+        ("find(n=3) >> bge-m3", "bge-m3"),
+    ],
+)
+def test_a_model_without_quotes_is_named_with_the_way_to_write_it(pipeline, model):
+    with pytest.raises(PipelineError) as caught:
+        read(pipeline)
+    message, text, mark = str(caught.value).splitlines()
+    assert message == f'{model} is a model, not a stage: write model("{model}")'
+    assert text[mark.index("^") : mark.rindex("^") + 1] == model

@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 from anyrank.core.errors import InputError
 from anyrank.core.types import Candidate
 from anyrank.index.build import build
-from anyrank.store.filters import Condition, Range, check_kinds, conditions, stored_kinds, terms
+from anyrank.store.filters import Condition, conditions
+from anyrank.store.kinds import check_kinds, stored_kinds
+from anyrank.store.terms import Range, terms
 
 numbers = st.one_of(st.floats(allow_nan=False), st.integers(-(2**70), 2**70), st.integers(-5, 5))
 

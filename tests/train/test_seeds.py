@@ -2,18 +2,21 @@
 
 import json
 import random
+from pathlib import Path
 
+import click
 import numpy as np
 import pytest
 from click.testing import CliRunner
 
 from anyrank.cli.train import train_command
 from anyrank.core.errors import InputError
-from anyrank.train.effect import means
+from anyrank.evaluate.comparisons import Statistics
+from anyrank.evaluate.evaluation import Evaluation
 from anyrank.train.group import Group
 from anyrank.train.groups import write_groups
 from anyrank.train.recipe import Recipe
-from anyrank.train.seeds import finished, read_runs, seeds_of, table, with_seed
+from anyrank.train.seeds import finished, seeds_of, table, with_seed
 
 WORDS = ["lift", "drag", "wing", "flow", "heat", "plate", "shock", "layer"]
 
@@ -66,6 +69,19 @@ def test_two_recipes_by_two_seeds_end_with_a_table(tmp_path, words):
     assert only.output.strip() == shown.strip()
 
 
+def test_recipes_without_validation_are_named_before_they_are_trained(tmp_path, words, monkeypatch):
+    from anyrank.cli import train
+
+    recipes = [write_recipe(tmp_path, words, name, name) for name in ("ranknet", "mse")]
+    for recipe in map(Path, recipes):
+        recipe.write_text(recipe.read_text().replace(f", valid: [{tmp_path}/v.jsonl]", "").replace("check: ", "#"))
+    monkeypatch.setattr(train, "_train", lambda training, resume: click.echo("training") or 0)
+    lines = call(*recipes).output.splitlines()
+    assert lines == [
+        "note: there will be no table: the recipes have no validation data (data.valid)", "training", "training"
+    ]  # fmt: skip
+
+
 def test_the_seeds_of_a_text():
     assert seeds_of("3", 7) == [7, 8, 9]
     assert seeds_of("4,2", 7) == [4, 2]
@@ -97,7 +113,8 @@ def test_two_recipes_of_one_folder_are_refused(tmp_path, words):
 
 def write_run(folder, values, queries=("a", "b", "c"), measure="RR"):
     folder.mkdir(parents=True)
-    evaluation = means({"before": {measure: values}, "after": {measure: values}}, queries, (measure,))
+    by_run = {run: {measure: values} for run in ("before", "after")}
+    evaluation = Evaluation.of_values(by_run, queries, Statistics(test="none"))
     (folder / "validation.json").write_text(json.dumps({"": json.loads(evaluation.table("json"))}))
 
 
@@ -106,7 +123,7 @@ def test_the_table_has_means_over_seeds_and_the_difference_by_queries(tmp_path):
     for name, rows in (("one", first), ("two", second)):
         for seed, row in enumerate(rows):
             write_run(tmp_path / name / f"seed-{seed}", tuple(row))
-    text = table([read_runs(tmp_path / "one"), read_runs(tmp_path / "two")])
+    text = table([tmp_path / "one", tmp_path / "two"])
     one, two = (line.split() for line in text.splitlines() if str(tmp_path) in line)
     assert one[1:3] == ["2", "0.5000"]
     assert two[1:3] == ["2", f"{second.mean():.4f}"]
@@ -115,7 +132,7 @@ def test_the_table_has_means_over_seeds_and_the_difference_by_queries(tmp_path):
     from anyrank.evaluate.significance import t_test
 
     assert two[-1] == f"{t_test(second.mean(0), first.mean(0)):.4f}"
-    alone = table([read_runs(tmp_path / "one" / "seed-0")])
+    alone = table([tmp_path / "one" / "seed-0"])
     assert "against the first" not in alone
     assert "0.5000" in alone
 
@@ -123,6 +140,6 @@ def test_the_table_has_means_over_seeds_and_the_difference_by_queries(tmp_path):
 def test_runs_of_other_queries_are_not_compared(tmp_path):
     write_run(tmp_path / "one", (0.1, 0.2, 0.3))
     write_run(tmp_path / "two", (0.1, 0.2, 0.3), queries=("x", "y", "z"))
-    with pytest.raises(InputError, match="was validated on other queries or measures than"):
-        table([read_runs(tmp_path / "one"), read_runs(tmp_path / "two")])
+    with pytest.raises(InputError, match=r"two/validation\.json: its queries or measures are not those of the first"):
+        table([tmp_path / "one", tmp_path / "two"])
     assert not finished(Recipe(out=str(tmp_path / "one")))

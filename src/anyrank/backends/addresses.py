@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import difflib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, urlsplit
 
 from ..core.errors import InputError
+from .http import Patience
 
 
 class Address(NamedTuple):
@@ -65,7 +68,32 @@ def _no_number(text: str) -> Any:
     raise ValueError(text)  # NaN and Infinity are no JSON
 
 
-def typed(settings: Mapping[str, Any], name: str, kind: type, least: float = 0, *, owner: str) -> Any:
+_PATIENCE = {"timeout": float, "retries": int, "pause": float}
+"""The settings that are fields of `Patience`, with their types."""
+
+
+def read_settings(
+    settings: Mapping[str, Any], own: Mapping[str, type], request: Sequence[str], owner: str, others: str
+) -> dict[str, Any]:
+    """The arguments of a server's class that an address states: its ``own`` fields, ``patience``, and as ``extra`` the
+    fields of each ``request``, by their names or as "extra.NAME". ``owner`` is the address that an error names,
+    ``others`` what it says of settings beside its own. Raises InputError for unknown settings."""
+    extra = settings.get("extra", {})
+    if not isinstance(extra, dict):
+        raise InputError(f"{owner}: extra={extra!r:.80}: expected an object of JSON, or extra.NAME=VALUE")
+    extra = {**extra, **{name: value for name, value in settings.items() if name in request}}
+    known = (*own, *_PATIENCE)
+    if unknown := sorted(settings.keys() - {"extra", *request, *known}):
+        near = difflib.get_close_matches(unknown[0], [*known, *request], 1)
+        hint = f"did you mean {near[0]!r}? " if near else ""
+        names = ", ".join(unknown)[:200]
+        raise InputError(f"{owner}: unknown settings {names}: {hint}There are {', '.join(known)}{others}")
+    options = {n: _typed(settings, n, kind, int(kind is int), owner) for n, kind in own.items() if n in settings}
+    patience = {n: _typed(settings, n, kind, 0, owner) for n, kind in _PATIENCE.items() if n in settings}
+    return {**options, "patience": replace(Patience(), **patience), "extra": extra}
+
+
+def _typed(settings: Mapping[str, Any], name: str, kind: type, least: float, owner: str) -> Any:
     """A setting as a number above ``least`` (or equal to it, for whole numbers) or a text. Raises InputError."""
     value = settings[name]
     if kind is str:

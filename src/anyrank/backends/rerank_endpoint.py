@@ -3,26 +3,26 @@ of one's own (Text Embeddings Inference, vLLM, Infinity and others with the same
 
 from __future__ import annotations
 
-import difflib
 import json
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import groupby
-from typing import Any, NamedTuple
+from typing import Any
 from urllib.parse import urlsplit
 
-from ..core.content import required_text
+from ..core.content import is_blank, required_text
 from ..core.errors import InputError, ModelError
 from ..core.limits import seconds_left
 from ..core.rerank import Group
 from ..core.trace import UNREACHABLE, Usage
 from ..core.types import Judgement
-from .addresses import checked_url, read_address, typed
+from .addresses import checked_url, read_address, read_settings
 from .http import NoAnswer, Patience, Server, ask_all
 from .keys import read_key
 from .refusals import MOST, Learned
+from .rerank_answers import Request, Scores, read_answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,25 +76,6 @@ _TOO_MANY = re.compile(
 )
 _TOO_LONG = re.compile(r"tokens?\b|too long|length|truncat", re.IGNORECASE)
 _NUMBER = re.compile(r"(?<![\w.-])\d{1,6}(?![\w-]|\.\d)")
-_ROOM = 64
-"""Tokens that a server may add to a pair."""
-
-
-class Request(NamedTuple):
-    """Documents that are asked about together: their query, their texts, and the (group, member) that each is."""
-
-    query: str
-    texts: list[str]
-    members: list[tuple[int, int]]
-
-
-class Scores(NamedTuple):
-    """What came of a request: a score a document (NaN if there is none), the cost, and notes."""
-
-    values: list[float]
-    usage: Usage
-    notes: tuple[str, ...] = ()
-    status: int = 0
 
 
 @dataclass(frozen=True)
@@ -172,7 +153,7 @@ class RerankEndpoint:
             question = required_text(query.content, f"query {query.id!r}")
             for m, candidate in enumerate(members):
                 text = required_text(candidate.content, f"candidate {candidate.id!r}")
-                if text.strip():
+                if not is_blank(text):
                     rows.append((question, text, (g, m)))
         for question, run in groupby(rows, key=lambda row: row[0]):
             own = list(run)
@@ -317,93 +298,7 @@ def _fewer(error: NoAnswer, n: int) -> int:
     return max((k for k in numbers if 0 < k < n), default=n // 2)
 
 
-def read_answer(value: Any, request: Request, sent: int) -> Scores:
-    """The scores in an answer of any dialect to ``request``, whose body had ``sent`` bytes. Raises NoAnswer if it has
-    no list of results.
-
-    >>> request = Request("q", ["one", "two"], [])
-    >>> read_answer([{"index": 1, "score": 0.9}, {"index": 0, "score": 0.1}], request, 100).values
-    [0.1, 0.9]
-    """
-    whole = value if isinstance(value, dict) else {}
-    rows = value if isinstance(value, list) else next((whole[name] for name in _RESULTS if name in whole), None)
-    if isinstance(rows, dict):  # DashScope's
-        rows = rows.get("results")
-    if not isinstance(rows, list):
-        raise NoAnswer(f"an answer without results: its fields are {sorted(whole)[:9]}"[:200])
-    n = len(request.texts)
-    if len(rows) == n and not any(isinstance(row, dict) for row in rows):  # a score a document, in their order
-        rows = [{"index": i, "score": score} for i, score in enumerate(rows)]
-    values: list[float | None] = [None] * n
-    repeated = outside = 0
-    for row in rows:
-        index = row.get("index") if isinstance(row, dict) else None
-        if type(index) is not int or not 0 <= index < n:
-            outside += 1
-        elif values[index] is not None:
-            repeated += 1
-        else:
-            values[index] = _number(row.get("relevance_score", row.get("score")))
-    usage, notes = _cost(whole, request, sent)
-    repairs = {"repeated index": repeated, "index out of range": outside}
-    scores = [math.nan if v is None else v for v in values]
-    if unscored := sum(map(math.isnan, scores)):
-        notes = [f"{unscored} of {n} documents got no score", *notes]
-    return Scores(scores, usage + Usage(repairs={k: v for k, v in repairs.items() if v}), tuple(notes))
-
-
-_RESULTS = ("results", "data", "scores", "output")
-"""Fields that hold the results, the likeliest first."""
-
-
-def _number(value: Any) -> float:
-    """A finite score, or NaN."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return math.nan
-    try:
-        return float(value) if math.isfinite(value) else math.nan
-    except OverflowError:
-        return math.nan
-
-
-def _cost(answer: Mapping[str, Any], request: Request, sent: int) -> tuple[Usage, list[str]]:
-    """One call with its tokens, and notes on these and on what is billed. A server reads the query with every document
-    and may cut each, so the tokens it states are between a token in 64 of the first 1,024 bytes of each document and a
-    token a byte."""
-    n, query = len(request.texts), len(request.query.encode("utf-8", "replace"))
-    lengths = [len(text.encode("utf-8", "replace")) for text in request.texts]
-    usage, meta = _mapping(answer.get("usage")), _mapping(answer.get("meta"))
-    tokens, billed = _mapping(meta.get("tokens")), _mapping(meta.get("billed_units"))
-    places = ((usage, "total_tokens"), (usage, "prompt_tokens"), (tokens, "input_tokens"), (billed, "input_tokens"))
-    stated = next((held[name] for held, name in places if held.get(name) is not None), None)
-    if isinstance(stated, float) and stated.is_integer():
-        stated = int(stated)
-    notes: list[str] = []
-    repairs: dict[str, int] = {}
-    least, most = sum(min(length, 1024) for length in lengths) // 64, sent + (query + _ROOM) * n + 4096
-    if type(stated) is int and max(least, 1) <= stated <= most:
-        prompt = stated
-    else:
-        prompt = (sum(lengths) + (query + 12) * n) // 4 + 1
-        reason = "the server states none" if stated is None else "the server's counts can't be"
-        notes.append(f"token counts are estimated: {reason}")
-        repairs = {} if stated is None else {"token count": 1}
-    units = next((u for u in (billed.get("search_units"), usage.get("rerank_units")) if u is not None), None)
-    if units is not None:
-        amount = _number(units)
-        if 0 <= amount <= n + sum(lengths):
-            notes.append(f"billed: {amount:g} search unit{'s' * (amount != 1)}")
-        else:
-            repairs |= {"billed units": 1}
-    return Usage(calls=1, prompt_tokens=prompt, repairs=repairs), notes
-
-
-def _mapping(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, dict) else {}
-
-
 _OWN = {"key_env": str, "key_file": str, "deadline": float, "concurrency": int, "batch": int}
-_PATIENCE = {"timeout": (float, 0), "retries": (int, 0), "pause": (float, 0)}
 _FIELDS = (
     "max_tokens_per_doc", "priority", "truncation", "truncate", "truncation_direction", "truncation_side", "raw_scores",
     "truncate_prompt_tokens", "use_activation", "user", "rank_fields", "instruction", "parameters",
@@ -430,18 +325,5 @@ def open_address(prefix: str, address: str) -> RerankEndpoint:
         raise InputError(f"{owner}: an address begins with http:// or https://")
     if not model and DIALECTS[prefix].hosted:
         raise InputError(f"{owner}: names no model: {prefix}:MODEL@URL")
-    extra = settings.pop("extra", {})
-    if not isinstance(extra, dict):
-        raise InputError(f"{owner}: extra={extra!r:.80}: expected an object of JSON, or extra.NAME=VALUE")
-    extra = {**extra, **{name: settings.pop(name) for name in list(settings) if name in _FIELDS}}
-    known = (*_OWN, *_PATIENCE)
-    if unknown := sorted(settings.keys() - set(known)):
-        near = difflib.get_close_matches(unknown[0], [*known, *_FIELDS], 1)
-        hint = f"did you mean {near[0]!r}? " if near else ""
-        raise InputError(
-            f"{owner}: unknown settings {', '.join(unknown)[:200]}: {hint}There are {', '.join((*known, *_FIELDS))}; "
-            "any other field of the request is sent by extra.NAME=VALUE"
-        )
-    options = {n: typed(settings, n, kind, int(kind is int), owner=owner) for n, kind in _OWN.items() if n in settings}
-    patience = {n: typed(settings, n, *kind, owner=owner) for n, kind in _PATIENCE.items() if n in settings}
-    return RerankEndpoint(model, url, prefix, patience=replace(Patience(), **patience), extra=extra, **options)
+    others = f", {', '.join(_FIELDS)}; any other field of the request is sent by extra.NAME=VALUE"
+    return RerankEndpoint(model, url, prefix, **read_settings(settings, _OWN, _FIELDS, owner, others))

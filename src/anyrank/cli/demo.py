@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 from pathlib import Path
 
 import click
 
 from ..core.types import Ranking
-from .common import batches, echo_cut, report_status
+from .common import echo_cut, report_status
+from .progress import advance, batches, progress
 
 PIPELINES = (
     "bm25",
@@ -58,14 +60,15 @@ def demo_command(dataset: str, out: Path, pipelines: tuple[str, ...], split: str
     click.echo(f"indexed {len(collection):,} documents of {data.name} in {time.perf_counter() - start:.1f} s")
     for name in ("splade-tiny", "minilm"):
         start = time.perf_counter()
-        usage = collection.encode(model(name))
+        with progress(f"encoding with {name}", len(collection), "documents") as bar:
+            usage = collection.encode(model(name), on_progress=partial(advance, bar))
         click.echo(f"encoded them with {name} in {time.perf_counter() - start:.1f} s")
         echo_cut(usage.truncated, name)
 
     queries = data.queries(split)
     runs: dict[str, list[Ranking]] = {}
     memory: dict[str, float] = {}
-    code = 0
+    code, width = 0, max(map(len, pipelines))
     for pipeline in pipelines:
         stage = parse(pipeline, Settings(collection)) % 100
         start = time.perf_counter()
@@ -75,7 +78,7 @@ def demo_command(dataset: str, out: Path, pipelines: tuple[str, ...], split: str
         )  # one batch reads each text once; searches need little memory only in small batches
         runs[pipeline] = list(batches(stage, rankings, pipeline, size=max(size, 1)))
         memory[pipeline] = peak_memory_mb()
-        click.echo(f"{pipeline:40} {len(queries)} queries in {time.perf_counter() - start:5.1f} s")
+        click.echo(f"{pipeline:{width}}  {len(queries)} queries in {time.perf_counter() - start:5.1f} s")
         code = max(code, report_status(runs[pipeline]))
     (out / "runs").mkdir(exist_ok=True)
     for n, rankings in enumerate(runs.values(), 1):

@@ -14,18 +14,9 @@ from ..core.errors import InputError
 from ..core.fusion import Combine
 from ..core.stage import Each, Fuse, Stage
 from ..core.types import Query, Ranking
-from .common import (
-    echo_resume,
-    from_run,
-    is_dataset,
-    kept_for_resume,
-    not_finished,
-    other_inputs,
-    overwrite_option,
-    progress,
-    report_status,
-    stamp,
-)
+from .common import from_run, is_dataset, overwrite_option, report_status
+from .jobs import echo_resume, not_finished, other_inputs, resume_hint, stamp
+from .progress import progress
 
 if TYPE_CHECKING:
     from ..train.group import Group
@@ -163,7 +154,7 @@ def _job(
 
     queries = [r.query for r in rankings]
     failed: dict[str, Ranking] = {}
-    with Journal.open(f"{out}.journal", settings, resume=resume) as journal, kept_for_resume(journal, len(queries)):
+    with Journal.open(f"{out}.journal", settings, resume=resume) as journal, resume_hint(journal, len(queries)):
         if resume and len(journal):
             click.echo(f"resuming: {len(journal)} of {len(queries)} queries are done", err=True)
         parts = [rankings[start : start + BATCH] for start in range(0, len(rankings), BATCH)]

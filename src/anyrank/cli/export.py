@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -50,11 +50,16 @@ def export_command(model: str, out: Path | None, data: str, least: float) -> int
     from ..backends.hf.load import torch_module
 
     torch_module("train")
+    from transformers import utils
+
+    logs: Any = utils.logging
+    logs.disable_progress_bar()
     from ..train.export import export_folder
     from ..train.recipe import Export
 
     done = export_folder(model, out, _groups(data), Export(least=least))
-    verdict = "" if done.accepted else f", under {least:g}: refused and removed"
+    refused = f", under {least:g}: refused and removed (give --data with texts like yours, or a lower --least)"
+    verdict = "" if done.accepted else refused
     click.echo(f"{done.what} {done.agreement:.4f} on {done.texts} texts{verdict}", err=True)
     if done.accepted:
         click.echo(f"wrote {done.path} ({done.bytes / 1e6:.1f} MB)", err=True)

@@ -6,13 +6,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import click
 
 from ..core.errors import InputError
 from ..core.types import Candidate
-from .common import as_json, as_json_option, echo_cut, is_dataset, progress
+from .common import as_json, as_json_option, echo_cut, is_dataset
+from .progress import advance, progress
 
 
 @click.command("index")
@@ -72,13 +72,14 @@ def index_command(
     anyrank index more.csv -o my.index --update --id-field sku --text-field description
     anyrank index --check my.index
     """
+    from ..hub.registry import SHIPPED
     from ..index.build import build
     from ..index.collection import Collection
     from ..index.vector_names import model_of, stored
     from ..io.corpus import DOCUMENT, read_documents
     from ..io.dataset import Dataset
     from ..io.files import texts
-    from ..pipeline.table import SHIPPED, model
+    from ..pipeline.table import model
 
     if update + delete + overwrite + check > 1:
         raise InputError("choose one of --update, --delete, --overwrite and --check")
@@ -113,7 +114,7 @@ def index_command(
                     language=language,
                     stop_words=stop_words,
                     overwrite=overwrite,
-                    on_progress=partial(_advance, bar),
+                    on_progress=partial(advance, bar),
                     on_warning=partial(_warn, out),
                 )
         elif encode:
@@ -127,7 +128,7 @@ def index_command(
     for encoder in encoders.values():
         title = f"encoding with {encoder.name}"
         with progress(title, len(collection), "documents") as bar, _kept(out, encoder.name):
-            usage = collection.encode(encoder, stored(encoder.name), on_progress=partial(_advance, bar))
+            usage = collection.encode(encoder, stored(encoder.name), on_progress=partial(advance, bar))
         truncated[encoder.name] = usage.truncated
         echo_cut(usage.truncated, encoder.name)
     vectors = sorted(map(model_of, collection.encoded))
@@ -176,10 +177,6 @@ def _check(folder: Path, json_out: bool) -> int:
 
 def _warn(out: Path, text: str) -> None:
     click.echo(f"warning: {out}: {text}", err=True)
-
-
-def _advance(bar: Any, count: int) -> None:
-    bar.update(count - bar.n)
 
 
 def _built(folder: Path) -> bool:

@@ -11,8 +11,10 @@ import click
 
 from ..core.errors import InputError
 from ..core.types import Ranking
-from .common import as_json, batches
-from .peptides_inputs import input_options, read
+from .common import as_json
+from .peptides_inputs import read
+from .peptides_options import input_options
+from .progress import batches
 
 if TYPE_CHECKING:
     from ..domains.peptides.methods import Setting

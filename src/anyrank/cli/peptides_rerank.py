@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,8 +11,10 @@ import click
 
 from ..core.errors import InputError
 from ..core.types import Ranking
-from .common import as_json, batches, report_status
-from .peptides_inputs import SPECTRA, TRUTH, input_options, read
+from .common import as_json, report_status
+from .peptides_inputs import read
+from .peptides_options import SPECTRA, TRUTH, input_options
+from .progress import batches
 
 if TYPE_CHECKING:
     from ..domains.peptides.confidence import Threshold
@@ -121,11 +123,12 @@ def rerank_command(
             f"note: {misfits} of {len(pairs)} choices are over {width} off their precursor, and marked", err=True
         )
     confidence.echo()
-    written: tuple[tuple[Path | None, Writer], ...] = ((pin, write_pin), (ms2rescore, write_ms2rescore))
-    for path, write in written:
-        if path is not None:
-            write(path, after, engines, inputs.setting.tolerance, run=inputs.runs)
-            click.echo(f"wrote {path}", err=True)
+    if pin is not None:
+        write_pin(pin, after, engines, inputs.setting.tolerance)
+        click.echo(f"wrote {pin}", err=True)
+    if ms2rescore is not None:
+        write_ms2rescore(ms2rescore, after, engines, inputs.setting.tolerance, run=inputs.runs)
+        click.echo(f"wrote {ms2rescore}", err=True)
     if html is not None:
         files = {SPECTRA: ", ".join(inputs.runs), **{e: ", ".join(paths) for e, paths in inputs.files.items()}}
         files[TRUTH] = options.get("truth") or ""
@@ -176,9 +179,6 @@ def calibrate_command(method: str, out: Path, seed: int, json_out: bool, **optio
     )
     click.echo(f"wrote {out}", err=True)
     return inputs.code
-
-
-Writer = Callable[..., int]
 
 
 @dataclass(frozen=True, slots=True)

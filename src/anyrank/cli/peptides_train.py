@@ -13,8 +13,10 @@ import click
 
 from ..core.errors import InputError, MissingExtra
 from ..core.types import Ranking
-from .common import Command, progress
-from .peptides_inputs import TRUTH, checked, columns_option, join_engines, read_runs, reading_options, with_truth
+from .common import Command
+from .peptides_inputs import join_engines, read_runs, with_truth
+from .peptides_options import TRUTH, checked, columns_option, reading_options
+from .progress import progress
 
 if TYPE_CHECKING:
     from ..domains.peptides.spectrum import Spectrum

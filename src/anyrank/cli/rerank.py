@@ -15,16 +15,13 @@ from .common import (
     call_log,
     from_run,
     ignore_self_option,
-    job,
     log_option,
-    not_finished,
-    other_inputs,
     overwrite_option,
     pipeline_option,
     report_status,
-    stamp,
     times_option,
 )
+from .jobs import job, not_finished, other_inputs, stamp
 
 BATCH = 16
 DEFAULT = "mini"

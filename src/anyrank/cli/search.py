@@ -12,19 +12,16 @@ from ..core.types import Query, Ranking
 from .common import (
     as_json,
     as_json_option,
-    batches,
     call_log,
     ignore_self_option,
-    job,
     log_option,
-    not_finished,
-    other_inputs,
     overwrite_option,
     pipeline_option,
     report_status,
-    stamp,
     times_option,
 )
+from .jobs import job, not_finished, other_inputs, stamp
+from .progress import batches
 
 
 @click.command("search")

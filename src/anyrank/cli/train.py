@@ -86,6 +86,9 @@ def train_command(
 
     if seeds is not None:
         trainings = [with_seed(t, s) for t in trainings for s in seeds_of(seeds, t.seed)]
+    validated = all(t.data.valid or t.data.valid_sets for t in trainings)
+    if len(trainings) > 1 and not validated:  # before the hours that they take
+        click.echo("note: there will be no table: the recipes have no validation data (data.valid)", err=True)
     code = 0
     for training in trainings:
         if resume and len(trainings) > 1 and finished(training):
@@ -94,11 +97,8 @@ def train_command(
         code = max(code, _train(training, resume))
         if code == 4:
             return code
-    validated = all(t.data.valid or t.data.valid_sets for t in trainings)
     if len(trainings) > 1 and validated:
         _table(folders)
-    elif len(trainings) > 1:
-        click.echo("note: no table: the recipes have no validation data (data.valid)", err=True)
     return code
 
 
@@ -140,7 +140,7 @@ def _train(training: Recipe, resume: bool) -> int:
 
 def _table(folders: Sequence[str]) -> int:
     """Print the table of some folders of trainings."""
-    from ..train.seeds import read_runs, table
+    from ..train.seeds import table
 
-    click.echo(table([read_runs(folder) for folder in folders]))
+    click.echo(table(folders))
     return 0

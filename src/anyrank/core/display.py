@@ -81,7 +81,7 @@ def ranking_to_dict(
         position = indices.get(c.id, c.index)
         index = {} if position is None else {"index": position}
         content = {} if not texts else {"text" if _is_plain(c.content) else "content": _to_json(c.content)}
-        meta = {"meta": {str(k): _jsonable(v) for k, v in c.meta.items()}} if texts and c.meta else {}
+        meta = {"meta": json_value(c.meta, str)} if texts and c.meta else {}
         return {"id": c.id, **index, "score": c.score, **content, **meta}
 
     query, cost = ranking.query.content, ranking.cost.as_dict()
@@ -95,19 +95,6 @@ def ranking_to_dict(
         "cost": {k: v for k, v in cost.items() if k not in hidden},
         "trace": steps if times else [{k: v for k, v in step.items() if k != "seconds"} for step in steps],
     }
-
-
-def _jsonable(value: Any) -> Any:
-    """A field as JSON has it; what it can't hold, as it prints."""
-    value = json_value(value)
-    match value:
-        case Mapping():
-            return {k: _jsonable(v) for k, v in value.items()}
-        case list():
-            return [_jsonable(v) for v in value]
-        case None | bool() | int() | float() | str():
-            return value
-    return str(value)
 
 
 def _is_plain(content: Any) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import date
 from enum import Enum
 from numbers import Integral
@@ -14,9 +14,9 @@ from uuid import UUID
 import numpy as np
 
 
-def json_value(value: Any) -> Any:
+def json_value(value: Any, other: Callable[[Any], Any] = lambda value: value) -> Any:
     """A field's value as JSON has it: dates in ISO form, ids and paths as texts, numbers of numpy as Python's, what is
-    missing in a table (NaN, NaT, NA) as None. Anything else is left for the store to refuse."""
+    missing in a table (NaN, NaT, NA) as None. Anything else becomes ``other`` of it: itself, for a store to refuse."""
     if isinstance(value, np.generic | np.ndarray):
         value = value.tolist()
     if isinstance(value, float):
@@ -26,15 +26,15 @@ def json_value(value: Any) -> Any:
     if isinstance(value, date):
         return value.isoformat() if str(value) != "NaT" else None
     if isinstance(value, Enum):
-        return json_value(value.value)
+        return json_value(value.value, other)
     if isinstance(value, UUID | PurePath):
         return str(value)
     if isinstance(value, Integral):
         return int(value)
     if isinstance(value, Mapping):
-        return {str(k): json_value(v) for k, v in value.items()}
+        return {str(k): json_value(v, other) for k, v in value.items()}
     if isinstance(value, set | frozenset):
-        return sorted(map(json_value, value), key=str)
+        return sorted((json_value(v, other) for v in value), key=str)
     if isinstance(value, list | tuple):
-        return [json_value(v) for v in value]
-    return None if str(value) in ("<NA>", "NaT") else value
+        return [json_value(v, other) for v in value]
+    return None if str(value) in ("<NA>", "NaT") else other(value)

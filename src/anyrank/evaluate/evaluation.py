@@ -55,6 +55,46 @@ class Evaluation:
     margin: float | None = None
     changes: tuple[str, ...] = ()
 
+    @classmethod
+    def of_values(
+        cls,
+        values: Mapping[str, Mapping[str, tuple[float, ...]]],
+        queries: tuple[str, ...],
+        statistics: Statistics,
+        baseline: str | None = None,
+        judged: float = 1.0,
+        judged_name: str = "Judged",
+        changes: tuple[str, ...] = (),
+    ) -> Evaluation:
+        """The evaluation of values that are known, one a query, of runs of which nothing else is: no costs, no ties,
+        no query unanswered."""
+        none: dict[str, tuple[str, ...]] = dict.fromkeys(values, ())
+        return cls(
+            runs=tuple(values),
+            measures=tuple(next(iter(values.values()))),
+            queries=queries,
+            values=values,
+            summaries=statistics.summaries(values),
+            comparisons=statistics.comparisons(values, baseline),
+            judged=dict.fromkeys(values, judged),
+            judged_name=judged_name,
+            unanswered=none,
+            unjudged=none,
+            costs=dict.fromkeys(values),
+            tied=dict.fromkeys(values, 0),
+            ties="given",
+            baseline=baseline,
+            test=statistics.test,
+            correction=statistics.correction,
+            alpha=statistics.alpha,
+            interval=statistics.interval,
+            samples=statistics.samples,
+            seed=statistics.seed,
+            pairs=statistics.pairs,
+            margin=statistics.margin,
+            changes=changes,
+        )
+
     def mean(self, run: str, measure: str) -> float:
         return self.summaries[run][measure].mean
 

@@ -45,60 +45,45 @@ def compare_trainings(
 
     Raises InputError if the files are not of the same queries and measures.
     """
-    if not files or not all(files.values()):
+    trainings = {name: {label(path): _chosen(path, validation) for path in paths} for name, paths in files.items()}
+    return compare_seeds(trainings, run, baseline, statistics)
+
+
+def compare_seeds(
+    trainings: Mapping[str, Mapping[str, Evaluation]],
+    run: str = "after",
+    baseline: str | None = None,
+    statistics: Statistics | None = None,
+) -> Evaluation:
+    """As `compare_trainings`, of evaluations by training and file."""
+    if not trainings or not all(trainings.values()):
         raise InputError("nothing to compare: give at least one training, and each the files of its seeds")
-    how = statistics or Statistics()
-    base = how.baseline(files, baseline)
-    first: Evaluation | None = None
+    statistics = statistics or Statistics()
+    baseline = statistics.baseline(trainings, baseline)
+    first = next(iter(next(iter(trainings.values())).values()))
     values: dict[str, dict[str, tuple[float, ...]]] = {}
     spread: list[str] = []
-    for name, paths in files.items():
-        seeds = []
-        for path in paths:
-            e = _chosen(path, validation)
-            first = first or e
+    for name, seeds in trainings.items():
+        for path, e in seeds.items():
             if (e.queries, e.measures) != (first.queries, first.measures):
                 what = (
                     "its queries or measures are not those of the first file: compare trainings of one validation set"
                 )
-                raise InputError(what, path=label(path))
+                raise InputError(what, path=path)
             if run not in e.values:
-                raise InputError(f"there is no run {run!r}, but {', '.join(e.runs)}", path=label(path))
-            seeds.append(e.values[run])
-        values[name] = {m: tuple(np.mean([s[m] for s in seeds], axis=0).tolist()) for m in e.measures}
-        m = e.measures[0]
-        means = [float(np.mean(s[m])) for s in seeds]
+                raise InputError(f"there is no run {run!r}, but {', '.join(e.runs)}", path=path)
+        columns = [e.values[run] for e in seeds.values()]
+        values[name] = {m: tuple(np.mean([c[m] for c in columns], axis=0).tolist()) for m in first.measures}
         if len(seeds) > 1:
+            m = first.measures[0]
+            means = [float(np.mean(c[m])) for c in columns]
             deviation = float(np.std(means, ddof=1))
             spread.append(
                 f"{name}: {len(seeds)} seeds, {m} {min(means):.4f} to {max(means):.4f}, deviation {deviation:.4f}."
             )
-    assert first is not None
-    none: dict[str, tuple[str, ...]] = dict.fromkeys(values, ())
-    return Evaluation(
-        runs=tuple(values),
-        measures=first.measures,
-        queries=first.queries,
-        values=values,
-        summaries=how.summaries(values),
-        comparisons=how.comparisons(values, base),
-        judged=dict.fromkeys(values, first.judged.get(run, 1.0)),
-        judged_name=first.judged_name,
-        unanswered=none,
-        unjudged=none,
-        costs=dict.fromkeys(values),
-        tied=dict.fromkeys(values, 0),
-        ties="given",
-        baseline=base,
-        test=how.test,
-        correction=how.correction,
-        alpha=how.alpha,
-        interval=how.interval,
-        samples=how.samples,
-        seed=how.seed,
-        pairs=how.pairs,
-        margin=how.margin,
-        changes=tuple(spread),
+    judged = first.judged.get(run, 1.0)
+    return Evaluation.of_values(
+        values, first.queries, statistics, baseline, judged, first.judged_name, changes=tuple(spread)
     )
 
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import json
 import struct
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -245,26 +245,3 @@ def convert(source: Path, folder: Path) -> None:
 
 def write_json(path: Path, value: Any) -> None:
     path.write_text(json.dumps(value, ensure_ascii=False, separators=(",", ":")) + "\n", encoding="utf-8")
-
-
-def cut(file: E5File, words: Sequence[int]) -> E5File:
-    """The same model with some of its words alone, in their order; the special ones must be among them."""
-    positions = {old: new for new, old in enumerate(words)}
-    _, _, offset = file.tensors["emb.word"]
-    size = file.width // BLOCK * 18
-    table = b"".join(file.data[offset + i * size : offset + (i + 1) * size] for i in words)
-    tensors = file.tensors | {"emb.word": (True, len(words) * file.width, len(file.data))}
-    bos, eos, pad, unknown = (positions[i] for i in file.specials)
-    return E5File(
-        file.data + table,
-        file.width,
-        file.layers,
-        file.heads,
-        file.inner,
-        len(words),
-        file.positions,
-        (bos, eos, pad, unknown),
-        tuple(file.pieces[i] for i in words),
-        file.scores[list(words)],
-        tensors,
-    )

@@ -32,6 +32,8 @@ TASKS = {
     "language": "rerank",
 }
 """The task of each kind of model, for rows that state none."""
+SHIPPED = {"splade": "splade-tiny", "minilm": "minilm", "tiny": "anyrank-tiny"}
+"""Names in pipelines of the models that come with the package; they name the same rows everywhere else."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,15 +177,20 @@ def list_models(*, task: str = "", language: str = "", kind: str = "", text: str
 
 
 def get(name: str) -> RegisteredModel | None:
-    """The row of a name, None if there is none."""
-    return _table().get(name)
+    """The row of a name, None if there is none.
+
+    >>> get("tiny").name  # as pipelines call it
+    'anyrank-tiny'
+    """
+    return _table().get(SHIPPED.get(name, name))
 
 
 def find(name: str) -> RegisteredModel:
     """The row of a name. Raises ModelError if there is none."""
-    if name not in _table():
+    row = get(name)
+    if row is None:
         raise ModelError(f"no model {name!r} in the registry: {suggestion(name)}")
-    return _table()[name]
+    return row
 
 
 def resolve(name: str | Path, runtime: str = "") -> Path:
@@ -224,7 +231,7 @@ def _resolve_row(row: RegisteredModel, runtime: str) -> Path:
 
 def suggestion(name: str) -> str:
     """Advice for an unknown name: similar names of the registry, and the other forms of a name."""
-    near = difflib.get_close_matches(name.lower(), _table(), n=3, cutoff=0.5)
+    near = difflib.get_close_matches(name.lower(), {**SHIPPED, **_table()}, n=3, cutoff=0.5)
     advice = f"did you mean {' or '.join(map(repr, near))}?" if near else "`anyrank models list` lists the known ones."
     return f"{advice} A hub id (owner/name) or the path of a local folder works too"
 
@@ -255,13 +262,25 @@ def card(name: str) -> str:
     if row.source == "package":
         return (row.folder / "README.md").read_text(encoding="utf-8")
     if row.base:
-        return f"# {name}\n\n{row.about}.\n\nIt reads the files of {row.base}:\n\n{card(row.base)}"
+        return f"# {row.name}\n\n{row.about}.\n\n{_use(row)}It reads the files of {row.base}:\n\n{card(row.base)}"
     if row.hub:
         return _hub_card(row)
     source = f"Licence: {row.licence}. Source: {row.source}."
     if row.made_of:
         source += f"\n\nMade of these files of the wheel:\n\n{_listed(row.made_of)}\n\nThe model:"
-    return f"# {name}\n\n{row.about}.\n\n{source}\n\n{_listed(row.files)}\n"
+    return f"# {row.name}\n\n{row.about}.\n\n{_use(row)}{source}\n\n{_listed(row.files)}\n"
+
+
+def _use(row: RegisteredModel) -> str:
+    """How a model is used: in a pipeline, by a method and, if it makes vectors, in an index."""
+    if row.kind == "language":
+        return f'Use: `rankgpt("{row.name}")` or another method of `anyrank papers list`, in a pipeline.\n\n'
+    if row.task == "rerank":
+        return f'Use: `model("{row.name}")` in a pipeline.\n\n'
+    if row.task == "retrieve":
+        encode = f"`anyrank index … --encode {row.name}`"
+        return f'Use: {encode}, and `model("{row.name}")` in a pipeline, to search or after `>>` to rerank.\n\n'
+    return ""
 
 
 def _listed(files: Mapping[str, Mapping[str, Any]]) -> str:

@@ -64,7 +64,7 @@ def _check_rows(store: Store, report: Report) -> None:
         try:
             ids = snapshot.ids(rows)
             snapshot.documents(rows)
-            found = store.find(ids)
+            rows_by_id = store.find(ids)
         except InputError:
             for row in rows:  # one by one, to name those that are damaged
                 try:
@@ -75,7 +75,7 @@ def _check_rows(store: Store, report: Report) -> None:
                     if damaged <= _ROWS:
                         report.problems.append(error)
         else:
-            if [found.get(i) for i in ids] != rows:
+            if [rows_by_id.get(i) for i in ids] != rows:
                 what = f"is damaged: it doesn't find the documents of rows {rows[0]:,} to {rows[-1]:,} by their ids"
                 report.problems.append(Problem(store.path / FOLDER, what, rebuild(store.path)).error())
         unsummed += sum(s is None for s in snapshot.sums.of(rows, 1, store.path))

@@ -141,11 +141,10 @@ def ranking_of(query: Any, documents: Any, fields: Fields = DOCUMENT, id: str = 
     >>> [(c.id, c.content, c.index, c.original) for c in best]
     [('7', 'Paris', 0, {'id': 7, 'text': 'Paris'}), ('x', 'Lyon', 1, ('x', 'Lyon'))]
     """
-    asked = query_of(query, id)
     candidates = tuple(documents_of(documents, fields))
     scores = {i: c.score for i, c in enumerate(candidates) if not math.isnan(c.score)}
     complete = len(scores) == len(candidates)
-    return Ranking(asked, candidates).ordered(scores if complete else range(len(candidates)))
+    return Ranking(query_of(query, id), candidates).ordered(scores if complete else range(len(candidates)))
 
 
 def query_of(query: Any, id: str = "q") -> Query:

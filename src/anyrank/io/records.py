@@ -14,7 +14,7 @@ import numpy as np
 
 from ..core.errors import InputError, listed, quoted
 from .files import File, atomic, decode, empty, label, longest, numbered, opened, texts, too_long
-from .json_values import SEVERAL_LINES, json_values
+from .json_objects import SEVERAL_LINES, json_objects
 from .trec import looks_trec, trec_records
 
 Record = Mapping[str, Any]
@@ -104,7 +104,7 @@ def json_lines(path: File, most: int | None = None) -> Iterator[tuple[int, Recor
     """
     with opened(path) as source:
         if SEVERAL_LINES.match(source.peek(1)[:4096]):
-            yield from json_values(source, path, most or longest())
+            yield from json_objects(source, path, most or longest())
             return
         yield from _one_a_line(((n, decode(raw, path, n)) for n, raw in numbered(source, path, most)), path)
 

@@ -61,11 +61,8 @@ def read_traces(run: File) -> dict[str, tuple[Step, ...]] | None:
 
 
 def _checksum(run: File) -> str:
-    digest = hashlib.sha256()
     try:
         with open(run, "rb") as file:
-            while block := file.read(1 << 20):
-                digest.update(block)
+            return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise InputError(f"can't be read: {error.strerror or error}", path=label(run)) from None
-    return digest.hexdigest()

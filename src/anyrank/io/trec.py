@@ -37,7 +37,7 @@ def trec_records(path: File, most: int | None = None) -> Iterator[tuple[int, dic
     Raises InputError on text outside them, one without an end or without an id, and one of more than ``most`` bytes.
     """
     most = most or longest()
-    kept: list[str] = []
+    parts: list[str] = []
     begin = size = 0
     end = ""
     for n, line in text_lines(path, most):
@@ -50,18 +50,18 @@ def trec_records(path: File, most: int | None = None) -> Iterator[tuple[int, dic
                         what = f"{outside[:40]!r} stands outside of <DOC> and <top>"
                         raise InputError(what, path=label(path), line=n)
                     break
-                end, begin, kept, size = f"</{match[1].lower()}>", n, [match[0]], 0
+                end, begin, parts, size = f"</{match[1].lower()}>", n, [match[0]], 0
                 rest = rest[match.end() :]
                 continue
             stop = rest.lower().find(end)
             part = rest if stop < 0 else rest[:stop]
-            kept.append(part)
+            parts.append(part)
             size += len(part)
             if size > most:
                 raise too_long(path, begin, most, "record")
             if stop < 0:
                 break
-            record = _document(kept) if end == "</doc>" else _topic(kept)
+            record = _document(parts) if end == "</doc>" else _topic(parts)
             if not record:
                 what = f"a {end[2:-1].upper()} without " + ("<DOCNO>" if end == "</doc>" else "<num> or number=")
                 raise InputError(what, path=label(path), line=begin)

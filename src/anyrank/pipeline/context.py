@@ -1,4 +1,4 @@
-"""Settings: the index and the filter that the stages of a pipeline use."""
+"""Settings: the index, the filter and the log that the stages of a pipeline use."""
 
 from __future__ import annotations
 

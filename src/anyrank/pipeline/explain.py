@@ -14,6 +14,7 @@ from ..core.errors import InputError
 from ..core.fusion import Fusion
 from ..core.stage import Cut, Fuse, Keep, Limited, Stage, Then, Weighted
 from ..core.types import Ranking
+from ..hub.registry import SHIPPED
 from ..index.vector_names import stored
 from .arguments import Call, parameters
 from .context import Settings
@@ -21,7 +22,6 @@ from .named import Named
 from .needs import Need, of_index, of_model, of_template
 from .parser import parse
 from .parts import Part
-from .table import SHIPPED
 from .table import names as all_names
 
 

@@ -46,8 +46,8 @@ def build(
     rank_llm's fields; other options are the method's own. Raises InputError if the model can't do what the paper's
     card says it needs."""
     from ..judges.consensus import SelfConsistency
+    from ..llm.answer_room import AnswerRoom
     from ..llm.cache import Cached
-    from ..llm.room import Room
     from ..papers import load
 
     system = load(paper)
@@ -59,7 +59,7 @@ def build(
     if answer_tokens is not None:
         if not {"generate", "generate_fused"} & set(card.capabilities):
             raise InputError(f"{paper} generates no answers: leave answer_tokens out")
-        backend = Room(backend, answer_tokens)
+        backend = AnswerRoom(backend, answer_tokens)
     if cache is not None:
         backend = Cached(backend, cache)
     if settings.log is not None and "judge" not in card.capabilities:

@@ -95,9 +95,29 @@ def _syntax(text: str, error: Exception) -> PipelineError:
         return PipelineError(
             f"this is not a pipeline: a stage is missing after {trailing[0]!r}", text, *trailing.span()
         )
+    if model := _bare_model(text):
+        return _not_quoted(text, model)
     at = (getattr(error, "offset", 0) or len(text)) - 1
     message = f"this is not a pipeline: {getattr(error, 'msg', error) or 'nested too deeply'}"
     return PipelineError(message, text, max(at, 0), at + 1)
+
+
+_WORDS = re.compile(r"""("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')|[\w./-]+""")
+"""A quoted text, or a name as models have it, with dots, hyphens and one slash."""
+
+
+def _bare_model(text: str) -> re.Match[str] | None:
+    """The first name of a model of the registry or of the hub that stands in a text without quotes."""
+    from ..hub.huggingface import is_hub_id
+    from ..hub.registry import SHIPPED, get
+
+    words = (m for m in _WORDS.finditer(text) if not m[1] and m[0] not in (*SHIPPED, "mini"))
+    return next((m for m in words if get(m[0]) is not None or is_hub_id(m[0])), None)
+
+
+def _not_quoted(text: str, model: re.Match[str]) -> PipelineError:
+    """The error of a model whose name stands in a pipeline as a stage."""
+    return PipelineError(f'{model[0]} is a model, not a stage: write model("{model[0]}")', text, *model.span())
 
 
 _SPACE = re.compile(r"""("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')|\s+""", re.DOTALL)
@@ -130,6 +150,8 @@ class _Reader:
             return self.call(node, node.func, node.args, node.keywords, first)
         if isinstance(node, ast.Constant):
             raise self.fail(node, "a stage is expected here, not a value; cut off with '%', weigh with '*'")
+        if model := _bare_model(self.text):
+            raise _not_quoted(self.text, model)
         raise self.fail(node, "a pipeline is made of stage names and the operators >> + | % *")
 
     def operation(self, node: ast.BinOp, first: bool) -> Stage:
@@ -155,6 +177,8 @@ class _Reader:
         self, node: ast.expr, name: ast.Name, args: list[ast.expr], keywords: list[ast.keyword], first: bool
     ) -> Stage:
         if name.id not in self.names:
+            if (model := _bare_model(self.text)) and model[0] == name.id:
+                raise _not_quoted(self.text, model)
             near = difflib.get_close_matches(name.id, self.names, 1)
             hint = f"did you mean {quoted(near[0])}?" if near else f"known are {', '.join(sorted(self.names))}"
             raise self.fail(name, f"no stage is called {quoted(name.id)}; {hint}")

@@ -18,14 +18,12 @@ from ..core.rerank import Rerank
 from ..core.stage import Cut, Each, Keep, Limited, Stage
 from ..core.types import Ranking
 from ..hub.open import is_server, open_model
+from ..hub.registry import SHIPPED
 from ..index.vector_names import model_of, stored
 from ..vectors import Encoder
 from .context import Settings
 from .parts import Part
 from .peptides import PEPTIDES
-
-SHIPPED = {"splade": "splade-tiny", "minilm": "minilm", "tiny": "anyrank-tiny"}
-"""Names in pipelines of the models that come with the package."""
 
 
 def model(name: str) -> Any:
@@ -95,13 +93,13 @@ def _score(
 
 def _judge(settings: Settings, name: str) -> Any:
     """The judge of a name: an encoder's similarity, or a model that scores candidates by itself."""
-    from ..judges.remembering import Remembering
+    from ..judges.encoder_cache import CachedEncoder
     from ..judges.similarity import Similarity
 
     name = SHIPPED.get(name, name)
     judge = model(name)
     if isinstance(judge, Encoder):
-        return Similarity(Remembering(judge) if settings.remember else judge, _stored(settings, judge.name))
+        return Similarity(CachedEncoder(judge) if settings.remember else judge, _stored(settings, judge.name))
     if not callable(judge):
         raise InputError(
             f"{name} is a language model and scores no candidates by itself: use it with a method, as "

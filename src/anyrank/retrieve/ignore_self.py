@@ -38,6 +38,6 @@ def without_self(ranking: Ranking) -> Ranking:
         return ranking
     left = [i for i, id in enumerate(ids) if id != query]
     if (matches := ranking.matches) is not None:
-        kept = matches.reordered(left, [float(matches.scores[i]) for i in left])
-        return Ranking.of_matches(ranking.query, kept, ranking.trace, ranking.limits)
+        others = matches.reordered(left, [float(matches.scores[i]) for i in left])
+        return Ranking.of_matches(ranking.query, others, ranking.trace, ranking.limits)
     return replace(ranking, candidates=tuple(ranking.candidates[i] for i in left))

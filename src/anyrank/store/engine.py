@@ -17,10 +17,10 @@ from tantivy import Query
 from ..core.errors import InputError
 from ..core.types import Candidate
 from ..disk import no_space
-from . import filters
 from .checksums import Problem, rebuild
 from .engine_files import write_state
 from .rows import RowWriter, record
+from .terms import terms
 
 FOLDER = "lexical"
 HEAP = 128 << 20
@@ -157,7 +157,7 @@ class Writing:
         entry = tantivy.Document()
         entry.add_unsigned("row", self.rows.append(doc.id.encode(), stored))
         entry.add_text("id", doc.id)
-        for term in filters.terms(doc.meta):
+        for term in terms(doc.meta):
             entry.add_text("facts", term)
         if self.enter is not None:
             self.enter(entry, doc)

@@ -18,12 +18,13 @@ from tantivy import FieldType, Occur, Query
 from ..core.errors import InputError
 from ..core.matches import Reader
 from ..core.types import Candidate
-from . import filters
 from .engine import FOLDER, Enter, Links, Writing, open_engine, whole
 from .engine_files import check_engine
-from .filters import Filter
+from .filters import Filter, conditions
+from .kinds import check_kinds, stored_kinds
 from .manifest import Manifest
 from .rows import Rows
+from .terms import field_names, field_prefix
 
 _CHUNK = 4096  # rows whose presence is read at once
 _BATCH = 20_000  # documents a commit, ids a look-up
@@ -170,10 +171,10 @@ class Store:
         """The filter as clauses of an engine's query that don't count in its score. Raises InputError on a malformed
         filter, a field that no document has, and a value of a kind that the field doesn't hold."""
         searcher, out = self.engine.searcher(), []
-        for condition in filters.conditions(filter):
+        for condition in conditions(filter):
             if searcher.num_docs:
                 kinds, example = self._kinds(condition.field)
-                filters.check_kinds(condition, kinds, example, lambda term: searcher.doc_freq("facts", term) > 0)
+                check_kinds(condition, kinds, example, lambda term: searcher.doc_freq("facts", term) > 0)
             query = Query.term_set_query(self.engine.schema, "facts", condition.terms())
             out.append((Occur.MustNot if condition.negated else Occur.Must, Query.const_score_query(query, 0.0)))
         return out
@@ -183,14 +184,14 @@ class Store:
         InputError if no document has the field."""
         if field not in self._known_kinds:
             searcher = self.engine.searcher()
-            frequent = searcher.terms_with_prefix("facts", filters.field_prefix(field), limit=_SAMPLE)
+            frequent = searcher.terms_with_prefix("facts", field_prefix(field), limit=_SAMPLE)
             if not frequent:
                 names = self.fields()
                 listed = ", ".join(names[:20]) + (", …" if len(names) > 20 else "")
                 what = f"no document has a field {field!r} to filter on (fields: {listed or 'none'})"
                 raise InputError(what, path=self.path)
             values = [json.loads(term)[1] for term, _ in frequent]
-            self._known_kinds[field] = filters.stored_kinds(values), values[0]
+            self._known_kinds[field] = stored_kinds(values), values[0]
         return self._known_kinds[field]
 
     def fields(self) -> list[str]:
@@ -198,7 +199,7 @@ class Store:
         rows = np.flatnonzero(self.mask())
         sample = [int(rows[i]) for i in np.unique(np.linspace(0, len(rows) - 1, min(len(rows), _SAMPLE)).astype(int))]
         documents = self.rows.of(sample).documents(sample)
-        return sorted({name for _, meta in documents for name in filters.field_names(meta)})
+        return sorted({name for _, meta in documents for name in field_names(meta)})
 
     def add(self, docs: Iterable[Candidate], enter: Enter | None = None) -> int:
         """New documents added, and how many. Raises InputError on an id that is there already or comes twice;

@@ -21,8 +21,8 @@ class Diverged(AnyrankError):
         super().__init__(f"the training stopped at step {step}: {what}. {advice}")
         self.what, self.step, self.before_update = what, step, before_update
 
-    def kept(self, sentence: str) -> Diverged:
-        """The same error with a sentence on what was kept."""
+    def with_sentence(self, sentence: str) -> Diverged:
+        """The same error with one more sentence."""
         advice = str(self).partition(f"{self.what}. ")[2]
         return Diverged(self.what, self.step, f"{advice}. {sentence}", self.before_update)
 

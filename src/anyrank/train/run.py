@@ -206,11 +206,13 @@ def _rescued(error: Diverged, loop: Loop, setup: Setup, folder: Path) -> Diverge
     if step is None and error.step > 1 and error.before_update:
         step = error.step - 1  # the weights before the step that failed
     if step is None:
-        return error.kept("No step before it gave good weights")
+        return error.with_sentence("No step before it gave good weights")
     if is_first():
         setup.model.save(folder / LAST_GOOD)
     good = folder / LAST_GOOD
-    return error.kept(f"The last good weights (step {step}) are in {good}: model.start: {good} starts from them")
+    return error.with_sentence(
+        f"The last good weights (step {step}) are in {good}: model.start: {good} starts from them"
+    )
 
 
 _PARTS = {"sha256": "the data", "valid": "the validation data", "qrels": "the judgements"}

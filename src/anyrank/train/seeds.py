@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-
-import numpy as np
+from statistics import stdev
 
 from ..core.errors import InputError
-from ..evaluate import significance as stat
 from ..evaluate.evaluation import Evaluation
+from ..evaluate.trainings import compare_seeds, read_validation
 from .recipe import Recipe
 from .run import VALIDATION
-
-SAMPLES = 10_000
 
 
 def seeds_of(text: str, first: int) -> list[int]:
@@ -48,70 +45,58 @@ def finished(recipe: Recipe) -> bool:
     )["recipe"] == json.loads(json.dumps(recipe.as_dict()))
 
 
-@dataclass(frozen=True, slots=True)
-class Runs:
-    """The trainings of one recipe: their validations by set, of each seed (by its folder's name)."""
-
-    name: str
-    evaluations: Mapping[str, Mapping[str, Evaluation]]
+Seeds = Mapping[str, Evaluation]
+"""The evaluations of one validation set, by the validation file of each seed."""
 
 
-def read_runs(folder: str | Path) -> Runs:
-    """The finished trainings of a folder: its own, or those of seed-… in it. Raises InputError if there is none."""
+def read_trainings(folder: str | Path) -> dict[str, Seeds]:
+    """The validations of a folder's finished trainings by the name of the set: of the folder's own training, or of
+    those of seed-… in it. Raises InputError if there is none."""
     folder = Path(folder)
-    own = [folder] if (folder / VALIDATION).is_file() else []
-    parts = own or sorted((p.parent for p in folder.glob(f"seed-*/{VALIDATION}")), key=lambda p: int(p.name[5:]))
-    if not parts:
+    files = [file] if (file := folder / VALIDATION).is_file() else []
+    files = files or sorted(folder.glob(f"seed-*/{VALIDATION}"), key=lambda p: int(p.parent.name[5:]))
+    if not files:
         raise InputError(f"{folder}: no {VALIDATION}: a finished training with validation groups writes it")
     out: dict[str, dict[str, Evaluation]] = {}
-    for part in parts:
-        for name, value in json.loads((part / VALIDATION).read_text(encoding="utf-8")).items():
-            out.setdefault(name, {})[part.name] = Evaluation.from_json(json.dumps(value))
-    return Runs(str(folder), out)
+    for file in files:
+        for name, evaluation in read_validation(file).items():
+            out.setdefault(name, {})[str(file)] = evaluation
+    return {**out}
 
 
-def table(runs: Sequence[Runs]) -> str:
-    """A table of runs for each validation set and measure: each seed's mean, the mean over seeds with its 95 % interval
-    over queries, and the difference from the first run with its interval and p (paired t-test over queries, each
-    query's mean over seeds; Holm-corrected). Raises InputError if the runs were validated on different queries."""
+def table(folders: Sequence[str | Path]) -> str:
+    """A table of the trainings of some folders for each validation set and measure: each seed's mean, the mean over
+    seeds with its 95 % interval over queries, and the difference from the first folder with its interval and p (paired
+    t-test over queries, each query's mean over seeds; Holm-corrected). Raises InputError if the trainings were
+    validated on different queries."""
+    trainings = {str(folder): read_trainings(folder) for folder in folders}
     parts = []
-    for name in runs[0].evaluations:
-        first = next(iter(runs[0].evaluations[name].values()))
-        for run in runs:
-            for seed, evaluation in run.evaluations.get(name, {}).items():
-                if evaluation.queries != first.queries or evaluation.measures != first.measures:
-                    raise InputError(
-                        f"{run.name} ({seed}) was validated on other queries or measures than {runs[0].name}"
-                    )
-            if name not in run.evaluations:
-                raise InputError(f"{run.name} has no validation set {name!r}")
-        for measure in first.measures:
+    for name in next(iter(trainings.values())):
+        if lacking := next((folder for folder, sets in trainings.items() if name not in sets), None):
+            raise InputError(f"{lacking} has no validation set {name!r}")
+        seeds = {folder: sets[name] for folder, sets in trainings.items()}
+        e = compare_seeds(seeds)
+        for measure in e.measures:
             title = f"{measure} on {name}" if name else measure
-            parts.append(f"{title}, {len(first.queries)} queries\n{_rows(runs, name, measure)}")
+            parts.append(f"{title}, {len(e.queries)} queries\n{_rows(e, seeds, measure)}")
     return "\n\n".join(parts)
 
 
-def _rows(runs: Sequence[Runs], name: str, measure: str) -> str:
-    values = [np.array([e.values["after"][measure] for e in run.evaluations[name].values()]) for run in runs]
-    means = [v.mean(0) for v in values]  # of each query over the seeds
-    low, high = stat.intervals(np.array(means).T, 0.95, "bca", SAMPLES, 0)
-    ps = stat.corrected([stat.p_value("t", m, means[0], 0) for m in means[1:]], "holm")
+def _rows(e: Evaluation, seeds: Mapping[str, Seeds], measure: str) -> str:
     rows: list[tuple[str, ...]] = [
         ("run", "seeds", "mean", "95 % (queries)", "sd (seeds)", "against the first", "95 %", "p")
     ]
-    for i, run in enumerate(runs):
-        by_seed = values[i].mean(1)
-        spread = f"{by_seed.std(ddof=1):.4f}" if len(by_seed) > 1 else ""
-        cells = (run.name, str(len(by_seed)), f"{means[i].mean():.4f}", f"{low[i]:.4f} to {high[i]:.4f}", spread)
+    for run in e.runs:
+        means = {Path(file).parent.name: one.mean("after", measure) for file, one in seeds[run].items()}
+        spread = f"{stdev(means.values()):.4f}" if len(means) > 1 else ""
+        s, c = e.summaries[run][measure], e.compared(run, measure)
+        cells = (run, str(len(means)), f"{s.mean:.4f}", f"{s.low:.4f} to {s.high:.4f}", spread)
         compared = ("", "", "")
-        if i:
-            d_low, d_high = stat.intervals((means[i] - means[0])[:, None], 0.95, "bca", SAMPLES, 0)
-            difference = float((means[i] - means[0]).mean())
-            compared = (f"{difference:+.4f}", f"{d_low[0]:+.4f} to {d_high[0]:+.4f}", f"{ps[i - 1]:.4f}")
+        if c is not None:
+            compared = (f"{c.difference:+.4f}", f"{c.low:+.4f} to {c.high:+.4f}", f"{c.corrected:.4f}")
         rows.append((*cells, *compared))
-        if len(by_seed) > 1:
-            seeds = zip(run.evaluations[name], by_seed)
-            rows += [(f"  {seed}", "", f"{value:.4f}", "", "", "", "", "") for seed, value in seeds]
-    rows = [row[: 8 if len(runs) > 1 else 5] for row in rows]
+        if len(means) > 1:
+            rows += [(f"  {seed}", "", f"{value:.4f}", "", "", "", "", "") for seed, value in means.items()]
+    rows = [row[: 8 if len(e.runs) > 1 else 5] for row in rows]
     widths = [max(map(len, column)) for column in zip(*rows)]
     return "\n".join("  ".join(c.ljust(w) for c, w in zip(row, widths)).rstrip() for row in rows)

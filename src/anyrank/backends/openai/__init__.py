@@ -1,6 +1,7 @@
 """Language models behind any OpenAI-compatible server: vLLM, the llama.cpp server, Ollama, hosted ones."""
 
 from ..http import Patience
-from .model import OpenAI, open_address
+from .address import open_address
+from .model import OpenAI
 
 __all__ = ["OpenAI", "Patience", "open_address"]

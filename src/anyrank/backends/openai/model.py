@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 import math
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, TypeVar
 from urllib.parse import urlsplit
 
@@ -14,7 +13,7 @@ from ...core.errors import InputError, ModelError
 from ...core.language import Completion, LogProbs, Prompt, images_in, messages
 from ...core.limits import seconds_left
 from ...core.trace import UNREACHABLE, Usage
-from ..addresses import checked_url, read_address, typed
+from ..addresses import checked_url
 from ..http import NoAnswer, Patience, Server, ask_all
 from ..keys import read_key
 from ..refusals import MOST, Form, Learned
@@ -320,89 +319,3 @@ def _cost(reply: Reply) -> tuple[Usage, str]:
 def _unanswered(error: NoAnswer) -> Usage:
     """The usage of a call without an answer, which says whether the server could be reached."""
     return Usage(calls=1, repairs={UNREACHABLE: 1} if error.unreachable else {})
-
-
-HOSTED = "https://api.openai.com/v1"
-_OWN = {"key_env": str, "key_file": str, "limit_field": str, "prefill": str, "top": int, "concurrency": int,
-        "deadline": float, "max_tokens": int}  # fmt: skip
-"""The settings that are fields of `OpenAI`, with their types."""
-_PATIENCE = {"timeout": (float, 0), "retries": (int, 0), "pause": (float, 0)}
-"""The settings that are fields of `Patience`."""
-_REQUEST = (
-    "temperature",
-    "top_p",
-    "top_k",
-    "min_p",
-    "seed",
-    "stop",
-    "frequency_penalty",
-    "presence_penalty",
-    "repetition_penalty",
-    "logit_bias",
-    "response_format",
-    "reasoning_effort",
-    "reasoning",
-    "thinking",
-    "enable_thinking",
-    "think",
-    "verbosity",
-    "chat_template_kwargs",
-    "service_tier",
-    "store",
-    "metadata",
-    "user",
-    "provider",
-    "options",
-    "keep_alive",
-    "num_ctx",
-    "cache_prompt",
-    "structured_outputs",
-    "guided_regex",
-    "guided_choice",
-    "guided_json",
-    "truncate_prompt_tokens",
-    "parallel_tool_calls",
-    "prompt_cache_key",
-    "ignore_eos",
-    "min_tokens",
-)
-"""Fields of a request that are settings by their own names."""
-
-
-def open_address(address: str) -> OpenAI:
-    """The model of an address "MODEL@URL#SETTINGS". Without "@URL" it is the hosted server's, with the key in
-    OPENAI_API_KEY.
-
-    Settings are the fields of `OpenAI` and of `Patience`, and those of a request: "temperature=1", "temperature=none"
-    (not sent), "chat_template_kwargs.enable_thinking=false", any other as "extra.NAME=VALUE" or in one object as
-    "extra={…}". Raises InputError for unknown settings.
-
-    >>> open_address("qwen3@http://127.0.0.1:8080/v1#prefill=vllm&temperature=none&top=5").extra
-    {'temperature': None}
-    """
-    owner = f"openai:{address.partition('#')[0]}"
-    model, url, settings = read_address(address, "openai:")
-    if not model:
-        raise InputError("openai: names no model")
-    extra = settings.pop("extra", {})
-    if not isinstance(extra, dict):
-        raise InputError(f"{owner}: extra={extra!r:.80}: expected an object of JSON, or extra.NAME=VALUE")
-    for name in ("max_completion_tokens", "max_output_tokens", "max_new_tokens"):
-        if name in settings:
-            settings = {"limit_field": name, **{("max_tokens" if n == name else n): v for n, v in settings.items()}}
-    extra = {**extra, **{name: settings.pop(name) for name in list(settings) if name in _REQUEST}}
-    known = (*_OWN, *_PATIENCE)
-    if unknown := sorted(settings.keys() - set(known)):
-        near = difflib.get_close_matches(unknown[0], [*known, *_REQUEST], 1)
-        hint = f"did you mean {near[0]!r}? " if near else ""
-        raise InputError(
-            f"{owner}: unknown settings {', '.join(unknown)[:200]}: {hint}There are {', '.join(known)}, and fields of "
-            "the request such as temperature; any other field is sent by extra.NAME=VALUE"
-        )
-    options = {n: typed(settings, n, kind, int(kind is int), owner=owner) for n, kind in _OWN.items() if n in settings}
-    patience = {n: typed(settings, n, *kind, owner=owner) for n, kind in _PATIENCE.items() if n in settings}
-    if options.get("prefill", "") not in ("", "server", "vllm"):
-        raise InputError(f"openai:{address}: prefill is server or vllm, not {options['prefill']!r}")
-    if not url and not options.keys() & {"key_env", "key_file"}:
-        options["key_env"] = "OPENAI_API_KEY"
-    return OpenAI(model, url or HOSTED, patience=replace(Patience(), **patience), extra=extra, **options)

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from os import PathLike
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,10 +12,10 @@ import numpy as np
 from ...core.errors import InputError, MissingExtra
 from ...core.rerank import Group
 from ...core.types import Judgement, Ranking
-from ...io.files import atomic
 from .features import features, names
 from .matching import NARROW, Tolerance
 from .peptide import Peptide
+from .saved import read_record, write_record
 from .split import fingerprints
 
 SETTINGS: Mapping[str, Any] = {
@@ -79,7 +77,6 @@ class Boosted:
         """Write one JSON file: the engines, the fragment tolerance, the features' names, the facts and LightGBM's own
         text. Raises InputError if it can't be written."""
         record = {
-            "kind": KIND,
             "engines": self.engines,
             "tolerance": asdict(self.tolerance),
             "features": names(self.engines),
@@ -87,9 +84,7 @@ class Boosted:
             "trained on": list(self.trained_on),
             "booster": self.booster.model_to_string(),
         }
-        with atomic(path) as f:
-            json.dump(record, f, indent=1)
-            f.write("\n")
+        write_record(path, KIND, record)
 
     @classmethod
     def load(cls, path: str | PathLike[str], engines: Sequence[str] | None = None) -> Boosted:
@@ -97,14 +92,7 @@ class Boosted:
         one of `save`, has other features than this version, or needs an engine that is not among ``engines``, if these
         are given."""
         lightgbm = _lightgbm()
-        try:
-            record = json.loads(Path(path).read_text("utf-8"))
-        except OSError as error:
-            raise InputError(f"can't be read: {error.strerror}", path=path) from None
-        except ValueError:
-            record = None
-        if not isinstance(record, dict) or record.get("kind") != KIND:
-            raise InputError("not a file of 'anyrank peptides train --kind lightgbm'", path=path)
+        record = read_record(path, KIND, "anyrank peptides train --kind lightgbm")
         trained = tuple(record["engines"])
         if missing := [e for e in trained if engines is not None and e not in engines]:
             raise InputError(

@@ -9,13 +9,11 @@ another instrument, other engines or other versions of them need another one.
 
 from __future__ import annotations
 
-import json
 import math
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from os import PathLike
-from pathlib import Path
 from random import Random
 
 import numpy as np
@@ -23,9 +21,9 @@ from numpy.typing import NDArray
 
 from ...core.errors import InputError
 from ...core.types import Candidate, Ranking
-from ...io.files import atomic
 from .matching import NARROW, Tolerance, coverage, match
 from .precursor import fits
+from .saved import read_record, write_record
 from .split import fingerprints
 
 Floats = NDArray[np.float64]
@@ -129,22 +127,13 @@ class Calibration:
 
     def save(self, path: str | PathLike[str]) -> None:
         """Write it as JSON. Raises InputError if it can't be written."""
-        with atomic(path) as f:
-            json.dump({"kind": KIND, "evidence": NAMES, **asdict(self)}, f, indent=1)
-            f.write("\n")
+        write_record(path, KIND, {"evidence": NAMES, **asdict(self)})
 
     @classmethod
     def load(cls, path: str | PathLike[str], engines: Sequence[str]) -> Calibration:
         """Load a saved calibration. Raises InputError if the file is none of `save`, or needs an engine that is not
         among ``engines``."""
-        try:
-            record = json.loads(Path(path).read_text("utf-8"))
-        except OSError as error:
-            raise InputError(f"can't be read: {error.strerror}", path=path) from None
-        except ValueError:
-            record = None
-        if not isinstance(record, dict) or record.pop("kind", None) != KIND:
-            raise InputError("not a file of 'anyrank peptides calibrate'", path=path)
+        record = read_record(path, KIND, "anyrank peptides calibrate")
         fitted = tuple(record["engines"])
         if tuple(record.pop("evidence")) != NAMES:
             raise InputError("fitted on other evidence than that of this version: calibrate again", path=path)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from ...core.errors import InputError
 from .peptide import Peptide
 from .residues import ISOTOPE
-from .scans import index_of, plain_scan, scan_of
+from .scans import index_of, plain_scan, scan_of, stem
 from .spectrum import Bad, Spectrum, refuse
 
 KEYS = ("title", "scan", "index")
@@ -146,15 +146,9 @@ class _Tables:
         """The position of the spectrum that an engine's name means: -1 if several have it, None if none has."""
         tables = self.all
         if self.of_run:
-            named = _stem(run) or next((_stem(part) for part in re.split(r"[:;|]|\.\d+\.\d+\.", name)[:1]), "")
+            named = stem(run) or next((stem(part) for part in re.split(r"[:;|]|\.\d+\.\d+\.", name)[:1]), "")
             tables = self.of_run.get(named, self.all)
         return _find(name, by, tables)
-
-
-def _stem(run: str) -> str:
-    """A run's name without folder and ending, in lower case."""
-    name = re.split(r"[/\\]", run.strip())[-1].lower().removesuffix(".gz")
-    return re.sub(r"\.(raw|mgf|mzml|mzxml|d|wiff)$", "", name)
 
 
 def _table(spectra: Sequence[tuple[int, Spectrum]], key: str) -> dict[str, int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from os import PathLike, fspath
 
 _PREFIXED = re.compile(r"(F\d+):\s*(.+)")
 _FIRST = re.compile(r"0*(\d+)(?:\.0*)?(?:\s*(?:[-,;:]|to|\s)\s*\d.*)?")
@@ -18,6 +19,16 @@ _SCANS = tuple(
     )
 )
 _INDEX = re.compile(r"\bindex\s*=\s*(\d+)|\bmzspec:.*:index:(\d+)", re.IGNORECASE)
+
+
+def stem(run: str | PathLike[str]) -> str:
+    """The name of a run or of its file of spectra without folder and ending, in lower case.
+
+    >>> stem("C:\\\\data\\\\Run.1.mzML.gz"), stem("run.1")
+    ('run.1', 'run.1')
+    """
+    name = re.split(r"[/\\]", fspath(run).strip())[-1].lower().removesuffix(".gz")
+    return re.sub(r"\.(raw|mgf|mzml|mzxml|mzdata|d|wiff2?|ms2|dta|dat|lcd|tdf|baf|txt)$", "", name)
 
 
 def scan_of(text: str) -> str:

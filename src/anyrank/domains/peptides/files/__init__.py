@@ -1,1 +1,1 @@
-"""Reading spectra (MGF, mzML) and engines' outputs (CSV, TSV, mzTab), and writing mzTab."""
+"""Reads spectra (MGF, mzML, mzXML) and engines' outputs (CSV, TSV, mzTab); writes mzTab and other rescorers' tables."""

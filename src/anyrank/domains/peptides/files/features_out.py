@@ -8,10 +8,10 @@ an engine that proposes them, in further rows of the same form.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from ....core.types import Ranking
+from ....core.types import Candidate, Ranking
 from ....io.files import File, atomic
 from ..features import features, names
 from ..matching import NARROW, Tolerance
@@ -23,28 +23,21 @@ def write_pin(
     rankings: Sequence[Ranking],
     engines: Sequence[str],
     tolerance: Tolerance = NARROW,
-    *,
-    run: Sequence[str] = (),
 ) -> int:
     """Write Percolator's input: a row a candidate with SpecId, Label, ScanNr, ExpMass, CalcMass, the features, the
     peptide between dashes, and ``denovo`` as its protein. Missing values are 0. Returns the row count."""
     columns = [_identifier(n) for n in names(engines)]
-    count = 0
-    with atomic(path) as f:
-        f.write("\t".join(["SpecId", "Label", "ScanNr", "ExpMass", "CalcMass", *columns, "Peptide", "Proteins"]) + "\n")
-        for r in rankings:
-            s = r.query.content
-            table = features(r.query, r.candidates, engines, tolerance)
-            for rank, (c, row) in enumerate(zip(r, table.tolist()), 1):
-                count += 1
-                scan = s.scan.rsplit(":", 1)[-1]
-                cells = [
-                    f"{_cell(r.query.id)}_{s.charge}_{rank}", "1", scan if scan.isdigit() else str(s.index),
-                    f"{s.mass + PROTON:.6f}", f"{c.content.mass + PROTON:.6f}", *map(_number, row),
-                    f"-.{c.content.proforma}.-", "denovo",
-                ]  # fmt: skip
-                f.write("\t".join(cells) + "\n")
-    return count
+    head = ["SpecId", "Label", "ScanNr", "ExpMass", "CalcMass", *columns, "Peptide", "Proteins"]
+
+    def cells(r: Ranking, c: Candidate, rank: int, numbers: list[str]) -> list[str]:
+        s = r.query.content
+        scan = s.scan.rsplit(":", 1)[-1]
+        return [
+            f"{_cell(r.query.id)}_{s.charge}_{rank}", "1", scan if scan.isdigit() else str(s.index),
+            f"{s.mass + PROTON:.6f}", f"{c.content.mass + PROTON:.6f}", *numbers, f"-.{c.content.proforma}.-", "denovo",
+        ]  # fmt: skip
+
+    return _write(path, head, rankings, engines, tolerance, cells)
 
 
 def write_ms2rescore(
@@ -70,21 +63,35 @@ def write_ms2rescore(
         "rank",
         "source",
     ]
-    count = 0
     only = Path(run[0]).name.removesuffix(".gz").rsplit(".", 1)[0] if len(run) == 1 else ""
+
+    def cells(r: Ranking, c: Candidate, rank: int, numbers: list[str]) -> list[str]:
+        s = r.query.content
+        return [
+            f"{c.content.proforma}/{s.charge}", _cell(s.name), s.run or only, "False", _number(c.score),
+            f"{s.precursor_mz:.6f}", "" if s.rt is None else f"{s.rt:.3f}", str(rank), "anyrank", *numbers,
+        ]  # fmt: skip
+
+    return _write(path, [*head, *(f"rescoring:{c}" for c in columns)], rankings, engines, tolerance, cells)
+
+
+def _write(
+    path: File,
+    head: Sequence[str],
+    rankings: Sequence[Ranking],
+    engines: Sequence[str],
+    tolerance: Tolerance,
+    cells: Callable[[Ranking, Candidate, int, list[str]], list[str]],
+) -> int:
+    """Write a table: the cells of every candidate, given its rank and its features as texts. Returns the row count."""
+    count = 0
     with atomic(path) as f:
-        f.write("\t".join([*head, *(f"rescoring:{c}" for c in columns)]) + "\n")
+        f.write("\t".join(head) + "\n")
         for r in rankings:
-            s = r.query.content
             table = features(r.query, r.candidates, engines, tolerance)
             for rank, (c, row) in enumerate(zip(r, table.tolist()), 1):
                 count += 1
-                cells = [
-                    f"{c.content.proforma}/{s.charge}", _cell(s.name), s.run or only, "False", _number(c.score),
-                    f"{s.precursor_mz:.6f}", "" if s.rt is None else f"{s.rt:.3f}", str(rank), "anyrank",
-                    *map(_number, row),
-                ]  # fmt: skip
-                f.write("\t".join(cells) + "\n")
+                f.write("\t".join(cells(r, c, rank, list(map(_number, row)))) + "\n")
     return count
 
 

@@ -15,6 +15,7 @@ from ..notation import parse
 from ..peptide import Peptide
 from ..psm import Psm
 from ..residues import KNOWN, known
+from ..scans import stem
 from ..spectrum import Bad, Spectrum, refuse
 
 _SCORE = "search_engine_score[1]"
@@ -75,12 +76,6 @@ def read_mztab(
                 yield psm
     if not rows:
         raise InputError("no PSM row: not an mzTab file of identifications, or an empty one", path=label(path))
-
-
-def stem(file: File) -> str:
-    """The name of a file of spectra without folder and ending, which its copies share, in lower case."""
-    name = re.split(r"[/\\\\]", os.fspath(file))[-1].lower().removesuffix(".gz")
-    return name.rsplit(".", 1)[0]
 
 
 def _psm(row: Mapping[str, str], run: str, fixed: Mapping[str, str] | None, path: str, line: int) -> Psm:
@@ -228,8 +223,8 @@ def write_mztab(
         head += [(f"variable_mod[{i}]", term), (f"variable_mod[{i}]-site", site)]
     head += [(f"ms_run[{i}]-location", Path(file).absolute().as_uri()) for i, file in enumerate(files, 1)]
     columns = list(_HEAD)
-    place = columns.index(_SCORE)
-    columns[place : place + 1] = [f"search_engine_score[{i}]" for i in range(1, len(scores) + 1)]
+    column = columns.index(_SCORE)
+    columns[column : column + 1] = [f"search_engine_score[{i}]" for i in range(1, len(scores) + 1)]
     rows = 0
     with atomic(path) as f:
         f.writelines(f"MTD\t{key}\t{value}\n" for key, value in head)

@@ -5,7 +5,7 @@ import pytest
 
 from anyrank.core.content import Image
 from anyrank.core.trace import Usage
-from anyrank.judges.remembering import Remembering
+from anyrank.judges.encoder_cache import CachedEncoder
 from anyrank.judges.similarity import Similarity
 from anyrank.pipeline.context import Settings
 from anyrank.pipeline.parser import parse
@@ -31,7 +31,7 @@ class Letters:
 @pytest.mark.parametrize("kind", ["dense", "sparse"])
 def test_a_document_is_read_once_and_a_query_each_time(kind):
     inner = Letters(kind)
-    encoder = Remembering(inner)
+    encoder = CachedEncoder(inner)
     first = encoder.encode(["abba", "cab", "abba"])
     again = encoder.encode(["cab", "deed", "abba"])
     assert [text for text, _ in inner.read] == ["abba", "cab", "deed"]
@@ -48,7 +48,7 @@ def test_a_document_is_read_once_and_a_query_each_time(kind):
 
 def test_mappings_are_kept_by_their_text_and_images_are_not_kept():
     inner = Letters()
-    encoder = Remembering(inner)
+    encoder = CachedEncoder(inner)
     encoder.encode([{"title": "ab", "text": "ba"}])
     encoder.encode([{"title": "ab", "text": "ba"}])
     assert len(inner.read) == 1
@@ -60,21 +60,21 @@ def test_mappings_are_kept_by_their_text_and_images_are_not_kept():
 
 def test_the_oldest_are_dropped_beyond_the_limit():
     inner = Letters()
-    encoder = Remembering(inner, limit=3 * 8 * 4)
+    encoder = CachedEncoder(inner, limit=3 * 8 * 4)
     for text in ("a", "b", "c", "d"):
         encoder.encode([text])
     encoder.encode(["b", "c", "d"])
     assert len(inner.read) == 4
     encoder.encode(["a"])
     assert len(inner.read) == 5
-    small = Remembering(inner, limit=0)
+    small = CachedEncoder(inner, limit=0)
     assert np.array_equal(small.encode(["a", "b"]).vectors.dense(), inner.encode(["a", "b"]).vectors.dense())
 
 
 def test_it_is_an_encoder_and_a_pipeline_uses_it_if_it_is_to_remember():
-    check_encoder(Remembering(Letters()), ["abba", "cab", "deed"])
+    check_encoder(CachedEncoder(Letters()), ["abba", "cab", "deed"])
     judges = [parse("minilm", Settings(None, remember=r), starts=False) for r in (True, False)]
     kinds = [type(stage.stage.judge.encoder) for stage in judges]
-    assert kinds[0] is Remembering
-    assert kinds[1] is not Remembering
+    assert kinds[0] is CachedEncoder
+    assert kinds[1] is not CachedEncoder
     assert isinstance(judges[0].stage.judge, Similarity)

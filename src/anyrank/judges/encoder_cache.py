@@ -1,4 +1,4 @@
-"""An encoder that keeps the vectors of texts, for jobs whose batches meet the same documents again and again."""
+"""An encoder that remembers the vectors of texts, for jobs whose batches meet the same documents again and again."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from ..core.trace import Usage
 from ..vectors import Encoded, Encoder, Vectors, join
 
 LIMIT = 1 << 30
-"""Bytes of vectors that are kept: those of some 700,000 texts of 384 numbers."""
+"""Bytes of vectors in memory: those of some 700,000 texts of 384 numbers."""
 
 
 @dataclass(slots=True, eq=False)
-class Remembering:
-    """The ``encoder``, whose documents' vectors are kept in memory by their texts, up to ``limit`` bytes: the oldest
-    are dropped first. Queries, and contents that hold images, pass through. A text that is kept counts as ``cached``.
+class CachedEncoder:
+    """The ``encoder``, with the vectors of documents in memory by their texts, up to ``limit`` bytes: the oldest
+    are dropped first. Queries, and contents that hold images, pass through. A text in memory counts as ``cached``.
 
     >>> from anyrank.hub.open import open_model
-    >>> encoder = Remembering(open_model("minilm"))
+    >>> encoder = CachedEncoder(open_model("minilm"))
     >>> [encoder.encode(["a small dog", text]).usage.calls for text in ("a puppy", "a small dog", "a cat")]
     [2, 0, 1]
     """
@@ -47,10 +47,10 @@ class Remembering:
             fresh = {text: encoded.vectors.take([i]) for i, text in enumerate(new)}
             usage += encoded.usage
         result = join([fresh[text] if text in fresh else self._rows[text] for text in texts])
-        self._keep(fresh)
+        self._store(fresh)
         return Encoded(result, usage)
 
-    def _keep(self, fresh: dict[str, Vectors]) -> None:
+    def _store(self, fresh: dict[str, Vectors]) -> None:
         self._rows |= fresh
         self._bytes += sum(map(_size, fresh.values()))
         while self._bytes > self.limit and self._rows:

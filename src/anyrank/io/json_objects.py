@@ -57,7 +57,7 @@ class _Text:
                 return ""
 
 
-def json_values(source: io.BufferedReader, path: File, most: int) -> Iterator[tuple[int, dict[str, Any]]]:
+def json_objects(source: io.BufferedReader, path: File, most: int) -> Iterator[tuple[int, dict[str, Any]]]:
     """(line, object) for each object of an array or of a sequence. Raises InputError, with the line, on broken JSON, a
     value that is no object, and an object of more than ``most`` bytes."""
     text = _Text(source, path)
@@ -79,8 +79,8 @@ def json_values(source: io.BufferedReader, path: File, most: int) -> Iterator[tu
         if array and sign == "[":
             raise _broken(text, "an array within the array: expected JSON objects")
         if sign and sign != "{":
-            found = "list" if array else repr(sign)
-            raise InputError(f"expected a JSON object on each line, found {found}", path=label(path), line=text.line)
+            what = "list" if array else repr(sign)
+            raise InputError(f"expected a JSON object on each line, found {what}", path=label(path), line=text.line)
         yield text.line, _object(text, most)
         first = False
     if array:

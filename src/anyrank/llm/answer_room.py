@@ -1,4 +1,4 @@
-"""Room: a backend that writes answers of more (or fewer) tokens than its method asks for."""
+"""A backend that writes answers of more (or fewer) tokens than its method asks for."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .wrapper import Item, Wrapper, call
 
 
 @dataclass(frozen=True)
-class Room(Wrapper):
+class AnswerRoom(Wrapper):
     """A backend whose answers may take ``tokens`` new tokens, whatever its method asks for; for models that think
     before they answer."""
 

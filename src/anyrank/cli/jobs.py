@@ -1,0 +1,146 @@
+"""Resumable jobs: a run file with its journal beside it, and stamps of what a job depends on."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ..core.errors import InputError
+from ..core.stage import Stage
+from ..core.types import Ranking
+from .common import report_status
+from .progress import batches
+
+if TYPE_CHECKING:
+    from ..io.journal import Journal
+
+
+def job(
+    stage: Stage,
+    rankings: Sequence[Ranking],
+    out: Path,
+    settings: Mapping[str, Any],
+    resume: bool,
+    title: str,
+    overwrite: bool = False,
+) -> int:
+    """Run a stage over all queries into the run file ``out``, with their trace beside it; returns the exit code.
+
+    Each finished query goes into a journal beside the file, so that a killed job can be resumed. Queries that were not
+    judged, because a server was down for example, are left out of the journal, so that resuming tries them again.
+    Raises InputError if ``out`` is there already and finished, unless it is to be overwritten.
+    """
+    from ..io.journal import Journal
+    from ..io.runs import one_word, write_run
+    from ..io.traces import write_traces
+
+    queries = [r.query for r in rankings]
+    for query in queries:
+        one_word("query id", query.id)
+    not_finished(out, overwrite)
+    with Journal.open(f"{out}.journal", settings, resume=resume) as journal, resume_hint(journal, len(queries)):
+        if resume and len(journal):
+            click.echo(f"resuming: {len(journal)} of {len(queries)} queries are done", err=True)
+        failed: dict[str, Ranking] = {}
+        for ranking in batches(stage, [r for r in rankings if r.query.id not in journal], title):
+            for c in ranking:
+                one_word("document id", c.id)
+            if _failed(ranking):
+                without_texts = tuple(replace(c, content=None) for c in ranking)
+                failed[ranking.query.id] = replace(ranking, candidates=without_texts)
+            else:
+                journal.append(ranking)
+
+        def results() -> Iterator[Ranking]:
+            return (failed[q.id] if q.id in failed else next(journal.rankings([q])) for q in queries)
+
+        code = report_status(results())
+        write_run(out, results())
+        if out.is_file():  # not a pipe or a terminal
+            write_traces(out, results())
+        if failed:
+            echo_resume(len(failed), out)
+        else:
+            journal.close(remove=True)
+    click.echo(f"wrote {out}: {len(queries)} queries", err=True)
+    return code
+
+
+def echo_resume(failed: int, out: Path) -> None:
+    """Say on standard error that the same command with --resume tries the failed queries again."""
+    again = f"the same command with --resume tries {failed} of them again"
+    click.echo(f"{again}; finished queries are in {out}.journal", err=True)
+
+
+def _failed(ranking: Ranking) -> bool:
+    """True if candidates were not judged for a reason that may pass, which is any but a spent budget."""
+    return any(step.failed for step in ranking.trace)
+
+
+def not_finished(out: Path, overwrite: bool) -> None:
+    """Raises InputError if the output is there already from a finished job: one that ended has removed its journal."""
+    if out.is_file() and out.stat().st_size and not overwrite and not Path(f"{out}.journal").exists():
+        raise InputError("it holds finished results: use --overwrite to replace them, or another name", path=out)
+
+
+@contextmanager
+def resume_hint(journal: Journal, total: int) -> Iterator[None]:
+    """If the block is interrupted or fails, say that the same command with --resume goes on from the journal."""
+    try:
+        yield
+    except BaseException:
+        with suppress(Exception):  # the journal itself may be what failed
+            if done := len(journal):
+                click.echo(
+                    f"stopped: {done} of {total} queries are done and kept in {journal.path}; "
+                    "the same command with --resume goes on from there",
+                    err=True,
+                )
+        raise
+
+
+def stamp(*paths: str | Path | None) -> list[tuple[str, str]]:
+    """Name and hash of the content of input files. A job is resumed only if they are the same as when it began,
+    whatever their times say.
+
+    Of an index its manifest and its last commit count; of a collection's folder its documents, queries and judgements;
+    of any other folder (a model's) all files.
+    """
+    return [(str(path), _content_hash(Path(path))) for path in paths if path and Path(path).exists()]
+
+
+def _content_hash(path: Path) -> str:
+    if path.is_file():
+        with open(path, "rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()[:16]
+    index = [p for n in ("manifest.json", "lexical/meta.json") if (p := path / n).is_file()]
+    collection = sorted(p for n in ("corpus.jsonl*", "queries.jsonl*", "qrels/*") for p in path.glob(n) if p.is_file())
+    files = index or collection or sorted(p for p in path.rglob("*") if p.is_file())
+    parts = "".join(f"{p.relative_to(path)}\0{_content_hash(p)}\0" for p in files)
+    return hashlib.sha256(parts.encode()).hexdigest()[:16]
+
+
+_QUOTED = re.compile(r"""(\bcache\s*=\s*)?(?:"([^"]+)"|'([^']+)')""")
+
+
+def other_inputs(rankings: Iterable[Ranking], paths: Sequence[Any], *pipelines: str | None) -> dict[str, Any]:
+    """What a job depends on beside the `stamp` of its files, if there is any: the content that was read from standard
+    input, and the stamps of files and folders that pipelines name in quotes (models and templates, but no caches)."""
+    out: dict[str, Any] = {}
+    if "-" in map(str, paths):
+        digest = hashlib.sha256()
+        for r in rankings:
+            whole = (r.query.id, r.query.content, r.ids, r.scores, [c.content for c in r])
+            digest.update(repr(whole).encode("utf-8", "surrogatepass"))
+        out["inputs"] = digest.hexdigest()[:16]
+    names = [a or b for text in pipelines if text for cache, a, b in _QUOTED.findall(text) if not cache]
+    if models := stamp(*dict.fromkeys(names)):
+        out["models"] = models
+    return out
