@@ -61,6 +61,19 @@ def test_a_text_far_longer_than_its_tokens_can_be_is_cut():
     assert len(answer.text) == 640 + 4096
 
 
+def test_an_answer_is_asked_for_unpacked():
+    """Its bytes are counted and read as they come, so that a small packed answer can't hold a large one."""
+    asked = []
+
+    def answer(path, body, headers):
+        asked.append({name.lower(): value for name, value in headers.items()}["accept-encoding"])
+        return {"choices": [{"text": "fine"}]}
+
+    with wire(answer) as url:
+        OpenAI("m", url, patience=QUICK).generate(["x"], max_tokens=1)
+    assert asked == ["identity"]
+
+
 NO_KEYS = {
     "two words": b"wolf wolf",
     "two lines": b"wolf\nwolf",

@@ -337,6 +337,8 @@ def test_other_settings_of_an_address():
         "top=none": "top=None",
         "top=0": "at least 1",
         "timeout=-1": "above 0",
+        "timeout=NaN": "above 0",
+        "deadline=Infinity": "above 0",
         "top=5&top=6": "given twice",
         "extra=5": "expected an object",
         "temperature": "name=value",

@@ -11,6 +11,7 @@ from anyrank.core.errors import InputError, MissingExtra
 from anyrank.core.trace import Step, Usage
 from anyrank.core.types import Candidate, Query, Ranking
 from anyrank.evaluate import Cost, Evaluation, evaluate, peak_memory_mb
+from anyrank.evaluate.comparisons import Statistics
 from anyrank.evaluate.tables import FORMATS, legend, query_rows, rows
 
 QRELS = {f"q{i}": {"good": 2, "fair": 1, "bad": 0} for i in range(12)}
@@ -244,6 +245,17 @@ def test_a_correction_is_over_all_pairs_that_were_compared():
     raw = three(correction="none").compared("high", "nDCG@10").p
     assert one.compared("high", "nDCG@10").corrected == pytest.approx(min(1, 2 * raw))
     assert all_pairs.compared("high", "nDCG@10").corrected == pytest.approx(min(1, 3 * raw))
+
+
+def test_a_difference_is_significant_by_its_corrected_p():
+    base, better = [0.5] * 6, [0.9, 0.8, 0.7, 0.6, 0.5, 0.55]
+    values = {run: {"RR": row} for run, row in {"base": base, "one": better, "two": better}.items()}
+    first, _ = Statistics(correction="bonferroni", samples=50).comparisons(values, "base")
+    assert first.p == pytest.approx(0.0388, abs=1e-4)
+    assert first.corrected == pytest.approx(0.0777, abs=1e-4)
+    assert not first.significant
+    first, _ = Statistics(correction="none", samples=50).comparisons(values, "base")
+    assert first.significant
 
 
 def test_a_winner_is_named_only_if_better_than_every_other():

@@ -42,6 +42,12 @@ def test_a_query_has_the_mean_over_the_seeds_and_trainings_are_paired(files):
     assert before.baseline == "ranknet"
 
 
+def test_the_value_of_three_seeds_is_their_mean(tmp_path):
+    seeds = [written(tmp_path / str(rank), [rank]) for rank in (1, 3, 4)]
+    e = compare_trainings({"infonce": seeds}, statistics=Statistics(samples=50))
+    assert e.mean("infonce", "RR") == pytest.approx((1 + 1 / 3 + 1 / 4) / 3)
+
+
 def test_files_that_do_not_fit_are_named(files, tmp_path):
     (tmp_path / "bad").write_text('{"a": 1}')
     other = evaluate({"after": {"q0": ["good"]}}, {"q0": {"good": 1}}, ["RR"], samples=20).table("json")

@@ -153,6 +153,8 @@ def test_servers_are_opened_by_their_address():
         ("openai:gpt@http://127.0.0.1/v1", ["openai:*"], True),
         ("openai:gpt@http://127.0.0.1/v1", ["gpt*"], False),
         ("openai:minilm", ["minilm"], False),
+        ("openai:gpt@http://127.0.0.1/v1", ["openai:gpt"], False),  # another server under the same model's name
+        ("rerank:m@http://127.0.0.1", ["rerank:m"], False),
         ("BAAI/../../etc", ["BAAI/*"], False),
         ("hf:BAAI/../../etc", ["BAAI/*"], False),
         ("/etc", ["minilm", "owner/*"], False),

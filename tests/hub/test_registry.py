@@ -78,10 +78,11 @@ def test_many_at_once_get_one_whole_folder(one):
     assert registry.verify("toy-model") in folders
 
 
-def test_a_half_folder_is_replaced(one, tmp_path):
+@pytest.mark.parametrize("first", [b"wei", b"weights"], ids=["a file cut short", "a file missing"])
+def test_a_half_folder_is_replaced(one, tmp_path, first):
     half = tmp_path / "cache" / "toy-model"
     half.mkdir(parents=True)
-    (half / "model.bin").write_bytes(b"wei")
+    (half / "model.bin").write_bytes(first)
     assert registry.list_models()[0].as_row()["status"] == "to fetch"
     assert (registry.resolve("toy-model") / "model.bin").read_bytes() == b"weights"
     assert registry.list_models()[0].as_row()["status"] == "cached"

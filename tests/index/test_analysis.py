@@ -200,3 +200,9 @@ def test_stop_words_that_stand_together_are_found_first(first):
 
 def test_words_of_two_scripts_are_searched_by_both():
     assert Analyser("english").query("iphones手机") == [("iphon",), ("手机",)]
+
+
+def test_one_form_of_the_latin_part_of_a_word_of_two_scripts_is_searched():
+    analyser = Analyser("french")
+    assert analyser.terms("東京mangées") == ["東", "京", "東京", "mange", "mang"]
+    assert analyser.query("東京mangées") == [("東京",), ("mange",)]

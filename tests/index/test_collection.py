@@ -58,6 +58,15 @@ def test_postings_and_a_scan_agree(collection, bag):
     assert index.search(queries, 200) == by_postings
 
 
+def test_vectors_that_another_process_added_are_found_before_postings_hold_them(collection, bag):
+    bag.sparse = True
+    collection.encode(bag, "v")
+    index, query = collection.vectors("v"), bag.encode(["zebra"], query=True).vectors
+    assert [len(matches) for matches in index.search(query, 5)] == [0]
+    Collection.open(collection.path).add([Candidate("new", "zebra")], {"v": bag})
+    assert [[i for i, _ in matches] for matches in index.search(query, 5)] == [["new"]]
+
+
 def test_encoding_goes_on_where_it_stopped(collection, bag):
     class Stop(Exception):
         pass

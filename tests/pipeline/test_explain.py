@@ -13,6 +13,7 @@ from anyrank.index.build import build
 from anyrank.papers import load
 from anyrank.papers import names as papers
 from anyrank.pipeline.explain import explain
+from anyrank.pipeline.needs import of_model
 from anyrank.pipeline.parser import Settings, parse
 from anyrank.pipeline.table import FUSIONS, PARTS, model, names
 from anyrank.testing import toy
@@ -134,6 +135,21 @@ def test_needs_are_looked_for(tmp_path, monkeypatch):
     monkeypatch.setenv("KEY", "secret")
     assert needs("rankgpt('openai:m@http://127.0.0.1:9/v1#key_env=KEY')")["the key in KEY"] is True
     assert "secret" not in call("explain", "rankgpt('openai:m@http://127.0.0.1:9/v1#key_env=KEY')")
+
+
+def test_absent_vectors_are_named_with_the_cure(tmp_path):
+    collection = build([Candidate("a", "wing")], tmp_path / "x")
+    (need,) = [n for step in explain("minilm", collection) for n in step.needs if "vectors" in n.what]
+    assert need.state == "missing: anyrank index … --encode minilm"
+
+
+def test_the_package_that_a_model_needs_is_that_of_its_kind(monkeypatch, tmp_path):
+    monkeypatch.setenv("ANYRANK_CACHE", str(tmp_path))  # nothing is fetched, so only the registry tells
+    language = [m.name for m in list_models(kind="language")]
+    assert {m.hub == "" for m in list_models(kind="language")} == {True, False}  # of wheels and of the hub
+    assert {of_model(name)[1].what for name in language} == {"the package transformers"}
+    assert of_model("bge-reranker-v2-m3")[1].what == "the package torch"
+    assert of_model("e5-small")[1].what == "the package onnxruntime"
 
 
 def test_the_command_says_all_in_a_few_lines(tmp_path):

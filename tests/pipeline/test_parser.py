@@ -118,6 +118,8 @@ def test_arguments_reach_the_stage():
         ("bm25 >> keep(name='x') +", "a stage is missing after '+'", "+"),
         ("bm25 |", "a stage is missing after '|'", "|"),
         ("bm25 %", "a stage is missing after '%'", "%"),
+        ("bm25 >> keep(name='éß漢') >> nosuch", "no stage is called 'nosuch'", "nosuch"),
+        ("bm25 >> keep(name='é') >> nosuch % 5", "no stage is called 'nosuch'", "nosuch"),
         (">> bm25", "this is not a pipeline", ">"),
         ("bm25 >> >> bm25", "this is not a pipeline", ">"),
         ("bm25 >> keep(", "was never closed", "("),

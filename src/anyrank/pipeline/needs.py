@@ -105,9 +105,9 @@ def _runtime(name: str) -> str:
             return read(path.resolve(), name=name).runtime
         except AnyrankError:
             return "torch"
-    if row is not None and not row.hub:
-        return "onnx"
-    return "hf" if row is not None and row.kind == "language" else "torch"
+    if row is not None and row.kind == "language":
+        return "hf"
+    return "onnx" if row is not None and not row.hub else "torch"
 
 
 def _package(runtime: str) -> Need:

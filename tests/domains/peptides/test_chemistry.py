@@ -12,7 +12,7 @@ from anyrank.domains.peptides.distance import UNIT, pmd, pmds, rmd
 from anyrank.domains.peptides.ions import by_ions, fragments, ppm
 from anyrank.domains.peptides.notation import parse
 from anyrank.domains.peptides.peptide import Peptide
-from anyrank.domains.peptides.residues import ISOTOPE, KNOWN, MASSES, N_TERM, PROTON, RESIDUES, WATER, defined
+from anyrank.domains.peptides.residues import ISOTOPE, KNOWN, MASSES, N_TERM, PROTON, RESIDUES, WATER, defined, known
 from anyrank.domains.peptides.spectrum import Spectrum
 from anyrank.models.parts.alignment import VOCABULARY, rows
 
@@ -294,3 +294,8 @@ def test_a_c_terminal_modification_is_in_the_y_ions():
     assert y2 == pytest.approx(y - 0.984016)
     assert len(amidated) == 3
     assert amidated.mass == pytest.approx(plain.mass - 0.984016)
+
+
+def test_of_modifications_of_one_mass_the_one_of_the_site_is_meant():
+    assert [known("-18.011", site).name for site in "nSE"] == ["Glu->pyro-Glu", "Dehydrated", "Glu->pyro-Glu"]
+    assert known("+1.000", "S") is None

@@ -265,6 +265,13 @@ def test_the_mass_error_allows_the_next_isotope(ideal):
     assert scored.scores[0] == pytest.approx(0.0, abs=1e-6)
 
 
+def test_the_feature_of_the_mass_error_allows_the_next_isotope(ideal):
+    s = ideal("PEPTIDEK")
+    moved = Spectrum(s.mz, s.intensity, s.precursor_mz + 1.00335 / 2, 2)
+    (row,) = features(Query("q", moved), [Candidate("a", s.peptide)], ())
+    assert dict(zip(names(()), row))["abs ppm"] == pytest.approx(0.0, abs=1e-6)
+
+
 def test_corrupted_candidates_keep_a_c_terminal_modification():
     wrong = corrupted(parse("SAMPLEPEPTIDEK-[Amidated]"), 8, 1)
     assert len(wrong) == 8
