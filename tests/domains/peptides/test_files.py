@@ -13,6 +13,7 @@ from anyrank.core.errors import InputError
 pytest.importorskip("pyteomics")
 
 from anyrank.core.types import Candidate, Query, Ranking
+from anyrank.domains.peptides.files.features_out import write_pin
 from anyrank.domains.peptides.files.mztab import read_mztab, write_mztab
 from anyrank.domains.peptides.files.spectra import read_spectra
 from anyrank.domains.peptides.files.tables import Columns, read_psms
@@ -273,3 +274,13 @@ def test_beams_are_more_candidates(tmp_path):
         "predictions_beam_1,log_probabilities_beam_1\na,PEK,-1,PEK,-1,EPK,-2\n"
     )
     assert [(str(p.peptide), p.score) for p in read_psms(path)] == [("PEK", -1), ("PEK", -1), ("EPK", -2)]
+
+
+def test_masses_of_a_pin_file_are_those_of_the_ions_of_one_charge(tmp_path, ideal):
+    """Percolator takes the mass of the singly protonated peptide: 928.4622 for PEPTIDEK, at any charge."""
+    ranking = Ranking(Query("q", ideal("PEPTIDEK", 2)), (Candidate("a", parse("PEPTIDEK")),))
+    assert write_pin(tmp_path / "x.pin", [ranking], ()) == 1
+    head, row = ((tmp_path / "x.pin").read_text().splitlines()[i].split("\t") for i in (0, 1))
+    cells = dict(zip(head, row))
+    assert float(cells["ExpMass"]) == pytest.approx(928.4622, abs=5e-4)
+    assert float(cells["CalcMass"]) == pytest.approx(928.4622, abs=5e-4)
