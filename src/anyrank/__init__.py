@@ -11,7 +11,7 @@ from .index_folder import Index
 from .judges.both_orders import BothOrders
 from .shortcuts import arerank, arerank_many, pipeline, rerank, rerank_many
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 __all__ = [
     "RRF",

@@ -146,6 +146,20 @@ def test_beir_ids_may_hold_spaces(tmp_path):
     assert read_qrels(tmp_path / "x.tsv") == {"a query": {"a document": 1}}
 
 
+def test_a_document_of_several_subtopics_has_its_highest_grade(tmp_path):
+    file = tmp_path / "qrels"
+    file.write_text("q 1 d 1\nq 2 d 3\nq 3 d 0\n")
+    assert read_qrels(file) == {"q": {"d": 3}}
+
+
+@pytest.mark.parametrize("score", [3.5e38, -3.5e38, float("inf"), float("nan")])
+def test_scores_beyond_single_precision_are_no_run(score, tmp_path):
+    ranking = Ranking(Query("q", "x"), (Candidate("d", "text", score),))
+    with pytest.raises(InputError, match="single precision"):
+        write_run(tmp_path / "run", [ranking])
+    assert not (tmp_path / "run").exists()
+
+
 def test_attach_streams_documents_and_keeps_the_order_of_queries():
     run = {"q2": [("b", 2.0), ("a", 1.0)], "q1": [("a", 5.0)]}
     queries = [Query("q1", "one"), Query("q3", "three"), Query("q2", "two")]

@@ -21,6 +21,13 @@ def test_bars_of_many_queries_are_an_even_sample():
     assert "mean -0.0005" in drawn
 
 
+def test_bars_fall_from_gains_to_losses_and_are_marked_so():
+    drawn = bars([Bar(-0.5, "worse"), Bar(0.2, "better"), Bar(0.0, "level"), Bar(0.4, "best")], "all")
+    assert re.findall(r'class="(win|tie|loss)"', drawn) == ["win", "win", "tie", "loss"]
+    names = ["best", "better", "level", "worse"]
+    assert sorted(names, key=lambda name: drawn.index(f">{name}<")) == names
+
+
 @given(st.lists(st.tuples(st.integers(1, 9), st.integers(0, 9)), min_size=1, max_size=12))
 def test_pareto_front_is_what_nothing_beats(pairs):
     points = [Point(str(i), ms, q / 10, 0, 1) for i, (ms, q) in enumerate(pairs)]

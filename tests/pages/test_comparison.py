@@ -1,6 +1,7 @@
 """The comparison report: self-contained, escaped, bounded, and with all its sections."""
 
 import re
+from dataclasses import replace
 
 import pytest
 from markupsafe import escape
@@ -238,3 +239,24 @@ def test_the_five_queries_that_changed_most_are_listed():
     assert ([g for g, _ in d.gained], len(d.lost)) == ([0.5] * 5, 5)
     assert [g for g, _ in d.lost] == sorted(g for g, _ in d.lost)
     assert d.lost[0][1].startswith("q15")
+
+
+def test_a_run_that_is_better_throughout_has_bars_of_gains_alone():
+    from anyrank.pages.comparison import charts_of
+
+    qrels = {f"q{i}": {"a": 1} for i in range(4)}
+    runs = {"base": {q: ["x", "a"] for q in qrels}, "other": {q: ["a", "x"] for q in qrels}}
+    (d,) = charts_of(evaluate(runs, qrels, ["RR"], samples=50), runs, qrels).differences
+    assert re.findall(r'class="(win|tie|loss)"', d.chart) == ["win"] * 4
+    assert "0.5000 → 1.0000 (+0.5000)" in d.chart
+
+
+def test_flows_break_ties_as_the_evaluation_did():
+    from anyrank.pages.comparison import charts_of
+
+    qrels = {"q": {"a": 1}}
+    runs = {"one": {"q": {"a": 1.0, "b": 1.0}}, "two": {"q": {"b": 2.0, "a": 1.0}}}
+
+    e = evaluate(runs, qrels, ["RR"], samples=50, ties="given")
+    given, broken = (charts_of(replace(e, ties=ties), runs, qrels).flows[0][2] for ties in ("given", "trec_eval"))
+    assert given != broken  # trec_eval has b before a in both runs
