@@ -298,9 +298,9 @@ def test_judgements_of_another_collection_are_seen_before_the_first_step(words, 
         ({"other-1": {"a": 1}}, "no group is judged: its ids are like 'q0', 'q1', 'q2', .*like 'other-1'"),
         (
             {"q0": {"doc-1": 1}},
-            "no grade or label is above 0, so no candidate is relevant: .*like 'a', 'b', 'c', the judged .*like 'doc-1'",
+            "no candidate of any group is relevant: .*like 'a', 'b', 'c', the judged .*like 'doc-1'",
         ),
-        ({"q0": {"a": 0}}, "no grade or label is above 0, so no candidate is relevant"),
+        ({"q0": {"a": 0}}, "no candidate of any group is relevant"),
     ):
         with pytest.raises(InputError, match=message):
             train(recipe(tmp_path), train=groups(), valid=valid, qrels=qrels, model=fresh(words))
