@@ -334,7 +334,7 @@ def test_interrupted_builds_say_how_they_go_on(corpus, tmp_path, monkeypatch):
     monkeypatch.setattr(Collection, "_encode", stop)
     result = CliRunner().invoke(cli, [*args, "--encode", "minilm"])
     assert "the same with --encode minilm makes the others" in result.stderr
-    monkeypatch.setattr("anyrank.cli.index._advance", stop)
+    monkeypatch.setattr("anyrank.cli.index.advance", stop)
     result = CliRunner().invoke(cli, [*args[:-1], str(tmp_path / "y")])
     assert "keeps what was committed; the same command goes on" in result.stderr
     monkeypatch.undo()

@@ -328,4 +328,6 @@ def seen_documents(value: Any) -> dict[str, set[str]]:
         value = read_run(value) if len(columns) == 6 else Judgements.of(value)
     if isinstance(value, Judgements):
         value = value.grades
+    if isinstance(value, Mapping):  # their order says nothing here
+        value = {q: list(ids) if isinstance(ids, set | frozenset) else ids for q, ids in value.items()}
     return {q: set(ids) for q, ids in lists(value, "residual")[0].items()}
