@@ -94,7 +94,7 @@ def test_ids_are_texts():
         str(same)
     ]
     for missing in (None, float("nan"), np.nan):
-        with pytest.raises(InputError, match="id is missing"):
+        with pytest.raises(InputError, match=r"the document id is (NoneType|float): expected a text"):
             id_text(missing)
 
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from ..core.errors import InputError
 from ..core.types import Ranking
+from ..io import records
 from ..io.files import lines
 from ..io.frames import ArrowTable, PandasTable, PolarsTable, table_rows
 from ..io.qrels import read_subtopics
@@ -43,20 +44,15 @@ class _NamedTuple(Protocol):
 
 
 def id_text(value: Any, kind: str = "document") -> str:
-    """An id as a text: whole numbers without a point, bytes as UTF-8. Raises InputError on a missing one.
+    """An id as a text, as everywhere here (`io.records.id_text`); bytes, which tables of other programs hold, as UTF-8.
+    Raises InputError on a missing one.
 
     >>> id_text(7), id_text(7.0), id_text("7"), id_text(b"d7")
     ('7', '7', '7', 'd7')
     """
-    if isinstance(value, str):
-        return str(value)
-    if value is None or (isinstance(value, float | np.floating) and not math.isfinite(value)):
-        raise InputError(f"a {kind} id is missing ({value!r}): give every row one")
-    if isinstance(value, float | np.floating) and value == int(value):
-        return str(int(value))
     if isinstance(value, bytes):
-        return value.decode("utf-8", "surrogateescape")
-    return str(value)
+        value = value.decode("utf-8", "surrogateescape")
+    return records.id_text(value, f"{kind} id")
 
 
 def _texts(ids: Iterable[Any], owner: str) -> list[str]:
