@@ -75,7 +75,8 @@ class _Plans(Mapping[str, "Part | Fusion"]):
         if not isinstance(part, Part) or name == "cut":
             return part
         source = _planning(name, part.about, part.source)
-        return Part(part.about, source, source if part.source is part.then else _planning(name, part.about, part.then))
+        then = source if part.source is part.then else _planning(name, part.about, part.then)
+        return Part(part.about, source, then, part.rewrites)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.names)
