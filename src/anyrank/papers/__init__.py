@@ -1,6 +1,7 @@
 """Systems of the literature, one file each: ``CARD`` and any of ``build(backend, **options) -> Stage`` (a method, a
-name in pipelines), ``recipe(out, train, **options) -> Recipe`` (a training), ``benchmark`` and ``data``. A method whose
-models are not opened by their name alone has ``open_model(name)`` too.
+name in pipelines), ``recipe(out, train, **options) -> Recipe`` (a training), ``benchmark``, ``data``, ``rewriter`` (a
+stage that changes queries) and ``retriever`` (one that searches). A method whose models are not opened by their name
+alone has ``open_model(name)`` too.
 
 The folder is the registry: a new file with these names is a new system. Listing them and reading their cards imports
 none of them.
@@ -53,12 +54,19 @@ def systems() -> tuple[str, ...]:
     return tuple(dict.fromkeys((*names(), *trainings(), *_sources())))
 
 
-KINDS = {"build": "method", "recipe": "training", "benchmark": "benchmark", "data": "data"}
+KINDS = {
+    "build": "method",
+    "recipe": "training",
+    "benchmark": "benchmark",
+    "data": "data",
+    "rewriter": "query rewriter",
+    "retriever": "retriever",
+}
 """The kind of a paper, by the first of these functions that its file defines."""
 
 
 def kind(name: str) -> str:
-    """The main kind of a paper: method, training, benchmark or data.
+    """The main kind of a paper: method, training, benchmark, data, query rewriter or retriever.
 
     >>> kind("rankgpt"), kind("margin_mse")
     ('method', 'training')

@@ -22,6 +22,7 @@ from .named import Named
 from .needs import Need, of_index, of_model, of_template
 from .parser import parse
 from .parts import Part
+from .queries import QUERIES
 from .table import names as all_names
 
 
@@ -194,9 +195,31 @@ def _named(call: Call, position: str, planned: Planned, n: int, index: Any) -> E
         bound = arguments.get("max_calls") is not None
         does = f"scores {'the' if ranked == n else f'the best {ranked} of the'} candidates by {model}"
         return Explanation(text, does, n, n, calls, calls, bound, formula, of_model(model))
+    if name in QUERIES:
+        return _rewriter(text, planned, n)
+    if name == "promptreps":
+        names = [f"promptreps-{kind}:{arguments['model']}" for kind in ("dense", "sparse")]
+        needs = (*of_model(names[0]), *(need for m in names for need in of_index(index, stored(m))))
+        if position == "start":
+            return Explanation(
+                text, planned.about, n, arguments["depth"], 2, 2, formula="the query is encoded twice", needs=needs
+            )
+        return Explanation(text, planned.about, n, n, 2 * (n + 1), 2 * (n + 1), True, "all are read twice", needs)
     if "model" in arguments:
         return _method(text, planned, n)
     return Explanation(text, planned.about, n, n, None, None, formula="not known: a plug-in's", needs=())
+
+
+def _rewriter(text: str, planned: Planned, n: int) -> Explanation:
+    """The explanation of a stage that a language model, or rules, change the query by."""
+    from ..papers import card
+
+    model, calls = str(planned.arguments["model"]), planned.arguments.get("n", 1) if planned.name == "hyde" else 1
+    does = f"changes the query: {card(planned.name).summary}"
+    if not model:
+        return Explanation(text, f"{does}; here by rules", n, n)
+    formula = f"{counted(calls, 'call')} a query"
+    return Explanation(text, does, n, n, calls, calls, formula=formula, needs=of_model(model, language=True))
 
 
 def _method(text: str, planned: Planned, n: int) -> Explanation:

@@ -46,26 +46,10 @@ def build(
     rank_llm's fields; other options are the method's own. Raises InputError if the model can't do what the paper's
     card says it needs."""
     from ..judges.consensus import SelfConsistency
-    from ..llm.answer_room import AnswerRoom
-    from ..llm.cache import Cached
     from ..papers import load
 
     system = load(paper)
-    card: Card = system.CARD
-    if cache is not None and "judge" in card.capabilities:
-        raise InputError(f"{paper} scores pairs and generates no answers to cache: leave cache out")
-    backend = _backend(card, model)
-    card.check(backend, model)
-    if answer_tokens is not None:
-        if not {"generate", "generate_fused"} & set(card.capabilities):
-            raise InputError(f"{paper} generates no answers: leave answer_tokens out")
-        backend = AnswerRoom(backend, answer_tokens)
-    if cache is not None:
-        backend = Cached(backend, cache)
-    if settings.log is not None and "judge" not in card.capabilities:
-        from ..llm.call_log import Logged
-
-        backend = Logged(backend, settings.log, model)
+    backend = wrapped(system.CARD, settings, model, cache, answer_tokens)
     if isinstance(options.get("template"), str):
         from ..llm.template_file import load_template
 
@@ -85,6 +69,28 @@ def build(
     if not isinstance(stage, Rerank):
         raise InputError(f"{paper} takes no {', '.join(stated)}")
     return replace(stage, **stated)
+
+
+def wrapped(card: Card, settings: Settings, model: str, cache: str | None, answer_tokens: int | None) -> Any:
+    """The model that a paper runs on, with room for answers, a cache and the log of calls as they are asked for."""
+    from ..llm.answer_room import AnswerRoom
+    from ..llm.cache import Cached
+
+    if cache is not None and "judge" in card.capabilities:
+        raise InputError(f"{card.name} scores pairs and generates no answers to cache: leave cache out")
+    backend = _backend(card, model)
+    card.check(backend, model)
+    if answer_tokens is not None:
+        if not {"generate", "generate_fused"} & set(card.capabilities):
+            raise InputError(f"{card.name} generates no answers: leave answer_tokens out")
+        backend = AnswerRoom(backend, answer_tokens)
+    if cache is not None:
+        backend = Cached(backend, cache)
+    if settings.log is not None and "judge" not in card.capabilities:
+        from ..llm.call_log import Logged
+
+        backend = Logged(backend, settings.log, model)
+    return backend
 
 
 def _backend(card: Card, model: str) -> Any:

@@ -24,6 +24,7 @@ from ..vectors import Encoder
 from .context import Settings
 from .parts import Part
 from .peptides import PEPTIDES
+from .queries import QUERIES
 
 
 def model(name: str) -> Any:
@@ -214,6 +215,7 @@ PARTS: dict[str, Part | Fusion] = {
     "cut": Part("the best k, as % k: splade >> cut(10)", then=_cut),
     "prior": Part("the scores so far, as one part of a fusion: splade + prior", then=_prior),
     **PEPTIDES,
+    **QUERIES,
     "rrf": RRF(),
     "borda": Borda(),
     "zscore": Combine(),
