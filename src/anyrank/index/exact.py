@@ -76,6 +76,11 @@ class TermCounts:
             np.array(lengths, dtype=float), np.array(title_lengths, dtype=float),
         )  # fmt: skip
 
+    def frequency(self, term: str) -> float:
+        """How often a term stands in all documents together, titles counted once."""
+        t = self.terms.get(term)
+        return 0.0 if t is None else float(self.counts[self.starts[t] : self.starts[t + 1]].sum())
+
     def scores(self, query: Sequence[str] | Mapping[str, float], settings: Settings) -> NDArray[np.float64]:
         """The score of every document for terms, or terms with weights; 0 for those without a term of the query:
         sum of idf * tf * (k1 + 1) / (tf + k1 * (1 - b + b * length / mean length)) over the query's terms, with

@@ -30,6 +30,7 @@ CARD = Card(
     summary="search the question and its sub-questions, and pool the results for a reranker",
     needs="a language model with generate, or none for the rule form",
     capabilities=("generate",),
+    starts=True,
     formula="1 call a query; up to 6 searches",
     differences=("sampling has no top-p (theirs is .8), which not every backend offers",),
 )

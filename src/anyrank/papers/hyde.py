@@ -30,6 +30,7 @@ CARD = Card(
     summary="search with hypothetical passages that a language model writes",
     needs="a language model with generate, or none for the rule form",
     capabilities=("generate",),
+    starts=True,
     formula="n calls a query",
     figures=(
         Figure(0.613, "TREC DL19", "nDCG@10", "Contriever, InstructGPT"),

@@ -27,6 +27,7 @@ CARD = Card(
     summary="search several queries that a language model writes for one, and fuse the results by RRF",
     needs="a language model with generate, or none for the rule form",
     capabilities=("generate",),
+    starts=True,
     formula="1 call a query; n + 1 searches",
 )
 

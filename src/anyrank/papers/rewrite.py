@@ -29,6 +29,7 @@ CARD = Card(
     summary="search with the query as a language model rewrites it, a conversation in mind",
     needs="a language model with generate, or none for the rule form",
     capabilities=("generate",),
+    starts=True,
     formula="1 call a query",
     differences=("the model is not trained by the reader's reward, which is the paper's second form",),
 )

@@ -16,13 +16,13 @@ from ..core.stage import Cut, Fuse, Keep, Limited, Stage, Then, Weighted
 from ..core.types import Ranking
 from ..hub.registry import SHIPPED
 from ..index.vector_names import stored
+from ..papers import rewriters
 from .arguments import Call, parameters
 from .context import Settings
 from .named import Named
 from .needs import Need, of_index, of_model, of_template
 from .parser import parse
 from .parts import Part
-from .queries import QUERIES
 from .table import names as all_names
 
 
@@ -195,31 +195,13 @@ def _named(call: Call, position: str, planned: Planned, n: int, index: Any) -> E
         bound = arguments.get("max_calls") is not None
         does = f"scores {'the' if ranked == n else f'the best {ranked} of the'} candidates by {model}"
         return Explanation(text, does, n, n, calls, calls, bound, formula, of_model(model))
-    if name in QUERIES:
-        return _rewriter(text, planned, n)
     if name == "promptreps":
-        names = [f"promptreps-{kind}:{arguments['model']}" for kind in ("dense", "sparse")]
-        needs = (*of_model(names[0]), *(need for m in names for need in of_index(index, stored(m))))
-        if position == "start":
-            return Explanation(
-                text, planned.about, n, arguments["depth"], 2, 2, formula="the query is encoded twice", needs=needs
-            )
-        return Explanation(text, planned.about, n, n, 2 * (n + 1), 2 * (n + 1), True, "all are read twice", needs)
+        return _promptreps(text, planned, position, n, index)
+    if name in rewriters():
+        return _rewriter(text, planned, n, index)
     if "model" in arguments:
         return _method(text, planned, n)
     return Explanation(text, planned.about, n, n, None, None, formula="not known: a plug-in's", needs=())
-
-
-def _rewriter(text: str, planned: Planned, n: int) -> Explanation:
-    """The explanation of a stage that a language model, or rules, change the query by."""
-    from ..papers import card
-
-    model, calls = str(planned.arguments["model"]), planned.arguments.get("n", 1) if planned.name == "hyde" else 1
-    does = f"changes the query: {card(planned.name).summary}"
-    if not model:
-        return Explanation(text, f"{does}; here by rules", n, n)
-    formula = f"{counted(calls, 'call')} a query"
-    return Explanation(text, does, n, n, calls, calls, formula=formula, needs=of_model(model, language=True))
 
 
 def _method(text: str, planned: Planned, n: int) -> Explanation:
@@ -242,6 +224,33 @@ def _method(text: str, planned: Planned, n: int) -> Explanation:
     if calls < cost.calls:
         formula += f", stopped after {calls:,}"
     return Explanation(text, paper.summary, n, n, calls, texts, bound, formula, needs)
+
+
+def _rewriter(text: str, planned: Planned, n: int, index: Any) -> Explanation:
+    """The explanation of a paper's rewriter: candidates stay, and its cost is what the card says."""
+    from ..papers import card
+
+    paper = card(planned.name)
+    needs = of_index(index, "") if paper.lexical else ()
+    if "model" in planned.arguments:
+        if not planned.arguments["model"]:
+            return Explanation(text, f"{paper.summary}; here by rules", n, n)
+        needs += of_model(str(planned.arguments["model"]), language=bool(paper.capabilities))
+    calls = None if paper.formula else 0
+    formula = paper.formula or "no model is called"
+    return Explanation(text, paper.summary, n, n, calls, calls, formula=formula, needs=needs)
+
+
+def _promptreps(text: str, planned: Planned, position: str, n: int, index: Any) -> Explanation:
+    """The explanation of a search, or of scores, by a language model's dense and sparse vectors."""
+    names = [f"promptreps-{kind}:{planned.arguments['model']}" for kind in ("dense", "sparse")]
+    needs = (*of_model(names[0]), *(need for m in names for need in of_index(index, stored(m))))
+    if position == "start":
+        depth = planned.arguments["depth"]
+        does = f"finds the {depth:,} documents whose vectors, dense and sparse, are nearest to the query's"
+        return Explanation(text, does, n, depth, 2, 2, formula="the query is read twice", needs=needs)
+    formula = f"each of {n} candidates and the query are read twice, if their vectors are not stored"
+    return Explanation(text, planned.about, n, n, 2 * (n + 1), 2 * (n + 1), True, formula, needs)
 
 
 def _price(planned: Planned, price: Any) -> Any:

@@ -24,7 +24,6 @@ from ..vectors import Encoder
 from .context import Settings
 from .parts import Part
 from .peptides import PEPTIDES
-from .queries import QUERIES
 
 
 def model(name: str) -> Any:
@@ -215,7 +214,6 @@ PARTS: dict[str, Part | Fusion] = {
     "cut": Part("the best k, as % k: splade >> cut(10)", then=_cut),
     "prior": Part("the scores so far, as one part of a fusion: splade + prior", then=_prior),
     **PEPTIDES,
-    **QUERIES,
     "rrf": RRF(),
     "borda": Borda(),
     "zscore": Combine(),
@@ -275,10 +273,11 @@ def names() -> Table:
     from .. import papers
 
     plugins: dict[str, EntryPoint] = {}
+    methods = (*papers.names(), *papers.rewriters())
     for point in entry_points(group="anyrank.stages"):
-        if point.name in PARTS or point.name in papers.names() or point.name in plugins:
+        if point.name in PARTS or point.name in methods or point.name in plugins:
             raise InputError(
                 f"the plug-in {point.value} names its stage {quoted(point.name)}, which anyrank has already"
             )
         plugins[point.name] = point
-    return Table(plugins, papers.names())
+    return Table(plugins, methods)
