@@ -16,6 +16,7 @@ from ..core.stage import Cut, Fuse, Keep, Limited, Stage, Then, Weighted
 from ..core.types import Ranking
 from ..hub.registry import SHIPPED
 from ..index.vector_names import stored
+from ..papers import rewriters
 from .arguments import Call, parameters
 from .context import Settings
 from .named import Named
@@ -75,7 +76,8 @@ class _Plans(Mapping[str, "Part | Fusion"]):
         if not isinstance(part, Part) or name == "cut":
             return part
         source = _planning(name, part.about, part.source)
-        return Part(part.about, source, source if part.source is part.then else _planning(name, part.about, part.then))
+        then = source if part.source is part.then else _planning(name, part.about, part.then)
+        return Part(part.about, source, then, part.rewrites)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.names)
@@ -193,6 +195,8 @@ def _named(call: Call, position: str, planned: Planned, n: int, index: Any) -> E
         bound = arguments.get("max_calls") is not None
         does = f"scores {'the' if ranked == n else f'the best {ranked} of the'} candidates by {model}"
         return Explanation(text, does, n, n, calls, calls, bound, formula, of_model(model))
+    if name in rewriters():
+        return _rewriter(text, planned, n, index)
     if "model" in arguments:
         return _method(text, planned, n)
     return Explanation(text, planned.about, n, n, None, None, formula="not known: a plug-in's", needs=())
@@ -218,6 +222,19 @@ def _method(text: str, planned: Planned, n: int) -> Explanation:
     if calls < cost.calls:
         formula += f", stopped after {calls:,}"
     return Explanation(text, paper.summary, n, n, calls, texts, bound, formula, needs)
+
+
+def _rewriter(text: str, planned: Planned, n: int, index: Any) -> Explanation:
+    """The explanation of a paper's rewriter: candidates stay, and its cost is what the card says."""
+    from ..papers import card
+
+    paper = card(planned.name)
+    needs = of_index(index, "") if paper.lexical else ()
+    if "model" in planned.arguments:
+        needs += of_model(str(planned.arguments["model"]), language=bool(paper.capabilities))
+    calls = None if paper.formula else 0
+    formula = paper.formula or "no model is called"
+    return Explanation(text, paper.summary, n, n, calls, calls, formula=formula, needs=needs)
 
 
 def _price(planned: Planned, price: Any) -> Any:

@@ -253,10 +253,11 @@ def names() -> Table:
     from .. import papers
 
     plugins: dict[str, EntryPoint] = {}
+    methods = (*papers.names(), *papers.rewriters())
     for point in entry_points(group="anyrank.stages"):
-        if point.name in PARTS or point.name in papers.names() or point.name in plugins:
+        if point.name in PARTS or point.name in methods or point.name in plugins:
             raise InputError(
                 f"the plug-in {point.value} names its stage {quoted(point.name)}, which anyrank has already"
             )
         plugins[point.name] = point
-    return Table(plugins, papers.names())
+    return Table(plugins, methods)
