@@ -195,6 +195,8 @@ def _named(call: Call, position: str, planned: Planned, n: int, index: Any) -> E
         bound = arguments.get("max_calls") is not None
         does = f"scores {'the' if ranked == n else f'the best {ranked} of the'} candidates by {model}"
         return Explanation(text, does, n, n, calls, calls, bound, formula, of_model(model))
+    if name == "promptreps":
+        return _promptreps(text, planned, position, n, index)
     if name in rewriters():
         return _rewriter(text, planned, n, index)
     if "model" in arguments:
@@ -231,10 +233,24 @@ def _rewriter(text: str, planned: Planned, n: int, index: Any) -> Explanation:
     paper = card(planned.name)
     needs = of_index(index, "") if paper.lexical else ()
     if "model" in planned.arguments:
+        if not planned.arguments["model"]:
+            return Explanation(text, f"{paper.summary}; here by rules", n, n)
         needs += of_model(str(planned.arguments["model"]), language=bool(paper.capabilities))
     calls = None if paper.formula else 0
     formula = paper.formula or "no model is called"
     return Explanation(text, paper.summary, n, n, calls, calls, formula=formula, needs=needs)
+
+
+def _promptreps(text: str, planned: Planned, position: str, n: int, index: Any) -> Explanation:
+    """The explanation of a search, or of scores, by a language model's dense and sparse vectors."""
+    names = [f"promptreps-{kind}:{planned.arguments['model']}" for kind in ("dense", "sparse")]
+    needs = (*of_model(names[0]), *(need for m in names for need in of_index(index, stored(m))))
+    if position == "start":
+        depth = planned.arguments["depth"]
+        does = f"finds the {depth:,} documents whose vectors, dense and sparse, are nearest to the query's"
+        return Explanation(text, does, n, depth, 2, 2, formula="the query is read twice", needs=needs)
+    formula = f"each of {n} candidates and the query are read twice, if their vectors are not stored"
+    return Explanation(text, planned.about, n, n, 2 * (n + 1), 2 * (n + 1), True, formula, needs)
 
 
 def _price(planned: Planned, price: Any) -> Any:

@@ -118,6 +118,21 @@ def _stored(settings: Settings, name: str) -> Any:
     return collection.vectors(key) if collection is not None and key in collection.encoded else None
 
 
+def _promptreps(settings: Settings, model: str, depth: int = 1000, alpha: float = 0.5) -> Stage:
+    """Search by the dense and the sparse vectors of a language model, fused."""
+    from ..papers.promptreps import retriever
+
+    parts = (_search(settings, f"promptreps-{kind}:{model}", depth) for kind in ("dense", "sparse"))
+    return retriever(*parts, alpha) % depth
+
+
+def _promptreps_scores(settings: Settings, model: str, depth: int | None = None, alpha: float = 0.5) -> Stage:
+    """Score the candidates by the dense and the sparse vectors of a language model, fused."""
+    from ..papers.promptreps import retriever
+
+    return retriever(*(_score(settings, f"promptreps-{kind}:{model}", depth) for kind in ("dense", "sparse")), alpha)
+
+
 def _feedback(settings: Settings, name: str, k: int = 1000, loss: str = "kl") -> Stage:
     """Move the query's vector by the scores so far, and search again."""
     from ..retrieve.feedback import DistilledFeedback
@@ -185,6 +200,11 @@ PARTS: dict[str, Part | Fusion] = {
     "tiny": _shipped("tiny", "reranker over BERT-tiny (shipped), the fast one: scores after '>>'", searches=False),
     "model": Part('any model by name, hub id or folder: model("path")', source=_search, then=_score),
     "search": Part("search with a model's stored vectors, also after '>>': search(\"minilm\")", _search, _search),
+    "promptreps": Part(
+        "search, or scores after '>>', by a language model's states and logits: promptreps(\"MODEL\")",
+        source=_promptreps,
+        then=_promptreps_scores,
+    ),
     "passages": Part('long texts split, scored and aggregated: passages("splade", aggregate="max")', then=_passages),
     "feedback": Part(
         'scores so far move the query\'s vector, which searches again: minilm % 50 >> splade >> feedback("minilm")',
