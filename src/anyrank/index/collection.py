@@ -3,12 +3,12 @@ together."""
 
 from __future__ import annotations
 
-import importlib
 import logging
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from ..core.content import is_blank
 from ..core.errors import InputError
@@ -18,10 +18,11 @@ from ..core.types import Candidate
 from ..disk import alone, no_space
 from ..store.engine import Enter
 from ..store.store import Store
-from ..vectors import Encoder, vectors_class
+from ..vectors import Encoder
 from .base import VectorIndex
+from .derived import default_index, index_file
 from .lexical import Lexical
-from .vector_store import META, VectorStore
+from .vector_store import META, VectorStore, checked_choice
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +37,7 @@ class Collection:
     path: Path
     store: Store
     _lexical: Lexical | None = None
-    _vectors: dict[str, VectorIndex] = field(default_factory=dict, repr=False)
+    _vectors: dict[tuple[str, bool], VectorIndex] = field(default_factory=dict, repr=False)
     _sound: set[str] = field(default_factory=set, repr=False)  # names of vectors that were checked for damage
 
     @classmethod
@@ -100,14 +101,18 @@ class Collection:
         """Names of the encoders whose vectors are stored."""
         return sorted(p.parent.name for p in (self.path / "vectors").glob(f"*/{META}"))
 
-    def vectors(self, name: str) -> VectorIndex:
-        """The index over the stored vectors of that name. Raises InputError if there are none."""
-        if name not in self._vectors:
+    def vectors(self, name: str, *, exact: bool = False) -> VectorIndex:
+        """The index over the stored vectors of that name; with ``exact`` the exact one of their kind, whichever index
+        was chosen. Raises InputError if there are none."""
+        key = name, exact
+        if key not in self._vectors:
             if name not in self.encoded:
                 known = ", ".join(self.encoded) or "none"
                 raise InputError(f"holds no vectors {name!r} (it has: {known}): encode it first", path=self.path)
-            self._vectors[name] = _open_index(VectorStore.open(self._folder(name)), self.store)
-        return self._vectors[name]
+            vectors = VectorStore.open(self._folder(name))
+            chosen = default_index(vectors.kind) if exact else vectors.index
+            self._vectors[key] = index_file(chosen, vectors.folder / META).open_index(vectors, self.store)
+        return self._vectors[key]
 
     def _folder(self, name: str) -> Path:
         if not re.fullmatch(r"\w[\w.+-]*", name):
@@ -122,6 +127,8 @@ class Collection:
         dtype: str = "float32",
         shard: int = _SHARD,
         on_progress: Callable[[int], None] | None = None,
+        index: str | None = None,
+        options: Mapping[str, Any] | None = None,
     ) -> Usage:
         """Vectors of every document that has none yet, and their cost; ``on_progress`` gets the number done.
 
@@ -130,26 +137,43 @@ class Collection:
         Damaged shards are removed, with a warning, and made again.
         Raises InputError if another process encodes with the same name, and on a model that makes no vectors.
         ``dtype="float16"`` halves the disk; a single dense query then takes about six times as long (its conversion).
+
+        ``index`` names the index that is to search these vectors (a file of this folder, as "approximate") with its
+        ``options``, also for vectors that are there already; None leaves the choice as it is, by default the exact
+        index. Raises InputError on an index that is unknown or doesn't fit the vectors, before any is written.
         """
+        if options and index is None:
+            raise InputError(f"options {dict(options)!r:.80} are those of an index: name it")
         if not isinstance(encoder, Encoder):
             label = name or getattr(encoder, "name", type(encoder).__name__)
             raise InputError(f"{label} scores candidates and makes no vectors: encode with a dense or sparse model")
         name = name or encoder.name
         folder = self._folder(name)
-        usage = Usage()
-        damaged = self._damaged(name)
-        if damaged or self._missing(name):
-            self.store.check_writable()
-            with no_space(self.path):
-                (self.path / "vectors").mkdir(exist_ok=True)
-            busy = f"another process is encoding its documents with {name!r}: wait until it is done"
-            with alone(self.path / "vectors" / f".{name}.lock", self.path, busy):
-                self._drop(name, damaged)
-                usage = self._encode(encoder, name, folder, dtype, shard, on_progress)
-                self._update(name)
-        else:
-            self._update(name)
+        if index is not None:
+            if name in self.encoded:
+                vectors = VectorStore.open(folder)
+                checked_choice(index, options, vectors.kind, vectors.dim, folder)
+            else:
+                index_file(index, folder)
+        if not self.store.writable and not self._damaged(name) and not self._missing(name) and index is None:
+            return Usage()  # nothing to do, in a folder that is read-only
+        self.store.check_writable()
+        with no_space(self.path):
+            (self.path / "vectors").mkdir(exist_ok=True)
+        busy = f"another process is encoding its documents with {name!r}: wait until it is done"
+        with alone(self.path / "vectors" / f".{name}.lock", self.path, busy):
+            self._drop(name, self._damaged(name))
+            if index is not None and name in self.encoded and VectorStore.open(folder).choose(index, options):
+                self._forget(name)
+            usage = self._encode(encoder, name, folder, dtype, shard, on_progress, index, options)
+            if name in self.encoded:
+                self.vectors(name).update()
         return usage
+
+    def _forget(self, name: str) -> None:
+        """The opened indexes of a name are opened again at the next use."""
+        for exact in (False, True):
+            self._vectors.pop((name, exact), None)
 
     def _damaged(self, name: str) -> dict[str, list[InputError]]:
         """The damaged files of vectors of that name, by the part that they make useless; sought once."""
@@ -172,7 +196,7 @@ class Collection:
         if damaged:
             for errors in damaged.values():
                 log.warning("%s", errors[0])
-            self._vectors.pop(name, None)
+            self._forget(name)
             VectorStore.open(self._folder(name)).drop(damaged)
 
     def _missing(self, name: str) -> list[int]:
@@ -189,6 +213,8 @@ class Collection:
         dtype: str,
         shard: int,
         on_progress: Callable[[int], None] | None,
+        index: str | None,
+        options: Mapping[str, Any] | None,
     ) -> Usage:
         todo, usage = self._missing(name), Usage()  # another process may have made some meanwhile
         done = len(self) - len(todo)
@@ -197,16 +223,11 @@ class Collection:
             contents = [content for content, _ in self.store.rows.of(rows).documents(rows)]
             encoded = encoder.encode(contents)
             blank = [content is None or is_blank(content) for content in contents]
-            VectorStore.create(folder, encoded.vectors, dtype).append(rows, encoded.vectors, blank)
+            VectorStore.create(folder, encoded.vectors, dtype, index, options).append(rows, encoded.vectors, blank)
             usage, done = usage + encoded.usage, done + len(rows)
             if on_progress is not None:
                 on_progress(done)
         return usage
-
-    def _update(self, name: str) -> None:
-        """The index over the vectors of that name, if there are any, brought up to date."""
-        if name in self.encoded:
-            self.vectors(name).update()
 
     def add(self, docs: Iterable[Candidate], encoders: Encoders | None = None) -> int:
         """New documents in every index, and how many. Raises InputError on an id that is there already."""
@@ -231,16 +252,3 @@ class Collection:
                     "%d documents have no vectors %r, so vector search misses them: encode again", missing, name
                 )
         return count
-
-
-def _open_index(vectors: VectorStore, store: Store) -> VectorIndex:
-    """The index that ``vectors.json`` names, a file of this folder; else postings for vectors that need an overlap, and
-    a scan for others."""
-    default = "postings" if vectors_class(vectors.kind).needs_overlap else "nearest"
-    name = vectors.meta.get("index", default)
-    try:
-        opener = importlib.import_module(f"{__package__}.{name}").open_index
-    except (ImportError, AttributeError) as error:
-        raise InputError(f"its index {name!r} is unknown: upgrade anyrank", path=vectors.folder / META) from error
-    index: VectorIndex = opener(vectors, store)
-    return index

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,7 +13,8 @@ from ..core.errors import InputError
 from ..core.matches import Matches
 from ..store.filters import Filter
 from ..store.store import Store
-from ..vectors import Vectors, as_vectors, vectors_class
+from ..vectors import Vectors, as_vectors, kinds, vectors_class
+from .derived import no_options
 from .vector_store import Ints, VectorStore
 
 _BLOCK = 16_384  # documents compared at once
@@ -137,6 +138,14 @@ def merged(best: Best, rows: Ints, scores: Floats, k: int) -> Best:
     else:  # rows ascend, and a stable sort leaves ties in that order
         order = np.argsort(-scores, kind="stable")[:k]
     return rows[order], scores[order]
+
+
+KINDS = kinds()
+
+
+def checked_options(options: Mapping[str, Any], dim: int) -> dict[str, Any]:
+    """No options. Raises InputError on any."""
+    return no_options("nearest", options)
 
 
 def open_index(vectors: VectorStore, store: Store) -> Nearest:

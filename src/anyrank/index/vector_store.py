@@ -11,7 +11,7 @@ import json
 import os
 import shlex
 import shutil
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,9 +24,11 @@ from ..disk import no_space, sync_folder
 from ..store.checksums import Problem, array_problems, checksum, write_checksums
 from ..store.manifest import write_json
 from ..vectors import Vectors, join, vectors_class
+from .derived import default_index, index_file
 from .vector_names import model_of
 
 META = "vectors.json"
+BASE, CHOICE = ("kind", "dim", "dtype"), ("index", "options")  # its members, without their checksums
 Ints = NDArray[np.int64]
 
 
@@ -73,7 +75,8 @@ class Shard:
 
 @dataclass(slots=True, eq=False)
 class VectorStore:
-    """The vectors of one encoder: ``vectors.json`` (kind, dimension, number format) and its shards."""
+    """The vectors of one encoder: ``vectors.json`` (kind, dimension, number format, and perhaps an index with its
+    options) and its shards."""
 
     folder: Path
     meta: dict[str, Any] = field(default_factory=dict)
@@ -94,11 +97,20 @@ class VectorStore:
         return cls(folder, meta)
 
     @classmethod
-    def create(cls, folder: Path, like: Vectors, dtype: str) -> VectorStore:
-        """A new store for vectors of this kind, or the present one if it holds this kind already."""
+    def create(
+        cls,
+        folder: Path,
+        like: Vectors,
+        dtype: str,
+        index: str | None = None,
+        options: Mapping[str, Any] | None = None,
+    ) -> VectorStore:
+        """A new store for vectors of this kind, searched by ``index`` (None: exactly), or the present one if it holds
+        this kind already. Raises InputError on an index that is unknown or doesn't fit."""
         if dtype not in ("float16", "float32"):
             raise InputError(f"dtype={dtype!r}: choose float16 or float32")
         meta = {"kind": like.kind, "dim": like.dim, "dtype": dtype}
+        choice = checked_choice(index, options, like.kind, like.dim, folder) if index is not None else {}
         if (folder / META).exists():
             store = cls.open(folder)
             for name in ("kind", "dim"):
@@ -106,8 +118,37 @@ class VectorStore:
                     raise InputError(f"holds vectors of {name} {store.meta[name]}, not {meta[name]}", path=folder)
             return store
         folder.mkdir(parents=True, exist_ok=True)
-        write_json(folder / META, {**meta, "checksum": _sum(meta)})
-        return cls(folder, meta)
+        store = cls(folder, {**meta, **choice})
+        store._write_meta()
+        return store
+
+    def choose(self, index: str, options: Mapping[str, Any] | None = None) -> bool:
+        """Whether another index, or other options, are noted from now on; what the old index derived is then removed.
+        Raises InputError on an index that is unknown or doesn't fit the vectors."""
+        choice = checked_choice(index, options, self.kind, self.dim, self.folder)
+        if choice == {n: self.meta[n] for n in CHOICE if n in self.meta}:
+            return False
+        self.drop([n for n in self.parts() if not n.startswith("shard-")])
+        self.meta = {**{n: self.meta[n] for n in BASE}, **choice}
+        self._write_meta()
+        return True
+
+    def _write_meta(self) -> None:
+        """``vectors.json``: versions before the choice of an index check the first checksum, and refuse an index that
+        they don't know by its name."""
+        base, choice = ({n: self.meta[n] for n in names if n in self.meta} for names in (BASE, CHOICE))
+        sums = {"checksum": _sum(base), **({"index_checksum": _sum(choice)} if choice else {})}
+        write_json(self.folder / META, {**base, **choice, **sums})
+
+    @property
+    def index(self) -> str:
+        """The name of the index that searches the vectors."""
+        return str(self.meta.get("index", default_index(self.kind)))
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The options of the index."""
+        return dict(self.meta.get("options", {}))
 
     @property
     def cure(self) -> str:
@@ -132,7 +173,10 @@ class VectorStore:
         """Removes shards, so that their documents are encoded again, or folders of an index, so that it is built
         again."""
         for name in names:
-            shutil.rmtree(self.folder / name)
+            gone = self.folder / f".{name}.old"
+            shutil.rmtree(gone, ignore_errors=True)
+            (self.folder / name).rename(gone)  # so that a kill leaves no half of it
+            shutil.rmtree(gone)
         self._shards, self._state = [], None
 
     def parts(self) -> list[str]:
@@ -255,11 +299,23 @@ def encode_again(folder: Path) -> str:
     return f"make them again with `anyrank index CORPUS -o {shlex.quote(str(index))} --encode {shlex.quote(model)}`"
 
 
+def checked_choice(index: str, options: Mapping[str, Any] | None, kind: str, dim: int, folder: Path) -> dict[str, Any]:
+    """An index and its options as ``vectors.json`` notes them: none for the kind's own exact index. Raises InputError
+    on an index that is unknown or doesn't search this kind of vectors, and on wrong options."""
+    file = index_file(index, folder)
+    if kind not in file.KINDS:
+        wanted = " and ".join(file.KINDS)
+        raise InputError(f"the index {index!r} searches {wanted} vectors, not {kind} ones", path=folder)
+    checked = file.checked_options(options or {}, dim)
+    return {} if index == default_index(kind) and not checked else {"index": index, "options": checked}
+
+
 def _check_meta(meta: dict[str, Any]) -> None:
     """Raises ValueError, KeyError or TypeError on the meta of damaged vectors; that of older versions has no
     checksum."""
-    checked = {n: meta[n] for n in ("kind", "dim", "dtype")}
-    if meta.get("checksum", _sum(checked)) != _sum(checked):
+    base, choice = {n: meta[n] for n in BASE}, {n: meta[n] for n in CHOICE if n in meta}
+    chosen = _sum(choice) if choice else None
+    if meta.get("checksum", _sum(base)) != _sum(base) or meta.get("index_checksum") != chosen:
         raise ValueError("its checksum is not that of what was written")
 
 
