@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, ClassVar
 
@@ -144,7 +144,8 @@ class Residual(Vectors):
     def join(cls, parts: Sequence[Residual]) -> Residual:
         """The rows of all parts, which must share a codec. Raises InputError if they don't, or some have no means."""
         codec = parts[0].codec
-        if any(p.codec is not codec and not np.array_equal(p.codec.centroids, codec.centroids) for p in parts):
+        centroids = codec.centroids
+        if any(p.codec.centroids is not centroids and not np.array_equal(p.codec.centroids, centroids) for p in parts):
             raise InputError("compressed states of different codecs can't be joined")
         means = [p.means for p in parts if p.means is not None]
         if means and len(means) < len(parts):
@@ -177,10 +178,6 @@ class Residual(Vectors):
     def from_arrays(cls, arrays: Mapping[str, NDArray[Any]], dim: int) -> Residual:
         codec = Codec(*(single(arrays[name]) for name in cls.shared))
         return cls(arrays["indptr"], arrays["codes"], arrays["residuals"], codec, arrays.get("means"))
-
-    def with_codec(self, codec: Codec) -> Residual:
-        """The same rows over another object of the same codec, so that parts needn't compare theirs."""
-        return replace(self, codec=codec)
 
 
 def pack(buckets: Bytes, bits: int) -> Bytes:
