@@ -175,7 +175,7 @@ def _named(call: Call, position: str, planned: Planned, n: int, index: Any) -> E
         return Explanation(text, f"finds the best {k:,} documents by their words", n, k, needs=of_index(index, ""))
     if name == "prior":
         return Explanation(text, "leaves the candidates and their scores as they are", n, n)
-    if name == "search" or (position == "start" and name in ("model", *SHIPPED)):
+    if name == "search" or (position == "start" and name in ("model", "mini", *SHIPPED)):
         needs = (*of_model(model), *of_index(index, stored(model)))
         does = f"finds the {k:,} documents whose vectors are nearest to the query's"
         return Explanation(text, does, n, k, 1, 1, formula="the query is encoded", needs=needs)
