@@ -53,7 +53,7 @@ def systems() -> tuple[str, ...]:
     return tuple(dict.fromkeys((*names(), *trainings(), *_sources())))
 
 
-KINDS = {"build": "method", "recipe": "training", "benchmark": "benchmark", "data": "data"}
+KINDS = {"build": "method", "recipe": "training", "plan": "training", "benchmark": "benchmark", "data": "data"}
 """The kind of a paper, by the first of these functions that its file defines."""
 
 
