@@ -22,6 +22,7 @@ from ..hub.registry import SHIPPED
 from ..index.vector_names import model_of, stored
 from ..vectors import Encoder
 from .context import Settings
+from .generative import GENERATIVE
 from .parts import Part
 from .peptides import PEPTIDES
 
@@ -222,6 +223,7 @@ PARTS: dict[str, Part | Fusion] = {
     "keep": Part('remember the scores so far under a name: keep("bm25")', then=_keep),
     "cut": Part("the best k, as % k: splade >> cut(10)", then=_cut),
     "prior": Part("the scores so far, as one part of a fusion: splade + prior", then=_prior),
+    **GENERATIVE,
     **PEPTIDES,
     "rrf": RRF(),
     "borda": Borda(),
