@@ -114,7 +114,7 @@ def vectors_class(kind: str) -> type[Vectors]:
     """The class of a kind. Raises InputError on an unknown one.
 
     >>> kinds()
-    ('dense', 'sparse', 'tokens')
+    ('coil', 'dense', 'sparse', 'tokens')
     >>> vectors_class("sparse").__name__
     'Sparse'
     """
