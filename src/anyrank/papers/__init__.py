@@ -81,6 +81,7 @@ KINDS = {
     "rewriter": "rewriter",
     "retriever": "retriever",
     "recipe": "training",
+    "plan": "training",
     "benchmark": "benchmark",
     "data": "data",
 }

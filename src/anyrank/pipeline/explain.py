@@ -162,7 +162,7 @@ def _searches(stage: Stage) -> bool:
         case Fuse(stages, _):
             return any(map(_searches, stages))
         case Named(_, position, Planned(name)):
-            return name in ("bm25", "search", "feedback") or position == "start"
+            return name in ("bm25", "search", "generative", "feedback") or position == "start"
     return False
 
 
@@ -175,10 +175,13 @@ def _named(call: Call, position: str, planned: Planned, n: int, index: Any) -> E
         return Explanation(text, f"finds the best {k:,} documents by their words", n, k, needs=of_index(index, ""))
     if name == "prior":
         return Explanation(text, "leaves the candidates and their scores as they are", n, n)
-    if name == "search" or (position == "start" and name in ("model", *SHIPPED)):
+    if name == "search" or (position == "start" and name in ("model", "mini", *SHIPPED)):
         needs = (*of_model(model), *of_index(index, stored(model)))
         does = f"finds the {k:,} documents whose vectors are nearest to the query's"
         return Explanation(text, does, n, k, 1, 1, formula="the query is encoded", needs=needs)
+    if name == "generative":
+        does = f"finds the {k:,} documents that {model}, trained on the index, thinks of first"
+        return Explanation(text, does, n, k, 1, 1, formula="the query is read once", needs=of_model(model))
     if name == "feedback":
         needs = (*of_model(model), *of_index(index, stored(model)))
         does = f"moves the query's vector by the scores so far, and finds the {k:,} nearest documents"
