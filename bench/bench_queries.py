@@ -1,13 +1,13 @@
 """Prompted retrieval and the query's side: PromptReps against BM25, and evidence found by rewritten questions.
 
-    python bench/bench_queries.py DATA promptreps [--documents 400] [--queries 60]   # parts of Cranfield and NFCorpus
-    python bench/bench_queries.py DATA multihop [--sample 40]                        # HotpotQA's 100 questions
+    python bench/bench_queries.py DATA promptreps [--minutes 10] [--set cranfield:test]   # a part of a collection
+    python bench/bench_queries.py DATA multihop [--sample 40]                             # HotpotQA's 100 questions
 
-DATA is the optional test data's folder. Needs the extras torch and eval. ``promptreps``: a sub-collection of so many
-documents, all that are judged relevant to the first queries and others at random, read once by the model (dense and
-sparse vectors from one pass). ``multihop``: the pools of plain and rewritten questions; "equal" is the plain question
-with as many candidates as the pool of sub-questions has, question by question. The language model sees the first
-``sample`` questions. Results are added to bench/results/queries.json.
+DATA is the optional test data's folder. Needs the extras torch and eval. ``promptreps``: as many documents as the model
+reads in so many minutes (dense and sparse vectors from one pass): query by query those that are judged relevant, and
+twice as many others; BM25 searches the same part. ``multihop``: the pools of plain and rewritten questions; "equal" is
+the plain question with as many candidates as the pool of sub-questions has, question by question. The language model
+sees the first ``sample`` questions. Results are added to bench/results/queries.json.
 """
 
 from __future__ import annotations
@@ -56,29 +56,44 @@ class Read:
         return Encoded(self.made.take([self.rows[query, text_of(c)] for c in contents]), Usage())
 
 
-def part_of(folder: Path, split: str, documents: int, queries: int) -> tuple[list[Candidate], list[Query], dict]:
-    """Some documents, the queries whose relevant documents are among them, and their judgements."""
+def order(folder: Path, split: str) -> tuple[list[Candidate], list[tuple[Query, set[str], int]], dict]:
+    """Documents in the order in which they are read: query by query those that are relevant, and twice as many others
+    at random; each query with its relevant documents and the number after which they are all there."""
     data = Dataset.open(folder)
     every, qrels = {c.id: c for c in data.documents()}, data.qrels(split)
-    asked, chosen = [], {}
+    others = random.Random(0).sample(list(every), len(every))
+    chosen: dict[str, None] = {}
+    queries = []
     for query in data.queries(split):
-        relevant = [d for d, grade in qrels[query.id].items() if grade > 0 and d in every]
-        if relevant and len(asked) < queries and len({*chosen, *relevant}) <= 3 * documents // 4:
-            asked.append(query)
-            chosen |= dict.fromkeys(relevant)
-    others = [d for d in every if d not in chosen]
-    ids = [*chosen, *random.Random(0).sample(others, max(documents - len(chosen), 0))]
-    grades = {q.id: {d: g for d, g in qrels[q.id].items() if d in ids} for q in asked}
-    return [every[d] for d in ids], asked, grades
+        relevant = {d for d, grade in qrels[query.id].items() if grade > 0 and d in every}
+        new = [d for d in relevant if d not in chosen]
+        chosen |= dict.fromkeys(sorted(new))
+        if relevant:
+            queries.append((query, relevant, len(chosen)))
+        for _ in range(2 * len(new)):
+            while others and others[-1] in chosen:
+                others.pop()
+            if others:
+                chosen[others.pop()] = None
+    return [every[d] for d in chosen], queries, qrels
 
 
-def promptreps(folder: Path, split: str, documents: int, queries: int, settings: dict[str, int]) -> dict[str, Any]:
-    docs, asked, qrels = part_of(folder, split, documents, queries)
+def promptreps(folder: Path, split: str, minutes: float, settings: dict[str, int]) -> dict[str, Any]:
+    ordered, queries, judged = order(folder, split)
     model = PromptReps(open_model(MODEL, runtime="hf"), **settings)
-    _ = model.model.engine
-    start = time.perf_counter()
-    made, usage = model.vectors([d.content for d in docs], ("dense", "sparse"))
+    model.vectors(["a text that loads the model"], ("dense",))
+    start, docs = time.perf_counter(), ordered[:0]
+    parts, usage = [], Usage()
+    while len(docs) < len(ordered) and time.perf_counter() - start < 60 * minutes:
+        more = ordered[len(docs) : len(docs) + 40]
+        vectors, cost = model.vectors([d.content for d in more], ("dense", "sparse"))
+        parts.append(vectors)
+        docs, usage = docs + more, usage + cost
     seconds = time.perf_counter() - start
+    made = {kind: type(parts[0][kind]).join([p[kind] for p in parts]) for kind in ("dense", "sparse")}
+    read = {d.id for d in docs}
+    asked = [q for q, _, n in queries if n <= len(docs)]
+    qrels = {q.id: {d: g for d, g in judged[q.id].items() if d in read} for q in asked}
     start = time.perf_counter()
     of_queries, query_usage = model.vectors([q.content for q in asked], ("dense", "sparse"), query=True)
     query_seconds = time.perf_counter() - start
@@ -212,8 +227,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("data", type=Path)
     parser.add_argument("part", choices=("promptreps", "multihop"))
-    parser.add_argument("--documents", type=int, default=400)
-    parser.add_argument("--queries", type=int, default=60)
+    parser.add_argument("--minutes", type=float, default=10)
     parser.add_argument("--sample", type=int, default=40)
     parser.add_argument("--set", default="cranfield:test", help="promptreps: the folder of DATA, and the split")
     parser.add_argument("--generate", type=int, default=0)
@@ -225,7 +239,7 @@ def main() -> None:
         name, split = options.set.split(":")
         own = {"generate": options.generate, "words": options.words}
         key = f"promptreps {name} {own}" if options.generate else f"promptreps {name}"
-        work = lambda: promptreps(options.data / name, split, options.documents, options.queries, own)  # noqa: E731
+        work = lambda: promptreps(options.data / name, split, options.minutes, own)  # noqa: E731
     else:
         key, work = "multihop", lambda: multihop(options.data, options.sample)
     start = time.perf_counter()
