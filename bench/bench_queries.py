@@ -1,7 +1,7 @@
 """Prompted retrieval and the query's side: PromptReps against BM25, and evidence found by rewritten questions.
 
     python bench/bench_queries.py DATA promptreps [--minutes 10] [--set cranfield:test]   # a part of a collection
-    python bench/bench_queries.py DATA multihop [--sample 40]                             # HotpotQA's 100 questions
+    python bench/bench_queries.py DATA multihop [--search bm25] [--form rules]           # HotpotQA's 100 questions
 
 DATA is the optional test data's folder. Needs the extras torch and eval. ``promptreps``: as many documents as the model
 reads in so many minutes (dense and sparse vectors from one pass): query by query those that are judged relevant, and
@@ -134,13 +134,15 @@ def promptreps(folder: Path, split: str, minutes: float, settings: dict[str, int
     }
 
 
-def hotpot(data: Path) -> tuple[list[Candidate], list[Query], dict[str, set[str]]]:
+def hotpot(data: Path, more: bool) -> tuple[list[Candidate], list[Query], dict[str, set[str]]]:
+    """HotpotQA's documents (with ``more`` 2WikiMultihopQA's too), questions, and the titles that hold the evidence."""
+
     def read(name: str) -> Any:
         with gzip.open(data / "multihop" / f"{name}.json.gz", "rt", encoding="utf-8") as file:
             return json.load(file)
 
     docs = {title: "".join(lines) for title, lines in read("hotpotqa_train_corpus").items()}
-    for row in read("2wikimultihopqa_corpus"):
+    for row in read("2wikimultihopqa_corpus") if more else ():
         docs.setdefault(row["title"], row["text"])
     rows = read("hotpotqa_train")
     gold = {r["_id"]: {title for title, _ in r["supporting_facts"]} for r in rows}
@@ -152,61 +154,59 @@ def recalls(rankings: Sequence[Ranking], gold: dict[str, set[str]], k: int | Non
     return [evidence_recall(r.ids if k is None else r.ids[:k], gold[r.query.id]) for r in rankings]
 
 
-def multihop(data: Path, sample: int) -> dict[str, Any]:
-    docs, queries, gold = hotpot(data)
-    out: dict[str, Any] = {"documents": len(docs), "questions": len(queries), "rows": []}
+def multihop(data: Path, search: str, form: str, sample: int) -> dict[str, Any]:
+    """A row for each rewriter in one form. MiniLM searches HotpotQA's documents alone."""
+    docs, queries, gold = hotpot(data, more=search == "bm25")
+    asked = queries if form == "rules" else queries[:sample]
+    cache = Path(tempfile.gettempdir()) / "bench_queries_answers.db"
+    written = "{}()" if form == "rules" else "{}" + f'("{MODEL}", cache="{cache}")'
+    out: dict[str, Any] = {"documents": len(docs), "questions": len(asked), "rows": {}}
     with tempfile.TemporaryDirectory() as scratch:
         collection = build(docs, Path(scratch) / "index")
-        collection.encode(open_model("minilm"), "minilm")
+        if search != "bm25":
+            collection.encode(open_model(search), search)
         settings = Settings(collection)
-        forms = {
-            "rules": ("{}()", queries),
-            MODEL: ("{}(" + f'"{MODEL}", cache="{scratch}/answers"' + ")", queries[:sample]),
-        }
-        for form, (written, asked) in forms.items():
-            for name in ("decompose", "rewrite", "multi_query", "hyde"):
-                rewriter = parse(written.format(name), settings)
-                start = time.perf_counter()
-                changed = rewriter.run(asked)
-                seconds = time.perf_counter() - start
-                usage = sum((r.cost.usage for r in changed), Usage())
-                row = {
-                    "rewriter": name,
-                    "form": form,
-                    "questions": len(asked),
-                    "changed": sum(r.query.meta != q.meta for r, q in zip(changed, asked)),
-                    "without answer": sum(r.status == "fallback" for r in changed),
-                    "seconds a question": round(seconds / len(asked), 3),
-                    "prompt tokens": usage.prompt_tokens,
-                    "completion tokens": usage.completion_tokens,
-                }
-                for search in ("bm25", "minilm"):
-                    row[search] = compared(name, search, changed, asked, gold, settings)
-                out["rows"].append(row)
-                print(json.dumps(row), flush=True)
+        for name in ("decompose", "rewrite", "multi_query", "hyde"):
+            rewriter = parse(written.format(name), settings)
+            start = time.perf_counter()
+            changed = rewriter.run(asked)
+            seconds = time.perf_counter() - start
+            usage = sum((r.cost.usage for r in changed), Usage())
+            out["rows"][name] = {
+                "changed": sum(r.query.meta != q.meta for r, q in zip(changed, asked)),
+                "without answer": sum(r.status == "fallback" for r in changed),
+                "seconds a question": round(seconds / len(asked), 3),
+                "prompt tokens": usage.prompt_tokens + usage.cached_prompt_tokens,
+                "completion tokens": usage.completion_tokens + usage.cached_completion_tokens,
+                "cached": usage.cached,
+                **compared(name, search, changed, asked, gold, settings),
+            }
+            print(name, json.dumps(out["rows"][name]), flush=True)
     return out
 
 
 def compared(
     name: str, search: str, changed: Sequence[Ranking], asked: Sequence[Query], gold: dict, settings: Settings
 ) -> dict[str, Any]:
-    """Evidence recall of the plain and the rewritten question: in the best 10 and 20 results, of the whole pool, of an
-    equal number of plain results, and in the best 5 and 10 after reranking both by `mini`."""
-    stages: dict[int, Stage] = {k: parse(f"{search} % {k}", settings) for k in (10, 20)}
+    """Evidence recall of the plain and the rewritten question: in the best 5, 10 and 20 results, of the whole pool, of
+    an equal number of plain results, and in the best 5 and 10 after reranking both by `mini`."""
+    stages: dict[int, Stage] = {k: parse(f"{search} % {k}", settings) for k in (5, 10, 20)}
     # A rewritten query makes the same stage search for its new texts.
     plain = {k: s.run(asked) for k, s in stages.items()}
     new = {k: s.batch(changed) for k, s in stages.items()}
     out: dict[str, Any] = {}
     pairs: dict[str, tuple[list[float], list[float]]] = {}
     for k in stages:
-        pairs[f"recall@{k}"] = recalls(plain[k], gold, k), recalls(new[k], gold, k)
+        pairs[f"recall@{k}" if name != "decompose" else f"pool of {k} a question"] = (
+            recalls(plain[k], gold),
+            recalls(new[k], gold),
+        )
     if name == "decompose":
         sizes = [len(r) for r in new[20]]
         deep = parse(f"{search} % {max(sizes)}", settings).run(asked)
         equal = [r[:n] for r, n in zip(deep, sizes)]
         out["pool"] = round(float(np.mean(sizes)), 1)
-        pairs["whole pool"] = recalls(plain[20], gold), recalls(new[20], gold)
-        pairs["whole pool, plain of equal size"] = recalls(equal, gold), recalls(new[20], gold)
+        pairs["pool of 20 a question, plain of equal size"] = recalls(equal, gold), recalls(new[20], gold)
         rerank = parse("mini", settings, starts=False)
         before, after, same = (rerank.batch(rs) for rs in (plain[20], new[20], equal))
         for k in (5, 10):
@@ -228,12 +228,13 @@ def main() -> None:
     parser.add_argument("data", type=Path)
     parser.add_argument("part", choices=("promptreps", "multihop"))
     parser.add_argument("--minutes", type=float, default=10)
-    parser.add_argument("--sample", type=int, default=40)
+    parser.add_argument("--search", choices=("bm25", "minilm"), default="bm25")
+    parser.add_argument("--form", choices=("rules", "model"), default="rules")
+    parser.add_argument("--sample", type=int, default=25, help="multihop: questions that the language model sees")
     parser.add_argument("--set", default="cranfield:test", help="promptreps: the folder of DATA, and the split")
     parser.add_argument("--generate", type=int, default=0)
     parser.add_argument("--words", type=int, default=1)
     options = parser.parse_args()
-    results: dict[str, Any] = json.loads(OUT.read_text()) if OUT.is_file() else {}
     work: Callable[[], dict[str, Any]]
     if options.part == "promptreps":
         name, split = options.set.split(":")
@@ -241,9 +242,12 @@ def main() -> None:
         key = f"promptreps {name} {own}" if options.generate else f"promptreps {name}"
         work = lambda: promptreps(options.data / name, split, options.minutes, own)  # noqa: E731
     else:
-        key, work = "multihop", lambda: multihop(options.data, options.sample)
+        key = f"multihop {options.search} {options.form}"
+        work = lambda: multihop(options.data, options.search, options.form, options.sample)  # noqa: E731
     start = time.perf_counter()
-    results[key] = {**work(), "wall": round(time.perf_counter() - start), "machine": platform.machine()}
+    row = {**work(), "wall": round(time.perf_counter() - start), "machine": platform.machine()}
+    results: dict[str, Any] = json.loads(OUT.read_text()) if OUT.is_file() else {}
+    results[key] = row
     OUT.write_text(json.dumps(results, indent=1) + "\n")
     print(json.dumps(results[key], indent=1))
 
