@@ -190,6 +190,6 @@ def test_a_folder_is_synced_itself_and_its_handle_closed(tmp_path, monkeypatch, 
         sync_folder(tmp_path)
     ((handle, node),) = synced
     assert node == tmp_path.stat().st_ino
-    with pytest.raises(OSError) as error:  # noqa: PT011
+    with pytest.raises(OSError) as error:
         os.fstat(handle)
     assert error.value.errno == errno.EBADF
