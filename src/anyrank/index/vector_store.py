@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from ..core.errors import InputError
 from ..disk import no_space, sync_folder
-from ..store.checksums import Problem, array_problems, checksum, write_checksums
+from ..store.checksums import SUMS, Problem, array_problems, checksum, write_checksums
 from ..store.manifest import write_json
 from ..vectors import Vectors, join, vectors_class
 from .derived import default_index, index_file
@@ -159,7 +159,7 @@ class VectorStore:
         """The damaged files of each shard and of each folder of an index that has some."""
         out = {}
         for name in self.parts():
-            errors = [p.error() for p in array_problems(self.folder / name, self.cure)]
+            errors = [p.error() for p in self.part_problems(name)]
             if not errors and name.startswith("shard-"):
                 try:
                     Shard.open(self.folder / name, self.kind, self.dim, self.cure)
@@ -169,10 +169,20 @@ class VectorStore:
                 out[name] = errors
         return out
 
+    def part_problems(self, name: str, cure: str = "") -> list[Problem]:
+        """The damaged files of a part. That of an index that was chosen has checksums always."""
+        folder, cure = self.folder / name, cure or self.cure
+        if "index" in self.meta and not name.startswith("shard-") and not (folder / SUMS).exists():
+            return [Problem(folder / SUMS, "is missing", cure)]
+        return array_problems(folder, cure)
+
     def drop(self, names: Iterable[str]) -> None:
         """Removes shards, so that their documents are encoded again, or folders of an index, so that it is built
-        again."""
-        for name in names:
+        again; with a shard the folders of the index too, since a later shard may take its name."""
+        names = set(names)
+        if any(n.startswith("shard-") for n in names):
+            names |= {n for n in self.parts() if not n.startswith("shard-")}
+        for name in sorted(names):  # the index first
             gone = self.folder / f".{name}.old"
             shutil.rmtree(gone, ignore_errors=True)
             (self.folder / name).rename(gone)  # so that a kill leaves no half of it
