@@ -85,6 +85,24 @@ class IndexFile(Protocol):
 
 
 @runtime_checkable
+class Prepares(Protocol):
+    """The further members of an index file that changes vectors before they are stored: pools or compresses them."""
+
+    @property
+    def FIXED(self) -> tuple[str, ...]:
+        """The options that stored vectors were made with, so that these can't change."""
+
+    def sample(self, documents: int) -> int:
+        """How many documents, chosen at random of all, are to be encoded first, since `prepared` learns from them."""
+
+    def prepared(
+        self, vectors: Vectors, options: Mapping[str, Any], common: Mapping[str, Any], documents: int
+    ) -> Vectors:
+        """An encoder's vectors as they are stored. ``common`` holds the arrays that all shards share, none before the
+        first; ``documents`` is the size of the whole collection."""
+
+
+@runtime_checkable
 class Describes(Protocol):
     """Says more about itself than `anyrank index info` knows of every part."""
 

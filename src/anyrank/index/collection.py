@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from ..core.content import is_blank
 from ..core.errors import InputError
 from ..core.matches import Reader
@@ -18,15 +20,17 @@ from ..core.types import Candidate
 from ..disk import alone, no_space
 from ..store.engine import Enter
 from ..store.store import Store
-from ..vectors import Encoder
-from .base import VectorIndex
+from ..vectors import Encoder, Vectors, join
+from .base import Prepares, VectorIndex
 from .derived import default_index, index_file
 from .lexical import Lexical
 from .vector_store import META, VectorStore, checked_choice
 
 log = logging.getLogger(__name__)
 
-_SHARD = 8192  # documents encoded and written at once
+_SHARD = 8192  # documents written at once, at most
+_AT_ONCE = 512  # documents encoded at once: their states are in memory together
+_NUMBERS = 1 << 26  # numbers written at once, in single precision 256 MB
 Encoders = Mapping[str, Encoder]
 
 
@@ -124,7 +128,7 @@ class Collection:
         encoder: Encoder,
         name: str | None = None,
         *,
-        dtype: str = "float32",
+        dtype: str | None = None,
         shard: int = _SHARD,
         on_progress: Callable[[int], None] | None = None,
         index: str | None = None,
@@ -133,10 +137,11 @@ class Collection:
         """Vectors of every document that has none yet, and their cost; ``on_progress`` gets the number done.
 
         Documents without content (an empty or blank text) count as encoded, and are never found. Every ``shard``
-        documents are written at once; after a kill, the same call encodes those that are still missing.
-        Damaged shards are removed, with a warning, and made again.
+        documents are written at once, fewer if they have many states; after a kill, the same call encodes those that
+        are still missing. Damaged shards are removed, with a warning, and made again.
         Raises InputError if another process encodes with the same name, and on a model that makes no vectors.
-        ``dtype="float16"`` halves the disk; a single dense query then takes about six times as long (its conversion).
+        ``dtype="float16"``, the default for states of tokens alone, halves the disk; a single dense query then takes
+        about twice as long (its conversion).
 
         ``index`` names the index that is to search these vectors (a file of this folder, as "approximate") with its
         ``options``, also for vectors that are there already; None leaves the choice as it is, by default the exact
@@ -185,7 +190,7 @@ class Collection:
             try:
                 self.vectors(name)
             except InputError as error:  # an index of an older version, without checksums
-                damaged = {part: [error] for part in store.parts() if not part.startswith("shard-")}
+                damaged = {part: [error] for part in store.derived()}
                 if not damaged:
                     raise
         self._sound.add(name)
@@ -210,7 +215,7 @@ class Collection:
         encoder: Encoder,
         name: str,
         folder: Path,
-        dtype: str,
+        dtype: str | None,
         shard: int,
         on_progress: Callable[[int], None] | None,
         index: str | None,
@@ -218,15 +223,30 @@ class Collection:
     ) -> Usage:
         todo, usage = self._missing(name), Usage()  # another process may have made some meanwhile
         done = len(self) - len(todo)
-        for start in range(0, len(todo), shard):
-            rows = todo[start : start + shard]
+        vectors = VectorStore.open(folder) if name in self.encoded else None
+        if vectors is not None:
+            index, options = vectors.index, vectors.options
+        file = index_file(index, folder) if index is not None else None
+        if isinstance(file, Prepares) and not (vectors and vectors.common()):
+            todo = _sample_first(todo, file.sample(len(todo)))
+        waiting: list[tuple[list[int], Vectors, list[bool]]] = []
+        for start in range(0, len(todo), min(shard, _AT_ONCE)):
+            rows = todo[start : start + min(shard, _AT_ONCE)]
             contents = [content for content, _ in self.store.rows.of(rows).documents(rows)]
             encoded = encoder.encode(contents)
-            blank = [content is None or is_blank(content) for content in contents]
-            VectorStore.create(folder, encoded.vectors, dtype, index, options).append(rows, encoded.vectors, blank)
-            usage, done = usage + encoded.usage, done + len(rows)
-            if on_progress is not None:
-                on_progress(done)
+            usage += encoded.usage
+            waiting.append((rows, encoded.vectors, [content is None or is_blank(content) for content in contents]))
+            documents, numbers = sum(len(r) for r, *_ in waiting), sum(int(v.sizes.sum()) for _, v, _ in waiting)
+            if documents + _AT_ONCE > shard or numbers >= _NUMBERS or start + len(rows) == len(todo):
+                part = join([v for _, v, _ in waiting])
+                if isinstance(file, Prepares):
+                    common = vectors.common() if vectors else {}
+                    part = file.prepared(part, options or {}, common, len(self))
+                vectors = VectorStore.create(folder, part, dtype or part.dtype_on_disk, index, options)
+                vectors.append([r for rows, *_ in waiting for r in rows], part, [b for *_, bs in waiting for b in bs])
+                done, waiting = done + documents, []
+                if on_progress is not None:
+                    on_progress(done)
         return usage
 
     def add(self, docs: Iterable[Candidate], encoders: Encoders | None = None) -> int:
@@ -252,3 +272,11 @@ class Collection:
                     "%d documents have no vectors %r, so vector search misses them: encode again", missing, name
                 )
         return count
+
+
+def _sample_first(rows: list[int], size: int) -> list[int]:
+    """The rows, so many of them chosen at random put first."""
+    if not size:
+        return rows
+    chosen = set(np.random.default_rng(0).choice(len(rows), min(size, len(rows)), replace=False).tolist())
+    return [r for n, r in enumerate(rows) if n in chosen] + [r for n, r in enumerate(rows) if n not in chosen]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -38,6 +38,18 @@ def no_options(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
     if options:
         raise InputError(f"the index {name!r} has no option {next(iter(options))!r}: it has none")
     return {}
+
+
+def no_option(name: str, unknown: Collection[str], known: Collection[str]) -> InputError:
+    """The error about options that an index doesn't have."""
+    return InputError(f"the index {name!r} has no option {min(unknown)!r}: it has {', '.join(known)}")
+
+
+def whole_number(name: str, value: Any, least: int = 1) -> int:
+    """An option's value. Raises InputError if it is no whole number of at least ``least``."""
+    if not isinstance(value, int) or isinstance(value, bool) or value < least:
+        raise InputError(f"{name}={value!r}: expected a whole number of at least {least}")
+    return value
 
 
 @contextmanager

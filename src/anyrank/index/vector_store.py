@@ -24,11 +24,14 @@ from ..disk import no_space, sync_folder
 from ..store.checksums import SUMS, Problem, array_problems, checksum, write_checksums
 from ..store.manifest import write_json
 from ..vectors import Vectors, join, vectors_class
+from .base import Prepares
 from .derived import default_index, index_file
 from .vector_names import model_of
 
 META = "vectors.json"
+COMMON = "common"  # the folder of arrays that all shards share
 BASE, CHOICE = ("kind", "dim", "dtype"), ("index", "options")  # its members, without their checksums
+_NUMBERS = 1 << 24  # numbers of vectors read at once
 Ints = NDArray[np.int64]
 
 
@@ -46,19 +49,22 @@ class Shard:
     _checked: bool = False
 
     @classmethod
-    def open(cls, folder: Path, kind: str, dim: int, cure: str) -> Shard:
-        """Raises InputError if a file is damaged."""
+    def open(
+        cls, folder: Path, kind: str, dim: int, cure: str, common: Mapping[str, NDArray[Any]] | None = None
+    ) -> Shard:
+        """``common`` holds the arrays that all shards share. Raises InputError if a file is damaged."""
         for problem in array_problems(folder, cure, whole=False):
             raise problem.error()
         try:
             arrays = {p.stem: np.load(p, mmap_mode="r") for p in sorted(folder.glob("*.npy"))}
             rows, blank = np.asarray(arrays.pop("rows")), arrays.pop("blank", None)
             searched = None if blank is None else np.flatnonzero(~np.asarray(blank))
-            vectors = vectors_class(kind).from_arrays(arrays, dim)
+            vectors = vectors_class(kind).from_arrays({**arrays, **(common or {})}, dim)
             if len(rows) != len(vectors) or vectors.dim != dim:
                 raise ValueError(f"{len(rows)} rows, {len(vectors)} vectors of {vectors.dim} dimensions")
         except (ValueError, KeyError, IndexError, EOFError, OSError) as error:
-            raise Problem(folder, f"is damaged ({error})", cure).error() from error
+            missing = f"no {error}" if isinstance(error, KeyError) else error
+            raise Problem(folder, f"is damaged ({missing})", cure).error() from error
         return cls(folder.name, rows, vectors, folder, cure, searched)
 
     def checked(self) -> Shard:
@@ -82,6 +88,7 @@ class VectorStore:
     meta: dict[str, Any] = field(default_factory=dict)
     _shards: list[Shard] = field(default_factory=list, repr=False)
     _state: tuple[int, int] | None = field(default=None, repr=False)
+    _common: dict[str, NDArray[Any]] | None = field(default=None, repr=False)
 
     @classmethod
     def open(cls, folder: Path) -> VectorStore:
@@ -110,13 +117,13 @@ class VectorStore:
         if dtype not in ("float16", "float32"):
             raise InputError(f"dtype={dtype!r}: choose float16 or float32")
         meta = {"kind": like.kind, "dim": like.dim, "dtype": dtype}
-        choice = checked_choice(index, options, like.kind, like.dim, folder) if index is not None else {}
         if (folder / META).exists():
             store = cls.open(folder)
             for name in ("kind", "dim"):
                 if store.meta[name] != meta[name]:
                     raise InputError(f"holds vectors of {name} {store.meta[name]}, not {meta[name]}", path=folder)
             return store
+        choice = checked_choice(index, options, like.kind, like.dim, folder) if index is not None else {}
         folder.mkdir(parents=True, exist_ok=True)
         store = cls(folder, {**meta, **choice})
         store._write_meta()
@@ -128,7 +135,15 @@ class VectorStore:
         choice = checked_choice(index, options, self.kind, self.dim, self.folder)
         if choice == {n: self.meta[n] for n in CHOICE if n in self.meta}:
             return False
-        self.drop([n for n in self.parts() if not n.startswith("shard-")])
+        file, options = index_file(index, self.folder), choice.get("options", {})
+        for name in file.FIXED if isinstance(file, Prepares) else ():
+            if options.get(name) != self.options.get(name):
+                raise InputError(
+                    f"its vectors were stored with {name}={self.options.get(name)}, not {options.get(name)}: delete "
+                    "the folder, and encode again",
+                    path=self.folder,
+                )
+        self.drop(self.derived())
         self.meta = {**{n: self.meta[n] for n in BASE}, **choice}
         self._write_meta()
         return True
@@ -160,9 +175,9 @@ class VectorStore:
         out = {}
         for name in self.parts():
             errors = [p.error() for p in self.part_problems(name)]
-            if not errors and name.startswith("shard-"):
+            if not errors and name.startswith("shard-") and COMMON not in out:
                 try:
-                    Shard.open(self.folder / name, self.kind, self.dim, self.cure)
+                    Shard.open(self.folder / name, self.kind, self.dim, self.cure, self.common())
                 except InputError as error:  # a shard of an older version, without checksums
                     errors = [error]
             if errors:
@@ -178,16 +193,40 @@ class VectorStore:
 
     def drop(self, names: Iterable[str]) -> None:
         """Removes shards, so that their documents are encoded again, or folders of an index, so that it is built
-        again; with a shard the folders of the index too, since a later shard may take its name."""
-        names = set(names)
-        if any(n.startswith("shard-") for n in names):
-            names |= {n for n in self.parts() if not n.startswith("shard-")}
-        for name in sorted(names):  # the index first
+        again; with a shard the folders of the index too, since a later shard may take its name. Without the arrays that
+        all shards share, none of them is of use."""
+        gone_too = set(names)
+        if COMMON in gone_too:
+            gone_too |= set(self.parts())
+        elif any(n.startswith("shard-") for n in gone_too):
+            gone_too |= set(self.derived())
+        # What an index derived first; what all shards share last, so that a kill before leaves it to be seen.
+        for name in sorted(gone_too, key=lambda n: (n == COMMON, n.startswith("shard-"), n)):
             gone = self.folder / f".{name}.old"
             shutil.rmtree(gone, ignore_errors=True)
             (self.folder / name).rename(gone)  # so that a kill leaves no half of it
             shutil.rmtree(gone)
-        self._shards, self._state = [], None
+        self._shards, self._state, self._common = [], None, None
+
+    def common(self) -> dict[str, NDArray[Any]]:
+        """The arrays that all shards share, in memory; none if the kind has no such, or there is no shard yet. Raises
+        InputError if they are damaged."""
+        if self._common is None:
+            folder = self.folder / COMMON
+            for problem in array_problems(folder, self.cure):
+                raise problem.error()
+            try:
+                arrays = {p.stem: np.load(p) for p in sorted(folder.glob("*.npy"))}
+            except (ValueError, EOFError, OSError) as error:
+                raise Problem(folder, f"is damaged ({error})", self.cure).error() from error
+            if not arrays:
+                return {}
+            self._common = arrays
+        return self._common
+
+    def derived(self) -> list[str]:
+        """The names of the folders that an index added."""
+        return [n for n in self.parts() if not n.startswith("shard-") and n != COMMON]
 
     def parts(self) -> list[str]:
         """The names of all shards and of folders that an index added."""
@@ -212,7 +251,8 @@ class VectorStore:
         if state != self._state:
             old = {s.name: s for s in self._shards}
             self._shards = [
-                old.get(n) or Shard.open(self.folder / n, self.kind, self.dim, self.cure) for n in self._names()
+                old.get(n) or Shard.open(self.folder / n, self.kind, self.dim, self.cure, self.common())
+                for n in self._names()
             ]
             self._state = state
         return list(self._shards)
@@ -231,6 +271,9 @@ class VectorStore:
         arrays = {"rows": np.asarray(rows, dtype=np.int64)[order], **vectors.take(order).arrays()}
         if any(blank):
             arrays["blank"] = np.asarray(blank, dtype=np.bool_)[order]
+        shared = {name: arrays.pop(name) for name in type(vectors).shared}
+        if shared and not (self.folder / COMMON).exists():
+            _save(self.folder / COMMON, shared, "float32")
         number = max((int(s.name[6:]) for s in self.shards()), default=0) + 1
         _save(self.folder / f"shard-{number:06d}", arrays, self.meta["dtype"])
         self._state = None
@@ -271,14 +314,18 @@ class VectorStore:
         return count
 
     def blocks(self, size: int, skip: frozenset[str] = frozenset()) -> Iterator[tuple[Ints, Vectors]]:
-        """Rows and vectors of the documents with content of every shard that isn't in ``skip``, at most ``size`` at
-        once."""
+        """Rows and vectors of the documents with content of every shard that isn't in ``skip``: at once at most
+        ``size`` documents, and some 16 million numbers (a single document may have more)."""
         for part in self.shards():
             if part.name in skip:
                 continue
             part.checked()
-            for start in range(0, len(part), size):
-                stop = min(start + size, len(part))
+            ends = np.cumsum(part.vectors.sizes)  # numbers up to the end of each document
+            stop = 0
+            while (start := stop) < len(part):
+                before = int(ends[start - 1]) if start else 0
+                fitting = int(np.searchsorted(ends, before + _NUMBERS, side="right"))
+                stop = min(max(fitting, start + 1), start + size, len(part))
                 if part.searched is None:
                     yield part.rows[start:stop], part.vectors.part(start, stop)
                 else:
