@@ -184,12 +184,13 @@ class VectorStore:
                 out[name] = errors
         return out
 
-    def part_problems(self, name: str, cure: str = "") -> list[Problem]:
-        """The damaged files of a part. That of an index that was chosen has checksums always."""
+    def part_problems(self, name: str, cure: str = "", *, whole: bool = True) -> list[Problem]:
+        """The damaged files of a part; without ``whole`` only sizes are compared. The part of an index that was chosen
+        has checksums always."""
         folder, cure = self.folder / name, cure or self.cure
         if "index" in self.meta and not name.startswith("shard-") and not (folder / SUMS).exists():
             return [Problem(folder / SUMS, "is missing", cure)]
-        return array_problems(folder, cure)
+        return array_problems(folder, cure, whole=whole)
 
     def drop(self, names: Iterable[str]) -> None:
         """Removes shards, so that their documents are encoded again, or folders of an index, so that it is built
