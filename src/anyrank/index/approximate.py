@@ -10,10 +10,12 @@ graphs, 2016.
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
 import math
 import os
+import shutil
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -232,7 +234,7 @@ class ApproximateIndex(Nearest):
                     keys = (positions + end).astype(np.uint64)
                     index.add(keys, quantiser.documents(block), threads=threads())
                 end += len(part)
-            index.save(str(fresh / NODES))
+            _save(index, fresh / NODES)
             names = [[s.name, len(s)] for s in (*covered, *shards)]
             write_json(fresh / COVERS, {"shards": names, "quantiser": quantiser.as_dict()})
 
@@ -262,6 +264,16 @@ def _opened(store: VectorStore, path: Path, shards: Sequence[Shard]) -> Graph | 
     nodes = np.concatenate(filled) if filled else rows
     maps = [np.asarray(s.vectors.arrays()["dense"]) for s in present]
     return Graph(index, quantiser, present, maps, starts, rows, nodes, int(rows.max(initial=-1)) + 1)
+
+
+def _save(index: Any, path: Path) -> None:
+    """The graph as a file. Raises OSError if the disk is full, which the library says of no failure."""
+    try:
+        index.save(str(path))
+    except RuntimeError as error:
+        if shutil.disk_usage(path.parent).free < index.serialized_length:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)) from error
+        raise
 
 
 def _blocks(part: Shard, mask: Mask | None) -> Iterator[tuple[Ints, Floats]]:
