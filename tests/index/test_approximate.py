@@ -294,6 +294,23 @@ def test_an_open_reader_goes_on_while_the_graph_is_replaced(collection):
         assert np.mean([len({*dict(a)} & {*b.ids}) / 5 for a, b in zip(before, again)]) > 0.9
 
 
+def test_what_a_kill_leaves_is_scanned_and_built_again(collection):
+    """`bench/kill_graph.py` kills processes; here are the states between the steps of a swap."""
+    folder = collection.path / "vectors" / "p"
+    expected = [list(r) for r in both(collection, 5)[1]]
+    (folder / ".graph.tmp").mkdir()
+    (folder / ".graph.tmp" / "nodes.usearch").write_bytes(b"half")
+    assert Collection.open(collection.path).vectors("p").describe()["covered"] == N
+    (folder / "graph").rename(folder / ".graph.old")  # killed between the two renames
+    killed = Collection.open(collection.path)
+    assert [list(r) for r in killed.vectors("p").search(queries(), 5)] == expected
+    assert killed.vectors("p").describe() == {"covered": 0}
+    assert check(collection.path).problems == []
+    killed.encode(Points())
+    assert killed.vectors("p").describe() == {"covered": N, "deleted": 0}
+    assert sorted(p.name for p in folder.glob(".*")) == []
+
+
 def test_a_full_disk_leaves_the_old_graph_and_the_new_vectors(collection, monkeypatch):
     before = collection.vectors("p").describe()
     monkeypatch.setattr(approximate, "_PENDING", 0)
