@@ -94,13 +94,14 @@ def main(wanted: int, limit: float) -> dict[str, int]:
         while counts["kills"] < wanted and time.monotonic() < ends:
             path, end = Path(scratch) / str(counts["collections"]), 0
             counts["collections"] += 1
+            most = counts["kills"] + rng.randint(1, 6)  # so that the first build is killed too
             while True:
                 child = subprocess.Popen(
                     [*command, str(path)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
                 )
                 assert child.stdout is not None
                 child.stdout.readline()
-                if counts["kills"] < wanted and time.monotonic() < ends:
+                if counts["kills"] < min(wanted, most) and time.monotonic() < ends:
                     time.sleep(rng.random() * seconds)
                     if rng.random() < 0.6:
                         while child.poll() is None and not any(path.glob("vectors/points/.graph.tmp")):

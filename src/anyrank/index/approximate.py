@@ -189,7 +189,9 @@ class ApproximateIndex(Nearest):
         are likely to have enough of them; a query for which they haven't takes more, and at last scans."""
         everything = passing == len(graph)
         need = min(math.ceil(k * graph.quantiser.oversampling), passing)
-        count = need if everything else math.ceil(1.5 * need * len(graph) / passing) + 16
+        # Of n results about n * share pass, give or take the root of n * share * (1 - share): three times that more.
+        share = passing / len(graph)
+        count = math.ceil((need + 3 * math.sqrt(need * (1 - share)) + (not everything)) / share)
         nodes, mask = graph.quantiser.queries(queries), _padded(mask, graph.end)
         best, todo = [nothing()] * len(queries), list(range(len(queries)))
         while todo:
