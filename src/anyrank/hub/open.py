@@ -12,9 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from ..core.errors import InputError, MissingExtra, ModelError
+from ..vectors import Encoder
 from .folder import Declared, read
 from .huggingface import fetch, fetch_configuration, is_hub_id
 from .registry import RegisteredModel, find, get, resolve, suggestion
+from .truncated import Truncated, split_dim
 
 RUNTIMES = {"onnx": "onnxruntime", "torch": "torch", "hf": "torch", "llamacpp": "llamacpp"}
 """The modules of `anyrank.backends` that open a folder, and the extra of each."""
@@ -43,6 +45,7 @@ def open_model(name: str | Path, *, runtime: str = "", allow: Collection[str] = 
       model is first used;
     - "promptreps-dense:MODEL", "promptreps-sparse:MODEL", "promptreps-tokens:MODEL": an encoder over a decoder-only
       language model by transformers (`anyrank.llm.promptreps`), with its settings after "#";
+    - one of the first three with ":128": a dense encoder of which the first 128 numbers are kept;
     - "openai:MODEL@URL#SETTINGS": a language model of a server that speaks OpenAI's protocol;
     - "cohere:MODEL", "jina:MODEL", "voyage:MODEL", "mixedbread:MODEL", "pinecone:MODEL": a hosted reranker, with its
       key in the environment (COHERE_API_KEY, …);
@@ -84,6 +87,12 @@ def open_model(name: str | Path, *, runtime: str = "", allow: Collection[str] = 
             unused = ", ".join([*(["runtime"] if runtime else []), *options])
             raise InputError(f"{name}: a server takes no {unused}: its settings follow its address after '#'")
         return _once(("server", name), lambda: _server(name))
+    whole, dim = split_dim(name)
+    if dim:
+        encoder = open_model(whole, runtime=runtime, **options)
+        if not isinstance(encoder, Encoder):
+            raise InputError(f"{whole} makes no vectors, so {name} has no first {dim} numbers")
+        return Truncated(encoder, dim)
     model = declare(name, runtime=runtime)
     key = (model, _stamp(model), *sorted(options.items(), key=lambda item: item[0]))
     return _once(key, lambda: _open_folder(model, options))
@@ -141,6 +150,7 @@ def is_allowed(name: str, allow: Collection[str]) -> bool:
     """
     if inner := prompted_model(name):
         return is_allowed(inner, allow)
+    name, _ = split_dim(name)
     prefix, colon, rest = name.partition(":")
     local = rest if colon and prefix in PREFIXES else name
     path = Path(local).expanduser()

@@ -19,7 +19,7 @@ from ..core.stage import Cut, Each, Keep, Limited, Stage
 from ..core.types import Ranking
 from ..hub.open import is_server, open_model
 from ..hub.registry import SHIPPED
-from ..index.vector_names import model_of, stored
+from ..index.vector_names import encode_command, model_of, stored
 from ..vectors import Encoder
 from .context import Settings
 from .generative import GENERATIVE
@@ -62,11 +62,11 @@ def _count(k: Any) -> int:
     return k
 
 
-def _search(settings: Settings, name: str, k: int = 1000) -> Stage:
-    return _searching(settings, lambda k: _vector_search(settings, name, k), _count(k))
+def _search(settings: Settings, name: str, k: int = 1000, exact: bool = False) -> Stage:
+    return _searching(settings, lambda k: _vector_search(settings, name, k, exact), _count(k))
 
 
-def _vector_search(settings: Settings, name: str, k: int) -> Any:
+def _vector_search(settings: Settings, name: str, k: int, exact: bool = False) -> Any:
     from ..retrieve.stages import VectorSearch
 
     collection, encoder = _collection(settings, name), model(SHIPPED.get(name, name))
@@ -75,10 +75,11 @@ def _vector_search(settings: Settings, name: str, k: int) -> Any:
     key = stored(encoder.name)
     if key not in collection.encoded:
         models = listed(map(model_of, collection.encoded))
+        command = encode_command(collection.path, name)
         raise InputError(
-            f"the index holds no vectors of {quoted(encoder.name)} (it has: {models}): add them with --encode"
+            f"the index holds no vectors of {quoted(encoder.name)} (it has: {models}): add them with `{command}`"
         )
-    return VectorSearch(collection.vectors(key), encoder, collection, k, settings.filter)
+    return VectorSearch(collection.vectors(key, exact=exact), encoder, collection, k, settings.filter)
 
 
 def _score(
@@ -164,8 +165,8 @@ def _passages(
 def _shipped(name: str, about: str) -> Part:
     """The part of a model that comes with the package."""
 
-    def search(settings: Settings, *, k: int = 1000) -> Stage:
-        return _search(settings, name, k)
+    def search(settings: Settings, *, k: int = 1000, exact: bool = False) -> Stage:
+        return _search(settings, name, k, exact)
 
     def score(
         settings: Settings, *, depth: int | None = None, max_calls: int | None = None, max_seconds: float | None = None
@@ -209,7 +210,11 @@ PARTS: dict[str, Part | Fusion] = {
         "tiny", "late interaction over BERT-tiny (shipped), the fast one: scores after '>>', and searches"
     ),
     "model": Part('any model by name, hub id or folder: model("path")', source=_search, then=_score),
-    "search": Part("search with a model's stored vectors, also after '>>': search(\"minilm\")", _search, _search),
+    "search": Part(
+        "search with a model's stored vectors, also after '>>': search(\"minilm\"); exact=True compares all of them",
+        _search,
+        _search,
+    ),
     "promptreps": Part(
         "search, or scores after '>>', by a language model's states and logits: promptreps(\"MODEL\")",
         source=_promptreps,
