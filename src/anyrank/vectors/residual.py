@@ -76,7 +76,7 @@ class Codec:
 
     def remainders(self, packed: Bytes) -> Floats:
         """What the packed buckets stand for: [n, dim]."""
-        return self._bytes[packed].reshape(len(packed), -1)[:, : self.dim]
+        return self._bytes[packed].reshape(len(packed), packed.shape[1] * 8 // self.bits)[:, : self.dim]
 
     def decode(self, codes: NDArray[Any], packed: Bytes) -> Floats:
         """States of length 1 [n, dim]: centroid and remainder."""
