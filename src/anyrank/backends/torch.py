@@ -51,6 +51,18 @@ class Attends(Protocol):
 
 
 @runtime_checkable
+class AttendsWithMeans(Protocol):
+    """A model that reads texts alone, into unit vectors of their tokens and one of the whole text. `token_vectors`
+    gives of a chunk the vectors [texts, tokens, dim], which of them count, the weights of a query's [texts, tokens]
+    (None for documents), and the vectors of the texts [texts, dim]: a score is weighted MaxSim and the dot product of
+    the last."""
+
+    def inputs(self, texts: Sequence[str], *, query: bool = False) -> list[dict[str, Any]]: ...
+
+    def token_vectors(self, chunk: Mapping[str, Any], *, query: bool = False) -> tuple[Any, Any, Any, Any]: ...
+
+
+@runtime_checkable
 class ReadsText(Protocol):
     """A model of texts: it has a tokenizer."""
 
@@ -65,8 +77,8 @@ def open_folder(
     dtype: str = "float32",
     threads: int | None = None,
     **options: Any,
-) -> TorchEncoder | TorchJudge:
-    """The encoder or judge of a folder with safetensors, of the kind that it declares.
+) -> TorchEncoder | TorchJudge | TorchLateInteraction:
+    """The encoder or judge (late interaction is both) of a folder with safetensors, of the kind that it declares.
 
     ``max_length`` cuts texts shorter than the model does; ``device`` "" is the first GPU, else the CPU; ``options`` go
     to the model's class (a sparse model also takes ``terms`` and ``threshold``).
@@ -100,9 +112,12 @@ def open_folder(
     target = device_of(device)
     model = model.eval().requires_grad_(False).to(torch.device(target))
     run = Runner(model, target, dtype_of(dtype, target))
+    judge = TorchJudge(declared.name, run, declared.activation)
+    if isinstance(model, AttendsWithMeans):
+        return TorchLateInteraction(declared.name, TorchEncoder(declared.name, run), judge)
     if isinstance(model, Embeds | Attends):
         return TorchEncoder(declared.name, run, sparse=declared.kind == "sparse", **limits)
-    return TorchJudge(declared.name, run, declared.activation)
+    return judge
 
 
 def _options(declared: Declared) -> dict[str, Any]:
@@ -181,7 +196,10 @@ class TorchEncoder:
             rows, tokens = chunk["rows"].numpy(), int(chunk["attention_mask"].sum())
             alone = self.run.moved({**chunk, "rows": torch.arange(len(rows))})  # in the chunk's own order
             with self.run.computing():
-                vectors = self._tokens(alone, query) if isinstance(model, Attends) else self._pooled(alone)
+                if isinstance(model, AttendsWithMeans):
+                    vectors: Vectors = self._tokens_and_means(alone, query)
+                else:
+                    vectors = self._tokens(alone, query) if isinstance(model, Attends) else self._pooled(alone)
             yield positions[rows], vectors, tokens
 
     def _pooled(self, chunk: Mapping[str, Any]) -> Vectors:
@@ -195,6 +213,13 @@ class TorchEncoder:
         if query and self.run.model.similarity == "meanmaxsim":
             return Tokens.of(rows, [np.full(len(r), 1 / max(len(r), 1), np.float32) for r in rows])
         return Tokens.of(rows)
+
+    def _tokens_and_means(self, chunk: Mapping[str, Any], query: bool) -> Tokens:
+        """One matrix a text, the weights of a query's tokens, and a vector of each text."""
+        states, counted, weights, means = self.run.model.token_vectors(chunk, query=query)
+        rows = [text[real].float().cpu().numpy() for text, real in zip(states, counted)]
+        own = None if weights is None else [w[real].float().cpu().numpy() for w, real in zip(weights, counted)]
+        return Tokens.of(rows, own, means.float().cpu().numpy())
 
     def _truncated(self, part: Mapping[int, str], query: bool) -> int:
         """The number of texts that lose tokens."""
@@ -240,6 +265,22 @@ class TorchJudge:
         for row, members, count, cut in zip(values, candidates, tokens, model.truncated(queries, candidates)):
             calls = len(members) + ("queries" in features)
             yield Judgement(row[: len(members)].tolist(), Usage(calls, int(count), truncated=cut))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TorchLateInteraction:
+    """Late interaction as a judge, and as an encoder whose vectors give the same scores, so that texts can be
+    stored."""
+
+    name: str
+    encoder: TorchEncoder
+    judge: TorchJudge
+
+    def encode(self, contents: Sequence[Any], *, query: bool = False) -> Encoded:
+        return self.encoder.encode(contents, query=query)
+
+    def __call__(self, groups: Sequence[Group]) -> list[Judgement]:
+        return self.judge(groups)
 
 
 def _text(content: Any, what: str) -> str:

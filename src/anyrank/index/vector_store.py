@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from ..core.errors import InputError
 from ..disk import no_space, sync_folder
-from ..store.checksums import Problem, array_problems, checksum, write_checksums
+from ..store.checksums import SUMS, Problem, array_problems, checksum, write_checksums
 from ..store.manifest import write_json
 from ..vectors import Vectors, join, vectors_class
 from .base import Prepares
@@ -174,7 +174,7 @@ class VectorStore:
         """The damaged files of each shard and of each folder of an index that has some."""
         out = {}
         for name in self.parts():
-            errors = [p.error() for p in array_problems(self.folder / name, self.cure)]
+            errors = [p.error() for p in self.part_problems(name)]
             if not errors and name.startswith("shard-") and COMMON not in out:
                 try:
                     Shard.open(self.folder / name, self.kind, self.dim, self.cure, self.common())
@@ -184,11 +184,22 @@ class VectorStore:
                 out[name] = errors
         return out
 
+    def part_problems(self, name: str, cure: str = "") -> list[Problem]:
+        """The damaged files of a part. That of an index that was chosen has checksums always."""
+        folder, cure = self.folder / name, cure or self.cure
+        if "index" in self.meta and not name.startswith("shard-") and not (folder / SUMS).exists():
+            return [Problem(folder / SUMS, "is missing", cure)]
+        return array_problems(folder, cure)
+
     def drop(self, names: Iterable[str]) -> None:
         """Removes shards, so that their documents are encoded again, or folders of an index, so that it is built
-        again. Without the arrays that all shards share, none of them is of use."""
-        gone_too = self.parts() if COMMON in names else list(names)
-        for name in sorted(gone_too, key=lambda n: n == COMMON):  # last, so that a kill before leaves it to be seen
+        again; with a shard the folders of the index too, since a later shard may take its name. Without the arrays that
+        all shards share, none of them is of use."""
+        names = set(self.parts() if COMMON in names else names)
+        if any(n.startswith("shard-") for n in names):
+            names |= {n for n in self.parts() if n != COMMON and not n.startswith("shard-")}
+        # The index first; what shards share last, so that a kill before leaves it to be seen.
+        for name in sorted(names, key=lambda n: (n == COMMON, n.startswith("shard-"), n)):
             gone = self.folder / f".{name}.old"
             shutil.rmtree(gone, ignore_errors=True)
             (self.folder / name).rename(gone)  # so that a kill leaves no half of it
