@@ -24,6 +24,9 @@ SERVER = "openai:"
 SERVERS = ("cohere", "jina", "voyage", "mixedbread", "pinecone", "tei", "vllm", "infinity", "rerank")
 """Prefixes of names of servers that rerank; a bare http(s) address is one of "rerank"."""
 
+FIXED = "fde:"
+"""The prefix of fixed-dimensional encodings of a late-interaction model."""
+
 _opened: dict[Hashable, Any] = {}
 _lock = threading.RLock()
 
@@ -39,6 +42,8 @@ def open_model(name: str | Path, *, runtime: str = "", allow: Collection[str] = 
     - one of these after "hf:" (a language model by transformers), "llamacpp:" (a GGUF file by llama.cpp) or
       "classifier:" (a head over query and text, by transformers). Of a hub id so named nothing is fetched before the
       model is first used;
+    - "fde:MODEL": one dense vector a text that stands for the token states of a late-interaction model
+      (`anyrank.backends.fde`);
     - "openai:MODEL@URL#SETTINGS": a language model of a server that speaks OpenAI's protocol;
     - "cohere:MODEL", "jina:MODEL", "voyage:MODEL", "mixedbread:MODEL", "pinecone:MODEL": a hosted reranker, with its
       key in the environment (COHERE_API_KEY, …);
@@ -76,6 +81,10 @@ def open_model(name: str | Path, *, runtime: str = "", allow: Collection[str] = 
             unused = ", ".join([*(["runtime"] if runtime else []), *options])
             raise InputError(f"{name}: a server takes no {unused}: its settings follow its address after '#'")
         return _once(("server", name), lambda: _server(name))
+    if name.startswith(FIXED):
+        return _once(
+            ("fde", name), lambda: import_module("..backends.fde", __package__).open_address(name[len(FIXED) :])
+        )
     model = declare(name, runtime=runtime)
     key = (model, _stamp(model), *sorted(options.items(), key=lambda item: item[0]))
     return _once(key, lambda: _open_folder(model, options))
@@ -123,6 +132,8 @@ def is_allowed(name: str, allow: Collection[str]) -> bool:
     False
     """
     prefix, colon, rest = name.partition(":")
+    if name.startswith(FIXED):
+        return is_allowed(rest.partition("#")[0], allow)
     local = rest if colon and prefix in PREFIXES else name
     path = Path(local).expanduser()
     if is_server(name):

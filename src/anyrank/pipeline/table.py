@@ -17,7 +17,7 @@ from ..core.fusion import RRF, Borda, Combine, Fusion, Interleave
 from ..core.rerank import Rerank
 from ..core.stage import Cut, Each, Keep, Limited, Stage
 from ..core.types import Ranking
-from ..hub.open import is_server, open_model
+from ..hub.open import FIXED, is_server, open_model
 from ..hub.registry import SHIPPED
 from ..index.vector_names import model_of, stored
 from ..vectors import Encoder
@@ -63,6 +63,15 @@ def _count(k: Any) -> int:
 
 def _search(settings: Settings, name: str, k: int = 1000) -> Stage:
     return _searching(settings, lambda k: _vector_search(settings, name, k), _count(k))
+
+
+def _fde(
+    settings: Settings, model: str, k: int = 1000, repetitions: int = 20, planes: int = 5, block: int = 16
+) -> Stage:
+    """Search with one dense vector a text that stands for its states of tokens (MUVERA)."""
+    given = {"repetitions": (repetitions, 20), "planes": (planes, 5), "block": (block, 16)}
+    settings_of_name = ",".join(f"{name}={value}" for name, (value, default) in given.items() if value != default)
+    return _search(settings, f"{FIXED}{model}" + (f"#{settings_of_name}" if settings_of_name else ""), k)
 
 
 def _vector_search(settings: Settings, name: str, k: int) -> Any:
@@ -194,6 +203,10 @@ PARTS: dict[str, Part | Fusion] = {
     ),
     "model": Part('any model by name, hub id or folder: model("path")', source=_search, then=_score),
     "search": Part("search with a model's stored vectors, also after '>>': search(\"minilm\")", _search, _search),
+    "fde": Part(
+        'search with one vector for a text\'s token states, stored by --encode fde:mini: fde("mini") % 200 >> mini',
+        source=_fde,
+    ),
     "passages": Part('long texts split, scored and aggregated: passages("splade", aggregate="max")', then=_passages),
     "feedback": Part(
         'scores so far move the query\'s vector, which searches again: minilm % 50 >> splade >> feedback("minilm")',
