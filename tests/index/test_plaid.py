@@ -182,6 +182,8 @@ def test_options_are_checked(made, tmp_path):
     ]:
         with pytest.raises(InputError, match=message):
             collection.encode(States(), index="plaid", options=options)
+    with pytest.raises(InputError, match="stored with bits=2, not None"):
+        collection.encode(States(), index="nearest")
     collection.encode(States(), index="plaid", options={"bits": 2, "scoring": "warp"})
     assert collection.vectors("states").scoring == "warp"
     assert len(collection.vectors("states").search(queries(), 3)[0]) == 3

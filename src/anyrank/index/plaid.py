@@ -379,9 +379,10 @@ def checked_options(options: Mapping[str, Any], dim: int) -> dict[str, Any]:
         raise InputError(f"scoring={out['scoring']!r}: choose {' or '.join(SCORINGS)}")
     out |= {name: whole_number(name, options[name]) for name in ("cells", "candidates") if name in options}
     if "threshold" in options:
-        if not isinstance(options["threshold"], int | float):
-            raise InputError(f"threshold={options['threshold']!r}: expected a number")
-        out["threshold"] = float(options["threshold"])
+        try:
+            out["threshold"] = float(options["threshold"])
+        except (TypeError, ValueError) as error:
+            raise InputError(f"threshold={options['threshold']!r}: expected a number") from error
     return out
 
 

@@ -135,8 +135,8 @@ class VectorStore:
         choice = checked_choice(index, options, self.kind, self.dim, self.folder)
         if choice == {n: self.meta[n] for n in CHOICE if n in self.meta}:
             return False
-        file, options = index_file(index, self.folder), choice.get("options", {})
-        for name in file.FIXED if isinstance(file, Prepares) else ():
+        files, options = (index_file(n, self.folder) for n in (self.index, index)), choice.get("options", {})
+        for name in dict.fromkeys(n for file in files if isinstance(file, Prepares) for n in file.FIXED):
             if options.get(name) != self.options.get(name):
                 raise InputError(
                     f"its vectors were stored with {name}={self.options.get(name)}, not {options.get(name)}: delete "

@@ -1,0 +1,278 @@
+"""Late interaction: stored states against reading, their compression, pooling and search.
+
+    anyrank index DATA/cranfield -o INDEXES/cranfield --encode mini --encode tiny     (also scifact, nfcorpus)
+    python bench/bench_late.py DATA INDEXES [stored quality passages]
+
+DATA is a folder of collections in BEIR's layout, INDEXES holds indexes of them. Every other form of their states
+(pooled, compressed, fixed-dimensional) is made of the stored ones. Settings are compared on Cranfield and on the train
+part of SciFact. Results: bench/results/late.json.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from statistics import median
+from typing import Any, cast
+
+import numpy as np
+
+from anyrank.backends.fde import FixedEncoder
+from anyrank.core.content import text_of
+from anyrank.core.types import Candidate, Query, Ranking
+from anyrank.evaluate.evaluation import evaluate
+from anyrank.hub.open import open_model
+from anyrank.index.build import build
+from anyrank.index.collection import Collection
+from anyrank.index.vector_names import stored
+from anyrank.io.dataset import Dataset
+from anyrank.pipeline.parser import Settings, parse
+from anyrank.vectors import Encoded, Tokens
+
+RESULTS = Path(__file__).parent / "results" / "late.json"
+LAYERS, WIDTH = {"mini": 6, "anyrank-tiny": 2}, {"mini": 384, "anyrank-tiny": 128}
+
+
+class Replay:
+    """An encoder that gives the stored states of texts, and reads queries."""
+
+    def __init__(self, collections: Sequence[Collection], model: str) -> None:
+        self.model, self.name = open_model(model), model
+        self.at: dict[str, tuple[Any, str]] = {}
+        for collection in collections:
+            index = collection.vectors(stored(model))
+            self.at |= {text_of(d.content): (index, d.id) for d in collection.documents()}
+
+    def encode(self, contents: Sequence[Any], *, query: bool = False) -> Encoded:
+        if query:
+            return cast(Encoded, self.model.encode(contents, query=True))
+        parts: list[Tokens] = []
+        for content in contents:
+            index, id = self.at[text_of(content)]
+            positions, vectors = index.vectors([id])
+            parts.append(cast(Tokens, vectors) if positions else self.model.encode([""]).vectors)
+        return Encoded(Tokens.join(parts))
+
+
+def folder_bytes(folder: Path) -> int:
+    return sum(f.stat().st_size for f in folder.rglob("*.npy"))
+
+
+def made(documents: Sequence[Candidate], encoder: Any, folder: Path, **choice: Any) -> tuple[Collection, float]:
+    """A collection whose vectors are chosen so, and the seconds of encoding."""
+    build(documents, folder)
+    collection, start = Collection.open(folder), time.perf_counter()
+    collection.encode(encoder, stored(encoder.name), **choice)
+    return collection, time.perf_counter() - start
+
+
+def timed(run: Callable[[Any], Any], items: Sequence[Any]) -> tuple[list[Any], float]:
+    """The results, and the median milliseconds of one, after one to warm up."""
+    run(items[0])
+    out, spent = [], []
+    for item in items:
+        start = time.perf_counter()
+        out.append(run(item))
+        spent.append((time.perf_counter() - start) * 1000)
+    return out, median(spent)
+
+
+def forward_flops(model: str, tokens: float) -> float:
+    """Multiplications and additions of a transformer's layers for one text: 24 n w^2 + 4 n^2 w each."""
+    width = WIDTH[model]
+    return LAYERS[model] * (24 * tokens * width**2 + 4 * tokens**2 * width)
+
+
+def rerank(data: Path, indexes: Path) -> dict[str, Any]:
+    """100 candidates of each query: stored states, reading late interaction, and a cross-encoder of the same shape
+    (MiniLM's own int8 graph run on pairs, so its time is one's, and its scores mean nothing)."""
+    dataset, collection = Dataset.open(data / "cranfield"), Collection.open(indexes / "cranfield")
+    queries = list(dataset.queries("test"))[:15]
+    before = parse("bm25 % 100", Settings(collection)).run(queries)
+    documents, replay = list(dataset.documents()), Replay([collection], "mini")
+    reading = parse("mini", starts=False)
+    read, read_ms = timed(reading, before)
+    out: dict[str, Any] = {"queries": len(queries), "candidates": 100, "reading_ms": read_ms}
+    encoder = open_model("minilm")
+
+    def cross(ranking: Ranking) -> int:
+        pairs = [(text_of(ranking.query.content), text_of(c.content)) for c in ranking]
+        return sum(len(o.positions) for o in encoder.engine.run(pairs)[1])
+
+    _, out["cross_encoder_ms"] = timed(cross, before[:6])
+    with tempfile.TemporaryDirectory() as scratch:
+        forms: dict[str, dict[str, Any]] = {
+            "float16": {},
+            "pool 2": {"index": "nearest", "options": {"pool": 2}},
+            "2 bits": {"index": "plaid", "options": {"bits": 2}},
+            "2 bits, pool 2": {"index": "plaid", "options": {"bits": 2, "pool": 2}},
+        }
+        for name, choice in forms.items():
+            opened, _ = made(documents, replay, Path(scratch) / name.replace(" ", "_"), **choice)
+            stage, start = parse("mini", Settings(opened), starts=False), parse("bm25 % 100", Settings(opened))
+            after, ms = timed(stage, [start(q) for q in queries])
+            gaps = [
+                abs(score - dict(zip(a.ids, a.scores))[i])
+                for a, b in zip(after, read)
+                for i, score in zip(b.ids, b.scores)
+            ]
+            out[name] = {"ms": ms, "faster_than_reading": read_ms / ms, "largest_difference": max(gaps)}
+            out[name]["faster_than_cross_encoder"] = out["cross_encoder_ms"] / ms
+            print("stored", name, out[name], flush=True)
+    tokens = open_model("mini").encode([d.content for d in documents[:200]]).usage.prompt_tokens / 200
+    question = open_model("mini").encode([q.content for q in queries], query=True).usage.prompt_tokens / len(queries)
+    pairs = 100 * forward_flops("mini", tokens + question)
+    maxsim = forward_flops("mini", question) + 2 * question * tokens * WIDTH["mini"] * 100
+    out["flops_cross_encoder"], out["flops_stored"], out["flops_ratio"] = pairs, maxsim, pairs / maxsim
+    return out
+
+
+def quality(data: Path, indexes: Path) -> dict[str, Any]:
+    """nDCG@10 of forms of the same states, bytes a state and seconds of compression."""
+    out: dict[str, Any] = {}
+    for name, split, model in (
+        ("cranfield", "test", "mini"),
+        ("scifact", "train", "anyrank-tiny"),
+        ("scifact", "train", "mini"),
+    ):
+        dataset, base = Dataset.open(data / name), Collection.open(indexes / name)
+        if stored(model) not in base.encoded:
+            continue
+        queries, qrels = list(dataset.queries(split))[:300], dataset.qrels(split)
+        qrels = {q.id: qrels[q.id] for q in queries if q.id in qrels}
+        documents, replay = list(dataset.documents()), Replay([base], model)
+        forms: dict[str, dict[str, Any]] = {
+            "float32": {"dtype": "float32"},
+            "float16": {},
+            **{f"pool {n}": {"index": "nearest", "options": {"pool": n}} for n in (2, 3, 4)},
+            **{f"{b} bits, plaid": {"index": "plaid", "options": {"bits": b}} for b in (1, 2, 4)},
+            "2 bits, warp": {"index": "plaid", "options": {"bits": 2, "scoring": "warp"}},
+            "2 bits, pool 2, plaid": {"index": "plaid", "options": {"bits": 2, "pool": 2}},
+        }
+        runs: dict[str, list[Ranking]] = {}
+        rows: dict[str, Any] = {}
+        with tempfile.TemporaryDirectory() as scratch:
+            for form, choice in forms.items():
+                folder = Path(scratch) / form.replace(" ", "_").replace(",", "")
+                collection, seconds = made(documents, replay, folder, **choice)
+                index, vectors = (
+                    collection.vectors(stored(model)),
+                    replay.encode([q.content for q in queries], query=True),
+                )
+                states = sum(
+                    len(s.vectors.arrays().get("states", s.vectors.arrays().get("codes")))
+                    for s in index.vector_store.shards()
+                )  # type: ignore[attr-defined]
+                rows[form] = {"bytes_a_state": folder_bytes(folder / "vectors") / states, "seconds": round(seconds, 1)}
+                found = index.search(vectors.vectors, 10)
+                runs[form] = [Ranking(q, tuple(Candidate(i, None, s) for i, s in r)) for q, r in zip(queries, found)]
+                if "plaid" in form:
+                    exact = collection.vectors(stored(model), exact=True).search(vectors.vectors, 10)
+                    runs[f"{form}, exact"] = [
+                        Ranking(q, tuple(Candidate(i, None, s) for i, s in r)) for q, r in zip(queries, exact)
+                    ]
+                print(name, model, form, rows[form], flush=True)
+        result = evaluate(runs, qrels, ["nDCG@10"], baseline="float32")
+        print(result.table(), flush=True)
+        best = [set(r.ids) for r in runs["float32"]]
+        for form, run in runs.items():
+            compared = result.compared(form, "nDCG@10")
+            rows.setdefault(form, {})["nDCG@10"] = round(result.mean(form, "nDCG@10"), 4)
+            rows[form]["p_against_float32"] = None if compared is None else float(f"{compared.p:.2g}")
+            rows[form]["recall@10_of_float32"] = round(
+                float(np.mean([len(b & set(r.ids)) / 10 for b, r in zip(best, run)])), 4
+            )
+        out[f"{name} {split} {model}"] = rows
+    return out
+
+
+def passages(data: Path, indexes: Path) -> dict[str, Any]:
+    """Searches among the documents of all three collections together: queries a second one by one, and recall@10."""
+    names = [n for n in ("cranfield", "scifact", "nfcorpus") if (indexes / n).exists()]
+    model = "anyrank-tiny"
+    opened = [Collection.open(indexes / n) for n in names]
+    replay = Replay(opened, model)
+    documents = [replace(d, id=f"{n}-{d.id}", meta={}) for n, c in zip(names, opened) for d in c.documents()]
+    queries = [Query(f"{n}-{q.id}", q.content) for n in names for q in list(Dataset.open(data / n).queries())[:60]]
+    vectors = cast(Tokens, replay.encode([q.content for q in queries], query=True).vectors)
+    rows = [vectors.take([i]) for i in range(len(queries))]
+    out: dict[str, Any] = {"passages": len(documents), "queries": len(queries), "model": model}
+    with tempfile.TemporaryDirectory() as scratch:
+        exact, _ = made(documents, replay, Path(scratch) / "exact")
+        index = exact.vectors(stored(model))
+        states = sum(len(s.vectors.arrays()["states"]) for s in index.vector_store.shards())  # type: ignore[attr-defined]
+        out["states"] = states
+        best, ms = timed(lambda q: [i for i, _ in index.search(q, 10)[0]], rows)
+        out["exact float16"] = {
+            "qps": 1000 / ms,
+            "bytes_a_state": folder_bytes(Path(scratch) / "exact" / "vectors") / states,
+        }
+        print(out, flush=True)
+        for bits in (2, 4):
+            compressed, seconds = made(
+                documents, replay, Path(scratch) / f"bits{bits}", index="plaid", options={"bits": bits}
+            )
+            folder = Path(scratch) / f"bits{bits}" / "vectors"
+            scan = compressed.vectors(stored(model), exact=True)
+            own, ms = timed(lambda q, scan=scan: [i for i, _ in scan.search(q, 10)[0]], rows[:40])
+            line = {"bytes_a_state": folder_bytes(folder) / states, "seconds_of_compression": seconds}
+            out[f"exact {bits} bits"] = {"qps": 1000 / ms, "recall@10": recall(own, best[:40]), **line}
+            for scoring, options in (
+                ("plaid", {}),
+                ("plaid", {"cells": 2}),
+                ("plaid", {"cells": 4, "threshold": 0.4, "candidates": 1024}),
+                ("warp", {"cells": 8}),
+                ("warp", {"cells": 32}),
+            ):
+                choice = {"bits": bits, "scoring": scoring, **options}
+                compressed.encode(replay, stored(model), index="plaid", options=choice)
+                staged = compressed.vectors(stored(model))
+                found, ms = timed(lambda q, staged=staged: [i for i, _ in staged.search(q, 10)[0]], rows)
+                label = f"{scoring} {bits} bits {options or 'default'}"
+                out[label] = {"qps": 1000 / ms, "recall@10": recall(found, best)}
+                out[label]["bytes_a_state"] = folder_bytes(folder) / states
+                print(label, out[label], flush=True)
+        for repetitions, planes, block in ((10, 4, 16), (20, 5, 16)):
+            encoder = FixedEncoder(cast(Any, replay), repetitions, planes, block)
+            fixed, seconds = made(documents, encoder, Path(scratch) / f"fde{repetitions}", dtype="float16")
+            index = fixed.vectors(stored(encoder.name))
+            asked = encoder.fixed(vectors, query=True)
+            found, ms = timed(
+                lambda q, index=index, asked=asked: [i for i, _ in index.search(asked.take([q]), 200)[0]],
+                range(len(rows)),
+            )
+            out[f"fde {repetitions} x 2^{planes} x {block}"] = {
+                "dimensions": asked.dim,
+                "qps": 1000 / ms,
+                "seconds": seconds,
+                **{f"recall@10 of the first {n}": recall([f[:n] for f in found], best) for n in (10, 50, 100, 200)},
+            }
+            print(list(out.items())[-1], flush=True)
+    return out
+
+
+def recall(found: Sequence[Sequence[str]], best: Sequence[Sequence[str]]) -> float:
+    return float(np.mean([len(set(a) & set(b)) / max(len(b), 1) for a, b in zip(found, best)]))
+
+
+PARTS = {"stored": rerank, "quality": quality, "passages": passages}
+
+
+def main(data: str, indexes: str, *parts: str) -> None:
+    for part in parts or PARTS:
+        value = PARTS[part](Path(data), Path(indexes))
+        value["threads"] = os.environ.get("OMP_NUM_THREADS", "")
+        results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+        RESULTS.write_text(json.dumps({**results, part: value}, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    if len(sys.argv) < 3:
+        sys.exit(__doc__)
+    main(*sys.argv[1:])
