@@ -3,6 +3,7 @@
 import json
 import logging
 import shutil
+import subprocess
 import sys
 
 import numpy as np
@@ -19,7 +20,7 @@ from anyrank.index.collection import Collection
 from anyrank.index.quantise import OVERSAMPLING, Quantiser
 from anyrank.vectors import Encoded, Sparse
 
-pytest.importorskip("usearch")
+pytestmark = pytest.mark.skipif(not approximate.installed(), reason="usearch is absent")
 N, DIM = 800, 24
 UNHURRIED = {
     "deadline": None,
@@ -302,3 +303,10 @@ def test_int8_uses_its_range_and_signs_are_taken_around_the_means():
     for precision in OVERSAMPLING:
         one = Quantiser.fitted(precision, sample, 0)
         assert Quantiser.from_dict(json.loads(json.dumps(one.as_dict()))) == one
+
+
+def test_models_run_after_a_graph_was_opened_first():
+    """The order of the imports, in a process of its own: see `quantise.usearch`."""
+    code = "from anyrank.index.quantise import usearch; usearch(); import onnxruntime; print('both')"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert result.stdout == "both\n", result.stderr

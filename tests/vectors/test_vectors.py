@@ -19,6 +19,7 @@ from anyrank.vectors import (
     vectors_class,
 )
 from anyrank.vectors.base import single
+from anyrank.vectors.coil import Coil
 
 DIM = 6
 halves = st.integers(-16, 16).map(lambda n: n / 8)  # exact in half precision, and so are sums of their products
@@ -27,6 +28,8 @@ dense_rows = hnp.arrays(np.float32, DIM, elements=halves)
 token_rows = st.integers(0, 4).flatmap(lambda n: hnp.arrays(np.float32, (n, DIM), elements=halves))
 WEIGHTED = "tokens with weights"
 MEANS = "tokens with means"
+WHOLE = "coil with whole texts"
+coil_rows = st.tuples(st.lists(st.integers(0, 3), max_size=4), hnp.arrays(np.float32, (4, DIM), elements=halves))
 
 
 def made(kind, rows):
@@ -35,6 +38,10 @@ def made(kind, rows):
         return Dense(np.array(rows, dtype=np.float32).reshape(-1, DIM))
     if kind == "sparse":
         return Sparse.of(rows, DIM)
+    if kind.startswith("coil"):  # the last state is the whole text's
+        whole = np.array([[0.0] * DIM, *(states[-1] for _, states in rows)], dtype=np.float32)
+        parts = [([], np.zeros((0, DIM))), *((terms, states[: len(terms)]) for terms, states in rows)]
+        return Coil.of(parts, whole if kind == WHOLE else None).part(1, len(rows) + 1)
     weights = [np.zeros(0), *(np.arange(1, len(r) + 1, dtype=np.float32) / 4 for r in rows)]
     means = np.stack([np.zeros(DIM), *map(mean, rows)]) if kind == MEANS else None
     rows = [np.zeros((0, DIM)), *rows]
@@ -52,12 +59,16 @@ def score(kind, query, row):
         return float(np.dot(query, row))
     if kind == "sparse":
         return sum(weight * row.get(term, 0.0) for term, weight in query.items())
+    if kind.startswith("coil"):
+        terms = sum(max([0.0, *(float(q @ s) for u, s in zip(*row) if u == t)]) for t, q in zip(*query))
+        return terms + (float(query[1][-1] @ row[1][-1]) if kind == WHOLE else 0.0)
     weights = np.arange(1, len(query) + 1) / 4 if kind == WEIGHTED else np.ones(len(query))
     best = float(sum(w * max(q @ s for s in row) for w, q in zip(weights, query))) if len(row) else 0.0
     return best + float(mean(query) @ mean(row)) if kind == MEANS else best
 
 
 ROWS = {"dense": dense_rows, "sparse": sparse_rows, "tokens": token_rows, WEIGHTED: token_rows, MEANS: token_rows}
+ROWS |= {"coil": coil_rows, WHOLE: coil_rows}
 every = pytest.mark.parametrize("kind", list(ROWS))
 
 
@@ -108,22 +119,28 @@ def test_rows_come_back_from_stored_arrays(kind, data):
 
 
 def test_a_kind_is_a_file():
-    assert kinds() == ("dense", "residual", "sparse", "tokens")
-    assert [vectors_class(k).__name__ for k in kinds()] == ["Dense", "Residual", "Sparse", "Tokens"]
+    assert kinds() == ("coil", "dense", "residual", "sparse", "tokens")
+    assert [vectors_class(k).__name__ for k in kinds()] == ["Coil", "Dense", "Residual", "Sparse", "Tokens"]
     with pytest.raises(InputError, match="unknown kind 'binary'"):
         vectors_class("binary")
 
 
-@pytest.mark.parametrize("a", ["dense", "sparse", "tokens"])
-@pytest.mark.parametrize("b", ["dense", "sparse", "tokens"])
+@pytest.mark.parametrize("a", ["coil", "dense", "sparse", "tokens"])
+@pytest.mark.parametrize("b", ["coil", "dense", "sparse", "tokens"])
 def test_kinds_and_dimensions_do_not_mix(a, b):
-    rows = {"dense": [np.ones(DIM)], "sparse": [{0: 1.0}], "tokens": [np.ones((2, DIM))]}
+    rows = {
+        "dense": [np.ones(DIM)],
+        "sparse": [{0: 1.0}],
+        "tokens": [np.ones((2, DIM))],
+        "coil": [([1], np.ones((1, DIM)))],
+    }
     one, other = made(a, rows[a]), made(b, rows[b])
     if a == b:
         small = {
             "dense": Dense(np.ones((1, 2), np.float32)),
             "sparse": Sparse.of([{0: 1.0}], 2),
             "tokens": Tokens.of([np.ones((1, 2))]),
+            "coil": Coil.of([([1], np.ones((1, 2)))]),
         }
         other = small[b]
     with pytest.raises(InputError, match="different kinds or dimensions"):

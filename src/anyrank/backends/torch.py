@@ -51,15 +51,12 @@ class Attends(Protocol):
 
 
 @runtime_checkable
-class AttendsWithMeans(Protocol):
-    """A model that reads texts alone, into unit vectors of their tokens and one of the whole text. `token_vectors`
-    gives of a chunk the vectors [texts, tokens, dim], which of them count, the weights of a query's [texts, tokens]
-    (None for documents), and the vectors of the texts [texts, dim]: a score is weighted MaxSim and the dot product of
-    the last."""
+class MakesVectors(Protocol):
+    """A model that reads texts alone and makes their vectors, of any kind, of a chunk of tokens."""
 
     def inputs(self, texts: Sequence[str], *, query: bool = False) -> list[dict[str, Any]]: ...
 
-    def token_vectors(self, chunk: Mapping[str, Any], *, query: bool = False) -> tuple[Any, Any, Any, Any]: ...
+    def vectors(self, chunk: Mapping[str, Any], *, query: bool = False) -> Vectors: ...
 
 
 @runtime_checkable
@@ -77,8 +74,9 @@ def open_folder(
     dtype: str = "float32",
     threads: int | None = None,
     **options: Any,
-) -> TorchEncoder | TorchJudge | TorchLateInteraction:
-    """The encoder or judge (late interaction is both) of a folder with safetensors, of the kind that it declares.
+) -> TorchEncoder | TorchJudge | TorchLateInteraction | Any:
+    """The encoder or judge (late interaction is both) of a folder with safetensors, of the kind that it declares; of a
+    generative retriever its `models.generative.base.Trained`.
 
     ``max_length`` cuts texts shorter than the model does; ``device`` "" is the first GPU, else the CPU; ``options`` go
     to the model's class (a sparse model also takes ``terms`` and ``threshold``).
@@ -89,6 +87,10 @@ def open_folder(
 
     from ..models import model_class
 
+    if declared.kind == "generative":
+        from ..models.generative.folder import load
+
+        return load(Path(declared.folder), declared.name)
     folder, limits = Path(declared.folder), {k: options.pop(k) for k in ("terms", "threshold") if k in options}
     if limits and declared.kind != "sparse":
         raise InputError(f"a {declared.kind} model takes no {', '.join(limits)}")
@@ -112,12 +114,12 @@ def open_folder(
     target = device_of(device)
     model = model.eval().requires_grad_(False).to(torch.device(target))
     run = Runner(model, target, dtype_of(dtype, target))
-    judge = TorchJudge(declared.name, run, declared.activation)
-    if isinstance(model, AttendsWithMeans):
-        return TorchLateInteraction(declared.name, TorchEncoder(declared.name, run), judge)
-    if isinstance(model, Embeds | Attends):
+    if declared.kind == "late" and isinstance(model, MakesVectors):
+        encoder = TorchEncoder(declared.name, run)
+        return TorchLateInteraction(declared.name, encoder, TorchJudge(declared.name, run, declared.activation))
+    if isinstance(model, Embeds | Attends | MakesVectors):
         return TorchEncoder(declared.name, run, sparse=declared.kind == "sparse", **limits)
-    return judge
+    return TorchJudge(declared.name, run, declared.activation)
 
 
 def _options(declared: Declared) -> dict[str, Any]:
@@ -159,7 +161,8 @@ class Runner:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TorchEncoder:
-    """An encoder: dense float32 [n, width], sparse rows, or one matrix a text. Repeated texts run once.
+    """An encoder: dense float32 [n, width], sparse rows, one matrix a text, or what the model makes. Repeated texts run
+    once.
 
     Of sparse vectors only the ``terms`` heaviest weights of each text stay, if given, and weights at or below
     ``threshold`` are dropped. Raises InputError if a content has no text.
@@ -196,8 +199,8 @@ class TorchEncoder:
             rows, tokens = chunk["rows"].numpy(), int(chunk["attention_mask"].sum())
             alone = self.run.moved({**chunk, "rows": torch.arange(len(rows))})  # in the chunk's own order
             with self.run.computing():
-                if isinstance(model, AttendsWithMeans):
-                    vectors: Vectors = self._tokens_and_means(alone, query)
+                if isinstance(model, MakesVectors):
+                    vectors = model.vectors(alone, query=query)
                 else:
                     vectors = self._tokens(alone, query) if isinstance(model, Attends) else self._pooled(alone)
             yield positions[rows], vectors, tokens
@@ -213,13 +216,6 @@ class TorchEncoder:
         if query and self.run.model.similarity == "meanmaxsim":
             return Tokens.of(rows, [np.full(len(r), 1 / max(len(r), 1), np.float32) for r in rows])
         return Tokens.of(rows)
-
-    def _tokens_and_means(self, chunk: Mapping[str, Any], query: bool) -> Tokens:
-        """One matrix a text, the weights of a query's tokens, and a vector of each text."""
-        states, counted, weights, means = self.run.model.token_vectors(chunk, query=query)
-        rows = [text[real].float().cpu().numpy() for text, real in zip(states, counted)]
-        own = None if weights is None else [w[real].float().cpu().numpy() for w, real in zip(weights, counted)]
-        return Tokens.of(rows, own, means.float().cpu().numpy())
 
     def _truncated(self, part: Mapping[int, str], query: bool) -> int:
         """The number of texts that lose tokens."""

@@ -12,14 +12,18 @@ from pathlib import Path
 from typing import Any
 
 from ..core.errors import InputError, MissingExtra, ModelError
+from ..vectors import Encoder
 from .folder import Declared, read
 from .huggingface import fetch, fetch_configuration, is_hub_id
 from .registry import RegisteredModel, find, get, resolve, suggestion
+from .truncated import Truncated, split_dim
 
 RUNTIMES = {"onnx": "onnxruntime", "torch": "torch", "hf": "torch", "llamacpp": "llamacpp"}
 """The modules of `anyrank.backends` that open a folder, and the extra of each."""
 PREFIXES = {"hf": ("hf", "language"), "llamacpp": ("llamacpp", "language"), "classifier": ("hf", "cross")}
 """Prefixes of names that state a runtime and a kind."""
+PROMPTED = tuple(f"promptreps-{kind}:" for kind in ("dense", "sparse", "tokens"))
+"""Prefixes of names of encoders over a language model, whose own name follows."""
 SERVER = "openai:"
 SERVERS = ("cohere", "jina", "voyage", "mixedbread", "pinecone", "tei", "vllm", "infinity", "rerank")
 """Prefixes of names of servers that rerank; a bare http(s) address is one of "rerank"."""
@@ -44,6 +48,9 @@ def open_model(name: str | Path, *, runtime: str = "", allow: Collection[str] = 
       model is first used;
     - "fde:MODEL": one dense vector a text that stands for the token states of a late-interaction model
       (`anyrank.backends.fde`);
+    - "promptreps-dense:MODEL", "promptreps-sparse:MODEL", "promptreps-tokens:MODEL": an encoder over a decoder-only
+      language model by transformers (`anyrank.llm.promptreps`), with its settings after "#";
+    - one of the first three with ":128": a dense encoder of which the first 128 numbers are kept;
     - "openai:MODEL@URL#SETTINGS": a language model of a server that speaks OpenAI's protocol;
     - "cohere:MODEL", "jina:MODEL", "voyage:MODEL", "mixedbread:MODEL", "pinecone:MODEL": a hosted reranker, with its
       key in the environment (COHERE_API_KEY, …);
@@ -76,6 +83,10 @@ def open_model(name: str | Path, *, runtime: str = "", allow: Collection[str] = 
     name = str(name)
     if allow and not is_allowed(name, allow):
         raise InputError(f"the model {name!r} is not allowed here: allowed are {', '.join(allow)}")
+    if inner := prompted_model(name):
+        stated = inner.startswith(tuple(f"{prefix}:" for prefix in PREFIXES))
+        language = open_model(inner, runtime=runtime or ("" if stated else "hf"), **options)
+        return import_module("..llm.promptreps", __package__).of_name(name, language)
     if is_server(name):
         if runtime or options:
             unused = ", ".join([*(["runtime"] if runtime else []), *options])
@@ -85,6 +96,12 @@ def open_model(name: str | Path, *, runtime: str = "", allow: Collection[str] = 
         return _once(
             ("fde", name), lambda: import_module("..backends.fde", __package__).open_address(name[len(FIXED) :])
         )
+    whole, dim = split_dim(name)
+    if dim:
+        encoder = open_model(whole, runtime=runtime, **options)
+        if not isinstance(encoder, Encoder):
+            raise InputError(f"{whole} makes no vectors, so {name} has no first {dim} numbers")
+        return Truncated(encoder, dim)
     model = declare(name, runtime=runtime)
     key = (model, _stamp(model), *sorted(options.items(), key=lambda item: item[0]))
     return _once(key, lambda: _open_folder(model, options))
@@ -123,6 +140,15 @@ def is_server(name: str) -> bool:
     return name.startswith((SERVER, "http://", "https://", *(f"{prefix}:" for prefix in SERVERS)))
 
 
+def prompted_model(name: str) -> str:
+    """The language model behind the name of an encoder over one; empty for other names.
+
+    >>> prompted_model("promptreps-sparse:owner/name#expand=20"), prompted_model("owner/name")
+    ('owner/name', '')
+    """
+    return name.partition(":")[2].partition("#")[0] if name.startswith(PROMPTED) else ""
+
+
 def is_allowed(name: str, allow: Collection[str]) -> bool:
     """True if a name is among the allowed ones (see `open_model`).
 
@@ -131,6 +157,9 @@ def is_allowed(name: str, allow: Collection[str]) -> bool:
     >>> is_allowed("models/../../etc", ["models/*"])
     False
     """
+    if inner := prompted_model(name):
+        return is_allowed(inner, allow)
+    name, _ = split_dim(name)
     prefix, colon, rest = name.partition(":")
     if name.startswith(FIXED):
         return is_allowed(rest.partition("#")[0], allow)

@@ -28,7 +28,7 @@ from ..store.checksums import Problem
 from ..store.manifest import write_json
 from ..store.store import Store
 from ..vectors import Dense, Vectors
-from .derived import derived_folder
+from .derived import derived_folder, no_option, whole_number
 from .nearest import Best, Floats, Mask, Nearest, nothing
 from .quantise import OVERSAMPLING, Quantiser, radius_of, usearch
 from .vector_names import model_of
@@ -312,15 +312,13 @@ def checked_options(options: Mapping[str, Any], dim: int) -> dict[str, Any]:
     """All options: ``precision`` of the nodes (float32, bf16, int8, binary), ``connectivity`` (links a node), and how
     many nodes are looked at for an insertion (``expansion_add``) and a search (``expansion_search``). Raises
     InputError on others and on wrong values, MissingExtra without the package."""
-    if unknown := sorted(set(options) - set(_OPTIONS)):
-        raise InputError(f"the index 'approximate' has no option {unknown[0]!r}: it has {', '.join(_OPTIONS)}")
+    if unknown := set(options) - set(_OPTIONS):
+        raise no_option("approximate", unknown, tuple(_OPTIONS))
     checked = {**_OPTIONS, **options}
     if checked["precision"] not in OVERSAMPLING:
         raise InputError(f"precision={checked['precision']!r}: choose {', '.join(OVERSAMPLING)}")
     for name in ("connectivity", "expansion_add", "expansion_search"):
-        value = checked[name]
-        if isinstance(value, bool) or not isinstance(value, int) or not 2 <= value <= 100_000:
-            raise InputError(f"{name}={value!r:.40}: expected a whole number from 2 to 100000")
+        whole_number(name, checked[name], 2)
     usearch()
     return checked
 

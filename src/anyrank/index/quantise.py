@@ -117,8 +117,13 @@ def radius_of(lengths: Floats) -> float:
 
 
 def usearch() -> Any:
-    """The module of graphs. Raises MissingExtra without the package."""
+    """The module of graphs. Raises MissingExtra without the package.
+
+    Its wheel has a C++ library of its own inside, with which a later import of onnxruntime ends the process
+    (usearch 2.26, onnxruntime 1.32); the other order does no harm.
+    """
     try:
+        import onnxruntime  # noqa: F401
         import usearch.index
     except ImportError as error:
         raise MissingExtra("usearch", "ann", 'exact search works without it: search("…", exact=True)') from error

@@ -117,13 +117,13 @@ class VectorStore:
         if dtype not in ("float16", "float32"):
             raise InputError(f"dtype={dtype!r}: choose float16 or float32")
         meta = {"kind": like.kind, "dim": like.dim, "dtype": dtype}
-        choice = checked_choice(index, options, like.kind, like.dim, folder) if index is not None else {}
         if (folder / META).exists():
             store = cls.open(folder)
             for name in ("kind", "dim"):
                 if store.meta[name] != meta[name]:
                     raise InputError(f"holds vectors of {name} {store.meta[name]}, not {meta[name]}", path=folder)
             return store
+        choice = checked_choice(index, options, like.kind, like.dim, folder) if index is not None else {}
         folder.mkdir(parents=True, exist_ok=True)
         store = cls(folder, {**meta, **choice})
         store._write_meta()
@@ -143,7 +143,7 @@ class VectorStore:
                     "the folder, and encode again",
                     path=self.folder,
                 )
-        self.drop([n for n in self.parts() if n != COMMON and not n.startswith("shard-")])
+        self.drop(self.derived())
         self.meta = {**{n: self.meta[n] for n in BASE}, **choice}
         self._write_meta()
         return True
@@ -184,22 +184,25 @@ class VectorStore:
                 out[name] = errors
         return out
 
-    def part_problems(self, name: str, cure: str = "") -> list[Problem]:
-        """The damaged files of a part. That of an index that was chosen has checksums always."""
+    def part_problems(self, name: str, cure: str = "", *, whole: bool = True) -> list[Problem]:
+        """The damaged files of a part; without ``whole`` only sizes are compared. The part of an index that was chosen
+        has checksums always."""
         folder, cure = self.folder / name, cure or self.cure
         if "index" in self.meta and not name.startswith("shard-") and not (folder / SUMS).exists():
             return [Problem(folder / SUMS, "is missing", cure)]
-        return array_problems(folder, cure)
+        return array_problems(folder, cure, whole=whole)
 
     def drop(self, names: Iterable[str]) -> None:
         """Removes shards, so that their documents are encoded again, or folders of an index, so that it is built
         again; with a shard the folders of the index too, since a later shard may take its name. Without the arrays that
         all shards share, none of them is of use."""
-        names = set(self.parts() if COMMON in names else names)
-        if any(n.startswith("shard-") for n in names):
-            names |= {n for n in self.parts() if n != COMMON and not n.startswith("shard-")}
-        # The index first; what shards share last, so that a kill before leaves it to be seen.
-        for name in sorted(names, key=lambda n: (n == COMMON, n.startswith("shard-"), n)):
+        gone_too = set(names)
+        if COMMON in gone_too:
+            gone_too |= set(self.parts())
+        elif any(n.startswith("shard-") for n in gone_too):
+            gone_too |= set(self.derived())
+        # What an index derived first; what all shards share last, so that a kill before leaves it to be seen.
+        for name in sorted(gone_too, key=lambda n: (n == COMMON, n.startswith("shard-"), n)):
             gone = self.folder / f".{name}.old"
             shutil.rmtree(gone, ignore_errors=True)
             (self.folder / name).rename(gone)  # so that a kill leaves no half of it
@@ -221,6 +224,10 @@ class VectorStore:
                 return {}
             self._common = arrays
         return self._common
+
+    def derived(self) -> list[str]:
+        """The names of the folders that an index added."""
+        return [n for n in self.parts() if not n.startswith("shard-") and n != COMMON]
 
     def parts(self) -> list[str]:
         """The names of all shards and of folders that an index added."""

@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from ..core.content import text_of
 from ..core.errors import InputError
 from ..core.types import Candidate
+from ..vectors import Tokens, Vectors
 from .base import declare
 from .parts.fresh import fresh_body
 from .parts.model_folder import ModelFolder, folder_of
@@ -123,7 +124,7 @@ class LateInteraction(nn.Module):  # type: ignore[misc,unused-ignore]
         return filled(gathered(parts, [chunk["rows"] for chunk in chunks]), mask)
 
     def inputs(self, texts: Sequence[str], *, query: bool = False) -> list[dict[str, Any]]:
-        """Texts as chunks for `token_vectors`."""
+        """Texts as chunks for `vectors`."""
         return chunks(self.tokenizer, texts, None, self.max_length)
 
     def token_vectors(
@@ -139,6 +140,13 @@ class LateInteraction(nn.Module):  # type: ignore[misc,unused-ignore]
         weights = self.weigh(states)[..., 0].masked_fill(~real, -torch.inf).softmax(1)
         even = real / real.sum(1, keepdim=True)
         return unit, real, self.scales[0] * weights + self.scales[1] * even, self.scales[2] * means
+
+    def vectors(self, chunk: Mapping[str, Tensor], *, query: bool = False) -> Vectors:
+        """The vectors of a chunk's texts: nearness to a query's is the score of `forward`."""
+        states, real, weights, means = self.token_vectors(chunk, query=query)
+        rows = [text[counted].float().cpu().numpy() for text, counted in zip(states, real)]
+        own = None if weights is None else [w[counted].float().cpu().numpy() for w, counted in zip(weights, real)]
+        return Tokens.of(rows, own, means.float().cpu().numpy())
 
     def weigh_by_rarity(self, queries: Sequence[str], texts: Sequence[str]) -> float:
         """Set the direction of the weights so that a token of a query weighs about its inverse document frequency in

@@ -19,9 +19,10 @@ from ..core.stage import Cut, Each, Keep, Limited, Stage
 from ..core.types import Ranking
 from ..hub.open import FIXED, is_server, open_model
 from ..hub.registry import SHIPPED
-from ..index.vector_names import model_of, stored
+from ..index.vector_names import encode_command, model_of, stored
 from ..vectors import Encoder
 from .context import Settings
+from .generative import GENERATIVE
 from .parts import Part
 from .peptides import PEPTIDES
 
@@ -61,8 +62,8 @@ def _count(k: Any) -> int:
     return k
 
 
-def _search(settings: Settings, name: str, k: int = 1000) -> Stage:
-    return _searching(settings, lambda k: _vector_search(settings, name, k), _count(k))
+def _search(settings: Settings, name: str, k: int = 1000, exact: bool = False) -> Stage:
+    return _searching(settings, lambda k: _vector_search(settings, name, k, exact), _count(k))
 
 
 def _fde(
@@ -74,7 +75,7 @@ def _fde(
     return _search(settings, f"{FIXED}{model}" + (f"#{settings_of_name}" if settings_of_name else ""), k)
 
 
-def _vector_search(settings: Settings, name: str, k: int) -> Any:
+def _vector_search(settings: Settings, name: str, k: int, exact: bool = False) -> Any:
     from ..retrieve.stages import VectorSearch
 
     collection, encoder = _collection(settings, name), model(SHIPPED.get(name, name))
@@ -83,10 +84,11 @@ def _vector_search(settings: Settings, name: str, k: int) -> Any:
     key = stored(encoder.name)
     if key not in collection.encoded:
         models = listed(map(model_of, collection.encoded))
+        command = encode_command(collection.path, name)
         raise InputError(
-            f"the index holds no vectors of {quoted(encoder.name)} (it has: {models}): add them with --encode"
+            f"the index holds no vectors of {quoted(encoder.name)} (it has: {models}): add them with `{command}`"
         )
-    return VectorSearch(collection.vectors(key), encoder, collection, k, settings.filter)
+    return VectorSearch(collection.vectors(key, exact=exact), encoder, collection, k, settings.filter)
 
 
 def _score(
@@ -132,6 +134,21 @@ def _stored(settings: Settings, name: str) -> Any:
     return collection.vectors(key) if collection is not None and key in collection.encoded else None
 
 
+def _promptreps(settings: Settings, model: str, depth: int = 1000, alpha: float = 0.5) -> Stage:
+    """Search by the dense and the sparse vectors of a language model, fused."""
+    from ..papers.promptreps import retriever
+
+    parts = (_search(settings, f"promptreps-{kind}:{model}", depth) for kind in ("dense", "sparse"))
+    return retriever(*parts, alpha) % depth
+
+
+def _promptreps_scores(settings: Settings, model: str, depth: int | None = None, alpha: float = 0.5) -> Stage:
+    """Score the candidates by the dense and the sparse vectors of a language model, fused."""
+    from ..papers.promptreps import retriever
+
+    return retriever(*(_score(settings, f"promptreps-{kind}:{model}", depth) for kind in ("dense", "sparse")), alpha)
+
+
 def _feedback(settings: Settings, name: str, k: int = 1000, loss: str = "kl") -> Stage:
     """Move the query's vector by the scores so far, and search again."""
     from ..retrieve.feedback import DistilledFeedback
@@ -157,8 +174,8 @@ def _passages(
 def _shipped(name: str, about: str) -> Part:
     """The part of a model that comes with the package."""
 
-    def search(settings: Settings, *, k: int = 1000) -> Stage:
-        return _search(settings, name, k)
+    def search(settings: Settings, *, k: int = 1000, exact: bool = False) -> Stage:
+        return _search(settings, name, k, exact)
 
     def score(
         settings: Settings, *, depth: int | None = None, max_calls: int | None = None, max_seconds: float | None = None
@@ -202,10 +219,19 @@ PARTS: dict[str, Part | Fusion] = {
         "tiny", "late interaction over BERT-tiny (shipped), the fast one: scores after '>>', and searches"
     ),
     "model": Part('any model by name, hub id or folder: model("path")', source=_search, then=_score),
-    "search": Part("search with a model's stored vectors, also after '>>': search(\"minilm\")", _search, _search),
+    "search": Part(
+        "search with a model's stored vectors, also after '>>': search(\"minilm\"); exact=True compares all of them",
+        _search,
+        _search,
+    ),
     "fde": Part(
         'search with one vector for a text\'s token states, stored by --encode fde:mini: fde("mini") % 200 >> mini',
         source=_fde,
+    ),
+    "promptreps": Part(
+        "search, or scores after '>>', by a language model's states and logits: promptreps(\"MODEL\")",
+        source=_promptreps,
+        then=_promptreps_scores,
     ),
     "passages": Part('long texts split, scored and aggregated: passages("splade", aggregate="max")', then=_passages),
     "feedback": Part(
@@ -215,6 +241,7 @@ PARTS: dict[str, Part | Fusion] = {
     "keep": Part('remember the scores so far under a name: keep("bm25")', then=_keep),
     "cut": Part("the best k, as % k: splade >> cut(10)", then=_cut),
     "prior": Part("the scores so far, as one part of a fusion: splade + prior", then=_prior),
+    **GENERATIVE,
     **PEPTIDES,
     "rrf": RRF(),
     "borda": Borda(),
@@ -275,10 +302,11 @@ def names() -> Table:
     from .. import papers
 
     plugins: dict[str, EntryPoint] = {}
+    methods = (*papers.names(), *papers.rewriters())
     for point in entry_points(group="anyrank.stages"):
-        if point.name in PARTS or point.name in papers.names() or point.name in plugins:
+        if point.name in PARTS or point.name in methods or point.name in plugins:
             raise InputError(
                 f"the plug-in {point.value} names its stage {quoted(point.name)}, which anyrank has already"
             )
         plugins[point.name] = point
-    return Table(plugins, papers.names())
+    return Table(plugins, methods)

@@ -151,7 +151,7 @@ def vectors_class(kind: str) -> type[Vectors]:
     """The class of a kind. Raises InputError on an unknown one.
 
     >>> kinds()
-    ('dense', 'residual', 'sparse', 'tokens')
+    ('coil', 'dense', 'residual', 'sparse', 'tokens')
     >>> vectors_class("sparse").__name__
     'Sparse'
     """
