@@ -207,7 +207,7 @@ def test_wrong_options_and_kinds_are_named(tmp_path):
     assert collection.encoded == []
     collection.encode(Points(), index="approximate", options={"connectivity": 8})
     meta = json.loads((tmp_path / "x" / "vectors" / "p" / "vectors.json").read_text())
-    assert meta["options"] == {"precision": "bf16", "connectivity": 8, "expansion_add": 128, "expansion_search": 64}
+    assert meta["options"] == {"precision": "bf16", "connectivity": 8, "expansion_add": 128, "expansion_search": 128}
 
 
 def test_the_sizes_at_which_a_scan_is_used(whole, monkeypatch):

@@ -14,6 +14,7 @@ import json
 import logging
 import math
 import os
+from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.util import find_spec
@@ -45,7 +46,7 @@ _PENDING = 1000  # new documents that are scanned before they are inserted
 _DEAD = 0.3  # share of nodes of deleted documents at which the graph is built anew
 _BLOCK = 16_384  # documents inserted at once
 _SAMPLE = 10_000  # documents by which numbers are scaled
-_OPTIONS: dict[str, Any] = {"precision": "bf16", "connectivity": 16, "expansion_add": 128, "expansion_search": 64}
+_OPTIONS: dict[str, Any] = {"precision": "bf16", "connectivity": 16, "expansion_add": 128, "expansion_search": 128}
 
 
 @dataclass(slots=True, eq=False)
@@ -58,11 +59,10 @@ class Graph:
     quantiser: Quantiser
     shards: list[Shard]
     maps: list[NDArray[Any]]
-    starts: Ints
+    starts: list[int]
     rows: Ints
     nodes: Ints
     end: int
-    identity: tuple[int, int]
     _checked: set[int] = field(default_factory=set, repr=False)
 
     def __len__(self) -> int:
@@ -79,23 +79,25 @@ class Graph:
 
     def nearest(self, queries: NDArray[Any], count: int) -> list[Ints]:
         """The positions of about the ``count`` nodes nearest to each query, as the graph knows them."""
-        matches = self.index.search(queries, min(count, len(self.index)), threads=1 if len(queries) == 1 else threads())
+        count = min(count, len(self.index))
         if len(queries) == 1:
-            return [matches.keys.reshape(-1).astype(np.int64)]
+            return [self.index.search(queries[0], count, threads=1).keys.astype(np.int64)]
+        matches = self.index.search(queries, count, threads=threads())
         return [keys[:n].astype(np.int64) for keys, n in zip(matches.keys, matches.counts.tolist())]
 
     def scores(self, positions: Ints, query: Floats) -> Floats:
         """The exact scores of positions for one query."""
         if not len(positions):
             return np.zeros(0, dtype=np.float32)
-        shards = np.searchsorted(self.starts, positions, side="right") - 1
-        offsets = (positions - self.starts[shards]).tolist()
-        numbers = shards.tolist()
-        for n in set(numbers) - self._checked:
-            self.shards[n].checked()
-            self._checked.add(n)
-        maps = self.maps
-        stored = np.concatenate([maps[n][o] for n, o in zip(numbers, offsets)]).reshape(len(positions), -1)
+        # Plain loops: a query has few positions, for which each call of numpy would cost as much as all of them.
+        starts, maps, rows = self.starts, self.maps, []
+        for position in positions.tolist():
+            n = bisect_right(starts, position) - 1
+            if n not in self._checked:
+                self.shards[n].checked()
+                self._checked.add(n)
+            rows.append(maps[n][position - starts[n]])
+        stored = np.concatenate(rows).reshape(len(rows), -1)
         return np.asarray(stored.astype(np.float32, copy=False) @ query)
 
 
@@ -104,8 +106,9 @@ class ApproximateIndex(Nearest):
     """Dense vectors searched by a graph; exact where that is as fast."""
 
     _graph: Graph | None = field(default=None, repr=False)
-    _opened_from: tuple[tuple[int, int] | None, list[Shard]] | None = field(default=None, repr=False)
-    _counts: dict[tuple[int, Any], int] = field(default_factory=dict, repr=False)
+    _state: tuple[int, int] | None = field(default=None, repr=False)  # of the store's folder when it was opened
+    _counts: dict[bool, int] = field(default_factory=dict, repr=False)
+    _counted: tuple[int, Graph | None] | None = field(default=None, repr=False)  # the state that was counted
 
     @property
     def path(self) -> Path:
@@ -138,18 +141,18 @@ class ApproximateIndex(Nearest):
         """The graph, opened anew if another process has replaced it; None if there is none, or it covers shards that
         are gone. Raises InputError if it is damaged, MissingExtra without usearch."""
         shards = self.vector_store.shards()
+        if self._state == self.vector_store.state:  # which changes too when the graph is replaced
+            return self._graph
         for _ in range(5):  # a graph that is replaced while it is read is read again
-            identity = _identity(self.path)
-            if self._opened_from == (identity, shards):
-                return self._graph
+            state, identity = self.vector_store.state, _identity(self.path)
             try:
-                graph = None if identity is None else _opened(self.vector_store, self.path, shards, identity)
+                graph = None if identity is None else _opened(self.vector_store, self.path, shards)
             except InputError:
                 if _identity(self.path) == identity:
                     raise
                 continue
             if _identity(self.path) == identity:
-                self._graph, self._opened_from = graph, (identity, shards)
+                self._graph, self._state = graph, state
                 return graph
         return None
 
@@ -172,11 +175,12 @@ class ApproximateIndex(Nearest):
         """The number of documents in the mask, or of nodes; that of all present ones is remembered."""
         if mask is not self.alive:
             return int(np.count_nonzero(mask)) if graph is None else graph.passing(mask)
-        key = self.store.generation, None if graph is None else graph.identity
-        if key not in self._counts:
-            self._counts = {n: c for n, c in self._counts.items() if n[0] == key[0]}
-            self._counts[key] = int(np.count_nonzero(mask)) if graph is None else graph.passing(mask)
-        return self._counts[key]
+        if self._counted != (self.store.generation, self._graph):
+            self._counts, self._counted = {}, (self.store.generation, self._graph)
+        of_nodes = graph is not None
+        if of_nodes not in self._counts:
+            self._counts[of_nodes] = int(np.count_nonzero(mask)) if graph is None else graph.passing(mask)
+        return self._counts[of_nodes]
 
     def _by_graph(self, graph: Graph, queries: Floats, k: int, mask: Mask, passing: int) -> list[Best]:
         """The k best nodes of the mask for each query, ``passing`` being in it. As many are taken from the graph as
@@ -233,7 +237,7 @@ class ApproximateIndex(Nearest):
             write_json(fresh / COVERS, {"shards": names, "quantiser": quantiser.as_dict()})
 
 
-def _opened(store: VectorStore, path: Path, shards: Sequence[Shard], identity: tuple[int, int]) -> Graph | None:
+def _opened(store: VectorStore, path: Path, shards: Sequence[Shard]) -> Graph | None:
     """The graph of a folder; None if it covers shards that are gone. Raises InputError if it is damaged."""
     library = usearch()
     cure = f'{encode_again(store.folder)}; until then search("{model_of(store.folder.name)}", exact=True) works'
@@ -252,12 +256,12 @@ def _opened(store: VectorStore, path: Path, shards: Sequence[Shard], identity: t
     present = [s for s in covered if s is not None]
     if [len(s) for s in present] != sizes:
         return None
-    starts = np.cumsum([0, *sizes])
+    starts = np.cumsum([0, *sizes]).tolist()
     rows = np.concatenate([s.rows for s in present]) if present else np.zeros(0, dtype=np.int64)
     filled = [s.rows if s.searched is None else s.rows[s.searched] for s in present]
     nodes = np.concatenate(filled) if filled else rows
     maps = [np.asarray(s.vectors.arrays()["dense"]) for s in present]
-    return Graph(index, quantiser, present, maps, starts, rows, nodes, int(rows.max(initial=-1)) + 1, identity)
+    return Graph(index, quantiser, present, maps, starts, rows, nodes, int(rows.max(initial=-1)) + 1)
 
 
 def _blocks(part: Shard, mask: Mask | None) -> Iterator[tuple[Ints, Floats]]:

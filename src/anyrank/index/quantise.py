@@ -81,9 +81,10 @@ class Quantiser:
         """Vectors of queries [n, dim], to be compared with nodes."""
         if self.radius:
             return np.pad(vectors, ((0, 0), (0, 1)))
+        if self.precision != "int8":
+            return self._written(vectors, 1)
         # A scale of its own changes no order among a query's scores, and uses the whole range.
-        most = np.abs(vectors).max(axis=1, keepdims=True) if self.precision == "int8" else np.ones((1, 1))
-        return self._written(vectors, 127 / np.maximum(most, 1e-30))
+        return self._written(vectors, 127 / np.maximum(np.abs(vectors).max(axis=1, keepdims=True), 1e-30))
 
     def _written(self, vectors: Floats, scale: Any) -> NDArray[Any]:
         if self.precision == "int8":

@@ -245,6 +245,11 @@ class VectorStore:
     def dim(self) -> int:
         return int(self.meta["dim"])
 
+    @property
+    def state(self) -> tuple[int, int] | None:
+        """Changed, by the time that `shards` returns, whenever a shard or a folder of an index has appeared."""
+        return self._state
+
     def shards(self) -> list[Shard]:
         """The complete shards, oldest first."""
         status = os.stat(self.folder)
