@@ -248,9 +248,7 @@ class Plaid(Nearest):
 
     def _exact(self, texts: Ints, vectors: Vectors, lists: Lists) -> Floats:
         """The scores of texts by their reconstructed states."""
-        if not len(texts):
-            return np.zeros(0, dtype=np.float32)
-        return self.vector_store.take([int(r) for r in lists.rows[texts]]).near(vectors)
+        return self.vector_store.near([int(r) for r in lists.rows[texts]], vectors)
 
     def _candidates(self, query: _Query, passing: Mask, lists: Lists, effort: Effort) -> Ints:
         """The texts whose states are worth reconstructing: a quarter of the candidates."""
