@@ -1,11 +1,11 @@
 """Late interaction: stored states against reading, their compression, pooling and search.
 
-    anyrank index DATA/cranfield -o INDEXES/cranfield --encode mini --encode tiny     (also scifact, nfcorpus)
-    python bench/bench_late.py DATA INDEXES [stored quality passages]
+    anyrank index DATA/cranfield -o INDEXES/cranfield --encode mini --encode tiny
+    anyrank index DATA/dl-candidates/dl19.passages.jsonl.gz -o INDEXES/dl19 --encode tiny
+    python bench/bench_late.py DATA INDEXES [stored] [quality-mini] [quality-tiny] [passages]
 
 DATA is a folder of collections in BEIR's layout, INDEXES holds indexes of them. Every other form of their states
-(pooled, compressed, fixed-dimensional) is made of the stored ones. Settings are compared on Cranfield and on the train
-part of SciFact. Results: bench/results/late.json.
+(pooled, compressed, fixed-dimensional) is made of the stored ones. Results: bench/results/late.json.
 """
 
 from __future__ import annotations
@@ -30,10 +30,13 @@ from anyrank.evaluate.evaluation import evaluate
 from anyrank.hub.open import open_model
 from anyrank.index.build import build
 from anyrank.index.collection import Collection
+from anyrank.index.pooling import pooled
 from anyrank.index.vector_names import stored
 from anyrank.io.dataset import Dataset
 from anyrank.pipeline.parser import Settings, parse
-from anyrank.vectors import Encoded, Tokens
+from anyrank.retrieve.stages import Attach
+from anyrank.vectors import Encoded, Tokens, Vectors
+from anyrank.vectors.residual import Codec, Residual, centroid_count, nearest
 
 RESULTS = Path(__file__).parent / "results" / "late.json"
 LAYERS, WIDTH = {"mini": 6, "anyrank-tiny": 2}, {"mini": 384, "anyrank-tiny": 128}
@@ -83,6 +86,13 @@ def timed(run: Callable[[Any], Any], items: Sequence[Any]) -> tuple[list[Any], f
     return out, median(spent)
 
 
+def located(ranking: Ranking, collection: Collection) -> Ranking:
+    """The ranking with candidates of another collection of the same documents, whose contents are read on demand."""
+    return cast(
+        Ranking, Attach(collection)(replace(ranking, candidates=tuple(Candidate(c.id, None, c.score) for c in ranking)))
+    )
+
+
 def forward_flops(model: str, tokens: float) -> float:
     """Multiplications and additions of a transformer's layers for one text: 24 n w^2 + 4 n^2 w each."""
     width = WIDTH[model]
@@ -93,9 +103,11 @@ def rerank(data: Path, indexes: Path) -> dict[str, Any]:
     """100 candidates of each query: stored states, reading late interaction, and a cross-encoder of the same shape
     (MiniLM's own int8 graph run on pairs, so its time is one's, and its scores mean nothing)."""
     dataset, collection = Dataset.open(data / "cranfield"), Collection.open(indexes / "cranfield")
-    queries = list(dataset.queries("test"))[:15]
+    queries = list(dataset.queries("test"))[:8]
     before = parse("bm25 % 100", Settings(collection)).run(queries)
-    documents, replay = list(dataset.documents()), Replay([collection], "mini")
+    needed = {i for ranking in before for i in ranking.ids}
+    documents = [d for d in dataset.documents() if d.id in needed]  # compression is slow, and its quality is below
+    replay = Replay([collection], "mini")
     reading = parse("mini", starts=False)
     read, read_ms = timed(reading, before)
     out: dict[str, Any] = {"queries": len(queries), "candidates": 100, "reading_ms": read_ms}
@@ -105,7 +117,7 @@ def rerank(data: Path, indexes: Path) -> dict[str, Any]:
         pairs = [(text_of(ranking.query.content), text_of(c.content)) for c in ranking]
         return sum(len(o.positions) for o in encoder.engine.run(pairs)[1])
 
-    _, out["cross_encoder_ms"] = timed(cross, before[:6])
+    _, out["cross_encoder_ms"] = timed(cross, before[:3])
     with tempfile.TemporaryDirectory() as scratch:
         forms: dict[str, dict[str, Any]] = {
             "float16": {},
@@ -115,8 +127,8 @@ def rerank(data: Path, indexes: Path) -> dict[str, Any]:
         }
         for name, choice in forms.items():
             opened, _ = made(documents, replay, Path(scratch) / name.replace(" ", "_"), **choice)
-            stage, start = parse("mini", Settings(opened), starts=False), parse("bm25 % 100", Settings(opened))
-            after, ms = timed(stage, [start(q) for q in queries])
+            stage = parse("mini", Settings(opened), starts=False)
+            after, ms = timed(stage, [located(ranking, opened) for ranking in before])
             gaps = [
                 abs(score - dict(zip(a.ids, a.scores))[i])
                 for a, b in zip(after, read)
@@ -133,73 +145,65 @@ def rerank(data: Path, indexes: Path) -> dict[str, Any]:
     return out
 
 
-def quality(data: Path, indexes: Path) -> dict[str, Any]:
-    """nDCG@10 of forms of the same states, bytes a state and seconds of compression."""
-    out: dict[str, Any] = {}
-    for name, split, model in (
-        ("cranfield", "test", "mini"),
-        ("scifact", "train", "anyrank-tiny"),
-        ("scifact", "train", "mini"),
-    ):
-        dataset, base = Dataset.open(data / name), Collection.open(indexes / name)
-        if stored(model) not in base.encoded:
-            continue
-        queries, qrels = list(dataset.queries(split))[:300], dataset.qrels(split)
-        qrels = {q.id: qrels[q.id] for q in queries if q.id in qrels}
-        documents, replay = list(dataset.documents()), Replay([base], model)
-        forms: dict[str, dict[str, Any]] = {
-            "float32": {"dtype": "float32"},
-            "float16": {},
-            **{f"pool {n}": {"index": "nearest", "options": {"pool": n}} for n in (2, 3, 4)},
-            **{f"{b} bits, plaid": {"index": "plaid", "options": {"bits": b}} for b in (1, 2, 4)},
-            "2 bits, warp": {"index": "plaid", "options": {"bits": 2, "scoring": "warp"}},
-            "2 bits, pool 2, plaid": {"index": "plaid", "options": {"bits": 2, "pool": 2}},
-        }
-        runs: dict[str, list[Ranking]] = {}
-        rows: dict[str, Any] = {}
-        with tempfile.TemporaryDirectory() as scratch:
-            for form, choice in forms.items():
-                folder = Path(scratch) / form.replace(" ", "_").replace(",", "")
-                collection, seconds = made(documents, replay, folder, **choice)
-                index, vectors = (
-                    collection.vectors(stored(model)),
-                    replay.encode([q.content for q in queries], query=True),
-                )
-                states = sum(
-                    len(s.vectors.arrays().get("states", s.vectors.arrays().get("codes")))
-                    for s in index.vector_store.shards()
-                )  # type: ignore[attr-defined]
-                rows[form] = {"bytes_a_state": folder_bytes(folder / "vectors") / states, "seconds": round(seconds, 1)}
-                found = index.search(vectors.vectors, 10)
-                runs[form] = [Ranking(q, tuple(Candidate(i, None, s) for i, s in r)) for q, r in zip(queries, found)]
-                if "plaid" in form:
-                    exact = collection.vectors(stored(model), exact=True).search(vectors.vectors, 10)
-                    runs[f"{form}, exact"] = [
-                        Ranking(q, tuple(Candidate(i, None, s) for i, s in r)) for q, r in zip(queries, exact)
-                    ]
-                print(name, model, form, rows[form], flush=True)
-        result = evaluate(runs, qrels, ["nDCG@10"], baseline="float32")
-        print(result.table(), flush=True)
-        best = [set(r.ids) for r in runs["float32"]]
-        for form, run in runs.items():
-            compared = result.compared(form, "nDCG@10")
-            rows.setdefault(form, {})["nDCG@10"] = round(result.mean(form, "nDCG@10"), 4)
-            rows[form]["p_against_float32"] = None if compared is None else float(f"{compared.p:.2g}")
-            rows[form]["recall@10_of_float32"] = round(
-                float(np.mean([len(b & set(r.ids)) / 10 for b, r in zip(best, run)])), 4
-            )
-        out[f"{name} {split} {model}"] = rows
-    return out
+def quality(data: Path, indexes: Path, model: str, bits: Sequence[int]) -> dict[str, Any]:
+    """nDCG@10 on Cranfield of forms of the same states, searched exactly."""
+    dataset, base = Dataset.open(data / "cranfield"), Collection.open(indexes / "cranfield")
+    queries, qrels = list(dataset.queries("test")), dataset.qrels("test")
+    ids = [d.id for d in dataset.documents()]
+    positions, vectors = base.vectors(stored(model)).vectors(ids)
+    tokens, ids = cast(Tokens, vectors), [ids[p] for p in positions]
+    asked = open_model(model).encode([q.content for q in queries], query=True).vectors
+    rows: dict[str, Any] = {}
+    runs: dict[str, list[Ranking]] = {}
+
+    def add(form: str, texts: Vectors, bytes_a_state: float) -> None:
+        scores = texts.products(asked)
+        order = np.argsort(-scores, axis=1, kind="stable")[:, :10]
+        runs[form] = [
+            Ranking(q, tuple(Candidate(ids[i], None, float(s[i])) for i in best))
+            for q, s, best in zip(queries, scores, order)
+        ]
+        states = len(texts.arrays().get("states", texts.arrays().get("codes")))
+        rows[form] = {"states": states, "bytes": round(states * bytes_a_state)}
+        print(model, form, rows[form], flush=True)
+
+    add("float16", tokens, 2 * tokens.dim)
+    for factor in (2, 3, 4):
+        start = time.perf_counter()
+        small = pooled(tokens, factor)
+        seconds = time.perf_counter() - start
+        add(f"pool {factor}", small, 2 * tokens.dim)
+        rows[f"pool {factor}"]["seconds"] = round(seconds, 1)
+    if bits:
+        start = time.perf_counter()
+        clusters = centroid_count(len(tokens), len(tokens.states) / len(tokens))
+        chosen = tokens.states[np.random.default_rng(0).permutation(len(tokens.states))[: 8 * clusters]]
+        codec = Codec.fit(chosen, clusters, 1)
+        codes = nearest(tokens.states, codec.centroids)
+        print("centroids", clusters, time.perf_counter() - start, flush=True)
+        for count in bits:
+            codec = Codec.of(codec.centroids, chosen[:20_000], count)
+            compressed = Residual(tokens.indptr, *codec.encode(tokens.states, codes), codec, tokens.means)
+            add(f"{count} bits", compressed, 4 + tokens.dim * count / 8)
+            cosines = np.einsum("nd,nd->n", compressed.tokens().states[:20_000], tokens.states[:20_000])
+            rows[f"{count} bits"]["cosine"] = round(float(cosines.mean()), 4)
+    result = evaluate(runs, qrels, ["nDCG@10"], baseline="float16", correction="none")
+    print(result.table(), flush=True)
+    best = [r.ids for r in runs["float16"]]
+    for form, run in runs.items():
+        compared = result.compared(form, "nDCG@10")
+        rows[form]["nDCG@10"] = round(result.mean(form, "nDCG@10"), 4)
+        rows[form]["p_against_float16"] = None if compared is None else float(f"{compared.p:.2g}")
+        rows[form]["recall@10_of_float16"] = round(recall([r.ids for r in run], best), 4)
+    return rows
 
 
 def passages(data: Path, indexes: Path) -> dict[str, Any]:
-    """Searches among the documents of all three collections together: queries a second one by one, and recall@10."""
-    names = [n for n in ("cranfield", "scifact", "nfcorpus") if (indexes / n).exists()]
-    model = "anyrank-tiny"
-    opened = [Collection.open(indexes / n) for n in names]
-    replay = Replay(opened, model)
-    documents = [replace(d, id=f"{n}-{d.id}", meta={}) for n, c in zip(names, opened) for d in c.documents()]
-    queries = [Query(f"{n}-{q.id}", q.content) for n in names for q in list(Dataset.open(data / n).queries())[:60]]
+    """Searches among the passages of TREC DL 2019 that any run holds: queries a second one by one, and recall@10."""
+    model, base = "anyrank-tiny", Collection.open(indexes / "dl19")
+    replay, documents = Replay([base], model), list(base.documents())
+    lines = (data / "dl-candidates" / "dl19.queries.tsv").read_text().splitlines()
+    queries = [Query(*line.split("\t", 1)) for line in lines]
     vectors = cast(Tokens, replay.encode([q.content for q in queries], query=True).vectors)
     rows = [vectors.take([i]) for i in range(len(queries))]
     out: dict[str, Any] = {"passages": len(documents), "queries": len(queries), "model": model}
@@ -214,7 +218,7 @@ def passages(data: Path, indexes: Path) -> dict[str, Any]:
             "bytes_a_state": folder_bytes(Path(scratch) / "exact" / "vectors") / states,
         }
         print(out, flush=True)
-        for bits in (2, 4):
+        for bits in (2,):
             compressed, seconds = made(
                 documents, replay, Path(scratch) / f"bits{bits}", index="plaid", options={"bits": bits}
             )
@@ -261,7 +265,12 @@ def recall(found: Sequence[Sequence[str]], best: Sequence[Sequence[str]]) -> flo
     return float(np.mean([len(set(a) & set(b)) / max(len(b), 1) for a, b in zip(found, best)]))
 
 
-PARTS = {"stored": rerank, "quality": quality, "passages": passages}
+PARTS: dict[str, Callable[[Path, Path], dict[str, Any]]] = {
+    "stored": rerank,
+    "quality-mini": lambda data, indexes: quality(data, indexes, "mini", ()),
+    "quality-tiny": lambda data, indexes: quality(data, indexes, "anyrank-tiny", (1, 2, 4)),
+    "passages": passages,
+}
 
 
 def main(data: str, indexes: str, *parts: str) -> None:
