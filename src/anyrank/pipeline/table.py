@@ -17,7 +17,7 @@ from ..core.fusion import RRF, Borda, Combine, Fusion, Interleave
 from ..core.rerank import Rerank
 from ..core.stage import Cut, Each, Keep, Limited, Stage
 from ..core.types import Ranking
-from ..hub.open import is_server, open_model
+from ..hub.open import FIXED, is_server, open_model
 from ..hub.registry import SHIPPED
 from ..index.vector_names import encode_command, model_of, stored
 from ..vectors import Encoder
@@ -64,6 +64,15 @@ def _count(k: Any) -> int:
 
 def _search(settings: Settings, name: str, k: int = 1000, exact: bool = False) -> Stage:
     return _searching(settings, lambda k: _vector_search(settings, name, k, exact), _count(k))
+
+
+def _fde(
+    settings: Settings, model: str, k: int = 1000, repetitions: int = 20, planes: int = 5, block: int = 16
+) -> Stage:
+    """Search with one dense vector a text that stands for its states of tokens (MUVERA)."""
+    given = {"repetitions": (repetitions, 20), "planes": (planes, 5), "block": (block, 16)}
+    settings_of_name = ",".join(f"{name}={value}" for name, (value, default) in given.items() if value != default)
+    return _search(settings, f"{FIXED}{model}" + (f"#{settings_of_name}" if settings_of_name else ""), k)
 
 
 def _vector_search(settings: Settings, name: str, k: int, exact: bool = False) -> Any:
@@ -214,6 +223,10 @@ PARTS: dict[str, Part | Fusion] = {
         "search with a model's stored vectors, also after '>>': search(\"minilm\"); exact=True compares all of them",
         _search,
         _search,
+    ),
+    "fde": Part(
+        'search with one vector for a text\'s token states, stored by --encode fde:mini: fde("mini") % 200 >> mini',
+        source=_fde,
     ),
     "promptreps": Part(
         "search, or scores after '>>', by a language model's states and logits: promptreps(\"MODEL\")",
