@@ -24,6 +24,7 @@ COMMANDS = {
     "compare": "evaluate",
     "distill": "distill",
     "export": "export",
+    "generative": "generative",
     "models": "models",
     "papers": "papers",
     "peptides": "peptides",

@@ -1,9 +1,10 @@
 """Systems of the literature, one file each: ``CARD`` and any of ``build(backend, **options) -> Stage`` (a method, a
 name in pipelines), ``rewriter(…) -> Stage`` (a rewriter of queries, a name in pipelines too), ``recipe(out, train,
-**options) -> Recipe`` (a training), ``benchmark`` and ``data``. A method whose models are not opened by their name
-alone has ``open_model(name)`` too.
+**options) -> Recipe`` (a training), ``benchmark``, ``data`` and ``retriever`` (a stage that joins searches). A method
+whose models are not opened by their name alone has ``open_model(name)`` too.
 
-A rewriter's first argument is the opened model if its card has ``capabilities``, the lexical index if the card says
+A rewriter's first argument is the opened model if its card has ``capabilities`` (None, where it has a rule form, if no
+model is named), the lexical index if the card says
 ``lexical``, else it has no argument but its own options.
 
 The folder is the registry: a new file with these names is a new system. Listing them and reading their cards imports
@@ -75,12 +76,20 @@ def systems() -> tuple[str, ...]:
     return tuple(dict.fromkeys((*names(), *rewriters(), *trainings(), *_sources())))
 
 
-KINDS = {"build": "method", "rewriter": "rewriter", "recipe": "training", "benchmark": "benchmark", "data": "data"}
+KINDS = {
+    "build": "method",
+    "rewriter": "rewriter",
+    "retriever": "retriever",
+    "recipe": "training",
+    "plan": "training",
+    "benchmark": "benchmark",
+    "data": "data",
+}
 """The kind of a paper, by the first of these functions that its file defines."""
 
 
 def kind(name: str) -> str:
-    """The main kind of a paper: method, rewriter, training, benchmark or data.
+    """The main kind of a paper: method, rewriter, retriever, training, benchmark or data.
 
     >>> kind("rankgpt"), kind("margin_mse")
     ('method', 'training')

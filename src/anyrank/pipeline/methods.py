@@ -97,14 +97,15 @@ def _opened(paper: str, settings: Settings, model: str, cache: str | None, answe
 
 def rewriter(paper: str, settings: Settings, *args: Any, **options: Any) -> Stage:
     """A paper's rewriter of queries: over a model, whose name is the first argument, the lexical index, or neither.
+    Without a name it is the paper's rule form.
     Raises InputError if the index or a capability of the model that it needs is missing."""
     from ..papers import card, load
 
     system = load(paper)
     if card(paper).capabilities:
-        model, *args = args if args else (options.pop("model"),)  # type: ignore[assignment]
+        model, *args = args if args else (options.pop("model", ""),)  # type: ignore[assignment]
         cache, answer_tokens = options.pop("cache", None), options.pop("answer_tokens", None)
-        backend = _opened(paper, settings, str(model), cache, answer_tokens)
+        backend = _opened(paper, settings, str(model), cache, answer_tokens) if model else None
         stage: Stage = system.rewriter(backend, *args, **options)
         return stage
     if card(paper).lexical:
@@ -153,6 +154,8 @@ def _rewriter_part(paper: str) -> Part:
     first = [p for p in parameters(build, skip=0) if p.name == "settings"]
     if takes_model:
         first += [p for p in parameters(build) if p.name in ("model", "cache", "answer_tokens")]
+        if parameters(load(paper).rewriter, skip=0)[0].default is None:  # it has a rule form
+            first = [p.replace(default="") if p.name == "model" else p for p in first]
     rewrite.__signature__ = inspect.Signature(sorted([*first, *own], key=lambda p: p.kind))  # type: ignore[attr-defined]
     written = f'{paper}("MODEL")' if any(p.name == "model" for p in (*first, *own)) else paper
     about = f"{card(paper).summary}: {written}"

@@ -48,6 +48,11 @@ class Queries:
     texts: tuple[str, ...]
     merge: Fusion = RRF()
 
+    @property
+    def pooled(self) -> bool:
+        """Whether the merged result is the union of all results, which a search's own limit doesn't cut."""
+        return isinstance(self.merge, FirstOccurrence)
+
 
 @dataclass(frozen=True)
 class FirstOccurrence(ArrayFusion):
@@ -146,8 +151,22 @@ def run(
         if part is None or several is None:
             out.append(next(done))
         else:
-            out.append(merge(ranking, [next(done) for _ in part], several.merge))
+            results = [next(done) for _ in part]
+            merged = merge(ranking, results, several.merge)
+            notes = (_pool_note(several.texts, results),) if several.pooled else ()
+            out.append(merged.with_step(Step("merge", notes=notes)))
     return out
+
+
+def _pool_note(texts: Sequence[str], results: Sequence[Ranking]) -> str:
+    """How many candidates each text added to the pool of those before it."""
+    pool: set[str] = set()
+    added = []
+    for text, result in zip(texts, results):
+        before = len(pool)
+        pool.update(result.ids)
+        added.append(f"{len(pool) - before} by {text[:60]!r}")
+    return f"a pool of {len(pool)}: {', '.join(added)}"
 
 
 def _split(ranking: Ranking) -> list[Ranking] | None:
