@@ -5,9 +5,9 @@ R@1000 and MRR@10, every pipeline against the one of its family without feedback
     anyrank index INDEXES/cranfield.index --encode splade
     python bench/bench_prf.py DATA INDEXES OUT.json cranfield:test [FAMILY …]
 
-Families: terms, dense, sparse, mixed, text, rerank, choices (a grid, for a part of the data that no row is reported
-on). OUT.json is added to: a family that a part has already is not run again. Values of p are of paired t-tests,
-corrected by Holm's method for the pipelines and measures of a family.
+Families: terms, dense, sparse, mixed, text, rerank; and choices-terms, choices-dense, choices-sparse: grids for a
+part of the data that no row is reported on. OUT.json is added to: a family that a part has already is not run again.
+Values of p are of paired t-tests, corrected by Holm's method for the pipelines of a family.
 """
 
 from __future__ import annotations
@@ -73,14 +73,18 @@ FAMILIES: dict[str, list[str]] = {
         'bm25 % 100 >> mini >> text_prf("mini", k=3, how="aggregate", merge="max")',
         'bm25 % 100 >> mini >> text_prf("mini", k=3, how="aggregate", merge="borda")',
     ],
-    "choices": [
-        "minilm",
-        *[f"minilm % {k} >> {rule} >> minilm" for k in (3, 5) for rule in GRID],
-        "splade",
-        *[f"splade % 3 >> {rule} >> splade" for rule in GRID],
+    "choices-terms": [
         "bm25",
         *[f"bm25 % {k} >> rm3(weight={w}) >> bm25" for k in (3, 10) for w in (0.5, 0.7, 0.9)],
         *[f"bm25 % 3 >> bo1(fb_terms={n}) >> bm25" for n in (5, 10)],
+    ],
+    "choices-dense": [
+        "minilm",
+        *[f"minilm % {k} >> {rule} >> minilm" for k in (3, 5) for rule in GRID],
+    ],
+    "choices-sparse": [
+        "splade",
+        *[f"splade % 3 >> {rule} >> splade" for rule in GRID],
     ],
 }
 
@@ -121,7 +125,7 @@ def main(data: str, indexes: str, out: str, part: str, *families: str) -> None:
     dataset, collection = Dataset.open(Path(data) / name), Collection.open(Path(indexes) / f"{name}.index")
     queries, qrels = list(dataset.queries(split)), dataset.qrels(split)
     known = results.setdefault(part, {})
-    for family in families or [f for f in FAMILIES if f != "choices"]:
+    for family in families or [f for f in FAMILIES if not f.startswith("choices")]:
         if family not in known:
             print(f"{part} {family}", flush=True)
             known[family] = rows(FAMILIES[family], collection, queries, qrels)
