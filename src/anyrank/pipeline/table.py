@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
-from typing import Any
+from typing import Any, Literal
 
 from ..core.errors import InputError, listed, quoted
 from ..core.fusion import RRF, Borda, Combine, Fusion, Interleave
@@ -171,6 +171,24 @@ def _passages(
     return Rerank(Passages(judge, words=words, stride=stride, aggregate=aggregate, top=top), name=f"passages({name})")
 
 
+def _text_prf(
+    settings: Settings,
+    name: str,
+    k: int = 3,
+    how: Literal["truncate", "aggregate", "sliding"] = "truncate",
+    merge: Literal["average", "max", "borda"] = "average",
+    words: int = 256,
+    window: int = 65,
+    stride: int = 32,
+    depth: int | None = None,
+) -> Stage:
+    """Score the candidates again by a model, for the query with the texts of the first k."""
+    from ..judges.text_feedback import Expansion
+    from ..papers.text_prf import reranker
+
+    return reranker(_judge(settings, name), Expansion(how, words, window, stride), k=k, merge=merge, depth=depth)
+
+
 def _shipped(name: str, about: str) -> Part:
     """The part of a model that comes with the package."""
 
@@ -234,6 +252,10 @@ PARTS: dict[str, Part | Fusion] = {
         then=_promptreps_scores,
     ),
     "passages": Part('long texts split, scored and aggregated: passages("splade", aggregate="max")', then=_passages),
+    "text_prf": Part(
+        'candidates scored again by a model, for the query with the texts of the first k: text_prf("mini", k=3)',
+        then=_text_prf,
+    ),
     "feedback": Part(
         'scores so far move the query\'s vector, which searches again: minilm % 50 >> splade >> feedback("minilm")',
         then=_feedback,
