@@ -18,6 +18,7 @@ from anyrank.models.bi import BiEncoder
 from anyrank.models.generative.folder import load, save
 from anyrank.pipeline.explain import explain
 from anyrank.pipeline.parser import Settings, parse
+from anyrank.pipeline.text import text
 from anyrank.retrieve.generative import GenerativeSearch
 from anyrank.train.generative import train, untrained
 from anyrank.train.generative_plan import Plan, examples, first_sentence, pseudo_queries
@@ -142,6 +143,8 @@ def test_changes_of_the_index_are_respected_and_reported(encoder, name, tmp_path
     save(untrained(PLANS[name], collection, encoder), tmp_path / "m")
     search = f'generative("{tmp_path / "m"}")'
     stage = parse(f"{search} % 100", Settings(collection))
+    assert parse(text(stage), Settings(collection)) == stage
+    assert text(stage) == f"{search} % 100"
     (whole,) = stage.run(["w1 w2"])
     assert sorted(whole.ids) == sorted(f"d{i}" for i in range(60))
     assert whole.trace[-1].usage.calls == 1

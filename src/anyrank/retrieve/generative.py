@@ -41,8 +41,8 @@ class FindsDocuments(Protocol):
 
 def check_index(model: FindsDocuments, collection: Collection) -> None:
     """Raises InputError if a model was trained on another index, or another build of it."""
-    manifest, path = collection.store.manifest, collection.path
-    if model.build != manifest.build:
+    store, path = collection.store, collection.path
+    if model.build != store.manifest.build or model.rows.max(initial=0) >= len(store.rows):
         what = "another build of it" if str(path) == model.path else f"{model.path}"
         raise InputError(
             f"{model.name} knows the documents of {what}, not those of this index: train a model on it with "

@@ -48,8 +48,8 @@ def untrained(plan: Plan, collection: Collection, model: str, vectors: str = "")
         raise InputError("holds no document with content", path=collection.path)
     numbers = np.array([rows[i] for i in known], dtype=np.int64)
     dense = _stored_vectors(collection, vectors or model, numbers) if plan.needs_vectors else None
-    memory = _memory(plan, start_folder(FLOAT.get(model, model)), len(numbers), dense)
-    return Trained(model, memory, collection.store.manifest.build, numbers, str(collection.path))
+    memory: Any = _memory(plan, start_folder(FLOAT.get(model, model)), len(numbers), dense)
+    return Trained(model, memory.eval(), collection.store.manifest.build, numbers, str(collection.path))
 
 
 def _memory(plan: Plan, folder: Path, documents: int, dense: Any) -> Memory:
