@@ -121,7 +121,9 @@ class Loop(Trainer):  # type: ignore[misc,unused-ignore]
         groups: dict[float, list[Any]] = {self.plan.rate: [], self.plan.fresh_rate: []}
         for name, weight in self.model.named_parameters():
             groups[self.plan.rate if name.startswith("encoder.") else self.plan.fresh_rate].append(weight)
-        self.optimizer: Any = torch.optim.AdamW([{"params": p, "lr": lr} for lr, p in groups.items()], weight_decay=0.0)
+        self.optimizer: Any = torch.optim.AdamW(
+            [{"params": p, "lr": lr} for lr, p in groups.items()], weight_decay=0.0, fused=True
+        )
         return self.optimizer
 
     def compute_loss(self, model: Any, inputs: Mapping[str, Any], *_: Any, **__: Any) -> Any:
