@@ -18,6 +18,7 @@ from ..core.trace import Step, Usage
 from ..core.types import Ranking
 from ..index.collection import Collection
 from ..store.filters import Filter
+from . import rewritten
 
 Mask = NDArray[np.bool_]
 
@@ -75,13 +76,14 @@ class GenerativeSearch(Limited):
         return replace(self, k=min(k, self.k))
 
     def batch(self, rankings: Sequence[Ranking]) -> list[Ranking]:
-        if not rankings:
-            return []
+        return rewritten.run(rankings, self._batch) if rankings else []
+
+    def _batch(self, rankings: Sequence[Ranking]) -> list[Ranking]:
         start, store = time.perf_counter(), self.collection.store
         store.refresh()
         present = store.mask() if self.filter is None else store.passing(self.filter)
         allowed = present[self.model.rows]
-        texts = [required_text(r.query.content, f"query {r.query.id!r}") for r in rankings]
+        texts = [required_text(rewritten.searched(r.query), f"query {r.query.id!r}") for r in rankings]
         results, costs = self.model.search(texts, self.k, self.beam, allowed)
         rows = [self.model.rows[np.array([d for d, _ in found], dtype=np.int64)] for found in results]
         reader = store.reader([int(r.max()) for r in rows if len(r)])

@@ -92,7 +92,7 @@ class Loop(Trainer):  # type: ignore[misc,unused-ignore]
             max_grad_norm=1.0,
             bf16=plan.bf16,
             use_cpu=not torch.cuda.is_available(),
-            save_steps=500,
+            save_steps=max(1, min(500, steps // 4)),
             save_total_limit=1,
             logging_steps=max(1, min(50, steps // 20)),
             report_to=[],
