@@ -85,13 +85,13 @@ class GenerativeSearch(Limited):
         allowed = present[self.model.rows]
         texts = [required_text(rewritten.searched(r.query), f"query {r.query.id!r}") for r in rankings]
         results, costs = self.model.search(texts, self.k, self.beam, allowed)
-        rows = [self.model.rows[np.array([d for d, _ in found], dtype=np.int64)] for found in results]
+        rows = [self.model.rows[np.array([d for d, _ in result], dtype=np.int64)] for result in results]
         reader = store.reader([int(r.max()) for r in rows if len(r)])
         notes = self._notes(int(present.sum()) - int(allowed.sum()))
         seconds = (time.perf_counter() - start) / len(rankings)
         out = []
-        for ranking, found, at, usage in zip(rankings, results, rows, costs):
-            matches = Matches(at, np.array([s for _, s in found], dtype=np.float64), reader)
+        for ranking, result, numbers, usage in zip(rankings, results, rows, costs):
+            matches = Matches(numbers, np.array([s for _, s in result], dtype=np.float64), reader)
             after = Ranking.of_matches(ranking.query, matches, ranking.trace, ranking.limits)
             out.append(after.with_step(Step(f"generative({self.model.name})", seconds, usage, notes)))
         return out

@@ -82,7 +82,7 @@ class AtomicMemory(nn.Module):  # type: ignore[misc,unused-ignore]
         cut = too_long(self.encoder.tokenizer, texts, [[]] * len(texts), self.encoder.max_length, self.encoder.prefixes)
         documents = np.flatnonzero(allowed)
         best = [merged(nothing(), documents, row[documents], k) for row in scores]  # as a search over vectors decides
-        results = [list(zip(found.tolist(), values.tolist())) for found, values in best]
+        results = [list(zip(numbers.tolist(), values.tolist())) for numbers, values in best]
         return results, [Usage(1, int(n), truncated=c) for n, c in zip(tokens, cut)]
 
     def save(self, folder: Path) -> None:
