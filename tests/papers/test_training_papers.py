@@ -157,6 +157,7 @@ def test_curated_pairs_have_a_pool_without_their_own_text():
 def test_the_command_lists_shows_and_writes(tmp_path):
     rows = {row["name"]: row for row in json.loads(call("list", "--json"))}
     assert set(rows) == set(systems())
+    assert {*names(), *trainings()} < set(rows)
     assert (rows["margin_mse"]["kind"], rows["margin_mse"]["calls"]) == ("training", None)
     assert (rows["rankgpt"]["kind"], rows["rankgpt"]["calls"]) == ("method", 9)
     lines = call("list").splitlines()

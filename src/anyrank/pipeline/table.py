@@ -22,7 +22,7 @@ from ..hub.registry import SHIPPED
 from ..index.vector_names import encode_command, model_of, stored
 from ..vectors import Encoder
 from .context import Settings
-from .generative import GENERATIVE
+from .generative import GENERATIVE, check_no_generative
 from .parts import Part
 from .peptides import PEPTIDES
 
@@ -80,6 +80,7 @@ def _vector_search(settings: Settings, name: str, k: int, exact: bool = False) -
 
     collection, encoder = _collection(settings, name), model(SHIPPED.get(name, name))
     if not isinstance(encoder, Encoder):
+        check_no_generative(encoder, name)
         raise InputError(f"{name} scores candidates and can't search: put it after '>>'")
     key = stored(encoder.name)
     if key not in collection.encoded:
@@ -117,6 +118,7 @@ def _judge(settings: Settings, name: str) -> Any:
         if vectors is not None:
             return Similarity(judge, vectors)
     if not callable(judge):
+        check_no_generative(judge, name)
         raise InputError(
             f"{name} is a language model and scores no candidates by itself: use it with a method, as "
             f"rankgpt({quoted(name)})"
