@@ -26,7 +26,7 @@ from typing import Any
 import numpy as np
 
 from anyrank.core.content import text_of
-from anyrank.core.stage import Stage
+from anyrank.core.stage import Stage, merge
 from anyrank.core.trace import Usage
 from anyrank.core.types import Candidate, Query, Ranking
 from anyrank.evaluate.evaluation import evaluate
@@ -39,6 +39,7 @@ from anyrank.llm.promptreps import PromptReps
 from anyrank.papers.promptreps import retriever
 from anyrank.pipeline.context import Settings
 from anyrank.pipeline.parser import parse
+from anyrank.retrieve.rewritten import FirstOccurrence
 from anyrank.retrieve.stages import BM25, VectorSearch
 from anyrank.vectors import Encoded, Vectors
 
@@ -172,6 +173,7 @@ def multihop(data: Path, search: str, form: str, sample: int) -> dict[str, Any]:
             changed = rewriter.run(asked)
             seconds = time.perf_counter() - start
             usage = sum((r.cost.usage for r in changed), Usage())
+            print(name, f"{seconds:.1f} s", flush=True)
             out["rows"][name] = {
                 "changed": sum(r.query.meta != q.meta for r, q in zip(changed, asked)),
                 "without answer": sum(r.status == "fallback" for r in changed),
@@ -207,11 +209,17 @@ def compared(
         equal = [r[:n] for r, n in zip(deep, sizes)]
         out["pool"] = round(float(np.mean(sizes)), 1)
         pairs["pool of 20 a question, plain of equal size"] = recalls(equal, gold), recalls(new[20], gold)
-        rerank = parse("mini", settings, starts=False)
-        before, after, same = (rerank.batch(rs) for rs in (plain[20], new[20], equal))
+        # `mini` scores each text by itself, so one order of all candidates gives the order of any part of them.
+        every = [merge(r, [r, e], FirstOccurrence()) for r, e in zip(new[20], equal)]
+        orders = [r.ids for r in parse("mini", settings, starts=False).batch(every)]
+        lists = [
+            [Ranking(r.query, tuple(Candidate(i) for i in order if i in set(r.ids))) for r, order in zip(part, orders)]
+            for part in (plain[20], new[20], equal)
+        ]
         for k in (5, 10):
-            pairs[f"mini, recall@{k}"] = recalls(before, gold, k), recalls(after, gold, k)
-            pairs[f"mini, recall@{k}, plain of equal size"] = recalls(same, gold, k), recalls(after, gold, k)
+            before, after, same = (recalls(part, gold, k) for part in lists)
+            pairs[f"mini, recall@{k}"] = before, after
+            pairs[f"mini, recall@{k}, plain of equal size"] = same, after
     for label, (a, b) in pairs.items():
         out[label] = {
             "plain": round(float(np.mean(a)), 4),
