@@ -19,7 +19,7 @@ import platform
 import random
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -86,7 +86,7 @@ def promptreps(folder: Path, split: str, minutes: float, settings: dict[str, int
     start, docs = time.perf_counter(), ordered[:0]
     parts, usage = [], Usage()
     while len(docs) < len(ordered) and time.perf_counter() - start < 60 * minutes:
-        more = ordered[len(docs) : len(docs) + 40]
+        more = ordered[len(docs) : len(docs) + 20]
         vectors, cost = model.vectors([d.content for d in more], ("dense", "sparse"))
         parts.append(vectors)
         docs, usage = docs + more, usage + cost
@@ -155,7 +155,7 @@ def recalls(rankings: Sequence[Ranking], gold: dict[str, set[str]], k: int | Non
     return [evidence_recall(r.ids if k is None else r.ids[:k], gold[r.query.id]) for r in rankings]
 
 
-def multihop(data: Path, search: str, form: str, sample: int, names: Sequence[str]) -> dict[str, Any]:
+def multihop(data: Path, search: str, form: str, sample: int, names: Sequence[str], rerank: bool) -> dict[str, Any]:
     """A row for each rewriter in one form. MiniLM searches HotpotQA's documents alone."""
     docs, queries, gold = hotpot(data, more=search == "bm25")
     asked = queries if form == "rules" else queries[:sample]
@@ -182,14 +182,20 @@ def multihop(data: Path, search: str, form: str, sample: int, names: Sequence[st
                 "prompt tokens": usage.prompt_tokens + usage.cached_prompt_tokens,
                 "completion tokens": usage.completion_tokens + usage.cached_completion_tokens,
                 "cached": usage.cached,
-                **compared(name, search, changed, asked, gold, settings),
+                **compared(name, search, changed, asked, gold, settings, rerank),
             }
             print(name, json.dumps(out["rows"][name]), flush=True)
     return out
 
 
 def compared(
-    name: str, search: str, changed: Sequence[Ranking], asked: Sequence[Query], gold: dict, settings: Settings
+    name: str,
+    search: str,
+    changed: Sequence[Ranking],
+    asked: Sequence[Query],
+    gold: dict,
+    settings: Settings,
+    rerank: bool,
 ) -> dict[str, Any]:
     """Evidence recall of the plain and the rewritten question: in the best 5, 10 and 20 results, of the whole pool, of
     an equal number of plain results, and in the best 5 and 10 after reranking both by `mini`."""
@@ -210,6 +216,8 @@ def compared(
         equal = [r[:n] for r, n in zip(deep, sizes)]
         out["pool"] = round(float(np.mean(sizes)), 1)
         pairs["pool of 20 a question, plain of equal size"] = recalls(equal, gold), recalls(new[20], gold)
+        if not rerank:
+            return {**out, **{label: difference(*pair) for label, pair in pairs.items()}}
         # `mini` scores each text by itself, so one order of all candidates gives the order of any part of them.
         every = [merge(r, [r, e], FirstOccurrence()) for r, e in zip(new[20], equal)]
         orders = [r.ids for r in parse("mini", settings, starts=False).batch(every)]
@@ -221,15 +229,17 @@ def compared(
             before, after, same = (recalls(part, gold, k) for part in lists)
             pairs[f"mini, recall@{k}"] = before, after
             pairs[f"mini, recall@{k}, plain of equal size"] = same, after
-    for label, (a, b) in pairs.items():
-        out[label] = {
-            "plain": round(float(np.mean(a)), 4),
-            "rewritten": round(float(np.mean(b)), 4),
-            "better": sum(y > x for x, y in zip(a, b)),
-            "worse": sum(y < x for x, y in zip(a, b)),
-            "p": round(randomisation_test(a, b), 4),
-        }
-    return out
+    return {**out, **{label: difference(*pair) for label, pair in pairs.items()}}
+
+
+def difference(plain: list[float], rewritten: list[float]) -> dict[str, Any]:
+    return {
+        "plain": round(float(np.mean(plain)), 4),
+        "rewritten": round(float(np.mean(rewritten)), 4),
+        "better": sum(y > x for x, y in zip(plain, rewritten)),
+        "worse": sum(y < x for x, y in zip(plain, rewritten)),
+        "p": round(randomisation_test(plain, rewritten), 4),
+    }
 
 
 def main() -> None:
@@ -240,22 +250,22 @@ def main() -> None:
     parser.add_argument("--search", choices=("bm25", "minilm"), default="bm25")
     parser.add_argument("--form", choices=("rules", "model"), default="rules")
     parser.add_argument("--only", nargs="+", default=["decompose", "rewrite", "multi_query", "hyde"])
+    parser.add_argument("--rerank", action="store_true", help="multihop: the pools of decompose reranked by mini too")
     parser.add_argument("--sample", type=int, default=25, help="multihop: questions that the language model sees")
     parser.add_argument("--set", default="cranfield:test", help="promptreps: the folder of DATA, and the split")
     parser.add_argument("--generate", type=int, default=0)
     parser.add_argument("--words", type=int, default=1)
     options = parser.parse_args()
-    work: Callable[[], dict[str, Any]]
+    start = time.perf_counter()
     if options.part == "promptreps":
         name, split = options.set.split(":")
         own = {"generate": options.generate, "words": options.words}
         key = f"promptreps {name} {own}" if options.generate else f"promptreps {name}"
-        work = lambda: promptreps(options.data / name, split, options.minutes, own)  # noqa: E731
+        row = promptreps(options.data / name, split, options.minutes, own)
     else:
         key = f"multihop {options.search} {options.form}"
-        work = lambda: multihop(options.data, options.search, options.form, options.sample, options.only)  # noqa: E731
-    start = time.perf_counter()
-    row = {**work(), "wall": round(time.perf_counter() - start), "machine": platform.machine()}
+        row = multihop(options.data, options.search, options.form, options.sample, options.only, options.rerank)
+    row |= {"wall": round(time.perf_counter() - start), "machine": platform.machine()}
     results: dict[str, Any] = json.loads(OUT.read_text()) if OUT.is_file() else {}
     results[key] = row
     OUT.write_text(json.dumps(results, indent=1) + "\n")
