@@ -32,11 +32,13 @@ def graded(n=8, texts=4):
 
 BINARY = [replace(g, labels=(1.0, 0.0, 0.0, 0.0)) for g in graded()]
 SINGLE = [Group.from_texts(g.query, (g.texts[i % 2],), (1.0 - i % 2,), g.id) for i, g in enumerate(graded())]
-DATA = dict.fromkeys(("coil", "cornstack", "deepct", "deepimpact", "unicoil"), BINARY) | {"chatgpt_retrievalqa": SINGLE}
+DATA = dict.fromkeys(("ance", "coil", "cornstack", "deepct", "deepimpact", "dpr", "unicoil"), BINARY) | {
+    "chatgpt_retrievalqa": SINGLE
+}
 LOSSES = {
-    "baidu": "anchored", "chatgpt_retrievalqa": "binary_cross_entropy", "cornstack": "infonce",
+    "ance": "infonce", "baidu": "anchored", "chatgpt_retrievalqa": "binary_cross_entropy", "cornstack": "infonce",
     "coil": "infonce", "curricula": "pairwise_softmax", "deepct": "deepct's own", "deepimpact": "infonce",
-    "lg_anna": "adaptive_margin", "margin_mse": "margin_mse", "ranklist": "ranklist",
+    "dpr": "infonce", "lg_anna": "adaptive_margin", "margin_mse": "margin_mse", "ranklist": "ranklist",
     "unicoil": "infonce",
 }  # fmt: skip
 
