@@ -2,6 +2,7 @@
 
 import errno
 import json
+import os
 import sqlite3
 import subprocess
 import sys
@@ -10,7 +11,7 @@ import pytest
 
 from anyrank.core.errors import InputError
 from anyrank.core.types import Candidate, Query, Ranking
-from anyrank.disk import full, no_space, whole_file
+from anyrank.disk import full, no_space, sync_folder, whole_file
 from anyrank.index.build import build
 from anyrank.index.check import check
 from anyrank.index.collection import Collection
@@ -170,3 +171,25 @@ def test_vectors_that_find_no_space_are_not_there(tmp_path, monkeypatch):
     collection.encode(Ones())
     assert collection.vectors("ones").missing() == []
     assert check(tmp_path / "x").problems == []
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_folder_is_synced_itself_and_its_handle_closed(tmp_path, monkeypatch, fails):
+    synced = []
+
+    def fsync(handle):
+        synced.append((handle, os.fstat(handle).st_ino))
+        if fails:
+            raise OSError(errno.EIO, "broken")
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    if fails:
+        with pytest.raises(OSError, match="broken"):
+            sync_folder(tmp_path)
+    else:
+        sync_folder(tmp_path)
+    ((handle, node),) = synced
+    assert node == tmp_path.stat().st_ino
+    with pytest.raises(OSError) as error:
+        os.fstat(handle)
+    assert error.value.errno == errno.EBADF

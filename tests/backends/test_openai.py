@@ -475,6 +475,25 @@ def test_a_key_that_no_header_can_carry_is_not_quoted(tmp_path, key):
     assert "sk-" not in str(error.value)
 
 
+def test_refused_forms_of_a_request_are_calls_too():
+    requests = []
+
+    def answer(path, body, headers=None):
+        requests.append(path)
+        for name in ("temperature", "seed"):
+            if name in body:
+                return Raw(400, f"{name} is not supported".encode())
+        return good(path, body) if len(requests) < 5 else Raw(400, b"no")
+
+    with wire(answer) as url:
+        model = OpenAI("m", url, patience=QUICK)
+        first, second = (model.generate(["x"], max_tokens=5)[0] for _ in range(2))
+        assert (first.usage.calls, second.usage.calls, len(requests)) == (3, 1, 4)
+        (third,) = OpenAI("m", url, patience=QUICK).generate(["x"], max_tokens=5)
+    assert third.finish == "error"
+    assert third.usage.calls == len(requests) - 4 > 1
+
+
 def test_no_server_at_all():
     (result,) = OpenAI("m", "http://127.0.0.1:9/v1", patience=QUICK).generate(["x"], max_tokens=5)
     assert "ConnectionRefused" in result.error

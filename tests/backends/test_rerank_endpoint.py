@@ -262,6 +262,37 @@ def test_bounds_of_documents_in_other_words(status, message):
     assert result.status == "ok"
 
 
+def test_every_request_is_counted_the_refused_ones_too():
+    requests = []
+
+    def answer(path, body, headers):
+        requests.append(path)
+        if path == "/v1/rerank":
+            return Raw(404, b"no such path")
+        return tei(path, body, headers)
+
+    with wire(answer) as url:
+        for model in (f"tei:{url.removesuffix('/v1')}", f"rerank:m@{url.removesuffix('/v1')}"):
+            del requests[:]
+            result = ar.rerank("q", [f"text {i}" for i in range(10)], model=model)
+            assert result.status == "ok"
+            assert result.cost.usage.calls == len(requests) > 3
+
+
+def test_requests_that_are_all_refused_are_counted():
+    requests = []
+
+    def answer(path, body, headers):
+        requests.append(path)
+        return Raw(400, b'{"message": "unknown field return_documents"}')
+
+    with wire(answer) as url:
+        judge = RerankEndpoint("m", url, dialect="jina", patience=QUICK)
+        result = Rerank(judge)(Ranking.of("q", ["text 1", "text 2"]))
+    assert result.status == "fallback"
+    assert result.cost.usage.calls == len(requests) > 1
+
+
 def test_a_text_too_long_for_a_server_is_cut_by_it_and_that_is_said():
     with wire(tei) as url:
         model = f"tei:{url.removesuffix('/v1')}"

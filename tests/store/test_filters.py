@@ -29,8 +29,9 @@ def test_a_range_holds_exactly_the_numbers_between_its_ends(value, low, high):
     lowest = -math.inf if low is None else float(low)
     highest = math.inf if high is None else float(high)
     (condition,) = conditions({"v": (low, high)})
-    if lowest > highest:
-        with pytest.raises(InputError, match="is empty"):
+    large = any(isinstance(end, int) and abs(end) > 2**53 for end in (low, high))
+    if large or lowest > highest:
+        with pytest.raises(InputError, match="beyond 9007199254740992" if large else "is empty"):
             condition.terms()
         return
     assert passes({"v": value}, {"v": (low, high)}) == (lowest <= float(value) <= highest)
@@ -47,7 +48,21 @@ def test_signs_compare_as_python_does(a, b):
 
 @given(numbers, numbers)
 def test_numbers_are_equal_whatever_their_type(a, b):
-    assert passes({"v": a}, {"v": b}) == (float(a) == float(b))
+    assert passes({"v": a}, {"v": b}) == (a == b)
+
+
+@pytest.mark.parametrize("stored", [2**53, 2**53 + 1, -(2**53) - 1, 10**20, 1e20, 10**400, 2**53 - 1, str(2**53 + 1)])
+@pytest.mark.parametrize("wanted", [2**53, 2**53 + 1, -(2**53) - 1, -(2**53) - 2, 10**20, 10**20 + 1, 1e20, 2.0**53])
+def test_large_whole_numbers_are_equal_only_to_themselves(stored, wanted):
+    assert passes({"v": stored}, {"v": wanted}) == (stored == wanted or stored == str(wanted))
+
+
+def test_large_numbers_are_told_apart_in_an_index(tmp_path):
+    numbers = [2**53, 2**53 + 1, 2**53 + 2]
+    store = build([Candidate(str(n), "word", meta={"v": n}) for n in numbers], tmp_path / "x").store
+    assert [store.passing({"v": n}).sum() for n in (*numbers, 2**53 + 3)] == [1, 1, 1, 0]
+    with pytest.raises(InputError, match=r"give 9007199254740992\.0"):
+        store.passing({"v": (2**53 + 1, None)})
 
 
 @pytest.mark.parametrize(

@@ -40,14 +40,22 @@ class NoAnswer(AnyrankError):
 
     ``status``, ``message`` and ``fields`` are of the last HTTP error, if there was one: its code, its text, and the
     request's fields that it names apart from its text (OpenAI's ``param``, FastAPI's ``loc``). ``unreachable``: the
-    last try got no connection, or no answer in time.
+    last try got no connection, or no answer in time. ``refused``: how often the same was asked in another form before.
     """
 
     def __init__(
-        self, text: str, *, status: int = 0, message: str = "", fields: Sequence[str] = (), unreachable: bool = False
+        self,
+        text: str,
+        *,
+        status: int = 0,
+        message: str = "",
+        fields: Sequence[str] = (),
+        unreachable: bool = False,
+        refused: int = 0,
     ) -> None:
         super().__init__(text)
         self.status, self.message, self.fields, self.unreachable = status, message, tuple(fields), unreachable
+        self.refused = refused
 
 
 class _UnderWay:

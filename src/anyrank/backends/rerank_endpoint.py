@@ -89,9 +89,10 @@ class RerankEndpoint:
     or left out where the value is None.
 
     All documents of a query go into one request if they fit, whatever the grouping, as such servers score each
-    document alone. Empty texts are not sent and come last. A document without a finite score in the answer gets NaN; an
-    index that is repeated or out of range is ignored and counted as a repair. A request counts as one call; tokens are
-    the server's if it states any that can be, else estimated and noted, and billed units are noted.
+    document alone. Empty texts are not sent and come last. A document without a finite score in the answer gets
+    NaN; an index that is repeated or out of range is ignored and counted as a repair. A request counts as one call,
+    also one that the server refuses, however often it is tried when the server is busy; tokens are the server's if
+    it states any that can be, else estimated and noted, and billed units are noted.
 
     Errors: ModelError if the server refuses all requests and never answered; InputError for a key that isn't there.
     """
@@ -195,7 +196,8 @@ class RerankEndpoint:
             n = len(request.texts)
             most = _fewer(error, n)
             if not most:
-                usage = Usage(calls=1, repairs={"no answer": 1} | ({UNREACHABLE: 1} if error.unreachable else {}))
+                calls = 1 + error.refused
+                usage = Usage(calls=calls, repairs={"no answer": 1} | ({UNREACHABLE: 1} if error.unreachable else {}))
                 return Scores([math.nan] * n, usage, (str(error),), error.status)
             if error.status == 413 or _TOO_MANY.search(error.message):
                 self._learned["most"] = min(most, self._learned.get("most", most))
@@ -207,12 +209,14 @@ class RerankEndpoint:
             notes = tuple(dict.fromkeys(note for part in parts for note in part.notes))
             values = [value for part in parts for value in part.values]
             values += [math.nan] * (n - len(values))
-            return Scores(values, sum((part.usage for part in parts), Usage()), notes, max(p.status for p in parts))
+            usage = sum((part.usage for part in parts), Usage(calls=1 + error.refused))  # the refusal was a call too
+            return Scores(values, usage, notes, max(p.status for p in parts))
         self._learned["answers"] = True
         return scores
 
     async def _ask(self, request: Request, server: Server) -> Scores:
-        """One request. If the server refuses its form, it is asked again in one that it takes. Raises NoAnswer."""
+        """One request. If the server refuses its form, it is asked again in one that it takes; each time is a call.
+        Raises NoAnswer."""
         form, truncate = self._form.form, False
         first: NoAnswer | None = None  # the refusal of the likeliest path, which may be of the model
         paths = [self._learned["path"]] if "path" in self._learned else self._addresses()
@@ -224,6 +228,7 @@ class RerankEndpoint:
                 value = await server.ask(paths[0], sent)
                 break
             except NoAnswer as error:
+                error.refused = MOST - last
                 if error.status in (404, 405) and len(paths) > 1:
                     first, paths = first or error, paths[1:]
                 elif last == 1:
@@ -239,17 +244,21 @@ class RerankEndpoint:
                 elif error.status in (404, 405):
                     cause = first if first is not None and "model" in first.message.lower() else error
                     text = f"{cause} (POST {urlsplit(paths[0]).path})"
-                    raise NoAnswer(text, status=cause.status, message=cause.message) from None
+                    raise NoAnswer(text, status=cause.status, message=cause.message, refused=error.refused) from None
                 else:
                     raise
         self._form.learn(form)
         self._learned.update(path=paths[0], documents=documents)
         notes = [f"sent {', '.join(changes)}: the server refuses it"] if changes else []
-        cut = Usage(truncated=1) if truncate else Usage()
+        more = Usage(calls=MOST - last, truncated=int(truncate))
         if truncate:
             notes.append("the server cut texts to its model's length")
-        scores = read_answer(value, request, len(json.dumps(sent)))
-        return scores._replace(usage=scores.usage + cut, notes=(*notes, *scores.notes))
+        try:
+            scores = read_answer(value, request, len(json.dumps(sent)))
+        except NoAnswer as error:
+            error.refused = MOST - last
+            raise
+        return scores._replace(usage=scores.usage + more, notes=(*notes, *scores.notes))
 
     def _addresses(self) -> list[str]:
         """The addresses at which the endpoint may be, the likeliest first."""

@@ -74,8 +74,9 @@ def open_folder(
     dtype: str = "float32",
     threads: int | None = None,
     **options: Any,
-) -> TorchEncoder | TorchJudge:
-    """The encoder or judge of a folder with safetensors, of the kind that it declares.
+) -> TorchEncoder | TorchJudge | Any:
+    """The encoder or judge of a folder with safetensors, of the kind that it declares; of a generative retriever its
+    `models.generative.base.Trained`.
 
     ``max_length`` cuts texts shorter than the model does; ``device`` "" is the first GPU, else the CPU; ``options`` go
     to the model's class (a sparse model also takes ``terms`` and ``threshold``).
@@ -86,6 +87,10 @@ def open_folder(
 
     from ..models import model_class
 
+    if declared.kind == "generative":
+        from ..models.generative.folder import load
+
+        return load(Path(declared.folder), declared.name)
     folder, limits = Path(declared.folder), {k: options.pop(k) for k in ("terms", "threshold") if k in options}
     if limits and declared.kind != "sparse":
         raise InputError(f"a {declared.kind} model takes no {', '.join(limits)}")

@@ -25,6 +25,7 @@ COMMANDS = {
     "distill": "distill",
     "expand": "expand",
     "export": "export",
+    "generative": "generative",
     "models": "models",
     "papers": "papers",
     "peptides": "peptides",

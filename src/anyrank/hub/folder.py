@@ -28,6 +28,7 @@ KINDS = {
     "coil": "an encoder of terms (COIL)",
     "cross": "a cross-encoder",
     "language": "a language model",
+    "generative": "a generative retriever",
     "axial": "a model of peptides that sees all candidates together",
     "next_residue": "a model that proposes peptides",
 }
@@ -55,6 +56,7 @@ _USES = {
     **dict.fromkeys(("unicoil", "deepimpact", "deepct", "coil"), _ENCODER),
     "cross": _JUDGE,
     "language": "a method ranks by it: use it as rankgpt({0!r}) or another method",
+    "generative": "it finds documents of the index that it was trained on: use it as generative({0!r})",
     "axial": "use it as ranknovo({0!r})",
     "next_residue": "use it by anyrank peptides propose",
 }

@@ -18,6 +18,7 @@ from typing import Any
 from ..core.errors import InputError
 
 _BITS, _STEP = 64, 8  # prefixes of 64, 56, …, 0 bits
+EXACT = 2**53  # floats hold all whole numbers up to here
 LONGEST = 256  # characters of a string that can be filtered on
 _DAY = 86_400.0  # seconds
 DECIMAL = re.compile(r"[+-]?\d{1,15}(\.\d{1,15})?")
@@ -75,7 +76,13 @@ def _leaves(value: Any, key: str = "") -> Iterator[tuple[str, Any]]:
 
 def _term(key: str, value: str | bool | float) -> str:
     """The term of a value for equality."""
-    return json.dumps([key, value if isinstance(value, (str, bool)) else _float(value)])
+    exact = isinstance(value, (str, bool)) or _is_large(value)
+    return json.dumps([key, value if exact else _float(value)])
+
+
+def _is_large(value: Any) -> bool:
+    """Whether a value is a whole number of which a float may hold another, so that its term has all its digits."""
+    return isinstance(value, int) and not isinstance(value, bool) and EXACT < abs(value) < 10**LONGEST
 
 
 def equal_terms(key: str, value: Any) -> list[str]:
@@ -92,6 +99,10 @@ def equal_terms(key: str, value: Any) -> list[str]:
         same += [value, *(f(str(value)) for f in (str, str.lower, str.upper))]
     elif not isinstance(value, str):
         number = _float(value)
+        if _is_large(value):  # equal only to the float that is the same number
+            return [_term(key, v) for v in (value, str(value), *([number] if number == value else []))]
+        if abs(number) > EXACT and math.isfinite(number) and number.is_integer():
+            same.append(int(number))
         same += [number, *([str(int(number))] if number.is_integer() else []), repr(number)]
         if isinstance(value, int):
             same.append(str(value))
@@ -114,7 +125,7 @@ def number_of(value: Any) -> float | None:
             return float(value) + 0.0
         moment = moment_of(value)
         return None if moment is None else (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
-    return None if math.isnan(value) else _float(value)
+    return None if isinstance(value, float) and math.isnan(value) else _float(value)
 
 
 def moment_of(text: str) -> datetime | None:
@@ -148,6 +159,12 @@ def range_terms(key: str, bounds: Range) -> list[str]:
     Level by level, as in a radix tree with 256 children a node: at each level the ends that don't fill a whole parent
     are covered one by one, and the middle is left to the parents, one level up.
     """
+    for end in (bounds.low, bounds.high):
+        if _is_large(end):
+            raise InputError(
+                f"the range on {key!r} ends at {end!s:.40}: whole numbers beyond {EXACT} (2**53) are ordered as floats "
+                f"and not told apart. If rounding will do, give {float(end)!r}; else filter by equality"
+            )
     low, high = _positions(bounds)
     if low > high:
         signs = f"{'above' if bounds.above else 'from'} {bounds.low} {'below' if bounds.below else 'to'} {bounds.high}"

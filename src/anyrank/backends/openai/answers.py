@@ -38,7 +38,7 @@ def folded(prompt: Prompt) -> Prompt | None:
 class Reply:
     """A server's answer to one request: its first ``choice``, what it says of its ``usage``, and what bounds that: the
     bytes ``sent`` as prompt and as a whole request, its images, and the new tokens it ``allowed`` (None: any number).
-    ``notes`` say how the request was changed for this server."""
+    ``notes`` say how the request was changed for this server, ``refused`` how often it was refused before."""
 
     choice: Mapping[str, Any]
     usage: Any
@@ -47,6 +47,7 @@ class Reply:
     images: int
     allowed: int | None
     notes: tuple[str, ...] = ()
+    refused: int = 0
 
 
 def completion(reply: Reply, stop: Sequence[str]) -> Completion:
@@ -151,9 +152,9 @@ UNBOUNDED = 1 << 20
 
 
 def usage_of(reply: Reply, written: str) -> tuple[Usage, list[str]]:
-    """One call and its tokens, and notes on them. A count that the server doesn't state, or that can't be (below a
-    token in 64 bytes, or above what was sent or allowed, as a token is at least a byte), is estimated as a token in 4
-    bytes and noted; one that can't be counts as the repair "token count" too."""
+    """One call (and those that were refused) and its tokens, and notes on them. A count that the server doesn't state,
+    or that can't be (below a token in 64 bytes, or above what was sent or allowed, as a token is at least a byte), is
+    estimated as a token in 4 bytes and noted; one that can't be counts as the repair "token count" too."""
     counts = reply.usage if isinstance(reply.usage, dict) else {}
     answer = len(written.encode("utf-8", "replace"))
     new = UNBOUNDED if reply.allowed is None else reply.allowed
@@ -164,7 +165,7 @@ def usage_of(reply: Reply, written: str) -> tuple[Usage, list[str]]:
     repairs = {"token count": n} if (n := problems.count("implausible")) else {}
     reason = "the server's counts can't be" if repairs else "the server states none"
     notes = [f"token counts are estimated: {reason}"] if problems else []
-    return Usage(calls=1, prompt_tokens=prompt, completion_tokens=completed, repairs=repairs), notes
+    return Usage(calls=1 + reply.refused, prompt_tokens=prompt, completion_tokens=completed, repairs=repairs), notes
 
 
 def counted(stated: Any, text: int, most: int, more: int = 0) -> tuple[int, str]:

@@ -99,9 +99,13 @@ class OpenAI:
             fields["stop"] = list(stop)
 
         async def one(prompt: Prompt, server: Server) -> Completion:
+            refused = 0
             try:
-                return completion(await self._ask(prompt, fields, server), stop)
+                reply = await self._ask(prompt, fields, server)
+                refused = reply.refused
+                return completion(reply, stop)
             except NoAnswer as error:
+                error.refused = max(error.refused, refused)
                 return Completion("", _unanswered(error), "error", str(error))
 
         return self._check_served(self._all(one, prompts))
@@ -166,6 +170,7 @@ class OpenAI:
                 value = await self._post(path, sent, server)
                 break
             except NoAnswer as error:
+                error.refused = MOST - last
                 better = form.after(error, whole, held)
                 last -= 1
                 if better is None or better == form or not last:
@@ -175,7 +180,7 @@ class OpenAI:
         choices = value.get("choices") if isinstance(value, dict) else None
         if not isinstance(choices, list) or not choices or not isinstance(choices[0], dict):
             kind = f"its fields are {sorted(value)[:9]}"[:200] if isinstance(value, dict) else "it is a list"
-            raise NoAnswer(f"an answer without choices: {kind}")
+            raise NoAnswer(f"an answer without choices: {kind}", refused=MOST - last)
         limits = [sent[n] for n in (self.limit_field, *form.renamed.values()) if type(sent.get(n)) is int]
         images = () if isinstance(turns, str) else images_in(turns)
         text = turns if isinstance(turns, str) else "".join(_plain_text(t.content) for t in turns)
@@ -187,6 +192,7 @@ class OpenAI:
             len(images),
             max(limits, default=None),
             (*changes, *notes),
+            MOST - last,
         )
 
     def _asking(self, prompt: Prompt) -> dict[str, Any]:
@@ -265,7 +271,7 @@ class OpenAI:
         except (AttributeError, KeyError, TypeError, ValueError, IndexError, OverflowError):
             likeliest = {}
         if not likeliest:
-            raise NoAnswer(_NONE)
+            raise NoAnswer(_NONE, refused=reply.refused)
         return likeliest, *_cost(reply)
 
     async def _echo(self, prompt: Prompt, continuation: str, server: Server) -> LogProbs:
@@ -317,5 +323,5 @@ def _cost(reply: Reply) -> tuple[Usage, str]:
 
 
 def _unanswered(error: NoAnswer) -> Usage:
-    """The usage of a call without an answer, which says whether the server could be reached."""
-    return Usage(calls=1, repairs={UNREACHABLE: 1} if error.unreachable else {})
+    """The usage of a call without an answer, and of its refused forms; it says whether the server was reached."""
+    return Usage(calls=1 + error.refused, repairs={UNREACHABLE: 1} if error.unreachable else {})
