@@ -32,6 +32,7 @@ from anyrank.io.dataset import Dataset
 from anyrank.io.qrels import Qrels
 from anyrank.pipeline.parser import Settings, parse
 from anyrank.pipeline.table import model
+from anyrank.train.batches import cut
 from anyrank.train.group import Group
 from anyrank.train.groups import read_groups, write_groups
 from anyrank.train.judgements import judged, training_part
@@ -91,7 +92,7 @@ def write(data: Path, work: Path) -> None:
 def trained(work: Path, kind: str, start: str = "splade-tiny-fp32", epochs: int = 2) -> None:
     out = work / kind
     groups = list(read_groups(work / "train.jsonl"))
-    valid = [g for name in ("scifact", "nfcorpus") for g in read_groups(work / f"valid-{name}.jsonl")]
+    valid = [cut(list(read_groups(work / f"valid-{name}.jsonl")), POOL) for name in ("scifact", "nfcorpus")]
     recipe = Recipe(
         out=str(out),
         model=Model(kind=kind, start=start, max_length=128, options=OPTIONS.get(kind, {})),
@@ -106,7 +107,7 @@ def trained(work: Path, kind: str, start: str = "splade-tiny-fp32", epochs: int 
         groups = [g.take([0]) for g in groups]
         recipe = replace(recipe, data=replace(recipe.data, draw=Draw()))
     start_time = time.perf_counter()
-    done = train(recipe, train=groups, valid=valid)
+    done = train(recipe, train=groups, valid=[*valid[0], *valid[1]])
     seconds = time.perf_counter() - start_time
     (work / f"{kind}-seconds.json").write_text(json.dumps(seconds))
     print(kind, round(seconds), "s", done.effect, flush=True)
