@@ -39,13 +39,6 @@ class Writer:
         return Completion(f'\n"why {word} {seed % 2}"\nIt asks.', Usage(1, 10, 4))
 
 
-class FusedWriter(Writer):
-    """An encoder-decoder."""
-
-    def generate_fused(self, groups, *, max_tokens): ...
-    def attention_fused(self, groups): ...
-
-
 @pytest.fixture
 def corpus(tmp_path):
     path = tmp_path / "corpus.jsonl"
@@ -91,11 +84,10 @@ def test_queries_are_searched_and_documents_stay_as_they_are(corpus, tmp_path, m
     assert list(search(tmp_path / "index", "bm25(k1=.9, b=.4)", "airplane")[0]) == ["a"]
 
 
-def test_an_encoder_decoder_gets_the_passage_alone(corpus, tmp_path, monkeypatch):
-    for given, plain in (((), True), (("--instruct",), False)):
-        writer = FusedWriter()
-        run(monkeypatch, writer, corpus, "-o", tmp_path / "o.jsonl", "--model", "m", "--overwrite", *given)
-        assert ("Wings lift of a surface" in writer.prompts) == plain
+def test_a_model_trained_for_it_gets_the_passage_alone(corpus, tmp_path, monkeypatch):
+    writer = Writer()
+    run(monkeypatch, writer, corpus, "-o", tmp_path / "o.jsonl", "--model", "m", "--plain", "--queries", "1")
+    assert writer.prompts == ["Wings lift of a surface", "heat of plates"]
 
 
 def test_a_stopped_job_goes_on(corpus, tmp_path, monkeypatch):

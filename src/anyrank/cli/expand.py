@@ -39,11 +39,7 @@ Expand = Callable[[Sequence[Candidate]], list[dict[str, Any]]]
 @click.option("--queries", "n", default=5, show_default=True, type=click.IntRange(1), help="Queries a document.")
 @click.option("--temperature", default=1.0, show_default=True, type=click.FloatRange(0), help="Of the draws.")
 @click.option("--seed", default=0, show_default=True, help="Of the draws.")
-@click.option(
-    "--instruct/--plain",
-    default=None,
-    help="Ask for a query, or give the passage alone; by default encoder-decoders get it alone.",
-)
+@click.option("--plain", is_flag=True, help="Give the passage alone: for models trained to write queries (docT5query).")
 @click.option("--filter", "judge", metavar="MODEL", help="A reranker that scores the queries (doc2query--).")
 @click.option("--share", default=0.3, show_default=True, type=click.FloatRange(0, 1), help="Of the queries that stay.")
 @click.option("--root", is_flag=True, help="DeepCT: frequencies by the square roots of the weights.")
@@ -56,7 +52,7 @@ def expand_command(
     n: int,
     temperature: float,
     seed: int,
-    instruct: bool | None,
+    plain: bool,
     judge: str | None,
     share: float,
     root: bool,
@@ -68,7 +64,7 @@ def expand_command(
 
     \b
     anyrank expand scifact/ -o expanded.jsonl --model llamacpp:smollm2-135m-instruct --queries 5 --resume
-    anyrank expand scifact/ -o expanded.jsonl --model castorini/doc2query-t5-base-msmarco --queries 40 --filter mini
+    anyrank expand scifact/ -o expanded.jsonl --model castorini/doc2query-t5-base-msmarco --plain --queries 40
     anyrank expand scifact/ -o weighed.jsonl --model runs/deepct
     anyrank index expanded.jsonl -o expanded.index
     """
@@ -78,9 +74,9 @@ def expand_command(
         raise InputError("the collection is read twice: give a file or a folder, not the standard input")
     not_finished(out, overwrite)
     own = _is_deepct(name)
-    expand = _frequencies(name, root) if own else _queries(name, n, temperature, seed, instruct, judge)
+    expand = _frequencies(name, root) if own else _queries(name, n, temperature, seed, plain, judge)
     settings: dict[str, Any] = {"files": stamp(corpus, name, judge), "model": name}
-    settings |= {"root": root} if own else {"n": n, "temperature": temperature, "seed": seed, "instruct": instruct}
+    settings |= {"root": root} if own else {"n": n, "temperature": temperature, "seed": seed, "plain": plain}
     settings |= {"filter": judge} if judge else {}
     total = sum(1 for _ in _documents(corpus))
     with Journal.open(f"{out}.journal", settings, resume=resume) as journal, resume_hint(journal, total):
@@ -189,7 +185,7 @@ def _frequencies(name: str, root: bool) -> Expand:
     return expand
 
 
-def _queries(name: str, n: int, temperature: float, seed: int, instruct: bool | None, judge: str | None) -> Expand:
+def _queries(name: str, n: int, temperature: float, seed: int, plain: bool, judge: str | None) -> Expand:
     """Queries by a language model, with scores by a reranker if there is one."""
     from ..core.language import Generates
     from ..llm.capabilities import need
@@ -202,7 +198,7 @@ def _queries(name: str, n: int, temperature: float, seed: int, instruct: bool | 
     stage = parse(judge, Settings(None), starts=False) if judge else None
 
     def expand(documents: Sequence[Candidate]) -> list[dict[str, Any]]:
-        done = written(documents, backend, n, instruct=instruct, temperature=temperature, seed=seed)
+        done = written(documents, backend, n, plain=plain, temperature=temperature, seed=seed)
         scores = scored(documents, [w.queries for w in done], stage) if stage else [[] for _ in done]
         return [
             {

@@ -18,7 +18,6 @@ from ..core.language import Generates
 from ..core.stage import Stage
 from ..core.trace import Usage
 from ..core.types import Candidate, Query, Ranking
-from ..llm.capabilities import FusesSources, offers
 from ..llm.prompts import Template
 from .card import Card, Figure
 
@@ -36,7 +35,7 @@ CARD = Card(
     ),
     differences=(
         "queries are drawn at a temperature from all tokens, the authors' from the ten likeliest",
-        "models other than encoder-decoders are asked by a prompt of ours",
+        "models that were not trained for it are asked by a prompt of ours (without --plain)",
     ),
 )
 
@@ -47,7 +46,7 @@ PROMPT = Template(
 )
 """The prompt for models that follow instructions."""
 PLAIN = Template(prefix="{doc1}", chat=False, words=350)
-"""The passage alone, for an encoder-decoder that was trained to write queries."""
+"""The passage alone, for a model that was trained to write queries, such as docT5query."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,17 +64,16 @@ def written(
     backend: Generates,
     n: int = 5,
     *,
-    instruct: bool | None = None,
+    plain: bool = False,
     temperature: float = 1.0,
     max_tokens: int = 32,
     seed: int = 0,
 ) -> list[Written]:
-    """``n`` queries drawn for each document, the first line of each answer. ``instruct``: ask by a prompt, or give the
-    passage alone; by default encoder-decoders get the passage alone."""
-    plain = offers(backend, FusesSources) if instruct is None else not instruct
+    """``n`` queries drawn for each document, the first line of each answer. ``plain``: give the passage alone, for a
+    model that was trained to write queries, in place of a prompt that asks for one."""
     template = PLAIN if plain else PROMPT
     prompts = [template.render(Query(d.id, ""), [d]).prompt for d in documents]
-    found: list[dict[str, None]] = [{} for _ in documents]
+    distinct: list[dict[str, None]] = [{} for _ in documents]
     usages, errors = [Usage()] * len(documents), [""] * len(documents)
     for draw in range(n):
         answers = backend.generate(
@@ -86,8 +84,8 @@ def written(
             if answer.finish == "error":
                 errors[i] = answer.error
             elif query := first_line(answer.text):
-                found[i][query] = None
-    return [Written(tuple(q), u, "" if q else e) for q, u, e in zip(found, usages, errors)]
+                distinct[i][query] = None
+    return [Written(tuple(q), u, "" if q else e) for q, u, e in zip(distinct, usages, errors)]
 
 
 def first_line(text: str) -> str:
