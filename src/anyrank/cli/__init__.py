@@ -23,6 +23,7 @@ COMMANDS = {
     "eval": "evaluate",
     "compare": "evaluate",
     "distill": "distill",
+    "expand": "expand",
     "export": "export",
     "generative": "generative",
     "models": "models",
