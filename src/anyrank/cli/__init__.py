@@ -19,6 +19,7 @@ COMMANDS = {
     "demo": "demo",
     "index": "index",
     "search": "search",
+    "serve": "serve",
     "rerank": "rerank",
     "eval": "evaluate",
     "compare": "evaluate",
