@@ -26,6 +26,9 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from anyrank.backends.onnx.late import text_vectors
 from anyrank.backends.onnx.models import load
 from anyrank.core.fusion import Combine
 from anyrank.core.types import Candidate, Query, Ranking
@@ -49,6 +52,7 @@ from anyrank.train.query_generation import written_queries
 from anyrank.train.recipe import Export
 from anyrank.train.synthetic import cloze_queries, keyword_queries, title_queries
 from anyrank.train.teachers import labelled
+from anyrank.vectors import Tokens
 
 DATA = Path(os.environ.get("ANYRANK_DATA", Path(__file__).parents[2] / "shared" / "data"))
 Run = Mapping[str, Sequence[tuple[str, float]]]
@@ -72,13 +76,18 @@ class Late:
     def __init__(self, folder: Path, documents: Iterable[Candidate]) -> None:
         self.judge: Any = load(folder)
         texts = list(dict.fromkeys(str(d.content) for d in documents))
-        self.known = {texts[i]: tokens.halved() for i, tokens in self.judge.read(texts)}
+        # In half precision, text by text, as an index would store them.
+        self.known = {texts[i]: stored(text_vectors([states])) for i, states in self.judge.read(texts)}
 
     def batch(self, rankings: list[Ranking]) -> list[Scores]:
-        asked = [str(r.query.content) for r in rankings]
-        queries = dict(self.judge.read(asked))
-        scales = self.judge.declared.scales
-        return [{c.id: queries[i].near(self.known[str(c.content)], scales) for c in r} for i, r in enumerate(rankings)]
+        queries = self.judge.encode([str(r.query.content) for r in rankings], query=True).vectors
+        near = [{c.id: self.known[str(c.content)].near(queries.take([i])) for c in r} for i, r in enumerate(rankings)]
+        return [{name: float(score[0]) for name, score in scores.items()} for scores in near]
+
+
+def stored(vectors: Tokens) -> Tokens:
+    """Token vectors whose states are in half precision."""
+    return replace(vectors, states=vectors.states.astype(np.float16))
 
 
 @dataclass

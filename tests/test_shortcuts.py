@@ -12,7 +12,6 @@ from anyrank.core.stage import Each
 from anyrank.core.types import Candidate
 from anyrank.index.build import build
 from anyrank.index.collection import Collection
-from anyrank.pipeline.parser import parse
 from anyrank.pipeline.text import text
 
 SAME = Each(lambda r: r)
@@ -133,12 +132,6 @@ def test_long_texts_are_read_in_passages(name):
     best = ar.rerank("do banks pay interest on savings", ["Soup needs salt.", long], f'passages("{name}")')
     assert best.ids == ["1", "0"]
     assert best.cost.usage.truncated == 0
-
-
-@pytest.mark.parametrize("name", ["mini", "tiny"])
-def test_rerankers_do_not_search(name):
-    with pytest.raises(ar.InputError, match=name):
-        parse(f"{name} % 10", starts=True)
 
 
 def test_a_pipeline_searches_a_folder_or_what_is_opened(tmp_path):

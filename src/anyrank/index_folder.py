@@ -50,8 +50,11 @@ class Index:
         text_field: str | None = None,
         title_field: str | None = None,
         on_progress: Callable[[int], None] | None = None,
+        index: str | None = None,
+        options: Mapping[str, Any] | None = None,
     ) -> Index:
-        """The index of these documents, built in the folder ``path``, with the vectors of ``models``.
+        """The index of these documents, built in the folder ``path``, with the vectors of ``models``, searched by
+        ``index`` and its ``options`` (see `encode`).
 
         ``documents`` may also be the path of a corpus (a file, or a folder in BEIR's layout). A document without an id
         gets its position. ``on_progress`` gets the number of documents indexed, and then of each model encoded, so far.
@@ -65,10 +68,10 @@ class Index:
         encoders = _encoders(models)  # a model that can't be opened is an error before anything is built
         fields = fields_of(id_field, text_field, title_field)
         source = _documents(documents, fields, numbered=True)
-        options: dict[str, Any] = {"language": language, "stop_words": stop_words, "overwrite": overwrite}
-        index = cls(Path(path), build(source, fspath(path), **options, on_progress=on_progress))
-        index._encode(encoders, on_progress)
-        return index
+        settings: dict[str, Any] = {"language": language, "stop_words": stop_words, "overwrite": overwrite}
+        built = cls(Path(path), build(source, fspath(path), **settings, on_progress=on_progress))
+        built._encode(encoders, on_progress, index, options)
+        return built
 
     @classmethod
     def open(cls, path: str | PathLike[str]) -> Index:
@@ -117,9 +120,18 @@ class Index:
             raise InputError(f"ids is of type {type(ids).__name__}: expected an id or a list of them")
         return int(self.collection.delete(_ids(ids)))
 
-    def encode(self, models: str | Iterable[str], on_progress: Callable[[int], None] | None = None) -> None:
-        """Vectors of these models for all documents that have none yet."""
-        self._encode(_encoders(models), on_progress)
+    def encode(
+        self,
+        models: str | Iterable[str],
+        on_progress: Callable[[int], None] | None = None,
+        *,
+        index: str | None = None,
+        options: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Vectors of these models for all documents that have none yet. ``index`` chooses how they are searched, also
+        those that are there already: "approximate" by a graph, "nearest" exactly; None leaves the choice as it is.
+        ``options`` are the index's own."""
+        self._encode(_encoders(models), on_progress, index, options)
 
     def search(
         self,
@@ -248,11 +260,19 @@ class Index:
 
         return {name: model(model_of(name)) for name in self.collection.encoded}
 
-    def _encode(self, encoders: Iterable[Any], on_progress: Callable[[int], None] | None) -> None:
+    def _encode(
+        self,
+        encoders: Iterable[Any],
+        on_progress: Callable[[int], None] | None,
+        index: str | None,
+        options: Mapping[str, Any] | None,
+    ) -> None:
         from .index.vector_names import stored
 
         for encoder in encoders:
-            usage = self.collection.encode(encoder, stored(encoder.name), on_progress=on_progress)
+            usage = self.collection.encode(
+                encoder, stored(encoder.name), on_progress=on_progress, index=index, options=options
+            )
             if usage.truncated:
                 log.warning(
                     "%d documents were cut to the length of %s for their vectors", usage.truncated, encoder.name

@@ -7,10 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from anyrank.backends.onnx.late import OnnxLateInteraction, Tokens
+from anyrank.backends.onnx.late import OnnxLateInteraction, States, query_vectors, text_vectors
 from anyrank.backends.onnx.models import load
 from anyrank.core.errors import InputError, ModelError
 from anyrank.core.types import Candidate, Query
+from anyrank.testing.contracts import check_encoder
 
 TINY = Path(__file__).parent / "tiny"
 
@@ -34,12 +35,22 @@ def group(query, *texts):
 
 
 def test_a_score_is_what_the_formula_says():
-    query = Tokens.of(np.array([[2.0, 0.0, 0.0], [0.0, 1.0, np.log(3.0)]], dtype=np.float32))
-    text = Tokens.of(np.array([[0.0, 5.0, 9.0]], dtype=np.float32))
+    query = States.of(np.array([[2.0, 0.0, 0.0], [0.0, 1.0, np.log(3.0)]], dtype=np.float32))
+    text = States.of(np.array([[0.0, 5.0, 9.0]], dtype=np.float32))
     assert query.weight == pytest.approx([0.25, 0.75])
     cosine = 1 / np.sqrt(5)  # of the means (1, .5) and (0, 5)
-    assert query.near(text, (20.0, 8.0, 10.0)) == pytest.approx(20 * 0.75 + 8 * 0.5 + 10 * cosine, abs=1e-5)
-    assert query.near(text.halved(), (20.0, 8.0, 10.0)) == pytest.approx(20 * 0.75 + 8 * 0.5 + 10 * cosine, abs=1e-2)
+    near = text_vectors([text]).near(query_vectors([query], (20.0, 8.0, 10.0)))
+    assert near == pytest.approx([20 * 0.75 + 8 * 0.5 + 10 * cosine], abs=1e-5)
+
+
+def test_vectors_score_as_the_judge(late):
+    texts = ["the quick fox", "a red city on the mat", "paris", "", "the quick fox"]
+    encoded = late.encode(texts)
+    assert (encoded.usage.calls, encoded.usage.cached) == (4, 1)
+    near = encoded.vectors.near(late.encode(["the fox"], query=True).vectors)
+    (judgement,) = late([group("the fox", *texts)])
+    assert near.tolist() == pytest.approx(judgement.scores, abs=1e-5)
+    check_encoder(late, texts)
 
 
 def test_a_text_scores_the_same_in_any_company(late):

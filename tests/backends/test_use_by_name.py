@@ -29,6 +29,10 @@ KINDS = {
     "late": ("late", {}),
     "colbert": ("colbert", {"dim": 16, "expand": 12, "query_marker": "[unused0]", "skip": ["."]}),
     "sparse": ("sparse", {}),
+    "unicoil": ("unicoil", {}),
+    "deepimpact": ("deepimpact", {}),
+    "deepct": ("deepct", {}),
+    "coil": ("coil", {"dim": 8, "whole": 16}),
     "knrm": ("knrm", {}),
 }
 

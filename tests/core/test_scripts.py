@@ -6,6 +6,10 @@ from anyrank.core.scripts import letters, unread_notes
 from anyrank.core.types import Candidate, Query, Ranking
 from anyrank.pipeline.parser import parse
 
+GERMAN = [
+    "Der Auftrieb an einem Tragflügel entsteht, weil die Luft oben schneller strömt als unten.",
+    "Bei Kindern mit Fieber sollte man zuerst die Temperatur messen.",
+]
 CHINESE = ["北京是中国的首都", "上海的天气很好", "a dog", "東京"]
 
 
@@ -27,11 +31,26 @@ def test_letters_of_every_script_are_counted():
         (("multilingual",), "北京", CHINESE, False),
         (("zh", "en"), "北京", CHINESE, False),
         ((), "北京", CHINESE, False),
+        (("en",), "አዲስ አበባ", ["a dog", "a cat"], True),
+        (("en",), "lift", GERMAN, True),
+        (("en",), "lift", [*GERMAN, "The wing lifts the plane."], True),
+        (("en",), "Wie hoch ist der Berg", ["The height of the mountain is 8849 m."], True),
+        (("en",), "Schrödinger und Müller", ["The cat is in the box, and the box is shut."], False),
+        (("en", "de"), "lift", GERMAN, False),
+        (("en", "xx"), "lift", GERMAN, False),
+        (("multilingual",), "lift", GERMAN, False),
     ],
 )
 def test_texts_in_another_script_are_noted(languages, query, texts, noted):
     (note,) = unread_notes("x", languages, [_group(query, texts)])
     assert bool(note) is noted
+
+
+@pytest.mark.parametrize("pipeline", ["mini", "tiny", "minilm", "splade"])
+def test_the_shipped_models_say_that_they_do_not_read_german(pipeline):
+    ranking = Ranking(Query("q", "lift"), tuple(_group("", GERMAN)[1]))
+    (result,) = parse(pipeline, starts=False).batch([ranking])
+    assert any("most texts are in another language (de)" in note for note in result.trace[-1].notes)
 
 
 @pytest.mark.parametrize("pipeline", ["mini", "tiny", "minilm", "splade"])

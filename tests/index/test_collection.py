@@ -1,5 +1,6 @@
 """Collections: vectors stored, searched, changed with their documents, and made again after a stop."""
 
+import json
 import logging
 
 import numpy as np
@@ -9,7 +10,9 @@ from anyrank.core.errors import InputError
 from anyrank.core.types import Candidate
 from anyrank.index.build import build
 from anyrank.index.collection import Collection
-from anyrank.index.vector_store import VectorStore
+from anyrank.index.nearest import Nearest
+from anyrank.index.postings import PostingsIndex
+from anyrank.index.vector_store import META, VectorStore
 from anyrank.retrieve.stages import BM25
 from anyrank.testing import check_index
 from anyrank.vectors import Dense, Encoded, Sparse
@@ -207,3 +210,52 @@ def test_a_query_of_signs_says_why_it_finds_nothing(tmp_path):
     assert none.trace[0].notes == some.trace[0].notes == ()
     kept = BM25(build([Candidate("d", "to be or not to be")], tmp_path / "k", stop_words=False))
     assert kept("to be").ids == ["d"]
+
+
+def test_vectors_choose_their_index_and_go_back(collection, bag):
+    """Postings are what sparse vectors have by default, so a scan is a choice there."""
+    bag.sparse = True
+    collection.encode(bag, "v", index="nearest")
+    meta = json.loads((collection.path / "vectors" / "v" / META).read_text())
+    assert (meta["index"], meta["options"]) == ("nearest", {})
+    assert type(collection.vectors("v")) is type(Collection.open(collection.path).vectors("v")) is Nearest
+    queries = bag.encode(["wing lift"], query=True).vectors
+    scanned = collection.vectors("v").search(queries, 20)
+    assert collection.encode(bag, "v").calls == 0  # the choice stays
+    assert type(collection.vectors("v")) is Nearest
+    assert type(collection.vectors("v", exact=True)) is PostingsIndex
+    assert collection.encode(bag, "v", index="postings").calls == 0
+    assert collection.vectors("v").search(queries, 20) == scanned
+    folder = collection.path / "vectors" / "v"
+    assert "index" not in json.loads((folder / META).read_text())
+    assert (folder / "inverted").is_dir()
+    collection.encode(bag, "v", index="nearest")
+    assert VectorStore.open(folder).parts() == ["shard-000001"]  # nothing derived is left
+
+
+def test_an_index_that_is_unknown_or_does_not_fit_is_refused_before_vectors_are_written(collection, bag):
+    bag.sparse = False
+    for name in ("no_such_index", "../x", "vector_store", ""):
+        with pytest.raises(InputError, match=f"index {name!r} is unknown"):
+            collection.encode(bag, "v", index=name)
+    with pytest.raises(InputError, match="'postings' searches sparse vectors, not dense ones"):
+        collection.encode(bag, "v", index="postings")
+    with pytest.raises(InputError, match="'nearest' has no option 'm'"):
+        collection.encode(bag, "v", index="nearest", options={"m": 1})
+    with pytest.raises(InputError, match="name it"):
+        collection.encode(bag, "v", options={"m": 1})
+    assert collection.encoded == []
+    assert collection.encode(bag, "v").calls == 100
+    with pytest.raises(InputError, match="'postings' searches sparse vectors"):
+        collection.encode(bag, "v", index="postings")
+
+
+def test_a_changed_choice_of_index_is_damage(collection, bag):
+    bag.sparse = True
+    collection.encode(bag, "v", index="nearest")
+    meta = collection.path / "vectors" / "v" / META
+    whole = meta.read_text()
+    for old, new in (('"nearest"', '"postings"'), ('"index"', '"indfx"'), ("index_checksum", "index_checksun")):
+        meta.write_text(whole.replace(old, new))
+        with pytest.raises(InputError, match="checksum"):
+            Collection.open(collection.path).vectors("v")

@@ -53,6 +53,23 @@ def test_a_language_that_fits_is_not_warned_of(text, language):
     assert misfit([text], language) == ""
 
 
+@pytest.mark.parametrize(
+    "texts",
+    [
+        ["a", "b", "c", "d"] * 50, ["e", "o", "y", "a", "i"] * 30, ["x"] * 200, ["a b c d e f g"] * 20, ["de"] * 100,
+        ["la", "el"] * 50, ["no"] * 80, ["yes", "no", "no"] * 30, ["in", "an", "die"] * 30,
+        ["DE", "FR", "ES", "IT"] * 30,
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("language", ["english", "german"])
+def test_letters_and_a_few_short_words_have_no_language(texts, language):
+    assert misfit(texts, language) == ""
+
+
+def test_texts_in_a_script_without_analysis_are_told_to_be_split_alone():
+    assert misfit(["አዲስ አበባ የኢትዮጵያ ዋና ከተማ ናት እና ትልቅ ከተማ ናት"], "english").endswith("(--language none)")
+
+
 def test_the_warning_is_logged_by_default_and_shown_on_the_command_line(tmp_path, caplog):
     from click.testing import CliRunner
 

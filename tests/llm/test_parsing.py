@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from anyrank.llm.labels import Labels
-from anyrank.llm.parsing import _FORMS, read_best, read_order
+from anyrank.llm.parsing import _FORMS, _WHOLE, read_best, read_order
 
 LETTERS, NAMED, PASSAGE = Labels("letters"), Labels("numbers", "PASSAGE", ""), Labels("letters", "Passage ", "")
 
@@ -92,6 +92,19 @@ def test_the_best(answer, labels, tagged, best, repairs):
         "Passage 1: 0.5\nPassage 2: -1\nPassage 3: 0.9",
         "| [1] | 5 |\n| [2] | 1 |\n| [3] | 9 |",
         *(form.example for form in _FORMS if form.repair == "another form"),
+        *(form.example for form in _WHOLE if form.gap),
+        "3 || 1 || 2",
+        "Ranking: 3 | 1 | 2",
+        "The order is 3/1/2.",
+        "[3|1|2]",
+        "3 - 1 - 2",
+        "[3]|[1]|[2]",
+        "[[3],[1],[2]]",
+        "[[3, 1], [2]]",
+        "[['3'], ['1'], ['2']]",
+        '{"ranking": [["3", "1"], ["2"]]}',
+        "Here they are: [[3], [1], [2]]",
+        "[[3]] > [[1]] > [[2]]",
         "【3】>【1】>【2】",
         "[Passage 3] > [Passage 1] > [Passage 2]",
         r"\[3\] > \[1\] > \[2\]",
@@ -143,6 +156,29 @@ def test_orders_in_forms_that_nobody_asked_for(answer):
     assert reading.repairs
 
 
+@pytest.mark.parametrize("labels", [LETTERS, PASSAGE])
+@pytest.mark.parametrize(
+    "answer",
+    ["CAB", "[CAB]", "**CAB**", "Answer: CAB", "The ranking is CAB.", "C|A|B", "C/A/B", "C-A-B", '[["C","A"],["B"]]',
+     "[['C'], ['A'], ['B']]", "[[C, A], [B]]", "[[C],[A],[B]]"],
+)  # fmt: skip
+def test_letters_in_forms_that_nobody_asked_for(answer, labels):
+    reading = read_order(answer, 3, labels)
+    assert reading.order == (2, 0, 1)
+    assert reading.repairs
+    assert read_best(answer, 3, labels).order == (2,)
+
+
+@pytest.mark.parametrize("answer", ["3 | 1 | 2", "Ranking: 3/1/2", "[3]|[1]|[2]", "[3] [1] [2]", "[[3], [1], [2]]"])
+def test_the_best_of_an_order_is_its_first(answer):
+    assert read_best(answer, 3).order == (2,)
+
+
+@pytest.mark.parametrize("answer", ["CA", "CABBAGE", "BAC is right", "CAD", "CAA", "cab"])
+def test_words_are_no_letters_run_together(answer):
+    assert read_order(answer, 3, LETTERS).order == ()
+
+
 @pytest.mark.parametrize(
     "answer",
     [
@@ -153,6 +189,11 @@ def test_orders_in_forms_that_nobody_asked_for(answer):
         "[1]: not relevant\n[2]: relevant\n[3]: very relevant",
         "I give it 7/10.",
         "vitamins B12, B6 and B1",
+        "[[1, 5], [2, 9], [3, 7]]",
+        "3/1",
+        "2-1-2",
+        "[[]]",
+        "[[" * 2000,
         "passages 1 and 2",
     ],
 )

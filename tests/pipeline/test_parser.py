@@ -6,10 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from anyrank.core.errors import InputError
 from anyrank.core.fusion import RRF, Interleave
-from anyrank.core.stage import Cut, Each, Fuse, Keep, Limited, Stage, Then
+from anyrank.core.stage import Cut, Each, Fuse, Keep, Limited, Stage, Then, Weighted
 from anyrank.core.types import Ranking
+from anyrank.pipeline.named import Named
 from anyrank.pipeline.parser import Part, PipelineError, Settings, parse
+from anyrank.pipeline.text import text
 
 
 def same(r):
@@ -209,3 +212,82 @@ def test_a_model_without_quotes_is_named_with_the_way_to_write_it(pipeline, mode
     message, text, mark = str(caught.value).splitlines()
     assert message == f'{model} is a model, not a stage: write model("{model}")'
     assert text[mark.index("^") : mark.rindex("^") + 1] == model
+
+
+def rewriter(settings, weight: float = 0.5):
+    return Each(lambda r: r)
+
+
+def searching(settings, k: int = 10):
+    return Each(same)
+
+
+def scoring(settings, depth: int | None = None):
+    return Each(same)
+
+
+REWRITING = {
+    **NAMES,
+    "rm3": Part("", then=rewriter, rewrites=True),
+    "hyde": Part("", source=rewriter, then=rewriter, rewrites=True),
+    "minilm": Part("", source=searching, then=scoring),
+    "mini": Part("", then=scoring),
+}
+
+
+def searches(stage):
+    """The calls of a pipeline, those of searches in capitals."""
+    match stage:
+        case Then(first, second):
+            return [*searches(first), *searches(second)]
+        case Fuse(parts, _):
+            return [call for part in parts for call in searches(part)]
+        case Weighted(inner, _):
+            return searches(inner)
+        case Named(call, position):
+            return [str(call).upper() if position == "start" else str(call)]
+        case _:
+            return []
+
+
+@pytest.mark.parametrize(
+    ("pipeline", "expected"),
+    [
+        ("bm25 % 3 >> rm3 >> bm25 % 100 >> mini", ["bm25", "rm3", "bm25", "mini"]),
+        ("minilm % 3 >> rm3(weight=.4) >> minilm", ["MINILM", "rm3(weight=0.4)", "MINILM"]),
+        ("minilm % 3 >> (rm3) >> minilm >> minilm", ["MINILM", "rm3", "MINILM", "minilm"]),
+        ("minilm % 3 >> (rm3 >> minilm)", ["MINILM", "rm3", "MINILM"]),
+        ("bm25 >> rm3 >> (bm25 + minilm)", ["bm25", "rm3", "bm25", "MINILM"]),
+        ("bm25 >> rm3 >> bm25 + minilm % 7", ["bm25", "rm3", "bm25", "MINILM"]),
+        ("bm25 >> rm3 % 5 >> rrf(2 * minilm, mini)", ["bm25", "rm3", "MINILM", "mini"]),
+        ("bm25 >> (2 * rm3) >> minilm", ["bm25", "rm3", "MINILM"]),
+        ('bm25 >> rm3 >> keep("x") >> minilm(k=3)', ["bm25", "rm3", "MINILM(K=3)"]),
+        ("(bm25 >> rm3 >> minilm) % 9 >> minilm", ["bm25", "rm3", "MINILM", "minilm"]),
+        ("hyde >> minilm >> rm3 >> hyde >> minilm", ["hyde", "MINILM", "rm3", "hyde", "MINILM"]),
+        ("(hyde >> minilm) + (minilm >> rm3 >> minilm)", ["hyde", "MINILM", "MINILM", "rm3", "MINILM"]),
+        ("bm25 >> rm3 >> mini", ["bm25", "rm3", "mini"]),
+    ],
+)
+def test_after_a_rewriter_a_name_means_search(pipeline, expected):
+    stage = parse(pipeline, Settings(), REWRITING)
+    assert searches(stage) == expected
+    written = text(stage, REWRITING)
+    assert parse(written, Settings(), REWRITING) == stage
+    assert searches(parse(written, Settings(), REWRITING)) == expected
+
+
+@pytest.mark.parametrize("pipeline", ["bm25 >> (rm3 + minilm)", "bm25 >> rrf(minilm, mini >> rm3)", "hyde | bm25"])
+def test_a_fusion_of_a_rewriter_is_refused(pipeline):
+    with pytest.raises(PipelineError, match="a rewriter changes the query and has no result to fuse"):
+        parse(pipeline, Settings(), REWRITING)
+
+
+def test_a_rewriter_that_needs_candidates_starts_no_pipeline():
+    with pytest.raises(PipelineError, match="'rm3' follows '>>'; start with a retriever"):
+        parse("rm3 >> bm25", Settings(), REWRITING)
+    score = parse("bm25 >> minilm", Settings(), REWRITING).second
+    rewrite = parse("bm25 >> rm3", Settings(), REWRITING)
+    with pytest.raises(InputError, match="no text form: minilm follows '>>', and here it starts"):
+        text(rewrite >> score, REWRITING)
+    with pytest.raises(InputError, match="a rewriter is a part of a fusion"):
+        text(rewrite + A, REWRITING)

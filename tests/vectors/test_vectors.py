@@ -18,6 +18,8 @@ from anyrank.vectors import (
     kinds,
     vectors_class,
 )
+from anyrank.vectors.base import single
+from anyrank.vectors.coil import Coil
 
 DIM = 6
 halves = st.integers(-16, 16).map(lambda n: n / 8)  # exact in half precision, and so are sums of their products
@@ -25,6 +27,9 @@ sparse_rows = st.dictionaries(st.integers(0, DIM - 1), halves.filter(bool), max_
 dense_rows = hnp.arrays(np.float32, DIM, elements=halves)
 token_rows = st.integers(0, 4).flatmap(lambda n: hnp.arrays(np.float32, (n, DIM), elements=halves))
 WEIGHTED = "tokens with weights"
+MEANS = "tokens with means"
+WHOLE = "coil with whole texts"
+coil_rows = st.tuples(st.lists(st.integers(0, 3), max_size=4), hnp.arrays(np.float32, (4, DIM), elements=halves))
 
 
 def made(kind, rows):
@@ -33,10 +38,19 @@ def made(kind, rows):
         return Dense(np.array(rows, dtype=np.float32).reshape(-1, DIM))
     if kind == "sparse":
         return Sparse.of(rows, DIM)
-    weights = [np.arange(1, len(r) + 1, dtype=np.float32) / 4 for r in rows]
-    return Tokens.of([np.zeros((0, DIM)), *rows], [np.zeros(0), *weights] if kind == WEIGHTED else None).part(
-        1, len(rows) + 1
-    )
+    if kind.startswith("coil"):  # the last state is the whole text's
+        whole = np.array([[0.0] * DIM, *(states[-1] for _, states in rows)], dtype=np.float32)
+        parts = [([], np.zeros((0, DIM))), *((terms, states[: len(terms)]) for terms, states in rows)]
+        return Coil.of(parts, whole if kind == WHOLE else None).part(1, len(rows) + 1)
+    weights = [np.zeros(0), *(np.arange(1, len(r) + 1, dtype=np.float32) / 4 for r in rows)]
+    means = np.stack([np.zeros(DIM), *map(mean, rows)]) if kind == MEANS else None
+    rows = [np.zeros((0, DIM)), *rows]
+    return Tokens.of(rows, weights if kind == WEIGHTED else None, means).part(1, len(rows))
+
+
+def mean(states):
+    """A vector for a whole text: exact in half precision."""
+    return states.sum(axis=0) / 4
 
 
 def score(kind, query, row):
@@ -45,11 +59,16 @@ def score(kind, query, row):
         return float(np.dot(query, row))
     if kind == "sparse":
         return sum(weight * row.get(term, 0.0) for term, weight in query.items())
+    if kind.startswith("coil"):
+        terms = sum(max([0.0, *(float(q @ s) for u, s in zip(*row) if u == t)]) for t, q in zip(*query))
+        return terms + (float(query[1][-1] @ row[1][-1]) if kind == WHOLE else 0.0)
     weights = np.arange(1, len(query) + 1) / 4 if kind == WEIGHTED else np.ones(len(query))
-    return float(sum(w * max(q @ s for s in row) for w, q in zip(weights, query))) if len(row) else 0.0
+    best = float(sum(w * max(q @ s for s in row) for w, q in zip(weights, query))) if len(row) else 0.0
+    return best + float(mean(query) @ mean(row)) if kind == MEANS else best
 
 
-ROWS = {"dense": dense_rows, "sparse": sparse_rows, "tokens": token_rows, WEIGHTED: token_rows}
+ROWS = {"dense": dense_rows, "sparse": sparse_rows, "tokens": token_rows, WEIGHTED: token_rows, MEANS: token_rows}
+ROWS |= {"coil": coil_rows, WHOLE: coil_rows}
 every = pytest.mark.parametrize("kind", list(ROWS))
 
 
@@ -100,28 +119,57 @@ def test_rows_come_back_from_stored_arrays(kind, data):
 
 
 def test_a_kind_is_a_file():
-    assert kinds() == ("dense", "sparse", "tokens")
-    assert [vectors_class(k) for k in kinds()] == [Dense, Sparse, Tokens]
+    assert kinds() == ("coil", "dense", "residual", "sparse", "tokens")
+    assert [vectors_class(k).__name__ for k in kinds()] == ["Coil", "Dense", "Residual", "Sparse", "Tokens"]
     with pytest.raises(InputError, match="unknown kind 'binary'"):
         vectors_class("binary")
 
 
-@pytest.mark.parametrize("a", ["dense", "sparse", "tokens"])
-@pytest.mark.parametrize("b", ["dense", "sparse", "tokens"])
+@pytest.mark.parametrize("a", ["coil", "dense", "sparse", "tokens"])
+@pytest.mark.parametrize("b", ["coil", "dense", "sparse", "tokens"])
 def test_kinds_and_dimensions_do_not_mix(a, b):
-    rows = {"dense": [np.ones(DIM)], "sparse": [{0: 1.0}], "tokens": [np.ones((2, DIM))]}
+    rows = {
+        "dense": [np.ones(DIM)],
+        "sparse": [{0: 1.0}],
+        "tokens": [np.ones((2, DIM))],
+        "coil": [([1], np.ones((1, DIM)))],
+    }
     one, other = made(a, rows[a]), made(b, rows[b])
     if a == b:
         small = {
             "dense": Dense(np.ones((1, 2), np.float32)),
             "sparse": Sparse.of([{0: 1.0}], 2),
             "tokens": Tokens.of([np.ones((1, 2))]),
+            "coil": Coil.of([([1], np.ones((1, 2)))]),
         }
         other = small[b]
     with pytest.raises(InputError, match="different kinds or dimensions"):
         join([one, other])
     with pytest.raises(InputError, match=f"a {b} query of {other.dim} dimensions can't be compared with {a} rows of 6"):
         one.near(other)
+
+
+def test_means_go_with_means_alone():
+    with_means, without = made(MEANS, [np.ones((2, DIM))]), made("tokens", [np.ones((2, DIM))])
+    with pytest.raises(InputError, match="1 of 2 parts of token vectors have means"):
+        join([with_means, without])
+    assert with_means.near(without) == without.near(with_means) == without.near(without) == pytest.approx(2 * DIM)
+
+
+def test_many_states_are_compared_in_blocks():
+    """A text of more states than a block holds, and texts without any between blocks."""
+    rng = np.random.default_rng(0)
+    rows = [rng.normal(size=(n, 4)).astype(np.float32) for n in (5000, 0, 3000, 9000, 0, 1)]
+    vectors, query = Tokens.of(rows), Tokens.of([rng.normal(size=(3, 4)).astype(np.float32)])
+    expected = [float((query.states @ r.T).max(axis=1).sum()) if len(r) else 0.0 for r in rows]
+    assert vectors.near(query) == pytest.approx(expected, rel=1e-5)
+
+
+@given(st.lists(st.floats(width=16, allow_nan=False), max_size=20))
+def test_half_precision_becomes_single(numbers):
+    halves = np.array(numbers, dtype=np.float16)
+    assert np.array_equal(single(halves), halves.astype(np.float32))
+    assert np.array_equal(single(halves[::2]), halves[::2].astype(np.float32))
 
 
 def test_an_array_counts_as_dense_vectors():

@@ -51,6 +51,15 @@ class Attends(Protocol):
 
 
 @runtime_checkable
+class MakesVectors(Protocol):
+    """A model that reads texts alone and makes their vectors, of any kind, of a chunk of tokens."""
+
+    def inputs(self, texts: Sequence[str], *, query: bool = False) -> list[dict[str, Any]]: ...
+
+    def vectors(self, chunk: Mapping[str, Any], *, query: bool = False) -> Vectors: ...
+
+
+@runtime_checkable
 class ReadsText(Protocol):
     """A model of texts: it has a tokenizer."""
 
@@ -65,8 +74,9 @@ def open_folder(
     dtype: str = "float32",
     threads: int | None = None,
     **options: Any,
-) -> TorchEncoder | TorchJudge:
-    """The encoder or judge of a folder with safetensors, of the kind that it declares.
+) -> TorchEncoder | TorchJudge | Any:
+    """The encoder or judge of a folder with safetensors, of the kind that it declares; of a generative retriever its
+    `models.generative.base.Trained`.
 
     ``max_length`` cuts texts shorter than the model does; ``device`` "" is the first GPU, else the CPU; ``options`` go
     to the model's class (a sparse model also takes ``terms`` and ``threshold``).
@@ -77,6 +87,10 @@ def open_folder(
 
     from ..models import model_class
 
+    if declared.kind == "generative":
+        from ..models.generative.folder import load
+
+        return load(Path(declared.folder), declared.name)
     folder, limits = Path(declared.folder), {k: options.pop(k) for k in ("terms", "threshold") if k in options}
     if limits and declared.kind != "sparse":
         raise InputError(f"a {declared.kind} model takes no {', '.join(limits)}")
@@ -100,7 +114,7 @@ def open_folder(
     target = device_of(device)
     model = model.eval().requires_grad_(False).to(torch.device(target))
     run = Runner(model, target, dtype_of(dtype, target))
-    if isinstance(model, Embeds | Attends):
+    if isinstance(model, Embeds | Attends | MakesVectors):
         return TorchEncoder(declared.name, run, sparse=declared.kind == "sparse", **limits)
     return TorchJudge(declared.name, run, declared.activation)
 
@@ -144,7 +158,8 @@ class Runner:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TorchEncoder:
-    """An encoder: dense float32 [n, width], sparse rows, or one matrix a text. Repeated texts run once.
+    """An encoder: dense float32 [n, width], sparse rows, one matrix a text, or what the model makes. Repeated texts run
+    once.
 
     Of sparse vectors only the ``terms`` heaviest weights of each text stay, if given, and weights at or below
     ``threshold`` are dropped. Raises InputError if a content has no text.
@@ -181,7 +196,10 @@ class TorchEncoder:
             rows, tokens = chunk["rows"].numpy(), int(chunk["attention_mask"].sum())
             alone = self.run.moved({**chunk, "rows": torch.arange(len(rows))})  # in the chunk's own order
             with self.run.computing():
-                vectors = self._tokens(alone, query) if isinstance(model, Attends) else self._pooled(alone)
+                if isinstance(model, MakesVectors):
+                    vectors = model.vectors(alone, query=query)
+                else:
+                    vectors = self._tokens(alone, query) if isinstance(model, Attends) else self._pooled(alone)
             yield positions[rows], vectors, tokens
 
     def _pooled(self, chunk: Mapping[str, Any]) -> Vectors:

@@ -25,6 +25,7 @@ COMMANDS = {
     "compare": "evaluate",
     "distill": "distill",
     "export": "export",
+    "generative": "generative",
     "models": "models",
     "papers": "papers",
     "peptides": "peptides",

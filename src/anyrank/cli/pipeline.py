@@ -39,7 +39,7 @@ def list_command(text: str, json_out: bool) -> None:
 
 def _rows() -> list[dict[str, Any]]:
     from ..hub.registry import list_models
-    from ..papers import card
+    from ..papers import card, rewriters
     from ..papers import names as papers
     from ..pipeline.parts import Part
     from ..pipeline.table import FUSIONS, PARTS, names
@@ -48,13 +48,22 @@ def _rows() -> list[dict[str, Any]]:
     for name in names():
         if name in papers():  # from its card, so that no paper is imported
             kind, about = "method", f'{card(name).summary}: {name}("MODEL")'
+        elif name in rewriters():
+            kind, about = "rewriter", card(name).summary
         elif name in FUSIONS:
             kind, about = "fusion", FUSIONS[name]
         else:
             part = names()[name]
             kind = ("search" if part.source else "stage") if isinstance(part, Part) else "fusion"
             about = part.about if isinstance(part, Part) else repr(part)
-        rows.append({"name": name, "kind": kind, "about": about, "plugin": name not in PARTS and kind != "method"})
+        rows.append(
+            {
+                "name": name,
+                "kind": kind,
+                "about": about,
+                "plugin": name not in PARTS and kind not in ("method", "rewriter"),
+            }
+        )
     models = [{"name": f'model("{m.name}")', "kind": "model", "about": m.about, "plugin": False} for m in list_models()]
     return [*rows, *models]
 

@@ -7,7 +7,7 @@ is the assistant's is continued from there (so its answer can be made to begin w
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, runtime_checkable
 
@@ -181,3 +181,31 @@ class Embeds(Protocol):
     """Hidden state of the last token at a layer (-1 the last): an array [n, dim] and what it cost."""
 
     def hidden_states(self, prompts: Sequence[Prompt], *, layer: int = -1) -> tuple[Any, Usage]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class NextStates:
+    """The last layer at the positions of a prompt's next tokens: ``states`` float32 [positions, dim], ``logits``
+    float32 [positions, vocabulary], and the text of the likeliest token at each position."""
+
+    states: Any
+    logits: Any
+    tokens: tuple[str, ...]
+
+
+@runtime_checkable
+class GivesNextStates(Protocol):
+    """A language model whose last layer and vocabulary can be read, for vectors made of them."""
+
+    def next_states(
+        self, prompts: Sequence[Prompt], read: Callable[[int, NextStates], None], *, max_tokens: int = 1, stop: str = ""
+    ) -> Usage:
+        """Gives ``read`` each prompt's number and its next states. With ``max_tokens`` above 1 the likeliest token is
+        appended and the next position read too, until that many were read or a token's text holds ``stop``; the
+        position of that token is left out, unless it is the first."""
+
+    def token_ids(self, texts: Sequence[str]) -> list[list[int]]:
+        """The ids of texts, each tokenised alone, without special tokens."""
+
+    def token_text(self, ids: Sequence[int]) -> str:
+        """The text of some ids, special tokens left out."""

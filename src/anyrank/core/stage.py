@@ -11,6 +11,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from typing import Protocol, runtime_checkable
 
 from .errors import InputError
 from .fusion import ArrayFusion, Combine, Fusion, Interleave, number
@@ -80,7 +81,9 @@ class Then(Stage):
     def batch(self, rankings: Sequence[Ranking]) -> list[Ranking]:
         first, second = self.first, self.second
         if isinstance(second, Cut) and isinstance(first, Limited):
-            first = first.limit(second.k)
+            limited = first.limit(second.k)
+            if limited is not first:
+                return cut_results(limited.batch(rankings), second.k)
         return second.batch(first.batch(rankings))
 
 
@@ -96,6 +99,21 @@ class Cut(Stage):
 
     def batch(self, rankings: Sequence[Ranking]) -> list[Ranking]:
         return [r[: self.k] for r in rankings]
+
+
+@runtime_checkable
+class Pools(Protocol):
+    """A value of ``Query.meta["queries"]``, several texts of one query. ``pooled``: the results of all of them form
+    one pool, so that the limit of a search is that of each text and not of the pool."""
+
+    @property
+    def pooled(self) -> bool: ...
+
+
+def cut_results(rankings: Sequence[Ranking], k: int) -> list[Ranking]:
+    """The best ``k`` results of searches that were limited to k; of a query with pooled results, the whole pool."""
+    several = [r.query.meta.get("queries") for r in rankings]
+    return [r if isinstance(s, Pools) and s.pooled else r[:k] for r, s in zip(rankings, several)]
 
 
 class Limited(Stage):

@@ -264,6 +264,12 @@ class Ranking(_Columns):
             return replace(self, trace=trace)
         return Ranking.of_matches(self.query, self._matches, trace, self.limits)
 
+    def with_query(self, query: Query) -> Ranking:
+        """The same candidates under another query (one that a rewriter changed)."""
+        if self._matches is None:
+            return replace(self, query=query)
+        return Ranking.of_matches(query, self._matches, self.trace, self.limits)
+
     def under(self, limits: Limits) -> Ranking:
         """The same ranking with other limits of further work."""
         if limits == self.limits:

@@ -20,6 +20,8 @@ RUNTIMES = {"onnx": "onnxruntime", "torch": "torch", "hf": "torch", "llamacpp": 
 """The modules of `anyrank.backends` that open a folder, and the extra of each."""
 PREFIXES = {"hf": ("hf", "language"), "llamacpp": ("llamacpp", "language"), "classifier": ("hf", "cross")}
 """Prefixes of names that state a runtime and a kind."""
+PROMPTED = tuple(f"promptreps-{kind}:" for kind in ("dense", "sparse", "tokens"))
+"""Prefixes of names of encoders over a language model, whose own name follows."""
 SERVER = "openai:"
 SERVERS = ("cohere", "jina", "voyage", "mixedbread", "pinecone", "tei", "vllm", "infinity", "rerank")
 """Prefixes of names of servers that rerank; a bare http(s) address is one of "rerank"."""
@@ -39,6 +41,8 @@ def open_model(name: str | Path, *, runtime: str = "", allow: Collection[str] = 
     - one of these after "hf:" (a language model by transformers), "llamacpp:" (a GGUF file by llama.cpp) or
       "classifier:" (a head over query and text, by transformers). Of a hub id so named nothing is fetched before the
       model is first used;
+    - "promptreps-dense:MODEL", "promptreps-sparse:MODEL", "promptreps-tokens:MODEL": an encoder over a decoder-only
+      language model by transformers (`anyrank.llm.promptreps`), with its settings after "#";
     - "openai:MODEL@URL#SETTINGS": a language model of a server that speaks OpenAI's protocol;
     - "cohere:MODEL", "jina:MODEL", "voyage:MODEL", "mixedbread:MODEL", "pinecone:MODEL": a hosted reranker, with its
       key in the environment (COHERE_API_KEY, …);
@@ -71,6 +75,10 @@ def open_model(name: str | Path, *, runtime: str = "", allow: Collection[str] = 
     name = str(name)
     if allow and not is_allowed(name, allow):
         raise InputError(f"the model {name!r} is not allowed here: allowed are {', '.join(allow)}")
+    if inner := prompted_model(name):
+        stated = inner.startswith(tuple(f"{prefix}:" for prefix in PREFIXES))
+        language = open_model(inner, runtime=runtime or ("" if stated else "hf"), **options)
+        return import_module("..llm.promptreps", __package__).of_name(name, language)
     if is_server(name):
         if runtime or options:
             unused = ", ".join([*(["runtime"] if runtime else []), *options])
@@ -114,6 +122,15 @@ def is_server(name: str) -> bool:
     return name.startswith((SERVER, "http://", "https://", *(f"{prefix}:" for prefix in SERVERS)))
 
 
+def prompted_model(name: str) -> str:
+    """The language model behind the name of an encoder over one; empty for other names.
+
+    >>> prompted_model("promptreps-sparse:owner/name#expand=20"), prompted_model("owner/name")
+    ('owner/name', '')
+    """
+    return name.partition(":")[2].partition("#")[0] if name.startswith(PROMPTED) else ""
+
+
 def is_allowed(name: str, allow: Collection[str]) -> bool:
     """True if a name is among the allowed ones (see `open_model`).
 
@@ -122,6 +139,8 @@ def is_allowed(name: str, allow: Collection[str]) -> bool:
     >>> is_allowed("models/../../etc", ["models/*"])
     False
     """
+    if inner := prompted_model(name):
+        return is_allowed(inner, allow)
     prefix, colon, rest = name.partition(":")
     local = rest if colon and prefix in PREFIXES else name
     path = Path(local).expanduser()

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, Protocol, runtime_checkable
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from ..core.matches import Reader
 from ..core.types import Candidate
 from ..store.filters import Filter
 from ..vectors import Vectors
+
+if TYPE_CHECKING:
+    from ..store.store import Store
+    from .vector_store import VectorStore
 
 
 @runtime_checkable
@@ -53,11 +57,54 @@ class CountsBlank(Protocol):
 
 
 class VectorIndex(Index, Stored, Protocol):
-    """An index over the stored vectors of one encoder. The file of this folder that defines it has a function
-    ``open_index(vectors, store)``; a vectors' ``vectors.json`` may name the file as its ``index``."""
+    """An index over the stored vectors of one encoder, in a file of this folder (`IndexFile`)."""
 
     def missing(self) -> list[int]:
         """Rows of present documents that have no vector."""
 
     def update(self) -> None:
         """Brings derived files (postings) up to date after vectors were added."""
+
+
+@runtime_checkable
+class IndexFile(Protocol):
+    """The members of a file of this folder that defines a `VectorIndex`. The ``vectors.json`` of stored vectors may
+    name the file as their ``index``, with its ``options``."""
+
+    @property
+    def KINDS(self) -> tuple[str, ...]:
+        """The kinds of vectors that it searches."""
+
+    def checked_options(self, options: Mapping[str, Any], dim: int) -> dict[str, Any]:
+        """The options with their defaults, for vectors of ``dim`` numbers, as ``vectors.json`` stores them. Raises
+        InputError on an unknown or a wrong one."""
+
+    def open_index(self, vectors: VectorStore, store: Store) -> VectorIndex:
+        """The index over stored vectors. Derived files are best opened at the first search, so that damaged ones leave
+        the vectors themselves readable."""
+
+
+@runtime_checkable
+class Prepares(Protocol):
+    """The further members of an index file that changes vectors before they are stored: pools or compresses them."""
+
+    @property
+    def FIXED(self) -> tuple[str, ...]:
+        """The options that stored vectors were made with, so that these can't change."""
+
+    def sample(self, documents: int) -> int:
+        """How many documents, chosen at random of all, are to be encoded first, since `prepared` learns from them."""
+
+    def prepared(
+        self, vectors: Vectors, options: Mapping[str, Any], common: Mapping[str, Any], documents: int
+    ) -> Vectors:
+        """An encoder's vectors as they are stored. ``common`` holds the arrays that all shards share, none before the
+        first; ``documents`` is the size of the whole collection."""
+
+
+@runtime_checkable
+class Describes(Protocol):
+    """Says more about itself than `anyrank index info` knows of every part."""
+
+    def describe(self) -> dict[str, Any]:
+        """Names and values: at least ``covered``, the number of documents that its derived files hold."""

@@ -3,12 +3,14 @@ together."""
 
 from __future__ import annotations
 
-import importlib
 import logging
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from ..core.content import is_blank
 from ..core.errors import InputError
@@ -18,14 +20,17 @@ from ..core.types import Candidate
 from ..disk import alone, no_space
 from ..store.engine import Enter
 from ..store.store import Store
-from ..vectors import Encoder, vectors_class
-from .base import VectorIndex
+from ..vectors import Encoder, Vectors, join
+from .base import Prepares, VectorIndex
+from .derived import default_index, index_file
 from .lexical import Lexical
-from .vector_store import META, VectorStore
+from .vector_store import META, VectorStore, checked_choice
 
 log = logging.getLogger(__name__)
 
-_SHARD = 8192  # documents encoded and written at once
+_SHARD = 8192  # documents written at once, at most
+_AT_ONCE = 512  # documents encoded at once: their states are in memory together
+_NUMBERS = 1 << 26  # numbers written at once, in single precision 256 MB
 Encoders = Mapping[str, Encoder]
 
 
@@ -36,7 +41,7 @@ class Collection:
     path: Path
     store: Store
     _lexical: Lexical | None = None
-    _vectors: dict[str, VectorIndex] = field(default_factory=dict, repr=False)
+    _vectors: dict[tuple[str, bool], VectorIndex] = field(default_factory=dict, repr=False)
     _sound: set[str] = field(default_factory=set, repr=False)  # names of vectors that were checked for damage
 
     @classmethod
@@ -100,14 +105,18 @@ class Collection:
         """Names of the encoders whose vectors are stored."""
         return sorted(p.parent.name for p in (self.path / "vectors").glob(f"*/{META}"))
 
-    def vectors(self, name: str) -> VectorIndex:
-        """The index over the stored vectors of that name. Raises InputError if there are none."""
-        if name not in self._vectors:
+    def vectors(self, name: str, *, exact: bool = False) -> VectorIndex:
+        """The index over the stored vectors of that name; with ``exact`` the exact one of their kind, whichever index
+        was chosen. Raises InputError if there are none."""
+        key = name, exact
+        if key not in self._vectors:
             if name not in self.encoded:
                 known = ", ".join(self.encoded) or "none"
                 raise InputError(f"holds no vectors {name!r} (it has: {known}): encode it first", path=self.path)
-            self._vectors[name] = _open_index(VectorStore.open(self._folder(name)), self.store)
-        return self._vectors[name]
+            vectors = VectorStore.open(self._folder(name))
+            chosen = default_index(vectors.kind) if exact else vectors.index
+            self._vectors[key] = index_file(chosen, vectors.folder / META).open_index(vectors, self.store)
+        return self._vectors[key]
 
     def _folder(self, name: str) -> Path:
         if not re.fullmatch(r"\w[\w.+-]*", name):
@@ -119,37 +128,57 @@ class Collection:
         encoder: Encoder,
         name: str | None = None,
         *,
-        dtype: str = "float32",
+        dtype: str | None = None,
         shard: int = _SHARD,
         on_progress: Callable[[int], None] | None = None,
+        index: str | None = None,
+        options: Mapping[str, Any] | None = None,
     ) -> Usage:
         """Vectors of every document that has none yet, and their cost; ``on_progress`` gets the number done.
 
         Documents without content (an empty or blank text) count as encoded, and are never found. Every ``shard``
-        documents are written at once; after a kill, the same call encodes those that are still missing.
-        Damaged shards are removed, with a warning, and made again.
+        documents are written at once, fewer if they have many states; after a kill, the same call encodes those that
+        are still missing. Damaged shards are removed, with a warning, and made again.
         Raises InputError if another process encodes with the same name, and on a model that makes no vectors.
-        ``dtype="float16"`` halves the disk; a single dense query then takes about six times as long (its conversion).
+        ``dtype="float16"``, the default for states of tokens alone, halves the disk; a single dense query then takes
+        about twice as long (its conversion).
+
+        ``index`` names the index that is to search these vectors (a file of this folder, as "approximate") with its
+        ``options``, also for vectors that are there already; None leaves the choice as it is, by default the exact
+        index. Raises InputError on an index that is unknown or doesn't fit the vectors, before any is written.
         """
+        if options and index is None:
+            raise InputError(f"options {dict(options)!r:.80} are those of an index: name it")
         if not isinstance(encoder, Encoder):
             label = name or getattr(encoder, "name", type(encoder).__name__)
             raise InputError(f"{label} scores candidates and makes no vectors: encode with a dense or sparse model")
         name = name or encoder.name
         folder = self._folder(name)
-        usage = Usage()
-        damaged = self._damaged(name)
-        if damaged or self._missing(name):
-            self.store.check_writable()
-            with no_space(self.path):
-                (self.path / "vectors").mkdir(exist_ok=True)
-            busy = f"another process is encoding its documents with {name!r}: wait until it is done"
-            with alone(self.path / "vectors" / f".{name}.lock", self.path, busy):
-                self._drop(name, damaged)
-                usage = self._encode(encoder, name, folder, dtype, shard, on_progress)
-                self._update(name)
-        else:
-            self._update(name)
+        if index is not None:
+            if name in self.encoded:
+                vectors = VectorStore.open(folder)
+                checked_choice(index, options, vectors.kind, vectors.dim, folder)
+            else:
+                index_file(index, folder)
+        if not self.store.writable and not self._damaged(name) and not self._missing(name) and index is None:
+            return Usage()  # nothing to do, in a folder that is read-only
+        self.store.check_writable()
+        with no_space(self.path):
+            (self.path / "vectors").mkdir(exist_ok=True)
+        busy = f"another process is encoding its documents with {name!r}: wait until it is done"
+        with alone(self.path / "vectors" / f".{name}.lock", self.path, busy):
+            self._drop(name, self._damaged(name))
+            if index is not None and name in self.encoded and VectorStore.open(folder).choose(index, options):
+                self._forget(name)
+            usage = self._encode(encoder, name, folder, dtype, shard, on_progress, index, options)
+            if name in self.encoded:
+                self.vectors(name).update()
         return usage
+
+    def _forget(self, name: str) -> None:
+        """The opened indexes of a name are opened again at the next use."""
+        for exact in (False, True):
+            self._vectors.pop((name, exact), None)
 
     def _damaged(self, name: str) -> dict[str, list[InputError]]:
         """The damaged files of vectors of that name, by the part that they make useless; sought once."""
@@ -172,7 +201,7 @@ class Collection:
         if damaged:
             for errors in damaged.values():
                 log.warning("%s", errors[0])
-            self._vectors.pop(name, None)
+            self._forget(name)
             VectorStore.open(self._folder(name)).drop(damaged)
 
     def _missing(self, name: str) -> list[int]:
@@ -186,27 +215,39 @@ class Collection:
         encoder: Encoder,
         name: str,
         folder: Path,
-        dtype: str,
+        dtype: str | None,
         shard: int,
         on_progress: Callable[[int], None] | None,
+        index: str | None,
+        options: Mapping[str, Any] | None,
     ) -> Usage:
         todo, usage = self._missing(name), Usage()  # another process may have made some meanwhile
         done = len(self) - len(todo)
-        for start in range(0, len(todo), shard):
-            rows = todo[start : start + shard]
+        vectors = VectorStore.open(folder) if name in self.encoded else None
+        if vectors is not None:
+            index, options = vectors.index, vectors.options
+        file = index_file(index, folder) if index is not None else None
+        if isinstance(file, Prepares) and not (vectors and vectors.common()):
+            todo = _sample_first(todo, file.sample(len(todo)))
+        waiting: list[tuple[list[int], Vectors, list[bool]]] = []
+        for start in range(0, len(todo), min(shard, _AT_ONCE)):
+            rows = todo[start : start + min(shard, _AT_ONCE)]
             contents = [content for content, _ in self.store.rows.of(rows).documents(rows)]
             encoded = encoder.encode(contents)
-            blank = [content is None or is_blank(content) for content in contents]
-            VectorStore.create(folder, encoded.vectors, dtype).append(rows, encoded.vectors, blank)
-            usage, done = usage + encoded.usage, done + len(rows)
-            if on_progress is not None:
-                on_progress(done)
+            usage += encoded.usage
+            waiting.append((rows, encoded.vectors, [content is None or is_blank(content) for content in contents]))
+            documents, numbers = sum(len(r) for r, *_ in waiting), sum(int(v.sizes.sum()) for _, v, _ in waiting)
+            if documents + _AT_ONCE > shard or numbers >= _NUMBERS or start + len(rows) == len(todo):
+                part = join([v for _, v, _ in waiting])
+                if isinstance(file, Prepares):
+                    common = vectors.common() if vectors else {}
+                    part = file.prepared(part, options or {}, common, len(self))
+                vectors = VectorStore.create(folder, part, dtype or part.dtype_on_disk, index, options)
+                vectors.append([r for rows, *_ in waiting for r in rows], part, [b for *_, bs in waiting for b in bs])
+                done, waiting = done + documents, []
+                if on_progress is not None:
+                    on_progress(done)
         return usage
-
-    def _update(self, name: str) -> None:
-        """The index over the vectors of that name, if there are any, brought up to date."""
-        if name in self.encoded:
-            self.vectors(name).update()
 
     def add(self, docs: Iterable[Candidate], encoders: Encoders | None = None) -> int:
         """New documents in every index, and how many. Raises InputError on an id that is there already."""
@@ -233,14 +274,9 @@ class Collection:
         return count
 
 
-def _open_index(vectors: VectorStore, store: Store) -> VectorIndex:
-    """The index that ``vectors.json`` names, a file of this folder; else postings for vectors that need an overlap, and
-    a scan for others."""
-    default = "postings" if vectors_class(vectors.kind).needs_overlap else "nearest"
-    name = vectors.meta.get("index", default)
-    try:
-        opener = importlib.import_module(f"{__package__}.{name}").open_index
-    except (ImportError, AttributeError) as error:
-        raise InputError(f"its index {name!r} is unknown: upgrade anyrank", path=vectors.folder / META) from error
-    index: VectorIndex = opener(vectors, store)
-    return index
+def _sample_first(rows: list[int], size: int) -> list[int]:
+    """The rows, so many of them chosen at random put first."""
+    if not size:
+        return rows
+    chosen = set(np.random.default_rng(0).choice(len(rows), min(size, len(rows)), replace=False).tolist())
+    return [r for n, r in enumerate(rows) if n in chosen] + [r for n, r in enumerate(rows) if n not in chosen]

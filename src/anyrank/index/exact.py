@@ -76,16 +76,21 @@ class TermCounts:
             np.array(lengths, dtype=float), np.array(title_lengths, dtype=float),
         )  # fmt: skip
 
-    def scores(self, query: Sequence[str], settings: Settings) -> NDArray[np.float64]:
-        """The score of every document, 0 for those without a term of the query:
+    def frequency(self, term: str) -> float:
+        """How often a term stands in all documents together, titles counted once."""
+        t = self.terms.get(term)
+        return 0.0 if t is None else float(self.counts[self.starts[t] : self.starts[t + 1]].sum())
+
+    def scores(self, query: Sequence[str] | Mapping[str, float], settings: Settings) -> NDArray[np.float64]:
+        """The score of every document for terms, or terms with weights; 0 for those without a term of the query:
         sum of idf * tf * (k1 + 1) / (tf + k1 * (1 - b + b * length / mean length)) over the query's terms, with
-        idf = ln(1 + (N - n + .5) / (n + .5))."""
+        idf = ln(1 + (N - n + .5) / (n + .5)), times a term's weight, or how often it stands in the query."""
         out = np.zeros(len(self.rows))
         if not len(self.rows):
             return out
         lengths = self.lengths + (settings.title - 1) * self.title_lengths + settings.smoothing
         norm = settings.k1 * (1 - settings.b + settings.b * lengths / max(lengths.mean(), 1e-12))
-        for term, times in Counter(query).items():
+        for term, times in (query if isinstance(query, Mapping) else Counter(query)).items():
             if (t := self.terms.get(term)) is None:
                 continue
             span = slice(self.starts[t], self.starts[t + 1])
@@ -97,7 +102,11 @@ class TermCounts:
         return out
 
     def best(
-        self, query: Sequence[str], k: int, settings: Settings, among: NDArray[np.bool_] | None = None
+        self,
+        query: Sequence[str] | Mapping[str, float],
+        k: int,
+        settings: Settings,
+        among: NDArray[np.bool_] | None = None,
     ) -> tuple[Ints, NDArray[np.float64]]:
         """Rows and scores of the k best documents with a term of the query, best first; ``among`` says for every row
         of the store whether it may be found. Ties stay in the order of rows."""

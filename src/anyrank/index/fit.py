@@ -11,7 +11,8 @@ from .analysis import Analyser
 from .languages import CODE, NO_STOP_LIST, STEMMED, code_of
 from .normalise import normalised
 
-_LEAST_LETTERS, _LEAST_WORDS = 20, 60
+_LEAST_LETTERS, _LEAST_WORDS, _LEAST_DISTINCT = 20, 60, 5
+_WORD = re.compile(r"[^\W\d_]{2,}")  # single letters are names, variables and grades as well
 _OF_SCRIPT = {
     "Han": "zh", "Kana": "ja", "Hangul": "ko", "Cyrillic": "ru", "Arabic": "ar", "Greek": "el", "Hebrew": "he",
     "Devanagari": "hi", "Thai": "th", "Bengali": "bn", "Tamil": "ta", "Telugu": "te", "Lao": "lo", "Burmese": "my",
@@ -40,12 +41,13 @@ def misfit(texts: Sequence[str], language: str) -> str:
         return f"the texts are mostly {_name(script)} {end} (--language {_suggested(script, counts, texts)})"
     if "Latin" not in fitting or language not in STEMMED or language in NO_STOP_LIST:
         return ""
-    words = [w for text in texts for w in re.findall(r"[^\W\d_]+", normalised(text[:2000]))]
+    words = [w for text in texts for w in _WORD.findall(normalised(text[:2000]))]
     if len(words) < _LEAST_WORDS:
         return ""
     shares = {name: sum(map(_stops(name).is_stop_word, words)) / len(words) for name in _listed()}
     best = max(shares, key=lambda name: shares[name])
-    if shares[best] >= 0.15 and shares[best] > 2 * shares[language]:
+    distinct = sum(_stops(best).is_stop_word(w) and not _stops(language).is_stop_word(w) for w in set(words))
+    if distinct >= _LEAST_DISTINCT and shares[best] >= 0.15 and shares[best] > 2 * shares[language]:
         return (
             f"{shares[best]:.0%} of the words are stop words of {best}, {shares[language]:.0%} of {language}, {end} "
             f"(--language {code_of(best)})"
@@ -66,7 +68,7 @@ def _suggested(script: str, counts: dict[str, int], texts: Sequence[str]) -> str
         return "fa"
     if script == "Cyrillic" and _UKRAINIAN.search(sample):
         return "uk"
-    return _OF_SCRIPT[script]
+    return _OF_SCRIPT.get(script, "none")
 
 
 def _listed() -> list[str]:

@@ -7,7 +7,7 @@ formula (LOG.md), but a paper's "BM25" is `Settings(title=1, smoothing=0)` with 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -17,7 +17,7 @@ import tantivy
 from tantivy import Occur, Query
 
 from ..core.content import parts_of
-from ..core.errors import InputError
+from ..core.errors import InputError, quoted
 from ..core.matches import Matches
 from ..core.types import Candidate
 from ..store.engine import clean
@@ -34,6 +34,8 @@ SMOOTHING = 4
 _PHRASE = 3.0  # the weight of a query of stop words as a phrase, beside its words
 _FIRST_FILLER = tantivy.PreTokenizedString("\0", [tantivy.Token("\0", i, 0, 1) for i in range(SMOOTHING)])
 _FILLER = " \0" * SMOOTHING
+TextOrTerms = str | Mapping[str, float]
+"""A query: a text, or analysed terms with their weights (all above 0), which are searched as they are."""
 Hits = tuple[list[int], Sequence[float]]
 """Rows and scores of one query, best first."""
 
@@ -105,37 +107,55 @@ class Lexical:
         text = clean(text)
         return self._query_terms(text) or self._common(text)
 
+    def weights(self, text: str) -> dict[str, float]:
+        """The search terms of a text with their counts, without its stop words.
+
+        The query that BM25 makes of the text, as weighted terms, which a rewriter may change."""
+        return dict(Counter(self._query_terms(clean(text))))
+
+    def document_terms(self, doc: Candidate) -> list[str]:
+        """The terms of a document's content, as the index has them, its title once."""
+        return self._body_terms(doc)
+
+    def document_frequency(self, term: str) -> int:
+        """The number of documents that hold a term."""
+        self.store.refresh()
+        return int(self.store.engine.searcher().doc_freq("body", term))
+
     def _common(self, text: str) -> list[str]:
         return [] if self.analyser is None else self.analyser.dropped(text)
 
     def search(
-        self, texts: Sequence[str], k: int, among: Filter | None = None, settings: Settings | None = None
+        self, queries: Sequence[TextOrTerms], k: int, among: Filter | None = None, settings: Settings | None = None
     ) -> list[Matches]:
-        """The k best documents that pass the filter, for each text; fewer if fewer hold a term of it.
+        """The k best documents that pass the filter, for each text, or weighted terms; fewer if fewer hold a term of
+        it.
 
         Any text is safe. With ``settings`` other than the default ones, BM25 is computed from counts of terms in memory
-        (`exact`); a query of stop words alone is searched by the engine all the same. Raises InputError if k < 1 or on
-        a malformed filter.
+        (`exact`); a query of stop words alone is searched by the engine all the same. Raises InputError if k < 1, on
+        a malformed filter, or on a weight that is not a positive number.
         """
+        for query in queries:
+            _check_weights(query)
         self.store.refresh()
         if settings is None or settings == Settings():
-            hits = list(self._hits(texts, k, among))
+            hits = list(self._hits(queries, k, among))
         else:
-            hits = self._exact_hits(texts, k, among, settings)
+            hits = self._exact_hits(queries, k, among, settings)
         reader = self.store.reader([max(rows) for rows, _ in hits if rows])
         return [
             Matches(np.array(rows, dtype=np.int64), np.array(scores, dtype=np.float64), reader) for rows, scores in hits
         ]
 
-    def _hits(self, texts: Sequence[str], k: int, among: Filter | None) -> Iterator[Hits]:
+    def _hits(self, queries: Sequence[TextOrTerms], k: int, among: Filter | None) -> Iterator[Hits]:
         if k < 1:
             raise InputError(f"k={k}: ask for at least 1 document")
         searcher = self.store.engine.searcher()
         clauses = self.store.clauses(among)
         limit = min(k, searcher.num_docs)
 
-        def one(text: str) -> Hits:
-            query = self._query(text, clauses) if limit else None
+        def one(text_or_terms: TextOrTerms) -> Hits:
+            query = self._query(text_or_terms, clauses) if limit else None
             if query is None:
                 return [], []
             hits = searcher.search(query, limit, count=False).hits
@@ -143,25 +163,27 @@ class Lexical:
             rows: Any = searcher.fast_field_values("row", list(addresses))
             return rows, scores
 
-        if self.threads > 1 and len(texts) > 1:
+        if self.threads > 1 and len(queries) > 1:
             with ThreadPoolExecutor(self.threads) as pool:
-                yield from pool.map(one, texts)
+                yield from pool.map(one, queries)
         else:
-            yield from map(one, texts)
+            yield from map(one, queries)
 
-    def _exact_hits(self, texts: Sequence[str], k: int, among: Filter | None, settings: Settings) -> list[Hits]:
+    def _exact_hits(
+        self, queries: Sequence[TextOrTerms], k: int, among: Filter | None, settings: Settings
+    ) -> list[Hits]:
         if k < 1:
             raise InputError(f"k={k}: ask for at least 1 document")
         counts = self.exact()
         mask = None if among is None else self.store.passing(among)
         out: list[Hits] = []
-        for text in texts:
-            terms = self._query_terms(clean(text))
-            if terms:
-                rows, scores = counts.best(terms, k, settings, mask)
+        for query in queries:
+            weights = self.weights(query) if isinstance(query, str) else query
+            if weights:
+                rows, scores = counts.best(weights, k, settings, mask)
                 out.append((rows.tolist(), scores.tolist()))
             else:
-                out.extend(self._hits([text], k, among))
+                out.extend(self._hits([query], k, among))
         return out
 
     def exact(self) -> TermCounts:
@@ -185,21 +207,25 @@ class Lexical:
             return list(self._engine_analyser.analyze(text))
         return [t for forms in self.analyser.query(text) for t in forms]
 
-    def _query(self, text: str, clauses: Sequence[Any]) -> Query | None:
-        """Any of the text's terms, each weighted by its count; None if it has no term."""
-        text = clean(text)
-        if self.analyser is None:
-            words: list[Forms] = [(t,) for t in self._engine_analyser.analyze(text)]
+    def _query(self, query: TextOrTerms, clauses: Sequence[Any]) -> Query | None:
+        """Any of the text's terms, each weighted by its count, or any of the weighted terms; None without a term."""
+        words: Mapping[Forms, float]
+        if not isinstance(query, str):
+            words = {(term,): weight for term, weight in query.items()}
+        elif self.analyser is None:
+            words = Counter((t,) for t in self._engine_analyser.analyze(clean(query)))
         else:
-            words = self.analyser.query(text)
+            words = Counter(self.analyser.query(clean(query)))
         any_term = [
             (Occur.Should, clause if n == 1 else Query.boost_query(clause, float(n)))
-            for clause, n in ((self._clause(forms), n) for forms, n in Counter(words).items())
-        ] or self._stop_word_clauses(self._common(text))
+            for clause, n in ((self._clause(forms), n) for forms, n in words.items())
+        ]
+        if not any_term and isinstance(query, str):
+            any_term = self._stop_word_clauses(self._common(clean(query)))
         if not any_term:
             return None
-        query = Query.boolean_query(any_term)
-        return Query.boolean_query([(Occur.Must, query), *clauses]) if clauses else query
+        either = Query.boolean_query(any_term)
+        return Query.boolean_query([(Occur.Must, either), *clauses]) if clauses else either
 
     def _clause(self, forms: Forms) -> Query:
         """A word's term, or the best of its terms."""
@@ -214,3 +240,8 @@ class Lexical:
             phrase = Query.phrase_query(schema, "common", list(words))
             out.append((Occur.Should, Query.boost_query(phrase, _PHRASE)))
         return out
+
+
+def _check_weights(query: TextOrTerms) -> None:
+    if not isinstance(query, str) and (wrong := [t for t, w in query.items() if not 0 < w < float("inf")]):
+        raise InputError(f"the weight {query[wrong[0]]} of the term {quoted(wrong[0])}: expected a number above 0")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,7 +13,9 @@ from ..core.errors import InputError
 from ..core.matches import Matches
 from ..store.filters import Filter
 from ..store.store import Store
-from ..vectors import Vectors, as_vectors, vectors_class
+from ..vectors import Vectors, as_vectors, kinds, vectors_class
+from .derived import no_option, whole_number
+from .pooling import pooled
 from .vector_store import Ints, VectorStore
 
 _BLOCK = 16_384  # documents compared at once
@@ -68,9 +70,12 @@ class Nearest:
         vectors = as_vectors(queries)
         if k < 1:
             raise InputError(f"k={k}: ask for at least 1 document")
-        if len(vectors) and (vectors.kind != self.vector_store.kind or vectors.dim != self.vector_store.dim):
+        kind = self.vector_store.kind
+        if len(vectors) and (
+            vectors.kind != (vectors_class(kind).query_kind or kind) or vectors.dim != self.vector_store.dim
+        ):
             raise InputError(
-                f"{vectors.kind} queries of {vectors.dim} dimensions for {self.vector_store.kind} documents of "
+                f"{vectors.kind} queries of {vectors.dim} dimensions for {kind} documents of "
                 f"{self.vector_store.dim}: use the encoder that made the documents",
                 path=self.vector_store.folder,
             )
@@ -137,6 +142,30 @@ def merged(best: Best, rows: Ints, scores: Floats, k: int) -> Best:
     else:  # rows ascend, and a stable sort leaves ties in that order
         order = np.argsort(-scores, kind="stable")[:k]
     return rows[order], scores[order]
+
+
+KINDS = kinds()
+
+
+FIXED = ("pool",)
+
+
+def checked_options(options: Mapping[str, Any], dim: int) -> dict[str, Any]:
+    """``pool``: so many states of a text become one (`pooling.pooled`). Raises InputError on any other option."""
+    if set(options) - {"pool"}:
+        raise no_option("nearest", set(options) - {"pool"}, ("pool",))
+    pool = whole_number("pool", options.get("pool", 1))
+    return {"pool": pool} if pool > 1 else {}
+
+
+def sample(documents: int) -> int:
+    """None: nothing is learned from documents."""
+    return 0
+
+
+def prepared(vectors: Vectors, options: Mapping[str, Any], common: Mapping[str, Any], documents: int) -> Vectors:
+    """The vectors, states of tokens pooled. Raises InputError if others are to be pooled."""
+    return pooled(vectors, int(options.get("pool", 1)))
 
 
 def open_index(vectors: VectorStore, store: Store) -> Nearest:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,11 +14,11 @@ import numpy as np
 from numpy.lib.format import open_memmap
 from numpy.typing import NDArray
 
-from ..disk import no_space, sync_folder
-from ..store.checksums import Problem, array_problems, write_checksums
+from ..store.checksums import Problem, array_problems
 from ..store.manifest import write_json
 from ..store.store import Store
 from ..vectors import Vectors
+from .derived import derived_folder, no_options
 from .nearest import Best, Mask, Nearest, merged, nothing, present
 from .vector_store import VectorStore, encode_again
 
@@ -63,8 +63,8 @@ class Postings:
         for _, block in store.blocks(_BLOCK):
             counts[1:] += np.bincount(block.arrays()["indices"], minlength=store.dim)
         starts = np.cumsum(counts)
-        with no_space(store.folder):
-            _write(store, starts, covers)
+        with derived_folder(store.folder / NAME) as fresh:
+            _write(store, fresh, starts, covers)
         built = cls.open(store.folder)
         assert built is not None
         return built
@@ -78,11 +78,8 @@ class Postings:
         return out
 
 
-def _write(store: VectorStore, starts: NDArray[np.int64], covers: dict[str, Any]) -> None:
-    """The lists of postings, filled block by block, in place of the old ones."""
-    fresh = store.folder / f".{NAME}.tmp"
-    shutil.rmtree(fresh, ignore_errors=True)
-    fresh.mkdir()
+def _write(store: VectorStore, fresh: Path, starts: NDArray[np.int64], covers: dict[str, Any]) -> None:
+    """The lists of postings, filled block by block, in the folder ``fresh``."""
     np.save(fresh / "starts.npy", starts)
     size = (int(starts[-1]),)
     rows = open_memmap(fresh / "rows.npy", "w+", np.dtype(np.int32), size)
@@ -105,10 +102,6 @@ def _write(store: VectorStore, starts: NDArray[np.int64], covers: dict[str, Any]
     rows.flush()
     weights.flush()
     write_json(fresh / "covers.json", covers)
-    write_checksums(fresh)
-    shutil.rmtree(store.folder / NAME, ignore_errors=True)
-    fresh.rename(store.folder / NAME)
-    sync_folder(store.folder)
 
 
 @dataclass(slots=True, eq=False)
@@ -133,6 +126,14 @@ class PostingsIndex(Nearest):
             rows = rows[present(rows, mask)]
             best.append(merged(nothing(), rows, scores[rows], k))
         return self._scan(queries, best, k, mask, self.postings.shards)
+
+
+KINDS = ("sparse",)
+
+
+def checked_options(options: Mapping[str, Any], dim: int) -> dict[str, Any]:
+    """No options. Raises InputError on any."""
+    return no_options("postings", options)
 
 
 def open_index(vectors: VectorStore, store: Store) -> PostingsIndex:

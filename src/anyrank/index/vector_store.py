@@ -11,7 +11,7 @@ import json
 import os
 import shlex
 import shutil
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,9 +24,14 @@ from ..disk import no_space, sync_folder
 from ..store.checksums import Problem, array_problems, checksum, write_checksums
 from ..store.manifest import write_json
 from ..vectors import Vectors, join, vectors_class
+from .base import Prepares
+from .derived import default_index, index_file
 from .vector_names import model_of
 
 META = "vectors.json"
+COMMON = "common"  # the folder of arrays that all shards share
+BASE, CHOICE = ("kind", "dim", "dtype"), ("index", "options")  # its members, without their checksums
+_NUMBERS = 1 << 24  # numbers of vectors read at once
 Ints = NDArray[np.int64]
 
 
@@ -44,19 +49,22 @@ class Shard:
     _checked: bool = False
 
     @classmethod
-    def open(cls, folder: Path, kind: str, dim: int, cure: str) -> Shard:
-        """Raises InputError if a file is damaged."""
+    def open(
+        cls, folder: Path, kind: str, dim: int, cure: str, common: Mapping[str, NDArray[Any]] | None = None
+    ) -> Shard:
+        """``common`` holds the arrays that all shards share. Raises InputError if a file is damaged."""
         for problem in array_problems(folder, cure, whole=False):
             raise problem.error()
         try:
             arrays = {p.stem: np.load(p, mmap_mode="r") for p in sorted(folder.glob("*.npy"))}
             rows, blank = np.asarray(arrays.pop("rows")), arrays.pop("blank", None)
             searched = None if blank is None else np.flatnonzero(~np.asarray(blank))
-            vectors = vectors_class(kind).from_arrays(arrays, dim)
+            vectors = vectors_class(kind).from_arrays({**arrays, **(common or {})}, dim)
             if len(rows) != len(vectors) or vectors.dim != dim:
                 raise ValueError(f"{len(rows)} rows, {len(vectors)} vectors of {vectors.dim} dimensions")
         except (ValueError, KeyError, IndexError, EOFError, OSError) as error:
-            raise Problem(folder, f"is damaged ({error})", cure).error() from error
+            missing = f"no {error}" if isinstance(error, KeyError) else error
+            raise Problem(folder, f"is damaged ({missing})", cure).error() from error
         return cls(folder.name, rows, vectors, folder, cure, searched)
 
     def checked(self) -> Shard:
@@ -73,12 +81,14 @@ class Shard:
 
 @dataclass(slots=True, eq=False)
 class VectorStore:
-    """The vectors of one encoder: ``vectors.json`` (kind, dimension, number format) and its shards."""
+    """The vectors of one encoder: ``vectors.json`` (kind, dimension, number format, and perhaps an index with its
+    options) and its shards."""
 
     folder: Path
     meta: dict[str, Any] = field(default_factory=dict)
     _shards: list[Shard] = field(default_factory=list, repr=False)
     _state: tuple[int, int] | None = field(default=None, repr=False)
+    _common: dict[str, NDArray[Any]] | None = field(default=None, repr=False)
 
     @classmethod
     def open(cls, folder: Path) -> VectorStore:
@@ -94,11 +104,20 @@ class VectorStore:
         return cls(folder, meta)
 
     @classmethod
-    def create(cls, folder: Path, like: Vectors, dtype: str) -> VectorStore:
-        """A new store for vectors of this kind, or the present one if it holds this kind already."""
+    def create(
+        cls,
+        folder: Path,
+        like: Vectors,
+        dtype: str,
+        index: str | None = None,
+        options: Mapping[str, Any] | None = None,
+    ) -> VectorStore:
+        """A new store for vectors of this kind, searched by ``index`` (None: exactly), or the present one if it holds
+        this kind already. Raises InputError on an index that is unknown or doesn't fit."""
         if dtype not in ("float16", "float32"):
             raise InputError(f"dtype={dtype!r}: choose float16 or float32")
         meta = {"kind": like.kind, "dim": like.dim, "dtype": dtype}
+        choice = checked_choice(index, options, like.kind, like.dim, folder) if index is not None else {}
         if (folder / META).exists():
             store = cls.open(folder)
             for name in ("kind", "dim"):
@@ -106,8 +125,45 @@ class VectorStore:
                     raise InputError(f"holds vectors of {name} {store.meta[name]}, not {meta[name]}", path=folder)
             return store
         folder.mkdir(parents=True, exist_ok=True)
-        write_json(folder / META, {**meta, "checksum": _sum(meta)})
-        return cls(folder, meta)
+        store = cls(folder, {**meta, **choice})
+        store._write_meta()
+        return store
+
+    def choose(self, index: str, options: Mapping[str, Any] | None = None) -> bool:
+        """Whether another index, or other options, are noted from now on; what the old index derived is then removed.
+        Raises InputError on an index that is unknown or doesn't fit the vectors."""
+        choice = checked_choice(index, options, self.kind, self.dim, self.folder)
+        if choice == {n: self.meta[n] for n in CHOICE if n in self.meta}:
+            return False
+        file, options = index_file(index, self.folder), choice.get("options", {})
+        for name in file.FIXED if isinstance(file, Prepares) else ():
+            if options.get(name) != self.options.get(name):
+                raise InputError(
+                    f"its vectors were stored with {name}={self.options.get(name)}, not {options.get(name)}: delete "
+                    "the folder, and encode again",
+                    path=self.folder,
+                )
+        self.drop([n for n in self.parts() if n != COMMON and not n.startswith("shard-")])
+        self.meta = {**{n: self.meta[n] for n in BASE}, **choice}
+        self._write_meta()
+        return True
+
+    def _write_meta(self) -> None:
+        """``vectors.json``: versions before the choice of an index check the first checksum, and refuse an index that
+        they don't know by its name."""
+        base, choice = ({n: self.meta[n] for n in names if n in self.meta} for names in (BASE, CHOICE))
+        sums = {"checksum": _sum(base), **({"index_checksum": _sum(choice)} if choice else {})}
+        write_json(self.folder / META, {**base, **choice, **sums})
+
+    @property
+    def index(self) -> str:
+        """The name of the index that searches the vectors."""
+        return str(self.meta.get("index", default_index(self.kind)))
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The options of the index."""
+        return dict(self.meta.get("options", {}))
 
     @property
     def cure(self) -> str:
@@ -119,9 +175,9 @@ class VectorStore:
         out = {}
         for name in self.parts():
             errors = [p.error() for p in array_problems(self.folder / name, self.cure)]
-            if not errors and name.startswith("shard-"):
+            if not errors and name.startswith("shard-") and COMMON not in out:
                 try:
-                    Shard.open(self.folder / name, self.kind, self.dim, self.cure)
+                    Shard.open(self.folder / name, self.kind, self.dim, self.cure, self.common())
                 except InputError as error:  # a shard of an older version, without checksums
                     errors = [error]
             if errors:
@@ -130,10 +186,30 @@ class VectorStore:
 
     def drop(self, names: Iterable[str]) -> None:
         """Removes shards, so that their documents are encoded again, or folders of an index, so that it is built
-        again."""
-        for name in names:
-            shutil.rmtree(self.folder / name)
-        self._shards, self._state = [], None
+        again. Without the arrays that all shards share, none of them is of use."""
+        gone_too = self.parts() if COMMON in names else list(names)
+        for name in sorted(gone_too, key=lambda n: n == COMMON):  # last, so that a kill before leaves it to be seen
+            gone = self.folder / f".{name}.old"
+            shutil.rmtree(gone, ignore_errors=True)
+            (self.folder / name).rename(gone)  # so that a kill leaves no half of it
+            shutil.rmtree(gone)
+        self._shards, self._state, self._common = [], None, None
+
+    def common(self) -> dict[str, NDArray[Any]]:
+        """The arrays that all shards share, in memory; none if the kind has no such, or there is no shard yet. Raises
+        InputError if they are damaged."""
+        if self._common is None:
+            folder = self.folder / COMMON
+            for problem in array_problems(folder, self.cure):
+                raise problem.error()
+            try:
+                arrays = {p.stem: np.load(p) for p in sorted(folder.glob("*.npy"))}
+            except (ValueError, EOFError, OSError) as error:
+                raise Problem(folder, f"is damaged ({error})", self.cure).error() from error
+            if not arrays:
+                return {}
+            self._common = arrays
+        return self._common
 
     def parts(self) -> list[str]:
         """The names of all shards and of folders that an index added."""
@@ -158,7 +234,8 @@ class VectorStore:
         if state != self._state:
             old = {s.name: s for s in self._shards}
             self._shards = [
-                old.get(n) or Shard.open(self.folder / n, self.kind, self.dim, self.cure) for n in self._names()
+                old.get(n) or Shard.open(self.folder / n, self.kind, self.dim, self.cure, self.common())
+                for n in self._names()
             ]
             self._state = state
         return list(self._shards)
@@ -177,6 +254,9 @@ class VectorStore:
         arrays = {"rows": np.asarray(rows, dtype=np.int64)[order], **vectors.take(order).arrays()}
         if any(blank):
             arrays["blank"] = np.asarray(blank, dtype=np.bool_)[order]
+        shared = {name: arrays.pop(name) for name in type(vectors).shared}
+        if shared and not (self.folder / COMMON).exists():
+            _save(self.folder / COMMON, shared, "float32")
         number = max((int(s.name[6:]) for s in self.shards()), default=0) + 1
         _save(self.folder / f"shard-{number:06d}", arrays, self.meta["dtype"])
         self._state = None
@@ -217,14 +297,18 @@ class VectorStore:
         return count
 
     def blocks(self, size: int, skip: frozenset[str] = frozenset()) -> Iterator[tuple[Ints, Vectors]]:
-        """Rows and vectors of the documents with content of every shard that isn't in ``skip``, at most ``size`` at
-        once."""
+        """Rows and vectors of the documents with content of every shard that isn't in ``skip``: at once at most
+        ``size`` documents, and some 16 million numbers (a single document may have more)."""
         for part in self.shards():
             if part.name in skip:
                 continue
             part.checked()
-            for start in range(0, len(part), size):
-                stop = min(start + size, len(part))
+            ends = np.cumsum(part.vectors.sizes)  # numbers up to the end of each document
+            stop = 0
+            while (start := stop) < len(part):
+                before = int(ends[start - 1]) if start else 0
+                fitting = int(np.searchsorted(ends, before + _NUMBERS, side="right"))
+                stop = min(max(fitting, start + 1), start + size, len(part))
                 if part.searched is None:
                     yield part.rows[start:stop], part.vectors.part(start, stop)
                 else:
@@ -255,11 +339,23 @@ def encode_again(folder: Path) -> str:
     return f"make them again with `anyrank index CORPUS -o {shlex.quote(str(index))} --encode {shlex.quote(model)}`"
 
 
+def checked_choice(index: str, options: Mapping[str, Any] | None, kind: str, dim: int, folder: Path) -> dict[str, Any]:
+    """An index and its options as ``vectors.json`` notes them: none for the kind's own exact index. Raises InputError
+    on an index that is unknown or doesn't search this kind of vectors, and on wrong options."""
+    file = index_file(index, folder)
+    if kind not in file.KINDS:
+        wanted = " and ".join(file.KINDS)
+        raise InputError(f"the index {index!r} searches {wanted} vectors, not {kind} ones", path=folder)
+    checked = file.checked_options(options or {}, dim)
+    return {} if index == default_index(kind) and not checked else {"index": index, "options": checked}
+
+
 def _check_meta(meta: dict[str, Any]) -> None:
     """Raises ValueError, KeyError or TypeError on the meta of damaged vectors; that of older versions has no
     checksum."""
-    checked = {n: meta[n] for n in ("kind", "dim", "dtype")}
-    if meta.get("checksum", _sum(checked)) != _sum(checked):
+    base, choice = {n: meta[n] for n in BASE}, {n: meta[n] for n in CHOICE if n in meta}
+    chosen = _sum(choice) if choice else None
+    if meta.get("checksum", _sum(base)) != _sum(base) or meta.get("index_checksum") != chosen:
         raise ValueError("its checksum is not that of what was written")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Hashable, Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
@@ -12,9 +12,12 @@ from ..core.rerank import Group
 from ..core.scripts import ReadsLanguages, unread_notes
 from ..core.shares import shared
 from ..core.trace import Usage
-from ..core.types import Judgement
+from ..core.types import Candidate, Judgement
 from ..index.base import Stored
-from ..vectors import Encoder, Vectors, join
+from ..vectors import Encoder, Vectors
+
+Cell = tuple[int, int]
+"""A group and a position in it."""
 
 
 @dataclass(frozen=True)
@@ -23,8 +26,10 @@ class Similarity:
     dense and sparse ones, MaxSim of token states.
 
     Every distinct content is encoded once a call (a ``call`` of the first group that holds it, ``cached`` for the
-    others). Vectors of ids that ``store`` holds are taken from there, and the contents of these candidates are not
-    read. A candidate with neither gets NaN, one without content (`is_blank`) -inf.
+    others). Vectors of ids that ``store`` holds are taken from there, one query's at a time, and the contents of these
+    candidates are not read. The others are left to the ``encoder`` where it is a judge too: late interaction reads one
+    text at a time, since the states of all would fill the memory. A candidate with neither gets NaN, one without
+    content (`is_blank`) -inf.
     """
 
     encoder: Encoder
@@ -35,69 +40,111 @@ class Similarity:
     def __call__(self, groups: Sequence[Group]) -> list[Judgement]:
         if not groups:
             return []
-        stored, parts = self._stored(groups)
         queries = {_key(q.content): q.content for q, _ in groups}
-        contents: dict[Hashable, Any] = {}
-        keys: list[list[Hashable | None]] = []  # for each candidate that isn't stored, the key of its content
-        for _, candidates in groups:
-            mine: list[Hashable | None] = []
-            for c in candidates:
-                content = None if c.id in stored else c.content
-                readable = content is not None and not is_blank(content)
-                mine.append(_key(content) if readable else None)
-                if readable:
-                    contents.setdefault(mine[-1], content)
-            keys.append(mine)
-        encoded_queries = self.encoder.encode(list(queries.values()), query=True)
-        usage = encoded_queries.usage
-        if contents:
-            encoded = self.encoder.encode(list(contents.values()))
-            parts, usage = [*parts, encoded.vectors], usage + encoded.usage
-        fresh = {key: len(stored) + n for n, key in enumerate(contents)}
-        rows = [
-            [stored[c.id] if c.id in stored else None if key is None else fresh[key] for c, key in zip(cs, mine)]
-            for (_, cs), mine in zip(groups, keys)
-        ]
-        scores = [
-            [-math.inf if row is None and is_blank(c.content) else math.nan for c, row in zip(cs, mine)]
-            for (_, cs), mine in zip(groups, rows)
-        ]
-        if parts:
-            documents = join(parts)
-            members: dict[Hashable, list[tuple[int, int, int]]] = {key: [] for key in queries}
-            for g, (query, _) in enumerate(groups):
-                members[_key(query.content)] += [(g, m, row) for m, row in enumerate(rows[g]) if row is not None]
-            for n, cells in enumerate(members.values()):
-                if cells:
-                    near = documents.take([row for *_, row in cells]).near(encoded_queries.vectors.take([n]))
-                    for (g, m, _), value in zip(cells, near.tolist()):
-                        scores[g][m] = value
-        notes = self._notes(groups, stored)
-        return [Judgement(s, u, n) for s, u, n in zip(scores, self._usages(groups, rows, usage), notes)]
+        encoded = self.encoder.encode(list(queries.values()), query=True)
+        scores = [[math.nan] * len(cs) for _, cs in groups]
+        rows = self._stored(groups, list(queries), encoded.vectors, scores)
+        fresh: list[Cell] = []
+        for g, (_, candidates) in enumerate(groups):
+            for m, c in enumerate(candidates):
+                if rows[g][m] is None:
+                    if is_blank(c.content):
+                        scores[g][m] = -math.inf
+                    elif c.content is not None:
+                        fresh.append((g, m))
+        unread = self._notes(groups, rows)
+        if callable(self.encoder):
+            usages = [Usage() for _ in groups]
+            self._judged(groups, fresh, scores, usages)
+            shares = self._usages(groups, rows, encoded.usage)
+            return [Judgement(s, a + b, n) for s, a, b, n in zip(scores, shares, usages, unread)]
+        usage = encoded.usage + self._read(groups, fresh, list(queries), encoded.vectors, scores, rows)
+        return [Judgement(s, u, n) for s, u, n in zip(scores, self._usages(groups, rows, usage), unread)]
 
-    def _notes(self, groups: Sequence[Group], stored: Collection[str]) -> list[str]:
+    def _stored(
+        self, groups: Sequence[Group], queries: list[Hashable], vectors: Vectors, scores: list[list[float]]
+    ) -> list[list[Hashable | None]]:
+        """Fill in the scores of candidates whose vectors are stored; the result has their ids, and None for the
+        others."""
+        rows: list[list[Hashable | None]] = [[None] * len(cs) for _, cs in groups]
+        if self.store is None:
+            return rows
+        cells: dict[Hashable, dict[str, list[Cell]]] = {key: {} for key in queries}
+        for g, (query, candidates) in enumerate(groups):
+            mine = cells[_key(query.content)]
+            for m, c in enumerate(candidates):
+                mine.setdefault(c.id, []).append((g, m))
+        for n, mine in enumerate(cells.values()):
+            ids = list(mine)
+            positions, documents = self.store.vectors(ids)
+            if documents is not None:
+                for position, score in zip(positions, documents.near(vectors.take([n])).tolist()):
+                    for g, m in mine[ids[position]]:
+                        scores[g][m], rows[g][m] = score, ("stored", ids[position])
+        return rows
+
+    def _read(
+        self,
+        groups: Sequence[Group],
+        fresh: Sequence[Cell],
+        queries: list[Hashable],
+        vectors: Vectors,
+        scores: list[list[float]],
+        rows: list[list[Hashable | None]],
+    ) -> Usage:
+        """Encode candidates, fill in their scores and the keys of their contents, and return the cost."""
+        contents: dict[Hashable, Any] = {}
+        members: dict[Hashable, list[tuple[int, int, Hashable]]] = {key: [] for key in queries}
+        for g, m in fresh:
+            query, content = groups[g][0], groups[g][1][m].content
+            key = rows[g][m] = _key(content)
+            contents.setdefault(key, content)
+            members[_key(query.content)].append((g, m, key))
+        if not contents:
+            return Usage()
+        encoded = self.encoder.encode(list(contents.values()))
+        at = {key: n for n, key in enumerate(contents)}
+        for n, cells in enumerate(members.values()):
+            if cells:
+                near = encoded.vectors.take([at[key] for *_, key in cells]).near(vectors.take([n]))
+                for (g, m, _), score in zip(cells, near.tolist()):
+                    scores[g][m] = score
+        return encoded.usage
+
+    def _judged(
+        self, groups: Sequence[Group], fresh: Sequence[Cell], scores: list[list[float]], usages: list[Usage]
+    ) -> None:
+        """Let the encoder, which is a judge, score candidates; their scores and its usages are filled in."""
+        members: dict[int, list[int]] = {}
+        for g, m in fresh:
+            members.setdefault(g, []).append(m)
+        rest: list[tuple[Any, list[Candidate]]] = [
+            (groups[g][0], [groups[g][1][m] for m in ms]) for g, ms in members.items()
+        ]
+        if rest:
+            judge: Any = self.encoder
+            for (g, ms), judgement in zip(members.items(), judge(rest)):
+                usages[g] = judgement.usage
+                for m, score in zip(ms, judgement.scores):
+                    scores[g][m] = score
+
+    def _notes(self, groups: Sequence[Group], rows: Sequence[Sequence[Hashable | None]]) -> list[str]:
         """Notes on texts in scripts that the encoder doesn't read, of the candidates whose content was read."""
         if not isinstance(self.encoder, ReadsLanguages):
             return [""] * len(groups)
-        read = [(q, [c for c in cs if c.id not in stored]) for q, cs in groups]
+        read = [(q, [c for c, row in zip(cs, mine) if row is None]) for (q, cs), mine in zip(groups, rows)]
         return unread_notes(self.encoder.name, self.encoder.languages, read)
 
-    def _stored(self, groups: Sequence[Group]) -> tuple[dict[str, int], list[Vectors]]:
-        """The row of every stored id's vector, and these vectors."""
-        ids = list(dict.fromkeys(c.id for _, cs in groups for c in cs))
-        if self.store is None or not ids:
-            return {}, []
-        positions, vectors = self.store.vectors(ids)
-        return {ids[p]: n for n, p in enumerate(positions)}, [] if vectors is None else [vectors]
-
-    def _usages(self, groups: Sequence[Group], rows: Sequence[Iterable[int | None]], usage: Usage) -> Iterable[Usage]:
+    def _usages(self, groups: Sequence[Group], rows: Sequence[Iterable[Hashable | None]], usage: Usage) -> list[Usage]:
         """Each group's share: tokens evenly, calls by the group that first holds a content."""
         seen: set[Hashable] = set()
+        shares = []
         for (query, _), mine, share in zip(groups, rows, shared(usage, len(groups))):
             keys = [("query", _key(query.content)), *(row for row in mine if row is not None)]
             new = set(keys) - seen
             seen |= new
-            yield replace(share, calls=len(new), cached=len(keys) - len(new))
+            shares.append(replace(share, calls=len(new), cached=len(keys) - len(new)))
+        return shares
 
 
 def _key(content: Any) -> Hashable:

@@ -1,4 +1,4 @@
-"""Answers that are tables: JSON objects, and a score or rank for each label."""
+"""Answers that are tables: JSON objects and nested lists, and a score or rank for each label."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _IDS = ("id", "label", "passage", "document", "doc", "passage_id", "document_id"
         "identifier", "index", "number", "name", "text", "option")  # fmt: skip
 _RANKS = ("rank", "ranking", "position", "order", "place")
 _SCORES = ("score", "relevance", "relevance_score", "rating", "value")
-_OPENING = re.compile(r"\[\s*\{|\{")
+_OPENING = re.compile(r"\[\s*[{\[]|\{")
 _RANK_FIRST = re.compile(
     r"^[ \t|]*(?:rank|ranking|position|place|order|#|no\.?)[ \t]*\|[ \t]*"
     r"(?:passage|document|doc|text|label|id|identifier)",
@@ -21,19 +21,20 @@ _RANK_FIRST = re.compile(
 _DECIMAL = re.compile(r"\s*-?\d{1,9}(?:\.\d{1,9})?\s*")
 _NEXT = re.compile(r"[\s,;]*\{")
 _SINGLE_QUOTED = re.compile(r"'([^'\"\n]*)'")
+_BARE_LETTERS = re.compile(r"(?<=[\[,\s])([A-Z]{1,2})(?=[\],\s])")
 _DECODER = json.JSONDecoder()
 
 
 def names_in_json(answer: str, name: str) -> list[str] | None:
-    """The labels in the order that a JSON object, or a list of objects, gives them; None if the answer has none.
-    ``name`` is the pattern of a bare label.
+    """The labels in the order that a JSON object, or a list of objects or lists, gives them; None if the answer has
+    none. ``name`` is the pattern of a bare label.
 
     >>> names_in_json('[{"id": 1, "rank": 2}, {"id": "[3]", "rank": 1}]', r"\\d+")
     ['3', '1']
     """
     if (opening := _OPENING.search(answer)) is None:
         return None
-    for text in (answer, _SINGLE_QUOTED.sub(r'"\1"', answer)):
+    for text in (answer, _SINGLE_QUOTED.sub(r'"\1"', answer), _BARE_LETTERS.sub(r'"\1"', answer)):
         try:
             value, end = _DECODER.raw_decode(text, opening.start())
             rows = [value]
@@ -42,8 +43,26 @@ def names_in_json(answer: str, name: str) -> list[str] | None:
                 rows.append(row)
         except (ValueError, RecursionError):
             continue
+        if isinstance(value, list) and not isinstance(value[0], dict):
+            return _nested(value, text[end:], name)
         return _ordered(rows if len(rows) > 1 else value, re.compile(rf"[\W_]*(?:[A-Za-z]{{2,}}[\W_]*)?({name})[\W_]*"))
     return None
+
+
+def _nested(value: list[Any], rest: str, name: str) -> list[str] | None:
+    """The labels of a list of lists (of equals, or of one each); none of pairs of a label and a number, which may be
+    its rank or its score; None if it isn't the whole list, or holds anything else."""
+    if len(value) > 1 and all(isinstance(v, list) and len(v) == 2 and type(v[1]) in (int, float) for v in value):
+        return []
+    label = re.compile(rf"[\W_]*(?:[A-Za-z]{{2,}}[\W_]*)?({name})[\W_]*")
+    names = [_name(item, label) for item in _flat(_flat(value))]
+    whole = len(names) > 1 and all(names) and not re.match(r"\s*[>,\[]", rest)
+    return [n for n in names if n] if whole else None
+
+
+def _flat(items: Sequence[Any]) -> list[Any]:
+    """The items, and in place of a list its items."""
+    return [inner for item in items for inner in (item if isinstance(item, list) else [item])]
 
 
 def _ordered(value: Any, label: re.Pattern[str], about: str = "") -> list[str] | None:
@@ -51,8 +70,9 @@ def _ordered(value: Any, label: re.Pattern[str], about: str = "") -> list[str] |
     if isinstance(value, list):
         if value and all(isinstance(item, dict) for item in value):
             return _records(value, label)
-        value = [item[0] if isinstance(item, list) and len(item) == 1 else item for item in value]
-        listed = [_name(item, label) for item in value]
+        if len(value) > 1 and all(isinstance(v, list) and len(v) == 2 and type(v[1]) in (int, float) for v in value):
+            return []
+        listed = [_name(item, label) for item in _flat(value)]
         return [n for n in listed if n] if listed and all(listed) else None
     if not isinstance(value, dict):
         return None

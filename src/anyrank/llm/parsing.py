@@ -187,7 +187,9 @@ def _matches(answer: str, n: int, labels: Labels, extract: str, lone: bool = Fal
         names, gaps = names[::-1], []
     separators = {">", ","} if ends else {">"}
     chain = separators.issuperset(gaps)
-    best = conclusion(plain, run) if lone and not chain else ""
+    # Labels with signs alone between them and nothing after are an order, whose first is the best.
+    listed = not any(map(_LETTER.search, [after, *gaps])) and bool(_LED_IN.search(before))
+    best = "" if not lone or chain else names[0] if listed else conclusion(plain, run)
     other = rising or (form not in ("", "no brackets") if form else plain != answer)
     return _Matches(names, bool(before), bool(after) or not chain, form == "no brackets", other, best)
 
@@ -235,9 +237,26 @@ def _other_form(answer: str, n: int, labels: Labels, lone: bool) -> tuple[Sequen
             best = run, form.repair
     if best[0]:
         return best
+    if marks := _whole_order(answer, n, labels):
+        return marks, "another form"
     if whole := re.fullmatch(rf"[\W_]*(?:(?i:{_WORD})s?\b\W*)?({name})[\W_]*", answer):
         return [whole], "no brackets"
     return (list(re.finditer(rf"(?i:{_CUE})({name})(?!\w)", answer)) if lone else []), "no brackets"
+
+
+def _whole_order(answer: str, n: int, labels: Labels) -> Sequence[re.Match[str]]:
+    """The labels of an answer in a form of `_WHOLE`: it names every label once and says nothing after them."""
+    name = r"[A-Z]" if labels.style == "letters" and n <= 26 else labels.name_pattern(n)
+    for form in _WHOLE:
+        if n < form.least or (not form.gap and name != r"[A-Z]"):
+            continue
+        match = re.fullmatch(rf"{_LEAD}[\W_]*?({name}(?:{form.gap}{name}){{{n - 1}}})[\W_]*", answer)
+        if match is None:
+            continue
+        marks = list(re.compile(f"({name})").finditer(answer, match.start(1), match.end(1)))
+        if {labels.index(m[1], n) for m in marks} == set(range(n)):
+            return marks
+    return []
 
 
 def _without_items(answer: str) -> str:
@@ -256,6 +275,25 @@ class _Form(NamedTuple):
     example: str
 
 
+class _WholeForm(NamedTuple):
+    """A form that is read only where it is the whole answer and names every label once, since it may mean other things:
+    what stands between two labels, the least number of labels, and an example, which a test reads as 3, 1, 2."""
+
+    gap: str
+    least: int
+    example: str
+
+
+_LEAD = r"(?:[^\n]{0,80}(?::|\bis\b))?"
+_WHOLE = (
+    _WholeForm(r"\s*\|{1,2}\s*", 2, "3 | 1 | 2"),
+    _WholeForm(r"\s*[/\\]\s*", 3, "3/1/2"),
+    _WholeForm(r"\s*[-–—~:=+&.]\s*", 3, "3-1-2"),
+    _WholeForm(r"['\"]\s*\]\s*,?\s*\[\s*['\"]", 2, '["3"], ["1"], ["2"]'),
+    _WholeForm("", 2, "CAB"),  # of labels that are letters
+)
+_LETTER = re.compile(r"\w")
+_LED_IN = re.compile(r"\A\W*\Z|:\W*\Z|\bis\W*\Z")
 _NO_WORD = re.compile(r"\W*")
 _SIGN = r"(?:[>≥≻»≫＞→]{1,3}=?|[<≤≺≪]{1,3}=?|[-=]>|&gt;|[,;，、；\n]|\\(?:succ|prec|gt|rightarrow|to)[a-z]*)"
 _BETWEEN = re.compile(rf"\s*{_SIGN}\s*(?:(?i:and|then|and then)\s+)?(?:[-*•]\s*)?")

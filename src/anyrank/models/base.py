@@ -61,6 +61,16 @@ class Encodes(Protocol):
         ...
 
 
+@runtime_checkable
+class OwnLoss(Protocol):
+    """A model whose target is no order of candidates, so that it computes its loss itself (``deepct``); a recipe asks
+    for it by ``losses: []``."""
+
+    def loss(self, features: dict[str, Any], labels: Tensor) -> Tensor:
+        """The loss of a batch, a scalar: the arguments of `Model.forward`, and labels [batch, n]."""
+        ...
+
+
 def declare(folder: Path, kind: str, runtime: str = "torch", **fields: Any) -> None:
     """Write anyrank.json: the kind of a folder's model, its runtime, and other fields that the runtime needs."""
     folder.mkdir(parents=True, exist_ok=True)

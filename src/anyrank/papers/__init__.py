@@ -1,6 +1,11 @@
 """Systems of the literature, one file each: ``CARD`` and any of ``build(backend, **options) -> Stage`` (a method, a
-name in pipelines), ``recipe(out, train, **options) -> Recipe`` (a training), ``benchmark`` and ``data``. A method whose
-models are not opened by their name alone has ``open_model(name)`` too.
+name in pipelines), ``rewriter(…) -> Stage`` (a rewriter of queries, a name in pipelines too), ``recipe(out, train,
+**options) -> Recipe`` (a training), ``benchmark``, ``data`` and ``retriever`` (a stage that joins searches). A method
+whose models are not opened by their name alone has ``open_model(name)`` too.
+
+A rewriter's first argument is the opened model if its card has ``capabilities`` (None, where it has a rule form, if no
+model is named), the lexical index if the card says
+``lexical``, else it has no argument but its own options.
 
 The folder is the registry: a new file with these names is a new system. Listing them and reading their cards imports
 none of them.
@@ -22,7 +27,20 @@ from ..core.errors import InputError
 from .card import Card, Cost, Figure, Price
 from .source import Source
 
-__all__ = ["Card", "Cost", "Figure", "Price", "card", "defining", "kind", "load", "names", "systems", "trainings"]
+__all__ = [
+    "Card",
+    "Cost",
+    "Figure",
+    "Price",
+    "card",
+    "defining",
+    "kind",
+    "load",
+    "names",
+    "rewriters",
+    "systems",
+    "trainings",
+]
 
 
 @cache
@@ -43,22 +61,35 @@ def names() -> tuple[str, ...]:
     return defining("build")
 
 
+def rewriters() -> tuple[str, ...]:
+    """The names of all rewriters of queries, each a name in pipelines."""
+    return defining("rewriter")
+
+
 def trainings() -> tuple[str, ...]:
     """The names of all papers with a recipe."""
     return defining("recipe")
 
 
 def systems() -> tuple[str, ...]:
-    """The names of all papers: methods, then trainings, then the others."""
-    return tuple(dict.fromkeys((*names(), *trainings(), *_sources())))
+    """The names of all papers: methods, then rewriters, then trainings, then the others."""
+    return tuple(dict.fromkeys((*names(), *rewriters(), *trainings(), *_sources())))
 
 
-KINDS = {"build": "method", "recipe": "training", "benchmark": "benchmark", "data": "data"}
+KINDS = {
+    "build": "method",
+    "rewriter": "rewriter",
+    "retriever": "retriever",
+    "recipe": "training",
+    "plan": "training",
+    "benchmark": "benchmark",
+    "data": "data",
+}
 """The kind of a paper, by the first of these functions that its file defines."""
 
 
 def kind(name: str) -> str:
-    """The main kind of a paper: method, training, benchmark or data.
+    """The main kind of a paper: method, rewriter, retriever, training, benchmark or data.
 
     >>> kind("rankgpt"), kind("margin_mse")
     ('method', 'training')

@@ -106,7 +106,10 @@ class Card:
     """A paper's card. A method's model must have at least one of ``capabilities``; ``needs``
     says in words what else the system needs. ``formula`` says the cost of ranking in words, ``cost(n)``
     computes it at the paper's settings; a paper without a method has neither. ``differences``: where the method here
-    does something else than its authors' program, or another well-known one, and why."""
+    does something else than its authors' program, or another well-known one, and why.
+
+    Of a rewriter of queries: ``lexical`` if it needs a lexical index; ``starts`` if it needs no candidates, so that it
+    may stand at the start of a pipeline."""
 
     name: str
     title: str
@@ -119,6 +122,8 @@ class Card:
     cost: Price | None = None
     figures: tuple[Figure, ...] = ()
     differences: tuple[str, ...] = ()
+    lexical: bool = False
+    starts: bool = False
 
     def check(self, model: Any, name: str) -> None:
         """Raise InputError if an opened model, called ``name``, has none of the capabilities that the method needs."""

@@ -16,6 +16,7 @@ from ..core.stage import Cut, Fuse, Keep, Limited, Stage, Then, Weighted
 from ..core.types import Ranking
 from ..hub.registry import SHIPPED
 from ..index.vector_names import stored
+from ..papers import rewriters
 from .arguments import Call, parameters
 from .context import Settings
 from .named import Named
@@ -75,7 +76,8 @@ class _Plans(Mapping[str, "Part | Fusion"]):
         if not isinstance(part, Part) or name == "cut":
             return part
         source = _planning(name, part.about, part.source)
-        return Part(part.about, source, source if part.source is part.then else _planning(name, part.about, part.then))
+        then = source if part.source is part.then else _planning(name, part.about, part.then)
+        return Part(part.about, source, then, part.rewrites)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.names)
@@ -160,7 +162,7 @@ def _searches(stage: Stage) -> bool:
         case Fuse(stages, _):
             return any(map(_searches, stages))
         case Named(_, position, Planned(name)):
-            return name in ("bm25", "search", "feedback") or position == "start"
+            return name in ("bm25", "search", "generative", "feedback") or position == "start"
     return False
 
 
@@ -173,10 +175,13 @@ def _named(call: Call, position: str, planned: Planned, n: int, index: Any) -> E
         return Explanation(text, f"finds the best {k:,} documents by their words", n, k, needs=of_index(index, ""))
     if name == "prior":
         return Explanation(text, "leaves the candidates and their scores as they are", n, n)
-    if name == "search" or (position == "start" and name in ("model", *SHIPPED)):
+    if name == "search" or (position == "start" and name in ("model", "mini", *SHIPPED)):
         needs = (*of_model(model), *of_index(index, stored(model)))
         does = f"finds the {k:,} documents whose vectors are nearest to the query's"
         return Explanation(text, does, n, k, 1, 1, formula="the query is encoded", needs=needs)
+    if name == "generative":
+        does = f"finds the {k:,} documents that {model}, trained on the index, thinks of first"
+        return Explanation(text, does, n, k, 1, 1, formula="the query is read once", needs=of_model(model))
     if name == "feedback":
         needs = (*of_model(model), *of_index(index, stored(model)))
         does = f"moves the query's vector by the scores so far, and finds the {k:,} nearest documents"
@@ -193,6 +198,10 @@ def _named(call: Call, position: str, planned: Planned, n: int, index: Any) -> E
         bound = arguments.get("max_calls") is not None
         does = f"scores {'the' if ranked == n else f'the best {ranked} of the'} candidates by {model}"
         return Explanation(text, does, n, n, calls, calls, bound, formula, of_model(model))
+    if name == "promptreps":
+        return _promptreps(text, planned, position, n, index)
+    if name in rewriters():
+        return _rewriter(text, planned, n, index)
     if "model" in arguments:
         return _method(text, planned, n)
     return Explanation(text, planned.about, n, n, None, None, formula="not known: a plug-in's", needs=())
@@ -218,6 +227,33 @@ def _method(text: str, planned: Planned, n: int) -> Explanation:
     if calls < cost.calls:
         formula += f", stopped after {calls:,}"
     return Explanation(text, paper.summary, n, n, calls, texts, bound, formula, needs)
+
+
+def _rewriter(text: str, planned: Planned, n: int, index: Any) -> Explanation:
+    """The explanation of a paper's rewriter: candidates stay, and its cost is what the card says."""
+    from ..papers import card
+
+    paper = card(planned.name)
+    needs = of_index(index, "") if paper.lexical else ()
+    if "model" in planned.arguments:
+        if not planned.arguments["model"]:
+            return Explanation(text, f"{paper.summary}; here by rules", n, n)
+        needs += of_model(str(planned.arguments["model"]), language=bool(paper.capabilities))
+    calls = None if paper.formula else 0
+    formula = paper.formula or "no model is called"
+    return Explanation(text, paper.summary, n, n, calls, calls, formula=formula, needs=needs)
+
+
+def _promptreps(text: str, planned: Planned, position: str, n: int, index: Any) -> Explanation:
+    """The explanation of a search, or of scores, by a language model's dense and sparse vectors."""
+    names = [f"promptreps-{kind}:{planned.arguments['model']}" for kind in ("dense", "sparse")]
+    needs = (*of_model(names[0]), *(need for m in names for need in of_index(index, stored(m))))
+    if position == "start":
+        depth = planned.arguments["depth"]
+        does = f"finds the {depth:,} documents whose vectors, dense and sparse, are nearest to the query's"
+        return Explanation(text, does, n, depth, 2, 2, formula="the query is read twice", needs=needs)
+    formula = f"each of {n} candidates and the query are read twice, if their vectors are not stored"
+    return Explanation(text, planned.about, n, n, 2 * (n + 1), 2 * (n + 1), True, formula, needs)
 
 
 def _price(planned: Planned, price: Any) -> Any:

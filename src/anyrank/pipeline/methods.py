@@ -46,26 +46,10 @@ def build(
     rank_llm's fields; other options are the method's own. Raises InputError if the model can't do what the paper's
     card says it needs."""
     from ..judges.consensus import SelfConsistency
-    from ..llm.answer_room import AnswerRoom
-    from ..llm.cache import Cached
     from ..papers import load
 
     system = load(paper)
-    card: Card = system.CARD
-    if cache is not None and "judge" in card.capabilities:
-        raise InputError(f"{paper} scores pairs and generates no answers to cache: leave cache out")
-    backend = _backend(card, model)
-    card.check(backend, model)
-    if answer_tokens is not None:
-        if not {"generate", "generate_fused"} & set(card.capabilities):
-            raise InputError(f"{paper} generates no answers: leave answer_tokens out")
-        backend = AnswerRoom(backend, answer_tokens)
-    if cache is not None:
-        backend = Cached(backend, cache)
-    if settings.log is not None and "judge" not in card.capabilities:
-        from ..llm.call_log import Logged
-
-        backend = Logged(backend, settings.log, model)
+    backend = _opened(paper, settings, model, cache, answer_tokens)
     if isinstance(options.get("template"), str):
         from ..llm.template_file import load_template
 
@@ -87,6 +71,52 @@ def build(
     return replace(stage, **stated)
 
 
+def _opened(paper: str, settings: Settings, model: str, cache: str | None, answer_tokens: int | None) -> Any:
+    """The model that a paper runs on, with the cache, log and room for answers that the options and settings choose."""
+    from ..llm.answer_room import AnswerRoom
+    from ..llm.cache import Cached
+    from ..papers import card as card_of
+
+    card = card_of(paper)
+    if cache is not None and "judge" in card.capabilities:
+        raise InputError(f"{paper} scores pairs and generates no answers to cache: leave cache out")
+    backend = _backend(card, model)
+    card.check(backend, model)
+    if answer_tokens is not None:
+        if not {"generate", "generate_fused"} & set(card.capabilities):
+            raise InputError(f"{paper} generates no answers: leave answer_tokens out")
+        backend = AnswerRoom(backend, answer_tokens)
+    if cache is not None:
+        backend = Cached(backend, cache)
+    if settings.log is not None and "judge" not in card.capabilities:
+        from ..llm.call_log import Logged
+
+        backend = Logged(backend, settings.log, model)
+    return backend
+
+
+def rewriter(paper: str, settings: Settings, *args: Any, **options: Any) -> Stage:
+    """A paper's rewriter of queries: over a model, whose name is the first argument, the lexical index, or neither.
+    Without a name it is the paper's rule form.
+    Raises InputError if the index or a capability of the model that it needs is missing."""
+    from ..papers import card, load
+
+    system = load(paper)
+    if card(paper).capabilities:
+        model, *args = args if args else (options.pop("model", ""),)  # type: ignore[assignment]
+        cache, answer_tokens = options.pop("cache", None), options.pop("answer_tokens", None)
+        backend = _opened(paper, settings, str(model), cache, answer_tokens) if model else None
+        stage: Stage = system.rewriter(backend, *args, **options)
+        return stage
+    if card(paper).lexical:
+        if settings.collection is None:
+            raise InputError(f"{paper} needs an index of words: give one")
+        stage = system.rewriter(settings.collection.lexical, *args, **options)
+        return stage
+    stage = system.rewriter(*args, **options)
+    return stage
+
+
 def _backend(card: Card, model: str) -> Any:
     """The model that a paper runs on, opened: by the paper's own ``open_model`` if its file has one, else as a
     language model, or as a classifier if the paper needs a judge and the name states no kind."""
@@ -99,7 +129,10 @@ def _backend(card: Card, model: str) -> Any:
 
 def part_of(paper: str) -> Part:
     """A paper's method as a part of pipelines."""
-    from ..papers import card
+    from ..papers import card, rewriters
+
+    if paper in rewriters():
+        return _rewriter_part(paper)
 
     def then(settings: Settings, model: str, **options: Any) -> Stage:
         return build(paper, settings, model, **options)
@@ -107,6 +140,26 @@ def part_of(paper: str) -> Part:
     # The arguments differ from paper to paper, so they are put into the signature, which the parser checks.
     then.__signature__ = inspect.Signature(_signature(paper))  # type: ignore[attr-defined]
     return Part(f'{card(paper).summary}: {paper}("MODEL")', then=then)
+
+
+def _rewriter_part(paper: str) -> Part:
+    """A paper's rewriter as a part of pipelines."""
+    from ..papers import card, load
+
+    def rewrite(settings: Settings, *args: Any, **options: Any) -> Stage:
+        return rewriter(paper, settings, *args, **options)
+
+    takes_model, takes_index = bool(card(paper).capabilities), card(paper).lexical
+    own = parameters(load(paper).rewriter, skip=int(takes_model or takes_index))
+    first = [p for p in parameters(build, skip=0) if p.name == "settings"]
+    if takes_model:
+        first += [p for p in parameters(build) if p.name in ("model", "cache", "answer_tokens")]
+        if parameters(load(paper).rewriter, skip=0)[0].default is None:  # it has a rule form
+            first = [p.replace(default="") if p.name == "model" else p for p in first]
+    rewrite.__signature__ = inspect.Signature(sorted([*first, *own], key=lambda p: p.kind))  # type: ignore[attr-defined]
+    written = f'{paper}("MODEL")' if any(p.name == "model" for p in (*first, *own)) else paper
+    about = f"{card(paper).summary}: {written}"
+    return Part(about, rewrite if card(paper).starts else None, rewrite, rewrites=True)
 
 
 def _signature(paper: str) -> list[Parameter]:

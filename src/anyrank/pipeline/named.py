@@ -6,12 +6,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from ..core.stage import Limited, Stage
+from ..core.stage import Cut, Keep, Limited, Stage, Then, Weighted
 from ..core.types import Ranking
 from .arguments import Call
 
 Position = Literal["start", "after", "any"]
 """The positions in a pipeline at which a call means this stage: its start, after ``>>``, or both."""
+
+
+Context = Literal["start", "after", "rewritten"]
+"""What comes before a name: nothing, so that it is a retriever; candidates, so that it scores them; or a rewriter, so
+that it searches again for the new query, if it can search."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -22,6 +27,7 @@ class Named(Limited):
     call: Call
     position: Position
     stage: Stage = field(compare=False)
+    rewrites: bool = field(default=False, compare=False)
 
     def batch(self, rankings: Sequence[Ranking]) -> list[Ranking]:
         return self.stage.batch(rankings)
@@ -31,3 +37,17 @@ class Named(Limited):
 
     def __repr__(self) -> str:
         return repr(self.stage)
+
+
+def next_context(stage: Stage) -> Context:
+    """The context of a name after ``stage``: "rewritten" if a rewriter was the last to do more than drop candidates."""
+    match stage:
+        case Then(first, Cut() | Keep()):
+            return next_context(first)
+        case Then(_, second):
+            return next_context(second)
+        case Weighted(inner, _):
+            return next_context(inner)
+        case Named(rewrites=True):
+            return "rewritten"
+    return "after"

@@ -10,7 +10,7 @@ from typing import Any
 
 from ..core.errors import AnyrankError
 from ..hub.huggingface import is_hub_id
-from ..hub.open import PREFIXES, RUNTIMES, SERVER
+from ..hub.open import PREFIXES, RUNTIMES, SERVER, prompted_model
 from ..hub.registry import get, suggestion
 from ..index.vector_names import model_of
 
@@ -48,6 +48,8 @@ def of_model(name: str, language: bool = False) -> tuple[Need, ...]:
     unless its name states another runtime, as the methods of the literature do."""
     if name.startswith(SERVER):
         return _server(name)
+    if inner := prompted_model(name):
+        return of_model(inner, language=True)
     prefix, colon, rest = name.partition(":")
     runtime = "hf" if language else ""
     if colon and prefix in PREFIXES:

@@ -22,7 +22,7 @@ from ..core.fusion import Fusion
 from ..core.stage import Cut, Fuse, Keep, Stage, Weighted
 from .arguments import call, is_constant, parameters
 from .context import Settings
-from .named import Named, Position
+from .named import Context, Named, Position, next_context
 from .parts import Part
 
 __all__ = ["Part", "PipelineError", "Settings", "parse"]
@@ -83,7 +83,7 @@ def parse(
         message = f"a pipeline of {count:,} operators and calls: at most {MOST_OPERATORS} are read"
         raise PipelineError(f"{message}; build a larger one by Python's operators", text, 0, 1)
     try:
-        return _Reader(text, settings or Settings(), names).stage(tree, starts)
+        return _Reader(text, settings or Settings(), names).stage(tree, "start" if starts else "after")
     except RecursionError:
         raise PipelineError("the pipeline is nested too deeply", text, 0, 1) from None
 
@@ -140,41 +140,43 @@ class _Reader:
         raw = self.text.encode()
         return PipelineError(message, self.text, len(raw[:start].decode()), len(raw[:end].decode()))
 
-    def stage(self, node: ast.expr, first: bool) -> Stage:
-        """The stage of a node. ``first``: the node starts the pipeline, so its names are retrievers."""
+    def stage(self, node: ast.expr, context: Context) -> Stage:
+        """The stage of a node, whose names mean what they mean in this context."""
         if isinstance(node, ast.BinOp) and isinstance(node.op, _OPERATORS):
-            return self.operation(node, first)
+            return self.operation(node, context)
         if isinstance(node, ast.Name):
-            return self.call(node, node, [], [], first)
+            return self.call(node, node, [], [], context)
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
-            return self.call(node, node.func, node.args, node.keywords, first)
+            return self.call(node, node.func, node.args, node.keywords, context)
         if isinstance(node, ast.Constant):
             raise self.fail(node, "a stage is expected here, not a value; cut off with '%', weigh with '*'")
         if model := _bare_model(self.text):
             raise _not_quoted(self.text, model)
         raise self.fail(node, "a pipeline is made of stage names and the operators >> + | % *")
 
-    def operation(self, node: ast.BinOp, first: bool) -> Stage:
+    def operation(self, node: ast.BinOp, context: Context) -> Stage:
         if isinstance(node.op, ast.Mod):
             k = self.value(node.right)
             if not isinstance(k, int) or isinstance(k, bool) or k < 1:
                 raise self.fail(node.right, "the cut-off after '%' is a whole number of at least 1")
-            return self.stage(node.left, first) % k
+            return self.stage(node.left, context) % k
         if isinstance(node.op, ast.Mult):
             signed = isinstance(node.left, ast.Constant | ast.UnaryOp)
             weight, part = (node.left, node.right) if signed else (node.right, node.left)
             w = self.value(weight, "a weight is a finite number: 0.5 * bm25")
             if not isinstance(w, int | float) or isinstance(w, bool) or not abs(w) < float("inf"):
                 raise self.fail(weight, "a weight is a finite number: 0.5 * bm25")
-            return float(w) * self.stage(part, first)
-        left = self.stage(node.left, first)
+            return float(w) * self.stage(part, context)
+        left = self.stage(node.left, context)
         if isinstance(node.op, ast.RShift):
-            return left >> self.stage(node.right, first=False)
-        right = self.stage(node.right, first)
+            return left >> self.stage(node.right, next_context(left))
+        right = self.stage(node.right, context)
+        for part, written in (left, node.left), (right, node.right):
+            self.check_result(part, written)
         return left + right if isinstance(node.op, ast.Add) else left | right
 
     def call(
-        self, node: ast.expr, name: ast.Name, args: list[ast.expr], keywords: list[ast.keyword], first: bool
+        self, node: ast.expr, name: ast.Name, args: list[ast.expr], keywords: list[ast.keyword], context: Context
     ) -> Stage:
         if name.id not in self.names:
             if (model := _bare_model(self.text)) and model[0] == name.id:
@@ -190,8 +192,8 @@ class _Reader:
         part = self.names[name.id]
         try:
             if isinstance(part, Part):
-                return self.built(name, part, [self.value(a) for a in args], options, first)
-            return self.fused(node, name.id, part, args, options, first)
+                return self.built(name, part, [self.value(a) for a in args], options, context)
+            return self.fused(node, name.id, part, args, options, context)
         except PipelineError:
             raise
         except TypeError as error:
@@ -199,8 +201,10 @@ class _Reader:
         except InputError as error:
             raise self.fail(node, str(error)) from error
 
-    def built(self, name: ast.Name, part: Part, args: list[Any], options: dict[str, Any], first: bool) -> Stage:
+    def built(self, name: ast.Name, part: Part, args: list[Any], options: dict[str, Any], context: Context) -> Stage:
         """The stage that a part builds at this position; it remembers its call."""
+        searches = part.source is not None and not part.rewrites
+        first = context == "start" or (context == "rewritten" and searches)
         make = part.source if first else part.then
         if make is None:
             rule = "starts a pipeline; it can't follow '>>'"
@@ -212,10 +216,10 @@ class _Reader:
         if isinstance(stage, Cut | Keep | Weighted):  # they print themselves, and a fusion looks for `Weighted`
             return stage
         position: Position = "any" if part.source is part.then else "start" if first else "after"
-        return Named(written, position, stage)
+        return Named(written, position, stage, part.rewrites)
 
     def fused(
-        self, node: ast.expr, name: str, fusion: Any, args: list[ast.expr], options: dict[str, Any], first: bool
+        self, node: ast.expr, name: str, fusion: Any, args: list[ast.expr], options: dict[str, Any], context: Context
     ) -> Stage:
         """Stages fused by a named fusion, with its settings as keywords: ``rrf(bm25, minilm, k=10)``."""
         if not args:
@@ -224,7 +228,18 @@ class _Reader:
             settings = parameters(type(fusion), skip=0) if dataclasses.is_dataclass(fusion) else ()
             call(name, settings, (), options)
             fusion = dataclasses.replace(fusion, **options)
-        return Fuse(tuple(self.stage(a, first) for a in args), fusion)
+        parts = tuple(self.stage(a, context) for a in args)
+        for part, written in zip(parts, args):
+            self.check_result(part, written)
+        return Fuse(parts, fusion)
+
+    def check_result(self, stage: Stage, node: ast.expr) -> None:
+        """Raises PipelineError if a part of a fusion ends in a rewriter, whose new query a fusion would lose."""
+        if next_context(stage) == "rewritten":
+            message = (
+                "a rewriter changes the query and has no result to fuse: write it before the fusion, rm3 >> (a + b)"
+            )
+            raise self.fail(node, message)
 
     def value(
         self, node: ast.expr, otherwise: str = "an argument is a number, a text in quotes, True, False or None"

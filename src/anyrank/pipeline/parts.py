@@ -13,6 +13,9 @@ class Part:
     """A name's meaning. ``source(settings, *args, **kwargs)`` builds the stage that starts a pipeline (a retriever),
     ``then(settings, …)`` the one that follows ``>>`` (a reranker, a rewriter); None if the name can't be used there.
 
+    ``rewrites``: the stage changes the query and not the order (RM3, Rocchio, HyDE), so that a name after it means a
+    search again, where it has one. A rewriter that needs no candidates has the same ``source`` and ``then``.
+
     Arguments in a pipeline are constants. They are checked against the function's own signature: names, and the types
     that are annotated with ``int``, ``float``, ``str``, ``bool``, ``Literal`` and unions of these.
     """
@@ -20,3 +23,4 @@ class Part:
     about: str
     source: Callable[..., Stage] | None = None
     then: Callable[..., Stage] | None = None
+    rewrites: bool = False

@@ -22,6 +22,7 @@ from ..hub.registry import SHIPPED
 from ..index.vector_names import model_of, stored
 from ..vectors import Encoder
 from .context import Settings
+from .generative import GENERATIVE
 from .parts import Part
 from .peptides import PEPTIDES
 
@@ -92,14 +93,19 @@ def _score(
 
 
 def _judge(settings: Settings, name: str) -> Any:
-    """The judge of a name: an encoder's similarity, or a model that scores candidates by itself."""
+    """The judge of a name: an encoder's similarity, or a model that scores candidates by itself. Late interaction is
+    both: by stored states if the index has some, else as a judge, which holds one text's states at a time."""
     from ..judges.encoder_cache import CachedEncoder
     from ..judges.similarity import Similarity
 
     name = SHIPPED.get(name, name)
     judge = model(name)
     if isinstance(judge, Encoder):
-        return Similarity(CachedEncoder(judge) if settings.remember else judge, _stored(settings, judge.name))
+        vectors = _stored(settings, judge.name)
+        if not callable(judge):
+            return Similarity(CachedEncoder(judge) if settings.remember else judge, vectors)
+        if vectors is not None:
+            return Similarity(judge, vectors)
     if not callable(judge):
         raise InputError(
             f"{name} is a language model and scores no candidates by itself: use it with a method, as "
@@ -116,6 +122,21 @@ def _stored(settings: Settings, name: str) -> Any:
     """The vectors of a model that the collection stores; None if it stores none."""
     collection, key = settings.collection, stored(name)
     return collection.vectors(key) if collection is not None and key in collection.encoded else None
+
+
+def _promptreps(settings: Settings, model: str, depth: int = 1000, alpha: float = 0.5) -> Stage:
+    """Search by the dense and the sparse vectors of a language model, fused."""
+    from ..papers.promptreps import retriever
+
+    parts = (_search(settings, f"promptreps-{kind}:{model}", depth) for kind in ("dense", "sparse"))
+    return retriever(*parts, alpha) % depth
+
+
+def _promptreps_scores(settings: Settings, model: str, depth: int | None = None, alpha: float = 0.5) -> Stage:
+    """Score the candidates by the dense and the sparse vectors of a language model, fused."""
+    from ..papers.promptreps import retriever
+
+    return retriever(*(_score(settings, f"promptreps-{kind}:{model}", depth) for kind in ("dense", "sparse")), alpha)
 
 
 def _feedback(settings: Settings, name: str, k: int = 1000, loss: str = "kl") -> Stage:
@@ -140,7 +161,7 @@ def _passages(
     return Rerank(Passages(judge, words=words, stride=stride, aggregate=aggregate, top=top), name=f"passages({name})")
 
 
-def _shipped(name: str, about: str, *, searches: bool = True) -> Part:
+def _shipped(name: str, about: str) -> Part:
     """The part of a model that comes with the package."""
 
     def search(settings: Settings, *, k: int = 1000) -> Stage:
@@ -151,7 +172,7 @@ def _shipped(name: str, about: str, *, searches: bool = True) -> Part:
     ) -> Stage:
         return _score(settings, name, depth, max_calls, max_seconds)
 
-    return Part(about, source=search if searches else None, then=score)
+    return Part(about, source=search, then=score)
 
 
 def _keep(settings: Settings, name: str) -> Stage:
@@ -181,10 +202,19 @@ PARTS: dict[str, Part | Fusion] = {
     ),
     "splade": _shipped("splade", "learned sparse model (shipped): searches at the start, scores candidates after '>>'"),
     "minilm": _shipped("minilm", "dense model (shipped): searches at the start, scores candidates after '>>'"),
-    "mini": _shipped("mini", "reranker, the shipped MiniLM read token by token: scores after '>>'", searches=False),
-    "tiny": _shipped("tiny", "reranker over BERT-tiny (shipped), the fast one: scores after '>>'", searches=False),
+    "mini": _shipped(
+        "mini", "late interaction, the shipped MiniLM read token by token: scores after '>>', and searches"
+    ),
+    "tiny": _shipped(
+        "tiny", "late interaction over BERT-tiny (shipped), the fast one: scores after '>>', and searches"
+    ),
     "model": Part('any model by name, hub id or folder: model("path")', source=_search, then=_score),
     "search": Part("search with a model's stored vectors, also after '>>': search(\"minilm\")", _search, _search),
+    "promptreps": Part(
+        "search, or scores after '>>', by a language model's states and logits: promptreps(\"MODEL\")",
+        source=_promptreps,
+        then=_promptreps_scores,
+    ),
     "passages": Part('long texts split, scored and aggregated: passages("splade", aggregate="max")', then=_passages),
     "feedback": Part(
         'scores so far move the query\'s vector, which searches again: minilm % 50 >> splade >> feedback("minilm")',
@@ -193,6 +223,7 @@ PARTS: dict[str, Part | Fusion] = {
     "keep": Part('remember the scores so far under a name: keep("bm25")', then=_keep),
     "cut": Part("the best k, as % k: splade >> cut(10)", then=_cut),
     "prior": Part("the scores so far, as one part of a fusion: splade + prior", then=_prior),
+    **GENERATIVE,
     **PEPTIDES,
     "rrf": RRF(),
     "borda": Borda(),
@@ -253,10 +284,11 @@ def names() -> Table:
     from .. import papers
 
     plugins: dict[str, EntryPoint] = {}
+    methods = (*papers.names(), *papers.rewriters())
     for point in entry_points(group="anyrank.stages"):
-        if point.name in PARTS or point.name in papers.names() or point.name in plugins:
+        if point.name in PARTS or point.name in methods or point.name in plugins:
             raise InputError(
                 f"the plug-in {point.value} names its stage {quoted(point.name)}, which anyrank has already"
             )
         plugins[point.name] = point
-    return Table(plugins, papers.names())
+    return Table(plugins, methods)

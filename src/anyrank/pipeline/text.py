@@ -18,7 +18,7 @@ from ..core.errors import InputError, quoted
 from ..core.fusion import Combine, Fusion, Interleave
 from ..core.stage import Cut, Fuse, Keep, Stage, Then, Weighted
 from .arguments import Call, is_constant, literal
-from .named import Named
+from .named import Context, Named, next_context
 from .parts import Part
 from .table import names as all_names
 
@@ -38,7 +38,7 @@ def text(stage: Stage, names: Mapping[str, Part | Fusion] | None = None) -> str:
         starts.add("after")
     if len(starts) > 1:
         raise InputError("no text form: some parts of a fusion start a pipeline, others follow '>>'")
-    return _Writer(all_names() if names is None else names).write(stage, "after" not in starts)[0]
+    return _Writer(all_names() if names is None else names).write(stage, "after" if "after" in starts else "start")[0]
 
 
 def _heads(stage: Stage) -> Iterator[Stage]:
@@ -59,24 +59,26 @@ def _heads(stage: Stage) -> Iterator[Stage]:
 class _Writer:
     names: Mapping[str, Part | Fusion]
 
-    def write(self, stage: Stage, starts: bool) -> Written:
+    def write(self, stage: Stage, context: Context) -> Written:
         match stage:
             case Named(call, position, _):
-                if position not in ("any", "start" if starts else "after"):
-                    raise InputError(f"no text form: {_misplaced(call, starts)}")
+                meant = self.position(call, context)
+                if position not in ("any", meant):
+                    raise InputError(f"no text form: {_misplaced(call, meant)}")
                 return str(call), ATOM
             case Then(Weighted(), Cut(k)):  # "2 * a % k" would cut before the weight is applied
-                return f"{self.within(stage.first, THEN, starts)} >> {Call('cut', (('', k),))}", THEN
+                return f"{self.within(stage.first, THEN, context)} >> {Call('cut', (('', k),))}", THEN
             case Then(first, Cut(k)):
-                return f"{self.within(first, PRODUCT, starts)} % {k}", PRODUCT
+                return f"{self.within(first, PRODUCT, context)} % {k}", PRODUCT
             case Then(first, second):
-                return f"{self.within(first, THEN, starts)} >> {self.within(second, SUM, False)}", THEN
+                after = self.within(second, SUM, next_context(first))
+                return f"{self.within(first, THEN, context)} >> {after}", THEN
             case Weighted(Weighted(), _):
                 raise InputError(f"no text form: a weight of a weight, {quoted(stage)}; write their product")
             case Weighted(inner, weight):
-                return f"{repr(weight + 0.0).removesuffix('.0')} * {self.within(inner, ATOM, starts)}", PRODUCT
+                return f"{repr(weight + 0.0).removesuffix('.0')} * {self.within(inner, ATOM, context)}", PRODUCT
             case Fuse():
-                return self.fused(stage, starts)
+                return self.fused(stage, context)
             case Cut(k):
                 return str(Call("cut", (("", k),))), ATOM
             case Keep(name):
@@ -86,22 +88,30 @@ class _Writer:
             "it a name by a plug-in (entry points of anyrank.stages)"
         )
 
-    def within(self, stage: Stage, least: int, starts: bool) -> str:
+    def position(self, call: Call, context: Context) -> str:
+        """The position of a name in its context, "start" if it means search there (see `parser`)."""
+        part = self.names.get(call.name) if context == "rewritten" else None
+        searches = isinstance(part, Part) and part.source is not None and not part.rewrites
+        return "start" if context == "start" or searches else "after"
+
+    def within(self, stage: Stage, least: int, context: Context) -> str:
         """The text as an operand, in parentheses if its own operator binds less tightly than ``least``."""
-        written, binds = self.write(stage, starts)
+        written, binds = self.write(stage, context)
         return written if binds >= least else f"({written})"
 
-    def fused(self, fuse: Fuse, starts: bool) -> Written:
+    def fused(self, fuse: Fuse, context: Context) -> Written:
+        if any(next_context(s) == "rewritten" for s in fuse.stages):
+            raise InputError("no text form: a rewriter is a part of a fusion, which loses its query")
         # operators make one fusion of a chain, so a fusion inside one of its own kind is written as a call
         sign = "+" if fuse.method == Combine() else "|" if fuse.method == Interleave() else ""
         nested = any(isinstance(s, Fuse) and s.method == fuse.method for s in fuse.stages)
         if sign and len(fuse.stages) > 1 and not nested:
             binds = SUM if sign == "+" else UNION
-            return f" {sign} ".join(self.within(s, binds, starts) for s in fuse.stages), binds
+            return f" {sign} ".join(self.within(s, binds, context) for s in fuse.stages), binds
         if not fuse.stages:
             raise InputError("no text form: a fusion of no stages")
         name, options = self.fusion(fuse.method)
-        written = [self.write(s, starts)[0] for s in fuse.stages]
+        written = [self.write(s, context)[0] for s in fuse.stages]
         return f"{name}({', '.join([*written, *options])})", ATOM
 
     def fusions(self) -> Iterator[tuple[str, Fusion]]:
@@ -124,7 +134,7 @@ class _Writer:
         raise InputError(f"no text form: no name means the fusion {quoted(method)}")
 
 
-def _misplaced(call: Call, starts: bool) -> str:
-    if starts:
+def _misplaced(call: Call, meant: str) -> str:
+    if meant == "start":
         return f"{call} follows '>>', and here it starts a pipeline"
     return f"{call} starts a pipeline, and here it follows '>>'; search(…) searches in both places"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from ..core.stage import Cut, Limited, Stage
+from ..core.stage import Limited, Stage, cut_results
 from ..core.types import Ranking
 
 
@@ -23,7 +23,7 @@ class IgnoreSelf(Limited):
         return IgnoreSelf(stage, least)
 
     def batch(self, rankings: Sequence[Ranking]) -> list[Ranking]:
-        return Cut(self.k).batch([without_self(r) for r in self.stage.batch(rankings)])
+        return cut_results([without_self(r) for r in self.stage.batch(rankings)], self.k)
 
 
 def without_self(ranking: Ranking) -> Ranking:

@@ -1,4 +1,5 @@
-"""Retrievers as stages: they start from the query's content and replace the candidates that came in."""
+"""Retrievers as stages: they start from the query's content, or from what rewriters made of it (`rewritten`), and
+replace the candidates that came in."""
 
 from __future__ import annotations
 
@@ -18,6 +19,7 @@ from ..index.exact import Settings
 from ..index.lexical import Lexical
 from ..store.filters import Filter
 from ..vectors import Encoder
+from . import rewritten
 
 Results = Sequence[Sequence[tuple[str, float]]]
 
@@ -68,13 +70,13 @@ def _holds(documents: Documents | None, matches: Matches) -> bool:
 
 
 def _text(ranking: Ranking) -> str:
-    return required_text(ranking.query.content, f"query {ranking.query.id!r}")
+    return required_text(rewritten.searched(ranking.query), f"query {ranking.query.id!r}")
 
 
 @dataclass(frozen=True)
 class BM25(Limited):
-    """The k best documents of a lexical index, or of a collection's, for the query's text; contents and fields are read
-    at first access. ``filter`` as in `Filter`. The step of a query without a term notes that.
+    """The k best documents of a lexical index, or of a collection's, for the query's text or terms; contents and fields
+    are read at first access. ``filter`` as in `Filter`. The step of a query without a term notes that.
 
     By default a title counts three times and four words are added to every length; ``settings`` choose otherwise, and
     k1 and b: `Settings(title=1, smoothing=0)` is the plain formula."""
@@ -88,16 +90,21 @@ class BM25(Limited):
         return replace(self, k=min(k, self.k))
 
     def batch(self, rankings: Sequence[Ranking]) -> list[Ranking]:
+        return rewritten.run(rankings, self._batch, by_terms=True)
+
+    def _batch(self, rankings: Sequence[Ranking]) -> list[Ranking]:
         index = self.lexical.lexical if isinstance(self.lexical, Collection) else self.lexical
-        texts = [_text(r) for r in rankings]
+        terms = [rewritten.terms(r.query) for r in rankings]
+        queries = [_text(r) if t is None else t for r, t in zip(rankings, terms)]
 
         def empty(ranking: Ranking) -> tuple[str, ...]:
-            if index.terms(_text(ranking)):
+            weights = rewritten.terms(ranking.query)
+            if weights or (weights is None and index.terms(_text(ranking))):
                 return ()
             return (_NO_STOP_WORDS if index.drops_stop_words else _NO_TERM,)
 
         def search() -> tuple[Results, Usage]:
-            return index.search(texts, self.k, self.filter, self.settings), Usage()
+            return index.search(queries, self.k, self.filter, self.settings), Usage()
 
         return _retrieved("bm25", rankings, search, index.store, empty)
 
@@ -118,12 +125,15 @@ class VectorSearch(Limited):
         return replace(self, k=min(k, self.k))
 
     def batch(self, rankings: Sequence[Ranking]) -> list[Ranking]:
+        return rewritten.run(rankings, self._batch)
+
+    def _batch(self, rankings: Sequence[Ranking]) -> list[Ranking]:
         blank = self.index.blank if isinstance(self.index, CountsBlank) else 0
         notes = (f"{blank} of the index's documents have no content: vector search leaves them out",) if blank else ()
         return _retrieved(self.encoder.name, rankings, lambda: self._search(rankings), self.documents, notes=notes)
 
     def _search(self, rankings: Sequence[Ranking]) -> tuple[Results, Usage]:
-        encoded = self.encoder.encode([r.query.content for r in rankings], query=True)
+        encoded = rewritten.encode(rankings, self.encoder, self.index)
         options = {} if self.filter is None else {"among": self.filter}
         return self.index.search(encoded.vectors, self.k, **options), encoded.usage
 

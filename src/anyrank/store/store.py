@@ -223,9 +223,14 @@ class Store:
             self.reload()
         return len(present)
 
+    @property
+    def writable(self) -> bool:
+        """Whether documents may be written: False if the store's folder is read-only."""
+        return self.links is None
+
     def check_writable(self) -> None:
         """Raises InputError if the store's folder is read-only."""
-        if self.links is not None:
+        if not self.writable:
             raise InputError("can't be written: its folder is read-only", path=self.path)
 
     def _begin(self, enter: Enter | None = None) -> Writing:

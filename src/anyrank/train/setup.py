@@ -15,6 +15,7 @@ from torch import Tensor
 
 from ..core.errors import InputError, ModelError
 from ..models import model_class
+from ..models.base import OwnLoss
 from .batches import Collate
 from .checks import check_objective
 from .curriculum import Curriculum as Weights
@@ -66,6 +67,10 @@ def setup_of(
         language = LanguageObjective(spec, rank, separator_id)
         return Setup(listwise, listwise.model, listwise.collate, language, score, str(spec))
     functions = tuple(losses) or table(recipe)
+    kind = model_class(recipe.model.kind) if model is None else type(model)
+    if not functions and issubclass(kind, OwnLoss):
+        model = build(recipe.model) if model is None else model
+        return Setup(model, model, Collate(model), own_loss, partial(scores, model, bf16=bf16), f"{kind.kind}'s own")
     if not any(weight for weight, _ in functions):
         what = "losses: all have weight 0" if functions else "losses: there is none"
         raise InputError(f"{what}: give at least one, such as {{name: ranknet}}")
@@ -88,6 +93,12 @@ def setup_of(
         full = cached(model, objective, recipe)
         words += f"; GradCache of {recipe.optimiser.cache} texts"
     return Setup(model, model, Collate(model), full, partial(scores, model, bf16=bf16), words)
+
+
+def own_loss(model: Any, batch: Mapping[str, Any], epoch: float) -> Tensor:
+    """The loss of a batch by a model that has its own."""
+    loss: Tensor = getattr(model, "module", model).loss(batch["features"], batch["labels"])  # a launcher wraps models
+    return loss
 
 
 def cached(model: Any, objective: Objective, recipe: Recipe) -> Cached:

@@ -61,6 +61,10 @@ class Sparse(Vectors):
         a, b = self.indptr[i], self.indptr[i + 1]
         return dict(zip(self.indices[a:b].tolist(), self.values[a:b].tolist()))
 
+    @property
+    def sizes(self) -> NDArray[np.int64]:
+        return np.asarray(np.diff(self.indptr), dtype=np.int64)
+
     def take(self, rows: Rows) -> Sparse:
         picked, indptr = spans(self.indptr, rows)
         return Sparse(indptr, self.indices[picked], np.asarray(self.values[picked], dtype=np.float32), self.dim)

@@ -58,26 +58,13 @@ class Decoder:
 
     def _write(self, out: Any, mask: Any, live: list[Draft]) -> None:
         """Add tokens to the unfinished drafts; finished ones leave the batch and its cache."""
-        import torch
-
         while True:
             tokens = advance(live, out.logits[:, -1])
             stay = [k for k, d in enumerate(live) if not d.done]
             if not stay:
                 return
-            cache = out.past_key_values
-            if len(stay) < len(live):
-                rows = torch.tensor(stay, device=mask.device)
-                cache.reorder_cache(rows)
-                live, tokens, mask = [live[k] for k in stay], [tokens[k] for k in stay], mask[rows]
-            mask = torch.cat([mask, mask.new_ones(len(live), 1)], 1)
-            out = self.model(
-                input_ids=torch.tensor(tokens, device=mask.device)[:, None],
-                attention_mask=mask,
-                position_ids=mask.sum(1, keepdim=True) - 1,
-                past_key_values=cache,
-                use_cache=True,
-            )
+            live, tokens = [live[k] for k in stay], [tokens[k] for k in stay]
+            out, mask = self._next(out, mask, stay, tokens)
 
     def attention(self, rows: Sequence[Row], starts: Sequence[int]) -> list[list[float]]:
         """For each row the attention that its tokens from ``starts`` on pay to each of its tokens: mean over those
@@ -120,6 +107,56 @@ class Decoder:
                     for i, state in zip(batch, states[:, -1].float().cpu().numpy()):
                         out[i] = state
         return out
+
+    def next_states(
+        self, rows: Sequence[Row], limit: int, ends: Callable[[int], bool], read: Callable[[int, Any, Any, Any], None]
+    ) -> None:
+        """Give ``read`` each row's index and, for the positions of its next tokens, hidden states before the head
+        [positions, dim], logits [positions, vocabulary] and the likeliest tokens: at most ``limit`` positions, up to
+        the first token that ``ends`` the text, which counts only if it is the first."""
+        import torch
+
+        max_rows = max(1, LOGITS // (self.model.config.get_text_config().vocab_size * limit))
+        with self.lock, torch.inference_mode(), _head_inputs(self.model) as inputs:
+            for group in plan(rows, self.budget, [1] * len(rows), self.reuse, max_rows):
+                shared = self._shared(rows, group)
+                for batch in group.batches:
+                    more = {"use_cache": True} if limit > 1 else {}
+                    out, mask = self._forward(rows, batch, group.prefix, shared, **self._lasts(1), **more)
+                    parts: list[list[tuple[Any, Any, int]]] = [[] for _ in batch]
+                    live = list(range(len(batch)))
+                    for position in range(limit):
+                        states, logits = inputs.pop()[:, -1].float().cpu(), out.logits[:, -1].float().cpu()
+                        tokens = logits.argmax(-1).tolist()
+                        stay = [k for k, token in enumerate(tokens) if not ends(token)]
+                        for k in stay if position else range(len(live)):
+                            parts[live[k]].append((states[k].numpy(), logits[k].numpy(), tokens[k]))
+                        if not stay or position + 1 == limit:
+                            break
+                        live = [live[k] for k in stay]
+                        out, mask = self._next(out, mask, stay, [tokens[k] for k in stay])
+                    inputs.clear()
+                    for i, part in zip(batch, parts):
+                        read(i, *zip(*part))
+
+    def _next(self, out: Any, mask: Any, stay: Sequence[int], tokens: Sequence[int]) -> tuple[Any, Any]:
+        """Output for one more token of the rows that stay, and their mask; the others leave the cache."""
+        import torch
+
+        cache = out.past_key_values
+        if len(stay) < len(mask):
+            rows = torch.tensor(stay, device=mask.device)
+            cache.reorder_cache(rows)
+            mask = mask[rows]
+        mask = torch.cat([mask, mask.new_ones(len(stay), 1)], 1)
+        out = self.model(
+            input_ids=torch.tensor(tokens, device=mask.device)[:, None],
+            attention_mask=mask,
+            position_ids=mask.sum(1, keepdim=True) - 1,
+            past_key_values=cache,
+            use_cache=True,
+        )
+        return out, mask
 
     def _shared(self, rows: Sequence[Row], group: Group) -> Any:
         """Keys and values of a group's shared prefix, a cache of one row; None if there is no prefix."""
@@ -167,6 +204,17 @@ class Decoder:
         """The argument that limits the output to the last logits, under this model's name for it."""
         parameters = inspect.signature(self.model.forward).parameters
         return next(({name: last} for name in ("logits_to_keep", "num_logits_to_keep") if name in parameters), {})
+
+
+@contextmanager
+def _head_inputs(model: Any) -> Iterator[list[Any]]:
+    """A list that gets the input of the model's head at every call: the hidden states of the last layer."""
+    inputs: list[Any] = []
+    handle = model.get_output_embeddings().register_forward_pre_hook(lambda _, args: inputs.append(args[0]))
+    try:
+        yield inputs
+    finally:
+        handle.remove()
 
 
 @contextmanager

@@ -7,7 +7,7 @@ format (float32: about 1e-5 in a log-probability; bfloat16: about 1e-1, enough t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import Any
@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from ...core.errors import InputError, ModelError
-from ...core.language import Completion, LogProbs, Prompt, TokenWeights
+from ...core.language import Completion, LogProbs, NextStates, Prompt, TokenWeights
 from ...core.trace import Usage
 from ...hub.fingerprint import Fingerprinted
 from ...hub.positions import most_tokens
@@ -178,6 +178,34 @@ class HF(Fingerprinted, FusionInDecoder):
         states = self.engine.hidden([t.ids for t in encoded], layer)
         usage = sum((_usage(t) for t in encoded), Usage())
         return (np.stack(states) if states else np.zeros((0, config.hidden_size), np.float32)), usage
+
+    def next_states(
+        self, prompts: Sequence[Prompt], read: Callable[[int, NextStates], None], *, max_tokens: int = 1, stop: str = ""
+    ) -> Usage:
+        engine = self.engine
+        if isinstance(engine, EncoderDecoder):
+            raise ModelError(f"{self.path}: next states are a decoder's: use a decoder-only model")
+        if max_tokens < 1:
+            raise InputError(f"max_tokens={max_tokens}: must be at least 1")
+
+        def text(token: int) -> str:
+            return self.token_text([token])
+
+        def ends(token: int) -> bool:
+            return token in self._ends or bool(stop and stop in text(token))
+
+        def states(i: int, hidden: Any, logits: Any, tokens: Sequence[int]) -> None:
+            read(i, NextStates(np.stack(hidden), np.stack(logits), tuple(map(text, tokens))))
+
+        encoded = [self._tokens(p, reserve=max_tokens) for p in prompts]
+        engine.next_states([t.ids for t in encoded], max_tokens, ends, states)
+        return sum((_usage(t) for t in encoded), Usage())
+
+    def token_ids(self, texts: Sequence[str]) -> list[list[int]]:
+        return self._encode(texts, special=False) if texts else []
+
+    def token_text(self, ids: Sequence[int]) -> str:
+        return self._decode(ids)
 
     @property
     def _seq2seq(self) -> bool:

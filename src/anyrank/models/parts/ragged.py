@@ -103,6 +103,22 @@ def grouped(sizes: Sequence[int], most: int | None = None) -> list[list[int]]:
     return out
 
 
+def padded(rows: Sequence[Mapping[str, list[int]]], part: Sequence[int], fill: Mapping[str, int]) -> dict[str, Tensor]:
+    """The rows at the positions of ``part`` as tensors, padded on the right to the longest by ``fill`` of each name
+    (else 0); ``rows`` of the result are the positions.
+
+    >>> {k: v.tolist() for k, v in padded([{"ids": [5]}, {"ids": [6, 7]}], [1, 0], {"ids": 9}).items()}
+    {'ids': [[6, 7], [5, 9]], 'rows': [1, 0]}
+    """
+    names = list(rows[part[0]])
+    width = max(len(rows[i][names[0]]) for i in part)
+    out = {
+        name: torch.tensor([[*rows[i][name], *[fill.get(name, 0)] * (width - len(rows[i][name]))] for i in part])
+        for name in names
+    }
+    return out | {"rows": torch.tensor(list(part))}
+
+
 def longer(
     tokenizer: Any, first: Sequence[str], second: Sequence[str] | None, length: int, special: bool = True
 ) -> list[bool]:

@@ -4,17 +4,14 @@
 from __future__ import annotations
 
 import string
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-import torch
-from torch import Tensor
-
 from ...core.errors import InputError, ModelError
 from .model_folder import ModelFolder, json_of
-from .ragged import grouped, longer
+from .ragged import grouped, longer, padded
 
 PUNCTUATION = tuple(string.punctuation)
 
@@ -129,7 +126,7 @@ class Reading:
                 for name in row:
                     row[name] = [*row[name], *[values.get(name, 0)] * missing]
         parts = [list(range(len(rows)))] if together else grouped([len(row["input_ids"]) for row in rows])
-        return [_padded(tokenizer, rows, part) for part in parts]
+        return [padded(rows, part, {"input_ids": tokenizer.pad_token_id or 0}) for part in parts]
 
     def length(self, *, query: bool) -> int:
         """The most tokens of a query, or of a document."""
@@ -180,17 +177,6 @@ def _insert(row: dict[str, list[int]], marker: int) -> None:
     values = {"input_ids": marker, "attention_mask": 1}
     for name in row:
         row[name] = [*row[name][:1], values.get(name, 0), *row[name][1:]]
-
-
-def _padded(tokenizer: Any, rows: Sequence[Mapping[str, list[int]]], part: Sequence[int]) -> dict[str, Tensor]:
-    """Rows as tensors, padded on the right to the longest."""
-    width = max(len(rows[i]["input_ids"]) for i in part)
-    fill = {"input_ids": tokenizer.pad_token_id or 0}
-    out = {
-        name: torch.tensor([[*rows[i][name], *[fill.get(name, 0)] * (width - len(rows[i][name]))] for i in part])
-        for name in rows[part[0]]
-    }
-    return out | {"rows": torch.tensor(list(part))}
 
 
 def colbert(folder: Path) -> bool:

@@ -1,0 +1,37 @@
+"""The stages over generative retrievers that have a name in pipelines."""
+
+from __future__ import annotations
+
+from ..core.errors import InputError
+from ..core.stage import Stage
+from ..hub.open import open_model
+from .context import Settings
+from .parts import Part
+
+
+def _generative(settings: Settings, name: str, k: int = 100, beam: int = 100) -> Stage:
+    """Search by a model that was trained on the index."""
+    from ..retrieve.generative import FindsDocuments, GenerativeSearch
+    from ..retrieve.ignore_self import IgnoreSelf
+
+    if settings.collection is None:
+        raise InputError("generative needs the index that its model was trained on: give one")
+    opened = open_model(name)
+    if not isinstance(opened, FindsDocuments):
+        raise InputError(
+            f"{name} is no generative retriever: train one with `anyrank generative train INDEX -o FOLDER`"
+        )
+
+    def search(k: int) -> GenerativeSearch:
+        return GenerativeSearch(opened, settings.collection, k, beam, settings.filter)
+
+    return IgnoreSelf(search(k + 1), k) if settings.ignore_self else search(k)
+
+
+GENERATIVE = {
+    "generative": Part(
+        "search by a model of 'anyrank generative train', which knows the documents: generative(\"runs/dr\")",
+        _generative,
+        _generative,
+    ),
+}
