@@ -158,7 +158,8 @@ class Server:
 
     async def _body(self, request: Request) -> dict[str, Any]:
         """The JSON object of a request, read within the limits of size and time."""
-        too_large = Refusal(413, f"the body has more than {self.body:,} bytes")
+        close = {"Connection": "close"}  # the rest of the body is not read
+        too_large = Refusal(413, f"the body has more than {self.body:,} bytes", close)
         stated = request.headers.get("content-length", "")
         if stated.isdigit() and int(stated[:20]) > self.body:
             raise too_large
@@ -171,7 +172,7 @@ class Server:
                         raise too_large
                     parts.append(part)
         except TimeoutError:
-            raise Refusal(408, f"the body did not arrive within {self.slow:g} s") from None
+            raise Refusal(408, f"the body did not arrive within {self.slow:g} s", close) from None
         return read_json(b"".join(parts))
 
     async def _rerank(self, request: Request, entry: dict[str, Any]) -> Response:
