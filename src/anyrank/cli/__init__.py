@@ -26,6 +26,7 @@ COMMANDS = {
     "distill": "distill",
     "export": "export",
     "generative": "generative",
+    "mcp": "mcp",
     "models": "models",
     "papers": "papers",
     "peptides": "peptides",

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from importlib.metadata import version
 from typing import Any
+
+from .. import __version__
 
 _TEXT = {"type": "string"}
 _COUNT = {"type": ["integer", "null"], "minimum": 0}
@@ -82,7 +83,7 @@ def document() -> dict[str, Any]:
         paths.setdefault(path, {})["get"] = {"parameters": parameters, "responses": answers}
     return {
         "openapi": "3.1.0",
-        "info": {"title": "anyrank", "version": version("anyrank")},
+        "info": {"title": "anyrank", "version": __version__},
         "paths": paths,
         "components": {"securitySchemes": {"key": {"type": "http", "scheme": "bearer"}}},
     }

@@ -22,6 +22,7 @@ from ..core.stage import Cut, Fuse, Limited, Stage, Then, Weighted
 from ..pipeline.context import Settings
 from ..pipeline.named import Named
 from ..pipeline.parser import parse
+from .service import Service
 
 ENVIRONMENT = "ANYRANK_SERVE"
 """Hands the options to worker processes."""
@@ -53,27 +54,41 @@ class Options:
 def server(options: Options) -> Any:
     """The `app.Server` of options. Raises InputError on pipelines that can't be read, MissingExtra without the
     packages."""
-    try:
+    with _packages("serve"):
         from .app import Server
-        from .keys import Keyring
-        from .service import Service
+        from .keys import Keyring, read_keys
+    keyring = Keyring(Path(options.keys) if options.keys else None)
+    if keyring.path is not None:
+        read_keys(keyring.path)
+    return Server(service(options), keyring, options.body, options.documents, origins=options.origins)
+
+
+def tools(options: Options) -> Any:
+    """The MCP server of options. Raises as `server`."""
+    with _packages("mcp"):
+        from .mcp import mcp_server
+    return mcp_server(service(options))
+
+
+@contextmanager
+def _packages(extra: str) -> Iterator[None]:
+    """Raises MissingExtra for a missing package of an extra."""
+    try:
+        yield
     except ModuleNotFoundError as error:
-        raise MissingExtra((error.name or "").partition(".")[0], "serve") from error
+        raise MissingExtra((error.name or "").partition(".")[0], extra) from error
+
+
+def service(options: Options) -> Service:
+    """The pipelines and the index of options, opened."""
     collection = None
     if options.index:
         from ..index.collection import Collection
 
         collection = Collection.open(options.index)
-    texts = [_named(p) for p in options.pipelines]
-    stages, search = _stages(texts, options.search, collection)
-    keyring = Keyring(Path(options.keys) if options.keys else None)
-    if keyring.path is not None:
-        from .keys import read_keys
-
-        read_keys(keyring.path)
-    limits = {"seconds": options.seconds, "batch": options.batch, "waiting": options.waiting}
-    service = Service(stages, search, collection, options.embed, options.allow, **limits)
-    return Server(service, keyring, options.body, options.documents, origins=options.origins)
+    stages, search = _stages([_named(p) for p in options.pipelines], options.search, collection)
+    limits: dict[str, Any] = {"seconds": options.seconds, "batch": options.batch, "waiting": options.waiting}
+    return Service(stages, search, collection, options.embed, options.allow, **limits)
 
 
 def _named(text: str) -> tuple[str, str]:
