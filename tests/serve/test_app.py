@@ -138,7 +138,7 @@ def test_half_closed_and_broken_connections_leave_it_alive(client):
 
 
 @pytest.mark.parametrize(
-    "path", ["/", "/v3/rerank", "/../etc/passwd", "/v2/rerank/../../x", "/%2e%2e/%2e%2e/etc", "/static"]
+    "path", ["/v3/rerank", "/../etc/passwd", "/v2/rerank/../../x", "/%2e%2e/%2e%2e/etc", "/static"]
 )
 def test_no_file_is_reachable(client, path):
     assert client(path)[0] == 404
@@ -255,3 +255,20 @@ def test_a_client_that_leaves_costs_nothing_more(client):
     connection.request("POST", "/v2/rerank", json.dumps(BODY))
     connection.close()
     assert client("/v2/rerank", BODY)[0] == 200
+
+
+def test_tasks_of_hugging_face(client):
+    similar = client("/", {"inputs": {"source_sentence": "a dog", "sentences": ["a dog", "tax law"]}})[1]
+    assert similar[0] == pytest.approx(1, abs=1e-3)
+    assert similar[1] < 0.5
+    assert len(client("/", {"inputs": "hello", "normalize": True})[1][0]) == 384
+    assert client("/", {"inputs": "hello", "parameters": {}})[0] == 422
+    assert client("/", {"inputs": 3})[0] == 400
+
+
+def test_embeddings_of_openai_and_cohere_agree(client):
+    ours = client("/v1/embeddings", {"input": ["a dog"], "model": "minilm", "dimensions": 8})[1]
+    theirs = client("/v2/embed", {"texts": ["a dog"], "model": "m", "output_dimension": 8})[1]
+    assert ours["data"][0]["embedding"] == theirs["embeddings"]["float"][0]
+    assert len(ours["data"][0]["embedding"]) == 8
+    assert ours["usage"]["prompt_tokens"] == theirs["meta"]["billed_units"]["input_tokens"] == 4

@@ -80,7 +80,9 @@ def test_bad_calls_are_told_in_a_sentence(server):
 
 
 def test_over_stdio_from_the_command_line():
-    parameters = StdioServerParameters(command=sys.executable, args=["-m", "anyrank", "mcp", "-p", "tiny"], env=dict(os.environ))
+    parameters = StdioServerParameters(
+        command=sys.executable, args=["-m", "anyrank", "mcp", "-p", "tiny"], env=dict(os.environ)
+    )
     texts = ["Lyon is large", "Paris is the capital of France"]
     (answer,) = call(parameters, ("rerank", {"query": "capital of France", "documents": texts}))
     assert answer["results"][0]["index"] == 1

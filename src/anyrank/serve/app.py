@@ -23,7 +23,7 @@ from ..core.display import ranking_to_dict
 from ..core.errors import AnyrankError, InputError, MissingExtra, ModelError
 from ..core.trace import total
 from ..core.types import Query
-from . import dialects, embeddings, gym
+from . import dialects, embeddings, gym, tasks
 from .batching import Full
 from .keys import Keyring
 from .metrics import Metrics
@@ -72,6 +72,7 @@ class Server:
             "/embeddings": self._embeddings,
             "/v2/embed": self._embed,
             "/search": self._search,
+            "/": self._task,
         }
         gets: dict[str, Handler] = {
             "/search": self._gym,
@@ -242,6 +243,12 @@ class Server:
         return JSONResponse(
             embeddings.cohere_answer(asked, self.service.new_id(), vectors, encoded.usage.prompt_tokens)
         )
+
+    async def _task(self, request: Request, entry: dict[str, Any]) -> Response:
+        task = tasks.read_task(await self._body(request))
+        name, encoded = await _unless_left(request, self.service.vectors(task.request))
+        entry |= {"model": name, "texts": len(task.texts), "tokens": encoded.usage.prompt_tokens}
+        return JSONResponse(tasks.task_answer(task, encoded.vectors.dense()))
 
     async def _search(self, request: Request, entry: dict[str, Any]) -> Response:
         """The best documents of the index: ``query``, ``top_n``, ``filter`` (fields and values), ``timeout``."""
