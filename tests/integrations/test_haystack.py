@@ -5,11 +5,11 @@ import asyncio
 import pytest
 
 pytest.importorskip("haystack")
-from haystack import Document, Pipeline  # noqa: E402
+from haystack import Document, Pipeline
 
-from anyrank.core.types import Candidate  # noqa: E402
-from anyrank.index.build import build  # noqa: E402
-from anyrank.integrations.haystack import Reranker, Retriever  # noqa: E402
+from anyrank.core.types import Candidate
+from anyrank.index.build import build
+from anyrank.integrations.haystack import Reranker, Retriever
 
 DOCS = [Document(content="Lyon is large.", meta={"a": 1}), Document(content="Paris is the capital of France.")]
 

@@ -5,11 +5,11 @@ import asyncio
 import pytest
 
 pytest.importorskip("langchain_core")
-from langchain_core.documents import Document  # noqa: E402
+from langchain_core.documents import Document
 
-from anyrank.core.types import Candidate  # noqa: E402
-from anyrank.index.build import build  # noqa: E402
-from anyrank.integrations.langchain import Reranker, Retriever  # noqa: E402
+from anyrank.core.types import Candidate
+from anyrank.index.build import build
+from anyrank.integrations.langchain import Reranker, Retriever
 
 DOCS = [
     Document(page_content="Lyon is large.", metadata={"a": 1}),

@@ -3,11 +3,11 @@
 import pytest
 
 pytest.importorskip("llama_index.core")
-from llama_index.core.schema import NodeWithScore, TextNode  # noqa: E402
+from llama_index.core.schema import NodeWithScore, TextNode
 
-from anyrank.core.types import Candidate  # noqa: E402
-from anyrank.index.build import build  # noqa: E402
-from anyrank.integrations.llamaindex import Reranker, Retriever  # noqa: E402
+from anyrank.core.types import Candidate
+from anyrank.index.build import build
+from anyrank.integrations.llamaindex import Reranker, Retriever
 
 
 def test_reranker():
