@@ -184,7 +184,7 @@ def langchain_voyage(url: str) -> int:
     from langchain_core.documents import Document
     from langchain_voyageai import VoyageAIRerank
 
-    made = VoyageAIRerank(model="m", voyageai_api_key="k", top_k=2)
+    made = VoyageAIRerank(model="m", api_key="k", top_k=2)
     made.client = voyageai.Client(api_key="k")
     voyageai.api_base = f"{url}/v1"
     made.client._params = {**getattr(made.client, "_params", {}), "base_url": f"{url}/v1"}

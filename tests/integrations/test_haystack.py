@@ -17,7 +17,7 @@ DOCS = [Document(content="Lyon is large.", meta={"a": 1}), Document(content="Par
 def test_reranker_in_a_pipeline_and_saved():
     pipeline = Pipeline()
     pipeline.add_component("ranker", Reranker(pipeline="tiny", top_k=1))
-    again = Pipeline.from_dict(pipeline.to_dict())
+    again = Pipeline.from_dict(pipeline.to_dict(), allowed_modules=["anyrank.integrations.haystack"])
     (best,) = again.run({"ranker": {"query": "capital of France", "documents": DOCS}})["ranker"]["documents"]
     assert (best.content, best.id) == (DOCS[1].content, DOCS[1].id)
     out = asyncio.run(Reranker("tiny").run_async("capital of France", [*DOCS, DOCS[0]]))["documents"]
