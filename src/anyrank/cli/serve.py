@@ -65,7 +65,7 @@ def serve_command(
     anyrank serve -p "bm25 % 100 >> mini" --index my.index   and /search
     anyrank serve --keys keys.txt --new-key alice            a key for alice
     """
-    from ..serve.run import Options, serve, server
+    from ..serve.run import Options, serve
 
     if new_key is not None:
         from ..serve.keys import new_key as make_key
@@ -91,7 +91,5 @@ def serve_command(
         max_documents,
         origins,
     )
-    server(options)  # errors of options come before the address is taken
-    click.echo(f"anyrank serves at http://{host}:{port} (stop with Ctrl-C)", err=True)
-    serve(options)
+    serve(options, lambda: click.echo(f"anyrank serves at http://{host}:{port} (stop with Ctrl-C)", err=True))
     return 0

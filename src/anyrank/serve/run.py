@@ -11,7 +11,7 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -162,10 +162,14 @@ def logs() -> None:
     log.setLevel(logging.INFO)
 
 
-def serve(options: Options) -> None:
-    """Serves until it is stopped (SIGINT, SIGTERM), then answers what it accepted. Errors of options come before the
-    first request."""
+def serve(options: Options, on_start: Callable[[], None] = lambda: None) -> None:
+    """Serves until it is stopped (SIGINT, SIGTERM), then answers what it accepted. Errors of options come first, then
+    ``on_start`` is called."""
+    os.environ.setdefault("ANYRANK_SPIN", "0")  # cores are shared with other workers and with HTTP
+    if options.workers > 1:
+        os.environ.setdefault("ANYRANK_THREADS", str(max((os.cpu_count() or 1) // options.workers, 1)))
     made = server(options)
+    on_start()
     import uvicorn
 
     config: dict[str, Any] = {
