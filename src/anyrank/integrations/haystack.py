@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from ..core.errors import MissingExtra
-from .ranked import opened, ranked
+from .ranked import ranked, searched
 
 try:
     from haystack import Document, component, default_from_dict, default_to_dict
@@ -66,7 +66,7 @@ class Retriever:
         self, query: str, top_k: int | None = None, filters: dict[str, Any] | None = None
     ) -> dict[str, list[Document]]:
         """The documents; ``filters`` are anyrank's: fields and the values that they must have."""
-        ranking = opened(self.index).search(query, self.pipeline, top_n=top_k or self.top_k, filter=filters)
+        ranking = searched(self.index, query, self.pipeline, top_k or self.top_k, filters)
         return {
             "documents": [
                 Document(id=c.id, content=str(c.content or ""), meta=dict(c.meta), score=c.score) for c in ranking

@@ -15,7 +15,7 @@ from typing import Any
 
 from ..core.errors import MissingExtra
 from ..core.types import Ranking
-from .ranked import opened, ranked
+from .ranked import ranked, searched
 
 try:
     from langchain_core.callbacks import CallbackManagerForRetrieverRun, Callbacks
@@ -60,7 +60,7 @@ class Retriever(BaseRetriever):  # type: ignore[misc,unused-ignore]
     def _get_relevant_documents(
         self, query: str, *, run_manager: CallbackManagerForRetrieverRun | None = None
     ) -> list[Document]:
-        ranking = opened(self.index).search(query, self.pipeline, top_n=self.k, filter=self.filter)
+        ranking = searched(self.index, query, self.pipeline, self.k, self.filter)
         return [
             Document(id=c.id, page_content=str(c.content or ""), metadata={**c.meta, "relevance_score": c.score})
             for c in ranking

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..core.errors import MissingExtra
-from .ranked import opened, ranked
+from .ranked import ranked, searched
 
 try:
     from llama_index.core.base.base_retriever import BaseRetriever
@@ -50,7 +50,7 @@ class Retriever(BaseRetriever):  # type: ignore[misc,unused-ignore]
         self.index, self.pipeline, self.k, self.filter = index, pipeline, k, filter
 
     def _retrieve(self, query_bundle: QueryBundle) -> list[NodeWithScore]:
-        ranking = opened(self.index).search(query_bundle.query_str, self.pipeline, top_n=self.k, filter=self.filter)
+        ranking = searched(self.index, query_bundle.query_str, self.pipeline, self.k, self.filter)
         return [
             NodeWithScore(node=TextNode(id_=c.id, text=str(c.content or ""), metadata=dict(c.meta)), score=c.score)
             for c in ranking
