@@ -164,7 +164,7 @@ class Residual(Vectors):
         )
 
     def near(self, query: Vectors) -> Floats:
-        return self.products(query.take([0]) if len(query) > 1 else query)[0]
+        return np.asarray(self.products(query.take([0]) if len(query) > 1 else query)[0])
 
     def products(self, queries: Vectors) -> Floats:
         self._same_kind(queries)
