@@ -5,7 +5,7 @@ usearch and raw faiss in the same run; and what building costs from 10^3 to 10^6
     python bench/bench_ann.py speed SCRATCH N [SECONDS]     searches of N vectors; no new part after SECONDS
     python bench/bench_ann.py threshold SCRATCH             a scan beside the encoding of a query
     python bench/bench_ann.py growth [MOST]                 time, memory and disk of a build, and their log-log slopes
-    python bench/bench_ann.py matryoshka DATA               the first numbers of MiniLM's vectors, nDCG@10
+    python bench/bench_ann.py matryoshka DATA INDEX …       the first numbers of MiniLM's vectors, nDCG@10
 
 Needs anyrank[ann]; faiss-cpu 1.15.1 too for its rows. Results in bench/results/ann.json, written after each part.
 Searches take one thread, and their seconds are the processor's, since the machine may be shared; a graph is built with
@@ -320,23 +320,27 @@ def _megabytes(path: Path) -> float:
 # -------------------------------------------------------------------------------------------------- matryoshka
 
 
-def matryoshka(data: Path) -> None:
-    """nDCG@10 of the first numbers of MiniLM's vectors, which weren't trained for it."""
+def matryoshka(data: Path, indexes: list[Path]) -> None:
+    """nDCG@10 of the first numbers of MiniLM's vectors, which weren't trained for it, over indexes that hold them."""
     from anyrank.hub.open import open_model
     from anyrank.hub.truncated import first
+    from anyrank.index.collection import Collection
 
     encoder = open_model("minilm")
-    for name in ("cranfield", "nfcorpus"):
-        rows = list(_rows(data / name / "corpus.jsonl.gz"))
-        ids = [row["_id"] for row in rows]
-        docs = encoder.encode([_text(row) for row in rows]).vectors.dense()
+    for path in indexes:
+        name, collection = path.name.partition(".")[0], Collection.open(path)
+        everything = list(collection.ids())
+        positions, stored = collection.vectors("minilm").vectors(everything)
+        ids, docs = [everything[p] for p in positions], stored.dense()  # type: ignore[union-attr]
         qrels: dict[str, dict[str, int]] = {}
-        for line in (data / name / "qrels" / ("dev.tsv" if name == "nfcorpus" else "test.tsv")).open():
+        split = "dev" if (data / name / "qrels" / "dev.tsv").exists() else "test"
+        for line in (data / name / "qrels" / f"{split}.tsv").open():
             query, doc, gain = line.split("\t")[:3]
             if gain.strip().lstrip("-").isdigit():
                 qrels.setdefault(query, {})[doc] = max(int(gain), 0)
         asked = [row for row in _rows(data / name / "queries.jsonl.gz") if row["_id"] in qrels]
         vectors = encoder.encode([row["text"] for row in asked], query=True).vectors.dense()
+        note("matryoshka", name, split=split, queries=len(asked))
         for dim in (384, 256, 192, 128, 64, 32):
             scores = first(vectors, dim) @ first(docs, dim).T
             values = [_ndcg([ids[i] for i in np.argsort(-s)[:10]], qrels[row["_id"]]) for s, row in zip(scores, asked)]
@@ -363,7 +367,7 @@ def main(what: str, *args: str) -> None:
     elif what == "grow":
         grow(int(args[0]))
     elif what == "matryoshka":
-        matryoshka(Path(args[0]))
+        matryoshka(Path(args[0]), [Path(path) for path in args[1:]])
 
 
 if __name__ == "__main__":

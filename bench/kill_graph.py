@@ -3,7 +3,9 @@ written. After each kill the index is whole (every file as it was written), each
 first result of its own vector, by the graph and by a scan, and none that was deleted is a result. The same run again
 goes on from there.
 
-    python bench/kill_graph.py [KILLS]     default 50; needs anyrank[ann]; results in bench/results/kills.json ("graph")
+    python bench/kill_graph.py [KILLS [SECONDS]]     default 50; results in bench/results/kills.json under "graph"
+
+Needs anyrank[ann].
 """
 
 from __future__ import annotations
@@ -27,7 +29,7 @@ from anyrank.index.collection import Collection
 from anyrank.vectors import Encoded
 
 RESULTS = Path(__file__).parent / "results" / "kills.json"
-FIRST, EACH, ROUNDS = 3000, 150, 12
+FIRST, EACH, DELETED, ROUNDS = 2000, 150, 250, 8
 approximate.SCANNED, approximate._RATIO, approximate._PENDING = 0, 0, 100  # so that small collections use the graph
 
 
@@ -57,7 +59,7 @@ def work(path: Path) -> None:
     for n in range(ROUNDS):
         start = FIRST + n * EACH
         collection.update((text(i) for i in range(start, start + EACH)), {"points": Points()})
-        collection.delete(f"d{i}" for i in range(n * 250, (n + 1) * 250))
+        collection.delete(f"d{i}" for i in range(n * DELETED, (n + 1) * DELETED))
         collection.encode(Points())
         print(start + EACH, flush=True)
 
@@ -67,10 +69,10 @@ def sound(path: Path, end: int) -> None:
     problems = check(path).problems
     assert not problems, problems
     collection = Collection.open(path)
-    deleted = max((end - FIRST) // EACH, 0) * 250
+    deleted = max((end - FIRST) // EACH, 0) * DELETED
     rows = random.Random(end).sample(range(deleted, end), 40)
     present = [i for i in rows if f"d{i}" in collection]  # a deletion of the next round may be there already
-    assert all(i < deleted + 250 for i in set(rows) - set(present)), "a document was lost"
+    assert all(i < deleted + DELETED for i in set(rows) - set(present)), "a document was lost"
     queries = Points().encode([text(i).content for i in present]).vectors
     gone = {f"d{i}" for i in range(deleted)}
     for exact in (False, True):
@@ -80,7 +82,8 @@ def sound(path: Path, end: int) -> None:
         assert all(len(r) == 10 for r in results)
 
 
-def main(wanted: int) -> dict[str, int]:
+def main(wanted: int, limit: float) -> dict[str, int]:
+    ends = time.monotonic() + limit
     rng, counts = random.Random(0), {"kills": 0, "collections": 0, "kills while a graph was written": 0}
     command = [sys.executable, __file__, "work"]
     with tempfile.TemporaryDirectory() as scratch:
@@ -88,17 +91,17 @@ def main(wanted: int) -> dict[str, int]:
         subprocess.run([*command, f"{scratch}/whole"], check=True, capture_output=True)
         seconds = (time.perf_counter() - begin) * 0.7  # without the imports
         sound(Path(scratch) / "whole", FIRST + ROUNDS * EACH)
-        while counts["kills"] < wanted:
+        while counts["kills"] < wanted and time.monotonic() < ends:
             path, end = Path(scratch) / str(counts["collections"]), 0
             counts["collections"] += 1
+            most = counts["kills"] + rng.randint(1, 6)  # so that the first build is killed too
             while True:
                 child = subprocess.Popen(
                     [*command, str(path)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
                 )
                 assert child.stdout is not None
                 child.stdout.readline()
-                last = counts["kills"] >= wanted
-                if not last:
+                if counts["kills"] < min(wanted, most) and time.monotonic() < ends:
                     time.sleep(rng.random() * seconds)
                     if rng.random() < 0.6:
                         while child.poll() is None and not any(path.glob("vectors/points/.graph.tmp")):
@@ -112,6 +115,7 @@ def main(wanted: int) -> dict[str, int]:
                     break
                 counts["kills"] += 1
                 counts["kills while a graph was written"] += any(path.glob("vectors/points/.graph.*"))
+                print(counts, end, flush=True)
                 if end:
                     sound(path, end)
             sound(path, FIRST + ROUNDS * EACH)
@@ -122,7 +126,8 @@ if __name__ == "__main__":
     if sys.argv[1:2] == ["work"]:
         work(Path(sys.argv[2]))
     else:
-        counts = main(int(sys.argv[1]) if len(sys.argv) > 1 else 50)
+        wanted = int(sys.argv[1]) if len(sys.argv) > 1 else 50
+        counts = main(wanted, float(sys.argv[2]) if len(sys.argv) > 2 else 3600)
         results = json.loads(RESULTS.read_text()) | {"graph": counts}
         RESULTS.write_text(json.dumps(results, indent=1) + "\n")
         print(counts)

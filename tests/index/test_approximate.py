@@ -5,6 +5,7 @@ import logging
 import shutil
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -291,6 +292,72 @@ def test_an_open_reader_goes_on_while_the_graph_is_replaced(collection):
         again = reader.search(queries(), 5)
         assert reader.graph() is not graph
         assert np.mean([len({*dict(a)} & {*b.ids}) / 5 for a, b in zip(before, again)]) > 0.9
+
+
+def test_what_a_kill_leaves_is_scanned_and_built_again(collection):
+    """`bench/kill_graph.py` kills processes; here are the states between the steps of a swap."""
+    folder = collection.path / "vectors" / "p"
+    expected = [list(r) for r in both(collection, 5)[1]]
+    (folder / ".graph.tmp").mkdir()
+    (folder / ".graph.tmp" / "nodes.usearch").write_bytes(b"half")
+    assert Collection.open(collection.path).vectors("p").describe()["covered"] == N
+    (folder / "graph").rename(folder / ".graph.old")  # killed between the two renames
+    killed = Collection.open(collection.path)
+    assert [list(r) for r in killed.vectors("p").search(queries(), 5)] == expected
+    assert killed.vectors("p").describe() == {"covered": 0}
+    assert check(collection.path).problems == []
+    killed.encode(Points())
+    assert killed.vectors("p").describe() == {"covered": N, "deleted": 0}
+    assert sorted(p.name for p in folder.glob(".*")) == []
+
+
+def test_a_full_disk_leaves_the_old_graph_and_the_new_vectors(collection, monkeypatch):
+    before = collection.vectors("p").describe()
+    monkeypatch.setattr(approximate, "_PENDING", 0)
+
+    class Full:
+        serialized_length = 1000
+
+        def __init__(self, index):
+            self.index = index
+
+        def add(self, *args, **settings):
+            return self.index.add(*args, **settings)
+
+        def save(self, path):
+            raise RuntimeError("Failed to serialize into stream")
+
+    save = approximate._save
+    monkeypatch.setattr(approximate, "_save", lambda index, path: save(Full(index), path))
+    with pytest.raises(RuntimeError, match="Failed to serialize"):  # for another reason
+        collection.add(docs(N, N + 5), {"p": Points()})
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=10))
+    with pytest.raises(InputError, match="graph: no space left on the device"):
+        collection.encode(Points())
+    assert check(collection.path).problems == []
+    monkeypatch.undo()
+    monkeypatch.setattr(approximate, "SCANNED", 0)
+    again = Collection.open(collection.path)
+    assert again.vectors("p").describe() == before
+    assert again.vectors("p").missing() == []
+    assert not list((collection.path / "vectors" / "p").glob(".*"))
+
+
+def test_a_second_writer_is_told_while_a_graph_is_built(collection, monkeypatch):
+    told = []
+    save = approximate._save
+
+    def meanwhile(index, path):
+        with pytest.raises(InputError, match="another process is encoding its documents with 'p'"):
+            Collection.open(collection.path).encode(Points(), index="nearest")
+        told.append(both(Collection.open(collection.path), 5))  # readers see the graph's absence, and scan
+        save(index, path)
+
+    monkeypatch.setattr(approximate, "_save", meanwhile)
+    collection.encode(Points(), index="approximate", options={"precision": "int8"})
+    ((by_scan, exact),) = told
+    assert [list(r) for r in by_scan] == [list(r) for r in exact]
+    assert collection.vectors("p").describe()["covered"] == N
 
 
 def test_int8_uses_its_range_and_signs_are_taken_around_the_means():

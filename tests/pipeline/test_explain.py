@@ -34,7 +34,7 @@ def test_every_name_that_a_pipeline_may_use_is_listed():
     assert [m.name for m in list_models() if f'model("{m.name}")' not in listed] == []
     assert {"mini", "bm25", "rrf", "rankgpt"} <= set(listed)
     assert all(row["about"] and "\n" not in row["about"] for row in rows)
-    assert {row["kind"] for row in rows} == {"search", "stage", "fusion", "method", "model"}
+    assert {row["kind"] for row in rows} == {"search", "stage", "fusion", "method", "rewriter", "model"}
     assert len(call("list").splitlines()) == len(rows)
     assert all("setwise" in line for line in call("list", "setwise").splitlines())
     assert set(FUSIONS) == {name for name in PARTS if not hasattr(PARTS[name], "about")}

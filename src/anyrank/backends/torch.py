@@ -90,7 +90,9 @@ def open_folder(
     if declared.kind == "generative":
         from ..models.generative.folder import load
 
-        return load(Path(declared.folder), declared.name)
+        trained = load(Path(declared.folder), declared.name)
+        trained.memory.to(torch.device(device_of(device)))
+        return trained
     folder, limits = Path(declared.folder), {k: options.pop(k) for k in ("terms", "threshold") if k in options}
     if limits and declared.kind != "sparse":
         raise InputError(f"a {declared.kind} model takes no {', '.join(limits)}")

@@ -10,10 +10,12 @@ graphs, 2016.
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
 import math
 import os
+import shutil
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -187,7 +189,9 @@ class ApproximateIndex(Nearest):
         are likely to have enough of them; a query for which they haven't takes more, and at last scans."""
         everything = passing == len(graph)
         need = min(math.ceil(k * graph.quantiser.oversampling), passing)
-        count = need if everything else math.ceil(1.5 * need * len(graph) / passing) + 16
+        # Of n results about n * share pass, give or take the root of n * share * (1 - share): three times that more.
+        share = passing / len(graph)
+        count = math.ceil((need + 3 * math.sqrt(need * (1 - share)) + (not everything)) / share)
         nodes, mask = graph.quantiser.queries(queries), _padded(mask, graph.end)
         best, todo = [nothing()] * len(queries), list(range(len(queries)))
         while todo:
@@ -232,7 +236,7 @@ class ApproximateIndex(Nearest):
                     keys = (positions + end).astype(np.uint64)
                     index.add(keys, quantiser.documents(block), threads=threads())
                 end += len(part)
-            index.save(str(fresh / NODES))
+            _save(index, fresh / NODES)
             names = [[s.name, len(s)] for s in (*covered, *shards)]
             write_json(fresh / COVERS, {"shards": names, "quantiser": quantiser.as_dict()})
 
@@ -262,6 +266,16 @@ def _opened(store: VectorStore, path: Path, shards: Sequence[Shard]) -> Graph | 
     nodes = np.concatenate(filled) if filled else rows
     maps = [np.asarray(s.vectors.arrays()["dense"]) for s in present]
     return Graph(index, quantiser, present, maps, starts, rows, nodes, int(rows.max(initial=-1)) + 1)
+
+
+def _save(index: Any, path: Path) -> None:
+    """The graph as a file. Raises OSError if the disk is full, which the library says of no failure."""
+    try:
+        index.save(str(path))
+    except RuntimeError as error:
+        if shutil.disk_usage(path.parent).free < index.serialized_length:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)) from error
+        raise
 
 
 def _blocks(part: Shard, mask: Mask | None) -> Iterator[tuple[Ints, Floats]]:

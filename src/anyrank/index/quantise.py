@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ..core.errors import InputError, MissingExtra
 
-OVERSAMPLING = {"float32": 1.0, "bf16": 1.0, "int8": 2.0, "binary": 10.0}
+OVERSAMPLING = {"float32": 1.0, "bf16": 1.0, "int8": 2.0, "binary": 20.0}
 """Of each precision, how many times the wanted results are scored again from the stored vectors."""
 _TYPES = {"float32": "f32", "bf16": "bf16", "int8": "i8", "binary": "b1"}
 Floats = NDArray[np.float32]
@@ -88,7 +88,7 @@ class Quantiser:
 
     def _written(self, vectors: Floats, scale: Any) -> NDArray[Any]:
         if self.precision == "int8":
-            return np.clip(np.rint(vectors * scale), -127, 127).astype(np.int8)
+            return np.asarray(np.clip(np.rint(vectors * scale), -127, 127), dtype=np.int8)
         if self.precision == "binary":
             return np.packbits(vectors > np.asarray(self.means, dtype=np.float32), axis=1)
         return np.ascontiguousarray(vectors, dtype=np.float32)
