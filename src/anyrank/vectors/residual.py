@@ -229,7 +229,8 @@ def sample_size(texts: int) -> int:
 
 def nearest(states: Floats, centroids: Floats) -> NDArray[np.int64]:
     """The number of the centroid with the largest dot product with each state. Of more than a thousand centroids those
-    in the nearest of some groups of them are compared alone, at a tenth of the cost: nearly always the same."""
+    in the nearest of some groups of them are compared alone: for 8,192 at two fifths of the cost, and 94 in 100 states
+    get the same one."""
     if len(centroids) <= _COMPARED:
         return _nearest_of_all(states, centroids)
     groups = kmeans(centroids, int(np.sqrt(len(centroids))))
