@@ -53,11 +53,13 @@ _OPTIONS: dict[str, Any] = {"precision": "bf16", "connectivity": 16, "expansion_
 
 @dataclass(slots=True, eq=False)
 class Graph:
-    """A graph, opened. Its nodes are numbered by positions in the covered ``shards``, one after the other: ``starts``
-    are the first positions of the shards and the end, ``rows`` those of every position, ``nodes`` those of documents
-    with content, all below ``end``; ``maps`` are the arrays of the shards' vectors."""
+    """A graph of ``size`` nodes, opened. These are numbered by positions in the covered ``shards``, one after the
+    other: ``starts`` are the first positions of the shards and the end, ``rows`` those of every position, ``nodes``
+    those of documents with content, all below ``end``; ``maps`` are the arrays of the shards' vectors. ``whole``: there
+    are no other shards."""
 
     index: Any
+    size: int
     quantiser: Quantiser
     shards: list[Shard]
     maps: list[NDArray[Any]]
@@ -65,10 +67,8 @@ class Graph:
     rows: Ints
     nodes: Ints
     end: int
+    whole: bool
     _checked: set[int] = field(default_factory=set, repr=False)
-
-    def __len__(self) -> int:
-        return len(self.index)
 
     @property
     def covered(self) -> frozenset[str]:
@@ -81,9 +81,9 @@ class Graph:
 
     def nearest(self, queries: NDArray[Any], count: int) -> list[Ints]:
         """The positions of about the ``count`` nodes nearest to each query, as the graph knows them."""
-        count = min(count, len(self.index))
+        count = min(count, self.size)
         if len(queries) == 1:
-            return [self.index.search(queries[0], count, threads=1).keys.astype(np.int64)]
+            return [self.index.search(queries, count, threads=1).keys.astype(np.int64)]
         matches = self.index.search(queries, count, threads=threads())
         return [keys[:n].astype(np.int64) for keys, n in zip(matches.keys, matches.counts.tolist())]
 
@@ -125,7 +125,7 @@ class ApproximateIndex(Nearest):
             return
         self.store.refresh()
         graph, shards = self.graph(), self.vector_store.shards()
-        if graph is None or len(graph) - graph.passing(self.alive) > _DEAD * len(graph):
+        if graph is None or graph.size - graph.passing(self.alive) > _DEAD * graph.size:
             self._build(None, shards)
         elif sum(len(s) for s in shards if s.name not in graph.covered) > _PENDING:
             self._build(graph, [s for s in shards if s.name not in graph.covered])
@@ -137,7 +137,7 @@ class ApproximateIndex(Nearest):
         if graph is None:
             return {"covered": 0}
         covered = graph.passing(self.alive)
-        return {"covered": covered, "deleted": len(graph) - covered}
+        return {"covered": covered, "deleted": graph.size - covered}
 
     def graph(self) -> Graph | None:
         """The graph, opened anew if another process has replaced it; None if there is none, or it covers shards that
@@ -166,12 +166,10 @@ class ApproximateIndex(Nearest):
         if graph is None:
             return self._scan(queries, none, k, mask)
         passing = self._passing(mask, graph)
-        if passing <= max(SCANNED, math.sqrt(_RATIO * k * graph.quantiser.oversampling * len(graph))):
+        if passing <= max(SCANNED, math.sqrt(_RATIO * k * graph.quantiser.oversampling * graph.size)):
             return self._scan(queries, none, k, mask)
         best = self._by_graph(graph, queries.dense(), k, mask, passing)
-        if len(graph.shards) < len(self.vector_store.shards()):
-            return self._scan(queries, best, k, mask, graph.covered)
-        return best
+        return best if graph.whole else self._scan(queries, best, k, mask, graph.covered)
 
     def _passing(self, mask: Mask, graph: Graph | None) -> int:
         """The number of documents in the mask, or of nodes; that of all present ones is remembered."""
@@ -187,10 +185,10 @@ class ApproximateIndex(Nearest):
     def _by_graph(self, graph: Graph, queries: Floats, k: int, mask: Mask, passing: int) -> list[Best]:
         """The k best nodes of the mask for each query, ``passing`` being in it. As many are taken from the graph as
         are likely to have enough of them; a query for which they haven't takes more, and at last scans."""
-        everything = passing == len(graph)
+        everything = passing == graph.size
         need = min(math.ceil(k * graph.quantiser.oversampling), passing)
         # Of n results about n * share pass, give or take the root of n * share * (1 - share): three times that more.
-        share = passing / len(graph)
+        share = passing / graph.size
         count = math.ceil((need + 3 * math.sqrt(need * (1 - share)) + (not everything)) / share)
         nodes, mask = graph.quantiser.queries(queries), _padded(mask, graph.end)
         best, todo = [nothing()] * len(queries), list(range(len(queries)))
@@ -208,7 +206,7 @@ class ApproximateIndex(Nearest):
                 order = np.lexsort((rows, -scores))[:k]  # by falling score, then by row
                 best[q] = rows[order], scores[order]
             todo, count = again, 4 * count
-            if todo and (count * _RATIO > passing or count >= 4 * len(graph)):
+            if todo and (count * _RATIO > passing or count >= 4 * graph.size):
                 outside = frozenset(s.name for s in self.vector_store.shards()) - graph.covered
                 scanned = self._scan(Dense(queries[todo]), [nothing()] * len(todo), k, mask, outside)
                 for q, result in zip(todo, scanned):
@@ -265,7 +263,8 @@ def _opened(store: VectorStore, path: Path, shards: Sequence[Shard]) -> Graph | 
     filled = [s.rows if s.searched is None else s.rows[s.searched] for s in present]
     nodes = np.concatenate(filled) if filled else rows
     maps = [np.asarray(s.vectors.arrays()["dense"]) for s in present]
-    return Graph(index, quantiser, present, maps, starts, rows, nodes, int(rows.max(initial=-1)) + 1)
+    end, whole = int(rows.max(initial=-1)) + 1, len(present) == len(shards)
+    return Graph(index, len(index), quantiser, present, maps, starts, rows, nodes, end, whole)
 
 
 def _save(index: Any, path: Path) -> None:
