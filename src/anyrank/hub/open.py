@@ -28,6 +28,9 @@ SERVER = "openai:"
 SERVERS = ("cohere", "jina", "voyage", "mixedbread", "pinecone", "tei", "vllm", "infinity", "rerank")
 """Prefixes of names of servers that rerank; a bare http(s) address is one of "rerank"."""
 
+FIXED = "fde:"
+"""The prefix of fixed-dimensional encodings of a late-interaction model."""
+
 _opened: dict[Hashable, Any] = {}
 _lock = threading.RLock()
 
@@ -43,6 +46,8 @@ def open_model(name: str | Path, *, runtime: str = "", allow: Collection[str] = 
     - one of these after "hf:" (a language model by transformers), "llamacpp:" (a GGUF file by llama.cpp) or
       "classifier:" (a head over query and text, by transformers). Of a hub id so named nothing is fetched before the
       model is first used;
+    - "fde:MODEL": one dense vector a text that stands for the token states of a late-interaction model
+      (`anyrank.backends.fde`);
     - "promptreps-dense:MODEL", "promptreps-sparse:MODEL", "promptreps-tokens:MODEL": an encoder over a decoder-only
       language model by transformers (`anyrank.llm.promptreps`), with its settings after "#";
     - one of the first three with ":128": a dense encoder of which the first 128 numbers are kept;
@@ -87,6 +92,10 @@ def open_model(name: str | Path, *, runtime: str = "", allow: Collection[str] = 
             unused = ", ".join([*(["runtime"] if runtime else []), *options])
             raise InputError(f"{name}: a server takes no {unused}: its settings follow its address after '#'")
         return _once(("server", name), lambda: _server(name))
+    if name.startswith(FIXED):
+        return _once(
+            ("fde", name), lambda: import_module("..backends.fde", __package__).open_address(name[len(FIXED) :])
+        )
     whole, dim = split_dim(name)
     if dim:
         encoder = open_model(whole, runtime=runtime, **options)
@@ -152,6 +161,8 @@ def is_allowed(name: str, allow: Collection[str]) -> bool:
         return is_allowed(inner, allow)
     name, _ = split_dim(name)
     prefix, colon, rest = name.partition(":")
+    if name.startswith(FIXED):
+        return is_allowed(rest.partition("#")[0], allow)
     local = rest if colon and prefix in PREFIXES else name
     path = Path(local).expanduser()
     if is_server(name):

@@ -88,7 +88,7 @@ class Quantiser:
 
     def _written(self, vectors: Floats, scale: Any) -> NDArray[Any]:
         if self.precision == "int8":
-            return np.clip(np.rint(vectors * scale), -127, 127).astype(np.int8)
+            return np.asarray(np.clip(np.rint(vectors * scale), -127, 127), dtype=np.int8)
         if self.precision == "binary":
             return np.packbits(vectors > np.asarray(self.means, dtype=np.float32), axis=1)
         return np.ascontiguousarray(vectors, dtype=np.float32)

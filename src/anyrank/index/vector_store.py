@@ -32,6 +32,7 @@ META = "vectors.json"
 COMMON = "common"  # the folder of arrays that all shards share
 BASE, CHOICE = ("kind", "dim", "dtype"), ("index", "options")  # its members, without their checksums
 _NUMBERS = 1 << 24  # numbers of vectors read at once
+_CACHED = 1 << 20  # numbers of vectors taken and compared at once
 Ints = NDArray[np.int64]
 
 
@@ -135,8 +136,8 @@ class VectorStore:
         choice = checked_choice(index, options, self.kind, self.dim, self.folder)
         if choice == {n: self.meta[n] for n in CHOICE if n in self.meta}:
             return False
-        file, options = index_file(index, self.folder), choice.get("options", {})
-        for name in file.FIXED if isinstance(file, Prepares) else ():
+        files, options = (index_file(n, self.folder) for n in (self.index, index)), choice.get("options", {})
+        for name in dict.fromkeys(n for file in files if isinstance(file, Prepares) for n in file.FIXED):
             if options.get(name) != self.options.get(name):
                 raise InputError(
                     f"its vectors were stored with {name}={self.options.get(name)}, not {options.get(name)}: delete "
@@ -309,6 +310,24 @@ class VectorStore:
                 order.append(here)
         # The parts are in the order of the shards: the inverse of that order puts them back in that of ``rows``.
         return join(parts).take(np.argsort(np.concatenate(order)))
+
+    def near(self, rows: Sequence[int], query: Vectors) -> NDArray[np.float32]:
+        """The scores of rows that all have a vector for one query, in this order. Vectors are taken some at a time, so
+        that they stay in the processor's cache."""
+        shard, position = self.locate(rows)
+        scores = np.zeros(len(rows), dtype=np.float32)
+        for n, part in enumerate(self.shards()):
+            here = np.flatnonzero(shard == n)
+            if not len(here):
+                continue
+            vectors = part.checked().vectors
+            ends = np.cumsum(vectors.sizes[position[here]])
+            stop = 0
+            while (start := stop) < len(here):
+                before = int(ends[start - 1]) if start else 0
+                stop = max(int(np.searchsorted(ends, before + _CACHED, side="right")), start + 1)
+                scores[here[start:stop]] = vectors.take(position[here[start:stop]]).near(query)
+        return scores
 
     def blank(self, mask: NDArray[np.bool_]) -> int:
         """The number of documents without content among the rows of a mask."""

@@ -10,7 +10,7 @@ from typing import Any
 
 from ..core.errors import AnyrankError
 from ..hub.huggingface import is_hub_id
-from ..hub.open import PREFIXES, RUNTIMES, SERVER, prompted_model
+from ..hub.open import FIXED, PREFIXES, RUNTIMES, SERVER, prompted_model
 from ..hub.registry import get, suggestion
 from ..hub.truncated import split_dim
 from ..index.vector_names import encode_command, model_of
@@ -60,6 +60,8 @@ def of_model(name: str, language: bool = False) -> tuple[Need, ...]:
     unless its name states another runtime, as the methods of the literature do."""
     if name.startswith(SERVER):
         return _server(name)
+    if name.startswith(FIXED):
+        return of_model(name[len(FIXED) :].partition("#")[0])
     if inner := prompted_model(name):
         return of_model(inner, language=True)
     name, _ = split_dim(name)
