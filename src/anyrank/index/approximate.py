@@ -16,7 +16,6 @@ import logging
 import math
 import os
 import shutil
-from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.util import find_spec
@@ -54,16 +53,17 @@ _OPTIONS: dict[str, Any] = {"precision": "bf16", "connectivity": 16, "expansion_
 @dataclass(slots=True, eq=False)
 class Graph:
     """A graph of ``size`` nodes, opened. These are numbered by positions in the covered ``shards``, one after the
-    other: ``starts`` are the first positions of the shards and the end, ``rows`` those of every position, ``nodes``
-    those of documents with content, all below ``end``; ``maps`` are the arrays of the shards' vectors. ``whole``: there
-    are no other shards."""
+    other: ``owners`` has the shard's number of every position, ``starts`` the first position of each shard, and the
+    end. ``rows`` are those of every position, ``nodes`` those of documents with content, all below ``end``; ``maps``
+    are the arrays of the shards' vectors. ``whole``: there are no other shards."""
 
     index: Any
     size: int
     quantiser: Quantiser
     shards: list[Shard]
     maps: list[NDArray[Any]]
-    starts: list[int]
+    owners: NDArray[np.int32]
+    starts: Ints
     rows: Ints
     nodes: Ints
     end: int
@@ -91,14 +91,14 @@ class Graph:
         """The exact scores of positions for one query."""
         if not len(positions):
             return np.zeros(0, dtype=np.float32)
-        # Plain loops: a query has few positions, for which each call of numpy would cost as much as all of them.
-        starts, maps, rows = self.starts, self.maps, []
-        for position in positions.tolist():
-            n = bisect_right(starts, position) - 1
-            if n not in self._checked:
+        shards = self.owners[positions]
+        numbers, offsets = shards.tolist(), (positions - self.starts[shards]).tolist()
+        if not self._checked.issuperset(numbers):
+            for n in set(numbers) - self._checked:
                 self.shards[n].checked()
                 self._checked.add(n)
-            rows.append(maps[n][position - starts[n]])
+        maps = self.maps
+        rows = [maps[n][o] for n, o in zip(numbers, offsets)]  # a query has few in each shard
         stored = np.concatenate(rows).reshape(len(rows), -1)
         return np.asarray(stored.astype(np.float32, copy=False) @ query)
 
@@ -258,13 +258,13 @@ def _opened(store: VectorStore, path: Path, shards: Sequence[Shard]) -> Graph | 
     present = [s for s in covered if s is not None]
     if [len(s) for s in present] != sizes:
         return None
-    starts = np.cumsum([0, *sizes]).tolist()
+    starts, owners = np.cumsum([0, *sizes]), np.repeat(np.arange(len(sizes), dtype=np.int32), sizes)
     rows = np.concatenate([s.rows for s in present]) if present else np.zeros(0, dtype=np.int64)
     filled = [s.rows if s.searched is None else s.rows[s.searched] for s in present]
     nodes = np.concatenate(filled) if filled else rows
     maps = [np.asarray(s.vectors.arrays()["dense"]) for s in present]
     end, whole = int(rows.max(initial=-1)) + 1, len(present) == len(shards)
-    return Graph(index, len(index), quantiser, present, maps, starts, rows, nodes, end, whole)
+    return Graph(index, len(index), quantiser, present, maps, owners, starts, rows, nodes, end, whole)
 
 
 def _save(index: Any, path: Path) -> None:
