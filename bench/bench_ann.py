@@ -8,9 +8,9 @@ usearch and raw faiss in the same run; and what building costs from 10^3 to 10^6
     python bench/bench_ann.py matryoshka DATA INDEX …       the first numbers of MiniLM's vectors, nDCG@10
 
 Needs anyrank[ann]; faiss-cpu 1.15.1 too for its rows. Results in bench/results/ann.json, written after each part.
-Searches take one thread, and their seconds are the processor's, since the machine may be shared; a graph is built with
-BUILD_THREADS (one). Each of our searches is timed next to the raw one of the same query, so that the ratio is free of
-what else the machine does.
+Searches take one thread, and their seconds are the processor's, since the machine may be shared; they are timed in turns
+of 20 queries, ours, the raw search and one with scores by hand. A graph is built with BUILD_THREADS (one) and
+EXPANSION_ADD (128).
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ import numpy as np
 
 RESULTS = Path(__file__).parent / "results" / "ann.json"
 DIM, K, BATCH = 384, 10, 200
-BUILD_THREADS = os.environ.get("BUILD_THREADS", "1")
+BUILD_THREADS, ADD = os.environ.get("BUILD_THREADS", "1"), int(os.environ.get("EXPANSION_ADD", "128"))
 CORPORA = ("nfcorpus", "scifact", "cranfield", "vaswani", "cosqa")
 PASSAGES = ("dl-candidates/dl19.passages.jsonl.gz", "dl-candidates/dl22.passages.jsonl.gz")
 Array = np.ndarray[Any, Any]
@@ -125,16 +125,18 @@ def store(path: Path, n: int, parts: Iterator[Array]) -> Any:
     return collection
 
 
-def alternately(calls: dict[str, Callable[[int], Any]], times: int) -> dict[str, float]:
-    """The median seconds of the processor for each call, made in turn for the numbers 0 … times - 1."""
+def alternately(calls: dict[str, Callable[[int], Any]], times: int, each: int = 1) -> dict[str, float]:
+    """The median seconds of the processor for each call, made for the numbers 0 … times - 1, ``each`` of them in a row
+    before the next call has its turn."""
     seconds: dict[str, list[float]] = {name: [] for name in calls}
     for call in calls.values():
         call(0)  # the first touches the files
-    for i in range(times):
+    for start in range(0, times, each):
         for name, call in calls.items():
             begin = time.process_time()
-            call(i)
-            seconds[name].append(time.process_time() - begin)
+            for i in range(start, start + each):
+                call(i)
+            seconds[name].append((time.process_time() - begin) / each)
     return {name: float(np.median(s)) for name, s in seconds.items()}
 
 
@@ -161,7 +163,7 @@ def speed(scratch: Path, n: int, limit: float) -> None:
         approximate.SCANNED = approximate._RATIO = 0  # the graph, whatever the size
         os.environ["OMP_NUM_THREADS"] = BUILD_THREADS
         start, cpu = time.perf_counter(), time.process_time()
-        collection.encode(Named(), index="approximate", options={"precision": precision})
+        collection.encode(Named(), index="approximate", options={"precision": precision, "expansion_add": ADD})
         seconds, cpu = time.perf_counter() - start, time.process_time() - cpu
         os.environ["OMP_NUM_THREADS"] = "1"
         index = collection.vectors("v")
@@ -169,7 +171,7 @@ def speed(scratch: Path, n: int, limit: float) -> None:
         size = sum(f.stat().st_size for f in folder.iterdir())
         if seconds > 2:  # else it was there already
             note("speed", key, precision, build_s=round(seconds, 1), build_cpu_s=round(cpu, 1))
-        note("speed", key, precision, bytes_a_vector=round(size / n, 1))
+        note("speed", key, precision, bytes_a_vector=round(size / n, 1), expansion_add=ADD)
         raw = usearch().Index.restore(str(folder / approximate.NODES), view=True)
         quantiser = Quantiser.from_dict(json.loads((folder / approximate.COVERS).read_text())["quantiser"])
         nodes, count = quantiser.queries(queries), round(K * OVERSAMPLING[precision])
@@ -189,7 +191,8 @@ def speed(scratch: Path, n: int, limit: float) -> None:
 def exact_rows(scratch: Path, n: int, queries: Array, exact: Any) -> None:
     """Exact search, ours beside faiss's flat index if that is installed."""
     one: dict[str, Callable[[int], Any]] = {"ours": lambda i: exact.search(queries[i : i + 1], K)}
-    many: dict[str, Callable[[int], Any]] = {"ours": lambda i: exact.search(queries[:BATCH], K)}
+    batch = BATCH if n <= 200_000 else BATCH // 5
+    many: dict[str, Callable[[int], Any]] = {"ours": lambda i: exact.search(queries[:batch], K)}
     try:
         import faiss
     except ImportError:
@@ -200,10 +203,10 @@ def exact_rows(scratch: Path, n: int, queries: Array, exact: Any) -> None:
         for block in blocks(scratch, n):
             flat.add(block)
         one["faiss"] = lambda i: flat.search(queries[i : i + 1], K)
-        many["faiss"] = lambda i: flat.search(queries[:BATCH], K)
+        many["faiss"] = lambda i: flat.search(queries[:batch], K)
     a, b = alternately(one, 30), alternately(many, 3)
     row = {f"{name}_one_per_s": round(1 / s, 1) for name, s in a.items()}
-    row |= {f"{name}_batch_per_s": round(BATCH / s, 1) for name, s in b.items()}
+    row |= {f"{name}_batch_per_s": round(batch / s, 1) for name, s in b.items()}
     note("speed", str(n), "exact", recall=1.0, **row)
 
 
@@ -238,7 +241,7 @@ def graph_row(
             for keys, query in zip(raw.search(nodes[:BATCH], count, threads=1).keys, queries[:BATCH])
         ],
     }
-    a, b = alternately(one, BATCH), alternately(many, 5)
+    a, b = alternately(one, BATCH, 20), alternately(many, 5)
     return {
         "recall": recall([[i[1:] for i in r.ids] for r in index.search(queries[:BATCH], K)], truth),
         "raw_recall": recall(raw.search(nodes[:BATCH], count, threads=1).keys[:, :K], truth),
@@ -273,7 +276,7 @@ def faiss_rows(scratch: Path, n: int, queries: Array, truth: Array, limit: float
     faiss.omp_set_num_threads(1)
     for expansion in (32, 64, 128, 256):
         graph.hnsw.efSearch = expansion
-        a = alternately({"raw": lambda i: graph.search(queries[i : i + 1], K)}, BATCH)
+        a = alternately({"raw": lambda i: graph.search(queries[i : i + 1], K)}, BATCH, 20)
         b = alternately({"raw": lambda i: graph.search(queries[:BATCH], K)}, 5)
         row = {"raw_one_per_s": round(1 / a["raw"], 1), "raw_batch_per_s": round(BATCH / b["raw"], 1)}
         found = recall(graph.search(queries[:BATCH], K)[1], truth)
