@@ -8,8 +8,8 @@ usearch and raw faiss in the same run; and what building costs from 10^3 to 10^6
     python bench/bench_ann.py matryoshka DATA INDEX …       the first numbers of MiniLM's vectors, nDCG@10
 
 Needs anyrank[ann]; faiss-cpu 1.15.1 too for its rows. Results in bench/results/ann.json, written after each part.
-Searches take one thread, and their seconds are the processor's, since the machine may be shared; they are timed in turns
-of 20 queries, ours, the raw search and one with scores by hand. A graph is built with BUILD_THREADS (one) and
+Searches take one thread, and their seconds are the processor's, since the machine may be shared; they are timed in
+turns of 20 queries, ours, the raw search and one with scores by hand. A graph is built with BUILD_THREADS (one) and
 EXPANSION_ADD (128).
 """
 

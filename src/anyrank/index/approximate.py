@@ -42,7 +42,7 @@ KINDS = ("dense",)
 NAME, NODES, COVERS = "graph", "nodes.usearch", "covers.json"
 SCANNED = 20_000
 """Up to so many documents that pass, a scan of them is used instead of the graph: see ``docs/indexes.md``."""
-_RATIO = 60  # a result of the graph costs as much as comparing so many documents in a scan
+_RATIO = 30  # a result of the graph costs as much as comparing so many documents in a scan (measured: 20 to 32)
 _PENDING = 1000  # new documents that are scanned before they are inserted
 _DEAD = 0.3  # share of nodes of deleted documents at which the graph is built anew
 _BLOCK = 16_384  # documents inserted at once
