@@ -221,6 +221,9 @@ def graph_row(
 ) -> dict[str, Any]:
     """Searches of a graph, ours beside usearch's own of the same file for as many results as ours scores again. One at
     a time each is of another query, since the second of the same would find the graph's nodes in the cache."""
+    from anyrank.vectors import Dense
+
+    single = [Dense(queries[i : i + 1]) for i in range(BATCH)]  # as an encoder gives them
 
     def other(i: int) -> int:
         return (i + BATCH // 3) % BATCH
@@ -229,7 +232,7 @@ def graph_row(
         return (i + 2 * BATCH // 3) % BATCH
 
     one: dict[str, Callable[[int], Any]] = {
-        "ours": lambda i: index.search(queries[i : i + 1], K),
+        "ours": lambda i: index.search(single[i], K),
         "raw": lambda i: raw.search(nodes[other(i)], count, threads=1),
         "by hand": lambda i: by_hand(raw.search(nodes[third(i)], count, threads=1).keys, queries[third(i)], array),
     }
