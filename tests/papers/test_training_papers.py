@@ -32,14 +32,15 @@ def graded(n=8, texts=4):
 
 BINARY = [replace(g, labels=(1.0, 0.0, 0.0, 0.0)) for g in graded()]
 SINGLE = [Group.from_texts(g.query, (g.texts[i % 2],), (1.0 - i % 2,), g.id) for i, g in enumerate(graded())]
-DATA = {
+DATA = dict.fromkeys(("ance", "coil", "cornstack", "deepct", "deepimpact", "dpr", "unicoil"), BINARY) | {
     "ance_prf": [replace(g, priors=(4.0, 3.0, 2.0, 1.0)) for g in BINARY],
-    "cornstack": BINARY,
     "chatgpt_retrievalqa": SINGLE,
 }
 LOSSES = {
-    "ance_prf": "infonce", "baidu": "anchored", "chatgpt_retrievalqa": "binary_cross_entropy", "cornstack": "infonce",
-    "curricula": "pairwise_softmax", "lg_anna": "adaptive_margin", "margin_mse": "margin_mse", "ranklist": "ranklist",
+    "ance": "infonce", "ance_prf": "infonce", "baidu": "anchored", "chatgpt_retrievalqa": "binary_cross_entropy",
+    "cornstack": "infonce", "coil": "infonce", "curricula": "pairwise_softmax", "deepct": "deepct's own",
+    "deepimpact": "infonce", "dpr": "infonce", "lg_anna": "adaptive_margin", "margin_mse": "margin_mse",
+    "ranklist": "ranklist", "unicoil": "infonce",
 }  # fmt: skip
 
 
@@ -72,7 +73,7 @@ def test_cards_and_recipes(name, tmp_path):
     assert name in str(card)
     assert "cost" not in str(card)
     assert not hasattr(module, "build")
-    assert [x.name for x in recipe.losses] == [LOSSES[name]]
+    assert [x.name for x in recipe.losses] == ([] if "own" in LOSSES[name] else [LOSSES[name]])
     (tmp_path / "recipe.yaml").write_text(recipe_text(recipe))
     assert read_recipe(tmp_path / "recipe.yaml") == recipe
 
@@ -157,6 +158,7 @@ def test_curated_pairs_have_a_pool_without_their_own_text():
 def test_the_command_lists_shows_and_writes(tmp_path):
     rows = {row["name"]: row for row in json.loads(call("list", "--json"))}
     assert set(rows) == set(systems())
+    assert {*names(), *trainings()} < set(rows)
     assert (rows["margin_mse"]["kind"], rows["margin_mse"]["calls"]) == ("training", None)
     assert (rows["rankgpt"]["kind"], rows["rankgpt"]["calls"]) == ("method", 9)
     lines = call("list").splitlines()

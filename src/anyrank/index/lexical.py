@@ -34,6 +34,8 @@ SMOOTHING = 4
 _PHRASE = 3.0  # the weight of a query of stop words as a phrase, beside its words
 _FIRST_FILLER = tantivy.PreTokenizedString("\0", [tantivy.Token("\0", i, 0, 1) for i in range(SMOOTHING)])
 _FILLER = " \0" * SMOOTHING
+SEARCH_TEXT = "search_text"
+"""The field of a document with a text that is searched in place of its content (`anyrank expand` writes it)."""
 TextOrTerms = str | Mapping[str, float]
 """A query: a text, or analysed terms with their weights (all above 0), which are searched as they are."""
 Hits = tuple[list[int], Sequence[float]]
@@ -68,7 +70,7 @@ class Lexical:
 
     def enter(self, entry: tantivy.Document, doc: Candidate) -> None:
         """Adds a document's words to its entry: those of its content, and the title's again."""
-        content = doc.content
+        content = searched(doc)
         texts = [
             clean(p) for p in ((content,) if isinstance(content, str) else parts_of(content)) if isinstance(p, str)
         ]
@@ -195,7 +197,7 @@ class Lexical:
         return self._counts[1]
 
     def _body_terms(self, doc: Candidate) -> list[str]:
-        return [t for part in parts_of(doc.content) if isinstance(part, str) for t in self._document_terms(part)]
+        return [t for part in parts_of(searched(doc)) if isinstance(part, str) for t in self._document_terms(part)]
 
     def _document_terms(self, text: str) -> list[str]:
         text = clean(text)
@@ -240,6 +242,16 @@ class Lexical:
             phrase = Query.phrase_query(schema, "common", list(words))
             out.append((Occur.Should, Query.boost_query(phrase, _PHRASE)))
         return out
+
+
+def searched(doc: Candidate) -> Any:
+    """The content by whose words a document is found: its ``search_text`` if it has one, else its own.
+
+    >>> searched(Candidate("1", "wings", meta={"search_text": "wings why do planes fly"}))
+    'wings why do planes fly'
+    """
+    text = doc.meta.get(SEARCH_TEXT)
+    return text if isinstance(text, str) else doc.content
 
 
 def _check_weights(query: TextOrTerms) -> None:

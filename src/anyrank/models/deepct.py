@@ -11,7 +11,7 @@ stands round(100 y) times: `papers/deepct.py`, ``anyrank expand --model FOLDER``
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from torch import Tensor, nn
@@ -37,6 +37,23 @@ class DeepCT(Weights):
         weights: Tensor = self.weigh(states)
         return weights
 
+    def weighed(self, texts: Sequence[str]) -> list[list[tuple[str, float]]]:
+        """The words of each text, lower-cased, with their weights: of passages of ``max_length`` tokens or less, so
+        that none is cut, each word once a passage."""
+        device = next(self.parameters()).device
+        parts = [(i, part) for i, text in enumerate(texts) for part in passages(text, self.max_length // 2)]
+        out: list[list[tuple[str, float]]] = [[] for _ in texts]
+        encoded = self.tokenizer([part for _, part in parts], truncation=True, max_length=self.max_length)
+        for chunk in self.read([part for _, part in parts]):
+            terms, values = self.document({k: v.to(device) for k, v in chunk.items()})
+            for row, mine, weights in zip(chunk["rows"].tolist(), terms.tolist(), values[..., 0].tolist()):
+                owner, text = parts[row]
+                for at, (term, weight) in enumerate(zip(mine, weights)):
+                    if term != NONE:
+                        start, end = encoded.word_to_chars(row, encoded.token_to_word(row, at))
+                        out[owner].append((text[start:end].lower(), weight))
+        return out
+
     def loss(self, features: Mapping[str, Any], labels: Tensor) -> Tensor:
         """The mean squared error over the words of the texts labelled above 0; 0 if there is none."""
         mask, queries = features["mask"], features["queries"]["terms"]
@@ -50,3 +67,13 @@ class DeepCT(Weights):
             total = total + errors.masked_fill(~counted, 0.0).sum()
             count = count + counted.sum()
         return total / count.clamp(min=1)
+
+
+def passages(text: str, words: int) -> list[str]:
+    """A text in passages of so many words each, the last with what is left.
+
+    >>> passages("lift and drag", 2)
+    ['lift and', 'drag']
+    """
+    parts = text.split()
+    return [" ".join(parts[i : i + words]) for i in range(0, len(parts), words)]

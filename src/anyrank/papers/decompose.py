@@ -35,6 +35,8 @@ CARD = Card(
     differences=("sampling has no top-p (theirs is .8), which not every backend offers",),
 )
 MOST = 5
+LONGEST = 1000
+"""Characters of the longest question that rules split: a longer text is a document."""
 
 
 def rewriter(
@@ -111,6 +113,8 @@ def parts(question: str, most: int = MOST) -> list[str]:
     []
     """
     text = " ".join(question.split()).rstrip("?!. ")
+    if len(text) > LONGEST:
+        return []
     found = [p for sentence in _sentences(text) for p in _split(sentence)]
     if len(found) < 2:
         return []
@@ -141,9 +145,9 @@ def _split(text: str) -> Iterator[str]:
     elif match := _BOTH_OF.match(text):
         yield f"{match['a']} {match['rest']}"
         yield f"{match['b']} {match['rest']}"
-    elif re.search(r"\b(?:both|same|also)\b", text, re.I) and (match := _both(text)):
-        yield f"{match[0]} {match[1]} {match[3]}"
-        yield f"{match[0]} {match[2]} {match[3]}"
+    elif re.search(r"\b(?:both|same|also)\b", text, re.I) and (parts := _both(text)):
+        yield f"{parts[0]} {parts[1]} {parts[3]}"
+        yield f"{parts[0]} {parts[2]} {parts[3]}"
     else:
         for piece in _AND.split(text):
             yield from _clauses(piece)

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from .base import Floats, Rows, Vectors
+from .base import Floats, Rows, Vectors, single
 from .sparse import joined_indptr, spans
 
 
@@ -47,16 +47,20 @@ class Coil(Vectors):
     def __len__(self) -> int:
         return len(self.indptr) - 1
 
+    @property
+    def sizes(self) -> NDArray[np.int64]:
+        return np.asarray(np.diff(self.indptr) * self.dim, dtype=np.int64)
+
     def take(self, rows: Rows) -> Coil:
         picked, indptr = spans(self.indptr, rows)
-        whole = None if self.whole is None else _floats(self.whole[np.asarray(rows, dtype=np.int64)])
-        return Coil(indptr, self.terms[picked], _floats(self.states[picked]), whole)
+        whole = None if self.whole is None else single(self.whole[np.asarray(rows, dtype=np.int64)])
+        return Coil(indptr, self.terms[picked], single(self.states[picked]), whole)
 
     def part(self, start: int, stop: int) -> Coil:
         indptr = np.asarray(self.indptr[start : stop + 1], dtype=np.int64)
         a, b = int(indptr[0]), int(indptr[-1])
-        whole = None if self.whole is None else _floats(self.whole[start:stop])
-        return Coil(indptr - a, np.asarray(self.terms[a:b]), _floats(self.states[a:b]), whole)
+        whole = None if self.whole is None else single(self.whole[start:stop])
+        return Coil(indptr - a, np.asarray(self.terms[a:b]), single(self.states[a:b]), whole)
 
     @classmethod
     def join(cls, parts: Sequence[Coil]) -> Coil:
@@ -73,14 +77,14 @@ class Coil(Vectors):
         wanted = query.arrays()
         scores = np.zeros(len(self), dtype=np.float32)
         if "whole" in wanted and self.whole is not None:
-            scores += _floats(self.whole) @ _floats(wanted["whole"][0])
+            scores += single(self.whole) @ single(wanted["whole"][0])
         distinct, position = np.unique(wanted["terms"], return_inverse=True)
         for n, tokens in enumerate(self._positions(distinct)):
             if not len(tokens):
                 continue
             owner = np.searchsorted(self.indptr, tokens, side="right") - 1  # the text of each token, ascending
             first = np.flatnonzero(np.diff(owner, prepend=-1))  # where a text's tokens begin
-            products = _floats(self.states[tokens]) @ _floats(wanted["states"][position == n]).T
+            products = single(self.states[tokens]) @ single(wanted["states"][position == n]).T
             best = np.maximum.reduceat(products, first, axis=0)  # [texts with the term, the query's tokens of it]
             scores[owner[first]] += np.maximum(best, 0).sum(axis=1)
         return scores
@@ -102,7 +106,3 @@ class Coil(Vectors):
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, NDArray[Any]], dim: int) -> Coil:
         return cls(arrays["indptr"], arrays["terms"], arrays["states"], arrays.get("whole"))
-
-
-def _floats(array: NDArray[Any]) -> Floats:
-    return np.asarray(array, dtype=np.float32)
