@@ -6,8 +6,9 @@
 
 ``groups``: judged training queries of SciFact and NFCorpus, one or two relevant texts each, with BM25's candidates as
 the pool of negatives. ``train``: 800 of them once, on BERT-tiny's body with SPLADE-tiny's weights, InfoNCE over one
-relevant text and three drawn negatives (DeepCT: its own loss). ``report``, run once: every document indexed by the folder's name, nDCG@10 and R@100 on those test claims of
-SciFact whose abstracts no training claim needs, and Cranfield, which no training saw; sizes, times, one thread.
+relevant text and three drawn negatives (DeepCT: its own loss). ``report``, run once: every document indexed by the
+folder's name, nDCG@10 and R@100 on those test claims of SciFact whose abstracts no training claim needs, and
+Cranfield, which no training saw; sizes, times, one thread.
 Results: bench/results/learned_sparse.json.
 """
 
