@@ -1,13 +1,13 @@
 """Prompted retrieval and the query's side: PromptReps against BM25, and evidence found by rewritten questions.
 
-    python bench/bench_queries.py DATA promptreps [--documents 400] [--queries 60]   # parts of Cranfield and NFCorpus
-    python bench/bench_queries.py DATA multihop [--sample 40]                        # HotpotQA's 100 questions
+    python bench/bench_queries.py DATA promptreps [--minutes 10] [--set cranfield:test]   # a part of a collection
+    python bench/bench_queries.py DATA multihop [--search bm25] [--form rules]           # HotpotQA's 100 questions
 
-DATA is the optional test data's folder. Needs the extras torch and eval. ``promptreps``: a sub-collection of so many
-documents, all that are judged relevant to the first queries and others at random, read once by the model (dense and
-sparse vectors from one pass). ``multihop``: the pools of plain and rewritten questions; "equal" is the plain question
-with as many candidates as the pool of sub-questions has, question by question. The language model sees the first
-``sample`` questions. Results are added to bench/results/queries.json.
+DATA is the optional test data's folder. Needs the extras torch and eval. ``promptreps``: as many documents as the model
+reads in so many minutes (dense and sparse vectors from one pass): query by query those that are judged relevant, and
+twice as many others; BM25 searches the same part. ``multihop``: the pools of plain and rewritten questions; "equal" is
+the plain question with as many candidates as the pool of sub-questions has, question by question. The language model
+sees the first ``sample`` questions. Results are added to bench/results/queries.json.
 """
 
 from __future__ import annotations
@@ -56,29 +56,44 @@ class Read:
         return Encoded(self.made.take([self.rows[query, text_of(c)] for c in contents]), Usage())
 
 
-def part_of(folder: Path, split: str, documents: int, queries: int) -> tuple[list[Candidate], list[Query], dict]:
-    """Some documents, the queries whose relevant documents are among them, and their judgements."""
+def order(folder: Path, split: str) -> tuple[list[Candidate], list[tuple[Query, set[str], int]], dict]:
+    """Documents in the order in which they are read: query by query those that are relevant, and twice as many others
+    at random; each query with its relevant documents and the number after which they are all there."""
     data = Dataset.open(folder)
     every, qrels = {c.id: c for c in data.documents()}, data.qrels(split)
-    asked, chosen = [], {}
+    others = random.Random(0).sample(list(every), len(every))
+    chosen: dict[str, None] = {}
+    queries = []
     for query in data.queries(split):
-        relevant = [d for d, grade in qrels[query.id].items() if grade > 0 and d in every]
-        if relevant and len(asked) < queries and len({*chosen, *relevant}) <= 3 * documents // 4:
-            asked.append(query)
-            chosen |= dict.fromkeys(relevant)
-    others = [d for d in every if d not in chosen]
-    ids = [*chosen, *random.Random(0).sample(others, max(documents - len(chosen), 0))]
-    grades = {q.id: {d: g for d, g in qrels[q.id].items() if d in ids} for q in asked}
-    return [every[d] for d in ids], asked, grades
+        relevant = {d for d, grade in qrels[query.id].items() if grade > 0 and d in every}
+        new = [d for d in relevant if d not in chosen]
+        chosen |= dict.fromkeys(sorted(new))
+        if relevant:
+            queries.append((query, relevant, len(chosen)))
+        for _ in range(2 * len(new)):
+            while others and others[-1] in chosen:
+                others.pop()
+            if others:
+                chosen[others.pop()] = None
+    return [every[d] for d in chosen], queries, qrels
 
 
-def promptreps(folder: Path, split: str, documents: int, queries: int, settings: dict[str, int]) -> dict[str, Any]:
-    docs, asked, qrels = part_of(folder, split, documents, queries)
+def promptreps(folder: Path, split: str, minutes: float, settings: dict[str, int]) -> dict[str, Any]:
+    ordered, queries, judged = order(folder, split)
     model = PromptReps(open_model(MODEL, runtime="hf"), **settings)
-    _ = model.model.engine
-    start = time.perf_counter()
-    made, usage = model.vectors([d.content for d in docs], ("dense", "sparse"))
+    model.vectors(["a text that loads the model"], ("dense",))
+    start, docs = time.perf_counter(), ordered[:0]
+    parts, usage = [], Usage()
+    while len(docs) < len(ordered) and time.perf_counter() - start < 60 * minutes:
+        more = ordered[len(docs) : len(docs) + 40]
+        vectors, cost = model.vectors([d.content for d in more], ("dense", "sparse"))
+        parts.append(vectors)
+        docs, usage = docs + more, usage + cost
     seconds = time.perf_counter() - start
+    made = {kind: type(parts[0][kind]).join([p[kind] for p in parts]) for kind in ("dense", "sparse")}
+    read = {d.id for d in docs}
+    asked = [q for q, _, n in queries if n <= len(docs)]
+    qrels = {q.id: {d: g for d, g in judged[q.id].items() if d in read} for q in asked}
     start = time.perf_counter()
     of_queries, query_usage = model.vectors([q.content for q in asked], ("dense", "sparse"), query=True)
     query_seconds = time.perf_counter() - start
@@ -119,13 +134,15 @@ def promptreps(folder: Path, split: str, documents: int, queries: int, settings:
     }
 
 
-def hotpot(data: Path) -> tuple[list[Candidate], list[Query], dict[str, set[str]]]:
+def hotpot(data: Path, more: bool) -> tuple[list[Candidate], list[Query], dict[str, set[str]]]:
+    """HotpotQA's documents (with ``more`` 2WikiMultihopQA's too), questions, and the titles that hold the evidence."""
+
     def read(name: str) -> Any:
         with gzip.open(data / "multihop" / f"{name}.json.gz", "rt", encoding="utf-8") as file:
             return json.load(file)
 
     docs = {title: "".join(lines) for title, lines in read("hotpotqa_train_corpus").items()}
-    for row in read("2wikimultihopqa_corpus"):
+    for row in read("2wikimultihopqa_corpus") if more else ():
         docs.setdefault(row["title"], row["text"])
     rows = read("hotpotqa_train")
     gold = {r["_id"]: {title for title, _ in r["supporting_facts"]} for r in rows}
@@ -137,61 +154,59 @@ def recalls(rankings: Sequence[Ranking], gold: dict[str, set[str]], k: int | Non
     return [evidence_recall(r.ids if k is None else r.ids[:k], gold[r.query.id]) for r in rankings]
 
 
-def multihop(data: Path, sample: int) -> dict[str, Any]:
-    docs, queries, gold = hotpot(data)
-    out: dict[str, Any] = {"documents": len(docs), "questions": len(queries), "rows": []}
+def multihop(data: Path, search: str, form: str, sample: int) -> dict[str, Any]:
+    """A row for each rewriter in one form. MiniLM searches HotpotQA's documents alone."""
+    docs, queries, gold = hotpot(data, more=search == "bm25")
+    asked = queries if form == "rules" else queries[:sample]
+    cache = Path(tempfile.gettempdir()) / "bench_queries_answers.db"
+    written = "{}()" if form == "rules" else "{}" + f'("{MODEL}", cache="{cache}")'
+    out: dict[str, Any] = {"documents": len(docs), "questions": len(asked), "rows": {}}
     with tempfile.TemporaryDirectory() as scratch:
         collection = build(docs, Path(scratch) / "index")
-        collection.encode(open_model("minilm"), "minilm")
+        if search != "bm25":
+            collection.encode(open_model(search), search)
         settings = Settings(collection)
-        forms = {
-            "rules": ("{}()", queries),
-            MODEL: ("{}(" + f'"{MODEL}", cache="{scratch}/answers"' + ")", queries[:sample]),
-        }
-        for form, (written, asked) in forms.items():
-            for name in ("decompose", "rewrite", "multi_query", "hyde"):
-                rewriter = parse(written.format(name), settings)
-                start = time.perf_counter()
-                changed = rewriter.run(asked)
-                seconds = time.perf_counter() - start
-                usage = sum((r.cost.usage for r in changed), Usage())
-                row = {
-                    "rewriter": name,
-                    "form": form,
-                    "questions": len(asked),
-                    "changed": sum(r.query.meta != q.meta for r, q in zip(changed, asked)),
-                    "without answer": sum(r.status == "fallback" for r in changed),
-                    "seconds a question": round(seconds / len(asked), 3),
-                    "prompt tokens": usage.prompt_tokens,
-                    "completion tokens": usage.completion_tokens,
-                }
-                for search in ("bm25", "minilm"):
-                    row[search] = compared(name, search, changed, asked, gold, settings)
-                out["rows"].append(row)
-                print(json.dumps(row), flush=True)
+        for name in ("decompose", "rewrite", "multi_query", "hyde"):
+            rewriter = parse(written.format(name), settings)
+            start = time.perf_counter()
+            changed = rewriter.run(asked)
+            seconds = time.perf_counter() - start
+            usage = sum((r.cost.usage for r in changed), Usage())
+            out["rows"][name] = {
+                "changed": sum(r.query.meta != q.meta for r, q in zip(changed, asked)),
+                "without answer": sum(r.status == "fallback" for r in changed),
+                "seconds a question": round(seconds / len(asked), 3),
+                "prompt tokens": usage.prompt_tokens + usage.cached_prompt_tokens,
+                "completion tokens": usage.completion_tokens + usage.cached_completion_tokens,
+                "cached": usage.cached,
+                **compared(name, search, changed, asked, gold, settings),
+            }
+            print(name, json.dumps(out["rows"][name]), flush=True)
     return out
 
 
 def compared(
     name: str, search: str, changed: Sequence[Ranking], asked: Sequence[Query], gold: dict, settings: Settings
 ) -> dict[str, Any]:
-    """Evidence recall of the plain and the rewritten question: in the best 10 and 20 results, of the whole pool, of an
-    equal number of plain results, and in the best 5 and 10 after reranking both by `mini`."""
-    stages: dict[int, Stage] = {k: parse(f"{search} % {k}", settings) for k in (10, 20)}
+    """Evidence recall of the plain and the rewritten question: in the best 5, 10 and 20 results, of the whole pool, of
+    an equal number of plain results, and in the best 5 and 10 after reranking both by `mini`."""
+    stages: dict[int, Stage] = {k: parse(f"{search} % {k}", settings) for k in (5, 10, 20)}
     # A rewritten query makes the same stage search for its new texts.
     plain = {k: s.run(asked) for k, s in stages.items()}
     new = {k: s.batch(changed) for k, s in stages.items()}
     out: dict[str, Any] = {}
     pairs: dict[str, tuple[list[float], list[float]]] = {}
     for k in stages:
-        pairs[f"recall@{k}"] = recalls(plain[k], gold, k), recalls(new[k], gold, k)
+        pairs[f"recall@{k}" if name != "decompose" else f"pool of {k} a question"] = (
+            recalls(plain[k], gold),
+            recalls(new[k], gold),
+        )
     if name == "decompose":
         sizes = [len(r) for r in new[20]]
         deep = parse(f"{search} % {max(sizes)}", settings).run(asked)
         equal = [r[:n] for r, n in zip(deep, sizes)]
         out["pool"] = round(float(np.mean(sizes)), 1)
-        pairs["whole pool"] = recalls(plain[20], gold), recalls(new[20], gold)
-        pairs["whole pool, plain of equal size"] = recalls(equal, gold), recalls(new[20], gold)
+        pairs["pool of 20 a question, plain of equal size"] = recalls(equal, gold), recalls(new[20], gold)
         rerank = parse("mini", settings, starts=False)
         before, after, same = (rerank.batch(rs) for rs in (plain[20], new[20], equal))
         for k in (5, 10):
@@ -212,24 +227,27 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("data", type=Path)
     parser.add_argument("part", choices=("promptreps", "multihop"))
-    parser.add_argument("--documents", type=int, default=400)
-    parser.add_argument("--queries", type=int, default=60)
-    parser.add_argument("--sample", type=int, default=40)
+    parser.add_argument("--minutes", type=float, default=10)
+    parser.add_argument("--search", choices=("bm25", "minilm"), default="bm25")
+    parser.add_argument("--form", choices=("rules", "model"), default="rules")
+    parser.add_argument("--sample", type=int, default=25, help="multihop: questions that the language model sees")
     parser.add_argument("--set", default="cranfield:test", help="promptreps: the folder of DATA, and the split")
     parser.add_argument("--generate", type=int, default=0)
     parser.add_argument("--words", type=int, default=1)
     options = parser.parse_args()
-    results: dict[str, Any] = json.loads(OUT.read_text()) if OUT.is_file() else {}
     work: Callable[[], dict[str, Any]]
     if options.part == "promptreps":
         name, split = options.set.split(":")
         own = {"generate": options.generate, "words": options.words}
         key = f"promptreps {name} {own}" if options.generate else f"promptreps {name}"
-        work = lambda: promptreps(options.data / name, split, options.documents, options.queries, own)  # noqa: E731
+        work = lambda: promptreps(options.data / name, split, options.minutes, own)  # noqa: E731
     else:
-        key, work = "multihop", lambda: multihop(options.data, options.sample)
+        key = f"multihop {options.search} {options.form}"
+        work = lambda: multihop(options.data, options.search, options.form, options.sample)  # noqa: E731
     start = time.perf_counter()
-    results[key] = {**work(), "wall": round(time.perf_counter() - start), "machine": platform.machine()}
+    row = {**work(), "wall": round(time.perf_counter() - start), "machine": platform.machine()}
+    results: dict[str, Any] = json.loads(OUT.read_text()) if OUT.is_file() else {}
+    results[key] = row
     OUT.write_text(json.dumps(results, indent=1) + "\n")
     print(json.dumps(results[key], indent=1))
 

@@ -1,6 +1,6 @@
-"""Kill -9 of `index --encode`, `index --delete`, `index --overwrite`, `train --resume` and `distill --resume` at random
-moments. After each kill what was acknowledged must be whole; the same command, run again until it ends, must give the
-result of an unbroken run.
+"""Kill -9 of `index --encode`, the same with compressed token states, `index --delete`, `index --overwrite`,
+`train --resume` and `distill --resume` at random moments. After each kill what was acknowledged must be whole; the same
+command, run again until it ends, must give the result of an unbroken run.
 
     python bench/kill_commands.py [KILLS] [COMMAND ...]     default 50 of each; results in bench/results/kills.json
 """
@@ -17,7 +17,9 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+from anyrank.hub.open import open_model
 from anyrank.index.build import finish_swap
 from anyrank.index.check import check
 from anyrank.index.collection import Collection
@@ -120,6 +122,42 @@ def encode(folder: Path, kills: int) -> int:
         if vectors is not None:
             assert abs(vectors.dense() - expected.take(positions).dense()).max() < 1e-3
         before[0] = len(positions)
+
+    return rounds(kills, args, seconds, new, between)
+
+
+def compress(folder: Path, kills: int) -> int:
+    """Token states encoded, compressed and listed by their centroids, then updated: the codec stays one."""
+    base, index = folder / "base", folder / "index"
+    finish(["index", str(corpus(folder / "c.jsonl", 300, 1)), "-o", str(base)])
+    shutil.copytree(base, index)
+    args = ["index", str(folder / "c.jsonl"), "-o", str(index), "--encode", "tiny", "--vector-index", "plaid"]
+    seconds, ids, before = finish(args), [i for i, _ in documents(base)], [0]
+    name = "anyrank-tiny"
+    query = open_model(name).encode(["w1 w2 w3"], query=True).vectors
+    expected = [i for i, _ in Collection.open(index).vectors(name, exact=True).search(query, 5)[0]]
+
+    def new() -> None:
+        shutil.rmtree(index)
+        shutil.copytree(base, index)
+        before[0] = 0
+
+    def between(last: bool) -> None:
+        sound(index)
+        collection = Collection.open(index)
+        if not collection.encoded:
+            return
+        opened: Any = collection.vectors(name)
+        positions, _ = opened.vectors(ids)
+        assert len(positions) >= before[0], "states that were written are lost"
+        before[0] = len(positions)
+        rows = [r for s in opened.vector_store.shards() for r in s.rows]
+        assert len(rows) == len(set(rows)), "a document was encoded twice"
+        assert len(opened.search(query, 5)[0]) == min(5, len(positions))
+        if last:
+            assert len(positions) == len(ids)
+            assert opened.describe()["covered"] == len(ids)
+            assert len(set(expected) & {i for i, _ in collection.vectors(name, exact=True).search(query, 5)[0]}) >= 4
 
     return rounds(kills, args, seconds, new, between)
 
@@ -228,7 +266,7 @@ def train(folder: Path, kills: int) -> int:
     return rounds(kills, args, seconds, new, between)
 
 
-COMMANDS = {f.__name__: f for f in (encode, delete, overwrite, train, distill)}
+COMMANDS = {f.__name__: f for f in (encode, compress, delete, overwrite, train, distill)}
 
 
 def main(kills: int, names: list[str]) -> None:

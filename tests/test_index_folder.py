@@ -6,6 +6,7 @@ import sys
 import uuid
 from dataclasses import dataclass
 from datetime import date
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ import anyrank as ar
 from anyrank.core.types import Candidate
 from anyrank.index.build import build
 
+CROSS = Path(__file__).parent / "backends" / "tiny" / "cross"
 DOCS = [
     {"id": "r1#0", "text": "wings and lift", "parent": "r1", "year": 1990, "lang": "en", "day": date(1990, 1, 1)},
     {"id": "r1#1", "text": "wings and drag", "parent": "r1", "year": 1995, "lang": "de"},
@@ -121,7 +123,7 @@ def test_what_an_index_refuses_leaves_it_as_it_was(index, call, words):
         ([("a", "x"), ("a", "y")], (), "'a' comes twice"),
         ([5], (), r"documents\[0\]: a document of type int"),
         ([{"id": "a", "text": "x", "what": object()}], (), "can't be stored as JSON"),
-        (["x"], ["mini"], "mini scores candidates and makes no vectors"),
+        (["x"], [str(CROSS)], "cross scores candidates and makes no vectors"),
         (["x"], [5], "models has a member of type int"),
     ],
 )

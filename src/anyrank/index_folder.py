@@ -215,7 +215,11 @@ class Index:
         return sorted(map(model_of, self.collection.encoded))
 
     def info(self) -> dict[str, Any]:
-        """What the index holds: its path, number of documents, fields that filters may use, models, language, size."""
+        """The contents of the index: its path, number of documents, fields that filters may use, models, language,
+        size, and ``parts``: of the documents, BM25 and each model's vectors how many documents they cover, bytes, state
+        ("complete", or the fault and its cure) and details, as ``anyrank index info`` shows them."""
+        from .index.info import parts_of
+
         manifest = self.collection.store.manifest
         return {
             "path": str(self.path),
@@ -226,6 +230,7 @@ class Index:
             "language": manifest.language,
             "stop_words": manifest.stop_words,
             "bytes": sum(f.stat().st_size for f in self.path.rglob("*") if f.is_file()),
+            "parts": [part.as_dict() for part in parts_of(self.collection)],
         }
 
     to_dict = info

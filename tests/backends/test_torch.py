@@ -21,6 +21,7 @@ pytest.importorskip("transformers")
 
 from anyrank.backends import torch as backend  # noqa: E402
 from anyrank.backends.torch import TorchEncoder, TorchJudge, open_folder  # noqa: E402
+from anyrank.models.late import LateInteraction  # noqa: E402
 from anyrank.models.parts import ragged  # noqa: E402
 
 WORDS = "the river city number passage query document relevant answer yes no".split()  # noqa: SIM905
@@ -166,6 +167,23 @@ def test_tokens_score_as_the_model_does(name, folders):
     marked = model.inputs(["yes."], query=False)[0]
     assert marked["input_ids"][0, 1] == model.tokenizer.convert_tokens_to_ids("[unused1]")
     assert 0 in marked["counted"][0, :4]  # the full stop
+
+
+def test_late_interaction_is_a_judge_and_an_encoder(tmp_path):
+    """Its vectors score as it does as a judge, weights of tokens and means of texts counted in."""
+    torch.manual_seed(0)
+    start = tiny.encoder(tmp_path / "start")
+    model = LateInteraction.from_folder(start, max_length=32, scales=(3.0, 2.0, 1.5))
+    torch.nn.init.normal_(model.weigh.weight)
+    model.save(tmp_path / "late")
+    late = open_model(tmp_path / "late")
+    assert isinstance(late, Encoder)
+    check_encoder(late, TEXTS, tolerance=1e-5)
+    query, members = group("yes river", *TEXTS)
+    (judgement,) = late([(query, members)])
+    near = late.encode(TEXTS).vectors.near(late.encode(["yes river"], query=True).vectors)
+    assert near.tolist() == pytest.approx(judgement.scores, abs=1e-5)
+    assert len(set(np.round(judgement.scores, 4))) > 5
 
 
 def test_half_precision_is_near(folders):

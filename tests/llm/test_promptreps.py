@@ -221,17 +221,24 @@ def test_states_and_logits_are_transformers_own_whatever_the_padding(hf):
 
 
 def test_generated_positions_are_those_of_the_greedy_text(hf):
-    turns = promptreps.prompt("which city")
-    seen = []
+    import torch
+
+    turns, seen = promptreps.prompt("which city"), []
     usage = hf.next_states([turns] * 2, lambda i, read: seen.append(read), max_tokens=5, stop="\0")
-    (text,) = hf.generate([turns], max_tokens=5)
     assert usage.calls == 2
-    assert "".join(seen[0].tokens) == text.text
-    assert seen[0].states.shape[0] == len(seen[0].tokens) == seen[1].logits.shape[0]
-    stop = seen[0].tokens[-1].strip()[:1] or seen[0].tokens[-1]
+    first, second = seen
+    ids = hf.tokenizer(hf.render(turns), add_special_tokens=False)["input_ids"]
+    for position, token in enumerate(first.tokens):
+        out = hf._loaded[0](input_ids=torch.tensor([ids]), output_hidden_states=True)
+        np.testing.assert_allclose(first.logits[position], out.logits[0, -1].numpy(), atol=1e-4)
+        np.testing.assert_allclose(second.states[position], out.hidden_states[-1][0, -1].numpy(), atol=1e-4)
+        ids.append(int(first.logits[position].argmax()))
+        assert token == hf.token_text(ids[-1:])
+    stop = next(t for t in first.tokens if t.isascii()).strip()
     hf.next_states([turns], lambda i, read: seen.append(read), max_tokens=5, stop=stop)
-    first = next(i for i, token in enumerate(seen[0].tokens) if stop in token)
-    assert len(seen[2].tokens) == max(first, 1)
+    end = next(i for i, token in enumerate(first.tokens) if stop in token)
+    assert len(first.tokens) > 1
+    assert len(seen[2].tokens) == max(end, 1)
 
 
 def test_use_by_name(llama, tmp_path):

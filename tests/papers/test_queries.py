@@ -1,6 +1,8 @@
 """Rewriters of queries: HyDE, decomposition, rewriting and several queries, by a model and by rules."""
 
 import json
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -217,6 +219,13 @@ def test_hydes_missing_passages_are_counted_and_the_others_used():
     assert ranking.trace[0].status == "repaired"
 
 
+def test_vectors_of_tokens_stay_those_of_the_text():
+    from anyrank.vectors import Tokens
+
+    tokens = Tokens.of([np.eye(2, dtype=np.float32)])
+    assert hyde.MeanOfTexts("q", ("p",))(tokens, Bag(), None).vectors is tokens
+
+
 def test_the_mean_of_sparse_rows():
     from anyrank.vectors import Sparse
 
@@ -324,6 +333,7 @@ def test_lists_are_read_however_they_are_written(answer, expected):
         ("Which is older, Rome or Athens?", ["Which is older Rome", "Which is older Athens"]),
         ("In which city is the tower?", []),
         ("wing lift and drag", []),
+        ("who is older, a or b " * 5000, []),
         ("", []),
         ("?!", []),
     ],
@@ -375,3 +385,10 @@ def test_several_queries_are_fused_by_their_ranks(bm25):
     assert len(fused) == 2
     assert dict(zip(fused.ids, fused.scores)) == pytest.approx({i: scores[i] for i in fused.ids})
     assert multi_query.rewriter()(Query("q", "wing")).query.meta == {}
+
+
+def test_the_pages_pipelines_are_read():
+    page = (Path(__file__).parents[2] / "docs" / "queries.md").read_text(encoding="utf-8")
+    written = [a or b for a, b in re.findall(r"(?:-p|explain) (?:\"([^\"]+)\"|'([^']+)')", page)]
+    assert len(written) == 5
+    assert all(explain(pipeline) for pipeline in written)

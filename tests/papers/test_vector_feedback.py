@@ -14,7 +14,7 @@ from anyrank.pipeline.parser import parse
 from anyrank.pipeline.text import text
 from anyrank.retrieve import rewritten
 from anyrank.retrieve.stages import VectorSearch
-from anyrank.retrieve.vector_feedback import Interpolated, feedback_vectors, weighted_sum
+from anyrank.retrieve.vector_feedback import Interpolated, feedback_vectors
 from anyrank.vectors import Tokens
 
 QUERIES = ["wing lift", "heat jet shock", "body"]
@@ -109,10 +109,11 @@ def test_stored_vectors_are_taken_and_others_encoded(search):
     assert feedback_vectors((), search.encoder, search.index) == (None, Usage())
 
 
-def test_token_vectors_are_refused():
-    tokens = Tokens.of([np.ones((2, 4), np.float32)] * 2)
-    with pytest.raises(InputError, match="one vector a text, and these are tokens"):
-        weighted_sum(tokens, np.ones(2))
+def test_token_vectors_are_refused(search):
+    tokens = Tokens.of([np.ones((2, 4), np.float32)])
+    rule = Interpolated(0.4, 0.6, search("wing").candidates)
+    with pytest.raises(InputError, match="one vector a text, and bag makes tokens: take a dense or sparse encoder"):
+        rule(tokens, search.encoder, search.index)
 
 
 @pytest.mark.parametrize(("alpha", "beta"), [(0.0, 0.0), (-1.0, 0.5), (0.5, float("nan")), (float("inf"), 1.0)])

@@ -34,7 +34,7 @@ def test_every_name_that_a_pipeline_may_use_is_listed():
     assert [m.name for m in list_models() if f'model("{m.name}")' not in listed] == []
     assert {"mini", "bm25", "rrf", "rankgpt"} <= set(listed)
     assert all(row["about"] and "\n" not in row["about"] for row in rows)
-    assert {row["kind"] for row in rows} == {"search", "stage", "fusion", "method", "model"}
+    assert {row["kind"] for row in rows} == {"search", "stage", "fusion", "method", "rewriter", "model"}
     assert len(call("list").splitlines()) == len(rows)
     assert all("setwise" in line for line in call("list", "setwise").splitlines())
     assert set(FUSIONS) == {name for name in PARTS if not hasattr(PARTS[name], "about")}
@@ -107,7 +107,7 @@ def test_every_built_in_name_is_explained(name):
 
 def test_what_really_runs_takes_as_many_calls():
     ranking = Ranking.of("q", [f"text {i}" for i in range(12)])
-    (step,) = explain("mini", n=12)
+    _, step = explain("prior >> mini", n=12)
     assert parse("mini", starts=False)(ranking).cost.usage.calls == step.calls == step.texts == 13
 
 
@@ -159,8 +159,8 @@ def test_the_command_says_all_in_a_few_lines(tmp_path):
     assert "101 calls, 101 texts read" in text
     assert "an index of words (there)" in text
     assert text.endswith("in all: 101 model calls a query\n")
-    rows = json.loads(call("explain", "mini", "-n", "1", "--json"))
-    assert (rows[0]["calls"], rows[0]["after"]) == (2, 1)
+    rows = json.loads(call("explain", "prior >> mini", "-n", "1", "--json"))
+    assert (rows[1]["calls"], rows[1]["after"]) == (2, 1)
 
 
 @pytest.mark.parametrize("text", ["nosuch", "bm25(k='a')", "mini >> bm26", "setwise()", "bm25 %"])

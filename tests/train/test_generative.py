@@ -1,5 +1,6 @@
 """Generative retrievers: exact where they should be, trained on a toy, saved, and honest about the index."""
 
+import json
 import random
 from dataclasses import replace
 
@@ -10,15 +11,18 @@ from transformers import BertTokenizerFast, T5Config, T5Model
 
 from anyrank.core.errors import InputError, ModelError
 from anyrank.core.types import Candidate, Query, Ranking
-from anyrank.hub.open import open_model
+from anyrank.hub.open import declare, open_model
 from anyrank.index.build import build
 from anyrank.index.collection import Collection
 from anyrank.index.vector_names import stored
 from anyrank.models.bi import BiEncoder
+from anyrank.models.generative.atomic import AtomicMemory
 from anyrank.models.generative.folder import load, save
 from anyrank.pipeline.explain import explain
 from anyrank.pipeline.parser import Settings, parse
+from anyrank.pipeline.text import text
 from anyrank.retrieve.generative import GenerativeSearch
+from anyrank.retrieve.rewritten import with_rewritten
 from anyrank.train.generative import train, untrained
 from anyrank.train.generative_plan import Plan, examples, first_sentence, pseudo_queries
 
@@ -136,12 +140,35 @@ def test_training_raises_the_hits_and_a_saved_model_is_the_same(small, encoder, 
         train(plan, small, encoder, tmp_path / "m")
 
 
+def test_a_stopped_training_goes_on_to_the_same_model(small, encoder, tmp_path, monkeypatch):
+    plan = replace(VANILLA, document_passes=1, query_passes=1, ngrams=1, batch=16, rate=1e-3)
+    whole = train(plan, small, encoder, tmp_path / "whole")
+    calls, loss = [], AtomicMemory.loss
+
+    def stopping(self, targets, **inputs):
+        calls.append(targets)
+        if len(calls) == 6:
+            raise KeyboardInterrupt
+        return loss(self, targets, **inputs)
+
+    monkeypatch.setattr(AtomicMemory, "loss", stopping)
+    with pytest.raises(KeyboardInterrupt):
+        train(plan, small, encoder, tmp_path / "m")
+    assert not (tmp_path / "m" / "anyrank.json").exists()
+    resumed = train(plan, small, encoder, tmp_path / "m", resume=True)
+    steps = json.loads((tmp_path / "m" / "generative.json").read_text())["steps"]
+    assert len(calls) - 6 < steps  # not from the start
+    assert torch.equal(resumed.memory.rows, whole.memory.rows)
+
+
 @pytest.mark.parametrize("name", ["over_dense", "nci"])
 def test_changes_of_the_index_are_respected_and_reported(encoder, name, tmp_path):
     collection = indexed(tmp_path / "i", encoder, 60)
     save(untrained(PLANS[name], collection, encoder), tmp_path / "m")
     search = f'generative("{tmp_path / "m"}")'
     stage = parse(f"{search} % 100", Settings(collection))
+    assert parse(text(stage), Settings(collection)) == stage
+    assert text(stage) == f"{search} % 100"
     (whole,) = stage.run(["w1 w2"])
     assert sorted(whole.ids) == sorted(f"d{i}" for i in range(60))
     assert whole.trace[-1].usage.calls == 1
@@ -160,6 +187,10 @@ def test_changes_of_the_index_are_respected_and_reported(encoder, name, tmp_path
     assert after.cost.notes[0].startswith("2 documents of the index are unknown to")
     assert parse(f"{search} % 3", Settings(collection, ignore_self=True)).run([Query("d5", "w1")])[0].ids != []
     assert stage.batch([]) == []
+    # a rewriter's text is searched in place of the query's own
+    changed, plain = stage.run([with_rewritten(Query("1", "w1 w2"), "w9"), Query("2", "w9")])
+    assert changed.ids == plain.ids
+    assert changed.query.content == "w1 w2"
 
 
 def test_a_wrong_index_and_a_wrong_model_are_refused_with_the_cure(shared, encoder, tmp_path):
@@ -175,23 +206,14 @@ def test_a_wrong_index_and_a_wrong_model_are_refused_with_the_cure(shared, encod
         parse(f'generative("{encoder}")', Settings(shared))
     with pytest.raises(InputError, match="k=0"):
         GenerativeSearch(load(tmp_path / "m"), other, 0)
-    assert "use it as generative" in open_model_error(tmp_path / "m")
+    for wrong in ("bm25 % 5 >> model", "search"):
+        with pytest.raises(InputError, match="is a generative retriever: use it as generative"):
+            parse(f'{wrong}("{tmp_path / "m"}")', Settings(other))
+    assert "use it as generative" in declare(tmp_path / "m").described
     (tmp_path / "m" / "documents.npy").unlink()
     with pytest.raises(ModelError, match="train it again with"):
         load(tmp_path / "m")
     assert explain('generative("x") % 5')[0].after == 5
-
-
-def open_model_error(folder):
-    with pytest.raises(InputError) as error:
-        parse(f'bm25 % 5 >> model("{folder}")', starts=True)
-    return str(error.value) if "use it as" in str(error.value) else _described(folder)
-
-
-def _described(folder):
-    from anyrank.hub.open import declare
-
-    return declare(folder).described
 
 
 def test_vectors_that_are_missing_are_named_with_the_command(shared, encoder, tmp_path):

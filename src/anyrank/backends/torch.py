@@ -74,9 +74,9 @@ def open_folder(
     dtype: str = "float32",
     threads: int | None = None,
     **options: Any,
-) -> TorchEncoder | TorchJudge | Any:
-    """The encoder or judge of a folder with safetensors, of the kind that it declares; of a generative retriever its
-    `models.generative.base.Trained`.
+) -> TorchEncoder | TorchJudge | TorchLateInteraction | Any:
+    """The encoder or judge (late interaction is both) of a folder with safetensors, of the kind that it declares; of a
+    generative retriever its `models.generative.base.Trained`.
 
     ``max_length`` cuts texts shorter than the model does; ``device`` "" is the first GPU, else the CPU; ``options`` go
     to the model's class (a sparse model also takes ``terms`` and ``threshold``).
@@ -90,7 +90,9 @@ def open_folder(
     if declared.kind == "generative":
         from ..models.generative.folder import load
 
-        return load(Path(declared.folder), declared.name)
+        trained = load(Path(declared.folder), declared.name)
+        trained.memory.to(torch.device(device_of(device)))
+        return trained
     folder, limits = Path(declared.folder), {k: options.pop(k) for k in ("terms", "threshold") if k in options}
     if limits and declared.kind != "sparse":
         raise InputError(f"a {declared.kind} model takes no {', '.join(limits)}")
@@ -114,6 +116,9 @@ def open_folder(
     target = device_of(device)
     model = model.eval().requires_grad_(False).to(torch.device(target))
     run = Runner(model, target, dtype_of(dtype, target))
+    if declared.kind == "late" and isinstance(model, MakesVectors):
+        encoder = TorchEncoder(declared.name, run)
+        return TorchLateInteraction(declared.name, encoder, TorchJudge(declared.name, run, declared.activation))
     if isinstance(model, Embeds | Attends | MakesVectors):
         return TorchEncoder(declared.name, run, sparse=declared.kind == "sparse", **limits)
     return TorchJudge(declared.name, run, declared.activation)
@@ -258,6 +263,22 @@ class TorchJudge:
         for row, members, count, cut in zip(values, candidates, tokens, model.truncated(queries, candidates)):
             calls = len(members) + ("queries" in features)
             yield Judgement(row[: len(members)].tolist(), Usage(calls, int(count), truncated=cut))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TorchLateInteraction:
+    """Late interaction as a judge, and as an encoder whose vectors give the same scores, so that texts can be
+    stored."""
+
+    name: str
+    encoder: TorchEncoder
+    judge: TorchJudge
+
+    def encode(self, contents: Sequence[Any], *, query: bool = False) -> Encoded:
+        return self.encoder.encode(contents, query=query)
+
+    def __call__(self, groups: Sequence[Group]) -> list[Judgement]:
+        return self.judge(groups)
 
 
 def _text(content: Any, what: str) -> str:

@@ -43,7 +43,7 @@ def generative_command() -> None:
     type=click.Choice(list(METHODS)),
     default="over_dense",
     show_default=True,
-    help="over_dense, vanilla: an output a document, begun as the index's vectors or at random (DynamicRetriever); dsi: "
+    help="over_dense, vanilla: an output a document, begun as its vector or at random (DynamicRetriever); dsi: "
     "writes a document's number; nci: writes its path through clusters of the index's vectors.",
 )
 @click.option(

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -17,6 +18,7 @@ from .progress import advance, progress
 
 @click.command("index")
 @click.argument("corpus")
+@click.argument("folder", required=False, type=click.Path(path_type=Path))
 @click.option("-o", "--out", type=click.Path(path_type=Path), help="The folder of the index.")
 @click.option(
     "--language",
@@ -31,6 +33,13 @@ from .progress import advance, progress
     help="Search words such as 'the', 'who' and 'not' only where a query has no others, or always.",
 )
 @click.option("--encode", multiple=True, metavar="MODEL", help="Also store this model's vectors (repeat for several).")
+@click.option("--ann", is_flag=True, help="Search the encoded vectors by a graph, as --vector-index approximate.")
+@click.option(
+    "--vector-index",
+    metavar="NAME",
+    help="The index that searches the encoded vectors, also those there already: nearest (exact), approximate, …",
+)
+@click.option("--set", "options", multiple=True, metavar="NAME=VALUE", help="An option of that index: precision=int8.")
 @click.option("--update", is_flag=True, help="Add the documents to an index, replacing those with the same id.")
 @click.option("--delete", is_flag=True, help="CORPUS is a file of ids, one a line: delete these documents.")
 @click.option("--overwrite", is_flag=True, help="Replace an index that is already there.")
@@ -48,10 +57,14 @@ from .progress import advance, progress
 @as_json_option
 def index_command(
     corpus: str,
+    folder: Path | None,
     out: Path | None,
     language: str,
     stop_words: bool,
     encode: tuple[str, ...],
+    ann: bool,
+    vector_index: str | None,
+    options: tuple[str, ...],
     update: bool,
     delete: bool,
     overwrite: bool,
@@ -64,12 +77,15 @@ def index_command(
     json_out: bool,
 ) -> int:
     """Index CORPUS: a JSONL, CSV, TSV or TREC file (.gz too, '-' for standard input), a folder in BEIR's layout, an
-    ir_datasets id (irds:…), or 'demo'. A build that was stopped is resumed.
+    ir_datasets id (irds:…), or 'demo'. A build that was stopped is resumed. CORPUS may be an index itself, to which
+    --encode adds a model's vectors; 'info' and an index show its parts.
 
     \b
     anyrank index corpus.jsonl.gz -o my.index
     anyrank index scifact/ -o scifact.index --encode minilm --encode splade
     anyrank index more.csv -o my.index --update --id-field sku --text-field description
+    anyrank index my.index --encode minilm --ann --set precision=int8
+    anyrank index info my.index
     anyrank index --check my.index
     """
     from ..hub.registry import SHIPPED
@@ -81,12 +97,20 @@ def index_command(
     from ..io.files import texts
     from ..pipeline.table import model
 
+    if corpus == "info" and (folder is not None or (out is None and not Path(corpus).exists())):
+        return _info(folder, json_out)
+    if folder is not None:
+        raise InputError(f"{folder}: one CORPUS at a time, and -o before the folder of the index")
     if update + delete + overwrite + check > 1:
         raise InputError("choose one of --update, --delete, --overwrite and --check")
     if check:
         if encode or out is not None:
             raise InputError("--check takes an index alone: anyrank index --check my.index")
         return _check(Path(corpus), json_out)
+    chosen = _chosen_index(encode, ann, vector_index, options)
+    itself = out is None and bool(encode) and not (update or delete or overwrite) and _is_index(Path(corpus))
+    if itself:
+        out = Path(corpus)
     if out is None:
         raise InputError("-o is missing: the folder of the index")
     with progress("indexing", None, "documents") as bar:
@@ -99,6 +123,7 @@ def index_command(
 
         # A model that can't be opened is an error before anything is built or replaced.
         encoders = {n: model(n) for n in dict.fromkeys(SHIPPED.get(n, n) for n in encode)}
+        requested = {encoder.name for encoder in encoders.values()}
         changed, verb = 0, ""
         if delete:
             changed = Collection.open(out).delete([i for _, line in texts(corpus) if (i := line.strip())])
@@ -106,6 +131,8 @@ def index_command(
         elif update:
             changed = Collection.open(out).update(documents())
             verb = "added or replaced"
+        elif itself:
+            Collection.open(out)  # says if its building was not finished
         elif overwrite or not _built(out):
             with _kept(out):
                 build(
@@ -128,7 +155,8 @@ def index_command(
     for encoder in encoders.values():
         title = f"encoding with {encoder.name}"
         with progress(title, len(collection), "documents") as bar, _kept(out, encoder.name):
-            usage = collection.encode(encoder, stored(encoder.name), on_progress=partial(advance, bar))
+            choice = chosen if encoder.name in requested else {}
+            usage = collection.encode(encoder, stored(encoder.name), on_progress=partial(advance, bar), **choice)
         truncated[encoder.name] = usage.truncated
         echo_cut(usage.truncated, encoder.name)
     vectors = sorted(map(model_of, collection.encoded))
@@ -154,6 +182,50 @@ def _kept(folder: Path, model: str = "") -> Iterator[None]:
         elif (folder / "manifest.json").exists():
             click.echo(f"stopped: {folder} keeps what was committed; the same command goes on from there", err=True)
         raise
+
+
+def _chosen_index(encode: tuple[str, ...], ann: bool, name: str | None, options: tuple[str, ...]) -> dict[str, Any]:
+    """The arguments of `Collection.encode` that choose an index. Raises InputError if they don't go together."""
+    if ann and name not in (None, "approximate"):
+        raise InputError(f"--ann is --vector-index approximate: choose it or {name}")
+    name = "approximate" if ann else name
+    if name is None and options:
+        raise InputError("--set is for the options of an index: add --ann or --vector-index NAME")
+    if name is None:
+        return {}
+    if not encode:
+        raise InputError("--ann and --vector-index say how vectors are searched: add --encode MODEL, which ones")
+    values = {}
+    for option in options:
+        key, equals, text = option.partition("=")
+        if not equals:
+            raise InputError(f"--set {option}: expected NAME=VALUE")
+        values[key] = int(text) if text.isdecimal() else text
+    return {"index": name, "options": values}
+
+
+def _is_index(folder: Path) -> bool:
+    """True if the folder holds an index, finished or not."""
+    from ..store.manifest import NAME
+
+    return (folder / NAME).is_file()
+
+
+def _info(folder: Path | None, json_out: bool) -> int:
+    """Write the parts of an index; the exit code is 2 if one is damaged."""
+    from ..index.collection import Collection
+    from ..index.info import as_text, parts_of
+
+    if folder is None:
+        raise InputError("info takes the folder of an index: anyrank index info my.index")
+    collection = Collection.open(folder)
+    parts = parts_of(collection)
+    if json_out:
+        summary = {"path": str(folder), "documents": len(collection)}
+        click.echo(as_json({**summary, "parts": [part.as_dict() for part in parts]}))
+    else:
+        click.echo(as_text(folder, len(collection), parts))
+    return 2 if any(part.damaged for part in parts) else 0
 
 
 def _check(folder: Path, json_out: bool) -> int:

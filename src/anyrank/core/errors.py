@@ -76,14 +76,15 @@ class ModelError(AnyrankError):
 
 
 class MissingExtra(AnyrankError, ImportError):
-    """A missing optional package, with the extra that installs it.
+    """A missing optional package, with the extra that installs it, and perhaps a way without it.
 
     >>> str(MissingExtra("pandas", extra="datasets"))
     "this needs the package 'pandas', which is not installed: pip install 'anyrank[datasets]'"
     """
 
-    def __init__(self, package: str, extra: str) -> None:
-        super().__init__(f"this needs the package {package!r}, which is not installed: pip install 'anyrank[{extra}]'")
+    def __init__(self, package: str, extra: str, instead: str = "") -> None:
+        cure = f"pip install 'anyrank[{extra}]'" + (f" ({instead})" if instead else "")
+        super().__init__(f"this needs the package {package!r}, which is not installed: {cure}")
         self.package, self.extra = package, extra
 
 

@@ -12,9 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from ..core.errors import InputError, MissingExtra, ModelError
+from ..vectors import Encoder
 from .folder import Declared, read
 from .huggingface import fetch, fetch_configuration, is_hub_id
 from .registry import RegisteredModel, find, get, resolve, suggestion
+from .truncated import Truncated, split_dim
 
 RUNTIMES = {"onnx": "onnxruntime", "torch": "torch", "hf": "torch", "llamacpp": "llamacpp"}
 """The modules of `anyrank.backends` that open a folder, and the extra of each."""
@@ -25,6 +27,9 @@ PROMPTED = tuple(f"promptreps-{kind}:" for kind in ("dense", "sparse", "tokens")
 SERVER = "openai:"
 SERVERS = ("cohere", "jina", "voyage", "mixedbread", "pinecone", "tei", "vllm", "infinity", "rerank")
 """Prefixes of names of servers that rerank; a bare http(s) address is one of "rerank"."""
+
+FIXED = "fde:"
+"""The prefix of fixed-dimensional encodings of a late-interaction model."""
 
 _opened: dict[Hashable, Any] = {}
 _lock = threading.RLock()
@@ -41,8 +46,11 @@ def open_model(name: str | Path, *, runtime: str = "", allow: Collection[str] = 
     - one of these after "hf:" (a language model by transformers), "llamacpp:" (a GGUF file by llama.cpp) or
       "classifier:" (a head over query and text, by transformers). Of a hub id so named nothing is fetched before the
       model is first used;
+    - "fde:MODEL": one dense vector a text that stands for the token states of a late-interaction model
+      (`anyrank.backends.fde`);
     - "promptreps-dense:MODEL", "promptreps-sparse:MODEL", "promptreps-tokens:MODEL": an encoder over a decoder-only
       language model by transformers (`anyrank.llm.promptreps`), with its settings after "#";
+    - one of the first three with ":128": a dense encoder of which the first 128 numbers are kept;
     - "openai:MODEL@URL#SETTINGS": a language model of a server that speaks OpenAI's protocol;
     - "cohere:MODEL", "jina:MODEL", "voyage:MODEL", "mixedbread:MODEL", "pinecone:MODEL": a hosted reranker, with its
       key in the environment (COHERE_API_KEY, …);
@@ -84,6 +92,16 @@ def open_model(name: str | Path, *, runtime: str = "", allow: Collection[str] = 
             unused = ", ".join([*(["runtime"] if runtime else []), *options])
             raise InputError(f"{name}: a server takes no {unused}: its settings follow its address after '#'")
         return _once(("server", name), lambda: _server(name))
+    if name.startswith(FIXED):
+        return _once(
+            ("fde", name), lambda: import_module("..backends.fde", __package__).open_address(name[len(FIXED) :])
+        )
+    whole, dim = split_dim(name)
+    if dim:
+        encoder = open_model(whole, runtime=runtime, **options)
+        if not isinstance(encoder, Encoder):
+            raise InputError(f"{whole} makes no vectors, so {name} has no first {dim} numbers")
+        return Truncated(encoder, dim)
     model = declare(name, runtime=runtime)
     key = (model, _stamp(model), *sorted(options.items(), key=lambda item: item[0]))
     return _once(key, lambda: _open_folder(model, options))
@@ -141,7 +159,10 @@ def is_allowed(name: str, allow: Collection[str]) -> bool:
     """
     if inner := prompted_model(name):
         return is_allowed(inner, allow)
+    name, _ = split_dim(name)
     prefix, colon, rest = name.partition(":")
+    if name.startswith(FIXED):
+        return is_allowed(rest.partition("#")[0], allow)
     local = rest if colon and prefix in PREFIXES else name
     path = Path(local).expanduser()
     if is_server(name):

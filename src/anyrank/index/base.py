@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
+import numpy as np
+from numpy.typing import NDArray
+
 from ..core.matches import Reader
 from ..core.types import Candidate
 from ..store.filters import Filter
@@ -46,6 +49,14 @@ class Stored(Protocol):
     and their vectors in that order, None if it has none."""
 
     def vectors(self, ids: Sequence[str]) -> tuple[list[int], Vectors | None]: ...
+
+
+@runtime_checkable
+class ScoresStored(Protocol):
+    """Scores documents by id by their stored vectors for one query: gives the positions in ``ids`` of those that have
+    one, and their scores in that order, without holding all these vectors at once."""
+
+    def near(self, ids: Sequence[str], query: Vectors) -> tuple[list[int], NDArray[np.float32]]: ...
 
 
 @runtime_checkable

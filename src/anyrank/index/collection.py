@@ -190,7 +190,7 @@ class Collection:
             try:
                 self.vectors(name)
             except InputError as error:  # an index of an older version, without checksums
-                damaged = {part: [error] for part in store.parts() if not part.startswith("shard-")}
+                damaged = {part: [error] for part in store.derived()}
                 if not damaged:
                     raise
         self._sound.add(name)

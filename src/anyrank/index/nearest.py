@@ -64,6 +64,14 @@ class Nearest:
         stored = [p for p, s in zip(positions, shard) if s >= 0]
         return stored, self.vector_store.take([rows[ids[p]] for p in stored]) if stored else None
 
+    def near(self, ids: Sequence[str], query: Vectors) -> tuple[list[int], Floats]:
+        """The positions in ``ids`` of those that have content and a stored vector, and their scores for one query."""
+        rows = self.store.find(ids)
+        positions = [p for p, i in enumerate(ids) if i in rows]
+        shard, _ = self.vector_store.locate([rows[ids[p]] for p in positions])
+        stored = [p for p, s in zip(positions, shard) if s >= 0]
+        return stored, self.vector_store.near([rows[ids[p]] for p in stored], query)
+
     def search(self, queries: Vectors | NDArray[Any], k: int, among: Filter | None = None) -> list[Matches]:
         """The k nearest documents that pass the filter. Raises InputError if k < 1, or the queries are of another
         kind or dimension than the documents."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import shlex
+from pathlib import Path
 from urllib.parse import quote, unquote
 
 
@@ -21,3 +23,12 @@ def stored(name: str) -> str:
 def model_of(stored_name: str) -> str:
     """The model whose vectors are stored under a name, the inverse of `stored`."""
     return unquote(stored_name[1:].replace("+", "%")) if stored_name.startswith("_") else stored_name
+
+
+def encode_command(index: str | Path, model: str) -> str:
+    """The command that adds the vectors of a model to an index.
+
+    >>> encode_command("my.index", "minilm")
+    'anyrank index my.index --encode minilm'
+    """
+    return f"anyrank index {shlex.quote(str(index))} --encode {shlex.quote(model)}"

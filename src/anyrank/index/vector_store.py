@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from ..core.errors import InputError
 from ..disk import no_space, sync_folder
-from ..store.checksums import Problem, array_problems, checksum, write_checksums
+from ..store.checksums import SUMS, Problem, array_problems, checksum, write_checksums
 from ..store.manifest import write_json
 from ..vectors import Vectors, join, vectors_class
 from .base import Prepares
@@ -32,6 +32,7 @@ META = "vectors.json"
 COMMON = "common"  # the folder of arrays that all shards share
 BASE, CHOICE = ("kind", "dim", "dtype"), ("index", "options")  # its members, without their checksums
 _NUMBERS = 1 << 24  # numbers of vectors read at once
+_CACHED = 1 << 20  # numbers of vectors taken and compared at once
 Ints = NDArray[np.int64]
 
 
@@ -117,13 +118,13 @@ class VectorStore:
         if dtype not in ("float16", "float32"):
             raise InputError(f"dtype={dtype!r}: choose float16 or float32")
         meta = {"kind": like.kind, "dim": like.dim, "dtype": dtype}
-        choice = checked_choice(index, options, like.kind, like.dim, folder) if index is not None else {}
         if (folder / META).exists():
             store = cls.open(folder)
             for name in ("kind", "dim"):
                 if store.meta[name] != meta[name]:
                     raise InputError(f"holds vectors of {name} {store.meta[name]}, not {meta[name]}", path=folder)
             return store
+        choice = checked_choice(index, options, like.kind, like.dim, folder) if index is not None else {}
         folder.mkdir(parents=True, exist_ok=True)
         store = cls(folder, {**meta, **choice})
         store._write_meta()
@@ -135,15 +136,15 @@ class VectorStore:
         choice = checked_choice(index, options, self.kind, self.dim, self.folder)
         if choice == {n: self.meta[n] for n in CHOICE if n in self.meta}:
             return False
-        file, options = index_file(index, self.folder), choice.get("options", {})
-        for name in file.FIXED if isinstance(file, Prepares) else ():
+        files, options = (index_file(n, self.folder) for n in (self.index, index)), choice.get("options", {})
+        for name in dict.fromkeys(n for file in files if isinstance(file, Prepares) for n in file.FIXED):
             if options.get(name) != self.options.get(name):
                 raise InputError(
                     f"its vectors were stored with {name}={self.options.get(name)}, not {options.get(name)}: delete "
                     "the folder, and encode again",
                     path=self.folder,
                 )
-        self.drop([n for n in self.parts() if n != COMMON and not n.startswith("shard-")])
+        self.drop(self.derived())
         self.meta = {**{n: self.meta[n] for n in BASE}, **choice}
         self._write_meta()
         return True
@@ -174,7 +175,7 @@ class VectorStore:
         """The damaged files of each shard and of each folder of an index that has some."""
         out = {}
         for name in self.parts():
-            errors = [p.error() for p in array_problems(self.folder / name, self.cure)]
+            errors = [p.error() for p in self.part_problems(name)]
             if not errors and name.startswith("shard-") and COMMON not in out:
                 try:
                     Shard.open(self.folder / name, self.kind, self.dim, self.cure, self.common())
@@ -184,11 +185,25 @@ class VectorStore:
                 out[name] = errors
         return out
 
+    def part_problems(self, name: str, cure: str = "", *, whole: bool = True) -> list[Problem]:
+        """The damaged files of a part; without ``whole`` only sizes are compared. The part of an index that was chosen
+        has checksums always."""
+        folder, cure = self.folder / name, cure or self.cure
+        if "index" in self.meta and not name.startswith("shard-") and not (folder / SUMS).exists():
+            return [Problem(folder / SUMS, "is missing", cure)]
+        return array_problems(folder, cure, whole=whole)
+
     def drop(self, names: Iterable[str]) -> None:
         """Removes shards, so that their documents are encoded again, or folders of an index, so that it is built
-        again. Without the arrays that all shards share, none of them is of use."""
-        gone_too = self.parts() if COMMON in names else list(names)
-        for name in sorted(gone_too, key=lambda n: n == COMMON):  # last, so that a kill before leaves it to be seen
+        again; with a shard the folders of the index too, since a later shard may take its name. Without the arrays that
+        all shards share, none of them is of use."""
+        gone_too = set(names)
+        if COMMON in gone_too:
+            gone_too |= set(self.parts())
+        elif any(n.startswith("shard-") for n in gone_too):
+            gone_too |= set(self.derived())
+        # What an index derived first; what all shards share last, so that a kill before leaves it to be seen.
+        for name in sorted(gone_too, key=lambda n: (n == COMMON, n.startswith("shard-"), n)):
             gone = self.folder / f".{name}.old"
             shutil.rmtree(gone, ignore_errors=True)
             (self.folder / name).rename(gone)  # so that a kill leaves no half of it
@@ -211,6 +226,10 @@ class VectorStore:
             self._common = arrays
         return self._common
 
+    def derived(self) -> list[str]:
+        """The names of the folders that an index added."""
+        return [n for n in self.parts() if not n.startswith("shard-") and n != COMMON]
+
     def parts(self) -> list[str]:
         """The names of all shards and of folders that an index added."""
         return sorted(p.name for p in self.folder.iterdir() if p.is_dir() and not p.name.startswith("."))
@@ -226,6 +245,11 @@ class VectorStore:
     @property
     def dim(self) -> int:
         return int(self.meta["dim"])
+
+    @property
+    def state(self) -> tuple[int, int] | None:
+        """Changed, by the time that `shards` returns, whenever a shard or a folder of an index has appeared."""
+        return self._state
 
     def shards(self) -> list[Shard]:
         """The complete shards, oldest first."""
@@ -286,6 +310,24 @@ class VectorStore:
                 order.append(here)
         # The parts are in the order of the shards: the inverse of that order puts them back in that of ``rows``.
         return join(parts).take(np.argsort(np.concatenate(order)))
+
+    def near(self, rows: Sequence[int], query: Vectors) -> NDArray[np.float32]:
+        """The scores of rows that all have a vector for one query, in this order. Vectors are taken some at a time, so
+        that they stay in the processor's cache."""
+        shard, position = self.locate(rows)
+        scores = np.zeros(len(rows), dtype=np.float32)
+        for n, part in enumerate(self.shards()):
+            here = np.flatnonzero(shard == n)
+            if not len(here):
+                continue
+            vectors = part.checked().vectors
+            ends = np.cumsum(vectors.sizes[position[here]])
+            stop = 0
+            while (start := stop) < len(here):
+                before = int(ends[start - 1]) if start else 0
+                stop = max(int(np.searchsorted(ends, before + _CACHED, side="right")), start + 1)
+                scores[here[start:stop]] = vectors.take(position[here[start:stop]]).near(query)
+        return scores
 
     def blank(self, mask: NDArray[np.bool_]) -> int:
         """The number of documents without content among the rows of a mask."""

@@ -13,7 +13,7 @@ from ..core.scripts import ReadsLanguages, unread_notes
 from ..core.shares import shared
 from ..core.trace import Usage
 from ..core.types import Candidate, Judgement
-from ..index.base import Stored
+from ..index.base import ScoresStored, Stored
 from ..vectors import Encoder, Vectors
 
 Cell = tuple[int, int]
@@ -76,12 +76,20 @@ class Similarity:
                 mine.setdefault(c.id, []).append((g, m))
         for n, mine in enumerate(cells.values()):
             ids = list(mine)
-            positions, documents = self.store.vectors(ids)
-            if documents is not None:
-                for position, score in zip(positions, documents.near(vectors.take([n])).tolist()):
-                    for g, m in mine[ids[position]]:
-                        scores[g][m], rows[g][m] = score, ("stored", ids[position])
+            positions, near = self._near(ids, vectors.take([n]))
+            for position, score in zip(positions, near):
+                for g, m in mine[ids[position]]:
+                    scores[g][m], rows[g][m] = score, ("stored", ids[position])
         return rows
+
+    def _near(self, ids: list[str], query: Vectors) -> tuple[list[int], list[float]]:
+        """The positions of ids whose vectors are stored, and their scores."""
+        if isinstance(self.store, ScoresStored):
+            positions, scores = self.store.near(ids, query)
+            return positions, scores.tolist()
+        assert self.store is not None
+        positions, documents = self.store.vectors(ids)
+        return positions, [] if documents is None else documents.near(query).tolist()
 
     def _read(
         self,

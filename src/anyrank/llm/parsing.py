@@ -237,8 +237,8 @@ def _other_form(answer: str, n: int, labels: Labels, lone: bool) -> tuple[Sequen
             best = run, form.repair
     if best[0]:
         return best
-    if marks := _whole_order(answer, n, labels):
-        return marks, "another form"
+    if whole_order := _whole_order(answer, n, labels):
+        return whole_order, "another form"
     if whole := re.fullmatch(rf"[\W_]*(?:(?i:{_WORD})s?\b\W*)?({name})[\W_]*", answer):
         return [whole], "no brackets"
     return (list(re.finditer(rf"(?i:{_CUE})({name})(?!\w)", answer)) if lone else []), "no brackets"

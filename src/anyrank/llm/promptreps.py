@@ -7,7 +7,7 @@ the logits there, restricted to the text's own words, are its sparse one. Nothin
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from typing import Any, Literal
@@ -55,7 +55,7 @@ def prompt(text: str, *, query: bool = False, words: int = 1) -> Prompt:
 
 
 def term_weights(
-    logits: Floats, own: Collection[int], outside: Floats | None = None, expand: int = 0
+    logits: Floats, own: Collection[int], outside: NDArray[np.bool_] | None = None, expand: int = 0
 ) -> dict[int, int]:
     """Whole weights of word-pieces: 100 log(1 + max(logit, 0)), rounded, of the `TERMS` heaviest of a text's ``own``
     (of the `FALLBACK` heaviest of all, if it has none), and of the ``expand`` heaviest others that the mask
@@ -68,7 +68,7 @@ def term_weights(
     candidates = np.array(sorted(own), dtype=np.int64)
     chosen = _heaviest(values, candidates, TERMS) if len(candidates) else _heaviest(values, None, FALLBACK)
     if expand:
-        free = np.ones(len(values), dtype=bool) if outside is None else outside.astype(bool)
+        free = np.ones(len(values), dtype=np.bool_) if outside is None else outside.copy()
         free[candidates] = False
         chosen = np.concatenate([chosen, _heaviest(values, np.flatnonzero(free), expand)])
     weights = np.rint(100 * values[chosen]).astype(int)
@@ -143,7 +143,7 @@ class PromptReps:
             empty, _ = self.vectors([""], kinds, query=query)
             return {kind: v.take([]) for kind, v in empty.items()}, Usage()
         texts, cut = self._fitted([text_of(c) for c in contents])
-        own = self._own(texts) if "sparse" in kinds else [()] * len(texts)
+        own: Sequence[Collection[int]] = self._own(texts) if "sparse" in kinds else [()] * len(texts)
         rows: dict[str, list[Any]] = {kind: [None] * len(texts) for kind in kinds}
         vocabulary, usage = 0, Usage(truncated=cut)
         for start in range(0, len(texts), _CHUNK):
@@ -216,7 +216,13 @@ def word_spans(tokens: Sequence[str]) -> Iterator[tuple[int, int]]:
     return iter(zip(starts, [*starts[1:], len(tokens)]))
 
 
-SETTINGS = {"generate": int, "words": int, "expand": int, "max_length": int, "group": str}
+SETTINGS: Mapping[str, Callable[[str], Any]] = {
+    "generate": int,
+    "words": int,
+    "expand": int,
+    "max_length": int,
+    "group": str,
+}
 """The settings that a name may state after "#", and their types."""
 
 

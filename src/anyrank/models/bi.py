@@ -7,6 +7,7 @@ range than -1 … 1; read and saved as sentence-transformers does: pooling, proj
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -36,7 +37,9 @@ class BiEncoder(nn.Module):  # type: ignore[misc,unused-ignore]
     """Scores [B, n] of groups of texts; while training with ``in_batch``, [B, B x n], every query with every text.
 
     ``pooling``: "mean", "cls" (the first token), "max" or "last"; ``similarity``: "cosine" or "dot". Prefixes are texts
-    put before queries and documents; ``projection`` maps pooled vectors to others.
+    put before queries and documents; ``projection`` maps pooled vectors to others. With ``frozen_documents`` the texts
+    are encoded by a copy of the model as it starts, which no gradient reaches, and only the encoder of queries is
+    trained and saved (ANCE-PRF): for indexes whose vectors stay.
     """
 
     kind: ClassVar[str] = "bi"
@@ -53,6 +56,7 @@ class BiEncoder(nn.Module):  # type: ignore[misc,unused-ignore]
         query_prefix: str = "",
         document_prefix: str = "",
         projection: nn.Sequential | None = None,
+        frozen_documents: bool = False,
     ) -> None:
         super().__init__()
         for name, value, known in (("pooling", pooling, MODES), ("similarity", similarity, ("cosine", "dot"))):
@@ -68,6 +72,7 @@ class BiEncoder(nn.Module):  # type: ignore[misc,unused-ignore]
         self.in_batch = in_batch
         self.prefixes = (document_prefix, query_prefix)
         self.projection = nn.Sequential() if projection is None else projection
+        self.documents: BiEncoder | None = copy.deepcopy(self).requires_grad_(False) if frozen_documents else None
 
     @classmethod
     def from_folder(cls, name: str | Path, *, max_length: int | None = None, **options: Any) -> BiEncoder:
@@ -113,7 +118,7 @@ class BiEncoder(nn.Module):  # type: ignore[misc,unused-ignore]
         self, queries: Sequence[Mapping[str, Tensor]], chunks: Sequence[Mapping[str, Tensor]], mask: Tensor
     ) -> Tensor:
         """Scores [B, n], 0 at padding (``mask`` False); see the class for ``in_batch``."""
-        return self.compare(self.embed(queries), self.embed(chunks), mask)
+        return self.compare(self.embed(queries), self.embed_documents(chunks), mask)
 
     def compare(self, queries: Tensor, texts: Tensor, mask: Tensor) -> Tensor:
         """Scores of groups by the vectors of their queries [B, width] and texts [members, width]."""
@@ -134,6 +139,13 @@ class BiEncoder(nn.Module):  # type: ignore[misc,unused-ignore]
         vectors = gathered(parts, [chunk["rows"] for chunk in chunks])
         return nn.functional.normalize(vectors, dim=1) if self.similarity == "cosine" else vectors
 
+    def embed_documents(self, chunks: Sequence[Mapping[str, Tensor]]) -> Tensor:
+        """Vectors [texts, width] of documents, by the frozen copy if there is one."""
+        if self.documents is None:
+            return self.embed(chunks)
+        with torch.no_grad():
+            return self.documents.eval().embed(chunks)  # without dropout, as the index's vectors were made
+
     def pooled(self, chunk: Mapping[str, Tensor]) -> Tensor:
         """Vectors [texts, width] of a chunk, before they are normalised."""
         states = run_body(self.body, chunk).last_hidden_state.float()
@@ -144,7 +156,8 @@ class BiEncoder(nn.Module):  # type: ignore[misc,unused-ignore]
     def encode(self, texts: Sequence[str], *, query: bool = False) -> Tensor:
         """Vectors [texts, width] of queries or texts."""
         device = next(self.parameters()).device
-        return self.embed([{k: v.to(device) for k, v in chunk.items()} for chunk in self.inputs(texts, query=query)])
+        read = self.embed if query else self.embed_documents
+        return read([{k: v.to(device) for k, v in chunk.items()} for chunk in self.inputs(texts, query=query)])
 
     def save(self, folder: Path) -> None:
         """A folder for sentence-transformers: the body, its pooling, and normalisation if scores are cosines."""

@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from ..core.content import text_of
 from ..core.errors import InputError
 from ..core.types import Candidate
+from ..vectors import Tokens, Vectors
 from .base import declare
 from .parts.fresh import fresh_body
 from .parts.model_folder import ModelFolder, folder_of
@@ -110,22 +111,42 @@ class LateInteraction(nn.Module):  # type: ignore[misc,unused-ignore]
 
     def forward(self, queries: Mapping[str, Tensor], chunks: Sequence[Mapping[str, Tensor]], mask: Tensor) -> Tensor:
         """Scores [B, n], 0 at padding (``mask`` False)."""
-        query_states, real = self.embed(queries)
-        weights = self.weigh(query_states)[..., 0].masked_fill(~real, -torch.inf).softmax(1)
-        even = real / real.sum(1, keepdim=True)
-        weights = self.scales[0] * weights + self.scales[1] * even
-        query, means = nn.functional.normalize(query_states, dim=-1), _mean(query_states, real)
+        query, _, weights, means = self.token_vectors(queries, query=True)
         owner = owners(mask)
         parts = []
         for chunk in chunks:
-            states, real_text = self.embed(chunk)
+            states, real_text, _, text_means = self.token_vectors(chunk)
             mine = owner[chunk["rows"]]  # the query of each text
             with torch.autocast(states.device.type, enabled=False):  # bfloat16 has too few digits to rank by
-                cosines = query[mine] @ nn.functional.normalize(states, dim=-1).mT  # [texts, query tokens, tokens]
+                cosines = query[mine] @ states.mT  # [texts, query tokens, tokens]
             best = cosines.masked_fill(~real_text[:, None], -torch.inf).amax(2)
-            tokens, whole = (weights[mine] * best).sum(1), (means[mine] * _mean(states, real_text)).sum(1)
-            parts.append(tokens + self.scales[2] * whole)
+            parts.append((weights[mine] * best).sum(1) + (means[mine] * text_means).sum(1))
         return filled(gathered(parts, [chunk["rows"] for chunk in chunks]), mask)
+
+    def inputs(self, texts: Sequence[str], *, query: bool = False) -> list[dict[str, Any]]:
+        """Texts as chunks for `vectors`."""
+        return chunks(self.tokenizer, texts, None, self.max_length)
+
+    def token_vectors(
+        self, chunk: Mapping[str, Tensor], *, query: bool = False
+    ) -> tuple[Tensor, Tensor, Tensor | None, Tensor]:
+        """Unit states [texts, tokens, width], which of them are real, the weights of a query's (None for texts), and
+        means [texts, width], a query's scaled: a score is weighted MaxSim and the dot product of the means."""
+        states, real = self.embed(chunk)
+        means = _mean(states, real)
+        unit = nn.functional.normalize(states, dim=-1)
+        if not query:
+            return unit, real, None, means
+        weights = self.weigh(states)[..., 0].masked_fill(~real, -torch.inf).softmax(1)
+        even = real / real.sum(1, keepdim=True)
+        return unit, real, self.scales[0] * weights + self.scales[1] * even, self.scales[2] * means
+
+    def vectors(self, chunk: Mapping[str, Tensor], *, query: bool = False) -> Vectors:
+        """The vectors of a chunk's texts: nearness to a query's is the score of `forward`."""
+        states, real, weights, means = self.token_vectors(chunk, query=query)
+        rows = [text[counted].float().cpu().numpy() for text, counted in zip(states, real)]
+        own = None if weights is None else [w[counted].float().cpu().numpy() for w, counted in zip(weights, real)]
+        return Tokens.of(rows, own, means.float().cpu().numpy())
 
     def weigh_by_rarity(self, queries: Sequence[str], texts: Sequence[str]) -> float:
         """Set the direction of the weights so that a token of a query weighs about its inverse document frequency in

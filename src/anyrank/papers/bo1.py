@@ -47,8 +47,8 @@ def rewriter(lexical: Lexical, *, fb_terms: int = 10, min_docs: int = 2) -> Stag
         tf: Counter[str] = Counter()
         for counts in documents:
             tf.update({t: n for t, n in counts.items() if held[t] >= min(min_docs, len(documents))})
-        counts = lexical.exact()
-        frequency = {t: counts.frequency(t) for t in tf}
+        collection = lexical.exact()
+        frequency = {t: collection.frequency(t) for t in tf}
         added = weights(tf, frequency, len(lexical), fb_terms)
         most = max(query.values(), default=1.0)
         terms = dict.fromkeys((*query, *added)) if added else {}

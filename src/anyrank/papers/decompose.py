@@ -35,6 +35,8 @@ CARD = Card(
     differences=("sampling has no top-p (theirs is .8), which not every backend offers",),
 )
 MOST = 5
+LONGEST = 1000
+"""Characters of the longest question that rules split: a longer text is a document."""
 
 
 def rewriter(
@@ -111,6 +113,8 @@ def parts(question: str, most: int = MOST) -> list[str]:
     []
     """
     text = " ".join(question.split()).rstrip("?!. ")
+    if len(text) > LONGEST:
+        return []
     found = [p for sentence in _sentences(text) for p in _split(sentence)]
     if len(found) < 2:
         return []

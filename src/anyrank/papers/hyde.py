@@ -15,6 +15,7 @@ import numpy as np
 from ..core.content import text_of
 from ..core.language import Generates, Prompt, Turn
 from ..core.stage import Stage
+from ..core.trace import Usage
 from ..core.types import Query, Ranking
 from ..index.base import Index
 from ..retrieve.model_rewrite import ModelRewrite
@@ -72,18 +73,20 @@ def with_passages(query: Query, passages: tuple[str, ...]) -> tuple[Query, str]:
 @dataclass(frozen=True)
 class MeanOfTexts:
     """A rule for encoded queries: the mean of the vectors of a query and of some passages, in place of the vector that
-    comes in."""
+    comes in, which is that of all of it as one text. Vectors of tokens have no mean, and stay."""
 
     query: str
     passages: tuple[str, ...]
 
     def __call__(self, vector: Vectors, encoder: Encoder, index: Index) -> Encoded:
+        if not isinstance(vector, Dense | Sparse):
+            return Encoded(vector, Usage())
         query, passages = encoder.encode([self.query], query=True), encoder.encode(list(self.passages))
         return Encoded(mean(join([query.vectors, passages.vectors])), query.usage + passages.usage)
 
 
 def mean(vectors: Vectors) -> Vectors:
-    """One row, the mean of dense or sparse rows. Raises InputError for other kinds."""
+    """One row, the mean of dense or sparse rows."""
     if isinstance(vectors, Sparse):
         return Sparse.from_weights(vectors.filled().mean(axis=0, keepdims=True))
     return Dense(vectors.dense().mean(axis=0, keepdims=True).astype(np.float32))

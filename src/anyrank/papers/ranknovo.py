@@ -11,8 +11,9 @@ FOLDER``. The paper's weights on its two losses are not published, nor are its e
 from __future__ import annotations
 
 from ..core.errors import MissingExtra
+from ..core.groupings import Whole
 from ..core.rerank import Judge, Rerank
-from ..domains.peptides.judges import Checked, Whole
+from ..domains.peptides.judges import Checked
 from .card import Card, Figure, Price
 
 BACILLUS = "9-species-V1, bacillus"

@@ -191,6 +191,13 @@ def _named(call: Call, position: str, planned: Planned, n: int, index: Any) -> E
         formula = f"each passage of {n} candidates, one every {arguments['stride']} words, and the query are read"
         does = f"scores passages of {arguments['words']} words by {model}, and takes the {arguments['aggregate']}"
         return Explanation(text, does, n, n, None, None, formula=formula, needs=of_model(model))
+    if name == "text_prf":
+        ranked, k, how = min(n, arguments.get("depth") or n), arguments["k"], arguments["how"]
+        each = {"truncate": "once", "aggregate": f"for each of {k} queries", "sliding": "for each window"}[how]
+        formula = f"each of {ranked} candidates is read with a longer query, {each}"
+        calls = None if how == "sliding" else ranked * (min(k, ranked) if how == "aggregate" else 1)
+        does = f"adds the texts of the first {k} candidates to the query, and scores all again by {model}"
+        return Explanation(text, does, n, n, calls, calls, True, formula, of_model(model))
     if name in ("model", "mini", *SHIPPED):
         ranked = min(n, arguments.get("depth") or n)
         calls = min(ranked + 1, arguments.get("max_calls") or ranked + 1)

@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
-from ..core.errors import InputError
+from typing import Any
+
+from ..core.errors import InputError, quoted
 from ..core.stage import Stage
 from ..hub.open import open_model
 from .context import Settings
 from .parts import Part
+
+
+def check_no_generative(model: Any, name: str) -> None:
+    """Raises InputError on a generative retriever where an encoder or a judge is needed."""
+    from ..retrieve.generative import FindsDocuments
+
+    if isinstance(model, FindsDocuments):
+        raise InputError(f"{name} is a generative retriever: use it as generative({quoted(name)})")
 
 
 def _generative(settings: Settings, name: str, k: int = 100, beam: int = 100) -> Stage:

@@ -10,9 +10,10 @@ from typing import Any
 
 from ..core.errors import AnyrankError
 from ..hub.huggingface import is_hub_id
-from ..hub.open import PREFIXES, RUNTIMES, SERVER, prompted_model
+from ..hub.open import FIXED, PREFIXES, RUNTIMES, SERVER, prompted_model
 from ..hub.registry import get, suggestion
-from ..index.vector_names import model_of
+from ..hub.truncated import split_dim
+from ..index.vector_names import encode_command, model_of
 
 PACKAGES = {"onnx": "onnxruntime", "torch": "torch", "hf": "transformers", "llamacpp": "llama_cpp"}
 """A package of each runtime that is absent without its extra."""
@@ -35,12 +36,23 @@ def of_index(index: Any, vectors: str) -> tuple[Need, ...]:
     what = f"vectors of {model_of(vectors)} in the index" if vectors else "an index of words"
     if index is None:
         return (Need(what, "not looked for: give --index", None),)
-    if vectors:
-        there = vectors in index.encoded
-        missing = f"missing: anyrank index … --encode {model_of(vectors)}"
-    else:
+    if not vectors:
         there, missing = index.store.manifest.lexical, "missing: the index was built of documents without text"
-    return (Need(what, "there" if there else missing, there),)
+        return (Need(what, "there" if there else missing, there),)
+    command = encode_command(index.path, model_of(vectors))
+    if vectors not in index.encoded:
+        return (Need(what, f"missing: {command}", False),)
+    try:
+        part = index.vectors(vectors)
+        lacking = len(part.missing())
+    except AnyrankError as error:
+        return (Need(what, str(error), False),)
+    chosen = part.vector_store.meta.get("index", "")
+    state = "there" + (f", searched by the index {chosen}" if chosen else "")
+    needs = [Need(what, f"{state}, but {lacking:,} documents have none: {command}" if lacking else state, True)]
+    if chosen == "approximate":
+        needs.append(Need("the package usearch", *_installed("usearch", "ann")))
+    return tuple(needs)
 
 
 def of_model(name: str, language: bool = False) -> tuple[Need, ...]:
@@ -48,8 +60,11 @@ def of_model(name: str, language: bool = False) -> tuple[Need, ...]:
     unless its name states another runtime, as the methods of the literature do."""
     if name.startswith(SERVER):
         return _server(name)
+    if name.startswith(FIXED):
+        return of_model(name[len(FIXED) :].partition("#")[0])
     if inner := prompted_model(name):
         return of_model(inner, language=True)
+    name, _ = split_dim(name)
     prefix, colon, rest = name.partition(":")
     runtime = "hf" if language else ""
     if colon and prefix in PREFIXES:

@@ -10,19 +10,19 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
-from typing import Any
+from typing import Any, Literal
 
 from ..core.errors import InputError, listed, quoted
 from ..core.fusion import RRF, Borda, Combine, Fusion, Interleave
 from ..core.rerank import Rerank
 from ..core.stage import Cut, Each, Keep, Limited, Stage
 from ..core.types import Ranking
-from ..hub.open import is_server, open_model
+from ..hub.open import FIXED, is_server, open_model
 from ..hub.registry import SHIPPED
-from ..index.vector_names import model_of, stored
+from ..index.vector_names import encode_command, model_of, stored
 from ..vectors import Encoder
 from .context import Settings
-from .generative import GENERATIVE
+from .generative import GENERATIVE, check_no_generative
 from .parts import Part
 from .peptides import PEPTIDES
 
@@ -62,23 +62,34 @@ def _count(k: Any) -> int:
     return k
 
 
-def _search(settings: Settings, name: str, k: int = 1000) -> Stage:
-    return _searching(settings, lambda k: _vector_search(settings, name, k), _count(k))
+def _search(settings: Settings, name: str, k: int = 1000, exact: bool = False) -> Stage:
+    return _searching(settings, lambda k: _vector_search(settings, name, k, exact), _count(k))
 
 
-def _vector_search(settings: Settings, name: str, k: int) -> Any:
+def _fde(
+    settings: Settings, model: str, k: int = 1000, repetitions: int = 20, planes: int = 5, block: int = 16
+) -> Stage:
+    """Search with one dense vector a text that stands for its states of tokens (MUVERA)."""
+    given = {"repetitions": (repetitions, 20), "planes": (planes, 5), "block": (block, 16)}
+    settings_of_name = ",".join(f"{name}={value}" for name, (value, default) in given.items() if value != default)
+    return _search(settings, f"{FIXED}{model}" + (f"#{settings_of_name}" if settings_of_name else ""), k)
+
+
+def _vector_search(settings: Settings, name: str, k: int, exact: bool = False) -> Any:
     from ..retrieve.stages import VectorSearch
 
     collection, encoder = _collection(settings, name), model(SHIPPED.get(name, name))
     if not isinstance(encoder, Encoder):
+        check_no_generative(encoder, name)
         raise InputError(f"{name} scores candidates and can't search: put it after '>>'")
     key = stored(encoder.name)
     if key not in collection.encoded:
         models = listed(map(model_of, collection.encoded))
+        command = encode_command(collection.path, name)
         raise InputError(
-            f"the index holds no vectors of {quoted(encoder.name)} (it has: {models}): add them with --encode"
+            f"the index holds no vectors of {quoted(encoder.name)} (it has: {models}): add them with `{command}`"
         )
-    return VectorSearch(collection.vectors(key), encoder, collection, k, settings.filter)
+    return VectorSearch(collection.vectors(key, exact=exact), encoder, collection, k, settings.filter)
 
 
 def _score(
@@ -107,6 +118,7 @@ def _judge(settings: Settings, name: str) -> Any:
         if vectors is not None:
             return Similarity(judge, vectors)
     if not callable(judge):
+        check_no_generative(judge, name)
         raise InputError(
             f"{name} is a language model and scores no candidates by itself: use it with a method, as "
             f"rankgpt({quoted(name)})"
@@ -161,11 +173,29 @@ def _passages(
     return Rerank(Passages(judge, words=words, stride=stride, aggregate=aggregate, top=top), name=f"passages({name})")
 
 
+def _text_prf(
+    settings: Settings,
+    name: str,
+    k: int = 3,
+    how: Literal["truncate", "aggregate", "sliding"] = "truncate",
+    merge: Literal["average", "max", "borda"] = "average",
+    words: int = 256,
+    window: int = 65,
+    stride: int = 32,
+    depth: int | None = None,
+) -> Stage:
+    """Score the candidates again by a model, for the query with the texts of the first k."""
+    from ..judges.text_feedback import Expansion
+    from ..papers.text_prf import reranker
+
+    return reranker(_judge(settings, name), Expansion(how, words, window, stride), k=k, merge=merge, depth=depth)
+
+
 def _shipped(name: str, about: str) -> Part:
     """The part of a model that comes with the package."""
 
-    def search(settings: Settings, *, k: int = 1000) -> Stage:
-        return _search(settings, name, k)
+    def search(settings: Settings, *, k: int = 1000, exact: bool = False) -> Stage:
+        return _search(settings, name, k, exact)
 
     def score(
         settings: Settings, *, depth: int | None = None, max_calls: int | None = None, max_seconds: float | None = None
@@ -209,13 +239,25 @@ PARTS: dict[str, Part | Fusion] = {
         "tiny", "late interaction over BERT-tiny (shipped), the fast one: scores after '>>', and searches"
     ),
     "model": Part('any model by name, hub id or folder: model("path")', source=_search, then=_score),
-    "search": Part("search with a model's stored vectors, also after '>>': search(\"minilm\")", _search, _search),
+    "search": Part(
+        "search with a model's stored vectors, also after '>>': search(\"minilm\"); exact=True compares all of them",
+        _search,
+        _search,
+    ),
+    "fde": Part(
+        'search with one vector for a text\'s token states, stored by --encode fde:mini: fde("mini") % 200 >> mini',
+        source=_fde,
+    ),
     "promptreps": Part(
         "search, or scores after '>>', by a language model's states and logits: promptreps(\"MODEL\")",
         source=_promptreps,
         then=_promptreps_scores,
     ),
     "passages": Part('long texts split, scored and aggregated: passages("splade", aggregate="max")', then=_passages),
+    "text_prf": Part(
+        'candidates scored again by a model, for the query with the texts of the first k: text_prf("mini", k=3)',
+        then=_text_prf,
+    ),
     "feedback": Part(
         'scores so far move the query\'s vector, which searches again: minilm % 50 >> splade >> feedback("minilm")',
         then=_feedback,

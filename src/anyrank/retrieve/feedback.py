@@ -16,6 +16,7 @@ from ..core.trace import Step, Usage
 from ..core.types import Candidate, Ranking
 from ..index.base import Documents, Index, Stored
 from ..vectors import Dense, Encoder, Vectors
+from . import rewritten
 
 Floats = NDArray[np.float64]
 _STEPS = {"kl": (0.005, 100), "ranknet": (0.001, 20)}
@@ -55,7 +56,7 @@ class DistilledFeedback(Limited):
         if len(ranking) < 2 or (ranking.trace and ranking.trace[-1].status == "fallback"):
             return ranking
         start = time.perf_counter()
-        query = self.encoder.encode([ranking.query.content], query=True)
+        query = rewritten.encode([ranking], self.encoder, self.index)
         vectors, usage = self._vectors(ranking)
         vector = moved(query.vectors.dense()[0], vectors.dense(), ranking.scores, self.loss)
         (matches,) = self.index.search(Dense(vector[None].astype(np.float32)), self.k)

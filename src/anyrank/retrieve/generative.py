@@ -18,6 +18,7 @@ from ..core.trace import Step, Usage
 from ..core.types import Ranking
 from ..index.collection import Collection
 from ..store.filters import Filter
+from . import rewritten
 
 Mask = NDArray[np.bool_]
 
@@ -41,8 +42,8 @@ class FindsDocuments(Protocol):
 
 def check_index(model: FindsDocuments, collection: Collection) -> None:
     """Raises InputError if a model was trained on another index, or another build of it."""
-    manifest, path = collection.store.manifest, collection.path
-    if model.build != manifest.build:
+    store, path = collection.store, collection.path
+    if model.build != store.manifest.build or model.rows.max(initial=0) >= len(store.rows):
         what = "another build of it" if str(path) == model.path else f"{model.path}"
         raise InputError(
             f"{model.name} knows the documents of {what}, not those of this index: train a model on it with "
@@ -75,21 +76,22 @@ class GenerativeSearch(Limited):
         return replace(self, k=min(k, self.k))
 
     def batch(self, rankings: Sequence[Ranking]) -> list[Ranking]:
-        if not rankings:
-            return []
+        return rewritten.run(rankings, self._batch) if rankings else []
+
+    def _batch(self, rankings: Sequence[Ranking]) -> list[Ranking]:
         start, store = time.perf_counter(), self.collection.store
         store.refresh()
         present = store.mask() if self.filter is None else store.passing(self.filter)
         allowed = present[self.model.rows]
-        texts = [required_text(r.query.content, f"query {r.query.id!r}") for r in rankings]
+        texts = [required_text(rewritten.searched(r.query), f"query {r.query.id!r}") for r in rankings]
         results, costs = self.model.search(texts, self.k, self.beam, allowed)
-        rows = [self.model.rows[np.array([d for d, _ in found], dtype=np.int64)] for found in results]
+        rows = [self.model.rows[np.array([d for d, _ in result], dtype=np.int64)] for result in results]
         reader = store.reader([int(r.max()) for r in rows if len(r)])
         notes = self._notes(int(present.sum()) - int(allowed.sum()))
         seconds = (time.perf_counter() - start) / len(rankings)
         out = []
-        for ranking, found, at, usage in zip(rankings, results, rows, costs):
-            matches = Matches(at, np.array([s for _, s in found], dtype=np.float64), reader)
+        for ranking, result, numbers, usage in zip(rankings, results, rows, costs):
+            matches = Matches(numbers, np.array([s for _, s in result], dtype=np.float64), reader)
             after = Ranking.of_matches(ranking.query, matches, ranking.trace, ranking.limits)
             out.append(after.with_step(Step(f"generative({self.model.name})", seconds, usage, notes)))
         return out

@@ -153,8 +153,9 @@ def run(
         else:
             results = [next(done) for _ in part]
             merged = merge(ranking, results, several.merge)
-            notes = (_pool_note(several.texts, results),) if several.pooled else ()
-            out.append(merged.with_step(Step("merge", notes=notes)))
+            if several.pooled:
+                merged = merged.with_step(Step("pool", notes=(_pool_note(several.texts, results),)))
+            out.append(merged)
     return out
 
 

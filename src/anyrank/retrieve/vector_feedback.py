@@ -28,6 +28,11 @@ class Interpolated:
     candidates: tuple[Candidate, ...]
 
     def __call__(self, vector: Vectors, encoder: Encoder, index: Index) -> Encoded:
+        if not isinstance(vector, Dense | Sparse):
+            raise InputError(
+                f"feedback in vectors needs one vector a text, and {encoder.name} makes {vector.kind}: take a dense or "
+                "sparse encoder, or feedback in texts (text_feedback)"
+            )
         documents, usage = feedback_vectors(self.candidates, encoder, index)
         if documents is None:
             return Encoded(vector, usage)
@@ -71,22 +76,16 @@ def feedback_vectors(candidates: Sequence[Candidate], encoder: Encoder, index: I
 
 
 def weighted_sum(vectors: Vectors, weights: NDArray[np.float64]) -> Vectors:
-    """One row: the sum of the rows, each times its weight. Raises InputError if the kind has more than one vector a
-    text.
+    """One row: the sum of the rows of dense or sparse vectors, each times its weight.
 
     >>> weighted_sum(Sparse.of([{1: 2.0}, {1: 1.0, 3: 4.0}], dim=5), np.array([0.5, 1.0])).row(0)
     {1: 2.0, 3: 4.0}
     """
-    if isinstance(vectors, Dense):
+    if not isinstance(vectors, Sparse):
         return Dense(np.asarray(weights @ vectors.dense().astype(np.float64), dtype=np.float32)[None])
-    if isinstance(vectors, Sparse):
-        terms, positions = np.unique(vectors.indices, return_inverse=True)
-        scaled = vectors.values * np.repeat(weights, np.diff(vectors.indptr))
-        sums = np.bincount(positions, scaled, minlength=len(terms)).astype(np.float32)
-        present = sums != 0
-        terms, sums = terms[present].astype(np.int32), sums[present]
-        return Sparse(np.array([0, len(terms)]), terms, sums, vectors.dim)
-    raise InputError(
-        f"feedback in vectors needs one vector a text, and these are {vectors.kind}: take a dense or sparse encoder, "
-        "or feedback in texts: text_feedback"
-    )
+    terms, positions = np.unique(vectors.indices, return_inverse=True)
+    scaled = vectors.values * np.repeat(weights, np.diff(vectors.indptr))
+    sums = np.bincount(positions, scaled, minlength=len(terms)).astype(np.float32)
+    present = sums != 0
+    terms, sums = terms[present].astype(np.int32), sums[present]
+    return Sparse(np.array([0, len(terms)]), terms, sums, vectors.dim)

@@ -91,7 +91,7 @@ class Store:
     def _last_commit(self) -> tuple[int, int]:
         """Changes with each commit. Raises InputError if the collection is gone."""
         try:
-            status = os.stat(self.path / FOLDER / "meta.json")
+            status = os.stat(os.path.join(self.path, FOLDER, "meta.json"))
         except OSError as error:
             raise InputError(f"can't be read: {error.strerror}", path=self.path) from None
         return status.st_mtime_ns, status.st_ino

@@ -76,8 +76,9 @@ def _leaves(value: Any, key: str = "") -> Iterator[tuple[str, Any]]:
 
 def _term(key: str, value: str | bool | float) -> str:
     """The term of a value for equality."""
-    exact = isinstance(value, (str, bool)) or _is_large(value)
-    return json.dumps([key, value if exact else _float(value)])
+    if isinstance(value, (str, bool)) or _is_large(value):
+        return json.dumps([key, value])
+    return json.dumps([key, _float(value)])
 
 
 def _is_large(value: Any) -> bool:

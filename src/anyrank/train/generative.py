@@ -48,8 +48,8 @@ def untrained(plan: Plan, collection: Collection, model: str, vectors: str = "")
         raise InputError("holds no document with content", path=collection.path)
     numbers = np.array([rows[i] for i in known], dtype=np.int64)
     dense = _stored_vectors(collection, vectors or model, numbers) if plan.needs_vectors else None
-    memory = _memory(plan, start_folder(FLOAT.get(model, model)), len(numbers), dense)
-    return Trained(model, memory, collection.store.manifest.build, numbers, str(collection.path))
+    memory: Any = _memory(plan, start_folder(FLOAT.get(model, model)), len(numbers), dense)
+    return Trained(model, memory.eval(), collection.store.manifest.build, numbers, str(collection.path))
 
 
 def _memory(plan: Plan, folder: Path, documents: int, dense: Any) -> Memory:
@@ -92,7 +92,7 @@ class Loop(Trainer):  # type: ignore[misc,unused-ignore]
             max_grad_norm=1.0,
             bf16=plan.bf16,
             use_cpu=not torch.cuda.is_available(),
-            save_steps=500,
+            save_steps=max(1, min(500, steps // 4)),
             save_total_limit=1,
             logging_steps=max(1, min(50, steps // 20)),
             report_to=[],
@@ -121,7 +121,9 @@ class Loop(Trainer):  # type: ignore[misc,unused-ignore]
         groups: dict[float, list[Any]] = {self.plan.rate: [], self.plan.fresh_rate: []}
         for name, weight in self.model.named_parameters():
             groups[self.plan.rate if name.startswith("encoder.") else self.plan.fresh_rate].append(weight)
-        self.optimizer: Any = torch.optim.AdamW([{"params": p, "lr": lr} for lr, p in groups.items()], weight_decay=0.0)
+        self.optimizer: Any = torch.optim.AdamW(
+            [{"params": p, "lr": lr} for lr, p in groups.items()], weight_decay=0.0, fused=True
+        )
         return self.optimizer
 
     def compute_loss(self, model: Any, inputs: Mapping[str, Any], *_: Any, **__: Any) -> Any:

@@ -106,6 +106,8 @@ def cached(model: Any, objective: Objective, recipe: Recipe) -> Cached:
     for several processes."""
     if not isinstance(model, Compares):
         raise InputError(f"optimiser.cache is for models of kind bi, not {model.kind}: leave it out")
+    if getattr(model, "documents", None) is not None:
+        raise InputError("optimiser.cache doesn't know frozen documents: leave it out")
     if processes() > 1:
         raise InputError("optimiser.cache is for a training of one process: start it without a launcher")
     return Cached(objective, recipe.optimiser.cache, recipe.optimiser.bf16)

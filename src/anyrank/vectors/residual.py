@@ -47,20 +47,25 @@ class Codec:
         order = np.random.default_rng(seed).permutation(len(states))
         held = states[order[: max(min(len(states) // 20, 50_000), 1)]]
         points = states[order[len(held) :]] if len(states) > 1 else states
-        centroids = kmeans(points, clusters, iterations, seed)
+        return cls.of(kmeans(points, clusters, iterations, seed), held, bits)
+
+    @classmethod
+    def of(cls, centroids: Floats, held: Floats, bits: int) -> Codec:
+        """The codec of centroids, whose buckets are quantiles of the remainders of the states ``held``."""
         remainder = held - centroids[nearest(held, centroids)]
         steps = np.arange(2**bits) / 2**bits
         quantiles = np.quantile(remainder, np.concatenate([steps[1:], steps + 0.5 / 2**bits]))
         cutoffs, weights = np.split(quantiles.astype(np.float32), [2**bits - 1])
         return cls(centroids, cutoffs, weights)
 
-    def encode(self, states: Floats) -> tuple[NDArray[np.uint32], Bytes]:
-        """The centroids' numbers [n] and packed remainders [n, dim * bits / 8] of unit states."""
+    def encode(self, states: Floats, known: NDArray[Any] | None = None) -> tuple[NDArray[np.uint32], Bytes]:
+        """The centroids' numbers [n] (that are ``known``, if given) and packed remainders [n, dim * bits / 8] of unit
+        states."""
         codes = np.empty(len(states), dtype=np.uint32)
         packed = np.empty((len(states), -(-self.dim * self.bits // 8)), dtype=np.uint8)
         for start in range(0, len(states), _BLOCK):
             part = states[start : start + _BLOCK]
-            mine = nearest(part, self.centroids)
+            mine = nearest(part, self.centroids) if known is None else known[start : start + _BLOCK]
             codes[start : start + _BLOCK] = mine
             remainder = part - self.centroids[mine]
             buckets = np.zeros(remainder.shape, dtype=np.uint8)
@@ -76,7 +81,7 @@ class Codec:
 
     def remainders(self, packed: Bytes) -> Floats:
         """What the packed buckets stand for: [n, dim]."""
-        return self._bytes[packed].reshape(len(packed), -1)[:, : self.dim]
+        return self._bytes[packed].reshape(len(packed), packed.shape[1] * 8 // self.bits)[:, : self.dim]
 
     def decode(self, codes: NDArray[Any], packed: Bytes) -> Floats:
         """States of length 1 [n, dim]: centroid and remainder."""

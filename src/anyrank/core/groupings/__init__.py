@@ -13,6 +13,7 @@ from .merge_sort import MergeSort
 from .pointwise import Pointwise
 from .sliding import Sliding
 from .tournament import Tournament
+from .whole import Whole
 
 __all__ = [
     "AllPairs",
@@ -26,6 +27,7 @@ __all__ = [
     "Scores",
     "Sliding",
     "Tournament",
+    "Whole",
     "at_least",
     "best_first",
 ]

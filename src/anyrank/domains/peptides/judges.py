@@ -10,7 +10,7 @@ from typing import Protocol, runtime_checkable
 
 from ...core.errors import InputError
 from ...core.fusion import RRF, Borda, Fusion
-from ...core.groupings import Plan, best_first
+from ...core.groupings import Whole
 from ...core.rerank import Group, Rerank
 from ...core.types import Candidate, Judgement, Ranking
 from .distance import pmds
@@ -18,15 +18,6 @@ from .ions import ppm
 from .matching import Match, Tolerance, hyperscore, match
 from .peptide import Peptide
 from .spectrum import Spectrum
-
-
-@dataclass(frozen=True)
-class Whole:
-    """A grouping: all candidates as one group, whose scores become the ranking's, for judges that compare them."""
-
-    def __call__(self, n: int) -> Plan:
-        (scores,) = yield [list(range(n))]
-        return {i: scores[i] for i in best_first(scores)}
 
 
 def reranker(judge: Callable[[Sequence[Group]], Sequence[Judgement]], name: str) -> Rerank:

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from ...core.errors import InputError
 from ...core.trace import Usage
+from ...index.nearest import merged, nothing
 from ..bi import BiEncoder
 from ..parts.ragged import too_long
 from .base import Results
@@ -80,12 +81,9 @@ class AtomicMemory(nn.Module):  # type: ignore[misc,unused-ignore]
             tokens[chunk["rows"].numpy()] = chunk["attention_mask"].sum(1).numpy()
         cut = too_long(self.encoder.tokenizer, texts, [[]] * len(texts), self.encoder.max_length, self.encoder.prefixes)
         documents = np.flatnonzero(allowed)
-        best = []
-        for row in scores:
-            # of equal scores the earlier document, as a search over vectors decides
-            order = documents[np.argsort(-row[documents], kind="stable")[:k]]
-            best.append([(int(d), float(row[d])) for d in order])
-        return best, [Usage(1, int(n), truncated=c) for n, c in zip(tokens, cut)]
+        best = [merged(nothing(), documents, row[documents], k) for row in scores]  # as a search over vectors decides
+        results = [list(zip(numbers.tolist(), values.tolist())) for numbers, values in best]
+        return results, [Usage(1, int(n), truncated=c) for n, c in zip(tokens, cut)]
 
     def save(self, folder: Path) -> None:
         """The encoder in ``encoder/``, which is a model of its own, and the rows."""

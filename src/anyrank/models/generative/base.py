@@ -36,6 +36,10 @@ class Memory(Protocol):
         """The k best of the allowed [documents]; ``beam`` is the width of a search by prefixes."""
         ...
 
+    def to(self, device: Any) -> Any:
+        """The module, moved to a device."""
+        ...
+
     def save(self, folder: Path) -> None:
         """Write weights, tokenizer and configuration into a folder, which is made."""
         ...

@@ -36,6 +36,10 @@ class SequenceMemory(nn.Module):  # type: ignore[misc,unused-ignore]
     token's logit is state * (1 + a(prefix)) times its embedding, where NCI has a full matrix in place of the diagonal.
     """
 
+    codes: Tensor
+    encoder: Any
+    decoder: Any
+
     def __init__(
         self,
         encoder: Any,
@@ -173,7 +177,8 @@ class SequenceMemory(nn.Module):  # type: ignore[misc,unused-ignore]
 
         settings = json.loads((folder / DECODER).read_text(encoding="utf-8"))
         config = AutoConfig.from_pretrained(folder)
-        encoder = T5Stack(config) if config.model_type == "t5" else AutoModel.from_config(config)
+        make: Any = T5Stack if config.model_type == "t5" else AutoModel.from_config
+        encoder = make(config)
         codes = np.load(folder / CODES)
         identifiers = [row[: int(np.argmax(row == 1))].tolist() for row in codes]
         model = cls(encoder, AutoTokenizer.from_pretrained(folder), identifiers, **settings)

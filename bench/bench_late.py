@@ -1,0 +1,287 @@
+"""Late interaction: stored states against reading, their compression, pooling and search.
+
+    anyrank index DATA/cranfield -o INDEXES/cranfield --encode mini --encode tiny
+    anyrank index DATA/dl-candidates/dl19.passages.jsonl.gz -o INDEXES/dl19 --encode tiny
+    python bench/bench_late.py DATA INDEXES [stored] [quality-mini] [quality-tiny] [passages]
+
+DATA is a folder of collections in BEIR's layout, INDEXES holds indexes of them. Every other form of their states
+(pooled, compressed, fixed-dimensional) is made of the stored ones. Results: bench/results/late.json.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from statistics import median
+from typing import Any, cast
+
+import numpy as np
+
+from anyrank.backends.fde import FixedEncoder
+from anyrank.core.content import text_of
+from anyrank.core.types import Candidate, Query, Ranking
+from anyrank.evaluate.evaluation import evaluate
+from anyrank.hub.open import open_model
+from anyrank.index.build import build
+from anyrank.index.collection import Collection
+from anyrank.index.pooling import pooled
+from anyrank.index.vector_names import stored
+from anyrank.io.dataset import Dataset
+from anyrank.pipeline.parser import Settings, parse
+from anyrank.retrieve.stages import Attach
+from anyrank.vectors import Encoded, Tokens, Vectors
+from anyrank.vectors.residual import Codec, Residual, centroid_count, nearest
+
+RESULTS = Path(__file__).parent / "results" / "late.json"
+LAYERS, WIDTH = {"mini": 6, "anyrank-tiny": 2}, {"mini": 384, "anyrank-tiny": 128}
+
+
+class Replay:
+    """An encoder that gives the stored states of texts, and reads queries."""
+
+    def __init__(self, collections: Sequence[Collection], model: str) -> None:
+        self.model, self.name = open_model(model), model
+        self.at: dict[str, tuple[Any, str]] = {}
+        for collection in collections:
+            index = collection.vectors(stored(model))
+            self.at |= {text_of(d.content): (index, d.id) for d in collection.documents()}
+
+    def encode(self, contents: Sequence[Any], *, query: bool = False) -> Encoded:
+        if query:
+            return cast(Encoded, self.model.encode(contents, query=True))
+        parts: list[Tokens] = []
+        for content in contents:
+            index, id = self.at[text_of(content)]
+            positions, vectors = index.vectors([id])
+            parts.append(cast(Tokens, vectors) if positions else self.model.encode([""]).vectors)
+        return Encoded(Tokens.join(parts))
+
+
+def folder_bytes(folder: Path) -> int:
+    return sum(f.stat().st_size for f in folder.rglob("*.npy"))
+
+
+def made(documents: Sequence[Candidate], encoder: Any, folder: Path, **choice: Any) -> tuple[Collection, float]:
+    """A collection whose vectors are chosen so, and the seconds of encoding."""
+    build(documents, folder)
+    collection, start = Collection.open(folder), time.perf_counter()
+    collection.encode(encoder, stored(encoder.name), **choice)
+    return collection, time.perf_counter() - start
+
+
+def timed(run: Callable[[Any], Any], items: Sequence[Any]) -> tuple[list[Any], float]:
+    """The results, and the median milliseconds of one, after one to warm up."""
+    run(items[0])
+    out, spent = [], []
+    for item in items:
+        start = time.perf_counter()
+        out.append(run(item))
+        spent.append((time.perf_counter() - start) * 1000)
+    return out, median(spent)
+
+
+def located(ranking: Ranking, collection: Collection) -> Ranking:
+    """The ranking with candidates of another collection of the same documents, whose contents are read on demand."""
+    return cast(
+        Ranking, Attach(collection)(replace(ranking, candidates=tuple(Candidate(c.id, None, c.score) for c in ranking)))
+    )
+
+
+def forward_flops(model: str, tokens: float) -> float:
+    """Multiplications and additions of a transformer's layers for one text: 24 n w^2 + 4 n^2 w each."""
+    width = WIDTH[model]
+    return LAYERS[model] * (24 * tokens * width**2 + 4 * tokens**2 * width)
+
+
+def rerank(data: Path, indexes: Path) -> dict[str, Any]:
+    """100 candidates of each query: stored states, reading late interaction, and a cross-encoder of the same shape
+    (MiniLM's own int8 graph run on pairs, so its time is one's, and its scores mean nothing)."""
+    dataset, collection = Dataset.open(data / "cranfield"), Collection.open(indexes / "cranfield")
+    queries = list(dataset.queries("test"))[:8]
+    before = parse("bm25 % 100", Settings(collection)).run(queries)
+    needed = {i for ranking in before for i in ranking.ids}
+    documents = [d for d in dataset.documents() if d.id in needed]  # compression is slow, and its quality is below
+    replay = Replay([collection], "mini")
+    reading = parse("mini", starts=False)
+    read, read_ms = timed(reading, before)
+    out: dict[str, Any] = {"queries": len(queries), "candidates": 100, "reading_ms": read_ms}
+    encoder = open_model("minilm")
+
+    def cross(ranking: Ranking) -> int:
+        pairs = [(text_of(ranking.query.content), text_of(c.content)) for c in ranking]
+        return sum(len(o.positions) for o in encoder.engine.run(pairs)[1])
+
+    _, out["cross_encoder_ms"] = timed(cross, before[:3])
+    with tempfile.TemporaryDirectory() as scratch:
+        forms: dict[str, dict[str, Any]] = {
+            "float16": {},
+            "pool 2": {"index": "nearest", "options": {"pool": 2}},
+            "2 bits": {"index": "plaid", "options": {"bits": 2}},
+            "2 bits, pool 2": {"index": "plaid", "options": {"bits": 2, "pool": 2}},
+        }
+        for name, choice in forms.items():
+            opened, _ = made(documents, replay, Path(scratch) / name.replace(" ", "_"), **choice)
+            stage = parse("mini", Settings(opened), starts=False)
+            after, ms = timed(stage, [located(ranking, opened) for ranking in before])
+            gaps = [
+                abs(score - dict(zip(a.ids, a.scores))[i])
+                for a, b in zip(after, read)
+                for i, score in zip(b.ids, b.scores)
+            ]
+            out[name] = {"ms": ms, "faster_than_reading": read_ms / ms, "largest_difference": max(gaps)}
+            out[name]["faster_than_cross_encoder"] = out["cross_encoder_ms"] / ms
+            print("stored", name, out[name], flush=True)
+    tokens = open_model("mini").encode([d.content for d in documents[:200]]).usage.prompt_tokens / 200
+    question = open_model("mini").encode([q.content for q in queries], query=True).usage.prompt_tokens / len(queries)
+    pairs = 100 * forward_flops("mini", tokens + question)
+    maxsim = forward_flops("mini", question) + 2 * question * tokens * WIDTH["mini"] * 100
+    out["flops_cross_encoder"], out["flops_stored"], out["flops_ratio"] = pairs, maxsim, pairs / maxsim
+    return out
+
+
+def quality(data: Path, indexes: Path, model: str, bits: Sequence[int]) -> dict[str, Any]:
+    """nDCG@10 on Cranfield of forms of the same states, searched exactly."""
+    dataset, base = Dataset.open(data / "cranfield"), Collection.open(indexes / "cranfield")
+    queries, qrels = list(dataset.queries("test")), dataset.qrels("test")
+    ids = [d.id for d in dataset.documents()]
+    positions, vectors = base.vectors(stored(model)).vectors(ids)
+    tokens, ids = cast(Tokens, vectors), [ids[p] for p in positions]
+    asked = open_model(model).encode([q.content for q in queries], query=True).vectors
+    rows: dict[str, Any] = {}
+    runs: dict[str, list[Ranking]] = {}
+
+    def add(form: str, texts: Vectors, bytes_a_state: float) -> None:
+        scores = texts.products(asked)
+        order = np.argsort(-scores, axis=1, kind="stable")[:, :10]
+        runs[form] = [
+            Ranking(q, tuple(Candidate(ids[i], None, float(s[i])) for i in best))
+            for q, s, best in zip(queries, scores, order)
+        ]
+        states = len(texts.arrays().get("states", texts.arrays().get("codes")))
+        rows[form] = {"states": states, "bytes": round(states * bytes_a_state)}
+        print(model, form, rows[form], flush=True)
+
+    add("float16", tokens, 2 * tokens.dim)
+    for factor in (2, 3, 4):
+        start = time.perf_counter()
+        small = pooled(tokens, factor)
+        seconds = time.perf_counter() - start
+        add(f"pool {factor}", small, 2 * tokens.dim)
+        rows[f"pool {factor}"]["seconds"] = round(seconds, 1)
+    if bits:
+        start = time.perf_counter()
+        clusters = centroid_count(len(tokens), len(tokens.states) / len(tokens))
+        chosen = tokens.states[np.random.default_rng(0).permutation(len(tokens.states))[: 8 * clusters]]
+        codec = Codec.fit(chosen, clusters, 1)
+        codes = nearest(tokens.states, codec.centroids)
+        print("centroids", clusters, time.perf_counter() - start, flush=True)
+        for count in bits:
+            codec = Codec.of(codec.centroids, chosen[:20_000], count)
+            compressed = Residual(tokens.indptr, *codec.encode(tokens.states, codes), codec, tokens.means)
+            add(f"{count} bits", compressed, 4 + tokens.dim * count / 8)
+            cosines = np.einsum("nd,nd->n", compressed.tokens().states[:20_000], tokens.states[:20_000])
+            rows[f"{count} bits"]["cosine"] = round(float(cosines.mean()), 4)
+    result = evaluate(runs, qrels, ["nDCG@10"], baseline="float16", correction="none")
+    print(result.table(), flush=True)
+    best = [r.ids for r in runs["float16"]]
+    for form, run in runs.items():
+        compared = result.compared(form, "nDCG@10")
+        rows[form]["nDCG@10"] = round(result.mean(form, "nDCG@10"), 4)
+        rows[form]["p_against_float16"] = None if compared is None else float(f"{compared.p:.2g}")
+        rows[form]["recall@10_of_float16"] = round(recall([r.ids for r in run], best), 4)
+    return rows
+
+
+def passages(data: Path, indexes: Path) -> dict[str, Any]:
+    """Searches among the passages of TREC DL 2019 that any run holds: queries a second one by one, and recall@10."""
+    model, base = "anyrank-tiny", Collection.open(indexes / "dl19")
+    replay, documents = Replay([base], model), list(base.documents())
+    lines = (data / "dl-candidates" / "dl19.queries.tsv").read_text().splitlines()
+    queries = [Query(*line.split("\t", 1)) for line in lines]
+    vectors = cast(Tokens, replay.encode([q.content for q in queries], query=True).vectors)
+    rows = [vectors.take([i]) for i in range(len(queries))]
+    out: dict[str, Any] = {"passages": len(documents), "queries": len(queries), "model": model}
+    with tempfile.TemporaryDirectory() as scratch:
+        exact, _ = made(documents, replay, Path(scratch) / "exact")
+        index = exact.vectors(stored(model))
+        states = sum(len(s.vectors.arrays()["states"]) for s in index.vector_store.shards())  # type: ignore[attr-defined]
+        out["states"] = states
+        best, ms = timed(lambda q: [i for i, _ in index.search(q, 10)[0]], rows)
+        out["exact float16"] = {
+            "qps": 1000 / ms,
+            "bytes_a_state": folder_bytes(Path(scratch) / "exact" / "vectors") / states,
+        }
+        print(out, flush=True)
+        for bits in (2,):
+            compressed, seconds = made(
+                documents, replay, Path(scratch) / f"bits{bits}", index="plaid", options={"bits": bits}
+            )
+            folder = Path(scratch) / f"bits{bits}" / "vectors"
+            scan = compressed.vectors(stored(model), exact=True)
+            own, ms = timed(lambda q, scan=scan: [i for i, _ in scan.search(q, 10)[0]], rows[:40])
+            line = {"bytes_a_state": folder_bytes(folder) / states, "seconds_of_compression": seconds}
+            out[f"exact {bits} bits"] = {"qps": 1000 / ms, "recall@10": recall(own, best[:40]), **line}
+            for scoring, options in (
+                ("plaid", {}),
+                ("plaid", {"cells": 2}),
+                ("plaid", {"cells": 4, "threshold": 0.4, "candidates": 1024}),
+                ("warp", {"cells": 8}),
+                ("warp", {"cells": 32}),
+            ):
+                choice = {"bits": bits, "scoring": scoring, **options}
+                compressed.encode(replay, stored(model), index="plaid", options=choice)
+                staged = compressed.vectors(stored(model))
+                found, ms = timed(lambda q, staged=staged: [i for i, _ in staged.search(q, 10)[0]], rows)
+                label = f"{scoring} {bits} bits {options or 'default'}"
+                out[label] = {"qps": 1000 / ms, "recall@10": recall(found, best)}
+                out[label]["bytes_a_state"] = folder_bytes(folder) / states
+                print(label, out[label], flush=True)
+        for repetitions, planes, block in ((10, 4, 16), (20, 5, 16)):
+            encoder = FixedEncoder(cast(Any, replay), repetitions, planes, block)
+            fixed, seconds = made(documents, encoder, Path(scratch) / f"fde{repetitions}", dtype="float16")
+            index = fixed.vectors(stored(encoder.name))
+            asked = encoder.fixed(vectors, query=True)
+            found, ms = timed(
+                lambda q, index=index, asked=asked: [i for i, _ in index.search(asked.take([q]), 200)[0]],
+                range(len(rows)),
+            )
+            out[f"fde {repetitions} x 2^{planes} x {block}"] = {
+                "dimensions": asked.dim,
+                "qps": 1000 / ms,
+                "seconds": seconds,
+                **{f"recall@10 of the first {n}": recall([f[:n] for f in found], best) for n in (10, 50, 100, 200)},
+            }
+            print(list(out.items())[-1], flush=True)
+    return out
+
+
+def recall(found: Sequence[Sequence[str]], best: Sequence[Sequence[str]]) -> float:
+    return float(np.mean([len(set(a) & set(b)) / max(len(b), 1) for a, b in zip(found, best)]))
+
+
+PARTS: dict[str, Callable[[Path, Path], dict[str, Any]]] = {
+    "stored": rerank,
+    "quality-mini": lambda data, indexes: quality(data, indexes, "mini", ()),
+    "quality-tiny": lambda data, indexes: quality(data, indexes, "anyrank-tiny", (1, 2, 4)),
+    "passages": passages,
+}
+
+
+def main(data: str, indexes: str, *parts: str) -> None:
+    for part in parts or PARTS:
+        value = PARTS[part](Path(data), Path(indexes))
+        value["threads"] = os.environ.get("OMP_NUM_THREADS", "")
+        results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+        RESULTS.write_text(json.dumps({**results, part: value}, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    if len(sys.argv) < 3:
+        sys.exit(__doc__)
+    main(*sys.argv[1:])

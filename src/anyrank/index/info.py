@@ -1,0 +1,126 @@
+"""The parts of an index: what each holds, how large it is, and whether it is complete."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ..core.errors import AnyrankError
+from ..store.engine import FOLDER
+from ..store.engine_files import engine_problems
+from ..store.rows import FILES
+from .base import Describes
+from .collection import Collection
+from .vector_names import encode_command, model_of
+from .vector_store import VectorStore
+
+COMPLETE = "complete"
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One part: ``documents`` are those that it covers, of all in the index; ``state`` is "complete", or says what is
+    missing or damaged with its cure. ``details`` are the part's own."""
+
+    name: str
+    documents: int
+    bytes: int
+    state: str = COMPLETE
+    details: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def damaged(self) -> bool:
+        """Whether it needs a cure before it serves whole."""
+        return self.state != COMPLETE and not self.state.startswith("incomplete")
+
+    def as_dict(self) -> dict[str, Any]:
+        """A JSON-ready form."""
+        return asdict(self)
+
+
+def parts_of(collection: Collection) -> list[Part]:
+    """All parts of a collection: its documents, BM25, and the vectors of each model. Sizes of files are compared with
+    those that were written; `check` also reads them."""
+    path, store, count = collection.path, collection.store, len(collection)
+    rows = [path / name for name in FILES if (path / name).exists()]
+    documents = Part("documents", count, _size(rows), details={"fields": store.fields()})
+    engine = [p.error() for p in engine_problems(path, path / FOLDER, set(), limit=0)]
+    state = str(engine[0]) if engine else COMPLETE
+    name, details = "presence and fields", {}
+    if store.manifest.lexical:
+        manifest = store.manifest
+        name, details = "bm25", {"language": manifest.language, "stop_words": manifest.stop_words}
+    out = [documents, Part(name, count, _size([path / FOLDER]), state, details)]
+    return [*out, *(_vectors(collection, name, count) for name in collection.encoded)]
+
+
+def _vectors(collection: Collection, name: str, count: int) -> Part:
+    """The vectors of one model, and the index that searches them."""
+    model, folder = model_of(name), collection.path / "vectors" / name
+    covered, details, state = 0, {}, COMPLETE
+    try:
+        stored = VectorStore.open(folder)
+        details = {
+            "kind": stored.kind,
+            "dim": stored.dim,
+            "dtype": stored.meta["dtype"],
+            "index": stored.index,
+            "options": stored.options,
+        }
+        details["index_bytes"] = _size(folder / n for n in stored.derived())
+        problems = [p.error() for n in stored.parts() for p in stored.part_problems(n, whole=False)]
+        if problems:
+            raise problems[0]
+        index = collection.vectors(name)
+        missing = len(index.missing())
+        covered = count - missing
+        if isinstance(index, Describes):
+            details["described"] = index.describe()
+        if missing:
+            command = encode_command(collection.path, model)
+            state = f"incomplete: {missing:,} of {count:,} documents have no vector: `{command}` makes them"
+    except AnyrankError as error:
+        state = str(error)
+    return Part(f"vectors of {model}", covered, _size([folder]), state, {"model": model, **details})
+
+
+def _size(paths: Iterable[Path]) -> int:
+    """Bytes of files, and of all files in folders."""
+    files = (f for path in paths for f in (path.rglob("*") if path.is_dir() else [path]))
+    return sum(f.stat().st_size for f in files if f.is_file())
+
+
+def as_text(path: Path, documents: int, parts: Iterable[Part]) -> str:
+    """The parts in aligned columns, and below them what is not complete."""
+    rows = [("part", "documents", "bytes", "state", "what it is")]
+    notes = []
+    for part in parts:
+        state = "damaged" if part.damaged else part.state.partition(":")[0]
+        rows.append((part.name, f"{part.documents:,}", f"{part.bytes:,}", state, _details(part.details)))
+        if part.state != COMPLETE:
+            notes.append(f"{part.name}: {part.state}")
+    widths = [max(len(row[i]) for row in rows) for i in range(4)]
+    lines = []
+    for row in rows:
+        cells = [c.rjust(w) if i in (1, 2) else c.ljust(w) for i, (c, w) in enumerate(zip(row, widths))]
+        lines.append("  ".join([*cells, row[4]]).rstrip())
+    return "\n".join([f"{path}: {documents:,} documents", *lines, *notes])
+
+
+def _details(details: dict[str, Any]) -> str:
+    """A part's details in words."""
+    out = []
+    if "kind" in details:
+        out.append(f"{details['kind']}, {details['dim']} numbers, {details['dtype']}")
+        options = ", ".join(f"{n}={v}" for n, v in details["options"].items())
+        out.append(f"index {details['index']}" + (f" ({options})" if options else ""))
+        if details["index_bytes"]:
+            out.append(f"its files {details['index_bytes']:,} bytes")
+        out += [f"{n} {v:,}" if type(v) is int else f"{n} {v}" for n, v in details.get("described", {}).items()]
+    elif "language" in details:
+        out.append(f"language {details['language']}" + ("" if details["stop_words"] else ", without stop words"))
+    elif details.get("fields"):
+        out.append(f"fields {', '.join(details['fields'])}")
+    return "; ".join(out)

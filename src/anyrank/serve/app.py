@@ -1,0 +1,369 @@
+"""The HTTP application: routes over a `Service`, with keys, limits, metrics and logs around them."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+import math
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from ..core.display import ranking_to_dict
+from ..core.errors import AnyrankError, InputError, MissingExtra, ModelError
+from ..core.trace import total
+from ..core.types import Query
+from . import dialects, embeddings, gym, tasks
+from .batching import Full
+from .keys import Keyring
+from .metrics import Metrics
+from .openapi import document
+from .requests import Refusal, clean, flag, number, read_json, text, whole
+from .service import Service
+
+log = logging.getLogger("anyrank.serve")
+
+OPEN = ("/health", "/healthz", "/ready")
+"""Paths that need no key."""
+HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Content-Security-Policy": "default-src 'none'",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-store",
+}
+GONE = 499
+"""The status that logs show for a client that left."""
+
+
+@dataclass(slots=True, eq=False)
+class Server:
+    """A service behind HTTP. ``body`` bounds a request's bytes, ``documents`` the documents of one, ``slow`` the
+    seconds in which a body has to arrive; ``origins`` may call it from a browser's page."""
+
+    service: Service
+    keys: Keyring = field(default_factory=Keyring)
+    body: int = 16 * 2**20
+    documents: int = 10_000
+    slow: float = 30.0
+    origins: tuple[str, ...] = ()
+    metrics: Metrics = field(default_factory=Metrics)
+    ready: bool = False
+
+    def app(self) -> Starlette:
+        """The application, as any ASGI server runs it."""
+        rerank = ("/rerank", "/v1/rerank", "/v2/rerank", "/v1/reranking", "/v1/rerankings", "/reranking")
+        posts: dict[str, Handler] = {
+            **dict.fromkeys(rerank, self._rerank),
+            "/score": self._score,
+            "/v1/score": self._score,
+            "/v1/rank": self._rank,
+            "/v1/embeddings": self._embeddings,
+            "/embeddings": self._embeddings,
+            "/v2/embed": self._embed,
+            "/search": self._search,
+            "/": self._task,
+        }
+        gets: dict[str, Handler] = {
+            "/search": self._gym,
+            "/fineweb/search": self._gym,
+            "/fetch": self._fetch,
+            "/v1/models": self._models,
+            "/models": self._models,
+            "/info": self._info,
+            "/metrics": self._metrics,
+            "/health": self._health,
+            "/healthz": self._health,
+            "/ready": self._readiness,
+            "/openapi.json": self._openapi,
+        }
+        routes = [Route(p, self._around(h), methods=["POST"]) for p, h in posts.items()]
+        routes += [Route(p, self._around(h), methods=["GET"]) for p, h in gets.items()]
+        cors = [Middleware(CORSMiddleware, allow_origins=list(self.origins), allow_headers=["*"])]
+        return Starlette(
+            routes=routes,
+            middleware=cors if self.origins else [],
+            exception_handlers={404: self._unknown, 405: self._unknown},
+            lifespan=self._lifespan,
+        )
+
+    @contextlib.asynccontextmanager
+    async def _lifespan(self, app: Starlette) -> AsyncIterator[None]:
+        """Opens the models before the first request, and answers what was accepted before the end."""
+        await asyncio.to_thread(self.service.warm)
+        self.ready = True
+        yield
+        self.ready = False
+        await self.service.drain()
+
+    def _around(self, handler: Handler) -> Callable[[Request], Awaitable[Response]]:
+        """A handler with its key checked, its errors told in one form, and the request counted and logged."""
+
+        async def respond(request: Request) -> Response:
+            start, entry = time.perf_counter(), dict[str, Any]()
+            response = await self._answered(handler, request, entry)
+            seconds, path = time.perf_counter() - start, request.url.path
+            self.metrics.requests.labels(path, str(response.status_code)).inc()
+            self.metrics.seconds.labels(path).observe(seconds)
+            self.metrics.waiting.set(self.service.waits)
+            if path not in OPEN:
+                line = {"path": path, "status": response.status_code, "ms": round(seconds * 1000, 1), **entry}
+                log.info("%s", json.dumps(line))
+            response.headers.update(HEADERS)
+            return response
+
+        return respond
+
+    async def _answered(self, handler: Handler, request: Request, entry: dict[str, Any]) -> Response:
+        try:
+            if request.url.path not in OPEN and (name := self.keys.admit(request.headers)):
+                entry["key"] = name
+            return await handler(request, entry)
+        except Refusal as error:
+            return _error(error.status, str(error), error.headers)
+        except Full as error:
+            return _error(429, str(error), {"Retry-After": str(math.ceil(error.seconds))})
+        except (ModelError, MissingExtra) as error:
+            return _error(503, str(error))
+        except InputError as error:
+            return _error(422, str(error))
+        except AnyrankError as error:
+            return _error(500, str(error))
+        except (ClientDisconnect, _Left):
+            return _error(GONE, "the client left")
+        except Exception as error:  # noqa: BLE001  # whatever a model or a plug-in raises: the server goes on
+            entry["error"] = f"{type(error).__name__} at {_location(error)}"  # its text may hold that of a document
+            return _error(500, "the pipeline failed: see the server's log")
+
+    async def _unknown(self, request: Request, error: Exception) -> Response:
+        """No such path, or another method: told only to those who have a key."""
+
+        async def refuse(request: Request, entry: dict[str, Any]) -> Response:
+            status = int(getattr(error, "status_code", 404))
+            what = "takes another method" if status == 405 else "is not served here: see /openapi.json"
+            raise Refusal(status, f"{clean(request.url.path)[:100]} {what}")
+
+        response = await self._answered(refuse, request, {})
+        response.headers.update(HEADERS)
+        return response
+
+    async def _body(self, request: Request) -> dict[str, Any]:
+        """The JSON object of a request, read within the limits of size and time."""
+        close = {"Connection": "close"}  # the rest of the body is not read
+        too_large = Refusal(413, f"the body has more than {self.body:,} bytes", close)
+        stated = request.headers.get("content-length", "")
+        if stated.isdigit() and int(stated[:20]) > self.body:
+            raise too_large
+        parts, size = [], 0
+        try:
+            async with asyncio.timeout(self.slow):
+                async for part in request.stream():
+                    size += len(part)
+                    if size > self.body:
+                        raise too_large
+                    parts.append(part)
+        except TimeoutError:
+            raise Refusal(408, f"the body did not arrive within {self.slow:g} s", close) from None
+        return read_json(b"".join(parts))
+
+    async def _rerank(self, request: Request, entry: dict[str, Any]) -> Response:
+        body = await self._body(request)
+        asked = dialects.read_rerank(body, request.url.path, request.headers, self.documents)
+        outcome = await self._ranked(request, asked, entry)
+        return JSONResponse(dialects.answer(asked, outcome), headers=_headers(outcome))
+
+    async def _ranked(self, request: Request, asked: dialects.RerankRequest, entry: dict[str, Any]) -> dialects.Outcome:
+        outcome = await _unless_left(request, self.service.rerank(asked))
+        self.metrics.documents.inc(len(outcome.rows))
+        self.metrics.tokens.inc(outcome.usage.tokens)
+        if outcome.status in ("partial", "fallback"):
+            self.metrics.degraded.labels(outcome.status).inc()
+        entry |= {"id": outcome.id, "model": outcome.model, "documents": len(outcome.rows)}
+        entry |= {"tokens": outcome.usage.tokens, "outcome": outcome.status}
+        return outcome
+
+    async def _rank(self, request: Request, entry: dict[str, Any]) -> Response:
+        """Our own form: every document in the answer, with its score, and the whole trace of what happened."""
+        body = await self._body(request)
+        asked = dialects.read_rerank(body, request.url.path, request.headers, self.documents)
+        outcome = await self._ranked(request, asked, entry)
+        rows = [
+            {"index": i, "score": s, "rank": n, "document": asked.echoed[i]} for n, (i, s) in enumerate(outcome.rows, 1)
+        ]
+        body = {"id": outcome.id, "model": outcome.model, "results": rows[: asked.top_n], **dialects.report_of(outcome)}
+        return JSONResponse(body)
+
+    async def _score(self, request: Request, entry: dict[str, Any]) -> Response:
+        """vLLM's scores of pairs: one text against each of several, or pair by pair."""
+        body = await self._body(request)
+        pairs = (("text_1", "text_2"), ("queries", "documents"), ("queries", "items"), ("data_1", "data_2"))
+        left, right = next((p for p in pairs if p[0] in body or p[1] in body), pairs[0])
+        queries, texts = (_list(body.get(n), n) for n in (left, right))
+        if len(queries) not in (1, len(texts)):
+            raise Refusal(400, f"{len(queries)} {left} for {len(texts)} {right}: expected 1 or as many")
+        model = body.get("model")
+        asked = {"model": model, "timeout": body.get("timeout")}
+        if len(queries) == 1:
+            groups = [{"query": queries[0], "documents": texts, **asked}]
+        else:
+            groups = [{"query": q, "documents": [t], **asked} for q, t in zip(queries, texts)]
+        requests = [dialects.read_rerank(g, most=self.documents) for g in groups]
+        outcomes = await asyncio.gather(*(self._ranked(request, r, entry) for r in requests))
+        scores = [dict(o.rows)[i] for o, r in zip(outcomes, requests) for i in range(len(r.documents))]
+        tokens = sum(o.usage.prompt_tokens for o in outcomes)
+        data = [{"index": i, "object": "score", "score": s} for i, s in enumerate(scores)]
+        whole_body = {"id": outcomes[0].id, "object": "list", "created": int(time.time()), "model": outcomes[0].model}
+        usage = {"prompt_tokens": tokens, "total_tokens": tokens}
+        return JSONResponse({**whole_body, "data": data, "usage": usage, "anyrank": dialects.report_of(outcomes[0])})
+
+    async def _embeddings(self, request: Request, entry: dict[str, Any]) -> Response:
+        asked = embeddings.read_openai(await self._body(request))
+        name, encoded = await _unless_left(request, self.service.vectors(asked))
+        vectors = embeddings.shortened(encoded.vectors.dense(), asked.dimensions)
+        entry |= {"model": name, "texts": len(vectors), "tokens": encoded.usage.prompt_tokens}
+        self.metrics.tokens.inc(encoded.usage.tokens)
+        answer = embeddings.openai_answer(asked, name, vectors, encoded.usage.prompt_tokens)
+        return JSONResponse(answer | {"anyrank": {"usage": dialects.counts_of(encoded.usage)}})
+
+    async def _embed(self, request: Request, entry: dict[str, Any]) -> Response:
+        asked = embeddings.read_cohere(await self._body(request))
+        name, encoded = await _unless_left(request, self.service.vectors(asked))
+        vectors = embeddings.shortened(encoded.vectors.dense(), asked.dimensions)
+        entry |= {"model": name, "texts": len(vectors), "tokens": encoded.usage.prompt_tokens}
+        return JSONResponse(
+            embeddings.cohere_answer(asked, self.service.new_id(), vectors, encoded.usage.prompt_tokens)
+        )
+
+    async def _task(self, request: Request, entry: dict[str, Any]) -> Response:
+        task = tasks.read_task(await self._body(request))
+        name, encoded = await _unless_left(request, self.service.vectors(task.request))
+        entry |= {"model": name, "texts": len(task.texts), "tokens": encoded.usage.prompt_tokens}
+        return JSONResponse(tasks.task_answer(task, encoded.vectors.dense()))
+
+    async def _search(self, request: Request, entry: dict[str, Any]) -> Response:
+        """The best documents of the index: ``query``, ``top_n``, ``filter`` (fields and values), ``timeout``."""
+        body = await self._body(request)
+        top = next((n for n in dialects.TOP if body.get(n) is not None), "top_n")
+        k = whole(body.get(top), top, 1, self.documents) or 10
+        texts = flag(body.get("return_documents"), "return_documents", True)
+        condition = body.get("filter")
+        if condition is not None and not isinstance(condition, dict):
+            raise Refusal(400, "filter is no object of fields and values")
+        query = Query("q", text(body.get("query"), "query"))
+        seconds = number(body.get("timeout"), "timeout")
+        ranking = await _unless_left(request, self.service.find(query, k, condition or None, seconds))
+        value = await asyncio.to_thread(ranking_to_dict, ranking, texts=texts)
+        entry |= {"documents": len(ranking), "outcome": ranking.status}
+        return JSONResponse(value | {"usage": dialects.counts_of(total(ranking.trace).usage)})
+
+    async def _gym(self, request: Request, entry: dict[str, Any]) -> Response:
+        """DeepResearchGym's search, by the address' ``query`` and ``k``."""
+        query = Query("q", text(request.query_params.get("query"), "query"))
+        k = whole(_integer(request.query_params.get("k")), "k", 1, 1000) or 10
+        ranking = await _unless_left(request, self.service.find(query, k))
+        shape = gym.fineweb if request.url.path.startswith("/fineweb") else gym.clueweb
+        entry["documents"] = len(ranking)
+        results = await asyncio.to_thread(lambda: [gym.packed(shape(c)) for c in ranking])
+        return JSONResponse({"results": results})
+
+    async def _fetch(self, request: Request, entry: dict[str, Any]) -> Response:
+        """One document of the index, by its ``id``, or a ``url`` that is one."""
+        name = request.query_params.get("url") or request.query_params.get("id")
+        collection, id = self.service.collection, text(name, "url")
+        if collection is None or id not in collection:
+            raise Refusal(404, f"no document {id[:80]!r} here")
+        (candidate,) = await asyncio.to_thread(collection.get, [id])
+        return JSONResponse({"results": [gym.packed(gym.clueweb(candidate))]})
+
+    async def _models(self, request: Request, entry: dict[str, Any]) -> Response:
+        data = [{"id": name, "object": "model", "created": 0, "owned_by": "anyrank"} for name in self.service.models]
+        return JSONResponse({"object": "list", "data": data})
+
+    async def _info(self, request: Request, entry: dict[str, Any]) -> Response:
+        limits = {"max_client_batch_size": self.documents, "max_body_bytes": self.body}
+        index = None if self.service.collection is None else {"documents": len(self.service.collection)}
+        return JSONResponse({"model_id": self.service.default, "auto_truncate": True, "index": index, **limits})
+
+    async def _metrics(self, request: Request, entry: dict[str, Any]) -> Response:
+        return Response(self.metrics.text(), media_type="text/plain; version=0.0.4")
+
+    async def _health(self, request: Request, entry: dict[str, Any]) -> Response:
+        return JSONResponse({"status": "ok"})
+
+    async def _readiness(self, request: Request, entry: dict[str, Any]) -> Response:
+        return JSONResponse({"status": "ready" if self.ready else "starting or ending"}, 200 if self.ready else 503)
+
+    async def _openapi(self, request: Request, entry: dict[str, Any]) -> Response:
+        return JSONResponse(document())
+
+
+Handler = Callable[[Request, dict[str, Any]], Awaitable[Response]]
+
+
+class _Left(Exception):
+    """The client closed its connection before the answer."""
+
+
+async def _unless_left(request: Request, work: Any) -> Any:
+    """The result of work, which is cancelled if the client leaves. Raises _Left."""
+    task, gone = asyncio.ensure_future(work), asyncio.ensure_future(_disconnected(request))
+    try:
+        await asyncio.wait({task, gone}, return_when=asyncio.FIRST_COMPLETED)
+        if not task.done():
+            raise _Left
+        return task.result()
+    finally:
+        gone.cancel()
+        task.cancel()
+
+
+async def _disconnected(request: Request) -> None:
+    """Returns when the client has left; the body is read by then."""
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+
+
+def _error(status: int, message: str, headers: Mapping[str, str] | None = None) -> JSONResponse:
+    """An error in the fields that the vendors' clients read."""
+    error = {"message": message, "type": "error", "code": status}
+    return JSONResponse({"message": message, "detail": message, "error": error}, status, dict(headers or {}))
+
+
+def _headers(outcome: dialects.Outcome) -> dict[str, str]:
+    """Status and notes for answers that are a bare list."""
+    notes = "; ".join(outcome.notes).encode("ascii", "replace").decode()
+    out = {"X-Anyrank-Status": outcome.status, "X-Anyrank-Tokens": str(outcome.usage.tokens)}
+    return out | ({"X-Anyrank-Warnings": " ".join(notes.split())[:2000]} if notes else {})
+
+
+def _location(error: BaseException) -> str:
+    """The file and line that raised an error."""
+    at = error.__traceback__
+    while at is not None and at.tb_next is not None:
+        at = at.tb_next
+    return "" if at is None else f"{at.tb_frame.f_code.co_filename.rpartition('/')[2]}:{at.tb_lineno}"
+
+
+def _list(value: Any, name: str) -> list[Any]:
+    if value is None or value == []:
+        raise Refusal(400, f"{name} is missing: expected a text or a list of texts")
+    return value if isinstance(value, list) else [value]
+
+
+def _integer(value: str | None) -> int | None:
+    """A number in an address. Raises Refusal."""
+    if value is None:
+        return None
+    if not value.isdigit() or len(value) > 9:
+        raise Refusal(400, f"k is {clean(value)[:40]!r}: expected a whole number")
+    return int(value)

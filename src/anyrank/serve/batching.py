@@ -1,0 +1,136 @@
+"""Requests of many clients, answered in one batch: while a model works, what comes in gathers and makes the next batch.
+
+No request waits for others on purpose: an idle model takes what is there. The queue is bounded, so that under a load
+that the model can't bear clients are told at once (`Full`) rather than served late.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+class Full(Exception):
+    """The queue has no room. ``seconds`` says when to try again, by the work that waits."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(f"too many requests wait: try again in {seconds:.0f} s")
+        self.seconds = seconds
+
+
+@dataclass(slots=True, eq=False)
+class _Job(Generic[T, R]):
+    item: T
+    size: int
+    future: asyncio.Future[R]
+
+
+@dataclass(slots=True, eq=False)
+class Batcher(Generic[T, R]):
+    """Items given to ``call`` together, in the order they came, at most ``batch`` units of size at once (one item may
+    be larger), by one thread.
+
+    ``call`` gives a result for each item. If it raises, the items are tried one by one, so that only those at fault get
+    the error. An item whose caller is gone is left out. ``waiting`` bounds the units in the queue.
+    """
+
+    call: Callable[[Sequence[T]], Sequence[R]]
+    batch: int = 32_768
+    waiting: int = 1_000_000
+    pending: int = 0
+    _queue: deque[_Job[T, R]] = field(default_factory=deque)
+    _rate: float = 1e5  # units a second, a running mean
+    _task: asyncio.Task[None] | None = None
+    _pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "model"))
+
+    def __len__(self) -> int:
+        """Items that wait."""
+        return len(self._queue)
+
+    def seconds(self) -> float:
+        """About how long the work takes that waits."""
+        return self.pending / max(self._rate, 1.0)
+
+    async def run(self, items: Sequence[T], sizes: Sequence[int]) -> list[R]:
+        """The results of items, which may be answered in several batches. Raises Full, and what ``call`` raises. If the
+        caller is cancelled, items that have not begun are dropped."""
+        units = sum(sizes)
+        if self.pending and self.pending + units > self.waiting:
+            raise Full(max(self.seconds(), 1.0))
+        loop = asyncio.get_running_loop()
+        jobs = [_Job[T, R](item, size, loop.create_future()) for item, size in zip(items, sizes)]
+        self._queue.extend(jobs)
+        self.pending += units
+        if self._task is None or self._task.done():
+            self._task = asyncio.create_task(self._work())
+        try:
+            return list(await asyncio.gather(*(job.future for job in jobs)))
+        finally:
+            for job in jobs:
+                job.future.cancel()
+
+    async def _work(self) -> None:
+        """Batches until the queue is empty."""
+        loop = asyncio.get_running_loop()
+        while self._queue:
+            jobs = self._next()
+            if not jobs:
+                continue
+            units, start = sum(job.size for job in jobs), loop.time()
+            results = await loop.run_in_executor(self._pool, self._called, [job.item for job in jobs])
+            self._rate = 0.8 * self._rate + 0.2 * units / max(loop.time() - start, 1e-6)
+            self.pending -= units
+            for job, result in zip(jobs, results):
+                if job.future.done():
+                    continue
+                if isinstance(result, BaseException):
+                    job.future.set_exception(result)
+                else:
+                    job.future.set_result(result)
+
+    def _next(self) -> list[_Job[T, R]]:
+        """The jobs of the next batch, taken from the queue."""
+        jobs: list[_Job[T, R]] = []
+        units = 0
+        while self._queue and (not jobs or units + self._queue[0].size <= self.batch):
+            job = self._queue.popleft()
+            if job.future.cancelled():
+                self.pending -= job.size
+                continue
+            jobs.append(job)
+            units += job.size
+        return jobs
+
+    def _called(self, items: Sequence[T]) -> list[R | BaseException]:
+        """A result or an error for each item."""
+        try:
+            return self._checked(items)
+        except Exception as error:  # whatever a model raises: the items at fault are sought
+            if len(items) == 1:
+                log.debug("a request failed", exc_info=True)
+                return [error]
+        out: list[R | BaseException] = []
+        for item in items:
+            out += self._called([item])
+        return out
+
+    def _checked(self, items: Sequence[T]) -> list[R | BaseException]:
+        results: list[R | BaseException] = list(self.call(items))
+        if len(results) != len(items):
+            raise RuntimeError(f"{len(results)} results for {len(items)} requests")
+        return results
+
+    async def drain(self) -> None:
+        """Waits until what was accepted is answered, and ends the thread."""
+        if self._task is not None:
+            await self._task
+        self._pool.shutdown()

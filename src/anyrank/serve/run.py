@@ -1,0 +1,201 @@
+"""Runs a server: what it serves is read from `Options`, in this process or in several workers."""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import json
+import logging
+import operator
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ..core.errors import InputError, MissingExtra
+from ..core.stage import Cut, Fuse, Limited, Stage, Then, Weighted
+from ..pipeline.context import Settings
+from ..pipeline.named import Named
+from ..pipeline.parser import parse
+from .service import Service
+
+ENVIRONMENT = "ANYRANK_SERVE"
+"""Hands the options to worker processes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What ``anyrank serve`` was told. ``pipelines`` are texts, each perhaps as NAME=PIPELINE; of the first the name
+    is the default model. Without ``search``, an index is searched by the first pipeline if that begins with a search,
+    else by BM25's best 100 given to it."""
+
+    pipelines: tuple[str, ...] = ("mini",)
+    search: str = ""
+    index: str = ""
+    embed: str = "minilm"
+    allow: tuple[str, ...] = ()
+    keys: str = ""
+    host: str = "127.0.0.1"
+    port: int = 8000
+    workers: int = 1
+    seconds: float | None = 30.0
+    batch: int = 32_768
+    waiting: int = 1_000_000
+    body: int = 16 * 2**20
+    documents: int = 10_000
+    origins: tuple[str, ...] = field(default=())
+
+
+def server(options: Options) -> Any:
+    """The `app.Server` of options. Raises InputError on pipelines that can't be read, MissingExtra without the
+    packages."""
+    with _packages("serve"):
+        from .app import Server
+        from .keys import Keyring, read_keys
+    keyring = Keyring(Path(options.keys) if options.keys else None)
+    if keyring.path is not None:
+        read_keys(keyring.path)
+    return Server(service(options), keyring, options.body, options.documents, origins=options.origins)
+
+
+def tools(options: Options) -> Any:
+    """The MCP server of options. Raises as `server`."""
+    with _packages("mcp"):
+        from .mcp import mcp_server
+    return mcp_server(service(options))
+
+
+@contextmanager
+def _packages(extra: str) -> Iterator[None]:
+    """Raises MissingExtra for a missing package of an extra."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        raise MissingExtra((error.name or "").partition(".")[0], extra) from error
+
+
+def service(options: Options) -> Service:
+    """The pipelines and the index of options, opened."""
+    collection = None
+    if options.index:
+        from ..index.collection import Collection
+
+        collection = Collection.open(options.index)
+    stages, search = _stages([_named(p) for p in options.pipelines], options.search, collection)
+    limits: dict[str, Any] = {"seconds": options.seconds, "batch": options.batch, "waiting": options.waiting}
+    return Service(stages, search, collection, options.embed, options.allow, **limits)
+
+
+def _named(text: str) -> tuple[str, str]:
+    """A pipeline's name and text: NAME=PIPELINE, or the text alone, which is its own name.
+
+    >>> _named("fast=tiny"), _named("bm25 % 100 >> rankgpt('m', depth=20)")[0][:4]
+    (('fast', 'tiny'), 'bm25')
+    """
+    name, equals, rest = text.partition("=")
+    return (name.strip(), rest.strip()) if equals and name.strip().replace("-", "_").isidentifier() else (text, text)
+
+
+def _stages(texts: list[tuple[str, str]], search: str, collection: Any) -> tuple[dict[str, Stage], str]:
+    """The stage that ranks given documents of each pipeline, and the text of the pipeline that searches the index, ""
+    without one."""
+    if collection is None:
+        if search:
+            raise InputError("--search needs an index: give --index")
+        return {name: parse(text, starts=False) for name, text in texts}, ""
+    settings, stages = Settings(collection), dict[str, Stage]()
+    for name, text in texts:
+        try:
+            steps = list(_steps(parse(text, settings)))
+        except InputError:  # it begins with a reranker, as texts for given documents do
+            stages[name] = parse(text, settings, starts=False)
+            continue
+        search = search or text
+        stages[name] = _after_search(steps) or parse("mini", settings, starts=False)
+    search = search or f"bm25 % 100 >> ({texts[0][1]})"
+    parse(search, settings)
+    return stages, search
+
+
+def _steps(stage: Stage) -> Iterator[Stage]:
+    """The stages of a chain, one after another."""
+    if isinstance(stage, Then):
+        yield from _steps(stage.first)
+        yield from _steps(stage.second)
+    else:
+        yield stage
+
+
+def _after_search(steps: list[Stage]) -> Stage | None:
+    """What a pipeline does with the documents that its last search brings; None if nothing."""
+    last = max(i for i, step in enumerate(steps) if _searches(step))
+    rest = list(itertools.dropwhile(lambda s: isinstance(s, Cut), steps[last + 1 :]))
+    return functools.reduce(operator.rshift, rest) if rest else None
+
+
+def _searches(stage: Stage) -> bool:
+    if isinstance(stage, Fuse):
+        return any(map(_searches, stage.stages))
+    if isinstance(stage, Weighted | Then):
+        return any(_searches(s) for s in ([stage.stage] if isinstance(stage, Weighted) else _steps(stage)))
+    return isinstance(stage, Named) and stage.position != "after" and isinstance(stage.stage, Limited)
+
+
+def application() -> Any:
+    """The application of a worker process, whose options are in the environment."""
+    values = json.loads(os.environ[ENVIRONMENT])
+    logs()
+    return server(Options(**{n: tuple(v) if isinstance(v, list) else v for n, v in values.items()})).app()
+
+
+def logs() -> None:
+    """A line a request on standard error: JSON, without texts of documents and keys."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("%(message)s"))
+    log = logging.getLogger("anyrank.serve")
+    log.handlers, log.propagate = [handler], False
+    log.setLevel(logging.INFO)
+
+
+def serve(options: Options, on_start: Callable[[], None] = lambda: None) -> None:
+    """Serves until it is stopped (SIGINT, SIGTERM), then answers what it accepted. Errors of options come first, then
+    ``on_start`` is called."""
+    os.environ.setdefault("ANYRANK_SPIN", "0")  # cores are shared with other workers and with HTTP
+    if options.workers > 1:
+        os.environ.setdefault("ANYRANK_THREADS", str(max((os.cpu_count() or 1) // options.workers, 1)))
+    made = server(options)
+    on_start()
+    import uvicorn
+
+    config: dict[str, Any] = {
+        "host": options.host,
+        "port": options.port,
+        "log_level": "warning",
+        "access_log": False,
+        "server_header": False,
+        "timeout_graceful_shutdown": 30,
+        "timeout_keep_alive": 30,
+    }
+    if options.workers == 1:
+        logs()
+        uvicorn.run(made.app(), **config)
+        return
+    with _shared_metrics():
+        os.environ[ENVIRONMENT] = json.dumps(asdict(options))
+        uvicorn.run(f"{__name__}:application", factory=True, workers=options.workers, **config)
+
+
+@contextmanager
+def _shared_metrics() -> Iterator[None]:
+    """A folder in which the workers' counters meet."""
+    folder = tempfile.mkdtemp(prefix="anyrank-metrics-")
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
+    try:
+        yield
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)

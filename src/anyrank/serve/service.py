@@ -1,0 +1,206 @@
+"""Service: what a server serves (pipelines, an index, encoders), without HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import math
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from ..core.groupings import Pointwise
+from ..core.limits import Limits
+from ..core.rerank import Rerank
+from ..core.stage import Stage
+from ..core.trace import Step, total, worst
+from ..core.types import Candidate, Query, Ranking
+from ..hub.open import is_allowed, open_model
+from ..pipeline.context import Settings
+from ..pipeline.named import Named
+from ..pipeline.parser import parse
+from ..vectors import Encoded, Encoder
+from .batching import Batcher
+from .dialects import Outcome, RerankRequest
+from .embeddings import EmbedRequest
+from .requests import Refusal
+
+OVERHEAD = 8
+"""Tokens that a document costs beside its own: markers, and its share of the query."""
+SEARCH = 256
+"""Units of work that a search counts."""
+PIECE = 256
+"""Documents of a large request that are scored together, so that small requests need not wait for all of it."""
+
+
+@dataclass(slots=True, eq=False)
+class Service:
+    """Pipelines by name, the first the default; ``search`` the text of a pipeline over an index's ``collection``;
+    ``allow`` the models that a request may name beside them (shell patterns, as `open_model` takes); ``embed`` the
+    default encoder.
+
+    ``seconds`` bounds the work on a request, ``batch`` the tokens given to a model together, ``waiting`` those that
+    may wait.
+    """
+
+    pipelines: Mapping[str, Stage]
+    search: str = ""
+    collection: Any = None
+    embed: str = "minilm"
+    allow: Sequence[str] = ()
+    seconds: float | None = 30.0
+    batch: int = 32_768
+    waiting: int = 1_000_000
+    _batchers: dict[str, Batcher[Any, Any]] = field(default_factory=dict, repr=False)
+    _numbers: Any = field(default_factory=itertools.count, repr=False)
+
+    @property
+    def default(self) -> str:
+        return next(iter(self.pipelines))
+
+    @property
+    def models(self) -> list[str]:
+        """Names that a request may state."""
+        return list(dict.fromkeys([*self.pipelines, self.embed, *(a for a in self.allow if not set(a) & set("*?["))]))
+
+    @property
+    def waits(self) -> int:
+        """Units of work that wait or are under way."""
+        return sum(b.pending for b in self._batchers.values())
+
+    def warm(self) -> None:
+        """Opens the models and runs each pipeline once, so that the first request is as fast as others."""
+        for stage in self.pipelines.values():
+            stage(Ranking(Query("warm", "a query"), (Candidate("0", "a text"), Candidate("1", "another text"))))
+        if self.search:
+            self._searching(None)(Ranking(Query("warm", "a query")))
+
+    async def rerank(self, request: RerankRequest) -> Outcome:
+        """The documents of a request, ranked. Raises Refusal, `batching.Full`, and errors of the pipeline."""
+        name, notes = self._named(request.model)
+        id = self.new_id()
+        limits = self._limits(request.seconds, request.max_tokens)
+        candidates = tuple(Candidate(str(i), d, float(-i)) for i, d in enumerate(request.documents))
+        ranking = Ranking(Query(id, request.query), candidates, limits=limits)
+        stage = self._stage(name)
+        pieces = _pieces(ranking) if _is_pointwise(stage) else [ranking]
+        sizes = [_size(p) for p in pieces]
+        done: list[Ranking] = await self._batcher(f"rerank {name}", stage).run(pieces, sizes)
+        ranked = _joined(done)
+        rows = tuple(zip((int(i) for i in ranked.ids), finite(ranked.scores)))
+        step = total(ranked.trace)
+        return Outcome(id, name, rows, step.usage, worst(ranked.trace), (*notes, *dict.fromkeys(step.notes)))
+
+    async def find(self, query: Query, k: int, filter: Any = None, seconds: float | None = None) -> Ranking:
+        """The best k documents of the index. Raises Refusal without an index."""
+        if not self.search:
+            raise Refusal(404, "no index is served here: start the server with --index")
+        start = Ranking(replace(query, id=self.new_id()), limits=self._limits(seconds, None))
+        if filter is None:
+            (ranking,) = await self._batcher("search", self._searching(None)).run([start], [SEARCH])
+        else:
+            stage = await asyncio.to_thread(self._searching, filter)
+            (ranking,) = await asyncio.to_thread(stage.batch, [start])
+        return ranking[:k]
+
+    async def vectors(self, request: EmbedRequest) -> tuple[str, Encoded]:
+        """The name of the encoder, and dense vectors of a request's texts."""
+        name = request.model if request.model and self._allowed(request.model) else self.embed
+        encoder = await asyncio.to_thread(open_model, name)
+        if not isinstance(encoder, Encoder):
+            raise Refusal(400, f"the model {name} makes no vectors: name another one")
+
+        def call(texts: Sequence[str]) -> list[Encoded]:
+            encoded = encoder.encode(list(texts), query=request.query)
+            shares = [replace(encoded.usage, prompt_tokens=0)] * len(texts)
+            shares[0] = encoded.usage
+            return [Encoded(encoded.vectors.take([i]), u) for i, u in enumerate(shares)]
+
+        key = f"embed {name} {request.query}"
+        if key not in self._batchers:
+            self._batchers[key] = Batcher(call, self.batch, self.waiting)
+        parts: list[Encoded] = await self._batchers[key].run(
+            request.texts, [len(t) // 4 + OVERHEAD for t in request.texts]
+        )
+        usage = total([Step("embed", 0.0, p.usage) for p in parts]).usage
+        return name, Encoded(type(parts[0].vectors).join([p.vectors for p in parts]), usage)
+
+    def new_id(self) -> str:
+        """An id that no other request of this process has: queries of a batch must differ in theirs."""
+        return f"{os.getpid():x}-{next(self._numbers):x}"
+
+    async def drain(self) -> None:
+        """Waits for what was accepted."""
+        await asyncio.gather(*(b.drain() for b in self._batchers.values()))
+
+    def _named(self, model: str) -> tuple[str, tuple[str, ...]]:
+        """The pipeline for a request's model, and a note if it is another one."""
+        if not model or model in self.pipelines or self._allowed(model):
+            return model or self.default, ()
+        return self.default, (f"the model {model[:80]!r} is not served here: {self.default!r} answered",)
+
+    def _allowed(self, model: str) -> bool:
+        return model in self.models or (bool(self.allow) and is_allowed(model, self.allow))
+
+    def _stage(self, name: str) -> Stage:
+        if name in self.pipelines:
+            return self.pipelines[name]
+        return parse(f"model({name!r})", Settings(), starts=False)
+
+    def _batcher(self, key: str, stage: Stage) -> Batcher[Ranking, Ranking]:
+        if key not in self._batchers:
+            self._batchers[key] = Batcher(stage.batch, self.batch, self.waiting)
+        return self._batchers[key]
+
+    def _searching(self, filter: Any) -> Stage:
+        """The stage that searches the index, among the documents that pass a filter."""
+        return parse(self.search, Settings(self.collection, filter))
+
+    def _limits(self, seconds: float | None, tokens: int | None) -> Limits:
+        bounds = [s for s in (seconds, self.seconds) if s is not None]
+        return Limits.within(min(bounds, default=None), max_tokens=tokens)
+
+
+def _size(ranking: Ranking) -> int:
+    """About the tokens of a ranking's texts: four characters each."""
+    return sum(len(c.content) // 4 + OVERHEAD for c in ranking) + len(str(ranking.query.content)) // 4 + OVERHEAD
+
+
+def _is_pointwise(stage: Stage) -> bool:
+    """Whether a stage scores each candidate alone, so that a large request may be split."""
+    while isinstance(stage, Named):
+        stage = stage.stage
+    return isinstance(stage, Rerank) and stage.grouping == Pointwise() and stage.depth is None
+
+
+def _pieces(ranking: Ranking) -> list[Ranking]:
+    """The parts of a large ranking, each with a query id of its own."""
+    if len(ranking) <= PIECE:
+        return [ranking]
+    starts = range(0, len(ranking), PIECE)
+    return [
+        replace(ranking[at : at + PIECE], query=replace(ranking.query, id=f"{ranking.query.id}.{at}")) for at in starts
+    ]
+
+
+def _joined(parts: Sequence[Ranking]) -> Ranking:
+    """The parts of one ranking as one, best first; parts that no model judged come after those that one did."""
+    if len(parts) == 1:
+        return parts[0]
+    judged = [c for p in parts if worst(p.trace) != "fallback" for c in p]
+    unjudged = [c for p in parts if worst(p.trace) == "fallback" for c in p]
+    least = min((c.score for c in judged if math.isfinite(c.score)), default=0.0)
+    below = [c.rescored(least - 1 - i) for i, c in enumerate(unjudged)] if judged else unjudged
+    candidates = sorted(judged, key=lambda c: -c.score) + below
+    return replace(parts[0], candidates=tuple(candidates), trace=tuple(s for p in parts for s in p.trace))
+
+
+def finite(scores: Sequence[float]) -> list[float]:
+    """Scores as JSON can hold them: what is not finite is put below the rest.
+
+    >>> finite([2.0, float("-inf")])
+    [2.0, 1.0]
+    """
+    least = min((s for s in scores if math.isfinite(s)), default=0.0)
+    return [s if math.isfinite(s) else least - 1 for s in scores]

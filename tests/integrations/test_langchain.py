@@ -1,0 +1,36 @@
+"""LangChain's own documents go in and come out; skipped where the package is absent."""
+
+import asyncio
+
+import pytest
+
+pytest.importorskip("langchain_core")
+from langchain_core.documents import Document
+
+from anyrank.core.types import Candidate
+from anyrank.index.build import build
+from anyrank.integrations.langchain import Reranker, Retriever
+
+DOCS = [
+    Document(page_content="Lyon is large.", metadata={"a": 1}),
+    Document(page_content="Paris is the capital of France."),
+    Document(page_content="Lyon is large."),
+]
+
+
+def test_reranker_keeps_its_conventions():
+    reranker = Reranker(pipeline="tiny", top_n=2)
+    out = reranker.compress_documents(DOCS, "capital of France")
+    assert [d.page_content for d in out] == ["Paris is the capital of France.", "Lyon is large."]
+    assert out[0].metadata["relevance_score"] > out[1].metadata["relevance_score"]
+    assert "relevance_score" not in DOCS[0].metadata
+    assert asyncio.run(reranker.acompress_documents(DOCS, "capital of France")) == out
+    assert reranker.compress_documents([], "x") == []
+    assert Reranker(**reranker.model_dump()) == reranker
+
+
+def test_retriever(tmp_path):
+    build([Candidate("a", "wings lift", meta={"year": 1}), Candidate("b", "soup")], tmp_path / "i")
+    (document,) = Retriever(index=str(tmp_path / "i")).invoke("wings")
+    assert (document.id, document.page_content, document.metadata["year"]) == ("a", "wings lift", 1)
+    assert Retriever(index=str(tmp_path / "i"), filter={"year": 2}).invoke("wings") == []

@@ -1,0 +1,88 @@
+"""A server on loopback, in a thread of its own, over a judge that counts shared words."""
+
+import contextlib
+import http.client
+import json
+import socket
+import threading
+from dataclasses import dataclass
+
+import pytest
+
+from anyrank.core.rerank import Rerank
+from anyrank.core.trace import Usage
+from anyrank.core.types import Judgement
+from anyrank.serve.app import Server
+from anyrank.serve.service import Service
+
+
+@dataclass(frozen=True)
+class SharedWords:
+    """The number of words that query and document share; a document with the word "crash" raises."""
+
+    def __call__(self, groups):
+        out = []
+        for query, candidates in groups:
+            if any("crash" in c.content for c in candidates):
+                raise ValueError("secret text of a document")
+            words = set(query.content.lower().split())
+            scores = [float(len(words & set(c.content.lower().split()))) for c in candidates]
+            out.append(Judgement(scores, Usage(calls=len(scores), prompt_tokens=3 * len(scores))))
+        return out
+
+
+@dataclass
+class Client:
+    """Sends requests to a port and reads JSON."""
+
+    port: int
+
+    def __call__(self, path, body=None, method=None, headers=None, raw=None):
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        data = raw if raw is not None else None if body is None else json.dumps(body).encode()
+        with contextlib.closing(connection):
+            connection.request(method or ("GET" if data is None else "POST"), path, data, headers or {})
+            response = connection.getresponse()
+            content = response.read()
+        kind = response.headers["content-type"] or ""
+        return response.status, json.loads(content) if "json" in kind else content, response.headers
+
+
+@contextlib.contextmanager
+def running(server):
+    """The port of a server while it runs."""
+    import uvicorn
+
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(128)
+        config = uvicorn.Config(server.app(), log_level="critical", access_log=False, lifespan="on")
+        made = uvicorn.Server(config)
+        thread = threading.Thread(target=made.run, kwargs={"sockets": [listener]}, daemon=True)
+        thread.start()
+        try:
+            client = Client(listener.getsockname()[1])
+            while client("/ready")[0] != 200:
+                pass
+            yield client
+        finally:
+            made.should_exit = True
+            thread.join(20)
+
+
+@pytest.fixture(scope="module")
+def serving():
+    """Runs a server as long as a block, and gives its client."""
+    return running
+
+
+@pytest.fixture(scope="module")
+def words():
+    return Rerank(SharedWords())
+
+
+@pytest.fixture(scope="module")
+def client(words):
+    server = Server(Service({"words": words}), body=200_000, documents=500, slow=2)
+    with running(server) as made:
+        yield made
