@@ -14,3 +14,13 @@ TORCH.append("src/anyrank/domains/peptides/neural/*")
 collect_ignore_glob = [] if find_spec("torch") and find_spec("transformers") else TORCH
 if not find_spec("pyteomics"):
     collect_ignore_glob.append("src/anyrank/domains/peptides/*")
+OPTIONAL = {
+    "langchain_core": ["src/anyrank/integrations/langchain.py"],
+    "llama_index": ["src/anyrank/integrations/llamaindex.py"],
+    "haystack": ["src/anyrank/integrations/haystack.py"],
+    "starlette": ["src/anyrank/serve/*", "tests/serve/*", "tests/cli/test_serve.py"],
+    "mcp": ["src/anyrank/serve/mcp.py"],
+}
+for package, files in OPTIONAL.items():
+    if not find_spec(package):
+        collect_ignore_glob += files

@@ -73,7 +73,8 @@ def test_every_block_of_commands_is_run_here():
     shown = [text for kind, text in BLOCKS if kind == "sh"]
     covered = (
         "make demo",
-        "anyrank index",
+        "anyrank compare",
+        "anyrank index info",
         "--method rankgpt",
         "anyrank models list",
         "anyrank distill",
@@ -89,6 +90,13 @@ def test_search_rerank_and_judge(folder):
     assert "hybrid" in out
     assert json.loads(out.splitlines()[-1])  # the reranked documents, as JSON
     assert (folder / "report.html").is_file()
+
+
+def test_retrieval(folder):
+    made = "anyrank index corpus.jsonl -o my.index --encode minilm\n"
+    out = run(made + block("anyrank index info"), folder)
+    assert out.count("1. ") == 2
+    assert "mini" in out.splitlines()[-1]
 
 
 @pytest.mark.skipif(not (find_spec("torch") and find_spec("transformers")), reason="needs torch")

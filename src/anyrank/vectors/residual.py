@@ -164,7 +164,8 @@ class Residual(Vectors):
         )
 
     def near(self, query: Vectors) -> Floats:
-        return self.products(query.take([0]) if len(query) > 1 else query)[0]
+        scores: Floats = self.products(query.take([0]) if len(query) > 1 else query)[0]
+        return scores
 
     def products(self, queries: Vectors) -> Floats:
         self._same_kind(queries)
