@@ -4,13 +4,13 @@ usearch and raw faiss in the same run; and what building costs from 10^3 to 10^6
     python bench/bench_ann.py vectors DATA SCRATCH [REAL]   real MiniLM vectors, and others made of them, in SCRATCH
     python bench/bench_ann.py speed SCRATCH N [SECONDS]     searches of N vectors; no new part after SECONDS
     python bench/bench_ann.py threshold SCRATCH             a scan beside the encoding of a query
-    python bench/bench_ann.py growth [MOST]                 time, memory and disk of a build, and their log-log slopes
+    python bench/bench_ann.py growth [MOST [KEEP]]          time, memory and disk of a build, and their log-log slopes
     python bench/bench_ann.py matryoshka DATA INDEX …       the first numbers of MiniLM's vectors, nDCG@10
 
 Needs anyrank[ann]; faiss-cpu 1.15.1 too for its rows. Results in bench/results/ann.json, written after each part.
-Searches take one thread, and their seconds are the processor's, since the machine may be shared; a graph is built with
-BUILD_THREADS (one). Each of our searches is timed next to the raw one of the same query, so that the ratio is free of
-what else the machine does.
+Searches take one thread, and their seconds are the processor's, since the machine may be shared; they are timed in
+turns of 20 queries, ours, the raw search and one with scores by hand. A graph is built with BUILD_THREADS (one) and
+EXPANSION_ADD (128).
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import gzip
 import json
 import os
 import resource
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -31,7 +32,7 @@ import numpy as np
 
 RESULTS = Path(__file__).parent / "results" / "ann.json"
 DIM, K, BATCH = 384, 10, 200
-BUILD_THREADS = os.environ.get("BUILD_THREADS", "1")
+BUILD_THREADS, ADD = os.environ.get("BUILD_THREADS", "1"), int(os.environ.get("EXPANSION_ADD", "128"))
 CORPORA = ("nfcorpus", "scifact", "cranfield", "vaswani", "cosqa")
 PASSAGES = ("dl-candidates/dl19.passages.jsonl.gz", "dl-candidates/dl22.passages.jsonl.gz")
 Array = np.ndarray[Any, Any]
@@ -106,14 +107,16 @@ def store(path: Path, n: int, parts: Iterator[Array]) -> Any:
     """A collection of ``n`` short documents, and vectors for them."""
     from anyrank.core.types import Candidate
     from anyrank.index.build import build
+    from anyrank.index.collection import Collection
     from anyrank.index.vector_store import VectorStore
     from anyrank.vectors import Dense
 
     if path.exists():
-        from anyrank.index.collection import Collection
-
-        return Collection.open(path)
-    collection = build((Candidate(f"d{i}", f"word{i % 997}", meta={"n": i % 100}) for i in range(n)), path)
+        collection = Collection.open(path)
+        if collection.encoded:
+            return collection
+    else:
+        collection = build((Candidate(f"d{i}", f"word{i % 997}", meta={"n": i % 100}) for i in range(n)), path)
     start = 0
     for block in parts:
         held = VectorStore.create(path / "vectors" / "v", Dense(block), "float32")
@@ -122,16 +125,18 @@ def store(path: Path, n: int, parts: Iterator[Array]) -> Any:
     return collection
 
 
-def alternately(calls: dict[str, Callable[[int], Any]], times: int) -> dict[str, float]:
-    """The median seconds of the processor for each call, made in turn for the numbers 0 … times - 1."""
+def alternately(calls: dict[str, Callable[[int], Any]], times: int, each: int = 1) -> dict[str, float]:
+    """The median seconds of the processor for each call, made for the numbers 0 … times - 1, ``each`` of them in a row
+    before the next call has its turn."""
     seconds: dict[str, list[float]] = {name: [] for name in calls}
     for call in calls.values():
         call(0)  # the first touches the files
-    for i in range(times):
+    for start in range(0, times, each):
         for name, call in calls.items():
             begin = time.process_time()
-            call(i)
-            seconds[name].append(time.process_time() - begin)
+            for i in range(start, start + each):
+                call(i)
+            seconds[name].append((time.process_time() - begin) / each)
     return {name: float(np.median(s)) for name, s in seconds.items()}
 
 
@@ -151,26 +156,33 @@ def speed(scratch: Path, n: int, limit: float) -> None:
     truth = np.array([[int(i[1:]) for i in r.ids] for r in exact.search(queries[:BATCH], K)])
     note("speed", key, real_vectors=real, made_vectors=n - real, queries=BATCH)
     exact_rows(scratch, n, queries, exact)
-    for precision, oversampling in OVERSAMPLING.items():
+    array = np.concatenate(list(blocks(scratch, n)))
+    for precision in ("bf16", "binary", "int8", "float32"):  # the default first, if time ends
         if time.perf_counter() - begin > limit:
             return
         approximate.SCANNED = approximate._RATIO = 0  # the graph, whatever the size
         os.environ["OMP_NUM_THREADS"] = BUILD_THREADS
-        start = time.perf_counter()
-        collection.encode(Named(), index="approximate", options={"precision": precision})
-        seconds = time.perf_counter() - start
+        start, cpu = time.perf_counter(), time.process_time()
+        collection.encode(Named(), index="approximate", options={"precision": precision, "expansion_add": ADD})
+        seconds, cpu = time.perf_counter() - start, time.process_time() - cpu
         os.environ["OMP_NUM_THREADS"] = "1"
         index = collection.vectors("v")
         folder = index.vector_store.folder / approximate.NAME
         size = sum(f.stat().st_size for f in folder.iterdir())
-        note("speed", key, precision, build_s=round(seconds, 1), bytes_a_vector=round(size / n, 1))
+        if seconds > 2:  # else it was there already
+            note("speed", key, precision, build_s=round(seconds, 1), build_cpu_s=round(cpu, 1))
+        note("speed", key, precision, bytes_a_vector=round(size / n, 1), expansion_add=ADD)
         raw = usearch().Index.restore(str(folder / approximate.NODES), view=True)
         quantiser = Quantiser.from_dict(json.loads((folder / approximate.COVERS).read_text())["quantiser"])
-        nodes, count = quantiser.queries(queries), round(K * oversampling)
+        nodes, count = quantiser.queries(queries), round(K * OVERSAMPLING[precision])
         for expansion in (32, 64, 128, 256):
             raw.expansion_search = index.graph().index.expansion_search = expansion
             note(
-                "speed", key, precision, f"expansion {expansion}", **graph_row(index, raw, queries, nodes, count, truth)
+                "speed",
+                key,
+                precision,
+                f"expansion {expansion}",
+                **graph_row(index, raw, queries, nodes, count, truth, array),
             )
     if time.perf_counter() - begin < limit:
         faiss_rows(scratch, n, queries, truth, limit)
@@ -179,7 +191,8 @@ def speed(scratch: Path, n: int, limit: float) -> None:
 def exact_rows(scratch: Path, n: int, queries: Array, exact: Any) -> None:
     """Exact search, ours beside faiss's flat index if that is installed."""
     one: dict[str, Callable[[int], Any]] = {"ours": lambda i: exact.search(queries[i : i + 1], K)}
-    many: dict[str, Callable[[int], Any]] = {"ours": lambda i: exact.search(queries[:BATCH], K)}
+    batch = BATCH if n <= 200_000 else BATCH // 5
+    many: dict[str, Callable[[int], Any]] = {"ours": lambda i: exact.search(queries[:batch], K)}
     try:
         import faiss
     except ImportError:
@@ -190,33 +203,59 @@ def exact_rows(scratch: Path, n: int, queries: Array, exact: Any) -> None:
         for block in blocks(scratch, n):
             flat.add(block)
         one["faiss"] = lambda i: flat.search(queries[i : i + 1], K)
-        many["faiss"] = lambda i: flat.search(queries[:BATCH], K)
+        many["faiss"] = lambda i: flat.search(queries[:batch], K)
     a, b = alternately(one, 30), alternately(many, 3)
     row = {f"{name}_one_per_s": round(1 / s, 1) for name, s in a.items()}
-    row |= {f"{name}_batch_per_s": round(BATCH / s, 1) for name, s in b.items()}
+    row |= {f"{name}_batch_per_s": round(batch / s, 1) for name, s in b.items()}
     note("speed", str(n), "exact", recall=1.0, **row)
 
 
-def graph_row(index: Any, raw: Any, queries: Array, nodes: Array, count: int, truth: Array) -> dict[str, Any]:
-    """Searches of a graph, ours beside usearch's own of the same file for as many results as ours scores again."""
+def by_hand(keys: Array, query: Array, array: Array) -> Array:
+    """The best of a graph's results by their exact scores, as one would write it over one array in memory."""
+    scores = array[keys.astype(np.int64)] @ query
+    return keys[np.argsort(-scores)[:K]]
+
+
+def graph_row(
+    index: Any, raw: Any, queries: Array, nodes: Array, count: int, truth: Array, array: Array
+) -> dict[str, Any]:
+    """Searches of a graph, ours beside usearch's own of the same file for as many results as ours scores again. One at
+    a time each is of another query, since the second of the same would find the graph's nodes in the cache."""
+    from anyrank.vectors import Dense
+
+    single = [Dense(queries[i : i + 1]) for i in range(BATCH)]  # as an encoder gives them
+
+    def other(i: int) -> int:
+        return (i + BATCH // 3) % BATCH
+
+    def third(i: int) -> int:
+        return (i + 2 * BATCH // 3) % BATCH
+
     one: dict[str, Callable[[int], Any]] = {
-        "ours": lambda i: index.search(queries[i : i + 1], K),
-        "raw": lambda i: raw.search(nodes[i], count, threads=1),
+        "ours": lambda i: index.search(single[i], K),
+        "raw": lambda i: raw.search(nodes[other(i)], count, threads=1),
+        "by hand": lambda i: by_hand(raw.search(nodes[third(i)], count, threads=1).keys, queries[third(i)], array),
     }
     many: dict[str, Callable[[int], Any]] = {
         "ours": lambda i: index.search(queries[:BATCH], K),
         "raw": lambda i: raw.search(nodes[:BATCH], count, threads=1),
+        "by hand": lambda i: [
+            by_hand(keys, query, array)
+            for keys, query in zip(raw.search(nodes[:BATCH], count, threads=1).keys, queries[:BATCH])
+        ],
     }
-    a, b = alternately(one, BATCH), alternately(many, 5)
+    a, b = alternately(one, BATCH, 20), alternately(many, 5)
     return {
         "recall": recall([[i[1:] for i in r.ids] for r in index.search(queries[:BATCH], K)], truth),
         "raw_recall": recall(raw.search(nodes[:BATCH], count, threads=1).keys[:, :K], truth),
         "ours_one_per_s": round(1 / a["ours"], 1),
         "raw_one_per_s": round(1 / a["raw"], 1),
-        "one_overhead": round(a["ours"] / a["raw"] - 1, 3),
+        "one_over_raw": round(a["ours"] / a["raw"] - 1, 3),
+        "one_over_by_hand": round(a["ours"] / a["by hand"] - 1, 3),
         "ours_batch_per_s": round(BATCH / b["ours"], 1),
         "raw_batch_per_s": round(BATCH / b["raw"], 1),
-        "batch_overhead": round(b["ours"] / b["raw"] - 1, 3),
+        "batch_over_raw": round(b["ours"] / b["raw"] - 1, 3),
+        "batch_over_by_hand": round(b["ours"] / b["by hand"] - 1, 3),
     }
 
 
@@ -229,17 +268,18 @@ def faiss_rows(scratch: Path, n: int, queries: Array, truth: Array, limit: float
     graph = faiss.IndexHNSWFlat(DIM, 16, faiss.METRIC_INNER_PRODUCT)
     graph.hnsw.efConstruction = 128
     faiss.omp_set_num_threads(int(BUILD_THREADS))
-    start, name = time.perf_counter(), "faiss HNSW float32"
+    start, cpu, name = time.perf_counter(), time.process_time(), "faiss HNSW float32"
     for block in blocks(scratch, n):
         graph.add(block)
         if (seconds := time.perf_counter() - start) > limit:
             note("speed", str(n), name, stopped_at=graph.ntotal, after_s=round(seconds))
             return
-    note("speed", str(n), name, build_s=round(time.perf_counter() - start, 1))
+    seconds, cpu = round(time.perf_counter() - start, 1), round(time.process_time() - cpu, 1)
+    note("speed", str(n), name, build_s=seconds, build_cpu_s=cpu)
     faiss.omp_set_num_threads(1)
     for expansion in (32, 64, 128, 256):
         graph.hnsw.efSearch = expansion
-        a = alternately({"raw": lambda i: graph.search(queries[i : i + 1], K)}, BATCH)
+        a = alternately({"raw": lambda i: graph.search(queries[i : i + 1], K)}, BATCH, 20)
         b = alternately({"raw": lambda i: graph.search(queries[:BATCH], K)}, 5)
         row = {"raw_one_per_s": round(1 / a["raw"], 1), "raw_batch_per_s": round(BATCH / b["raw"], 1)}
         found = recall(graph.search(queries[:BATCH], K)[1], truth)
@@ -264,12 +304,14 @@ def threshold(scratch: Path) -> None:
 # ------------------------------------------------------------------------------------------------------ growth
 
 
-def growth(most: int) -> None:
-    """Each size in a process of its own, for its peak of memory."""
+def growth(most: int, keep: str) -> None:
+    """Each size in a process of its own, for its peak of memory. ``keep``: a folder that the documents of the largest
+    stay in, for `speed`."""
     sizes = [n for n in (1000, 10_000, 100_000, 1_000_000) if n <= most]
     rows = []
     for n in sizes:
-        answer = subprocess.run([sys.executable, __file__, "grow", str(n)], check=True, capture_output=True, text=True)
+        command = [sys.executable, __file__, "grow", str(n), *([keep] if keep and n == most else [])]
+        answer = subprocess.run(command, check=True, capture_output=True, text=True)
         rows.append(json.loads(answer.stdout.splitlines()[-1]))
         note("growth", str(n), **rows[-1])
     logs = np.log([[max(r[name], 1e-9) for r in rows] for name in rows[0]])
@@ -278,7 +320,7 @@ def growth(most: int) -> None:
         note("growth", "slope", **{name: [round(float(s), 2) for s in slopes]})
 
 
-def grow(n: int) -> None:
+def grow(n: int, keep: str) -> None:
     """Seconds, peak of memory and disk of a build of ``n`` short documents, and of 384 random numbers for each."""
     from anyrank.core.types import Candidate
     from anyrank.index.build import build
@@ -294,18 +336,23 @@ def grow(n: int) -> None:
 
     base = _peak()
     with tempfile.TemporaryDirectory() as folder:
-        path, start = Path(folder) / "x", time.perf_counter()
+        path, wall, cpu = Path(keep or f"{folder}/x"), time.perf_counter(), time.process_time()
         build(documents(), path)
-        row: dict[str, float] = {"documents_s": round(time.perf_counter() - start, 3), "documents_peak_mb": _peak()}
+        row: dict[str, float] = {"documents_s": round(time.perf_counter() - wall, 3)}
+        row |= {"documents_cpu_s": round(time.process_time() - cpu, 3), "documents_peak_mb": _peak()}
         row["documents_mb"] = _megabytes(path)
-        start = time.perf_counter()
+        wall, cpu = time.perf_counter(), time.process_time()
         for first in range(0, n, 8192):
             block = Dense(rng.normal(size=(min(8192, n - first), DIM)).astype(np.float32))
             held = VectorStore.create(path / "vectors" / "v", block, "float32")
             held.append(range(first, first + len(block)), block)
-        row["vectors_s"] = round(time.perf_counter() - start, 3)
+        row["vectors_s"], row["vectors_cpu_s"] = (
+            round(time.perf_counter() - wall, 3),
+            round(time.process_time() - cpu, 3),
+        )
         row["vectors_mb"] = _megabytes(path / "vectors")
         row["peak_mb"] = _peak()
+        shutil.rmtree(path / "vectors")
     print(json.dumps({**row, "peak_before_mb": base}))
 
 
@@ -363,9 +410,9 @@ def main(what: str, *args: str) -> None:
     elif what == "threshold":
         threshold(Path(args[0]))
     elif what == "growth":
-        growth(int(args[0]) if args else 1_000_000)
+        growth(int(args[0]) if args else 1_000_000, args[1] if len(args) > 1 else "")
     elif what == "grow":
-        grow(int(args[0]))
+        grow(int(args[0]), args[1] if len(args) > 1 else "")
     elif what == "matryoshka":
         matryoshka(Path(args[0]), [Path(path) for path in args[1:]])
 

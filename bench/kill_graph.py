@@ -26,6 +26,7 @@ from anyrank.index import approximate
 from anyrank.index.build import build
 from anyrank.index.check import check
 from anyrank.index.collection import Collection
+from anyrank.store.manifest import Manifest
 from anyrank.vectors import Encoded
 
 RESULTS = Path(__file__).parent / "results" / "kills.json"
@@ -51,7 +52,7 @@ def work(path: Path) -> None:
     """The process that is killed: a number is written when all documents below it are there, the earliest of them
     deleted again so that the graph is at times built anew."""
     print(0, flush=True)
-    if not (path / "manifest.json").exists() or len(Collection.open(path)) == 0:
+    if not (path / "manifest.json").exists() or not Manifest.read(path).complete:
         build((text(i) for i in range(FIRST)), path)
     collection = Collection.open(path)
     collection.encode(Points(), shard=700, index="approximate")
@@ -84,7 +85,7 @@ def sound(path: Path, end: int) -> None:
 
 def main(wanted: int, limit: float) -> dict[str, int]:
     ends = time.monotonic() + limit
-    rng, counts = random.Random(0), {"kills": 0, "collections": 0, "kills while a graph was written": 0}
+    rng, counts = random.Random(time.time_ns()), {"kills": 0, "collections": 0, "kills while a graph was written": 0}
     command = [sys.executable, __file__, "work"]
     with tempfile.TemporaryDirectory() as scratch:
         begin = time.perf_counter()
@@ -102,7 +103,7 @@ def main(wanted: int, limit: float) -> dict[str, int]:
                 assert child.stdout is not None
                 child.stdout.readline()
                 if counts["kills"] < min(wanted, most) and time.monotonic() < ends:
-                    time.sleep(rng.random() * seconds)
+                    time.sleep(rng.random() ** 2 * seconds)  # early ones more often: the machine may have sped up
                     if rng.random() < 0.6:
                         while child.poll() is None and not any(path.glob("vectors/points/.graph.tmp")):
                             time.sleep(0.001)

@@ -16,7 +16,6 @@ import logging
 import math
 import os
 import shutil
-from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.util import find_spec
@@ -43,7 +42,7 @@ KINDS = ("dense",)
 NAME, NODES, COVERS = "graph", "nodes.usearch", "covers.json"
 SCANNED = 20_000
 """Up to so many documents that pass, a scan of them is used instead of the graph: see ``docs/indexes.md``."""
-_RATIO = 60  # a result of the graph costs as much as comparing so many documents in a scan
+_RATIO = 30  # a result of the graph costs as much as comparing so many documents in a scan (measured: 20 to 32)
 _PENDING = 1000  # new documents that are scanned before they are inserted
 _DEAD = 0.3  # share of nodes of deleted documents at which the graph is built anew
 _BLOCK = 16_384  # documents inserted at once
@@ -53,22 +52,23 @@ _OPTIONS: dict[str, Any] = {"precision": "bf16", "connectivity": 16, "expansion_
 
 @dataclass(slots=True, eq=False)
 class Graph:
-    """A graph, opened. Its nodes are numbered by positions in the covered ``shards``, one after the other: ``starts``
-    are the first positions of the shards and the end, ``rows`` those of every position, ``nodes`` those of documents
-    with content, all below ``end``; ``maps`` are the arrays of the shards' vectors."""
+    """A graph of ``size`` nodes, opened. These are numbered by positions in the covered ``shards``, one after the
+    other: ``owners`` has the shard's number of every position, ``starts`` the first position of each shard, and the
+    end. ``rows`` are those of every position, ``nodes`` those of documents with content, all below ``end``; ``maps``
+    are the arrays of the shards' vectors. ``whole``: there are no other shards."""
 
     index: Any
+    size: int
     quantiser: Quantiser
     shards: list[Shard]
     maps: list[NDArray[Any]]
-    starts: list[int]
+    owners: NDArray[np.int32]
+    starts: Ints
     rows: Ints
     nodes: Ints
     end: int
+    whole: bool
     _checked: set[int] = field(default_factory=set, repr=False)
-
-    def __len__(self) -> int:
-        return len(self.index)
 
     @property
     def covered(self) -> frozenset[str]:
@@ -81,9 +81,9 @@ class Graph:
 
     def nearest(self, queries: NDArray[Any], count: int) -> list[Ints]:
         """The positions of about the ``count`` nodes nearest to each query, as the graph knows them."""
-        count = min(count, len(self.index))
+        count = min(count, self.size)
         if len(queries) == 1:
-            return [self.index.search(queries[0], count, threads=1).keys.astype(np.int64)]
+            return [self.index.search(queries, count, threads=1).keys.astype(np.int64)]
         matches = self.index.search(queries, count, threads=threads())
         return [keys[:n].astype(np.int64) for keys, n in zip(matches.keys, matches.counts.tolist())]
 
@@ -91,14 +91,14 @@ class Graph:
         """The exact scores of positions for one query."""
         if not len(positions):
             return np.zeros(0, dtype=np.float32)
-        # Plain loops: a query has few positions, for which each call of numpy would cost as much as all of them.
-        starts, maps, rows = self.starts, self.maps, []
-        for position in positions.tolist():
-            n = bisect_right(starts, position) - 1
-            if n not in self._checked:
+        shards = self.owners[positions]
+        numbers, offsets = shards.tolist(), (positions - self.starts[shards]).tolist()
+        if not self._checked.issuperset(numbers):
+            for n in set(numbers) - self._checked:
                 self.shards[n].checked()
                 self._checked.add(n)
-            rows.append(maps[n][position - starts[n]])
+        maps = self.maps
+        rows = [maps[n][o] for n, o in zip(numbers, offsets)]  # a query has few in each shard
         stored = np.concatenate(rows).reshape(len(rows), -1)
         return np.asarray(stored.astype(np.float32, copy=False) @ query)
 
@@ -125,7 +125,7 @@ class ApproximateIndex(Nearest):
             return
         self.store.refresh()
         graph, shards = self.graph(), self.vector_store.shards()
-        if graph is None or len(graph) - graph.passing(self.alive) > _DEAD * len(graph):
+        if graph is None or graph.size - graph.passing(self.alive) > _DEAD * graph.size:
             self._build(None, shards)
         elif sum(len(s) for s in shards if s.name not in graph.covered) > _PENDING:
             self._build(graph, [s for s in shards if s.name not in graph.covered])
@@ -137,7 +137,7 @@ class ApproximateIndex(Nearest):
         if graph is None:
             return {"covered": 0}
         covered = graph.passing(self.alive)
-        return {"covered": covered, "deleted": len(graph) - covered}
+        return {"covered": covered, "deleted": graph.size - covered}
 
     def graph(self) -> Graph | None:
         """The graph, opened anew if another process has replaced it; None if there is none, or it covers shards that
@@ -166,12 +166,10 @@ class ApproximateIndex(Nearest):
         if graph is None:
             return self._scan(queries, none, k, mask)
         passing = self._passing(mask, graph)
-        if passing <= max(SCANNED, math.sqrt(_RATIO * k * graph.quantiser.oversampling * len(graph))):
+        if passing <= max(SCANNED, math.sqrt(_RATIO * k * graph.quantiser.oversampling * graph.size)):
             return self._scan(queries, none, k, mask)
         best = self._by_graph(graph, queries.dense(), k, mask, passing)
-        if len(graph.shards) < len(self.vector_store.shards()):
-            return self._scan(queries, best, k, mask, graph.covered)
-        return best
+        return best if graph.whole else self._scan(queries, best, k, mask, graph.covered)
 
     def _passing(self, mask: Mask, graph: Graph | None) -> int:
         """The number of documents in the mask, or of nodes; that of all present ones is remembered."""
@@ -187,10 +185,10 @@ class ApproximateIndex(Nearest):
     def _by_graph(self, graph: Graph, queries: Floats, k: int, mask: Mask, passing: int) -> list[Best]:
         """The k best nodes of the mask for each query, ``passing`` being in it. As many are taken from the graph as
         are likely to have enough of them; a query for which they haven't takes more, and at last scans."""
-        everything = passing == len(graph)
+        everything = passing == graph.size
         need = min(math.ceil(k * graph.quantiser.oversampling), passing)
         # Of n results about n * share pass, give or take the root of n * share * (1 - share): three times that more.
-        share = passing / len(graph)
+        share = passing / graph.size
         count = math.ceil((need + 3 * math.sqrt(need * (1 - share)) + (not everything)) / share)
         nodes, mask = graph.quantiser.queries(queries), _padded(mask, graph.end)
         best, todo = [nothing()] * len(queries), list(range(len(queries)))
@@ -208,7 +206,7 @@ class ApproximateIndex(Nearest):
                 order = np.lexsort((rows, -scores))[:k]  # by falling score, then by row
                 best[q] = rows[order], scores[order]
             todo, count = again, 4 * count
-            if todo and (count * _RATIO > passing or count >= 4 * len(graph)):
+            if todo and (count * _RATIO > passing or count >= 4 * graph.size):
                 outside = frozenset(s.name for s in self.vector_store.shards()) - graph.covered
                 scanned = self._scan(Dense(queries[todo]), [nothing()] * len(todo), k, mask, outside)
                 for q, result in zip(todo, scanned):
@@ -260,12 +258,13 @@ def _opened(store: VectorStore, path: Path, shards: Sequence[Shard]) -> Graph | 
     present = [s for s in covered if s is not None]
     if [len(s) for s in present] != sizes:
         return None
-    starts = np.cumsum([0, *sizes]).tolist()
+    starts, owners = np.cumsum([0, *sizes]), np.repeat(np.arange(len(sizes), dtype=np.int32), sizes)
     rows = np.concatenate([s.rows for s in present]) if present else np.zeros(0, dtype=np.int64)
     filled = [s.rows if s.searched is None else s.rows[s.searched] for s in present]
     nodes = np.concatenate(filled) if filled else rows
     maps = [np.asarray(s.vectors.arrays()["dense"]) for s in present]
-    return Graph(index, quantiser, present, maps, starts, rows, nodes, int(rows.max(initial=-1)) + 1)
+    end, whole = int(rows.max(initial=-1)) + 1, len(present) == len(shards)
+    return Graph(index, len(index), quantiser, present, maps, owners, starts, rows, nodes, end, whole)
 
 
 def _save(index: Any, path: Path) -> None:
