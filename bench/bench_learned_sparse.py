@@ -44,6 +44,7 @@ KINDS = ("unicoil", "deepimpact", "deepct", "coil")
 POOL, PER_QUERY = 20, 2
 QUERIES = {"scifact": 809, "nfcorpus": 900}
 LEFT_OUT = {"scifact": 50, "nfcorpus": 0}  # claims that may validate
+MEASURES = ("nDCG@10", "R@100")
 GROUPS = 800
 """Groups of a training: few, since the machine was shared when this ran."""
 OPTIONS: dict[str, dict[str, Any]] = {"coil": {"dim": 16, "whole": 128}}
@@ -148,9 +149,10 @@ def report(data: Path, work: Path) -> None:
                 row["encoding seconds"] = round(encoding[key], 1)
             rows.setdefault(name, {})[key] = row
             print(name, key, row, flush=True)
-        measured = evaluate(runs, qrels, ["nDCG@10", "R@100"], baseline="bm25")
+        measured = evaluate(runs, qrels, MEASURES, baseline="bm25")
         print(measured.table("markdown"), flush=True)
-        rows[name] = {"pipelines": rows[name], "measures": json.loads(measured.table("json"))}
+        for key, row in rows[name].items():
+            row.update({m: round(measured.mean(key, m), 4) for m in MEASURES})
     seconds = {k: json.loads(p.read_text()) for k in KINDS if (p := work / f"{k}-seconds.json").is_file()}
     RESULTS.write_text(json.dumps({"training seconds": seconds, "rows": rows}, indent=1) + "\n")
 

@@ -40,7 +40,7 @@ def recall(model, docs, queries, k=2):
     """The mean share of a query's relevant documents among its best k of all."""
     from anyrank.train.validation import scores
 
-    groups = [Group.of(q, docs, [0.0] * len(docs)) for q, _ in queries]
+    groups = [Group(q, tuple(docs), (0.0,) * len(docs)) for q, _ in queries]
     hits = 0
     for row, (_, relevant) in zip(scores(model, groups), queries):
         best = sorted(range(len(docs)), key=lambda i: -row[i])[:k]
