@@ -7,7 +7,7 @@ R@1000 and MRR@10, every pipeline against the one of its family without feedback
 
 Families: terms, dense, sparse, mixed, text, rerank; and choices-terms, choices-dense, choices-sparse: grids for a
 part of the data that no row is reported on. OUT.json is added to: a family that a part has already is not run again.
-Values of p are of paired t-tests, corrected by Holm's method for the pipelines of a family.
+Values of p are of paired t-tests; "corrected" by Holm's method for the pipelines of a family.
 """
 
 from __future__ import annotations
@@ -113,7 +113,11 @@ def rows(pipelines: list[str], collection: Collection, queries: list[Any], qrels
         for m in MEASURES:
             row[m] = {"mean": round(result.summaries[pipeline][m].mean, 4)}
             if (against := result.compared(pipeline, m)) is not None:
-                row[m] |= {"difference": round(against.difference, 4), "p": float(f"{against.p:.2g}")}
+                row[m] |= {
+                    "difference": round(against.difference, 4),
+                    "p": float(f"{against.p:.2g}"),
+                    "corrected": float(f"{against.corrected:.2g}"),
+                }
         out[pipeline] = row
     return out
 

@@ -19,14 +19,14 @@ import platform
 import random
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from anyrank.core.content import text_of
-from anyrank.core.stage import Stage
+from anyrank.core.stage import Stage, merge
 from anyrank.core.trace import Usage
 from anyrank.core.types import Candidate, Query, Ranking
 from anyrank.evaluate.evaluation import evaluate
@@ -39,6 +39,7 @@ from anyrank.llm.promptreps import PromptReps
 from anyrank.papers.promptreps import retriever
 from anyrank.pipeline.context import Settings
 from anyrank.pipeline.parser import parse
+from anyrank.retrieve.rewritten import FirstOccurrence
 from anyrank.retrieve.stages import BM25, VectorSearch
 from anyrank.vectors import Encoded, Vectors
 
@@ -85,7 +86,7 @@ def promptreps(folder: Path, split: str, minutes: float, settings: dict[str, int
     start, docs = time.perf_counter(), ordered[:0]
     parts, usage = [], Usage()
     while len(docs) < len(ordered) and time.perf_counter() - start < 60 * minutes:
-        more = ordered[len(docs) : len(docs) + 40]
+        more = ordered[len(docs) : len(docs) + 20]
         vectors, cost = model.vectors([d.content for d in more], ("dense", "sparse"))
         parts.append(vectors)
         docs, usage = docs + more, usage + cost
@@ -154,7 +155,7 @@ def recalls(rankings: Sequence[Ranking], gold: dict[str, set[str]], k: int | Non
     return [evidence_recall(r.ids if k is None else r.ids[:k], gold[r.query.id]) for r in rankings]
 
 
-def multihop(data: Path, search: str, form: str, sample: int) -> dict[str, Any]:
+def multihop(data: Path, search: str, form: str, sample: int, names: Sequence[str], rerank: bool) -> dict[str, Any]:
     """A row for each rewriter in one form. MiniLM searches HotpotQA's documents alone."""
     docs, queries, gold = hotpot(data, more=search == "bm25")
     asked = queries if form == "rules" else queries[:sample]
@@ -166,12 +167,14 @@ def multihop(data: Path, search: str, form: str, sample: int) -> dict[str, Any]:
         if search != "bm25":
             collection.encode(open_model(search), search)
         settings = Settings(collection)
-        for name in ("decompose", "rewrite", "multi_query", "hyde"):
+        for name in names:
             rewriter = parse(written.format(name), settings)
             start = time.perf_counter()
-            changed = rewriter.run(asked)
+            few = [asked[i : i + 5] for i in range(0, len(asked), 5)]  # answers are cached few by few
+            changed = [r for some in few for r in rewriter.run(some)]
             seconds = time.perf_counter() - start
             usage = sum((r.cost.usage for r in changed), Usage())
+            print(name, f"{seconds:.1f} s", flush=True)
             out["rows"][name] = {
                 "changed": sum(r.query.meta != q.meta for r, q in zip(changed, asked)),
                 "without answer": sum(r.status == "fallback" for r in changed),
@@ -179,14 +182,20 @@ def multihop(data: Path, search: str, form: str, sample: int) -> dict[str, Any]:
                 "prompt tokens": usage.prompt_tokens + usage.cached_prompt_tokens,
                 "completion tokens": usage.completion_tokens + usage.cached_completion_tokens,
                 "cached": usage.cached,
-                **compared(name, search, changed, asked, gold, settings),
+                **compared(name, search, changed, asked, gold, settings, rerank),
             }
             print(name, json.dumps(out["rows"][name]), flush=True)
     return out
 
 
 def compared(
-    name: str, search: str, changed: Sequence[Ranking], asked: Sequence[Query], gold: dict, settings: Settings
+    name: str,
+    search: str,
+    changed: Sequence[Ranking],
+    asked: Sequence[Query],
+    gold: dict,
+    settings: Settings,
+    rerank: bool,
 ) -> dict[str, Any]:
     """Evidence recall of the plain and the rewritten question: in the best 5, 10 and 20 results, of the whole pool, of
     an equal number of plain results, and in the best 5 and 10 after reranking both by `mini`."""
@@ -207,20 +216,30 @@ def compared(
         equal = [r[:n] for r, n in zip(deep, sizes)]
         out["pool"] = round(float(np.mean(sizes)), 1)
         pairs["pool of 20 a question, plain of equal size"] = recalls(equal, gold), recalls(new[20], gold)
-        rerank = parse("mini", settings, starts=False)
-        before, after, same = (rerank.batch(rs) for rs in (plain[20], new[20], equal))
+        if not rerank:
+            return {**out, **{label: difference(*pair) for label, pair in pairs.items()}}
+        # `mini` scores each text by itself, so one order of all candidates gives the order of any part of them.
+        every = [merge(r, [r, e], FirstOccurrence()) for r, e in zip(new[20], equal)]
+        orders = [r.ids for r in parse("mini", settings, starts=False).batch(every)]
+        lists = [
+            [Ranking(r.query, tuple(Candidate(i) for i in order if i in set(r.ids))) for r, order in zip(part, orders)]
+            for part in (plain[20], new[20], equal)
+        ]
         for k in (5, 10):
-            pairs[f"mini, recall@{k}"] = recalls(before, gold, k), recalls(after, gold, k)
-            pairs[f"mini, recall@{k}, plain of equal size"] = recalls(same, gold, k), recalls(after, gold, k)
-    for label, (a, b) in pairs.items():
-        out[label] = {
-            "plain": round(float(np.mean(a)), 4),
-            "rewritten": round(float(np.mean(b)), 4),
-            "better": sum(y > x for x, y in zip(a, b)),
-            "worse": sum(y < x for x, y in zip(a, b)),
-            "p": round(randomisation_test(a, b), 4),
-        }
-    return out
+            before, after, same = (recalls(part, gold, k) for part in lists)
+            pairs[f"mini, recall@{k}"] = before, after
+            pairs[f"mini, recall@{k}, plain of equal size"] = same, after
+    return {**out, **{label: difference(*pair) for label, pair in pairs.items()}}
+
+
+def difference(plain: list[float], rewritten: list[float]) -> dict[str, Any]:
+    return {
+        "plain": round(float(np.mean(plain)), 4),
+        "rewritten": round(float(np.mean(rewritten)), 4),
+        "better": sum(y > x for x, y in zip(plain, rewritten)),
+        "worse": sum(y < x for x, y in zip(plain, rewritten)),
+        "p": round(randomisation_test(plain, rewritten), 4),
+    }
 
 
 def main() -> None:
@@ -230,22 +249,23 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=10)
     parser.add_argument("--search", choices=("bm25", "minilm"), default="bm25")
     parser.add_argument("--form", choices=("rules", "model"), default="rules")
+    parser.add_argument("--only", nargs="+", default=["decompose", "rewrite", "multi_query", "hyde"])
+    parser.add_argument("--rerank", action="store_true", help="multihop: the pools of decompose reranked by mini too")
     parser.add_argument("--sample", type=int, default=25, help="multihop: questions that the language model sees")
     parser.add_argument("--set", default="cranfield:test", help="promptreps: the folder of DATA, and the split")
     parser.add_argument("--generate", type=int, default=0)
     parser.add_argument("--words", type=int, default=1)
     options = parser.parse_args()
-    work: Callable[[], dict[str, Any]]
+    start = time.perf_counter()
     if options.part == "promptreps":
         name, split = options.set.split(":")
         own = {"generate": options.generate, "words": options.words}
         key = f"promptreps {name} {own}" if options.generate else f"promptreps {name}"
-        work = lambda: promptreps(options.data / name, split, options.minutes, own)  # noqa: E731
+        row = promptreps(options.data / name, split, options.minutes, own)
     else:
         key = f"multihop {options.search} {options.form}"
-        work = lambda: multihop(options.data, options.search, options.form, options.sample)  # noqa: E731
-    start = time.perf_counter()
-    row = {**work(), "wall": round(time.perf_counter() - start), "machine": platform.machine()}
+        row = multihop(options.data, options.search, options.form, options.sample, options.only, options.rerank)
+    row |= {"wall": round(time.perf_counter() - start), "machine": platform.machine()}
     results: dict[str, Any] = json.loads(OUT.read_text()) if OUT.is_file() else {}
     results[key] = row
     OUT.write_text(json.dumps(results, indent=1) + "\n")

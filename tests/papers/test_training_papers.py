@@ -167,9 +167,9 @@ def test_the_command_lists_shows_and_writes(tmp_path):
     (tmp_path / "r.yaml").write_text(call("recipe", "cornstack", "--train", "a.jsonl", "--train", "b.jsonl"))
     recipe = read_recipe(tmp_path / "r.yaml")
     assert recipe == load("cornstack").recipe("runs/cornstack", ("a.jsonl", "b.jsonl"))
-    with pytest.raises(InputError, match="rankgpt is a method without a training recipe: choose one of baidu"):
+    with pytest.raises(InputError, match="rankgpt is a method without a training recipe: choose one of ance"):
         call("recipe", "rankgpt")
-    with pytest.raises(InputError, match="no training recipe 'margin': choose one of baidu"):
+    with pytest.raises(InputError, match="no training recipe 'margin': choose one of ance"):
         call("recipe", "margin")
 
 

@@ -8,7 +8,7 @@ from hypothesis.extra import numpy as hnp
 
 from anyrank.core.errors import InputError
 from anyrank.vectors import Tokens, join, vectors_class
-from anyrank.vectors.residual import Codec, Residual, centroid_count, kmeans, pack, sample_size, unpack
+from anyrank.vectors.residual import Codec, Residual, centroid_count, kmeans, nearest, pack, sample_size, unpack
 
 
 def units(n, dim, seed=0):
@@ -76,6 +76,14 @@ def test_clusters_are_found():
     assert found.shape == (64, 4)
     assert (found @ centres.T).max(axis=0) == pytest.approx(1, abs=1e-3)
     assert len(kmeans(points[:3], 8)) == 3
+
+
+def test_of_many_centroids_the_nearest_groups_are_compared():
+    states, centroids = units(3000, 12), units(1500, 12, 1)
+    exact = (states @ centroids.T).max(axis=1)
+    best = np.einsum("nd,nd->n", states, centroids[nearest(states, centroids)])
+    assert (best == pytest.approx(exact, abs=1e-6)) or np.mean(exact - best < 1e-6) > 0.9
+    assert (exact - best).mean() < 0.01
 
 
 def test_rows_score_as_their_reconstructed_states(rows):

@@ -156,6 +156,16 @@ def test_means_go_with_means_alone():
     assert with_means.near(without) == without.near(with_means) == without.near(without) == pytest.approx(2 * DIM)
 
 
+def test_padding_does_not_count():
+    """The masked example of PyLate's `colbert_scores`: a masked state is left out. PyLate multiplies by the mask
+    instead, so that padding counts 0; a text whose states are all unlike the query's scores below 0 here."""
+    queries = [[1.0, 0.0, 0.0], [0.0, 2.0, 0.0], [0.0, 0.0]]  # the third state of the last is masked
+    documents = [[10.0, 0.0, 1.0], [0.0, 10.0], [1.0, 0.0, 1000.0]]  # [100] of the second is masked
+    asked, texts = (Tokens.of([np.array(row)[:, None] for row in rows]) for rows in (queries, documents))
+    assert texts.products(asked).tolist() == [[10, 10, 1000], [20, 20, 2000], [0, 0, 0]]
+    assert Tokens.of([np.array([[-1.0]])]).near(asked.take([0])).tolist() == [-1]
+
+
 def test_many_states_are_compared_in_blocks():
     """A text of more states than a block holds, and texts without any between blocks."""
     rng = np.random.default_rng(0)

@@ -112,6 +112,7 @@ class LateInteraction(nn.Module):  # type: ignore[misc,unused-ignore]
     def forward(self, queries: Mapping[str, Tensor], chunks: Sequence[Mapping[str, Tensor]], mask: Tensor) -> Tensor:
         """Scores [B, n], 0 at padding (``mask`` False)."""
         query, _, weights, means = self.token_vectors(queries, query=True)
+        assert weights is not None
         owner = owners(mask)
         parts = []
         for chunk in chunks:

@@ -145,9 +145,10 @@ def _split(text: str) -> Iterator[str]:
     elif match := _BOTH_OF.match(text):
         yield f"{match['a']} {match['rest']}"
         yield f"{match['b']} {match['rest']}"
-    elif re.search(r"\b(?:both|same|also)\b", text, re.I) and (parts := _both(text)):
-        yield f"{parts[0]} {parts[1]} {parts[3]}"
-        yield f"{parts[0]} {parts[2]} {parts[3]}"
+    elif re.search(r"\b(?:both|same|also)\b", text, re.I) and (both := _both(text)):
+        ask, first, second, rest = both
+        yield f"{ask} {first} {rest}"
+        yield f"{ask} {second} {rest}"
     else:
         for piece in _AND.split(text):
             yield from _clauses(piece)

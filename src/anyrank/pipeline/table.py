@@ -140,15 +140,16 @@ def _promptreps(settings: Settings, model: str, depth: int = 1000, alpha: float 
     """Search by the dense and the sparse vectors of a language model, fused."""
     from ..papers.promptreps import retriever
 
-    parts = (_search(settings, f"promptreps-{kind}:{model}", depth) for kind in ("dense", "sparse"))
-    return retriever(*parts, alpha) % depth
+    dense, sparse = (_search(settings, f"promptreps-{kind}:{model}", depth) for kind in ("dense", "sparse"))
+    return retriever(dense, sparse, alpha) % depth
 
 
 def _promptreps_scores(settings: Settings, model: str, depth: int | None = None, alpha: float = 0.5) -> Stage:
     """Score the candidates by the dense and the sparse vectors of a language model, fused."""
     from ..papers.promptreps import retriever
 
-    return retriever(*(_score(settings, f"promptreps-{kind}:{model}", depth) for kind in ("dense", "sparse")), alpha)
+    dense, sparse = (_score(settings, f"promptreps-{kind}:{model}", depth) for kind in ("dense", "sparse"))
+    return retriever(dense, sparse, alpha)
 
 
 def _feedback(settings: Settings, name: str, k: int = 1000, loss: str = "kl") -> Stage:

@@ -22,7 +22,7 @@ from ..core.errors import InputError
 from ..core.trace import Usage
 
 Floats = NDArray[np.float32]
-_CONVERTED = 1 << 14  # numbers converted at once, so that they stay in the processor's cache
+_CONVERTED = 1 << 16  # numbers converted at once, so that they stay in the processor's cache
 Rows = Sequence[int] | NDArray[Any]
 """Numbers of rows, from 0."""
 
@@ -109,7 +109,7 @@ class Vectors(ABC):
 
 def single(array: NDArray[Any]) -> Floats:
     """An array in single precision. Half precision, which numpy converts one number at a time, is converted by shifts:
-    about three times as fast.
+    about twice as fast.
 
     >>> single(np.array([0.1, -2.0, 6e-8], dtype=np.float16)).tolist() == [0.0999755859375, -2.0, 5.960464477539063e-08]
     True
@@ -125,10 +125,11 @@ def single(array: NDArray[Any]) -> Floats:
         # Exponent and mantissa move to where single precision has them; the shift of a signed number keeps its sign,
         # whose copies are masked out. The exponents' biases differ by 112, which the product puts right, for
         # subnormal numbers too.
-        np.left_shift(part, 13, out=bits, dtype=np.int32, casting="unsafe")
+        bits[:] = part
+        np.left_shift(bits, 13, out=bits)
         np.bitwise_and(bits, np.int32(-0x70000001), out=bits)
         np.multiply(floats, np.float32(2.0**112), out=floats)
-        infinite |= bool(np.abs(floats).max(initial=0) >= 65536)
+        infinite |= bool(floats.max() >= 65536 or floats.min() <= -65536)
     return np.asarray(array, dtype=np.float32) if infinite else out.reshape(array.shape)
 
 

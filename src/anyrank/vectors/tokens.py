@@ -97,8 +97,7 @@ class Tokens(Vectors):
         return cls(indptr, states, None if weights is None else weights.astype(np.float32), means)
 
     def near(self, query: Vectors) -> Floats:
-        scores: Floats = self.products(query.take([0]) if len(query) > 1 else query)[0]
-        return scores
+        return np.asarray(self.products(query.take([0]) if len(query) > 1 else query)[0])
 
     def products(self, queries: Vectors) -> Floats:
         self._same_kind(queries)
