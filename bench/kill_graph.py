@@ -74,6 +74,10 @@ def sound(path: Path, end: int) -> None:
     rows = random.Random(end).sample(range(deleted, end), 40)
     present = [i for i in rows if f"d{i}" in collection]  # a deletion of the next round may be there already
     assert all(i < deleted + DELETED for i in set(rows) - set(present)), "a document was lost"
+    missing = collection.vectors("points").missing()
+    without = set(collection.store.rows.of(missing).ids(missing))
+    assert len(without) <= EACH, "vectors were lost"  # those replaced last have none yet
+    present = [i for i in present if f"d{i}" not in without]
     queries = Points().encode([text(i).content for i in present]).vectors
     gone = {f"d{i}" for i in range(deleted)}
     index, exact = (collection.vectors("points", exact=e) for e in (False, True))
