@@ -80,7 +80,7 @@ def test_bm25_reads_terms_then_queries_then_the_rewritten_text(lexical):
     parts = [stage(Query("1", word)) for word in ("jet", "heat")]
     assert fused.ids == merge(Ranking(plain), parts, RRF()).ids
     assert fused.query.content == "wing"
-    assert [step.name for step in fused.trace] == ["bm25", "bm25", "merge"]
+    assert [step.name for step in fused.trace] == ["bm25", "bm25"]
     mixed = stage.batch([Ranking(q) for q in (plain, rewritten.with_terms(plain, {"jet": 1}), both)])
     assert [len(r.trace) for r in mixed] == [1, 1, 3]
     assert [r.ids[0] for r in mixed] == [ids["wing"][0], ids["jet"][0], ids["jet"][0]]
