@@ -29,8 +29,8 @@ class Quantiser:
     Bachrach et al.: Speeding Up the Xbox Recommender System Using a Euclidean Transformation for Inner-Product Spaces,
     2014.
 
-    >>> Quantiser("float32", 2, radius=2.0).documents(np.array([[0.0, 1.0]], dtype=np.float32)).round(3).tolist()
-    [[0.0, 1.0, 1.732]]
+    >>> Quantiser("float32", 2, radius=5.0).documents(np.array([[0.0, 3.0]], dtype=np.float32)).tolist()
+    [[0.0, 3.0, 4.0]]
     """
 
     precision: str
