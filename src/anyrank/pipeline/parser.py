@@ -171,8 +171,8 @@ class _Reader:
         if isinstance(node.op, ast.RShift):
             return left >> self.stage(node.right, next_context(left))
         right = self.stage(node.right, context)
-        for part, written in (left, node.left), (right, node.right):
-            self.check_result(part, written)
+        self.check_result(left, node.left)
+        self.check_result(right, node.right)
         return left + right if isinstance(node.op, ast.Add) else left | right
 
     def call(

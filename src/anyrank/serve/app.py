@@ -183,7 +183,7 @@ class Server:
         return JSONResponse(dialects.answer(asked, outcome), headers=_headers(outcome))
 
     async def _ranked(self, request: Request, asked: dialects.RerankRequest, entry: dict[str, Any]) -> dialects.Outcome:
-        outcome = await _unless_left(request, self.service.rerank(asked))
+        outcome: dialects.Outcome = await _unless_left(request, self.service.rerank(asked))
         self.metrics.documents.inc(len(outcome.rows))
         self.metrics.tokens.inc(outcome.usage.tokens)
         if outcome.status in ("partial", "fallback"):

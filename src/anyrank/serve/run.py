@@ -148,9 +148,10 @@ def _searches(stage: Stage) -> bool:
 
 def application() -> Any:
     """The application of a worker process, whose options are in the environment."""
-    values = json.loads(os.environ[ENVIRONMENT])
+    values: dict[str, Any] = json.loads(os.environ[ENVIRONMENT])
+    options = Options(**{name: tuple(v) if isinstance(v, list) else v for name, v in values.items()})  # type: ignore[arg-type]
     logs()
-    return server(Options(**{n: tuple(v) if isinstance(v, list) else v for n, v in values.items()})).app()
+    return server(options).app()
 
 
 def logs() -> None:
