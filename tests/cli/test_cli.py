@@ -303,9 +303,9 @@ def test_finished_results_are_replaced_only_if_asked(index, corpus, tmp_path):
 def test_a_stopped_job_says_how_it_is_resumed(index, tmp_path, monkeypatch, error):
     queries, out = tmp_path / "q.tsv", tmp_path / "out.trec"
     queries.write_text("".join(f"q{i}\twing\n" for i in range(20)))
-    from anyrank.core.stage import Cut
+    from anyrank.core.stage import Then
 
-    real, calls = Cut.batch, []
+    real, calls = Then.batch, []
 
     def batch(self, rankings):
         calls.append(len(rankings))
@@ -313,7 +313,7 @@ def test_a_stopped_job_says_how_it_is_resumed(index, tmp_path, monkeypatch, erro
             raise error("stop")
         return real(self, rankings)
 
-    monkeypatch.setattr(Cut, "batch", batch)
+    monkeypatch.setattr(Then, "batch", batch)
     result = CliRunner().invoke(cli, ["search", str(index), "--queries", str(queries), "-o", str(out)])
     assert result.exit_code
     assert (
