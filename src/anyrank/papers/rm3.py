@@ -43,10 +43,9 @@ def rewriter(lexical: Lexical, *, fb_terms: int = 10, weight: float = 0.5, max_d
         raise InputError(
             f"fb_terms={fb_terms}, weight={weight}, max_df={max_df}: expected at least 1 term, and parts from 0 to 1"
         )
-    frequent = max_df * len(lexical)
 
     def useful(term: str) -> bool:
-        return 2 <= len(term) <= 20 and lexical.document_frequency(term) <= frequent
+        return 2 <= len(term) <= 20 and lexical.document_frequency(term) <= max_df * len(lexical)
 
     def expand(
         query: Mapping[str, float], documents: Sequence[Mapping[str, int]], scores: Sequence[float]
