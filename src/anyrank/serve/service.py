@@ -156,7 +156,7 @@ class Service:
 
     def _batcher(self, key: str, stage: Stage) -> Batcher[Ranking, Ranking]:
         if key not in self._batchers:
-            self._batchers[key] = Batcher(functools.partial(_apart, stage), self.batch, self.waiting)
+            self._batchers[key] = Batcher(functools.partial(_apart, stage), self.batch, self.waiting, fill=False)
         return self._batchers[key]
 
     def _searching(self, filter: Any) -> Stage:
