@@ -11,10 +11,12 @@ from functools import partial
 import pytest
 
 from anyrank.core.stage import Stage
+from anyrank.core.trace import Usage
 from anyrank.core.types import Candidate
 from anyrank.index.build import build
 from anyrank.index.collection import Collection
-from anyrank.serve.app import Server
+from anyrank.serve.app import Server, _headers
+from anyrank.serve.dialects import Outcome
 from anyrank.serve.keys import Keyring, new_key
 from anyrank.serve.service import Service
 
@@ -272,3 +274,101 @@ def test_embeddings_of_openai_and_cohere_agree(client):
     assert ours["data"][0]["embedding"] == theirs["embeddings"]["float"][0]
     assert len(ours["data"][0]["embedding"]) == 8
     assert ours["usage"]["prompt_tokens"] == theirs["meta"]["billed_units"]["input_tokens"] == 4
+
+
+@pytest.mark.parametrize(
+    ("path", "raw"),
+    [
+        ("/v2/rerank", b'{"query": "a", "documents": ["\\ud800 a"], "return_documents": true}'),
+        ("/v2/rerank", b'{"query": "a", "documents": [{"text": "a", "\\uDC00": 1}], "return_documents": true}'),
+        ("/v1/rank", b'{"query": "a", "documents": ["\\ud800"]}'),
+        ("/v1/reranking", b'{"query": "a", "input": ["\\ud800"], "return_input": true}'),
+    ],
+)
+def test_half_a_character_in_a_document_comes_back_replaced(client, path, raw):
+    status, answer, _ = client(path, raw=raw)
+    assert status == 200
+    assert "?" in json.dumps(answer)
+
+
+@pytest.mark.parametrize(
+    "field",
+    [
+        b'"documents": ["b"], "timeout": "\\ud800"',
+        b'"documents": [{"a": 1}], "rank_fields": ["\\ud800"]',
+        b'"documents": [{"text": "b", "x": 1e400}], "return_documents": true',
+        b'"documents": [{"text": "b", "x": -1e400}], "return_documents": true',
+    ],
+)
+def test_what_no_answer_can_hold_is_refused(client, field):
+    status, answer, _ = client("/v2/rerank", raw=b'{"query": "a", ' + field + b"}")
+    assert status == 400
+    assert answer["error"]["code"] == 400
+
+
+def test_a_smiley_in_escapes_is_one_character(client):
+    raw = b'{"query": "a", "documents": ["\\ud83d\\ude00 \\u0000"], "return_documents": true}'
+    assert client("/v2/rerank", raw=raw)[1]["results"][0]["document"]["text"] == "\U0001f600 \0"
+
+
+def test_more_pairs_and_texts_than_documents_of_a_request_are_refused(client):
+    assert client("/score", {"text_1": ["a"] * 501, "text_2": ["b"] * 501})[0] == 413
+    assert client("/", {"inputs": ["a"] * 2049})[0] == 413
+    assert client("/", {"inputs": {"source_sentence": "a", "sentences": ["a"] * 2049}})[0] == 413
+
+
+def test_scores_of_pairs_say_when_one_of_them_was_not_judged(client):
+    pairs = client("/score", {"text_1": ["a", "b"], "text_2": ["a", "crash"]})[1]
+    assert pairs["anyrank"]["status"] == "fallback"
+    assert pairs["anyrank"]["usage"]["calls"] == 1
+    assert len(pairs["anyrank"]["notes"]) == 1
+
+
+def test_scores_from_a_pipeline_that_drops_texts_are_refused(words, serving):
+    with serving(Server(Service({"cut": words % 2}))) as client:
+        assert client("/score", {"text_1": "a", "text_2": ["a", "b"]})[0] == 200
+        status, answer, _ = client("/score", {"text_1": "a", "text_2": ["a", "b", "c"]})
+        assert (status, "keeps 2 of 3" in answer["message"]) == (422, True)
+
+
+def test_a_browser_may_ask_before_it_posts(words, serving):
+    asked = {
+        "Origin": "https://page.example",
+        "Access-Control-Request-Method": "POST",
+        "Access-Control-Request-Headers": "content-type,authorization",
+    }
+    with serving(Server(Service({"words": words}), origins=("https://page.example",))) as client:
+        status, _, headers = client("/v2/rerank", method="OPTIONS", headers=asked)
+        assert (status, headers["access-control-allow-origin"]) == (200, "https://page.example")
+        assert client("/v2/rerank", method="OPTIONS", headers={**asked, "Origin": "https://other.example"})[0] == 400
+
+
+def test_a_superscript_is_no_number(searching):
+    assert searching("/search?query=wings&k=%C2%B2")[0] == 400
+
+
+def test_a_note_with_control_characters_fits_in_a_header():
+    outcome = Outcome("x", "m", (), Usage(), notes=("a\x00b\r\nX-Evil: 1\x7f\u2028é",))
+    assert _headers(outcome)["X-Anyrank-Warnings"] == "a?b X-Evil: 1? ?"
+
+
+def test_keys_that_cannot_be_read_open_nothing(words, serving, tmp_path):
+    file = tmp_path / "keys.txt"
+    key = new_key(file, "alice")
+    good = file.read_text()
+    with serving(Server(Service({"words": words}), Keyring(file))) as client:
+        headers = {"X-API-Key": key}
+
+        def statuses():
+            return [client("/v2/rerank", BODY, headers=h)[0] for h in (headers, {})]
+
+        assert statuses() == [200, 401]
+        file.unlink()
+        assert statuses() == [503, 503]
+        file.write_text("broken\n")
+        assert statuses() == [503, 503]
+        assert str(file) not in json.dumps(client("/v2/rerank", BODY, headers=headers)[1])
+        file.write_text("")  # the last key was revoked
+        assert statuses() == [401, 401]
+        file.write_text(good)
+        assert statuses() == [200, 401]

@@ -116,3 +116,26 @@ def test_a_wrong_number_of_results_is_an_error():
 
     with pytest.raises(RuntimeError, match="0 results for 1"):
         run(main())
+
+
+@pytest.mark.parametrize(("fill", "batches"), [(False, [[1], [2, 9], [3], [4]]), (True, [[1, 2], [3, 9], [4]])])
+def test_a_small_request_does_not_wait_for_all_of_a_large_one(fill, batches):
+    seen, gate = [], threading.Event()
+
+    def call(items):
+        seen.append(list(items))
+        gate.wait(10)
+        return items
+
+    async def main():
+        batcher = Batcher(call, batch=20, fill=fill)
+        large = asyncio.create_task(batcher.run([1, 2, 3, 4], [10] * 4))
+        while not seen:
+            await asyncio.sleep(0.001)
+        small = asyncio.create_task(batcher.run([9], [10]))
+        await asyncio.sleep(0)
+        gate.set()
+        return await small, await large
+
+    assert run(main()) == ([9], [1, 2, 3, 4])
+    assert seen == batches

@@ -76,3 +76,18 @@ def test_names_are_distinct(file):
         new_key(file, "alice")
     with pytest.raises(InputError, match="letters"):
         new_key(file, "a b")
+
+
+def test_a_new_key_does_not_run_into_an_unended_last_line(file):
+    first = new_key(file, "alice")
+    file.write_text(file.read_text().rstrip("\n"))  # as some editors leave it
+    second = new_key(file, "bob")
+    assert [Keyring(file).admit({"api-key": k}) for k in (first, second)] == ["alice", "bob"]
+
+
+def test_counts_that_cannot_be_written_let_nobody_pass(file):
+    key = new_key(file, "alice", per_minute=5)
+    file.with_name(file.name + ".counts").mkdir()
+    with pytest.raises(Refusal) as error:
+        Keyring(file).admit({"api-key": key})
+    assert error.value.status == 503

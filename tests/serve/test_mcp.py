@@ -86,3 +86,37 @@ def test_over_stdio_from_the_command_line():
     texts = ["Lyon is large", "Paris is the capital of France"]
     (answer,) = call(parameters, ("rerank", {"query": "capital of France", "documents": texts}))
     assert answer["results"][0]["index"] == 1
+
+
+def test_models_that_drop_documents_can_be_compared(words):
+    server = mcp_server(Service({"words": words, "cut": words % 1}))
+    (answer,) = call(server, ("compare", {"query": "a", "documents": ["b", "a"], "top_n": 1}))
+    assert answer["best"] == {"words": [1], "cut": [1]}
+    assert answer["differing"] == [{"index": 0, "ranks": {"words": 2, "cut": None}, "text": "b"}]
+
+
+def test_what_no_one_foresaw_is_told_without_texts(server, monkeypatch, caplog):
+    def fails(pipeline):
+        raise ValueError("secret text")
+
+    monkeypatch.setattr("anyrank.serve.mcp.explained", fails)
+    blank, negative, failed = call(
+        server,
+        ("search", {"query": " "}),
+        ("compare", {"query": "a", "documents": ["a"], "top_n": -1}),
+        ("explain", {"pipeline": "mini"}),
+    )
+    assert blank["error"] == "query is empty"
+    assert negative["error"] == "top_n is -1: expected 1 or more"
+    assert failed["error"] == "it failed: see the server's log"
+    assert "secret" not in caplog.text
+
+
+def test_an_explanation_does_not_tell_whether_a_path_exists(server, tmp_path):
+    here, nowhere = call(
+        server,
+        ("explain", {"pipeline": f"model({str(tmp_path)!r})"}),
+        ("explain", {"pipeline": f"model({str(tmp_path / 'no')!r})"}),
+    )
+    assert json.dumps(here).replace(str(tmp_path), "P") == json.dumps(nowhere).replace(str(tmp_path / "no"), "P")
+    assert here["steps"][0]["needs"]

@@ -58,7 +58,7 @@ def serve_command(
     """Serve reranking, embeddings and search over HTTP.
 
     It speaks the dialects of Cohere, Jina, Voyage, TEI, vLLM, Infinity, mixedbread, Pinecone and OpenAI (embeddings) at
-    once: point their clients at it. /openapi.json describes it, docs/server.md too.
+    once: point their clients at it. /openapi.json describes it, docs/serve.md too.
 
     \b
     anyrank serve                                            mini, at http://127.0.0.1:8000/v2/rerank

@@ -89,7 +89,8 @@ class Server:
         }
         routes = [Route(p, self._around(h), methods=["POST"]) for p, h in posts.items()]
         routes += [Route(p, self._around(h), methods=["GET"]) for p, h in gets.items()]
-        cors = [Middleware(CORSMiddleware, allow_origins=list(self.origins), allow_headers=["*"])]
+        allowed: dict[str, Any] = {"allow_methods": ["GET", "POST"], "allow_headers": ["*"]}
+        cors = [Middleware(CORSMiddleware, allow_origins=list(self.origins), **allowed)]
         return Starlette(
             routes=routes,
             middleware=cors if self.origins else [],
@@ -209,6 +210,8 @@ class Server:
         pairs = (("text_1", "text_2"), ("queries", "documents"), ("queries", "items"), ("data_1", "data_2"))
         left, right = next((p for p in pairs if p[0] in body or p[1] in body), pairs[0])
         queries, texts = (_list(body.get(n), n) for n in (left, right))
+        if len(texts) > self.documents:
+            raise Refusal(413, f"{len(texts):,} {right}: at most {self.documents:,} in a request")
         if len(queries) not in (1, len(texts)):
             raise Refusal(400, f"{len(queries)} {left} for {len(texts)} {right}: expected 1 or as many")
         model = body.get("model")
@@ -219,12 +222,17 @@ class Server:
             groups = [{"query": q, "documents": [t], **asked} for q, t in zip(queries, texts)]
         requests = [dialects.read_rerank(g, most=self.documents) for g in groups]
         outcomes = await asyncio.gather(*(self._ranked(request, r, entry) for r in requests))
-        scores = [dict(o.rows)[i] for o, r in zip(outcomes, requests) for i in range(len(r.documents))]
+        for o, r in zip(outcomes, requests):
+            if len(o.rows) < len(r.documents):
+                raise Refusal(
+                    422, f"the pipeline keeps {len(o.rows)} of {len(r.documents)} texts: the rest has no score"
+                )
+        scores = [s for o in outcomes for _, s in sorted(o.rows)]
         tokens = sum(o.usage.prompt_tokens for o in outcomes)
         data = [{"index": i, "object": "score", "score": s} for i, s in enumerate(scores)]
         whole_body = {"id": outcomes[0].id, "object": "list", "created": int(time.time()), "model": outcomes[0].model}
         usage = {"prompt_tokens": tokens, "total_tokens": tokens}
-        return JSONResponse({**whole_body, "data": data, "usage": usage, "anyrank": dialects.report_of(outcomes[0])})
+        return JSONResponse({**whole_body, "data": data, "usage": usage, "anyrank": dialects.report_of(*outcomes)})
 
     async def _embeddings(self, request: Request, entry: dict[str, Any]) -> Response:
         asked = embeddings.read_openai(await self._body(request))
@@ -341,7 +349,7 @@ def _error(status: int, message: str, headers: Mapping[str, str] | None = None) 
 
 def _headers(outcome: dialects.Outcome) -> dict[str, str]:
     """Status and notes for answers that are a bare list."""
-    notes = "; ".join(outcome.notes).encode("ascii", "replace").decode()
+    notes = "".join(c if " " <= c <= "~" or c.isspace() else "?" for c in "; ".join(outcome.notes))
     out = {"X-Anyrank-Status": outcome.status, "X-Anyrank-Tokens": str(outcome.usage.tokens)}
     return out | ({"X-Anyrank-Warnings": " ".join(notes.split())[:2000]} if notes else {})
 
@@ -364,6 +372,6 @@ def _integer(value: str | None) -> int | None:
     """A number in an address. Raises Refusal."""
     if value is None:
         return None
-    if not value.isdigit() or len(value) > 9:
+    if not (value.isascii() and value.isdigit()) or len(value) > 9:
         raise Refusal(400, f"k is {clean(value)[:40]!r}: expected a whole number")
     return int(value)

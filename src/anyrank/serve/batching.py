@@ -36,8 +36,9 @@ class _Job(Generic[T, R]):
 
 @dataclass(slots=True, eq=False)
 class Batcher(Generic[T, R]):
-    """Items given to ``call`` together, in the order they came, at most ``batch`` units of size at once (one item may
-    be larger), by one thread.
+    """Items given to ``call`` together, at most ``batch`` units of size at once (one item may be larger), by one
+    thread. Requests take turns, one item each; ``fill``: a batch with room left takes further items of the same ones.
+    So a request of many items doesn't hold up those that come after it.
 
     ``call`` gives a result for each item. If it raises, the items are tried one by one, so that only those at fault get
     the error. An item whose caller is gone is left out. ``waiting`` bounds the units in the queue.
@@ -46,15 +47,16 @@ class Batcher(Generic[T, R]):
     call: Callable[[Sequence[T]], Sequence[R]]
     batch: int = 32_768
     waiting: int = 1_000_000
+    fill: bool = True
     pending: int = 0
-    _queue: deque[_Job[T, R]] = field(default_factory=deque)
+    _queue: deque[deque[_Job[T, R]]] = field(default_factory=deque)
     _rate: float = 1e5  # units a second, a running mean
     _task: asyncio.Task[None] | None = None
     _pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "model"))
 
     def __len__(self) -> int:
         """Items that wait."""
-        return len(self._queue)
+        return sum(map(len, self._queue))
 
     def seconds(self) -> float:
         """About how long the work takes that waits."""
@@ -68,7 +70,8 @@ class Batcher(Generic[T, R]):
             raise Full(max(self.seconds(), 1.0))
         loop = asyncio.get_running_loop()
         jobs = [_Job[T, R](item, size, loop.create_future()) for item, size in zip(items, sizes)]
-        self._queue.extend(jobs)
+        if jobs:
+            self._queue.append(deque(jobs))
         self.pending += units
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._work())
@@ -98,11 +101,17 @@ class Batcher(Generic[T, R]):
                     job.future.set_result(result)
 
     def _next(self) -> list[_Job[T, R]]:
-        """The jobs of the next batch, taken from the queue."""
+        """The jobs of the next batch, taken from the queue: one of each request, in turn."""
         jobs: list[_Job[T, R]] = []
-        units = 0
-        while self._queue and (not jobs or units + self._queue[0].size <= self.batch):
-            job = self._queue.popleft()
+        units, turns = 0, len(self._queue)
+        while self._queue and (turns > 0 or self.fill):
+            if jobs and units + self._queue[0][0].size > self.batch:
+                break
+            turns -= 1
+            line = self._queue.popleft()
+            job = line.popleft()
+            if line:
+                self._queue.append(line)
             if job.future.cancelled():
                 self.pending -= job.size
                 continue

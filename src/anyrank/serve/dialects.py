@@ -16,10 +16,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from ..core.content import text_of
-from ..core.trace import Usage
+from ..core.trace import Status, Step, Usage, total
 from .requests import Refusal, clean, first, flag, number, text, whole
 
 Dialect = Literal["cohere", "tei", "isaacus", "mixedbread", "pinecone"]
@@ -198,9 +198,16 @@ def _mapping(document: Any) -> Any:
     return {"text": document} if isinstance(document, str) else document
 
 
-def report_of(outcome: Outcome) -> dict[str, Any]:
-    """What happened, in words and counts: status, notes, and the usage that isn't 0."""
-    return {"status": outcome.status, "usage": counts_of(outcome.usage), "notes": list(outcome.notes)}
+def report_of(*outcomes: Outcome) -> dict[str, Any]:
+    """What happened, in words and counts: the worst status, all notes, and the usage that isn't 0.
+
+    >>> report_of(Outcome("x", "m", (), Usage(calls=1)), Outcome("y", "m", (), Usage(calls=2), "fallback", ("why",)))
+    {'status': 'fallback', 'usage': {'calls': 3}, 'notes': ['why']}
+    """
+    steps = [Step("", 0.0, o.usage, o.notes) for o in outcomes]
+    summed = total(steps)
+    status = max((o.status for o in outcomes), key=get_args(Status).index)
+    return {"status": status, "usage": counts_of(summed.usage), "notes": list(dict.fromkeys(summed.notes))}
 
 
 def counts_of(usage: Usage) -> dict[str, Any]:

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import json
+import logging
 import os
 import re
 import secrets
@@ -21,6 +23,7 @@ from pathlib import Path
 from ..core.errors import InputError
 from .requests import Refusal
 
+log = logging.getLogger("anyrank.serve")
 _LINE = re.compile(r"(\S+) ([0-9a-f]{64}) (\d+) (\d+)")
 HEADERS = ("authorization", "api-key", "x-api-key")
 """Headers in which clients send a key."""
@@ -43,6 +46,14 @@ def hashed(key: str) -> str:
 
 def read_keys(path: Path) -> tuple[Key, ...]:
     """The keys of a file. Raises InputError on a line that isn't one, and on a name that comes twice."""
+    keys = _parsed(path)
+    if not keys:
+        raise InputError("holds no keys: make one with `anyrank serve --new-key NAME --keys FILE`", path=path)
+    return keys
+
+
+def _parsed(path: Path) -> tuple[Key, ...]:
+    """The keys of a file, which may have none."""
     keys: dict[str, Key] = {}
     try:
         lines = path.read_text("utf-8").splitlines()
@@ -57,8 +68,6 @@ def read_keys(path: Path) -> tuple[Key, ...]:
         if match[1] in keys:
             raise InputError(f"the name {match[1]!r} comes twice", path=path, line=number)
         keys[match[1]] = Key(match[1], match[2], int(match[3]), int(match[4]))
-    if not keys:
-        raise InputError("holds no keys: make one with `anyrank serve --new-key NAME --keys FILE`", path=path)
     return tuple(keys.values())
 
 
@@ -70,7 +79,9 @@ def new_key(path: Path, name: str, per_minute: int = 0, per_day: int = 0) -> str
     if path.exists() and path.stat().st_size and any(k.name == name for k in read_keys(path)):
         raise InputError(f"the name {name!r} is there already: delete its line to revoke the key", path=path)
     key = secrets.token_urlsafe(32)
+    ended = not path.exists() or path.read_bytes()[-1:] in (b"", b"\n")  # an editor may leave the last line open
     with open(os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600), "a", encoding="utf-8") as file:
+        file.write("" if ended else "\n")
         file.write(f"{name} {hashed(key)} {per_minute} {per_day}\n")
     return key
 
@@ -90,11 +101,17 @@ class Keyring:
 
     def admit(self, headers: Mapping[str, str]) -> str:
         """The name of a request's key, which is counted; "" if no keys are needed. Raises Refusal: 401 without a
-        known key, 429 beyond its rate or quota."""
+        known key, 429 beyond its rate or quota, 503 while keys or counts can't be read."""
         if self.path is None:
             return ""
-        key = self._named(_given(headers))
-        now = self.clock()
+        try:
+            return self._admitted(_given(headers))
+        except (OSError, InputError, sqlite3.Error) as error:  # nobody passes, until the operator mends it
+            log.error("%s", json.dumps({"error": f"keys: {error}"}))
+            raise Refusal(503, "the server can't check keys at present") from None
+
+    def _admitted(self, given: str) -> str:
+        key, now = self._named(given), self.clock()
         for word, seconds, limit in (("minute", 60, key.per_minute), ("day", 86_400, key.per_day)):
             if limit and self._count(key.name, word, int(now // seconds)) > limit:
                 wait = str(int(seconds - now % seconds) + 1)
@@ -116,7 +133,7 @@ class Keyring:
         assert self.path is not None
         status = os.stat(self.path)
         if self._stamp != (status.st_mtime_ns, status.st_size):
-            self._keys, self._stamp = read_keys(self.path), (status.st_mtime_ns, status.st_size)
+            self._keys, self._stamp = _parsed(self.path), (status.st_mtime_ns, status.st_size)
         return self._keys
 
     def _count(self, name: str, word: str, window: int) -> int:

@@ -7,6 +7,7 @@ open models or files of their own.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -17,8 +18,11 @@ from ..core.errors import AnyrankError
 from ..core.types import Query
 from ..pipeline.explain import explain as explained
 from . import dialects
-from .requests import Refusal
+from .batching import Full
+from .requests import Refusal, text
 from .service import Service
+
+log = logging.getLogger("anyrank.serve")
 
 INSTRUCTIONS = """Ranks texts by their relevance to a query. Use rerank for texts that you have, search for documents of
 the index, get_document to read one whole. Every answer says what it cost and whether anything was not judged."""
@@ -52,7 +56,7 @@ def mcp_server(service: Service, most: int = 1000) -> MCPServer[Any]:
         query: str, documents: list[str], models: list[str] | None = None, top_n: int = 10
     ) -> dict[str, Any]:
         """Ranks the same documents by several models: the best of each, how many they share, and the documents whose
-        ranks differ most."""
+        ranks differ most (null: the model dropped it)."""
         return await _answered(_compare(service, query, documents, models, top_n, most))
 
     @server.tool()
@@ -74,8 +78,11 @@ async def _answered(work: Any) -> dict[str, Any]:
     """The answer, or the error as one sentence that an agent can act on."""
     try:
         answer: dict[str, Any] = await work
-    except (Refusal, AnyrankError) as error:
+    except (Refusal, Full, AnyrankError) as error:
         return {"error": str(error)}
+    except Exception as error:  # noqa: BLE001  # of a model or a plug-in; its text may hold that of a document
+        log.error("a tool failed: %s", type(error).__name__)
+        return {"error": "it failed: see the server's log"}
     return answer
 
 
@@ -90,7 +97,7 @@ async def _rank(
 
 
 async def _search(service: Service, query: str, k: int, filter: Mapping[str, Any] | None) -> dict[str, Any]:
-    ranking = await service.find(Query("q", query), k, filter or None)
+    ranking = await service.find(Query("q", text(query, "query")), k, filter or None)
     return await asyncio.to_thread(ranking_to_dict, ranking, texts=True)
 
 
@@ -104,6 +111,8 @@ async def _document(service: Service, id: str) -> dict[str, Any]:
 async def _compare(
     service: Service, query: str, documents: Sequence[str], models: Sequence[str] | None, top_n: int, most: int
 ) -> dict[str, Any]:
+    if top_n < 1:
+        raise Refusal(400, f"top_n is {top_n}: expected 1 or more")
     names = list(models or service.pipelines)
     if unknown := [n for n in names if n not in service.pipelines]:
         raise Refusal(400, f"no model {unknown[0][:80]!r} here: there are {', '.join(service.pipelines)}")
@@ -116,12 +125,15 @@ async def _compare(
         reports[name] = dialects.report_of(outcome)
     best = {n: [i for i, rank in r.items() if rank <= top_n] for n, r in ranks.items()}
     shared = set.intersection(*map(set, best.values())) if best else set()
-    spread = {i: max(r[i] for r in ranks.values()) - min(r[i] for r in ranks.values()) for i in range(len(documents))}
+    last = len(documents) + 1  # the rank of those that a model drops
+    spans = {i: [r.get(i, last) for r in ranks.values()] for i in range(len(documents))}
+    spread = {i: max(span) - min(span) for i, span in spans.items()}
     moved = sorted((i for i, s in spread.items() if s), key=lambda i: -spread[i])[:top_n]
-    differing = [{"index": i, "ranks": {n: r[i] for n, r in ranks.items()}, "text": documents[i]} for i in moved]
+    differing = [{"index": i, "ranks": {n: r.get(i) for n, r in ranks.items()}, "text": documents[i]} for i in moved]
     return {"best": best, "shared": sorted(shared), "differing": differing, "reports": reports}
 
 
 async def _explain(pipeline: str) -> dict[str, Any]:
     steps = await asyncio.to_thread(explained, pipeline)
-    return {"steps": [step.as_dict() for step in steps]}
+    # not whether a need is there: the answer for a path would tell strangers what this machine holds
+    return {"steps": [{**step.as_dict(), "needs": [need.what for need in step.needs]} for step in steps]}

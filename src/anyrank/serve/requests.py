@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -21,14 +22,16 @@ class Refusal(Exception):
 
 
 def read_json(body: bytes) -> dict[str, Any]:
-    """The object of a request's body. Raises Refusal on anything else, numbers that JSON doesn't have, and nesting too
-    deep to be read.
+    """The object of a request's body, its lone surrogates replaced (no answer could hold them). Raises Refusal on
+    anything else, numbers that JSON doesn't have or that are too large, and nesting too deep to be read.
 
     >>> read_json(b'{"query": "x"}')
     {'query': 'x'}
     """
     try:
-        value = json.loads(body.decode("utf-8"), parse_constant=_no_number)
+        value = json.loads(body.decode("utf-8"), parse_constant=_no_number, parse_float=_finite)
+        if b"\\u" in body:
+            value = json.loads(clean(json.dumps(value, ensure_ascii=False)))
     except UnicodeDecodeError as error:
         raise Refusal(400, f"the body is not UTF-8 (byte {error.start})") from None
     except RecursionError:
@@ -42,6 +45,13 @@ def read_json(body: bytes) -> dict[str, Any]:
 
 def _no_number(name: str) -> float:
     raise ValueError(f"{name} is no number of JSON")
+
+
+def _finite(digits: str) -> float:
+    value = float(digits)
+    if math.isinf(value):
+        raise ValueError(f"{digits[:40]} is too large a number")
+    return value
 
 
 def text(value: Any, name: str) -> str:

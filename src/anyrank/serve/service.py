@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import itertools
 import math
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, get_args
 
 from ..core.groupings import Pointwise
 from ..core.limits import Limits
 from ..core.rerank import Rerank
 from ..core.stage import Stage
-from ..core.trace import Step, total, worst
+from ..core.trace import Status, Step, Usage, total, worst
 from ..core.types import Candidate, Query, Ranking
 from ..hub.open import is_allowed, open_model
 from ..pipeline.context import Settings
@@ -30,6 +31,8 @@ OVERHEAD = 8
 """Tokens that a document costs beside its own: markers, and its share of the query."""
 SEARCH = 256
 """Units of work that a search counts."""
+MANY = 64
+"""Groups that no model judged after which a reranker gives up on a batch, and so on those of other requests in it."""
 PIECE = 256
 """Documents of a large request that are scored together, so that small requests need not wait for all of it."""
 
@@ -90,7 +93,7 @@ class Service:
         ranked = _joined(done)
         rows = tuple(zip((int(i) for i in ranked.ids), finite(ranked.scores)))
         step = total(ranked.trace)
-        return Outcome(id, name, rows, step.usage, worst(ranked.trace), (*notes, *dict.fromkeys(step.notes)))
+        return Outcome(id, name, rows, step.usage, _status(done), (*notes, *dict.fromkeys(step.notes)))
 
     async def find(self, query: Query, k: int, filter: Any = None, seconds: float | None = None) -> Ranking:
         """The best k documents of the index. Raises Refusal without an index."""
@@ -106,15 +109,15 @@ class Service:
 
     async def vectors(self, request: EmbedRequest) -> tuple[str, Encoded]:
         """The name of the encoder, and dense vectors of a request's texts."""
-        name = request.model if request.model and self._allowed(request.model) else self.embed
+        own = request.model in self.pipelines  # which ranks, and need not be an encoder
+        name = request.model if request.model and not own and self._allowed(request.model) else self.embed
         encoder = await asyncio.to_thread(open_model, name)
         if not isinstance(encoder, Encoder):
             raise Refusal(400, f"the model {name} makes no vectors: name another one")
 
         def call(texts: Sequence[str]) -> list[Encoded]:
             encoded = encoder.encode(list(texts), query=request.query)
-            shares = [replace(encoded.usage, prompt_tokens=0)] * len(texts)
-            shares[0] = encoded.usage
+            shares = shared(encoded.usage, [len(t) + OVERHEAD for t in texts])
             return [Encoded(encoded.vectors.take([i]), u) for i, u in enumerate(shares)]
 
         key = f"embed {name} {request.query}"
@@ -141,7 +144,10 @@ class Service:
         return self.default, (f"the model {model[:80]!r} is not served here: {self.default!r} answered",)
 
     def _allowed(self, model: str) -> bool:
-        return model in self.models or (bool(self.allow) and is_allowed(model, self.allow))
+        try:
+            return model in self.models or (bool(self.allow) and is_allowed(model, self.allow))
+        except (OSError, RuntimeError):  # a name too long for a path, or of the home of nobody
+            return False
 
     def _stage(self, name: str) -> Stage:
         if name in self.pipelines:
@@ -150,7 +156,7 @@ class Service:
 
     def _batcher(self, key: str, stage: Stage) -> Batcher[Ranking, Ranking]:
         if key not in self._batchers:
-            self._batchers[key] = Batcher(stage.batch, self.batch, self.waiting)
+            self._batchers[key] = Batcher(functools.partial(_apart, stage), self.batch, self.waiting, fill=False)
         return self._batchers[key]
 
     def _searching(self, filter: Any) -> Stage:
@@ -160,6 +166,15 @@ class Service:
     def _limits(self, seconds: float | None, tokens: int | None) -> Limits:
         bounds = [s for s in (seconds, self.seconds) if s is not None]
         return Limits.within(min(bounds, default=None), max_tokens=tokens)
+
+
+def _apart(stage: Stage, rankings: Sequence[Ranking]) -> list[Ranking]:
+    """The rankings of several requests; if so many texts fail that others of the batch may not have been judged for
+    it, those that were not are ranked alone."""
+    done = stage.batch(rankings)
+    if len(done) == 1 or sum(total(r.trace).usage.fallback for r in done) < MANY:
+        return done
+    return [stage(r) if worst(d.trace) in ("partial", "fallback") else d for r, d in zip(rankings, done)]
 
 
 def _size(ranking: Ranking) -> int:
@@ -194,6 +209,24 @@ def _joined(parts: Sequence[Ranking]) -> Ranking:
     below = [c.rescored(least - 1 - i) for i, c in enumerate(unjudged)] if judged else unjudged
     candidates = sorted(judged, key=lambda c: -c.score) + below
     return replace(parts[0], candidates=tuple(candidates), trace=tuple(s for p in parts for s in p.trace))
+
+
+def shared(usage: Usage, sizes: Sequence[int]) -> list[Usage]:
+    """The usage of a batch as that of each text, by its size: a request must not pay for another one's texts.
+
+    >>> [(u.calls, u.prompt_tokens) for u in shared(Usage(calls=3, prompt_tokens=10), [1, 1, 3])]
+    [(0, 2), (1, 2), (2, 6)]
+    """
+    names = ("calls", "prompt_tokens", "truncated", "cached")
+    ends = [0, *itertools.accumulate(sizes)]
+    marks = [{n: getattr(usage, n) * end // ends[-1] for n in names} for end in ends]
+    return [Usage(**{n: b[n] - a[n] for n in names}) for a, b in itertools.pairwise(marks)]
+
+
+def _status(parts: Sequence[Ranking]) -> Status:
+    """The status of the parts of one ranking: partial if only some of them were judged."""
+    statuses = {worst(p.trace) for p in parts}
+    return "partial" if "fallback" in statuses and len(statuses) > 1 else max(statuses, key=get_args(Status).index)
 
 
 def finite(scores: Sequence[float]) -> list[float]:

@@ -25,8 +25,8 @@ class Task:
         return EmbedRequest(self.texts)
 
 
-def read_task(body: Mapping[str, Any]) -> Task:
-    """The task that the inputs of a request show. Raises Refusal on those of another task.
+def read_task(body: Mapping[str, Any], most: int = 2048) -> Task:
+    """The task that the inputs of a request show. Raises Refusal on those of another task, and on too many texts.
 
     >>> read_task({"inputs": {"source_sentence": "a", "sentences": ["b"]}})
     Task(texts=('a', 'b'), similarity=True)
@@ -36,12 +36,19 @@ def read_task(body: Mapping[str, Any]) -> Task:
         sentences = inputs.get("sentences")
         if not isinstance(sentences, list) or not sentences:
             raise Refusal(400, "inputs.sentences is no list of texts")
+        _bounded(sentences, most)
         others = (text(s, f"inputs.sentences[{i}]") for i, s in enumerate(sentences))
         return Task((text(inputs["source_sentence"], "inputs.source_sentence"), *others), True)
     if "parameters" in body and not {"normalize", "truncate"} & body.keys():
         raise Refusal(422, "text classification is not served: send documents to /rerank")
     texts: Sequence[Any] = inputs if isinstance(inputs, list) else [inputs]
+    _bounded(texts, most)
     return Task(tuple(text(t, f"inputs[{i}]") for i, t in enumerate(texts)))
+
+
+def _bounded(texts: Sequence[Any], most: int) -> None:
+    if len(texts) > most:
+        raise Refusal(413, f"{len(texts):,} texts: at most {most:,} in a request")
 
 
 def task_answer(task: Task, vectors: NDArray[np.float32]) -> Any:
