@@ -3,6 +3,7 @@
 import http.client
 import json
 import logging
+import shutil
 import socket
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -372,3 +373,15 @@ def test_keys_that_cannot_be_read_open_nothing(words, serving, tmp_path):
         assert statuses() == [401, 401]
         file.write_text(good)
         assert statuses() == [200, 401]
+
+
+def test_errors_do_not_tell_where_the_index_lies(words, serving, tmp_path):
+    folder = tmp_path / "secret.index"
+    build([Candidate("a", "wings lift", meta={"year": 1990})], folder)
+    with serving(Server(Service({"words": words}, "bm25", Collection.open(folder)))) as client:
+        status, answer, _ = client("/search", {"query": "wings", "filter": {"nowhere": 1}})
+        assert (status, "secret" in answer["message"]) == (422, False)
+        assert "nowhere" in answer["message"]
+        shutil.rmtree(folder)
+        status, answer, _ = client("/search", {"query": "wings", "filter": {"year": 1}})
+        assert (status, "secret" in answer["message"]) == (503, False)

@@ -137,7 +137,9 @@ class Server:
         except (ModelError, MissingExtra) as error:
             return _error(503, str(error))
         except InputError as error:
-            return _error(422, str(error))
+            index = self.service.collection
+            lost = index is not None and not index.path.exists()
+            return _error(503 if lost else 422, "the index is gone" if lost else _without_paths(error))
         except AnyrankError as error:
             return _error(500, str(error))
         except (ClientDisconnect, _Left):
@@ -345,6 +347,11 @@ def _error(status: int, message: str, headers: Mapping[str, str] | None = None) 
     """An error in the fields that the vendors' clients read."""
     error = {"message": message, "type": "error", "code": status}
     return JSONResponse({"message": message, "detail": message, "error": error}, status, dict(headers or {}))
+
+
+def _without_paths(error: InputError) -> str:
+    """What is wrong with the input, without the place of the server's own files."""
+    return str(error) if error.path is None else str(error).replace(str(error.path), "the index")
 
 
 def _headers(outcome: dialects.Outcome) -> dict[str, str]:
