@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
+from anyrank import Index
 from anyrank.cli import cli
 from anyrank.core.errors import InputError
 from anyrank.core.types import Candidate
@@ -189,6 +190,23 @@ def test_a_changed_description_of_vectors_is_damage(path, changed):
     file.write_text(json.dumps({**meta, **changed} if changed else changed))
     with pytest.raises(InputError, match=r"vectors\.json: is damaged .*delete .*/vectors/dense, then"):
         Collection.open(path).vectors("dense")
+
+
+@pytest.mark.parametrize("kind", ["dense", "sparse", "tokens"])
+def test_vectors_without_their_description_are_named_and_made_again_once(path, kind, whole):
+    query, folder = Letters(kind).encode(["lift of a wing"]).vectors, path / "vectors" / kind
+    (folder / "vectors.json").unlink()
+    (part,) = [p for p in Index.open(path).info()["parts"] if p["name"] == f"vectors of {kind}"]
+    (problem,) = check(path).problems
+    for text in (part["state"], str(problem)):
+        assert "vectors.json is missing" in text
+        assert f"--encode {kind}`" in text
+    collection = Collection.open(path)
+    collection.encode(Letters(kind))
+    assert not check(path).problems
+    (found,), (before,) = (c.vectors(kind).search(query, 100) for c in (collection, Collection.open(whole)))
+    assert list(found) == list(before)
+    assert len(set(found.ids)) == len(found)
 
 
 def test_a_description_of_vectors_without_a_checksum_is_one_of_an_older_version(path):

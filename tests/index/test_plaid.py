@@ -158,6 +158,16 @@ def test_a_flipped_byte_names_the_cure_and_words_still_serve(made, part, file):
     assert again.vector_store.options["bits"] == 4
 
 
+def test_states_whose_description_is_lost_get_a_codec_of_their_own_again(made):
+    collection = made(bits=8)
+    (collection.path / "vectors" / "states" / "vectors.json").unlink()
+    again = Collection.open(collection.path)
+    again.encode(States(), index="plaid", options={"bits": 2})
+    assert again.vectors("states").vector_store.common()["weights"].size == 4
+    assert not check(collection.path).problems
+    assert all(len(set(found.ids)) == len(found) == 10 for found in again.vectors("states").search(queries(), 10))
+
+
 def test_a_shard_of_the_same_name_is_listed_again(made):
     collection = made(bits=4)
     store = collection.vectors("states").vector_store

@@ -14,7 +14,7 @@ from ..store.rows import FILES
 from .base import Describes
 from .collection import Collection
 from .vector_names import encode_command, model_of
-from .vector_store import VectorStore
+from .vector_store import VectorStore, without_meta
 
 COMPLETE = "complete"
 
@@ -53,7 +53,8 @@ def parts_of(collection: Collection) -> list[Part]:
         manifest = store.manifest
         name, details = "bm25", {"language": manifest.language, "stop_words": manifest.stop_words}
     out = [documents, Part(name, count, _size([path / FOLDER]), state, details)]
-    return [*out, *(_vectors(collection, name, count) for name in collection.encoded)]
+    names = sorted({*collection.encoded, *without_meta(path / "vectors")})
+    return [*out, *(_vectors(collection, name, count) for name in names)]
 
 
 def _vectors(collection: Collection, name: str, count: int) -> Part:
