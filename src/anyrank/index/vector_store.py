@@ -194,9 +194,10 @@ class VectorStore:
 
     def part_problems(self, name: str, cure: str = "", *, whole: bool = True) -> list[Problem]:
         """The damaged files of a part; without ``whole`` only sizes are compared. The part of an index that was chosen
-        has checksums always."""
+        has checksums always, as have shards of a kind that shares arrays."""
         folder, cure = self.folder / name, cure or self.cure
-        if "index" in self.meta and not name.startswith("shard-") and not (folder / SUMS).exists():
+        summed = vectors_class(self.kind).shared if name.startswith("shard-") else "index" in self.meta
+        if summed and not (folder / SUMS).exists():
             return [Problem(folder / SUMS, "is missing", cure)]
         return array_problems(folder, cure, whole=whole)
 
