@@ -192,6 +192,19 @@ def test_a_changed_description_of_vectors_is_damage(path, changed):
         Collection.open(path).vectors("dense")
 
 
+@pytest.mark.parametrize("cut", [True, False])
+def test_the_parts_name_documents_that_lost_their_rows(path, cut):
+    file = path / "rows.idx"
+    if cut:
+        file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+    else:
+        file.unlink()
+    documents = Index.open(path).info()["parts"][0]
+    assert "rows.idx: is damaged" in documents["state"]
+    assert "documents have a row: build the index again" in documents["state"]
+    assert documents["documents"] < len(Index.open(path))
+
+
 @pytest.mark.parametrize("kind", ["dense", "sparse", "tokens"])
 def test_vectors_without_their_description_are_named_and_made_again_once(path, kind, whole):
     query, folder = Letters(kind).encode(["lift of a wing"]).vectors, path / "vectors" / kind
