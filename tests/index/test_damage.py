@@ -192,6 +192,19 @@ def test_a_changed_description_of_vectors_is_damage(path, changed):
         Collection.open(path).vectors("dense")
 
 
+def test_a_folder_without_a_manifest_names_the_whole_command(tmp_path):
+    with pytest.raises(InputError, match=r"with `anyrank index CORPUS -o '.*my x'`$"):
+        Collection.open(tmp_path / "my x")
+
+
+def test_a_collection_that_lost_its_manifest_is_built_again_after_what_the_error_says(path):
+    (path / "manifest.json").unlink()
+    with pytest.raises(InputError, match=r"delete .*x, then build it again with `anyrank index CORPUS -o .*x`$"):
+        Collection.open(path)
+    shutil.rmtree(path)
+    assert len(build(DOCS, path)) == len(DOCS)
+
+
 @pytest.mark.parametrize("cut", [True, False])
 def test_the_parts_name_documents_that_lost_their_rows(path, cut):
     file = path / "rows.idx"
