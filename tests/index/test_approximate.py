@@ -19,6 +19,7 @@ from anyrank.index.build import build
 from anyrank.index.check import check
 from anyrank.index.collection import Collection
 from anyrank.index.quantise import OVERSAMPLING, Quantiser
+from anyrank.index.vector_store import VectorStore
 from anyrank.vectors import Encoded, Sparse
 
 pytestmark = pytest.mark.skipif(not approximate.installed(), reason="usearch is absent")
@@ -209,6 +210,22 @@ def test_wrong_options_and_kinds_are_named(tmp_path):
     collection.encode(Points(), index="approximate", options={"connectivity": 8})
     meta = json.loads((tmp_path / "x" / "vectors" / "p" / "vectors.json").read_text())
     assert meta["options"] == {"precision": "bf16", "connectivity": 8, "expansion_add": 128, "expansion_search": 128}
+
+
+@pytest.mark.parametrize("encoded_before", [True, False])
+def test_a_refused_precision_is_not_noted_and_hinders_no_later_update(tmp_path, encoded_before):
+    collection, encoder = build(docs(0, 20), tmp_path / "x"), Points("uneven", lengths=True)
+    if encoded_before:
+        collection.encode(encoder, index="approximate", options={"precision": "bf16"})
+    with pytest.raises(InputError, match="choose float32 or bf16"):
+        collection.encode(encoder, index="approximate", options={"precision": "int8"})
+    vectors = VectorStore.open(tmp_path / "x" / "vectors" / "uneven")
+    chosen = ("approximate", "bf16") if encoded_before else ("nearest", None)
+    assert (vectors.index, vectors.options.get("precision")) == chosen
+    collection.update([Candidate("d3", "another text")], {"uneven": encoder})
+    (found,) = collection.vectors("uneven").search(encoder.encode(["another text"]).vectors, 20)
+    assert found.ids[0] == "d3"
+    assert len(found) == 20
 
 
 def test_the_sizes_at_which_a_scan_is_used(whole, monkeypatch):

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
+from anyrank import Index
 from anyrank.cli import cli
 from anyrank.core.errors import InputError
 from anyrank.core.types import Candidate
@@ -189,6 +190,49 @@ def test_a_changed_description_of_vectors_is_damage(path, changed):
     file.write_text(json.dumps({**meta, **changed} if changed else changed))
     with pytest.raises(InputError, match=r"vectors\.json: is damaged .*delete .*/vectors/dense, then"):
         Collection.open(path).vectors("dense")
+
+
+def test_a_folder_without_a_manifest_names_the_whole_command(tmp_path):
+    with pytest.raises(InputError, match=r"with `anyrank index CORPUS -o '.*my x'`$"):
+        Collection.open(tmp_path / "my x")
+
+
+def test_a_collection_that_lost_its_manifest_is_built_again_after_what_the_error_says(path):
+    (path / "manifest.json").unlink()
+    with pytest.raises(InputError, match=r"delete .*x, then build it again with `anyrank index CORPUS -o .*x`$"):
+        Collection.open(path)
+    shutil.rmtree(path)
+    assert len(build(DOCS, path)) == len(DOCS)
+
+
+@pytest.mark.parametrize("cut", [True, False])
+def test_the_parts_name_documents_that_lost_their_rows(path, cut):
+    file = path / "rows.idx"
+    if cut:
+        file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+    else:
+        file.unlink()
+    documents = Index.open(path).info()["parts"][0]
+    assert "rows.idx: is damaged" in documents["state"]
+    assert "documents have a row: build the index again" in documents["state"]
+    assert documents["documents"] < len(Index.open(path))
+
+
+@pytest.mark.parametrize("kind", ["dense", "sparse", "tokens"])
+def test_vectors_without_their_description_are_named_and_made_again_once(path, kind, whole):
+    query, folder = Letters(kind).encode(["lift of a wing"]).vectors, path / "vectors" / kind
+    (folder / "vectors.json").unlink()
+    (part,) = [p for p in Index.open(path).info()["parts"] if p["name"] == f"vectors of {kind}"]
+    (problem,) = check(path).problems
+    for text in (part["state"], str(problem)):
+        assert "vectors.json is missing" in text
+        assert f"--encode {kind}`" in text
+    collection = Collection.open(path)
+    collection.encode(Letters(kind))
+    assert not check(path).problems
+    (found,), (before,) = (c.vectors(kind).search(query, 100) for c in (collection, Collection.open(whole)))
+    assert list(found) == list(before)
+    assert len(set(found.ids)) == len(found)
 
 
 def test_a_description_of_vectors_without_a_checksum_is_one_of_an_older_version(path):

@@ -9,6 +9,7 @@ from anyrank.core.types import Candidate
 from anyrank.index.build import build
 from anyrank.index.check import check
 from anyrank.index.collection import Collection
+from anyrank.index.info import parts_of
 from anyrank.index.plaid import Effort, Lists, _imputed
 from anyrank.testing.contracts import check_index
 from anyrank.vectors import Encoded, Tokens
@@ -156,6 +157,32 @@ def test_a_flipped_byte_names_the_cure_and_words_still_serve(made, part, file):
     if part != "common":
         assert best(again.search(queries(), 5)) == expected
     assert again.vector_store.options["bits"] == 4
+
+
+def test_states_whose_description_is_lost_get_a_codec_of_their_own_again(made):
+    collection = made(bits=8)
+    (collection.path / "vectors" / "states" / "vectors.json").unlink()
+    again = Collection.open(collection.path)
+    again.encode(States(), index="plaid", options={"bits": 2})
+    assert again.vectors("states").vector_store.common()["weights"].size == 4
+    assert not check(collection.path).problems
+    assert all(len(set(found.ids)) == len(found) == 10 for found in again.vectors("states").search(queries(), 10))
+
+
+def test_a_shard_without_its_checksums_is_named_and_made_again(made):
+    collection = made()
+    before = collection.vectors("states").search(queries(), 10)
+    (collection.path / "vectors" / "states" / "shard-000002" / "checksums.json").unlink()
+    with pytest.raises(InputError, match=r"shard-000002/checksums.json: is missing: make them again with .*states`"):
+        Collection.open(collection.path).vectors("states").search(queries(), 10)
+    assert ["checksums.json" in str(problem) for problem in check(collection.path).problems] == [True]
+    (part,) = [p for p in parts_of(Collection.open(collection.path)) if p.name == "vectors of states"]
+    assert part.damaged
+    again = Collection.open(collection.path)
+    again.encode(States())
+    assert not check(collection.path).problems
+    after = again.vectors("states").search(queries(), 10)
+    assert [sorted(found.ids) for found in after] == [sorted(found.ids) for found in before]
 
 
 def test_a_shard_of_the_same_name_is_listed_again(made):

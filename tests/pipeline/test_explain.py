@@ -15,6 +15,7 @@ from anyrank.papers import names as papers
 from anyrank.pipeline.explain import explain
 from anyrank.pipeline.needs import of_model
 from anyrank.pipeline.parser import Settings, parse
+from anyrank.pipeline.parts import Part
 from anyrank.pipeline.table import FUSIONS, PARTS, model, names
 from anyrank.testing import toy
 from anyrank.testing.llm import OracleModel
@@ -99,7 +100,7 @@ def test_every_method_is_explained(name):
 
 
 @pytest.mark.parametrize(
-    "name", ["bm25", "splade", "minilm", "mini", "tiny", "prior", "model('minilm')", "search('minilm')"]
+    "name", ["bm25", "splade", "minilm", "mini", "tiny", "prior", "model('minilm')", "search('minilm')", "fde('tiny')"]
 )
 def test_every_built_in_name_is_explained(name):
     assert explain(name)[0].does
@@ -141,6 +142,22 @@ def test_absent_vectors_are_named_with_the_cure(tmp_path):
     collection = build([Candidate("a", "wing")], tmp_path / "x")
     (need,) = [n for step in explain("minilm", collection) for n in step.needs if "vectors" in n.what]
     assert need.state == f"missing: anyrank index {tmp_path / 'x'} --encode minilm"
+
+
+def test_vectors_of_token_states_are_a_first_search_and_a_second_one(tmp_path):
+    collection = build([Candidate("a", "wing")], tmp_path / "x")
+    steps = explain("bm25 % 3 >> rm3 >> fde('tiny', planes=4) % 50 >> tiny", collection)
+    assert [(step.before, step.after) for step in steps] == [(0, 3), (3, 3), (3, 50), (50, 50)]
+    (need,) = [n for n in steps[2].needs if "vectors" in n.what]
+    assert need.state == f"missing: anyrank index {tmp_path / 'x'} --encode 'fde:tiny#planes=4'"
+    assert explain("fde('tiny') % 50 >> tiny")[1].after == 50
+    assert explain("fde('tiny') + bm25")[2].after == 2000
+
+
+def test_a_plug_in_s_step_that_takes_a_model_is_explained(monkeypatch):
+    part = Part("a plug-in's reranker", then=lambda settings, model: None)
+    monkeypatch.setitem(explain.__globals__, "all_names", lambda: {**names(), "other": part})
+    assert explain("bm25 >> other('x')")[1].does == "a plug-in's reranker"
 
 
 def test_the_package_that_a_model_needs_is_that_of_its_kind(monkeypatch, tmp_path):

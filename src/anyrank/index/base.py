@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
+from ..core.errors import InputError
 from ..core.matches import Reader
 from ..core.types import Candidate
 from ..store.filters import Filter
@@ -65,6 +66,10 @@ class CountsBlank(Protocol):
 
     @property
     def blank(self) -> int: ...
+
+
+class Unfit(InputError):
+    """An index that was chosen can't be built of these vectors."""
 
 
 class VectorIndex(Index, Stored, Protocol):

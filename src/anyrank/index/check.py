@@ -55,6 +55,14 @@ def check(path: str | Path) -> Report:
     return report
 
 
+def rows_problem(store: Store, present: int) -> InputError | None:
+    """The error about a collection of whose documents only so many have a row."""
+    if present == len(store):
+        return None
+    what = f"is damaged: {present:,} of {len(store):,} documents have a row"
+    return Problem(store.path / "rows.idx", what, rebuild(store.path)).error()
+
+
 def _check_rows(store: Store, report: Report) -> None:
     """Every present document: its id, its content, and that the engine finds it under its id."""
     damaged = unsummed = present = 0
@@ -79,9 +87,8 @@ def _check_rows(store: Store, report: Report) -> None:
                 what = f"is damaged: it doesn't find the documents of rows {rows[0]:,} to {rows[-1]:,} by their ids"
                 report.problems.append(Problem(store.path / FOLDER, what, rebuild(store.path)).error())
         unsummed += sum(s is None for s in snapshot.sums.of(rows, 1, store.path))
-    if present != len(store):
-        what = f"is damaged: {present:,} of {len(store):,} documents have a row"
-        report.problems.append(Problem(store.path / "rows.idx", what, rebuild(store.path)).error())
+    if (problem := rows_problem(store, present)) is not None:
+        report.problems.append(problem)
     if damaged > _ROWS:
         report.problems.append(InputError(f"{damaged - _ROWS:,} more rows are damaged", path=store.path / "rows.bin"))
     if unsummed:

@@ -21,10 +21,10 @@ from ..disk import alone, no_space
 from ..store.engine import Enter
 from ..store.store import Store
 from ..vectors import Encoder, Vectors, join
-from .base import Prepares, VectorIndex
+from .base import Prepares, Unfit, VectorIndex
 from .derived import default_index, index_file
 from .lexical import Lexical
-from .vector_store import META, VectorStore, checked_choice
+from .vector_store import BASE, META, VectorStore, checked_choice
 
 log = logging.getLogger(__name__)
 
@@ -168,11 +168,21 @@ class Collection:
         busy = f"another process is encoding its documents with {name!r}: wait until it is done"
         with alone(self.path / "vectors" / f".{name}.lock", self.path, busy):
             self._drop(name, self._damaged(name))
+            before = VectorStore.open(folder).meta if name in self.encoded else None
             if index is not None and name in self.encoded and VectorStore.open(folder).choose(index, options):
                 self._forget(name)
             usage = self._encode(encoder, name, folder, dtype, shard, on_progress, index, options)
             if name in self.encoded:
-                self.vectors(name).update()
+                try:
+                    self.vectors(name).update()
+                except Unfit as error:
+                    if index is None:
+                        log.warning("%s: not updated: %s", folder, error)
+                        return usage
+                    vectors = VectorStore.open(folder)  # a choice that is refused must not hinder later updates
+                    vectors.restore(before or {n: vectors.meta[n] for n in BASE})
+                    self._forget(name)
+                    raise
         return usage
 
     def _forget(self, name: str) -> None:

@@ -12,9 +12,10 @@ from ..store.engine import FOLDER
 from ..store.engine_files import engine_problems
 from ..store.rows import FILES
 from .base import Describes
+from .check import rows_problem
 from .collection import Collection
 from .vector_names import encode_command, model_of
-from .vector_store import VectorStore
+from .vector_store import VectorStore, without_meta
 
 COMPLETE = "complete"
 
@@ -45,7 +46,9 @@ def parts_of(collection: Collection) -> list[Part]:
     those that were written; `check` also reads them."""
     path, store, count = collection.path, collection.store, len(collection)
     rows = [path / name for name in FILES if (path / name).exists()]
-    documents = Part("documents", count, _size(rows), details={"fields": store.fields()})
+    present = int(store.mask().sum())
+    lost = rows_problem(store, present)
+    documents = Part("documents", present, _size(rows), str(lost or COMPLETE), {"fields": store.fields()})
     engine = [p.error() for p in engine_problems(path, path / FOLDER, set(), limit=0)]
     state = str(engine[0]) if engine else COMPLETE
     name, details = "presence and fields", {}
@@ -53,7 +56,8 @@ def parts_of(collection: Collection) -> list[Part]:
         manifest = store.manifest
         name, details = "bm25", {"language": manifest.language, "stop_words": manifest.stop_words}
     out = [documents, Part(name, count, _size([path / FOLDER]), state, details)]
-    return [*out, *(_vectors(collection, name, count) for name in collection.encoded)]
+    names = sorted({*collection.encoded, *without_meta(path / "vectors")})
+    return [*out, *(_vectors(collection, name, count) for name in names)]
 
 
 def _vectors(collection: Collection, name: str, count: int) -> Part:

@@ -107,7 +107,10 @@ class Lists:
 
 
 def _sums(store: VectorStore) -> dict[str, int]:
-    """The shards of a store, oldest first, each with a checksum of what it holds."""
+    """The shards of a store, oldest first, each with a checksum of what it holds. Raises InputError if one has none."""
+    for shard in store.shards():
+        if not (shard.folder / SUMS).exists():
+            raise Problem(shard.folder / SUMS, "is missing", store.cure).error()
     return {s.name: file_checksum(s.folder / SUMS) for s in store.shards()}
 
 

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core.errors import InputError, MissingExtra
+from ..core.errors import MissingExtra
+from .base import Unfit
 
 OVERSAMPLING = {"float32": 1.0, "bf16": 1.0, "int8": 2.0, "binary": 20.0}
 """Of each precision, how many times the wanted results are scored again from the stored vectors."""
@@ -41,13 +42,13 @@ class Quantiser:
 
     @classmethod
     def fitted(cls, precision: str, sample: Floats, radius: float) -> Quantiser:
-        """For documents like those of the sample [n, dim]. Raises InputError on lengths that differ, in a precision
+        """For documents like those of the sample [n, dim]. Raises Unfit on lengths that differ, in a precision
         that can't tell them apart."""
         dim = int(sample.shape[1])
         if precision in ("float32", "bf16"):
             return cls(precision, dim, radius)
         if radius:
-            raise InputError(
+            raise Unfit(
                 f"precision {precision!r} needs vectors of one length, and those of these documents differ: "
                 "choose float32 or bf16"
             )

@@ -98,7 +98,7 @@ class VectorStore:
             meta = json.loads((folder / META).read_text("utf-8"))
             _check_meta(meta)
         except FileNotFoundError:
-            raise InputError("holds no vectors: encode the collection first", path=folder) from None
+            raise Problem(folder, f"holds no vectors, or its {META} is missing", encode_again(folder)).error() from None
         except (ValueError, KeyError, TypeError) as error:
             cure = f"delete {folder}, then {encode_again(folder)}"
             raise Problem(folder / META, f"is damaged ({error})", cure).error() from error
@@ -127,8 +127,15 @@ class VectorStore:
         choice = checked_choice(index, options, like.kind, like.dim, folder) if index is not None else {}
         folder.mkdir(parents=True, exist_ok=True)
         store = cls(folder, {**meta, **choice})
+        store.drop(store.parts())  # whose meta is lost: they may be of another codec or number format
         store._write_meta()
         return store
+
+    def restore(self, meta: Mapping[str, Any]) -> None:
+        """Notes the index and the options of an earlier ``meta`` again."""
+        self.drop(self.derived())
+        self.meta = {n: meta[n] for n in (*BASE, *CHOICE) if n in meta}
+        self._write_meta()
 
     def choose(self, index: str, options: Mapping[str, Any] | None = None) -> bool:
         """Whether another index, or other options, are noted from now on; what the old index derived is then removed.
@@ -187,9 +194,10 @@ class VectorStore:
 
     def part_problems(self, name: str, cure: str = "", *, whole: bool = True) -> list[Problem]:
         """The damaged files of a part; without ``whole`` only sizes are compared. The part of an index that was chosen
-        has checksums always."""
+        has checksums always, as have shards of a kind that shares arrays."""
         folder, cure = self.folder / name, cure or self.cure
-        if "index" in self.meta and not name.startswith("shard-") and not (folder / SUMS).exists():
+        summed = vectors_class(self.kind).shared if name.startswith("shard-") else "index" in self.meta
+        if summed and not (folder / SUMS).exists():
             return [Problem(folder / SUMS, "is missing", cure)]
         return array_problems(folder, cure, whole=whole)
 
@@ -379,6 +387,11 @@ def encode_again(folder: Path) -> str:
     """The cure for the vectors in a folder of a collection: the command that encodes what is missing or damaged."""
     index, model = folder.parent.parent, model_of(folder.name)
     return f"make them again with `anyrank index CORPUS -o {shlex.quote(str(index))} --encode {shlex.quote(model)}`"
+
+
+def without_meta(folder: Path) -> list[str]:
+    """The names in the folder of all vectors that have shards but no ``vectors.json``."""
+    return sorted(p.name for p in folder.glob("*/") if not (p / META).exists() and any(p.glob("shard-*")))
 
 
 def checked_choice(index: str, options: Mapping[str, Any] | None, kind: str, dim: int, folder: Path) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from ..core.stage import Cut, Fuse, Keep, Limited, Stage, Then, Weighted
 from ..core.types import Ranking
 from ..hub.registry import SHIPPED
 from ..index.vector_names import stored
+from ..papers import names as methods
 from ..papers import rewriters
 from .arguments import Call, parameters
 from .context import Settings
@@ -23,6 +24,7 @@ from .named import Named
 from .needs import Need, of_index, of_model, of_template
 from .parser import parse
 from .parts import Part
+from .table import fixed_name
 from .table import names as all_names
 
 
@@ -113,10 +115,11 @@ def explain(text: str, index: Any = None, n: int = 100) -> list[Explanation]:
     """
     names = _Plans(all_names())
     try:
-        return list(_steps(parse(text, Settings(), names), 0, index))
+        stage, n = parse(text, Settings(), names), 0
     except InputError:
         # perhaps a pipeline that continues from given candidates; if not, this raises the error that fits
-        return list(_steps(parse(text, Settings(), names, starts=False), n, index))
+        stage = parse(text, Settings(), names, starts=False)
+    return list(_steps(stage, n, index))
 
 
 def _steps(stage: Stage, n: int, index: Any) -> Iterator[Explanation]:
@@ -162,7 +165,7 @@ def _searches(stage: Stage) -> bool:
         case Fuse(stages, _):
             return any(map(_searches, stages))
         case Named(_, position, Planned(name)):
-            return name in ("bm25", "search", "generative", "feedback") or position == "start"
+            return name in ("bm25", "search", "fde", "generative", "feedback") or position == "start"
     return False
 
 
@@ -175,6 +178,8 @@ def _named(call: Call, position: str, planned: Planned, n: int, index: Any) -> E
         return Explanation(text, f"finds the best {k:,} documents by their words", n, k, needs=of_index(index, ""))
     if name == "prior":
         return Explanation(text, "leaves the candidates and their scores as they are", n, n)
+    if name == "fde":
+        model, position, name = fixed_name(**{n: v for n, v in arguments.items() if n != "k"}), "start", "search"
     if name == "search" or (position == "start" and name in ("model", "mini", *SHIPPED)):
         needs = (*of_model(model), *of_index(index, stored(model)))
         does = f"finds the {k:,} documents whose vectors are nearest to the query's"
@@ -209,7 +214,7 @@ def _named(call: Call, position: str, planned: Planned, n: int, index: Any) -> E
         return _promptreps(text, planned, position, n, index)
     if name in rewriters():
         return _rewriter(text, planned, n, index)
-    if "model" in arguments:
+    if name in methods():
         return _method(text, planned, n)
     return Explanation(text, planned.about, n, n, None, None, formula="not known: a plug-in's", needs=())
 

@@ -70,9 +70,18 @@ def _fde(
     settings: Settings, model: str, k: int = 1000, repetitions: int = 20, planes: int = 5, block: int = 16
 ) -> Stage:
     """Search with one dense vector a text that stands for its states of tokens (MUVERA)."""
+    return _search(settings, fixed_name(model, repetitions, planes, block), k)
+
+
+def fixed_name(model: str, repetitions: int, planes: int, block: int) -> str:
+    """The name of the encoder whose vectors ``fde(…)`` searches.
+
+    >>> fixed_name("mini", 20, 4, 16)
+    'fde:mini#planes=4'
+    """
     given = {"repetitions": (repetitions, 20), "planes": (planes, 5), "block": (block, 16)}
-    settings_of_name = ",".join(f"{name}={value}" for name, (value, default) in given.items() if value != default)
-    return _search(settings, f"{FIXED}{model}" + (f"#{settings_of_name}" if settings_of_name else ""), k)
+    settings = ",".join(f"{name}={value}" for name, (value, default) in given.items() if value != default)
+    return f"{FIXED}{model}" + (f"#{settings}" if settings else "")
 
 
 def _vector_search(settings: Settings, name: str, k: int, exact: bool = False) -> Any:

@@ -41,7 +41,10 @@ class Manifest:
         path = folder / NAME
         if not path.is_file():
             state = "holds no collection (no manifest.json)" if folder.exists() else "does not exist"
-            raise InputError(f"{state}: build one there with `anyrank index`", path=folder)
+            build = f"`anyrank index CORPUS -o {shlex.quote(str(folder))}`"
+            if (folder / "rows.ids").is_file():  # a collection's own files, over which none is built
+                raise InputError(f"{state}: delete {folder}, then build it again with {build}", path=folder)
+            raise InputError(f"{state}: build one there with {build}", path=folder)
         cure = f"build it again with `anyrank index CORPUS -o {shlex.quote(str(folder))} --overwrite`"
         try:
             values = json.loads(path.read_text("utf-8"))
