@@ -5,8 +5,9 @@
 Starts `anyrank serve` in a process of its own and sends /v2/rerank requests of 1 to 40 short passages over persistent
 connections. For each number of connections: documents a second, as a share of what one call of the pipeline ranks in
 the same process without HTTP (measured before and after); p50, p95 and p99 in milliseconds; answers that were wrong
-(their order differs from the engine's, or a document is missing), late (the deadline came first), refused (429) or lost. Then the same with a server
-that gives every request to the model alone (--batch 1). Writes bench/results/serve.json.
+(their order differs from the engine's, or a document is missing), late (the deadline came first, and the answer says
+so), refused (429) or lost. Then the same with a server that gives every request to the model alone (--batch 1). Writes
+bench/results/serve.json.
 """
 
 from __future__ import annotations
