@@ -118,6 +118,8 @@ class Service:
         def call(texts: Sequence[str]) -> list[Encoded]:
             encoded = encoder.encode(list(texts), query=request.query)
             shares = shared(encoded.usage, [len(t) + OVERHEAD for t in texts])
+            if encoded.usage.calls == len(texts):  # a call a text, whatever its length
+                shares = [replace(share, calls=1) for share in shares]
             return [Encoded(encoded.vectors.take([i]), u) for i, u in enumerate(shares)]
 
         key = f"embed {name} {request.query}"
