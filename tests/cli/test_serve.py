@@ -1,5 +1,6 @@
 """``anyrank serve`` from a shell: keys, errors of options, a server that ends once it has answered."""
 
+import asyncio
 import contextlib
 import http.client
 import json
@@ -15,9 +16,11 @@ from click.testing import CliRunner
 
 from anyrank.cli import cli
 from anyrank.core.types import Candidate
+from anyrank.hub.open import open_model
 from anyrank.index.build import build
 from anyrank.index.collection import Collection
 from anyrank.pipeline.text import text
+from anyrank.serve.dialects import read_rerank
 from anyrank.serve.run import Options, service
 
 
@@ -71,6 +74,18 @@ def test_an_index_is_searched_and_what_follows_the_search_ranks(index, pipelines
     assert made.search == search
     assert {name: text(stage) for name, stage in made.pipelines.items()} == ranks
     assert isinstance(made.collection, Collection)
+
+
+def test_documents_that_are_given_are_not_those_of_the_index_with_the_same_ids(tmp_path):
+    texts = ["Paris is the capital of France.", "Soup needs salt."]
+    collection = build([Candidate(str(i), text) for i, text in enumerate(texts)], tmp_path / "i")
+    collection.encode(open_model("tiny"), "anyrank-tiny")
+    body = {"query": "capital of France", "documents": texts[::-1]}
+    for pipeline in ("bm25 % 9 >> tiny", "tiny % 1", "tiny"):
+        made = service(Options((pipeline,), index=str(tmp_path / "i")))
+        outcome = asyncio.run(made.rerank(read_rerank(body)))
+        assert [i for i, _ in outcome.rows] == [1, 0], pipeline
+        assert {text(stage) for stage in made.pipelines.values()} == {"tiny"}
 
 
 def ask(port, method, path, body=None):

@@ -11,6 +11,7 @@ from anyrank.core.trace import Usage
 from anyrank.core.types import Candidate, Query, Ranking
 from anyrank.index.build import build
 from anyrank.index.collection import Collection
+from anyrank.io.documents import ranking_of
 from anyrank.judges.similarity import Similarity
 from anyrank.retrieve.stages import BM25, Attach, VectorSearch
 from anyrank.testing import check_judge, check_stage
@@ -162,3 +163,15 @@ class Shelf:
 def test_fields_of_a_candidate_go_before_those_of_a_document_without_rows():
     after = Attach(Shelf())(Ranking(Query("q"), (Candidate("a", None, 1.0, {"year": -1}),)))
     assert (after[0].content, after[0].meta) == ("a text", {"year": -1, "lang": "en"})
+
+
+def test_given_documents_are_not_the_stored_ones_with_the_same_ids(tmp_path, bag):
+    collection = build([Candidate("0", "wing lift"), Candidate("1", "soup")], tmp_path / "x")
+    collection.encode(bag, "v")
+    judge = Similarity(bag, collection.vectors("v"))
+    given = ranking_of("wing", ["soup", "wing lift"])
+    (judgement,) = judge([(given.query, list(given))])
+    assert dict(zip((c.content for c in given), judgement.scores)) == {"soup": 0.0, "wing lift": 1.0}
+    seen = bag.seen
+    assert judge([(given.query, collection.get(["0", "1"]))])[0].scores == [1.0, 0.0]
+    assert bag.seen == seen + 1  # the query alone: these are the index's own

@@ -300,3 +300,19 @@ def test_a_manifest_of_wrong_values_is_refused(tmp_path, change):
     path.write_text(json.dumps(json.loads(path.read_text()) | change))
     with pytest.raises(InputError, match=r"manifest\.json"):
         Manifest.read(tmp_path)
+
+
+@pytest.mark.parametrize("left", [0, 16, None])
+def test_rows_cut_off_are_an_error_of_every_search_and_not_fewer_results(tmp_path, make, bag, left):
+    path = tmp_path / "x"
+    collection = build(make(5), path)
+    collection.encode(bag, "v")
+    collection.update(make(2))  # so that there are more rows than documents
+    collection.encode(bag, "v")
+    rows = path / "rows.idx"
+    rows.unlink() if left is None else rows.write_bytes(rows.read_bytes()[:left])
+    collection = Collection.open(path)
+    with pytest.raises(InputError, match=r"rows\.idx: is cut short.*--overwrite"):
+        collection.vectors("v").search(bag.encode(["wing"], query=True).vectors, 3)
+    with pytest.raises(InputError, match=r"rows\.idx: is cut short"):
+        list(collection.ids())

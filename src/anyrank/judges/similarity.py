@@ -27,7 +27,7 @@ class Similarity:
 
     Every distinct content is encoded once a call (a ``call`` of the first group that holds it, ``cached`` for the
     others). Vectors of ids that ``store`` holds are taken from there, one query's at a time, and the contents of these
-    candidates are not read. The others are left to the ``encoder`` where it is a judge too: late interaction reads one
+    candidates are not read; documents that a caller gave in a list (``index``) always are. The others are left to the ``encoder`` where it is a judge too: late interaction reads one
     text at a time, since the states of all would fill the memory. A candidate with neither gets NaN, one without
     content (`is_blank`) -inf.
     """
@@ -73,7 +73,8 @@ class Similarity:
         for g, (query, candidates) in enumerate(groups):
             mine = cells[_key(query.content)]
             for m, c in enumerate(candidates):
-                mine.setdefault(c.id, []).append((g, m))
+                if c.index is None:  # a document that a caller gave may have the id of another one that is stored
+                    mine.setdefault(c.id, []).append((g, m))
         for n, mine in enumerate(cells.values()):
             ids = list(mine)
             positions, near = self._near(ids, vectors.take([n]))

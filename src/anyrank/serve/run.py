@@ -12,7 +12,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from ..core.stage import Cut, Fuse, Limited, Stage, Then, Weighted
 from ..pipeline.context import Settings
 from ..pipeline.named import Named
 from ..pipeline.parser import parse
+from ..pipeline.text import text
 from .service import Service
 
 ENVIRONMENT = "ANYRANK_SERVE"
@@ -107,19 +108,42 @@ def _stages(texts: list[tuple[str, str]], search: str, collection: Any) -> tuple
     if collection is None:
         if search:
             raise InputError("--search needs an index: give --index")
-        return {name: parse(text, starts=False) for name, text in texts}, ""
-    settings, stages = Settings(collection), dict[str, Stage]()
-    for name, text in texts:
+        return {name: parse(written, starts=False) for name, written in texts}, ""
+    settings = Settings(collection)
+    for _, written in texts:
         try:
-            steps = list(_steps(parse(text, settings)))
+            parse(written, settings)
         except InputError:  # it begins with a reranker, as texts for given documents do
-            stages[name] = parse(text, settings, starts=False)
             continue
-        search = search or text
-        stages[name] = _after_search(steps) or parse("mini", settings, starts=False)
+        search = search or written
     search = search or f"bm25 % 100 >> ({texts[0][1]})"
     parse(search, settings)
-    return stages, search
+    return {name: _for_given(written, settings) for name, written in texts}, search
+
+
+def _for_given(pipeline: str, settings: Settings) -> Stage:
+    """What a pipeline does with documents that are given: what follows its last search, or, if nothing does, the same
+    models as rerankers (mini if they can't be). It is read again without the index, whose stored vectors are of other
+    documents that may have the same ids."""
+    try:
+        steps = list(_steps(parse(pipeline, settings)))
+    except InputError:
+        return parse(pipeline, starts=False)
+    rest = _after_search(steps)
+    if not rest:  # the cut of a search is none of the documents given
+        with suppress(InputError):
+            rest = [s for s in _after_search(list(_steps(parse(pipeline, settings, starts=False)))) if not _cuts(s)]
+    return parse(text(functools.reduce(operator.rshift, rest)) if rest else "mini", starts=False)
+
+
+def _after_search(steps: list[Stage]) -> list[Stage]:
+    """The steps after the last that searches, and after its cut."""
+    last = max((i for i, step in enumerate(steps) if _searches(step)), default=-1)
+    return list(itertools.dropwhile(_cuts, steps[last + 1 :]))
+
+
+def _cuts(stage: Stage) -> bool:
+    return isinstance(stage, Cut)
 
 
 def _steps(stage: Stage) -> Iterator[Stage]:
@@ -129,13 +153,6 @@ def _steps(stage: Stage) -> Iterator[Stage]:
         yield from _steps(stage.second)
     else:
         yield stage
-
-
-def _after_search(steps: list[Stage]) -> Stage | None:
-    """What a pipeline does with the documents that its last search brings; None if nothing."""
-    last = max(i for i, step in enumerate(steps) if _searches(step))
-    rest = list(itertools.dropwhile(lambda s: isinstance(s, Cut), steps[last + 1 :]))
-    return functools.reduce(operator.rshift, rest) if rest else None
 
 
 def _searches(stage: Stage) -> bool:

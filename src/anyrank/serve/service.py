@@ -37,7 +37,7 @@ PIECE = 256
 """Documents of a large request that are scored together, so that small requests need not wait for all of it."""
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(eq=False)
 class Service:
     """Pipelines by name, the first the default; ``search`` the text of a pipeline over an index's ``collection``;
     ``allow`` the models that a request may name beside them (shell patterns, as `open_model` takes); ``embed`` the
@@ -77,7 +77,7 @@ class Service:
         for stage in self.pipelines.values():
             stage(Ranking(Query("warm", "a query"), (Candidate("0", "a text"), Candidate("1", "another text"))))
         if self.search:
-            self._searching(None)(Ranking(Query("warm", "a query")))
+            self._unfiltered(Ranking(Query("warm", "a query")))
 
     async def rerank(self, request: RerankRequest) -> Outcome:
         """The documents of a request, ranked. Raises Refusal, `batching.Full`, and errors of the pipeline."""
@@ -86,7 +86,7 @@ class Service:
         limits = self._limits(request.seconds, request.max_tokens)
         candidates = tuple(Candidate(str(i), d, float(-i)) for i, d in enumerate(request.documents))
         ranking = Ranking(Query(id, request.query), candidates, limits=limits)
-        stage = self._stage(name)
+        stage = self.pipelines.get(name) or await asyncio.to_thread(self._model, name)  # which may take long to open
         pieces = _pieces(ranking) if _is_pointwise(stage) else [ranking]
         sizes = [_size(p) for p in pieces]
         done: list[Ranking] = await self._batcher(f"rerank {name}", stage).run(pieces, sizes)
@@ -101,7 +101,7 @@ class Service:
             raise Refusal(404, "no index is served here: start the server with --index")
         start = Ranking(replace(query, id=self.new_id()), limits=self._limits(seconds, None))
         if filter is None:
-            (ranking,) = await self._batcher("search", self._searching(None)).run([start], [SEARCH])
+            (ranking,) = await self._batcher("search", self._unfiltered).run([start], [SEARCH])
         else:
             stage = await asyncio.to_thread(self._searching, filter)
             (ranking,) = await asyncio.to_thread(stage.batch, [start])
@@ -151,15 +151,18 @@ class Service:
         except (OSError, RuntimeError):  # a name too long for a path, or of the home of nobody
             return False
 
-    def _stage(self, name: str) -> Stage:
-        if name in self.pipelines:
-            return self.pipelines[name]
+    def _model(self, name: str) -> Stage:
+        """The stage of a model that a request names."""
         return parse(f"model({name!r})", Settings(), starts=False)
 
     def _batcher(self, key: str, stage: Stage) -> Batcher[Ranking, Ranking]:
         if key not in self._batchers:
             self._batchers[key] = Batcher(functools.partial(_apart, stage), self.batch, self.waiting, fill=False)
         return self._batchers[key]
+
+    @functools.cached_property
+    def _unfiltered(self) -> Stage:
+        return self._searching(None)
 
     def _searching(self, filter: Any) -> Stage:
         """The stage that searches the index, among the documents that pass a filter."""

@@ -18,6 +18,7 @@ from tantivy import FieldType, Occur, Query
 from ..core.errors import InputError
 from ..core.matches import Reader
 from ..core.types import Candidate
+from .checksums import Problem, rebuild
 from .engine import FOLDER, Enter, Links, Writing, open_engine, whole
 from .engine_files import check_engine
 from .filters import Filter, conditions
@@ -141,12 +142,22 @@ class Store:
             yield from self.rows.of(rows).candidates(rows)
 
     def live(self) -> Iterator[list[int]]:
-        """The rows of all present documents, ascending, in chunks."""
+        """The rows of all present documents, ascending, in chunks. Raises InputError if the file of rows lacks some."""
         searcher, total = self.engine.searcher(), len(self.rows)
+        count = 0
         for start in range(0, total, _CHUNK):
             stop = min(start + _CHUNK, total)
             query = Query.range_query(self.engine.schema, "row", FieldType.Unsigned, start, stop - 1)
-            yield sorted(_rows(searcher, query, _CHUNK))
+            rows = sorted(_rows(searcher, query, _CHUNK))
+            count += len(rows)
+            yield rows
+        if count < searcher.num_docs:
+            raise self._cut_short(total)
+
+    def _cut_short(self, total: int) -> InputError:
+        """The error of a file of rows that ends before the last document's."""
+        what = f"is cut short: it has {total:,} rows, too few for the {len(self):,} documents"
+        return Problem(self.path / "rows.idx", what, rebuild(self.path)).error()
 
     def mask(self) -> NDArray[np.bool_]:
         """For every row, whether its document is present."""
@@ -159,12 +170,15 @@ class Store:
         return present
 
     def passing(self, filter: Filter) -> NDArray[np.bool_]:
-        """For every row, whether its document is present and passes the filter."""
+        """For every row, whether its document is present and passes the filter. Raises InputError as `live`, and on a
+        malformed filter."""
         searcher = self.engine.searcher()
         query = Query.boolean_query([(Occur.Must, Query.all_query()), *self.clauses(filter)])
+        rows = _rows(searcher, query, searcher.num_docs) if searcher.num_docs else []
         out = np.zeros(len(self.rows), dtype=bool)
-        if searcher.num_docs:
-            out[_rows(searcher, query, searcher.num_docs)] = True
+        if rows and max(rows) >= len(out):
+            raise self._cut_short(len(out))
+        out[rows] = True
         return out
 
     def clauses(self, filter: Filter | None) -> list[tuple[Occur, Query]]:
