@@ -131,3 +131,12 @@ def test_pooling_is_ward_clustering():
 
 def spread(states):
     return float(((states - states.mean(axis=0)) ** 2).sum())
+
+
+@pytest.mark.parametrize("bag", [False], indirect=True, ids=["dense"])
+def test_vectors_without_states_name_that_they_have_none_to_pool(tmp_path, make, bag):
+    collection = build(make(3), tmp_path / "x")
+    collection.encode(bag, "v")
+    with pytest.raises(InputError, match="pool=2: dense vectors have no states of tokens to pool"):
+        collection.encode(bag, "v", index="nearest", options={"pool": 2})
+    assert collection.vectors("v").vector_store.options == {}

@@ -6,18 +6,11 @@ from pathlib import Path
 
 import click
 
+from .serve import served
+
 
 @click.command("mcp")
-@click.option(
-    "-p",
-    "--pipeline",
-    "pipelines",
-    multiple=True,
-    metavar="PIPELINE",
-    help="Ranks given documents; repeat as NAME=PIPELINE to offer several.  [default: mini]",
-)
-@click.option("--index", type=click.Path(path_type=Path), help="An index, for search and get_document.")
-@click.option("--search", default="", help="The pipeline of search.  [default: the first -p, after a search]")
+@served
 @click.option("--http", "port", type=click.IntRange(0, 65535), help="Serve HTTP at this port, instead of stdio.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address of --http.")
 def mcp_command(pipelines: tuple[str, ...], index: Path | None, search: str, port: int | None, host: str) -> int:

@@ -7,19 +7,29 @@ from pathlib import Path
 import click
 
 from ..core.errors import InputError
+from .common import Command
+
+
+def served(command: Command) -> Command:
+    """The options that say what is served, over HTTP or to agents."""
+    for option in (
+        click.option("--search", default="", help="The pipeline of search.  [default: the first -p, after a search]"),
+        click.option("--index", type=click.Path(path_type=Path), help="An index, to search and to give documents of."),
+        click.option(
+            "-p",
+            "--pipeline",
+            "pipelines",
+            multiple=True,
+            metavar="PIPELINE",
+            help="Ranks given documents; repeat as NAME=PIPELINE to offer several.  [default: mini]",
+        ),
+    ):
+        command = option(command)
+    return command
 
 
 @click.command("serve")
-@click.option(
-    "-p",
-    "--pipeline",
-    "pipelines",
-    multiple=True,
-    metavar="PIPELINE",
-    help="Ranks the documents of a request; repeat as NAME=PIPELINE to offer several as models.  [default: mini]",
-)
-@click.option("--index", type=click.Path(path_type=Path), help="An index, for /search and /fetch.")
-@click.option("--search", default="", help="The pipeline of /search.  [default: the first -p, after a search]")
+@served
 @click.option("--embed", default="minilm", show_default=True, help="The model of /v1/embeddings.")
 @click.option("--allow", multiple=True, metavar="MODEL", help="A model that requests may name (BAAI/*; repeat).")
 @click.option("--keys", type=click.Path(path_type=Path), help="A file of API keys: without one, nobody is asked.")

@@ -402,6 +402,8 @@ def checked_choice(index: str, options: Mapping[str, Any] | None, kind: str, dim
         wanted = " and ".join(file.KINDS)
         raise InputError(f"the index {index!r} searches {wanted} vectors, not {kind} ones", path=folder)
     checked = file.checked_options(options or {}, dim)
+    if "pool" in checked and kind in ("dense", "sparse"):
+        raise InputError(f"pool={checked['pool']}: {kind} vectors have no states of tokens to pool", path=folder)
     return {} if index == default_index(kind) and not checked else {"index": index, "options": checked}
 
 

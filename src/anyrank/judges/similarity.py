@@ -27,9 +27,9 @@ class Similarity:
 
     Every distinct content is encoded once a call (a ``call`` of the first group that holds it, ``cached`` for the
     others). Vectors of ids that ``store`` holds are taken from there, one query's at a time, and the contents of these
-    candidates are not read; documents that a caller gave in a list (``index``) always are. The others are left to the ``encoder`` where it is a judge too: late interaction reads one
-    text at a time, since the states of all would fill the memory. A candidate with neither gets NaN, one without
-    content (`is_blank`) -inf.
+    candidates are not read; documents that a caller gave in a list (those with an ``index``) always are. The others are
+    left to the ``encoder`` where it is a judge too: late interaction reads one text at a time, since the states of all
+    would fill the memory. A candidate with neither gets NaN, one without content (`is_blank`) -inf.
     """
 
     encoder: Encoder
