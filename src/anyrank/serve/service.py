@@ -86,7 +86,7 @@ class Service:
         limits = self._limits(request.seconds, request.max_tokens)
         candidates = tuple(Candidate(str(i), d, float(-i)) for i, d in enumerate(request.documents))
         ranking = Ranking(Query(id, request.query), candidates, limits=limits)
-        stage = self.pipelines.get(name) or await asyncio.to_thread(self._model, name)  # which may take long to open
+        stage = self.pipelines[name] if name in self.pipelines else await asyncio.to_thread(self._model, name)
         pieces = _pieces(ranking) if _is_pointwise(stage) else [ranking]
         sizes = [_size(p) for p in pieces]
         done: list[Ranking] = await self._batcher(f"rerank {name}", stage).run(pieces, sizes)
