@@ -2,6 +2,9 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+# Test files side by side, a core each; `make test JOBS=0` is one after another.
+JOBS ?= auto
+TESTS := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile
 MODULES = $(shell cd src && find anyrank -name '*.py' -not -name '__*' | sed 's/\.py$$//' | tr / . | sort)
 
 .PHONY: demo test test-torch check bench docs clean
@@ -10,11 +13,11 @@ demo: $(VENV)/.run
 	$(BIN)/anyrank demo --out demo-out
 
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest
+	$(TESTS)
 
 # The transformers backend, models and training on tiny random models; apart, since torch is large.
 test-torch: $(VENV)/.torch
-	$(BIN)/python -m pytest tests/test_readme.py tests/backends tests/models tests/train tests/domains tests/hub src/anyrank/models src/anyrank/train src/anyrank/domains/peptides
+	$(TESTS) tests/test_readme.py tests/backends tests/models tests/train tests/domains tests/hub src/anyrank/models src/anyrank/train src/anyrank/domains/peptides
 
 check: $(VENV)/.dev
 	$(BIN)/ruff check .

@@ -221,16 +221,17 @@ class Index:
         from .index.info import parts_of
 
         manifest = self.collection.store.manifest
+        documents, *others = parts_of(self.collection)
         return {
             "path": str(self.path),
             "documents": len(self),
-            "fields": self.collection.store.fields(),
+            "fields": documents.details["fields"],
             "models": self.models,
             "lexical": manifest.lexical,
             "language": manifest.language,
             "stop_words": manifest.stop_words,
             "bytes": sum(f.stat().st_size for f in self.path.rglob("*") if f.is_file()),
-            "parts": [part.as_dict() for part in parts_of(self.collection)],
+            "parts": [part.as_dict() for part in (documents, *others)],
         }
 
     to_dict = info

@@ -312,7 +312,7 @@ def test_rows_cut_off_are_an_error_of_every_search_and_not_fewer_results(tmp_pat
     rows = path / "rows.idx"
     rows.unlink() if left is None else rows.write_bytes(rows.read_bytes()[:left])
     collection = Collection.open(path)
-    with pytest.raises(InputError, match=r"rows\.idx: is cut short.*--overwrite"):
+    with pytest.raises(InputError, match=r"rows\.idx: is damaged.*--overwrite"):
         collection.vectors("v").search(bag.encode(["wing"], query=True).vectors, 3)
-    with pytest.raises(InputError, match=r"rows\.idx: is cut short"):
+    with pytest.raises(InputError, match=r"rows\.idx: is damaged"):
         list(collection.ids())

@@ -36,7 +36,7 @@ def test_every_loss_keeps_the_contract(name):
         partial(LOSSES["kl_distillation"], temperature=2.0, teacher_temperature=0.5),
         partial(LOSSES["pairwise_cross_entropy"], temperature=1.0),
     ],
-    ids=str,
+    ids=lambda loss: f"{loss.func.__name__} {loss.keywords}",
 )
 def test_parameters_keep_it_too(loss):
     check_loss(loss)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -55,19 +56,10 @@ def check(path: str | Path) -> Report:
     return report
 
 
-def rows_problem(store: Store, present: int) -> InputError | None:
-    """The error about a collection of whose documents only so many have a row."""
-    if present == len(store):
-        return None
-    what = f"is damaged: {present:,} of {len(store):,} documents have a row"
-    return Problem(store.path / "rows.idx", what, rebuild(store.path)).error()
-
-
 def _check_rows(store: Store, report: Report) -> None:
     """Every present document: its id, its content, and that the engine finds it under its id."""
-    damaged = unsummed = present = 0
-    for rows in store.live():
-        present += len(rows)
+    damaged = unsummed = 0
+    for rows in _present(store, report):
         snapshot = store.rows.of(rows)
         try:
             ids = snapshot.ids(rows)
@@ -87,12 +79,18 @@ def _check_rows(store: Store, report: Report) -> None:
                 what = f"is damaged: it doesn't find the documents of rows {rows[0]:,} to {rows[-1]:,} by their ids"
                 report.problems.append(Problem(store.path / FOLDER, what, rebuild(store.path)).error())
         unsummed += sum(s is None for s in snapshot.sums.of(rows, 1, store.path))
-    if (problem := rows_problem(store, present)) is not None:
-        report.problems.append(problem)
     if damaged > _ROWS:
         report.problems.append(InputError(f"{damaged - _ROWS:,} more rows are damaged", path=store.path / "rows.bin"))
     if unsummed:
         report.unchecked.append(f"{store.path / 'rows.bin'}: {unsummed:,} documents were written without checksums")
+
+
+def _present(store: Store, report: Report) -> Iterator[list[int]]:
+    """The rows of present documents; that some are lost goes into the report."""
+    try:
+        yield from store.live()
+    except InputError as error:
+        report.problems.append(error)
 
 
 def _check_vectors(folder: Path, report: Report) -> None:

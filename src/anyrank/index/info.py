@@ -7,12 +7,11 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ..core.errors import AnyrankError
+from ..core.errors import AnyrankError, InputError
 from ..store.engine import FOLDER
 from ..store.engine_files import engine_problems
 from ..store.rows import FILES
 from .base import Describes
-from .check import rows_problem
 from .collection import Collection
 from .vector_names import encode_command, model_of
 from .vector_store import VectorStore, without_meta
@@ -46,9 +45,14 @@ def parts_of(collection: Collection) -> list[Part]:
     those that were written; `check` also reads them."""
     path, store, count = collection.path, collection.store, len(collection)
     rows = [path / name for name in FILES if (path / name).exists()]
-    present = int(store.mask().sum())
-    lost = rows_problem(store, present)
-    documents = Part("documents", present, _size(rows), str(lost or COMPLETE), {"fields": store.fields()})
+    present, fields, state = 0, list[str](), COMPLETE
+    try:
+        for live in store.live():
+            present += len(live)
+        fields = store.fields()
+    except InputError as error:
+        state = str(error)
+    documents = Part("documents", present, _size(rows), state, {"fields": fields})
     engine = [p.error() for p in engine_problems(path, path / FOLDER, set(), limit=0)]
     state = str(engine[0]) if engine else COMPLETE
     name, details = "presence and fields", {}

@@ -152,11 +152,11 @@ class Store:
             count += len(rows)
             yield rows
         if count < searcher.num_docs:
-            raise self._cut_short(total)
+            raise self._lost(count)
 
-    def _cut_short(self, total: int) -> InputError:
+    def _lost(self, present: int) -> InputError:
         """The error of a file of rows that ends before the last document's."""
-        what = f"is cut short: it has {total:,} rows, too few for the {len(self):,} documents"
+        what = f"is damaged: {present:,} of {len(self):,} documents have a row"
         return Problem(self.path / "rows.idx", what, rebuild(self.path)).error()
 
     def mask(self) -> NDArray[np.bool_]:
@@ -177,7 +177,7 @@ class Store:
         rows = _rows(searcher, query, searcher.num_docs) if searcher.num_docs else []
         out = np.zeros(len(self.rows), dtype=bool)
         if rows and max(rows) >= len(out):
-            raise self._cut_short(len(out))
+            raise self._lost(sum(row < len(out) for row in rows))
         out[rows] = True
         return out
 
