@@ -9,10 +9,11 @@ from click.testing import CliRunner
 
 from anyrank.cli.papers import papers_command
 from anyrank.core.errors import InputError
+from anyrank.models import model_class
 from anyrank.papers import Card, load, names, rewriters, systems, trainings
 from anyrank.train.group import Group
 from anyrank.train.groups import write_groups
-from anyrank.train.recipe import Export, Model, Recipe, read_recipe, recipe_text
+from anyrank.train.recipe import Export, Model, Recipe, merged, read_recipe, recipe_text
 from anyrank.train.sources import Source
 
 WORDS = ["lift", "drag", "wing", "flow", "heat", "plate", "shock", "layer", "jet", "wave"]
@@ -32,15 +33,17 @@ def graded(n=8, texts=4):
 
 BINARY = [replace(g, labels=(1.0, 0.0, 0.0, 0.0)) for g in graded()]
 SINGLE = [Group.from_texts(g.query, (g.texts[i % 2],), (1.0 - i % 2,), g.id) for i, g in enumerate(graded())]
-DATA = dict.fromkeys(("ance", "coil", "cornstack", "deepct", "deepimpact", "dpr", "unicoil"), BINARY) | {
+BINARY_NAMES = ("ance", "coil", "cornstack", "deepct", "deepimpact", "dpr", "modular_clir", "sft_reranking", "unicoil")
+DATA = dict.fromkeys(BINARY_NAMES, BINARY) | {
     "ance_prf": [replace(g, priors=(4.0, 3.0, 2.0, 1.0)) for g in BINARY],
     "chatgpt_retrievalqa": SINGLE,
 }
 LOSSES = {
     "ance": "infonce", "ance_prf": "infonce", "baidu": "anchored", "chatgpt_retrievalqa": "binary_cross_entropy",
-    "cornstack": "infonce", "coil": "infonce", "curricula": "pairwise_softmax", "deepct": "deepct's own",
-    "deepimpact": "infonce", "dpr": "infonce", "lg_anna": "adaptive_margin", "margin_mse": "margin_mse",
-    "ranklist": "ranklist", "unicoil": "infonce",
+    "coil": "infonce", "composable_sft": "mlm's own", "cornstack": "infonce", "curricula": "pairwise_softmax",
+    "deepct": "deepct's own", "deepimpact": "infonce", "dpr": "infonce", "lg_anna": "adaptive_margin",
+    "mad_x": "mlm's own", "margin_mse": "margin_mse", "modular_clir": "binary_cross_entropy", "ranklist": "ranklist",
+    "sft_reranking": "binary_cross_entropy", "unicoil": "infonce",
 }  # fmt: skip
 
 
@@ -99,9 +102,15 @@ def test_each_set_up_trains(name, tokenizer, tmp_path):
     write_groups(tmp_path / "g.jsonl", DATA.get(name, graded()))
     shape = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 32}
     model = Model(kind=recipe.model.kind, tokenizer=tokenizer, shape=shape, max_length=8, options=recipe.model.options)
-    small = replace(recipe.optimiser, batch=4, steps=2, bf16=False)
-    done = train(replace(recipe, model=model, optimiser=small, export=Export(int8=False)))
-    assert (done.folder / "model.safetensors").is_file()
+    recipe = replace(recipe, optimiser=replace(recipe.optimiser, batch=4, steps=2, bf16=False))
+    if recipe.adapters.method != "none":  # these need a start
+        start = model_class("sparse" if recipe.model.kind == "mlm" else "cross").from_config(shape, tokenizer)
+        start.save(tmp_path / "start")
+        model = replace(recipe.model, start=str(tmp_path / "start"), max_length=8)
+        keep = {"keep": 50, "first_steps": 1} if recipe.adapters.method == "sparse" else {}
+        recipe = replace(recipe, adapters=replace(recipe.adapters, **keep))
+    done = train(replace(recipe, model=model, export=Export(int8=False)))
+    assert (done.folder / ("model" if merged(recipe) else "adapter")).with_suffix(".safetensors").is_file()
     assert LOSSES[name] in (done.folder / "README.md").read_text()
 
 
