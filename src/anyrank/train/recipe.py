@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import MISSING, asdict, dataclass, field, fields, is_dataclass
 from pathlib import Path
@@ -330,6 +331,15 @@ def check_adapters(recipe: Recipe) -> None:
         raise InputError("language.lora: the same as adapters {method: lora}: give one of the two")
     if recipe.model.options.get("frozen_documents"):
         raise InputError("adapters: frozen_documents is for trainings of all weights: leave one of the two out")
+
+
+def recorded(recipe: Recipe) -> dict[str, Any]:
+    """The form of a recipe in training.json: without adapters if there are none, as in versions that had none, so that
+    their trainings can be resumed."""
+    content: dict[str, Any] = json.loads(json.dumps(recipe.as_dict()))
+    if recipe.adapters.method == "none":
+        del content["adapters"]
+    return content
 
 
 def merged(recipe: Recipe) -> bool:

@@ -28,7 +28,7 @@ from .loop import Loop, is_first, last_checkpoint
 from .lottery import FIRST, Lottery
 from .negatives import DrawFn
 from .objective import LossFn, Weigh
-from .recipe import Adapters, Recipe, merged, names_of
+from .recipe import Recipe, merged, names_of, recorded
 from .setup import Setup, draw_of, setup_of
 from .sources import read_parts, read_sources
 from .validation import Validation, ValidationSets
@@ -249,9 +249,7 @@ def _record(
     ]
     valid = [(name, group) for name, part in held_out.items() for group in part.groups]
     data = {"sha256": _digest(groups), "valid": _digest(valid), "qrels": _digest(qrels)}
-    current = json.loads(json.dumps({"recipe": recipe.as_dict(), "groups": len(groups), **data}))
-    if recipe.adapters == Adapters():  # as in trainings of versions without adapters, which can be resumed
-        del current["recipe"]["adapters"]
+    current = json.loads(json.dumps({"recipe": recorded(recipe), "groups": len(groups), **data}))
     file = folder / "training.json"
     if resume and file.is_file():
         before = json.loads(file.read_text(encoding="utf-8"))
