@@ -31,7 +31,7 @@ def raw(weights):
 
 
 @given(st.integers(0, 10_000), st.sampled_from([1e-6, 1.0, 1e6]))
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_apply_then_revert_gives_the_same_bytes_and_order_does_not_matter(seed, scale):
     weights = drawn(seed)
     before, parts = raw(weights), [delta(seed + i, scale=scale) for i in range(3)]
@@ -55,7 +55,7 @@ def test_subtraction_would_not_give_the_weights_back():
 
 
 @given(st.lists(st.sampled_from([0.0, 1.0, -1.0, 2.0, 0.5]), min_size=2, max_size=30), st.data())
-@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_exactly_k_of_the_largest(values, data):
     k = data.draw(st.integers(1, len(values)))
     cut = data.draw(st.integers(1, len(values) - 1))
