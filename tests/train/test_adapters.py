@@ -106,7 +106,7 @@ def test_adapters_alone_of_every_kind_open_by_name(method, kind, start, starts, 
     trained, opened = done.model.eval(), open_adapted(tmp_path / "m", done.model.kind)
     assert same(by_module(trained), by_module(opened))
     assert open_model(tmp_path / "m") is not None
-    assert sum(f.stat().st_size for f in (tmp_path / "m").glob("*.safetensors")) < 60_000
+    assert sum(f.stat().st_size for f in (tmp_path / "m").glob("*.safetensors")) < 80_000
     frozen = load_file(Path(starts[start]) / "model.safetensors")
     own = opened.body.base_model.state_dict()
     name = "embeddings.position_embeddings.weight"
@@ -142,7 +142,7 @@ def test_what_is_trained_and_what_is_frozen(starts, tmp_path):
     for settings, message in (
         ({"method": "lora", "targets": ("quary",)}, "none of quary is here: there are dense, key, query, value"),
         ({"method": "lora", "options": {"ranks": 2}}, "peft's LoraConfig has no ranks"),
-        ({"method": "oft", "rank": 7}, "oft can't be made so"),
+        ({"method": "adalora", "options": {"tinit": 10**9}}, "adalora can't be made so"),
     ):
         with pytest.raises(InputError, match=message):
             train(recipe(starts["cross"], tmp_path / "x", **settings), train=GROUPS)
@@ -214,9 +214,11 @@ def natural(epoch, n):
 
 def test_a_language_model_under_adapters(tmp_path):
     start = llama(tmp_path / "llama")
+    config = tmp_path / "llama" / "config.json"
+    config.write_text(json.dumps(json.loads(config.read_text()) | {"max_position_embeddings": 512}))
     base = Recipe(
         out=str(tmp_path / "m"),
-        model=Model(kind="language", start=start, max_length=250),
+        model=Model(kind="language", start=start, max_length=500),
         language=Language(words=5),
         optimiser=Optimiser(batch=2, steps=2, rate=1e-2, bf16=False),
         adapters=Adapters(method="dora", rank=2, merge=False),
