@@ -70,6 +70,7 @@ def groups(folder: Path) -> None:
 
 def once(size: str, name: str, folder: Path, steps: int) -> None:
     import torch
+    from safetensors.torch import load_file
     from transformers.utils import logging
 
     from anyrank.train.groups import read_groups
@@ -101,14 +102,12 @@ def once(size: str, name: str, folder: Path, steps: int) -> None:
         row = {
             "before": done.effect.mean("before", "nDCG@10"),
             "after": done.effect.mean("after", "nDCG@10"),
-            "trained": sum(p.numel() for p in done.model.parameters() if p.requires_grad) if settings else 0,
+            "trained": sum(t.numel() for f in where.glob("*.safetensors") for t in load_file(f).values()),
             "stored_mb": stored / 1e6,
             "cpu_seconds": seconds,
             "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
             "rate": rate * times,
         }
-        if not settings:
-            row["trained"] = sum(p.numel() for p in done.model.parameters())
         if settings.get("method") == "sparse":
             row["trained"] = json.loads((where / "adapter.json").read_text())["changed"]
     print("RESULT", json.dumps(row))

@@ -226,7 +226,7 @@ def test_a_language_model_under_adapters(tmp_path):
     train(base, train=GROUPS[:4])
     assert not (tmp_path / "m" / "model.safetensors").exists()
     train(replace(base, out=str(tmp_path / "n"), adapters=Adapters(method="dora", rank=2)), train=GROUPS[:4])
-    alone, merged = (open_model(tmp_path / n) for n in ("m", "n"))
+    alone, merged = (open_model(tmp_path / n, dtype="float32") for n in ("m", "n"))
     options = [[" yes", " no"]]
     a, b = (model.next_token_logprobs(["which river"], options)[0].values for model in (alone, merged))
     assert a == pytest.approx(b, abs=1e-4)

@@ -75,9 +75,9 @@ class Coupling(nn.Module):  # type: ignore[misc,unused-ignore]
 
 def _two_layers(width: int, out: int, reduction: float) -> nn.Sequential:
     inner = max(1, int(width // reduction))
-    layers = nn.Sequential(nn.Linear(width, inner), nn.ReLU(), nn.Linear(inner, out))
-    _start(layers[0], layers[2])
-    return layers
+    first, last = nn.Linear(width, inner), nn.Linear(inner, out)
+    _start(first, last)
+    return nn.Sequential(first, nn.ReLU(), last)
 
 
 def _start(first: nn.Linear, last: nn.Linear) -> None:
@@ -196,7 +196,7 @@ def insert(encoder: Any, name: str, reduction: float, invertible: float = 0, dro
         _slot(embeddings, 0, route)[name] = Coupling(width, invertible).to(embeddings.word_embeddings.weight)
         if fresh:
             embeddings.register_forward_hook(_embedded)
-    return route  # type: ignore[no-any-return]
+    return route
 
 
 def _slot(block: Any, layer: int, route: Route) -> Slot:

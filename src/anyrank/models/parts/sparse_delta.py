@@ -48,7 +48,7 @@ class Delta:
 
     def tensors(self) -> dict[str, Tensor]:
         """The tensors to store: 8 bytes a difference."""
-        out = {}
+        out: dict[str, Tensor] = {}
         for name, (index, values) in self.entries.items():
             kind = torch.int32 if not len(index) or int(index.max()) < 2**31 else torch.int64
             out |= {f"index:{name}": index.to(kind).contiguous(), f"value:{name}": values.contiguous()}
