@@ -4,8 +4,8 @@
 
 A late-interaction ranker starts from SPLADE-tiny's encoder (4.4M weights) or MiniLM (22.7M). Data: SciFact's training
 queries, each with its relevant abstracts and BM25's best others (8 texts); a fifth of the queries, with BM25's best 20,
-is held out. Rates are the best of three of a first try on the held-out part, so it flatters all methods alike. Quality
-is nDCG@10 of the last weights on the held-out part, seconds are CPU seconds of the training, memory the process's peak.
+is held out. Rates are usual ones, multiples of that of all weights, and not tuned; one seed. Quality is nDCG@10 of the
+last weights on the held-out part, seconds are CPU seconds of training and validation, memory the process's peak.
 Adds to bench/results/adapters.json.
 """
 
