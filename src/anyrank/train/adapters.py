@@ -1,7 +1,7 @@
 """Adapters of a training: which weights of a model are trained, and what is saved of them.
 
-`adapt` is the one place that changes a model by a recipe's ``adapters``: low-rank and other adapters by peft,
-bottleneck adapters by `models.parts.bottleneck`, sparse fine-tunings by `lottery`.
+Low-rank and other adapters by peft, and bottleneck adapters by `models.parts.bottleneck`, are here, sparse fine-tunings
+in `lottery`; `setup.adapt` chooses.
 """
 
 from __future__ import annotations
@@ -123,19 +123,6 @@ def head_names(model: Any) -> list[str]:
         for name, _ in model.named_parameters()
         if not name.startswith("body." if masked else inside) or (classifier and name.startswith(f"{inside}pooler."))
     ]
-
-
-def adapt(model: Any, recipe: Recipe) -> Adapted | None:
-    """Put the adapters of a recipe into a model and freeze its other weights, but for its head; None if the recipe has
-    no adapters. Raises InputError if the model takes no such adapters."""
-    from .lottery import Lottery
-
-    if recipe.adapters.method == "none":
-        return None
-    body_of(model)
-    if recipe.adapters.method == "bottleneck":
-        return Bottlenecks(model, recipe)
-    return Lottery(model, recipe) if recipe.adapters.method == "sparse" else Peft(model, recipe)
 
 
 class Bottlenecks(Adapted):

@@ -75,7 +75,9 @@ class Lottery(Adapted):
         if not self.spec.l1:
             return None
         total = sum(p.numel() for p in self.model.parameters())
-        return self.spec.l1 * torch.stack([(p - s).abs().sum() for p, s in zip(self.trained, self.start)]).sum() / total
+        moved = torch.stack([(p - s).abs().sum() for p, s in zip(self.trained, self.start)]).sum()
+        term: Tensor = self.spec.l1 * moved / total
+        return term
 
     def first_phase(self, train: Callable[[Recipe, bool], None], resume: bool) -> None:
         """Choose the weights by a training of all, by ``train`` (recipe, resume), or read those that were chosen; the

@@ -17,7 +17,7 @@ from torch import Tensor
 from ..core.errors import InputError, ModelError
 from ..models import model_class
 from ..models.base import CountsWords, OwnLoss
-from .adapters import Adapted, adapt, callbacks_of, orthogonality
+from .adapters import Adapted, Bottlenecks, Peft, body_of, callbacks_of, orthogonality
 from .batches import Collate
 from .checks import check_objective
 from .curriculum import Curriculum as Weights
@@ -25,6 +25,7 @@ from .grad_cache import Cached, Compares
 from .group import Group
 from .language_model import LanguageObjective, Listwise, adapters_of, separator
 from .loop import Score, processes
+from .lottery import Lottery
 from .masked import Masked
 from .masked import objective as masked_objective
 from .negatives import DrawFn
@@ -86,6 +87,17 @@ def setup_of(
     objective = WithPenalty(setup.objective, adapted.penalty)
     words = f"{setup.losses}; adapters: {adapted.described()}"
     return replace(setup, objective=objective, losses=words, adapted=adapted, callbacks=adapted.callbacks)
+
+
+def adapt(model: Any, recipe: Recipe) -> Adapted | None:
+    """Put the adapters of a recipe into a model and freeze its other weights, but for its head; None if the recipe has
+    no adapters. Raises InputError if the model takes no such adapters."""
+    if recipe.adapters.method == "none":
+        return None
+    body_of(model)
+    if recipe.adapters.method == "bottleneck":
+        return Bottlenecks(model, recipe)
+    return Lottery(model, recipe) if recipe.adapters.method == "sparse" else Peft(model, recipe)
 
 
 def _setup(

@@ -64,7 +64,7 @@ def write(
 
     folder.mkdir(parents=True, exist_ok=True)
     base = str(Path(base).expanduser().resolve()) if Path(base).expanduser().is_dir() else base
-    content = {"method": method, "kind": kind, "base": base, "sha256": checksum(resolve(base, "torch"))}
+    content: dict[str, Any] = {"method": method, "kind": kind, "base": base, "sha256": checksum(resolve(base, "torch"))}
     content |= {"max_length": max_length, "options": dict(options or {})} | settings
     (folder / ADAPTER).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
     if tensors:
