@@ -15,7 +15,7 @@ from anyrank.index.postings import PostingsIndex
 from anyrank.index.vector_store import META, VectorStore
 from anyrank.retrieve.stages import BM25
 from anyrank.testing import check_index
-from anyrank.vectors import Dense, Encoded, Sparse
+from anyrank.vectors import Dense, Encoded, Sparse, Tokens
 
 
 @pytest.fixture
@@ -86,6 +86,58 @@ def test_encoding_goes_on_where_it_stopped(collection, bag):
     assert bag.seen == 100
     assert again.encode(bag, "v").calls == 0
     assert again.vectors("v").missing() == []
+
+
+class Clock:
+    """Time that passes by the texts that are encoded: ``each`` seconds for one."""
+
+    def __init__(self, bag, each):
+        self.bag, self.each = bag, each
+
+    def monotonic(self):
+        return self.bag.seen * self.each
+
+
+@pytest.mark.parametrize(("each", "shards"), [(3.0, 6), (0.001, 1)])
+def test_what_a_slow_model_has_encoded_is_written_about_once_a_minute(collection, bag, monkeypatch, each, shards):
+    monkeypatch.setattr("anyrank.index.collection.time", Clock(bag, each))
+    done = [0]
+    collection.encode(bag, "v", on_progress=done.append)
+    assert done[-1] == bag.seen == 100
+    assert (np.diff(done) * each).max() <= 60
+    assert len(collection.vectors("v").vector_store.shards()) == shards
+
+
+def test_a_failing_slow_model_keeps_all_but_a_minute_and_goes_on_there(collection, bag, monkeypatch):
+    class Fails(type(bag)):
+        def encode(self, contents, *, query=False):
+            encoded = super().encode(contents, query=query)
+            if self.seen > 77:
+                raise MemoryError
+            return encoded
+
+    failing = Fails(sparse=bag.sparse)
+    monkeypatch.setattr("anyrank.index.collection.time", Clock(failing, 2.0))
+    with pytest.raises(MemoryError):
+        collection.encode(failing, "v")
+    again = Collection.open(collection.path)
+    left = len(again.vectors("v").missing())
+    assert 2.0 * (failing.seen - (100 - left)) <= 60
+    assert again.encode(bag, "v").calls == left < 100
+    assert again.vectors("v").missing() == []
+
+
+def test_a_codec_is_learned_from_its_whole_sample_however_slow_the_model(collection, bag, monkeypatch):
+    class States(type(bag)):
+        def encode(self, contents, *, query=False):
+            rows = super().encode(contents, query=query).vectors
+            rows /= np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-9)
+            return Encoded(Tokens.of([row[None] for row in rows]))
+
+    slow = States(dim=8)
+    monkeypatch.setattr("anyrank.index.collection.time", Clock(slow, 100.0))
+    collection.encode(slow, "v", index="plaid")
+    assert [len(s) for s in collection.vectors("v").vector_store.shards()] == [100]  # all are the sample of so few
 
 
 def test_changes_reach_every_part(collection, bag, caplog):
