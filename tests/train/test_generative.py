@@ -2,6 +2,7 @@
 
 import json
 import random
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -213,7 +214,14 @@ def test_a_wrong_index_and_a_wrong_model_are_refused_with_the_cure(shared, encod
     (tmp_path / "m" / "documents.npy").unlink()
     with pytest.raises(ModelError, match="train it again with"):
         load(tmp_path / "m")
-    assert explain('generative("x") % 5')[0].after == 5
+    gone = (
+        rf"there is no folder runs/none: train a model in it with `anyrank generative train {shared.path} -o runs/none`"
+    )
+    with pytest.raises(InputError, match=gone):
+        parse('generative("runs/none")', Settings(shared))
+    (step,) = explain('generative("runs/none") % 5', shared)
+    assert step.after == 5
+    assert [(need.there, bool(re.search(gone, need.state))) for need in step.needs] == [(False, True)]
 
 
 def test_vectors_that_are_missing_are_named_with_the_command(shared, encoder, tmp_path):
