@@ -33,11 +33,11 @@ from anyrank.hub.open import open_model
 from anyrank.index.build import build
 from anyrank.index.collection import Collection
 from anyrank.index.pooling import pooled
-from anyrank.index.vector_names import stored
 from anyrank.io.corpus import read_documents
 from anyrank.io.dataset import Dataset
 from anyrank.pipeline.parser import Settings, parse
 from anyrank.retrieve.stages import Attach
+from anyrank.store.vector_names import stored
 from anyrank.vectors import Encoded, Tokens, Vectors
 from anyrank.vectors.residual import Codec, Residual, centroid_count, nearest
 

@@ -9,6 +9,7 @@ import pytest
 from anyrank.core.errors import InputError
 from anyrank.core.types import Candidate
 from anyrank.index.build import build
+from anyrank.index.check import check
 from anyrank.index.collection import Collection
 from anyrank.index.nearest import Nearest
 from anyrank.index.postings import PostingsIndex
@@ -161,6 +162,52 @@ def test_changes_reach_every_part(collection, bag, caplog):
     assert {"new", "late"} <= set(found())
     assert len(collection) == 101
     assert set(before) - {"d3"} <= set(found())
+
+
+@pytest.mark.parametrize("replaced", [False, True])
+def test_compacted_documents_are_scored_as_those_of_an_index_built_anew(collection, bag, make, tmp_path, replaced):
+    collection.encode(bag, "v")
+    docs, texts = make(100), ["wing lift", "heat", "the"]
+    gone = [d.id for d in docs if d.meta["n"] % 3]
+    if replaced:
+        collection.update([Candidate(i, "cone") for i in gone], {"v": bag})
+        left = [d for d in docs if d.id not in gone] + [Candidate(i, "cone") for i in gone]
+    else:
+        collection.delete(gone)
+        left = [d for d in docs if d.id not in gone]
+    fresh = build(left, tmp_path / "fresh")
+    query = bag.encode(["wing lift"], query=True).vectors
+    expected, vectors = [list(m) for m in fresh.lexical.search(texts, 100)], collection.vectors("v").search(query, 100)
+    assert [list(m) for m in collection.lexical.search(texts, 100)] != expected  # deleted documents count
+    assert collection.store.deleted == len(gone)
+    before = list(collection.documents())
+    assert collection.compact() == len(gone)
+    for opened in (collection, Collection.open(collection.path)):
+        assert [list(m) for m in opened.lexical.search(texts, 100)] == expected
+        assert list(opened.documents()) == before
+        assert opened.vectors("v").search(query, 100) == vectors
+        assert opened.store.deleted == 0
+    assert collection.compact() == 0
+    assert check(collection.path).problems == []
+
+
+def test_a_compaction_that_fails_changes_nothing(collection, monkeypatch):
+    collection.delete(["d1", "d2"])
+    before = [list(m) for m in collection.lexical.search(["wing"], 100)]
+    entered = []
+
+    def fails(self, entry, doc):
+        entered.append(doc.id)
+        if len(entered) == 50:
+            raise MemoryError
+
+    monkeypatch.setattr(type(collection.lexical), "enter", fails)
+    with pytest.raises(MemoryError):
+        collection.compact()
+    monkeypatch.undo()
+    for opened in (collection, Collection.open(collection.path)):
+        assert [list(m) for m in opened.lexical.search(["wing"], 100)] == before
+    assert collection.compact() == 2
 
 
 def test_stored_vectors_come_back_by_id(collection, bag):

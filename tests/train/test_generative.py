@@ -15,7 +15,6 @@ from anyrank.core.types import Candidate, Query, Ranking
 from anyrank.hub.open import declare, open_model
 from anyrank.index.build import build
 from anyrank.index.collection import Collection
-from anyrank.index.vector_names import stored
 from anyrank.models.bi import BiEncoder
 from anyrank.models.generative.atomic import AtomicMemory
 from anyrank.models.generative.folder import load, save
@@ -24,6 +23,7 @@ from anyrank.pipeline.parser import Settings, parse
 from anyrank.pipeline.text import text
 from anyrank.retrieve.generative import GenerativeSearch
 from anyrank.retrieve.rewritten import with_rewritten
+from anyrank.store.vector_names import stored
 from anyrank.train.generative import train, untrained
 from anyrank.train.generative_plan import Plan, examples, first_sentence, pseudo_queries
 

@@ -29,11 +29,11 @@ from ..core.errors import InputError
 from ..store.checksums import Problem
 from ..store.manifest import write_json
 from ..store.store import Store
+from ..store.vector_names import model_of
 from ..vectors import Dense, Vectors
 from .derived import derived_folder, no_option, whole_number
 from .nearest import Best, Floats, Mask, Nearest, nothing
 from .quantise import OVERSAMPLING, Quantiser, radius_of, usearch
-from .vector_names import model_of
 from .vector_store import Ints, Shard, VectorStore, encode_again
 
 log = logging.getLogger(__name__)
@@ -338,6 +338,14 @@ def checked_options(options: Mapping[str, Any], dim: int) -> dict[str, Any]:
         whole_number(name, checked[name], 2)
     usearch()
     return checked
+
+
+def options_of(folder: Path) -> dict[str, Any]:
+    """The precision of the graph that is there."""
+    try:
+        return {"precision": str(json.loads((folder / NAME / COVERS).read_text("utf-8"))["quantiser"]["precision"])}
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
 
 
 def open_index(vectors: VectorStore, store: Store) -> ApproximateIndex:

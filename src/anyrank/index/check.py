@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..core.errors import InputError
-from ..store.checksums import SUMS, Problem, rebuild
+from ..store.checksums import SUMS, Problem
+from ..store.cures import rebuild
 from ..store.engine import FOLDER
 from ..store.engine_files import STATE, engine_problems
 from ..store.manifest import Manifest

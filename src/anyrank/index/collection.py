@@ -288,6 +288,11 @@ class Collection:
         """Documents removed from every index, and how many."""
         return self.store.delete(ids)
 
+    def compact(self) -> int:
+        """Deleted and replaced documents taken out of the statistics of words, in which BM25 counts them until then,
+        and how many they were. Every document's words are analysed again; vectors stay."""
+        return self.store.compact(self.enter)
+
     def _changed(self, count: int, encoders: Encoders | None) -> int:
         """Vectors of replaced documents no longer count; new ones come from ``encoders``, by name, or from a later
         ``encode``."""

@@ -16,9 +16,9 @@ from ..core.fusion import Fusion
 from ..core.stage import Cut, Fuse, Keep, Limited, Stage, Then, Weighted
 from ..core.types import Ranking
 from ..hub.registry import SHIPPED
-from ..index.vector_names import stored
 from ..papers import names as methods
 from ..papers import rewriters
+from ..store.vector_names import stored
 from .arguments import Call, parameters
 from .context import Settings
 from .generative import missing
