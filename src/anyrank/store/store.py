@@ -50,6 +50,7 @@ class Store:
     links: Links | None = None
     generation: int = 0
     _commit: tuple[int, int] | None = None
+    _meta: str = ""  # the path of the file that each commit replaces, which every search looks at
     _checked: set[str] = field(default_factory=set, repr=False)
     _known_kinds: dict[str, tuple[set[str], Any]] = field(default_factory=dict, repr=False)
 
@@ -93,7 +94,8 @@ class Store:
     def _last_commit(self) -> tuple[int, int]:
         """Changes with each commit. Raises InputError if the collection is gone."""
         try:
-            status = os.stat(os.path.join(self.path, FOLDER, "meta.json"))
+            self._meta = self._meta or os.path.join(self.path, FOLDER, "meta.json")
+            status = os.stat(self._meta)
         except OSError as error:
             raise InputError(f"can't be read: {error.strerror}", path=self.path) from None
         return status.st_mtime_ns, status.st_ino
