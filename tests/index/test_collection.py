@@ -13,8 +13,9 @@ from anyrank.index.check import check
 from anyrank.index.collection import Collection
 from anyrank.index.nearest import Nearest
 from anyrank.index.postings import PostingsIndex
-from anyrank.index.vector_store import META, VectorStore
+from anyrank.index.vector_store import VectorStore
 from anyrank.retrieve.stages import BM25
+from anyrank.store.vector_names import META
 from anyrank.testing import check_index
 from anyrank.vectors import Dense, Encoded, Sparse, Tokens
 

@@ -13,8 +13,9 @@ from ..store.engine import FOLDER
 from ..store.engine_files import STATE, engine_problems
 from ..store.manifest import Manifest
 from ..store.store import Store
+from ..store.vector_names import META
 from .collection import Collection
-from .vector_store import META, VectorStore
+from .vector_store import VectorStore
 
 _ROWS = 10  # damaged rows that are named one by one
 

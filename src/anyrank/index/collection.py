@@ -21,11 +21,12 @@ from ..core.types import Candidate
 from ..disk import alone, no_space
 from ..store.engine import Enter
 from ..store.store import Store
+from ..store.vector_names import META
 from ..vectors import Encoder, Vectors, join
 from .base import Prepares, Unfit, VectorIndex
 from .derived import default_index, index_file
 from .lexical import Lexical
-from .vector_store import BASE, META, VectorStore, checked_choice
+from .vector_store import BASE, VectorStore, checked_choice
 
 log = logging.getLogger(__name__)
 

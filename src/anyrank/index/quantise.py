@@ -86,7 +86,7 @@ class Quantiser:
             return self._written(vectors, 1)
         # A scale of its own changes no order among a query's scores, and uses the whole range, so none is cut.
         most = np.maximum(vectors.max(axis=1, keepdims=True), -vectors.min(axis=1, keepdims=True))
-        return np.rint(vectors * (127 / np.maximum(most, 1e-30))).astype(np.int8)
+        return np.asarray(np.rint(vectors * (127 / np.maximum(most, 1e-30))), dtype=np.int8)
 
     def _written(self, vectors: Floats, scale: Any) -> NDArray[Any]:
         if self.precision == "int8":
