@@ -34,7 +34,23 @@ KINDS = {
     "deepct": ("deepct", {}),
     "coil": ("coil", {"dim": 8, "whole": 16}),
     "knrm": ("knrm", {}),
+    "tk": ("tk", {}),
+    "passages": ("passages", {"window": 3, "stride": 2}),
+    "parade": ("parade", {"window": 3, "stride": 2}),
+    "cedr": ("cedr", {"query_length": 8}),
+    "prettr": ("prettr", {"query_length": 16, "masks": 2}),
+    "pyramid": ("pyramid", {"head_length": 24}),
 }
+WORDS_ALONE = ("knrm", "tk")
+"""Kinds without a transformer's body."""
+SECOND = {
+    "passages": "distilbert",
+    "parade": "roberta",
+    "cedr": "modernbert",
+    "prettr": "distilbert",
+    "pyramid": "roberta",
+}
+"""Kinds whose heads are the same for all families: they run on BERT and one other."""
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -79,9 +95,11 @@ def recipe(kind, options, shape, words, out, int8=False):
 @pytest.mark.parametrize("name", KINDS)
 def test_trained_saved_and_used_by_name(name, family, words, tmp_path):
     kind, options = KINDS[name]
-    if kind == "knrm" and family != "bert":
-        pytest.skip("KNRM has no transformer")
-    shape = {"width": 8} if kind == "knrm" else tiny.shape(family)
+    if kind in WORDS_ALONE and family != "bert":
+        pytest.skip(f"{kind} has no transformer")
+    if kind in SECOND and family not in ("bert", SECOND[kind]):
+        pytest.skip(f"{kind} runs on two families")
+    shape = {"width": 8} if kind in WORDS_ALONE else tiny.shape(family)
     trained = train(recipe(kind, options, shape, words, tmp_path / "out"), train=groups()).model
     stated = json.loads((tmp_path / "out" / "anyrank.json").read_text())
     assert stated["runtime"] == "torch"

@@ -6,10 +6,10 @@ first, the best, their sum or mean (FirstP, MaxP, SumP, arXiv 1905.09217; AvgP),
     with prior a:  a * first stage's score + (1 - a) * s
 
 Design choices: any cross-encoder is a start, and the saved folder is one for transformers too; windows of 150 words,
-one every 100, at most 16 of them, as in capreolus; the weights w of ``top`` are learned from 1 / k, and a document of fewer
-passages has its worst one again, as there. In training all passages are read, or with ``share`` below 1 the first and
-each other one with that probability, by a draw that only ``seed``, query, text and position decide; the document's
-score is then that of the passages that are read.
+one every 100, at most 16 of them, as in capreolus; the weights w of ``top`` are learned from 1 / k, and a document
+of fewer passages has its worst one again, as there. In training all passages are read, or with ``share`` below 1 the
+first and each other one with that probability, by a draw that only ``seed``, query, text and position decide; the
+document's score is then that of the passages that are read.
 """
 
 from __future__ import annotations

@@ -4,10 +4,10 @@ mixture (arXiv 2002.01854).
     t = a e + (1 - a) transformer(e + positions)      M_ij = cos(q_i, d_j)
     s = w . sum_i log max(c_k sum_j exp(-(M_ij - mu_k)^2 / (2 sigma^2)), 1e-10)
 
-Design choices: a is learned from .5; positions are sinusoidal, those of texts begin at 500, so that a query is not taken
-for the beginning of a text; ten heads of the transformer (or the most below that divide the width), 300 hidden units;
-the kernels' scales c_k are learned from .01 and all have the width .1; no bias, weights of at most .014 at first. The
-authors train kernels a hundred times as fast as the rest; here all parts have one rate.
+Design choices: a is learned from .5; positions are sinusoidal, those of texts begin at 500, so that a query is not
+taken for the beginning of a text; ten heads of the transformer (or the most below that divide the width), 300 hidden
+units; the kernels' scales c_k are learned from .01 and all have the width .1; no bias, weights of at most .014 at
+first. The authors train kernels ten times as fast as the rest; here all parts have one rate.
 """
 
 from __future__ import annotations
