@@ -215,3 +215,19 @@ def test_options_that_make_no_sense(tokenizer):
     ):
         with pytest.raises(InputError, match=message):
             made(kind, tokenizer, **options)
+
+
+def test_the_first_stages_scores_count_in_a_pipeline(tokenizer, tmp_path):
+    from anyrank.core.types import Query, Ranking
+    from anyrank.pipeline.parser import Settings, parse
+
+    model = made("passages", tokenizer, window=5, stride=5, prior=0.5)
+    model.save(tmp_path / "m")
+    candidates = (Candidate("a", "wing lift", 3.0), Candidate("b", LONG, 9.0))
+    after = parse(f"model({str(tmp_path / 'm')!r})", Settings(), starts=False)(Ranking(Query("q", "lift"), candidates))
+    with torch.no_grad():
+        wanted = model(**model.features(["lift"], [candidates]))[0].tolist()
+    assert {c.id: c.score for c in after} == pytest.approx(dict(zip("ab", wanted)), abs=1e-5)
+    assert model_class("cross").from_folder(tmp_path / "m").body.config.num_labels == 1  # a cross-encoder for others
+    again = model_class("passages").from_folder(tmp_path / "m", aggregate="first")
+    assert (again.aggregate, again.prior, again.windows.most) == ("first", 0.5, 1)
