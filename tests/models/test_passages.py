@@ -88,15 +88,15 @@ def test_birch_repeats_the_worst_sentence_and_adds_the_first_stage(tokenizer):
 
 def test_training_reads_the_first_passage_and_a_fixed_share_of_the_others(tokenizer):
     model = made("passages", tokenizer, window=5, stride=5, most=12, share=0.1).train()
-    texts = [f"{LONG} {w}" for w in WORDS] * 3
-    queries = [f"lift {a} {b}" for a in WORDS for b in WORDS[:4]]
-    counts = torch.cat([model.features([q], candidates_of([texts[:10]]))["counts"] for q in queries])
+    texts = [f"{LONG} {w}" for w in WORDS]
+    queries = [f"lift {a} {b}" for a in WORDS[:6] for b in WORDS[:3]]
+    counts = torch.cat([model.features([q], candidates_of([texts]))["counts"] for q in queries])
     assert counts.min() >= 1
     assert 0.07 < (counts - 1).float().mean().item() / 11 < 0.13
-    again = model.features([queries[0]], candidates_of([texts[:10][::-1]]))["counts"].flip(0)
+    again = model.features([queries[0]], candidates_of([texts[::-1]]))["counts"].flip(0)
     assert again.tolist() == counts[:10].tolist()  # neither order nor repetition changes the draw
     other = made("passages", tokenizer, window=5, stride=5, most=12, share=0.1, seed=1).train()
-    assert torch.cat([other.features([q], candidates_of([texts[:10]]))["counts"] for q in queries]).ne(counts).any()
+    assert torch.cat([other.features([q], candidates_of([texts]))["counts"] for q in queries]).ne(counts).any()
     assert model.eval().features([queries[0]], candidates_of([texts[:1]]))["counts"].tolist() == [12]
     none = made("passages", tokenizer, window=5, stride=5, share=0.0).train()
     assert none.features(["lift"], candidates_of([[LONG]]))["counts"].tolist() == [1]
@@ -110,16 +110,15 @@ def test_two_thousand_words_are_read_in_chunks_of_any_size(kind, options, tokeni
     model = made(kind, tokenizer, **options)
     text = " ".join(WORDS[(i * i) % 9] for i in range(2000))
     seen = []
-    for size in (60, 400, 100_000):
+    for size in (80, 100_000):
         monkeypatch.setattr(ragged, "CHUNK", size)
-        features = model.features(["lift of wing"], candidates_of([[text, "heat", text + " drag"]]))
+        features = model.features(["lift of wing"], candidates_of([[text, "heat"]]))
         assert all(chunk["input_ids"].numel() <= size for chunk in features["chunks"])
         with torch.no_grad():
             seen.append(model(**features))
         assert model.truncated(["lift of wing"], candidates_of([[text]])) == [0]
     assert features["counts"].tolist()[0] > 50
-    assert torch.allclose(seen[0], seen[2], atol=1e-4)
-    assert torch.allclose(seen[1], seen[2], atol=1e-4)
+    assert torch.allclose(seen[0], seen[1], atol=1e-4)
 
 
 def test_what_is_not_read_is_counted(tokenizer):
