@@ -1,12 +1,13 @@
 """Documents of 2,000 words by their passages: FirstP, MaxP and PARADE, trained small and short.
 
     python bench/bench_long_documents.py DATA WORK [QUERIES GROUPS]
+    python bench/bench_long_documents.py memory WORK            # after it, in a process of its own
 
 Documents are abstracts of SciFact joined until there are 2,000 words, one of them relevant to a claim, or of another
 claim, at a random position. A cross-encoder on BERT-tiny's body (SPLADE-tiny's weights) learns relevance from abstracts
 first; each model of long documents starts from it. Measured on test claims whose abstracts no training claim needs:
-the rank of the relevant document among three, CPU time of training and of scoring (bfloat16), and peak memory of
-scoring, beside the same cross-encoder on the first 256 tokens, and on passages without a training on documents.
+the rank of the relevant document among three, CPU time of training and of scoring (bfloat16), and peak memory
+of scoring, beside the same cross-encoder on the first 256 tokens, and on passages without a training on documents.
 Results: bench/results/long_documents.json.
 """
 
@@ -93,7 +94,6 @@ def peak(reset: bool = False) -> float:
 
 def measured(model: Any, held_out: Sequence[Group]) -> dict[str, float]:
     """The measures of a model on held-out groups, CPU seconds and peak memory of scoring them."""
-    peak(reset=True)
     begin = time.process_time()
     rows = scores(model, held_out, bf16=True)
     seconds = time.process_time() - begin
@@ -101,7 +101,22 @@ def measured(model: Any, held_out: Sequence[Group]) -> dict[str, float]:
     values = Meter(["RR", "nDCG@10"], {g.id: {"0": 1} for g in held_out})(lists)
     out = {name: round(sum(v) / len(v), 4) for name, v in values.items()}
     documents = sum(len(g.candidates) for g in held_out)
-    return out | {"ms a document": round(1000 * seconds / documents, 1), "peak MB": round(peak())}
+    return out | {"ms a document": round(1000 * seconds / documents, 1)}
+
+
+def memory(work: str) -> None:
+    """Peak memory of MaxP over ten documents of growing length."""
+    torch.set_num_threads(1)
+    model = model_class("passages").from_folder(Path(work) / "MaxP", most=0).eval()
+    rows = json.loads(RESULTS.read_text())
+    peaks: dict[str, int] = {}
+    for words in (200, 2000, 8000):
+        texts = [" ".join(f"lift{i} of wing {j}" for j in range(words // 4)) for i in range(10)]
+        peak(reset=True)
+        scores(model, [Group.from_texts("lift of wings", texts, [0.0] * 10)])
+        peaks[f"{words} words"] = round(peak())
+    print(peaks, flush=True)
+    RESULTS.write_text(json.dumps(rows | {"MaxP, peak MB": peaks}, indent=1) + "\n")
 
 
 def recipe(out: Path, kind: str, start: str, options: dict[str, Any], **optimiser: Any) -> Recipe:
@@ -134,14 +149,18 @@ def main(data: str, work: str, queries: str = "60", trained: str = "150") -> Non
         RESULTS.write_text(json.dumps(rows, indent=1) + "\n")
 
     base = Path(work) / "cross"
+    spent = Path(work) / "cross-seconds.json"
     begin = time.process_time()
     if not (base / "anyrank.json").is_file():
         short = recipe(base, "cross", str(resolve("splade-tiny-fp32")), {}, rate=3e-4, batch=16, epochs=3)
         short = replace(short, model=replace(short.model, max_length=128))
         train(short, train=groups(texts, learning, 2, 0))
-    started = round(time.process_time() - begin, 1)
+        spent.write_text(json.dumps(round(time.process_time() - begin, 1)))
     cross = model_class("cross").from_folder(base, max_length=256).eval()
-    note("cross, abstracts alone", measured(cross, groups(texts, test, OTHERS, 1)) | {"CPU s": started})
+    note(
+        "cross, abstracts alone",
+        measured(cross, groups(texts, test, OTHERS, 1)) | {"CPU s": json.loads(spent.read_text())},
+    )
     note("cross, first 256 tokens", measured(cross, held_out))
     untrained = model_class("passages").from_folder(base, max_length=256, **WINDOWS).eval()
     note("MaxP, not trained on documents", measured(untrained, held_out))
@@ -155,4 +174,4 @@ def main(data: str, work: str, queries: str = "60", trained: str = "150") -> Non
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    memory(sys.argv[2]) if sys.argv[1] == "memory" else main(*sys.argv[1:])

@@ -34,7 +34,7 @@ class Windows:
 
     >>> Windows(2, 1, 2).texts("a b c d")
     (['a b', 'b c'], True)
-    >>> Windows(1, unit="sentences").texts("Lift. Drag.")
+    >>> Windows(1, 1, unit="sentences").texts("Lift. Drag.")
     (['Lift.', 'Drag.'], False)
     """
 
