@@ -212,6 +212,20 @@ def test_in_batch_scores_are_of_every_query_with_every_text(kind, tokenizer):
     assert "in_batch" not in model.options()  # how a model is trained isn't part of it
 
 
+@pytest.mark.parametrize("in_batch", [False, True])
+@pytest.mark.parametrize("kind", KINDS)
+def test_scores_are_of_single_precision_under_autocast(kind, in_batch, tokenizer):
+    model = made(kind, tokenizer, in_batch=in_batch)
+    features = model.features(QUERIES[:1], candidates_of([DOCS[:5]]))
+    (chunk,) = features["chunks"]
+    with torch.autocast("cpu", torch.bfloat16):
+        query, document = model.query(features["queries"]), model.document(chunk)
+        model.training = in_batch  # the model's own parts stay without dropout
+        scores = model(**features)[0, chunk["rows"]]
+    expected = model.compare(*(x[[0] * len(chunk["rows"])] for x in query), *document)
+    assert scores.tolist() == pytest.approx(expected.tolist(), rel=1e-6)
+
+
 def test_sizes_that_no_coil_has(tokenizer):
     with pytest.raises(InputError, match="dim=0, whole=0: expected 1 or more a piece"):
         made("coil", tokenizer, dim=0, whole=0)

@@ -206,8 +206,9 @@ class TermModel(nn.Module, ABC):  # type: ignore[misc,unused-ignore]
         """Scores [texts], each of a text with its query: terms [texts, tokens] and vectors [texts, tokens, dim]."""
         # [texts, query tokens, tokens]
         same = (query_terms[:, :, None] == terms[:, None, :]) & (query_terms != NONE)[:, :, None]
-        # A term that the text lacks, or whose best product is below 0, adds nothing.
-        return ((query @ values.mT) * same).amax(2).sum(1)
+        with torch.autocast(values.device.type, enabled=False):  # bfloat16 has too few digits to rank by
+            # A term that the text lacks, or whose best product is below 0, adds nothing.
+            return ((query @ values.mT) * same).amax(2).sum(1)
 
     def vectors(self, chunk: Mapping[str, Any], *, query: bool = False) -> Vectors:
         """The sparse vectors of a chunk of texts: of a document the heaviest weight of each term, of a query the sum
