@@ -5,8 +5,8 @@
     python bench/bench_doc2query.py report DATA/scifact WORK
 
 ``part``: the relevant texts of the first queries, and for each the three that BM25 ranks best of those that aren't
-relevant for any: what an expansion has to tell apart. ``report``: BM25 over the part as it is, with the queries, and
-with one of them only; nDCG@10, R@1, RR@10. Results: bench/results/doc2query.json.
+relevant for any: what an expansion has to tell apart. ``report``: BM25 over the part as it is, and with the queries.
+Results: bench/results/doc2query.json.
 """
 
 from __future__ import annotations
