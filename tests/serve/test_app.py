@@ -192,7 +192,7 @@ def test_a_full_queue_says_when_to_come_again(serving):
                 gate.wait(20)
             return list(rankings)
 
-    service = Service({"slow": Slow()}, waiting=20)
+    service = Service({"slow": Slow()}, waiting=1)
     with serving(Server(service)) as client, ThreadPoolExecutor(2) as pool:
         first = pool.submit(client, "/v2/rerank", BODY)
         begun.wait(20)

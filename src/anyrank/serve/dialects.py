@@ -21,6 +21,7 @@ from typing import Any, Literal, get_args
 from ..core.content import text_of
 from ..core.trace import Status, Step, Usage, total
 from .requests import Refusal, clean, first, flag, number, text, whole
+from .requests import name as model_name
 
 Dialect = Literal["cohere", "tei", "isaacus", "mixedbread", "pinecone"]
 DOCUMENTS = ("documents", "texts", "input", "docs", "passages")
@@ -84,7 +85,7 @@ def read_rerank(
         text(_query(body.get("query")), "query"),
         tuple(_document(d, f"{name}[{i}]", fields) for i, d in enumerate(given)),
         tuple(given),
-        clean(body["model"]) if isinstance(body.get("model"), str) else "",
+        model_name(body.get("model"), "model"),
         top or None,
         flag(body.get(echo), echo) if echo else False,
         "raw_scores" in body or "truncation" in body,

@@ -68,8 +68,7 @@ def mcp_server(service: Service, most: int = 1000) -> MCPServer[Any]:
     @server.tool()
     async def list_models() -> dict[str, Any]:
         """The names of the pipelines that rerank and compare may use, and the number of documents to search."""
-        size = None if service.collection is None else len(service.collection)
-        return {"models": list(service.pipelines), "default": service.default, "documents": size}
+        return await _answered(_models(service))
 
     return server
 
@@ -84,6 +83,11 @@ async def _answered(work: Any) -> dict[str, Any]:
         log.error("a tool failed: %s", type(error).__name__)
         return {"error": "it failed: see the server's log"}
     return answer
+
+
+async def _models(service: Service) -> dict[str, Any]:
+    size = await asyncio.to_thread(service.size)
+    return {"models": list(service.pipelines), "default": service.default, "documents": size}
 
 
 async def _rank(
@@ -102,9 +106,7 @@ async def _search(service: Service, query: str, k: int, filter: Mapping[str, Any
 
 
 async def _document(service: Service, id: str) -> dict[str, Any]:
-    if service.collection is None or id not in service.collection:
-        raise Refusal(404, f"no document {id[:80]!r} here: search gives ids")
-    (c,) = await asyncio.to_thread(service.collection.get, [id])
+    c = await asyncio.to_thread(service.document, id)
     return {"id": c.id, "text": c.content, "meta": dict(c.meta)}
 
 

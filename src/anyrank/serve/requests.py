@@ -63,6 +63,17 @@ def text(value: Any, name: str) -> str:
     return clean(value)
 
 
+def name(value: Any, field: str) -> str:
+    """A text that may be missing, "" then. Raises Refusal.
+
+    >>> name("mini", "model"), name(None, "model")
+    ('mini', '')
+    """
+    if value is not None and not isinstance(value, str):
+        raise Refusal(400, f"{field} is {_kind(value)}: expected a text")
+    return clean(value or "")
+
+
 def clean(value: str) -> str:
     """A text without lone surrogates, which no encoding has.
 
