@@ -32,7 +32,7 @@ from .hosts import Hosts
 from .keys import Keyring
 from .metrics import Metrics
 from .openapi import document
-from .requests import Refusal, clean, flag, number, read_json, text, whole
+from .requests import Refusal, clean, flag, number, query_text, read_json, text, whole
 from .service import Service
 
 log = logging.getLogger("anyrank.serve")
@@ -286,12 +286,15 @@ class Server:
         """The best documents of the index: ``query``, ``top_n``, ``filter`` (fields and values), ``timeout``."""
         body = await self._body(request)
         top = next((n for n in dialects.TOP if body.get(n) is not None), "top_n")
-        k = whole(body.get(top), top, 1, self.documents) or 10
+        k = whole(body.get(top), top, 0, self.documents) or 10
         texts = flag(body.get("return_documents"), "return_documents", True)
         condition = body.get("filter")
         if condition is not None and not isinstance(condition, dict):
             raise Refusal(400, "filter is no object of fields and values")
-        query = Query("q", text(body.get("query"), "query"))
+        values = sum(len(v) if isinstance(v, list) else 1 for v in (condition or {}).values())
+        if values > self.documents:
+            raise Refusal(413, f"the filter has {values:,} values: at most {self.documents:,}")
+        query = Query("q", query_text(body.get("query")))
         seconds = number(body.get("timeout"), "timeout")
         ranking = await _unless_left(request, self.service.find(query, k, condition or None, seconds))
         value = await asyncio.to_thread(ranking_to_dict, ranking, texts=texts)
@@ -300,7 +303,7 @@ class Server:
 
     async def _gym(self, request: Request, entry: dict[str, Any]) -> Response:
         """DeepResearchGym's search, by the address' ``query`` and ``k``."""
-        query = Query("q", text(request.query_params.get("query"), "query"))
+        query = Query("q", query_text(request.query_params.get("query")))
         k = whole(_integer(request.query_params.get("k")), "k", 1, 1000) or 10
         ranking = await _unless_left(request, self.service.find(query, k))
         shape = gym.fineweb if request.url.path.startswith("/fineweb") else gym.clueweb

@@ -35,10 +35,10 @@ def read_openai(body: Mapping[str, Any], most: int = 2048) -> EmbedRequest:
     given = body.get("input")
     if isinstance(given, list) and any(isinstance(x, int | list) for x in given):
         raise Refusal(422, "input holds numbers of tokens: send texts")
-    form = body.get("encoding_format") or "float"
+    form = "float" if body.get("encoding_format") is None else body["encoding_format"]
     if form not in FORMATS:
         raise Refusal(400, f"encoding_format is {str(form)[:40]!r}: expected {' or '.join(FORMATS)}")
-    query = body.get("input_type") in ("query", "search_query")
+    query = name(body.get("input_type"), "input_type") in ("query", "search_query")
     return EmbedRequest(
         _texts(given, "input", most),
         name(body.get("model"), "model"),
@@ -50,14 +50,13 @@ def read_openai(body: Mapping[str, Any], most: int = 2048) -> EmbedRequest:
 
 def read_cohere(body: Mapping[str, Any], most: int = 2048) -> EmbedRequest:
     """The request in a body of ``/v2/embed``. Raises Refusal."""
-    types = body.get("embedding_types") or ["float"]
+    types = ["float"] if body.get("embedding_types") is None else body["embedding_types"]
     if types != ["float"]:
         raise Refusal(422, f"embedding_types is {str(types)[:80]}: only float is served")
     texts = _texts(body.get("texts"), "texts", most)
     dimension = whole(body.get("output_dimension"), "output_dimension", 1)
-    return EmbedRequest(
-        texts, name(body.get("model"), "model"), "float", dimension, body.get("input_type") == "search_query"
-    )
+    query = name(body.get("input_type"), "input_type") == "search_query"
+    return EmbedRequest(texts, name(body.get("model"), "model"), "float", dimension, query)
 
 
 def _texts(given: Any, field: str, most: int) -> tuple[str, ...]:

@@ -19,7 +19,7 @@ from ..core.types import Query
 from ..pipeline.explain import explain as explained
 from . import dialects
 from .batching import Full
-from .requests import Refusal, text
+from .requests import Refusal, query_text
 from .service import Service
 
 log = logging.getLogger("anyrank.serve")
@@ -101,7 +101,7 @@ async def _rank(
 
 
 async def _search(service: Service, query: str, k: int, filter: Mapping[str, Any] | None) -> dict[str, Any]:
-    ranking = await service.find(Query("q", text(query, "query")), k, filter or None)
+    ranking = await service.find(Query("q", query_text(query)), k, filter or None)
     return await asyncio.to_thread(ranking_to_dict, ranking, texts=True)
 
 

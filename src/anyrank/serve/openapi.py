@@ -27,9 +27,11 @@ _TEXT: Schema = {"type": "string"}
 _NUMBER: Schema = {"type": "number"}
 _INTEGER: Schema = {"type": "integer"}
 _ANY: Schema = {"type": "object"}
-_WORDS: Schema = {"type": "string", "pattern": "[A-Za-z0-9]", "description": "a text that is not blank"}
+_WORDS: Schema = {"type": "string", "pattern": "\\S", "description": "a text that is not blank"}
 _MODEL = _or_null("string", description="a name of /v1/models; any other is answered by the default, with a warning")
 _COUNT = _or_null("integer", minimum=0, maximum=2**31)
+_BEST = _or_null("integer", minimum=0, maximum=1000)
+_FILTER = _or_null("object", description="fields of the index, each with a value or a list of them")
 _SECONDS = _or_null("number", exclusiveMinimum=0, exclusiveMaximum=1e9, description="seconds that the work may take")
 _FLAG = _or_null("boolean")
 _DOCUMENTS = _list({"anyOf": [_TEXT, _object({"text": _TEXT}, "text")]})
@@ -56,7 +58,7 @@ _EMBED = _object(
     {"texts": _list(_WORDS, minItems=1, maxItems=2048), "model": _MODEL, "input_type": _or_null("string")}, "texts"
 )
 _SEARCH = _object(
-    {"query": _WORDS, "top_n": _COUNT, "filter": _or_null("object"), "return_documents": _FLAG, "timeout": _SECONDS},
+    {"query": _WORDS, "top_n": _BEST, "filter": _FILTER, "return_documents": _FLAG, "timeout": _SECONDS},
     "query",
 )
 _SIMILARITY = _object(
