@@ -11,7 +11,7 @@ bench/results/serve.json.
 
 With --rival PYTHON, an interpreter that has sentence-transformers and fastapi, the same load also goes to a plain
 FastAPI application over a CrossEncoder of MiniLM's shape (6 layers, 384 wide, random weights: only its speed counts),
-one request a call; compare it with a server of the same shape, float32 and torch on both sides being apart:
+one request a call. Its orders are not compared, since its weights are random:
 
     python -m venv rival && rival/bin/pip install sentence-transformers fastapi uvicorn
     taskset -c 1 python bench/bench_serve.py --model mini --seconds 300 --rival rival/bin/python
