@@ -82,7 +82,9 @@ async def drive(port: int, asked: list[Request], orders: list[list[int]], connec
             start = time.perf_counter()
             try:
                 writer.write(
-                    f"POST /v2/rerank HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body
+                    b"POST /v2/rerank HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+                    + f"Content-Length: {len(body)}\r\n\r\n".encode()
+                    + body
                 )
                 head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
                 answer = await reader.readexactly(int(head.split("content-length: ")[1].split()[0]))
@@ -94,6 +96,8 @@ async def drive(port: int, asked: list[Request], orders: list[list[int]], connec
                 counts["refused"] += 1
                 await asyncio.sleep(0.05)
                 continue
+            if " 200 " not in head.splitlines()[0]:
+                raise SystemExit(f"{head.splitlines()[0]}: {answer[:300]!r}")
             times.append(time.perf_counter() - start)
             value = json.loads(answer)
             got = [r["index"] for r in value["results"]]
