@@ -34,9 +34,8 @@ def made(kind, tokenizer):
     torch.manual_seed(1)
     if kind in PEPTIDES:
         return PEPTIDES[kind]()
-    return model_class(kind).from_config(
-        {"width": 8} if issubclass(model_class(kind), WordModel) else SHAPE, tokenizer, max_length=24
-    )
+    kinds = model_class(kind)
+    return kinds.from_config({"width": 8} if issubclass(kinds, WordModel) else SHAPE, tokenizer, max_length=24)
 
 
 def by_name(folder):
@@ -97,5 +96,5 @@ def test_kinds_are_the_files():
         assert model_class(kind).kind == kind
     assert model_class("dense") is model_class("bi")  # as anyrank.json calls it
     for wrong in ("base", "parts", "crss"):
-        with pytest.raises(InputError, match=f"no kind of model '{wrong}'.*known are axial"):
+        with pytest.raises(InputError, match=f"no kind of model '{wrong}'.*known are anmm"):
             model_class(wrong)

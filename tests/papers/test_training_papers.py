@@ -33,6 +33,7 @@ def graded(n=8, texts=4):
 BINARY = [replace(g, labels=(1.0, 0.0, 0.0, 0.0)) for g in graded()]
 SINGLE = [Group.from_texts(g.query, (g.texts[i % 2],), (1.0 - i % 2,), g.id) for i, g in enumerate(graded())]
 DATA = dict.fromkeys(("ance", "coil", "cornstack", "deepct", "deepimpact", "dpr", "unicoil"), BINARY) | {
+    **dict.fromkeys(("dssm", "cdssm", "duet"), BINARY),
     "ance_prf": [replace(g, priors=(4.0, 3.0, 2.0, 1.0)) for g in BINARY],
     "chatgpt_retrievalqa": SINGLE,
     "birch": [replace(g, priors=(4.0, 3.0, 2.0, 1.0)) for g in BINARY],
@@ -45,6 +46,9 @@ LOSSES = {
     "deepimpact": "infonce", "dpr": "infonce", "lg_anna": "adaptive_margin", "margin_mse": "margin_mse",
     "ranklist": "ranklist", "unicoil": "infonce", "bert_maxp": "hinge", "birch": "hinge", "cedr": "pairwise_softmax",
     "colbert": "pairwise_cross_entropy", "parade": "ranknet", "prettr": "margin_mse", "tk": "hinge",
+    **dict.fromkeys(("dssm", "cdssm", "duet"), "infonce"), **dict.fromkeys(("pacrr", "co_pacrr"), "pairwise_softmax"),
+    **dict.fromkeys(("arc_i", "arc_ii", "match_pyramid", "drmm", "drmm_tks", "anmm", "knrm", "conv_knrm", "mv_lstm",
+                     "match_srnn", "deeprank", "hint"), "hinge"),
 }  # fmt: skip
 
 
@@ -97,12 +101,14 @@ def test_trainings_are_no_methods_of_pipelines():
 @pytest.mark.parametrize("name", trainings())
 def test_each_set_up_trains(name, tokenizer, tmp_path):
     """The paper's losses, data and schedule with a tiny model, two steps."""
+    from anyrank.models import model_class
+    from anyrank.models.parts.words import WordModel
     from anyrank.train.run import train
 
     recipe = load(name).recipe(str(tmp_path / "out"), (str(tmp_path / "g.jsonl"),))
     write_groups(tmp_path / "g.jsonl", DATA.get(name, graded()))
     shape = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 32}
-    shape = {"width": 16} if recipe.model.kind == "tk" else shape
+    shape = {"width": 8} if issubclass(model_class(recipe.model.kind), WordModel) else shape
     options = {**recipe.model.options, **TINY.get(name, {})}
     model = Model(kind=recipe.model.kind, tokenizer=tokenizer, shape=shape, max_length=8, options=options)
     small = replace(recipe.optimiser, batch=4, steps=2, bf16=False)

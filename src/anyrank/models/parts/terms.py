@@ -37,7 +37,12 @@ NONE = -1
 
 
 class TermModel(EncoderModel, ABC):
-    """Scores [B, n] of groups of texts. ``body`` is a transformers encoder; texts are cut to ``max_length`` tokens."""
+    """Scores [B, n] of groups of texts; while training with ``in_batch``, [B, B x n], every query with every text.
+
+    ``body`` is a transformers encoder; texts are cut to ``max_length`` tokens. Texts of other queries share few terms
+    with a query, so against them a weight above 0 pays. Against negatives of BM25 alone, which share about as many as
+    the relevant text, the shortest way to a lower loss is weights of 0, from which a relu doesn't come back.
+    """
 
     kind: ClassVar[str]
     words: ClassVar[bool] = False
@@ -47,10 +52,11 @@ class TermModel(EncoderModel, ABC):
 
     file: ClassVar[str] = HEAD
 
-    def __init__(self, body: Any, tokenizer: Any, max_length: int = 256) -> None:
+    def __init__(self, body: Any, tokenizer: Any, max_length: int = 256, in_batch: bool = False) -> None:
         super().__init__(body, tokenizer, max_length)
         if self.words and not tokenizer.is_fast:
             raise InputError(f"{self.kind} needs a fast tokenizer, which knows the words of its pieces")
+        self.in_batch = in_batch
         self.countable = countable(tokenizer, marks=not self.words)
 
     @abstractmethod
@@ -121,13 +127,26 @@ class TermModel(EncoderModel, ABC):
         return too_long(self.tokenizer, queries, candidates, self.max_length)
 
     def forward(self, queries: Mapping[str, Tensor], chunks: Sequence[Mapping[str, Tensor]], mask: Tensor) -> Tensor:
-        """Scores [B, n], 0 at padding (``mask`` False)."""
-        query, owner = self.query(queries), owners(mask)
+        """Scores [B, n], 0 at padding (``mask`` False); see the class for ``in_batch``."""
+        query, owner, rows = self.query(queries), owners(mask), [chunk["rows"] for chunk in chunks]
+        if self.in_batch and self.training:
+            flat = gathered([self.every(query, self.document(chunk)) for chunk in chunks], rows)
+            # [B x n, B], zeros for padding, so that a text's column is the same for every query
+            return flat.new_zeros(mask.numel(), len(mask)).masked_scatter(mask.reshape(-1, 1), flat).T
         parts = []
         for chunk in chunks:
             mine = owner[chunk["rows"]]  # the query of each text
             parts.append(self.compare(*(x[mine] for x in query), *self.document(chunk)))
-        return filled(gathered(parts, [chunk["rows"] for chunk in chunks]), mask)
+        return filled(gathered(parts, rows), mask)
+
+    def every(self, query: tuple[Tensor, ...], document: tuple[Tensor, ...]) -> Tensor:
+        """Scores [texts, B] of a chunk's texts with every query."""
+        texts = len(document[0])
+        # Query by query, so that memory is that of one query's table of equal terms.
+        return torch.stack(
+            [self.compare(*(x[i].expand(texts, *x[i].shape) for x in query), *document) for i in range(len(query[0]))],
+            dim=1,
+        )
 
     def document(self, chunk: Mapping[str, Tensor]) -> tuple[Tensor, ...]:
         """Terms [texts, tokens] and their vectors [texts, tokens, dim] of a chunk of documents."""
@@ -145,8 +164,9 @@ class TermModel(EncoderModel, ABC):
         """Scores [texts], each of a text with its query: terms [texts, tokens] and vectors [texts, tokens, dim]."""
         # [texts, query tokens, tokens]
         same = (query_terms[:, :, None] == terms[:, None, :]) & (query_terms != NONE)[:, :, None]
-        # A term that the text lacks, or whose best product is below 0, adds nothing.
-        return ((query @ values.mT) * same).amax(2).sum(1)
+        with torch.autocast(values.device.type, enabled=False):  # bfloat16 has too few digits to rank by
+            # A term that the text lacks, or whose best product is below 0, adds nothing.
+            return ((query @ values.mT) * same).amax(2).sum(1)
 
     def vectors(self, chunk: Mapping[str, Any], *, query: bool = False) -> Vectors:
         """The sparse vectors of a chunk of texts: of a document the heaviest weight of each term, of a query the sum
@@ -162,8 +182,16 @@ class Weights(TermModel, ABC):
     documents' weights hardly change (scores become larger), and 0 leaves them as they are.
     """
 
-    def __init__(self, body: Any, tokenizer: Any, max_length: int = 256, bits: int = 0, most: float = 5.0) -> None:
-        super().__init__(body, tokenizer, max_length)
+    def __init__(
+        self,
+        body: Any,
+        tokenizer: Any,
+        max_length: int = 256,
+        bits: int = 0,
+        most: float = 5.0,
+        in_batch: bool = False,
+    ) -> None:
+        super().__init__(body, tokenizer, max_length, in_batch)
         if not 0 <= bits <= 11 or not most > 0:
             raise InputError(f"bits={bits}, most={most}: expected 0 (none) to 11 bits, and a weight above 0")
         self.bits = bits
