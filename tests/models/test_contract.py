@@ -47,7 +47,7 @@ def by_name(folder):
 
 @pytest.mark.parametrize("kind", sorted(set(kinds()) - set(PEPTIDES)))
 def test_models_of_texts_keep_the_contract(kind, tokenizer, tmp_path):
-    check_model(made(kind, tokenizer), tmp_path / "m", by_name=by_name)
+    check_model(made(kind, tokenizer), tmp_path / "m", by_name=by_name, titles=kind != "pyramid")
 
 
 @pytest.mark.parametrize("kind", PEPTIDES)

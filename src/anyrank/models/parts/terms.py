@@ -14,22 +14,19 @@ from __future__ import annotations
 import zlib
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from ...core.content import text_of
 from ...core.errors import InputError
 from ...core.types import Candidate
 from ...vectors import Sparse, Vectors
-from ..base import declare
-from .fresh import fresh_body
-from .model_folder import ModelFolder, folder_of, json_of
-from .ragged import filled, fits, gathered, grouped, longest, member_mask, owners, padded, run_body, texts_of, too_long
+from .encoder_model import EncoderModel
+from .ragged import filled, gathered, grouped, member_mask, owners, padded, run_body, texts_of, too_long
 
 HEAD = "terms.safetensors"
 """The file with the weights that a folder holds beside its encoder."""
@@ -39,7 +36,7 @@ NONE = -1
 """The number of a token that is no term: [CLS], padding, the second piece of a word."""
 
 
-class TermModel(nn.Module, ABC):  # type: ignore[misc,unused-ignore]
+class TermModel(EncoderModel, ABC):
     """Scores [B, n] of groups of texts; while training with ``in_batch``, [B, B x n], every query with every text.
 
     ``body`` is a transformers encoder; texts are cut to ``max_length`` tokens. Texts of other queries share few terms
@@ -53,14 +50,12 @@ class TermModel(nn.Module, ABC):  # type: ignore[misc,unused-ignore]
     reads_queries: ClassVar[bool] = True
     """Whether the encoder reads queries; else each of their terms has the weight 1."""
 
+    file: ClassVar[str] = HEAD
+
     def __init__(self, body: Any, tokenizer: Any, max_length: int = 256, in_batch: bool = False) -> None:
-        super().__init__()
-        fits(body, max_length)
+        super().__init__(body, tokenizer, max_length)
         if self.words and not tokenizer.is_fast:
             raise InputError(f"{self.kind} needs a fast tokenizer, which knows the words of its pieces")
-        self.body = body
-        self.tokenizer = tokenizer
-        self.max_length = max_length
         self.in_batch = in_batch
         self.countable = countable(tokenizer, marks=not self.words)
 
@@ -76,43 +71,6 @@ class TermModel(nn.Module, ABC):  # type: ignore[misc,unused-ignore]
     def vocabulary(self) -> int:
         """The number of terms that there are."""
         return len(self.countable) + WORDS if self.words else len(self.countable)
-
-    @classmethod
-    def from_folder(cls, name: str | Path, *, max_length: int | None = None, **options: Any) -> Self:
-        """A model of one of our folders, or any encoder's folder or hub id, then with a fresh head (set torch's seed
-        before). ``options`` are those of the class, and override those of the folder."""
-        from safetensors.torch import load_file
-        from transformers import AutoModel, AutoTokenizer
-
-        folder = folder_of(name)
-        stated = json_of(folder / "anyrank.json")
-        own = stated.get("options", {}) if stated.get("kind") == cls.kind else {}
-        tokenizer = AutoTokenizer.from_pretrained(folder)
-        body = AutoModel.from_pretrained(folder, use_safetensors=True, dtype=torch.float32)
-        length = max_length or longest(body, tokenizer, stated.get("max_length") or ModelFolder.of(folder).max_length())
-        model = cls(body, tokenizer, length, **(own | options))
-        if stated.get("kind") == cls.kind:
-            head = load_file(folder / HEAD)
-            model.load_state_dict(head | {f"body.{k}": v for k, v in body.state_dict().items()})
-        return model
-
-    @classmethod
-    def from_config(
-        cls, shape: Mapping[str, Any], tokenizer: str | Path | Any, *, max_length: int = 256, **options: Any
-    ) -> Self:
-        """A fresh model of a shape, by default a BERT, and a tokenizer (or the folder or hub id of one)."""
-        return cls(*fresh_body("AutoModel", shape, tokenizer), max_length, **options)
-
-    def save(self, folder: Path) -> None:
-        """The encoder as transformers reads it, and beside it the head."""
-        from safetensors.torch import save_file
-
-        self.tokenizer.model_max_length = self.max_length
-        self.body.save_pretrained(folder)
-        self.tokenizer.save_pretrained(folder)
-        head = {k: v.detach().cpu().contiguous() for k, v in self.state_dict().items() if not k.startswith("body.")}
-        save_file(head, folder / HEAD)
-        declare(folder, self.kind, pooling="none", max_length=self.max_length, options=self.options())
 
     def features(
         self, queries: Sequence[Any], candidates: Sequence[Sequence[Candidate]], statistics: Any = None
