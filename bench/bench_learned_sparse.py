@@ -32,11 +32,11 @@ from anyrank.core.types import Query, Ranking
 from anyrank.evaluate.evaluation import evaluate
 from anyrank.index.build import build
 from anyrank.index.collection import Collection
-from anyrank.index.vector_names import stored
 from anyrank.io.dataset import Dataset
 from anyrank.io.qrels import Qrels
 from anyrank.pipeline.parser import Settings, parse
 from anyrank.pipeline.table import model
+from anyrank.store.vector_names import stored
 from anyrank.train.group import Group
 from anyrank.train.groups import read_groups, write_groups
 from anyrank.train.judgements import training_part
