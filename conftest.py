@@ -18,6 +18,10 @@ OPTIONAL = {
     "langchain_core": ["src/anyrank/integrations/langchain.py"],
     "llama_index": ["src/anyrank/integrations/llamaindex.py"],
     "haystack": ["src/anyrank/integrations/haystack.py"],
+    "dspy": ["src/anyrank/integrations/dspy.py"],
+    "pyterrier": ["src/anyrank/integrations/pyterrier.py"],
+    "sklearn": ["src/anyrank/integrations/sklearn.py"],
+    "mteb": ["src/anyrank/integrations/mteb.py"],
     "starlette": ["src/anyrank/serve/*", "tests/serve/*", "tests/cli/test_serve.py"],
     "mcp": ["src/anyrank/serve/mcp.py"],
 }

@@ -69,6 +69,31 @@ def news(data: Path, scratch: Path) -> dict[str, Any]:
     return out
 
 
+def patapsco(data: Path, scratch: Path) -> dict[str, Any]:
+    """Twenty news in three languages, with their own analysis, the English one, and none: two queries that are judged
+    (nDCG@10), and the titles, each to find its own text (RR@10)."""
+    folder, out = data / "clir-patapsco", dict[str, Any]()
+    qrels: dict[str, dict[str, int]] = {}
+    for line in (folder / "eng_mini_qrels").read_text("utf-8").splitlines():
+        query, _, doc, grade = line.split()
+        qrels.setdefault(query, {})[doc] = int(grade)
+    topics = [json.loads(line) for line in (folder / "eng_mini_topics.jsonl").read_text("utf-8").splitlines()]
+    for code, own in (("fas", "persian"), ("rus", "russian"), ("zho", "chinese")):
+        with gzip.open(folder / f"{code}_mini_docs.jsonl.gz", "rt", encoding="utf-8") as lines:
+            rows = list(map(json.loads, lines))
+        docs, titles = [Candidate(r["id"], r["text"]) for r in rows], [Query(r["id"], r["title"]) for r in rows]
+        queries = [
+            Query(t["topic_id"], next(x["topic_title"] for x in t["topics"] if x["lang"] == code)) for t in topics
+        ]
+        for language in (own, "english", "none"):
+            collection, _ = built(docs, scratch / f"{code}-{language}", 2, language=language)
+            out[f"{code}, {language}"] = {
+                "nDCG@10 of 2 queries": quality(collection, queries, qrels, "nDCG@10"),
+                "RR@10 of 20 titles": quality(collection, titles, {r["id"]: {r["id"]: 1} for r in rows}, "RR@10"),
+            }
+    return out
+
+
 def code(data: Path, scratch: Path) -> dict[str, Any]:
     dataset = Dataset.open(data / "cosqa")
     docs, queries, qrels = list(dataset.documents()), list(dataset.queries("dev")), dataset.qrels("dev")
@@ -86,7 +111,7 @@ def main(data: Path, parts: list[str]) -> None:
         for name, split in PARTS:
             if not parts or name in parts:
                 results[f"{name} {split}"] = judged(data, name, split, Path(scratch))
-        for name, measure in (("cc-news-zho", news), ("cosqa", code)):
+        for name, measure in (("cc-news-zho", news), ("clir-patapsco", patapsco), ("cosqa", code)):
             if not parts or name in parts:
                 results[name] = measure(data, Path(scratch))
     out.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")

@@ -2,20 +2,22 @@
 
     anyrank index DATA/cranfield -o INDEXES/cranfield --encode mini --encode tiny
     anyrank index DATA/dl-candidates/dl19.passages.jsonl.gz -o INDEXES/dl19 --encode tiny
-    python bench/bench_late.py DATA INDEXES [stored] [quality-mini] [quality-tiny] [passages]
+    python bench/bench_late.py DATA INDEXES [stored] [quality-mini] [quality-tiny] [passages] [hundred-thousand]
 
-DATA is a folder of collections in BEIR's layout, INDEXES holds indexes of them. Every other form of their states
-(pooled, compressed, fixed-dimensional) is made of the stored ones. Results: bench/results/late.json.
+DATA is a folder of collections in BEIR's layout, INDEXES holds indexes of them, and gets that of the hundred thousand
+passages. Every other form of their states (pooled, compressed, fixed-dimensional) is made of the stored ones. Results:
+bench/results/late.json.
 """
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from statistics import median
@@ -31,10 +33,11 @@ from anyrank.hub.open import open_model
 from anyrank.index.build import build
 from anyrank.index.collection import Collection
 from anyrank.index.pooling import pooled
-from anyrank.index.vector_names import stored
+from anyrank.io.corpus import read_documents
 from anyrank.io.dataset import Dataset
 from anyrank.pipeline.parser import Settings, parse
 from anyrank.retrieve.stages import Attach
+from anyrank.store.vector_names import stored
 from anyrank.vectors import Encoded, Tokens, Vectors
 from anyrank.vectors.residual import Codec, Residual, centroid_count, nearest
 
@@ -147,8 +150,9 @@ def rerank(data: Path, indexes: Path) -> dict[str, Any]:
     return out
 
 
-def quality(data: Path, indexes: Path, model: str, bits: Sequence[int]) -> dict[str, Any]:
-    """nDCG@10 on Cranfield of forms of the same states, searched exactly."""
+def quality(data: Path, indexes: Path, model: str, bits: Sequence[int], staged: bool = False) -> dict[str, Any]:
+    """nDCG@10 on Cranfield of forms of the same states, searched exactly; with ``staged`` those of 2 bits by PLAID and
+    WARP too."""
     dataset, base = Dataset.open(data / "cranfield"), Collection.open(indexes / "cranfield")
     queries, qrels = list(dataset.queries("test")), dataset.qrels("test")
     ids = [d.id for d in dataset.documents()]
@@ -158,13 +162,13 @@ def quality(data: Path, indexes: Path, model: str, bits: Sequence[int]) -> dict[
     rows: dict[str, Any] = {}
     runs: dict[str, list[Ranking]] = {}
 
+    def ranked(form: str, results: Iterable[Iterable[tuple[str, float]]]) -> None:
+        runs[form] = [Ranking(q, tuple(Candidate(i, None, s) for i, s in r)) for q, r in zip(queries, results)]
+
     def add(form: str, texts: Vectors, bytes_a_state: float) -> None:
         scores = texts.products(asked)
         order = np.argsort(-scores, axis=1, kind="stable")[:, :10]
-        runs[form] = [
-            Ranking(q, tuple(Candidate(ids[i], None, float(s[i])) for i in best))
-            for q, s, best in zip(queries, scores, order)
-        ]
+        ranked(form, [[(ids[i], float(s[i])) for i in best] for s, best in zip(scores, order)])
         states = len(texts.arrays().get("states", texts.arrays().get("codes")))
         rows[form] = {"states": states, "bytes": round(states * bytes_a_state)}
         print(model, form, rows[form], flush=True)
@@ -189,6 +193,21 @@ def quality(data: Path, indexes: Path, model: str, bits: Sequence[int]) -> dict[
             add(f"{count} bits", compressed, 4 + tokens.dim * count / 8)
             cosines = np.einsum("nd,nd->n", compressed.tokens().states[:20_000], tokens.states[:20_000])
             rows[f"{count} bits"]["cosine"] = round(float(cosines.mean()), 4)
+    if staged:
+        with tempfile.TemporaryDirectory() as scratch:
+            replay, documents = Replay([base], model), list(base.documents())
+            for options in ({"bits": 2}, {"bits": 2, "pool": 2}):
+                folder = Path(scratch) / f"index{len(options)}"
+                for scoring in ("plaid", "warp"):
+                    choice = {**options, "scoring": scoring}
+                    if folder.exists():
+                        compressed = Collection.open(folder)
+                        compressed.encode(replay, stored(model), index="plaid", options=choice)
+                    else:
+                        compressed, _ = made(documents, replay, folder, index="plaid", options=choice)
+                    form = f"{scoring}, 2 bits" + (", pool 2" if "pool" in options else "")
+                    ranked(form, compressed.vectors(stored(model)).search(asked, 10))
+                    rows[form] = {"bytes": folder_bytes(folder / "vectors")}
     result = evaluate(runs, qrels, ["nDCG@10"], baseline="float16", correction="none")
     print(result.table(), flush=True)
     best = [r.ids for r in runs["float16"]]
@@ -202,22 +221,62 @@ def quality(data: Path, indexes: Path, model: str, bits: Sequence[int]) -> dict[
 
 def passages(data: Path, indexes: Path) -> dict[str, Any]:
     """Searches among the passages of TREC DL 2019 that any run holds: queries a second one by one, and recall@10."""
-    model, base = "anyrank-tiny", Collection.open(indexes / "dl19")
+    return searches(data, Collection.open(indexes / "dl19"), 43, everything=True)
+
+
+CORPORA = ("dl-candidates/dl19.passages", "dl-candidates/dl22.passages", "vaswani/corpus", "cosqa/corpus")
+CORPORA += ("cranfield/corpus", "nfcorpus/corpus", "scifact/corpus")
+WORDS, MOST = 32, 100_000
+
+
+def pieces(data: Path) -> list[str]:
+    """Real passages: the texts of all corpora, those of more words in pieces of about one length."""
+    texts = [text_of(d.content) for name in CORPORA for d in read_documents(data / f"{name}.jsonl.gz")]
+    with gzip.open(data / "multihop" / "2wikimultihopqa_corpus.json.gz", "rt") as file:
+        texts += [f"{row['title']} {row['text']}" for row in json.load(file)]
+    with gzip.open(data / "multihop" / "hotpotqa_train_corpus.json.gz", "rt") as file:
+        texts += [f"{title} {' '.join(sentences)}" for title, sentences in json.load(file).items()]
+    out = []
+    for words in (text.split() for text in texts):
+        parts = max(-(-len(words) // WORDS), 1)
+        size = -(-len(words) // parts)
+        out += [" ".join(words[i : i + size]) for i in range(0, len(words), max(size, 1))]
+    return list(dict.fromkeys(out))
+
+
+def hundred_thousand(data: Path, indexes: Path) -> dict[str, Any]:
+    """The same among a hundred thousand real passages of all collections at hand, the longer ones in pieces."""
+    folder, model = indexes / "passages", open_model("anyrank-tiny")
+    real = pieces(data)
+    chosen = sorted(np.random.default_rng(0).permutation(len(real))[:MOST].tolist())
+    if not folder.exists():
+        build((Candidate(f"p{i}", real[i]) for i in chosen), folder)
+    start = time.process_time()
+    Collection.open(folder).encode(model, stored(model.name))
+    seconds = time.process_time() - start
+    print("encoded in", seconds, flush=True)  # none if they were there already
+    out = {"real_passages": len(chosen), "of": len(real), "words_at_most": WORDS}
+    return {**out, **searches(data, Collection.open(folder), 12, everything=False)}
+
+
+def searches(data: Path, base: Collection, count: int, everything: bool) -> dict[str, Any]:
+    """Searches of the first queries of DL 2019 in forms of the stored states of `tiny`; ``everything``: also by
+    scanning compressed states, and by fixed-dimensional vectors."""
+    model = "anyrank-tiny"
     replay, documents = Replay([base], model), list(base.documents())
-    lines = (data / "dl-candidates" / "dl19.queries.tsv").read_text().splitlines()
+    lines = (data / "dl-candidates" / "dl19.queries.tsv").read_text().splitlines()[:count]
     queries = [Query(*line.split("\t", 1)) for line in lines]
     vectors = cast(Tokens, replay.encode([q.content for q in queries], query=True).vectors)
     rows = [vectors.take([i]) for i in range(len(queries))]
     out: dict[str, Any] = {"passages": len(documents), "queries": len(queries), "model": model}
     with tempfile.TemporaryDirectory() as scratch:
-        exact, _ = made(documents, replay, Path(scratch) / "exact")
-        index = exact.vectors(stored(model))
+        index = base.vectors(stored(model))
         states = sum(len(s.vectors.arrays()["states"]) for s in index.vector_store.shards())  # type: ignore[attr-defined]
         out["states"] = states
         best, ms = timed(lambda q: [i for i, _ in index.search(q, 10)[0]], rows)
         out["exact float16"] = {
             "queries_a_cpu_second": 1000 / ms,
-            "bytes_a_state": folder_bytes(Path(scratch) / "exact" / "vectors") / states,
+            "bytes_a_state": folder_bytes(base.path / "vectors" / stored(model)) / states,
         }
         print(out, flush=True)
         for bits in (2,):
@@ -225,10 +284,12 @@ def passages(data: Path, indexes: Path) -> dict[str, Any]:
                 documents, replay, Path(scratch) / f"bits{bits}", index="plaid", options={"bits": bits}
             )
             folder = Path(scratch) / f"bits{bits}" / "vectors"
-            scan = compressed.vectors(stored(model), exact=True)
-            own, ms = timed(lambda q, scan=scan: [i for i, _ in scan.search(q, 10)[0]], rows[:40])
             line = {"bytes_a_state": folder_bytes(folder) / states, "cpu_seconds_of_compression": seconds}
-            out[f"exact {bits} bits"] = {"queries_a_cpu_second": 1000 / ms, "recall@10": recall(own, best[:40]), **line}
+            out[f"exact {bits} bits"] = line
+            if everything:
+                scan = compressed.vectors(stored(model), exact=True)
+                own, ms = timed(lambda q, scan=scan: [i for i, _ in scan.search(q, 10)[0]], rows[:40])
+                line |= {"queries_a_cpu_second": 1000 / ms, "recall@10": recall(own, best[:40])}
             for scoring, options in (
                 ("plaid", {}),
                 ("plaid", {"cells": 2}),
@@ -244,7 +305,7 @@ def passages(data: Path, indexes: Path) -> dict[str, Any]:
                 out[label] = {"queries_a_cpu_second": 1000 / ms, "recall@10": recall(found, best)}
                 out[label]["bytes_a_state"] = folder_bytes(folder) / states
                 print(label, out[label], flush=True)
-        for repetitions, planes, block in ((10, 4, 16), (20, 5, 16)):
+        for repetitions, planes, block in ((10, 4, 16), (20, 5, 16)) if everything else ():
             encoder = FixedEncoder(cast(Any, replay), repetitions, planes, block)
             fixed, seconds = made(documents, encoder, Path(scratch) / f"fde{repetitions}", dtype="float16")
             index = fixed.vectors(stored(encoder.name))
@@ -269,9 +330,10 @@ def recall(found: Sequence[Sequence[str]], best: Sequence[Sequence[str]]) -> flo
 
 PARTS: dict[str, Callable[[Path, Path], dict[str, Any]]] = {
     "stored": rerank,
-    "quality-mini": lambda data, indexes: quality(data, indexes, "mini", ()),
+    "quality-mini": lambda data, indexes: quality(data, indexes, "mini", (1, 2), staged=True),
     "quality-tiny": lambda data, indexes: quality(data, indexes, "anyrank-tiny", (1, 2, 4)),
     "passages": passages,
+    "hundred-thousand": hundred_thousand,
 }
 
 

@@ -15,7 +15,7 @@ core disk vectors io store index hub models backends judges llm retrieve evaluat
 domains papers pipeline serve integrations scale testing cli
 """.split()  # noqa: SIM905
 """Rooms in order: a room imports itself and the rooms before it."""
-PUBLIC = {"__init__", "__main__", "index_folder", "shortcuts"}
+PUBLIC = {"__init__", "__main__", "client", "index_folder", "shortcuts"}
 """Files beside the rooms, which may import any."""
 STANDARD = set(sys.stdlib_module_names) | {"numpy"}
 LIGHT_ROOMS = {"core", "disk", "vectors"}

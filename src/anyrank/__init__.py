@@ -1,5 +1,6 @@
 """anyrank ranks anything with any method of the neural-ranking literature."""
 
+from .client import Client
 from .core.errors import AnyrankError, InputError, JudgeError, MissingExtra, ModelError
 from .core.fusion import RRF, Borda, Combine, Interleave
 from .core.groupings import AllPairs, Bubble, Heap, MergeSort, Pointwise, Sliding, Tournament
@@ -22,6 +23,7 @@ __all__ = [
     "Branch",
     "Bubble",
     "Candidate",
+    "Client",
     "Combine",
     "Cut",
     "Each",

@@ -120,6 +120,11 @@ class Index:
             raise InputError(f"ids is of type {type(ids).__name__}: expected an id or a list of them")
         return int(self.collection.delete(_ids(ids)))
 
+    def compact(self) -> int:
+        """Takes deleted and replaced documents out of the statistics of words, in which BM25 counts them until then, so
+        that scores are those of an index built anew; and how many they were."""
+        return int(self.collection.compact())
+
     def encode(
         self,
         models: str | Iterable[str],
@@ -210,7 +215,7 @@ class Index:
     @property
     def models(self) -> list[str]:
         """The models whose vectors are stored."""
-        from .index.vector_names import model_of
+        from .store.vector_names import model_of
 
         return sorted(map(model_of, self.collection.encoded))
 
@@ -261,8 +266,8 @@ class Index:
 
     def _own_encoders(self) -> dict[str, Any]:
         """The encoders of the stored vectors, by the names that these are stored under."""
-        from .index.vector_names import model_of
         from .pipeline.table import model
+        from .store.vector_names import model_of
 
         return {name: model(model_of(name)) for name in self.collection.encoded}
 
@@ -273,7 +278,7 @@ class Index:
         index: str | None,
         options: Mapping[str, Any] | None,
     ) -> None:
-        from .index.vector_names import stored
+        from .store.vector_names import stored
 
         for encoder in encoders:
             usage = self.collection.encode(

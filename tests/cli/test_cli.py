@@ -102,6 +102,16 @@ def test_update_and_delete_say_how_many_documents_changed(index, tmp_path):
     assert "3 documents (1 deleted)" in call("index", ids, "-o", index, "--delete").stdout
 
 
+def test_a_compaction_takes_deleted_documents_out_of_the_statistics(index, corpus, tmp_path):
+    ids = tmp_path / "ids.txt"
+    ids.write_text("d2\n")
+    call("index", ids, "-o", index, "--delete")
+    assert "1 deleted documents count in its statistics until --compact" in call("index", "info", index).stdout
+    assert "2 documents; 1 deleted ones no longer count" in call("index", "--compact", index).stdout
+    assert "deleted" not in call("index", "info", index).stdout
+    assert json.loads(call("index", "--compact", index, "--json").stdout)["deleted"] == 0
+
+
 def test_a_damaged_manifest_is_cured_by_the_command_that_the_error_names(index, corpus):
     (index / "manifest.json").write_text("{")
     with pytest.raises(InputError, match=r"anyrank index CORPUS -o .* --overwrite"):
@@ -422,6 +432,8 @@ def test_lists_of_standard_input_before_a_broken_line_are_answered_and_counted(c
         (["index", "CORPUS", "-o", "INDEX"], "--update, --overwrite or --encode"),
         (["index", "missing.jsonl", "-o", "new"], "missing.jsonl"),
         (["index", "CORPUS", "-o", "INDEX", "--update", "--delete"], "choose one"),
+        (["index", "INDEX", "--check", "--compact"], "choose one"),
+        (["index", "INDEX", "--compact", "-o", "new"], "--compact takes an index alone"),
         (["compare", "qrels", "one.trec"], "takes two runs"),
         (["models", "get", "minilmm"], "minilm"),
         (["index", "ids.txt", "-o", "INDEX", "--delete"], "ids.txt"),

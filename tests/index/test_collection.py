@@ -9,13 +9,15 @@ import pytest
 from anyrank.core.errors import InputError
 from anyrank.core.types import Candidate
 from anyrank.index.build import build
+from anyrank.index.check import check
 from anyrank.index.collection import Collection
 from anyrank.index.nearest import Nearest
 from anyrank.index.postings import PostingsIndex
-from anyrank.index.vector_store import META, VectorStore
+from anyrank.index.vector_store import VectorStore
 from anyrank.retrieve.stages import BM25
+from anyrank.store.vector_names import META
 from anyrank.testing import check_index
-from anyrank.vectors import Dense, Encoded, Sparse
+from anyrank.vectors import Dense, Encoded, Sparse, Tokens
 
 
 @pytest.fixture
@@ -88,6 +90,58 @@ def test_encoding_goes_on_where_it_stopped(collection, bag):
     assert again.vectors("v").missing() == []
 
 
+class Clock:
+    """Time that passes by the texts that are encoded: ``each`` seconds for one."""
+
+    def __init__(self, bag, each):
+        self.bag, self.each = bag, each
+
+    def monotonic(self):
+        return self.bag.seen * self.each
+
+
+@pytest.mark.parametrize(("each", "shards"), [(3.0, 6), (0.001, 1)])
+def test_what_a_slow_model_has_encoded_is_written_about_once_a_minute(collection, bag, monkeypatch, each, shards):
+    monkeypatch.setattr("anyrank.index.collection.time", Clock(bag, each))
+    done = [0]
+    collection.encode(bag, "v", on_progress=done.append)
+    assert done[-1] == bag.seen == 100
+    assert (np.diff(done) * each).max() <= 60
+    assert len(collection.vectors("v").vector_store.shards()) == shards
+
+
+def test_a_failing_slow_model_keeps_all_but_a_minute_and_goes_on_there(collection, bag, monkeypatch):
+    class Fails(type(bag)):
+        def encode(self, contents, *, query=False):
+            encoded = super().encode(contents, query=query)
+            if self.seen > 77:
+                raise MemoryError
+            return encoded
+
+    failing = Fails(sparse=bag.sparse)
+    monkeypatch.setattr("anyrank.index.collection.time", Clock(failing, 2.0))
+    with pytest.raises(MemoryError):
+        collection.encode(failing, "v")
+    again = Collection.open(collection.path)
+    left = len(again.vectors("v").missing())
+    assert 2.0 * (failing.seen - (100 - left)) <= 60
+    assert again.encode(bag, "v").calls == left < 100
+    assert again.vectors("v").missing() == []
+
+
+def test_a_codec_is_learned_from_its_whole_sample_however_slow_the_model(collection, bag, monkeypatch):
+    class States(type(bag)):
+        def encode(self, contents, *, query=False):
+            rows = super().encode(contents, query=query).vectors
+            rows /= np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-9)
+            return Encoded(Tokens.of([row[None] for row in rows]))
+
+    slow = States(dim=8)
+    monkeypatch.setattr("anyrank.index.collection.time", Clock(slow, 100.0))
+    collection.encode(slow, "v", index="plaid")
+    assert [len(s) for s in collection.vectors("v").vector_store.shards()] == [100]  # all are the sample of so few
+
+
 def test_changes_reach_every_part(collection, bag, caplog):
     collection.encode(bag, "v")
     index, ask = collection.vectors("v"), bag.encode(["zebra"], query=True).vectors
@@ -109,6 +163,52 @@ def test_changes_reach_every_part(collection, bag, caplog):
     assert {"new", "late"} <= set(found())
     assert len(collection) == 101
     assert set(before) - {"d3"} <= set(found())
+
+
+@pytest.mark.parametrize("replaced", [False, True])
+def test_compacted_documents_are_scored_as_those_of_an_index_built_anew(collection, bag, make, tmp_path, replaced):
+    collection.encode(bag, "v")
+    docs, texts = make(100), ["wing lift", "heat", "the"]
+    gone = [d.id for d in docs if d.meta["n"] % 3]
+    if replaced:
+        collection.update([Candidate(i, "cone") for i in gone], {"v": bag})
+        left = [d for d in docs if d.id not in gone] + [Candidate(i, "cone") for i in gone]
+    else:
+        collection.delete(gone)
+        left = [d for d in docs if d.id not in gone]
+    fresh = build(left, tmp_path / "fresh")
+    query = bag.encode(["wing lift"], query=True).vectors
+    expected, vectors = [list(m) for m in fresh.lexical.search(texts, 100)], collection.vectors("v").search(query, 100)
+    assert [list(m) for m in collection.lexical.search(texts, 100)] != expected  # deleted documents count
+    assert collection.store.deleted == len(gone)
+    before = list(collection.documents())
+    assert collection.compact() == len(gone)
+    for opened in (collection, Collection.open(collection.path)):
+        assert [list(m) for m in opened.lexical.search(texts, 100)] == expected
+        assert list(opened.documents()) == before
+        assert opened.vectors("v").search(query, 100) == vectors
+        assert opened.store.deleted == 0
+    assert collection.compact() == 0
+    assert check(collection.path).problems == []
+
+
+def test_a_compaction_that_fails_changes_nothing(collection, monkeypatch):
+    collection.delete(["d1", "d2"])
+    before = [list(m) for m in collection.lexical.search(["wing"], 100)]
+    entered = []
+
+    def fails(self, entry, doc):
+        entered.append(doc.id)
+        if len(entered) == 50:
+            raise MemoryError
+
+    monkeypatch.setattr(type(collection.lexical), "enter", fails)
+    with pytest.raises(MemoryError):
+        collection.compact()
+    monkeypatch.undo()
+    for opened in (collection, Collection.open(collection.path)):
+        assert [list(m) for m in opened.lexical.search(["wing"], 100)] == before
+    assert collection.compact() == 2
 
 
 def test_stored_vectors_come_back_by_id(collection, bag):

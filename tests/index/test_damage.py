@@ -3,6 +3,7 @@
 import json
 import logging
 import re
+import shlex
 import shutil
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from anyrank.core.types import Candidate
 from anyrank.index.build import build
 from anyrank.index.check import check
 from anyrank.index.collection import Collection
+from anyrank.index.vector_store import VectorStore
 from anyrank.store.checksums import checksum
 from anyrank.store.engine_files import STATE, EngineState, engine_problems
 from anyrank.store.rows import RowWriter
@@ -190,6 +192,69 @@ def test_a_changed_description_of_vectors_is_damage(path, changed):
     file.write_text(json.dumps({**meta, **changed} if changed else changed))
     with pytest.raises(InputError, match=r"vectors\.json: is damaged .*delete .*/vectors/dense, then"):
         Collection.open(path).vectors("dense")
+
+
+def commands(error):
+    """The commands that a cure names."""
+    return re.findall(r"`anyrank index ([^`]*)`", str(error))
+
+
+def test_the_cure_of_documents_names_the_commands_that_bring_their_vectors_back(tmp_path):
+    path, corpus = tmp_path / "my x", tmp_path / "c.jsonl"
+    corpus.write_text("".join(json.dumps({"_id": d.id, "text": d.content}) + "\n" for d in DOCS))
+    index = ["index", str(corpus), "-o", str(path), "--language", "none"]
+    plaid = ["--encode", "tiny", "--vector-index", "plaid", "--set", "bits=4", "--set", "threshold=0.4"]
+    for args in (index, ["index", str(path), "--encode", "minilm"], ["index", str(path), *plaid]):
+        assert CliRunner().invoke(cli, args).exit_code == 0
+    before = Index.open(path).info()["parts"]
+    damage(path / "rows.bin", "cut")
+    with pytest.raises(InputError) as caught:
+        list(Collection.open(path).documents())
+    built, *encoded = commands(caught.value)
+    assert built == f"CORPUS -o '{path}' --overwrite --language none"
+    assert [shlex.split(c)[2] for c in encoded] == ["anyrank-tiny", "minilm"]
+    for command in (built, *encoded):
+        args = [str(corpus) if a == "CORPUS" else a for a in shlex.split(command)]
+        assert CliRunner().invoke(cli, ["index", *args]).exit_code == 0
+    after = Index.open(path).info()["parts"]
+    assert [(p["name"], p["state"], p["details"]) for p in after] == [
+        (p["name"], p["state"], p["details"]) for p in before
+    ]
+
+
+@pytest.mark.parametrize(
+    ("index", "options", "noted", "told"),
+    [
+        (
+            "plaid",
+            {"bits": 4, "cells": 3},
+            "--vector-index plaid --set bits=4 --set pool=1 --set scoring=plaid --set cells=3",
+            "--vector-index plaid --set bits=4",
+        ),
+        (
+            "approximate",
+            {"precision": "float32", "connectivity": 8},
+            "--vector-index approximate --set precision=float32 --set connectivity=8 --set expansion_add=128 "
+            "--set expansion_search=128",
+            "--vector-index approximate --set precision=float32",
+        ),
+        (None, None, "", ""),
+    ],
+)
+def test_the_cure_of_a_damaged_description_repeats_the_choice_of_an_index(path, index, options, noted, told):
+    if index == "approximate":
+        pytest.importorskip("usearch")
+    kind = "tokens" if index == "plaid" else "dense"
+    folder = path / "vectors" / kind
+    shutil.rmtree(folder)
+    Collection.open(path).encode(Letters(kind), index=index, options=options)
+    file = folder / "vectors.json"
+    meta = json.loads(file.read_text())
+    for text, expected in ((json.dumps({**meta, "dim": 3}), noted), (json.dumps(meta)[:-20], told), (None, told)):
+        file.write_text(text) if text else file.unlink()
+        with pytest.raises(InputError) as caught:
+            VectorStore.open(folder)
+        assert commands(caught.value)[-1] == f"{path} --encode {kind} {expected}".strip()
 
 
 def test_a_folder_without_a_manifest_names_the_whole_command(tmp_path):

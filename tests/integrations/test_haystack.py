@@ -27,5 +27,17 @@ def test_reranker_in_a_pipeline_and_saved():
 
 def test_retriever(tmp_path):
     build([Candidate("a", "wings lift", meta={"year": 1}), Candidate("b", "soup")], tmp_path / "i")
-    (document,) = Retriever(str(tmp_path / "i")).run("wings")["documents"]
+    retriever = Retriever(str(tmp_path / "i"))
+    (document,) = retriever.run("wings")["documents"]
     assert (document.id, document.content, document.meta) == ("a", "wings lift", {"year": 1})
+    assert asyncio.run(retriever.run_async("wings"))["documents"] == [document]
+    assert Retriever.from_dict(retriever.to_dict()).run("wings")["documents"] == [document]
+
+
+def test_empty_lists_and_numbers_of_results():
+    reranker = Reranker("tiny")
+    assert reranker.run("q", []) == {"documents": []}
+    nothing = Document(content=None, meta={"x": None})
+    assert [d.id for d in reranker.run("日本", [nothing, *DOCS], top_k=99)["documents"]][-1] == nothing.id
+    with pytest.raises(ValueError, match="top_n=0"):
+        reranker.run("q", DOCS, top_k=0)

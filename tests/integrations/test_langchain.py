@@ -1,6 +1,7 @@
 """LangChain's own documents go in and come out; skipped where the package is absent."""
 
 import asyncio
+import pickle
 
 import pytest
 
@@ -34,3 +35,19 @@ def test_retriever(tmp_path):
     (document,) = Retriever(index=str(tmp_path / "i")).invoke("wings")
     assert (document.id, document.page_content, document.metadata["year"]) == ("a", "wings lift", 1)
     assert Retriever(index=str(tmp_path / "i"), filter={"year": 2}).invoke("wings") == []
+
+
+def test_numbers_of_results_and_many_at_once():
+    assert len(Reranker(pipeline="tiny", top_n=99).compress_documents(DOCS, "x")) == 3
+    with pytest.raises(ValueError, match="top_n=0"):
+        Reranker(pipeline="tiny", top_n=0).compress_documents(DOCS, "x")
+    odd = [Document(page_content="", metadata={"x": None}), Document(page_content="日本 🙂")]
+
+    async def many():
+        reranker = Reranker(pipeline="tiny")
+        return await asyncio.gather(*(reranker.acompress_documents(odd, "日本") for _ in range(20)))
+
+    assert {tuple(d.page_content for d in out) for out in asyncio.run(many())} == {("日本 🙂", "")}
+    assert pickle.loads(pickle.dumps(Reranker(pipeline="tiny"))).compress_documents(odd, "日本")[0].metadata.keys() == {
+        "relevance_score"
+    }

@@ -1,5 +1,7 @@
 """LlamaIndex' own nodes go in and come out; skipped where the package is absent."""
 
+import asyncio
+
 import pytest
 
 pytest.importorskip("llama_index.core")
@@ -22,5 +24,16 @@ def test_reranker():
 
 def test_retriever(tmp_path):
     build([Candidate("a", "wings lift", meta={"year": 1}), Candidate("b", "soup")], tmp_path / "i")
-    (node,) = Retriever(str(tmp_path / "i")).retrieve("wings")
+    retriever = Retriever(str(tmp_path / "i"))
+    (node,) = retriever.retrieve("wings")
     assert (node.node.node_id, node.node.text, node.node.metadata) == ("a", "wings lift", {"year": 1})
+    assert [n.node.node_id for n in asyncio.run(retriever.aretrieve("wings"))] == ["a"]
+
+
+def test_the_same_node_twice_none_and_too_many():
+    reranker = Reranker(pipeline="tiny", top_n=9)
+    assert reranker.postprocess_nodes([], query_str="q") == []
+    node = NodeWithScore(node=TextNode(text="日本 🙂", metadata={"x": None}))
+    out = asyncio.run(reranker.apostprocess_nodes([node, node, node], query_str="日本"))
+    assert [n.node for n in out] == [node.node] * 3
+    assert Reranker.from_dict(reranker.to_dict()).top_n == 9

@@ -250,7 +250,7 @@ def test_use_by_name(llama, tmp_path):
 
     names = [f"promptreps-{kind}:{llama}" for kind in ("dense", "sparse")]
     collection = build([Candidate(f"d{i}", t) for i, t in enumerate(TEXTS)], tmp_path / "index")
-    from anyrank.index.vector_names import stored
+    from anyrank.store.vector_names import stored
 
     for name in names:
         collection.encode(open_model(name), stored(name))

@@ -9,12 +9,12 @@ import pytest
 from anyrank.core.errors import InputError
 from anyrank.core.types import Candidate, Query, Ranking
 from anyrank.index.build import build
-from anyrank.index.vector_names import stored
 from anyrank.papers.ance_prf import groups, joined, recipe, rewriter, separator_of
 from anyrank.pipeline.context import Settings
 from anyrank.pipeline.parser import parse
 from anyrank.pipeline.text import text
 from anyrank.retrieve.stages import VectorSearch
+from anyrank.store.vector_names import stored
 from anyrank.train.groups import read_groups, write_groups
 
 torch = pytest.importorskip("torch")

@@ -33,17 +33,35 @@ def graded(n=8, texts=4):
 
 BINARY = [replace(g, labels=(1.0, 0.0, 0.0, 0.0)) for g in graded()]
 SINGLE = [Group.from_texts(g.query, (g.texts[i % 2],), (1.0 - i % 2,), g.id) for i, g in enumerate(graded())]
+<<<<<<< HEAD
 BINARY_NAMES = ("ance", "coil", "cornstack", "deepct", "deepimpact", "dpr", "modular_clir", "sft_reranking", "unicoil")
 DATA = dict.fromkeys(BINARY_NAMES, BINARY) | {
+=======
+DATA = dict.fromkeys(("ance", "coil", "cornstack", "deepct", "deepimpact", "dpr", "unicoil"), BINARY) | {
+    **dict.fromkeys(("dssm", "cdssm", "duet"), BINARY),
+>>>>>>> main
     "ance_prf": [replace(g, priors=(4.0, 3.0, 2.0, 1.0)) for g in BINARY],
     "chatgpt_retrievalqa": SINGLE,
+    "birch": [replace(g, priors=(4.0, 3.0, 2.0, 1.0)) for g in BINARY],
 }
+TINY = {"prettr": {"join": 0}, "colbert": {"query_marker": "", "document_marker": "", "expand": 8}}
+"""Options of the recipes that a model of one layer, eight tokens and no unused words can't have."""
 LOSSES = {
     "ance": "infonce", "ance_prf": "infonce", "baidu": "anchored", "chatgpt_retrievalqa": "binary_cross_entropy",
+<<<<<<< HEAD
     "coil": "infonce", "composable_sft": "mlm's own", "cornstack": "infonce", "curricula": "pairwise_softmax",
     "deepct": "deepct's own", "deepimpact": "infonce", "dpr": "infonce", "lg_anna": "adaptive_margin",
     "mad_x": "mlm's own", "margin_mse": "margin_mse", "modular_clir": "binary_cross_entropy", "ranklist": "ranklist",
     "sft_reranking": "binary_cross_entropy", "unicoil": "infonce",
+=======
+    "cornstack": "infonce", "coil": "infonce", "curricula": "pairwise_softmax", "deepct": "deepct's own",
+    "deepimpact": "infonce", "dpr": "infonce", "lg_anna": "adaptive_margin", "margin_mse": "margin_mse",
+    "ranklist": "ranklist", "unicoil": "infonce", "bert_maxp": "hinge", "birch": "hinge", "cedr": "pairwise_softmax",
+    "colbert": "pairwise_cross_entropy", "parade": "ranknet", "prettr": "margin_mse", "tk": "hinge",
+    **dict.fromkeys(("dssm", "cdssm", "duet"), "infonce"), **dict.fromkeys(("pacrr", "co_pacrr"), "pairwise_softmax"),
+    **dict.fromkeys(("arc_i", "arc_ii", "match_pyramid", "drmm", "drmm_tks", "anmm", "knrm", "conv_knrm", "mv_lstm",
+                     "match_srnn", "deeprank", "hint"), "hinge"),
+>>>>>>> main
 }  # fmt: skip
 
 
@@ -96,11 +114,14 @@ def test_trainings_are_no_methods_of_pipelines():
 @pytest.mark.parametrize("name", trainings())
 def test_each_set_up_trains(name, tokenizer, tmp_path):
     """The paper's losses, data and schedule with a tiny model, two steps."""
+    from anyrank.models import model_class
+    from anyrank.models.parts.words import WordModel
     from anyrank.train.run import train
 
     recipe = load(name).recipe(str(tmp_path / "out"), (str(tmp_path / "g.jsonl"),))
     write_groups(tmp_path / "g.jsonl", DATA.get(name, graded()))
     shape = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 32}
+<<<<<<< HEAD
     model = Model(kind=recipe.model.kind, tokenizer=tokenizer, shape=shape, max_length=8, options=recipe.model.options)
     recipe = replace(recipe, optimiser=replace(recipe.optimiser, batch=4, steps=2, bf16=False))
     if recipe.adapters.method != "none":  # these need a start
@@ -111,6 +132,14 @@ def test_each_set_up_trains(name, tokenizer, tmp_path):
         recipe = replace(recipe, adapters=replace(recipe.adapters, **keep))
     done = train(replace(recipe, model=model, export=Export(int8=False)))
     assert (done.folder / ("model" if merged(recipe) else "adapter")).with_suffix(".safetensors").is_file()
+=======
+    shape = {"width": 8} if issubclass(model_class(recipe.model.kind), WordModel) else shape
+    options = {**recipe.model.options, **TINY.get(name, {})}
+    model = Model(kind=recipe.model.kind, tokenizer=tokenizer, shape=shape, max_length=8, options=options)
+    small = replace(recipe.optimiser, batch=4, steps=2, bf16=False)
+    done = train(replace(recipe, model=model, optimiser=small, export=Export(int8=False)))
+    assert (done.folder / "model.safetensors").is_file()
+>>>>>>> main
     assert LOSSES[name] in (done.folder / "README.md").read_text()
 
 
@@ -130,6 +159,19 @@ def test_the_published_settings():
     with pytest.raises(InputError, match="loss='mse': choose ranklist or one of ranknet, listnet"):
         ranklist.recipe("x", (), loss="mse")
     assert load("baidu").recipe("x", ()).losses[0].options == {"margin": 0.1, "weight": 0.7, "slack": 0.01}
+
+
+def test_colberts_second_training_teaches_scores_and_sets_the_best_against_the_batch(tokenizer, tmp_path):
+    from anyrank.train.run import train
+
+    recipe = load("colbert").recipe(str(tmp_path / "out"), (), distilled=True)
+    assert (recipe.data.texts, recipe.optimiser.batch, recipe.optimiser.rate) == (64, 32, 1e-5)
+    shape = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 32}
+    options = {**recipe.model.options, **TINY["colbert"]}
+    model = Model(kind="colbert", tokenizer=tokenizer, shape=shape, max_length=8, options=options)
+    small = replace(recipe.optimiser, batch=4, steps=2, bf16=False)
+    done = train(replace(recipe, model=model, optimiser=small), train=graded())
+    assert "kl_distillation" in (done.folder / "README.md").read_text()
 
 
 def test_one_positive_to_four_negatives_from_a_file(tmp_path):

@@ -10,6 +10,7 @@ from anyrank.core.errors import InputError
 from anyrank.core.fusion import RRF, Interleave
 from anyrank.core.stage import Cut, Each, Fuse, Keep, Limited, Stage, Then, Weighted
 from anyrank.core.types import Ranking
+from anyrank.pipeline.explain import explain
 from anyrank.pipeline.named import Named
 from anyrank.pipeline.parser import Part, PipelineError, Settings, parse
 from anyrank.pipeline.text import text
@@ -274,6 +275,38 @@ def test_after_a_rewriter_a_name_means_search(pipeline, expected):
     written = text(stage, REWRITING)
     assert parse(written, Settings(), REWRITING) == stage
     assert searches(parse(written, Settings(), REWRITING)) == expected
+
+
+@pytest.mark.parametrize(
+    ("pipeline", "refusal"),
+    [
+        ("minilm % 3 >> rocchio >> tiny", "rocchio changes a query's vector, and tiny makes one for each token"),
+        ("minilm % 3 >> rocchio >> mini % 5", "rocchio changes .* and mini"),
+        ("bm25 % 3 >> average_prf >> bm25 + model('mini')", "average_prf changes .* and mini"),
+        ("bm25 % 3 >> 2 * rocchio >> rm3 >> search('anyrank-tiny', k=5)", "rocchio changes .* and anyrank-tiny"),
+        ("minilm % 3 >> rocchio >> minilm % 9 >> search(name='tiny')", "rocchio changes"),  # rules stay in the query
+        ("bm25 % 5 >> feedback('tiny')", "feedback moves one dense vector, and tiny is a late-interaction model"),
+        ("bm25 % 5 >> feedback('splade')", "feedback moves one dense vector, and splade is a sparse encoder"),
+    ],
+)
+def test_what_cannot_search_by_a_moved_vector_is_refused_when_it_is_read(pipeline, refusal):
+    with pytest.raises(PipelineError, match=refusal):
+        explain(pipeline)
+
+
+@pytest.mark.parametrize(
+    "pipeline",
+    [
+        "minilm % 3 >> rocchio >> minilm % 9 >> tiny",  # scores candidates by the query as it was
+        "minilm % 3 >> rocchio >> splade",
+        "bm25 % 3 >> rocchio >> fde('tiny')",
+        "bm25 % 3 >> hyde >> tiny",  # a text, of which token vectors can be made
+        "(minilm % 3 >> rocchio >> minilm) + tiny",
+        "bm25 % 5 >> tiny >> feedback('owner/name')",  # of an unknown kind
+    ],
+)
+def test_other_searches_after_a_moved_vector_are_read(pipeline):
+    assert explain(pipeline)
 
 
 @pytest.mark.parametrize("pipeline", ["bm25 >> (rm3 + minilm)", "bm25 >> rrf(minilm, mini >> rm3)", "hyde | bm25"])

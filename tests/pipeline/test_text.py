@@ -93,7 +93,7 @@ then = st.one_of(
     *[written(name, **budgets) for name in ("minilm", "splade", "mini", "tiny")],
     written("model", _name=st.sampled_from(["mini", "tiny", "minilm"]), **budgets),
     written("passages", _name=shipped, aggregate=st.sampled_from(["max", "first", "mean"]), top=counts),
-    written("feedback", _name=shipped, k=counts, loss=st.sampled_from(["kl", "ranknet"])),
+    written("feedback", _name=st.just("minilm"), k=counts, loss=st.sampled_from(["kl", "ranknet"])),
     written("keep", _name=texts),
     written("cut", _k=counts),
     written("prior"),

@@ -2,6 +2,7 @@
 
 import json
 import random
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -14,7 +15,6 @@ from anyrank.core.types import Candidate, Query, Ranking
 from anyrank.hub.open import declare, open_model
 from anyrank.index.build import build
 from anyrank.index.collection import Collection
-from anyrank.index.vector_names import stored
 from anyrank.models.bi import BiEncoder
 from anyrank.models.generative.atomic import AtomicMemory
 from anyrank.models.generative.folder import load, save
@@ -23,6 +23,7 @@ from anyrank.pipeline.parser import Settings, parse
 from anyrank.pipeline.text import text
 from anyrank.retrieve.generative import GenerativeSearch
 from anyrank.retrieve.rewritten import with_rewritten
+from anyrank.store.vector_names import stored
 from anyrank.train.generative import train, untrained
 from anyrank.train.generative_plan import Plan, examples, first_sentence, pseudo_queries
 
@@ -213,7 +214,14 @@ def test_a_wrong_index_and_a_wrong_model_are_refused_with_the_cure(shared, encod
     (tmp_path / "m" / "documents.npy").unlink()
     with pytest.raises(ModelError, match="train it again with"):
         load(tmp_path / "m")
-    assert explain('generative("x") % 5')[0].after == 5
+    gone = (
+        rf"there is no folder runs/none: train a model in it with `anyrank generative train {shared.path} -o runs/none`"
+    )
+    with pytest.raises(InputError, match=gone):
+        parse('generative("runs/none")', Settings(shared))
+    (step,) = explain('generative("runs/none") % 5', shared)
+    assert step.after == 5
+    assert [(need.there, bool(re.search(gone, need.state))) for need in step.needs] == [(False, True)]
 
 
 def test_vectors_that_are_missing_are_named_with_the_command(shared, encoder, tmp_path):

@@ -102,12 +102,13 @@ class Server:
     patience: Patience
     deadline: float
 
-    async def ask(self, url: str, body: Mapping[str, Any]) -> Any:
-        """The JSON value that the server answers, an object or a list. Raises NoAnswer, whose text names the last
-        try's error."""
+    async def ask(self, url: str, body: Mapping[str, Any] | None) -> Any:
+        """The JSON value that the server answers to a POST of ``body``, or to a GET if that is None: an object or a
+        list. Raises NoAnswer, whose text names the last try's error."""
         import httpx2
 
-        data, last, tries = json.dumps(body).encode(), "", self.patience.retries + 1
+        data = None if body is None else json.dumps(body).encode()
+        last, tries = "", self.patience.retries + 1
         refusal: dict[str, Any] = {}  # of the last try: its HTTP error, or that it reached nothing
         for attempt in range(tries):
             left = self.deadline - time.monotonic()
@@ -142,13 +143,13 @@ class Server:
                 await asyncio.sleep(wait)
         raise NoAnswer(f"{tries} tries failed; the last error: {last}", **refusal)
 
-    async def _once(self, url: str, data: bytes) -> tuple[int, Mapping[str, str], Any]:
+    async def _once(self, url: str, data: bytes | None) -> tuple[int, Mapping[str, str], Any]:
         """One request: status, headers, and the parsed answer, or the bytes of an error. It is read in parts, so that
         an endless answer stops at its bound, and one of the others at the bound of all together."""
         answer, counted = bytearray(), 0
         try:
-            async with self.client.stream("POST", url, content=data) as response:
-                most = LARGEST + 2 * len(data) if response.status_code == 200 else LARGEST_ERROR
+            async with self.client.stream("GET" if data is None else "POST", url, content=data) as response:
+                most = LARGEST + 2 * len(data or b"") if response.status_code == 200 else LARGEST_ERROR
                 async for part in response.aiter_raw():
                     _under_way.add(len(part))
                     counted += len(part)
@@ -233,8 +234,41 @@ def ask_all(
     others at once.
     """
     try:
-        import httpx2
         from anyio.from_thread import start_blocking_portal
+    except ImportError as error:
+        raise MissingExtra("httpx2", extra="openai") from error
+
+    async def run() -> list[R]:
+        return await ask_all_here(
+            one,
+            items,
+            key=key,
+            patience=patience,
+            seconds=seconds,
+            concurrency=concurrency,
+            key_header=key_header,
+            headers=headers,
+        )
+
+    with start_blocking_portal() as portal:
+        return portal.call(run)
+
+
+async def ask_all_here(
+    one: Callable[[T, Server], Awaitable[R]],
+    items: Sequence[T],
+    *,
+    key: str,
+    patience: Patience,
+    seconds: float,
+    concurrency: int,
+    key_header: str = "Authorization",
+    headers: Mapping[str, str] | None = None,
+) -> list[R]:
+    """The same as `ask_all` on the event loop that is running, for asynchronous programs: if the caller is cancelled,
+    so are the requests."""
+    try:
+        import httpx2
     except ImportError as error:
         raise MissingExtra("httpx2", extra="openai") from error
 
@@ -243,27 +277,22 @@ def ask_all(
     if key:
         sent[key_header] = f"Bearer {key}" if key_header == "Authorization" else key
     limits = httpx2.Limits(max_connections=concurrency, max_keepalive_connections=concurrency)
+    free = asyncio.Semaphore(concurrency)
 
-    async def run() -> list[R]:
-        free = asyncio.Semaphore(concurrency)
+    async def in_turn(item: T) -> R:
+        async with free:
+            return await one(item, server)
 
-        async def in_turn(item: T) -> R:
-            async with free:
-                return await one(item, server)
-
-        async with httpx2.AsyncClient(
-            headers=sent, limits=limits, timeout=None, verify=_certificates(), trust_env=False
-        ) as client:
-            server = Server(client, key, patience, time.monotonic() + seconds)
-            try:
-                async with asyncio.TaskGroup() as group:
-                    tasks = [group.create_task(in_turn(item)) for item in items]
-            except ExceptionGroup as errors:
-                raise errors.exceptions[0] from None
-            return [task.result() for task in tasks]
-
-    with start_blocking_portal() as portal:
-        return portal.call(run)
+    async with httpx2.AsyncClient(
+        headers=sent, limits=limits, timeout=None, verify=_certificates(), trust_env=False
+    ) as client:
+        server = Server(client, key, patience, time.monotonic() + seconds)
+        try:
+            async with asyncio.TaskGroup() as group:
+                tasks = [group.create_task(in_turn(item)) for item in items]
+        except ExceptionGroup as errors:
+            raise errors.exceptions[0] from None
+        return [task.result() for task in tasks]
 
 
 @functools.cache

@@ -44,6 +44,9 @@ from .progress import advance, progress
 @click.option("--delete", is_flag=True, help="CORPUS is a file of ids, one a line: delete these documents.")
 @click.option("--overwrite", is_flag=True, help="Replace an index that is already there.")
 @click.option("--check", is_flag=True, help="CORPUS is an index: read all its files and name those that are damaged.")
+@click.option(
+    "--compact", is_flag=True, help="CORPUS is an index: take deleted documents out of the statistics of its words."
+)
 @click.option("--id-field", help="The field or column that holds the id.")
 @click.option("--text-field", help="The field or column that holds the text.")
 @click.option("--title-field", help="The field or column that holds the title.")
@@ -69,6 +72,7 @@ def index_command(
     delete: bool,
     overwrite: bool,
     check: bool,
+    compact: bool,
     id_field: str | None,
     text_field: str | None,
     title_field: str | None,
@@ -87,26 +91,30 @@ def index_command(
     anyrank index my.index --encode minilm --ann --set precision=int8
     anyrank index info my.index
     anyrank index --check my.index
+    anyrank index --compact my.index
     """
     from ..hub.registry import SHIPPED
     from ..index.build import build
     from ..index.collection import Collection
-    from ..index.vector_names import model_of, stored
     from ..io.corpus import DOCUMENT, read_documents
     from ..io.dataset import Dataset
     from ..io.files import texts
     from ..pipeline.table import model
+    from ..store.vector_names import model_of, stored
 
     if corpus == "info" and (folder is not None or (out is None and not Path(corpus).exists())):
         return _info(folder, json_out)
     if folder is not None:
         raise InputError(f"{folder}: one CORPUS at a time, and -o before the folder of the index")
-    if update + delete + overwrite + check > 1:
-        raise InputError("choose one of --update, --delete, --overwrite and --check")
-    if check:
+    if update + delete + overwrite + check + compact > 1:
+        raise InputError("choose one of --update, --delete, --overwrite, --check and --compact")
+    for option in ("check",) * check + ("compact",) * compact:
         if encode or out is not None:
-            raise InputError("--check takes an index alone: anyrank index --check my.index")
+            raise InputError(f"--{option} takes an index alone: anyrank index --{option} my.index")
+    if check:
         return _check(Path(corpus), json_out)
+    if compact:
+        return _compact(Path(corpus), json_out)
     chosen = _chosen_index(encode, ann, vector_index, options)
     itself = out is None and bool(encode) and not (update or delete or overwrite) and _is_index(Path(corpus))
     if itself:
@@ -245,6 +253,19 @@ def _check(folder: Path, json_out: bool) -> int:
         if not report.problems:
             click.echo(f"{folder}: {report.documents:,} documents, no damage")
     return 2 if report.problems else 0
+
+
+def _compact(folder: Path, json_out: bool) -> int:
+    """Take deleted documents out of the statistics of words, and write how many they were."""
+    from ..index.collection import Collection
+
+    collection = Collection.open(folder)
+    deleted = collection.compact()
+    if json_out:
+        click.echo(as_json({"path": str(folder), "documents": len(collection), "deleted": deleted}))
+    else:
+        click.echo(f"{folder}: {len(collection):,} documents; {deleted:,} deleted ones no longer count")
+    return 0
 
 
 def _warn(out: Path, text: str) -> None:

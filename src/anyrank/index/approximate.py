@@ -29,11 +29,11 @@ from ..core.errors import InputError
 from ..store.checksums import Problem
 from ..store.manifest import write_json
 from ..store.store import Store
+from ..store.vector_names import model_of
 from ..vectors import Dense, Vectors
 from .derived import derived_folder, no_option, whole_number
 from .nearest import Best, Floats, Mask, Nearest, nothing
 from .quantise import OVERSAMPLING, Quantiser, radius_of, usearch
-from .vector_names import model_of
 from .vector_store import Ints, Shard, VectorStore, encode_again
 
 log = logging.getLogger(__name__)
@@ -63,7 +63,7 @@ class Graph:
     shards: list[Shard]
     maps: list[NDArray[Any]]
     owners: NDArray[np.int32]
-    starts: Ints
+    starts: list[int]
     rows: Ints
     nodes: Ints
     end: int
@@ -91,14 +91,13 @@ class Graph:
         """The exact scores of positions for one query."""
         if not len(positions):
             return np.zeros(0, dtype=np.float32)
-        shards = self.owners[positions]
-        numbers, offsets = shards.tolist(), (positions - self.starts[shards]).tolist()
+        maps, starts = self.maps, self.starts
+        numbers = self.owners[positions].tolist()
         if not self._checked.issuperset(numbers):
             for n in set(numbers) - self._checked:
                 self.shards[n].checked()
                 self._checked.add(n)
-        maps = self.maps
-        rows = [maps[n][o] for n, o in zip(numbers, offsets)]  # a query has few in each shard
+        rows = [maps[n][p - starts[n]] for n, p in zip(numbers, positions.tolist())]  # a query has few in each shard
         stored = np.concatenate(rows).reshape(len(rows), -1)
         return np.asarray(stored.astype(np.float32, copy=False) @ query)
 
@@ -159,15 +158,10 @@ class ApproximateIndex(Nearest):
         return None
 
     def _best(self, queries: Vectors, k: int, mask: Mask) -> list[Best]:
-        none = [nothing()] * len(queries)
-        if self._passing(mask, None) <= SCANNED:
-            return self._scan(queries, none, k, mask)
-        graph = self.graph()
-        if graph is None:
-            return self._scan(queries, none, k, mask)
-        passing = self._passing(mask, graph)
-        if passing <= max(SCANNED, math.sqrt(_RATIO * k * graph.quantiser.oversampling * graph.size)):
-            return self._scan(queries, none, k, mask)
+        graph = None if self._passing(mask, None) <= SCANNED else self.graph()
+        passing = 0 if graph is None else self._passing(mask, graph)
+        if graph is None or passing <= max(SCANNED, math.sqrt(_RATIO * k * graph.quantiser.oversampling * graph.size)):
+            return self._scan(queries, [nothing()] * len(queries), k, mask)
         best = self._by_graph(graph, queries.dense(), k, mask, passing)
         return best if graph.whole else self._scan(queries, best, k, mask, graph.covered)
 
@@ -191,7 +185,8 @@ class ApproximateIndex(Nearest):
         share = passing / graph.size
         count = math.ceil((need + 3 * math.sqrt(need * (1 - share)) + (not everything)) / share)
         nodes, mask = graph.quantiser.queries(queries), _padded(mask, graph.end)
-        best, todo = [nothing()] * len(queries), list(range(len(queries)))
+        best: list[Any] = [None] * len(queries)
+        todo = list(range(len(queries)))
         while todo:
             again = []
             for q, positions in zip(todo, graph.nearest(nodes if len(todo) == len(nodes) else nodes[todo], count)):
@@ -258,7 +253,7 @@ def _opened(store: VectorStore, path: Path, shards: Sequence[Shard]) -> Graph | 
     present = [s for s in covered if s is not None]
     if [len(s) for s in present] != sizes:
         return None
-    starts, owners = np.cumsum([0, *sizes]), np.repeat(np.arange(len(sizes), dtype=np.int32), sizes)
+    starts, owners = [0, *np.cumsum(sizes).tolist()], np.repeat(np.arange(len(sizes), dtype=np.int32), sizes)
     rows = np.concatenate([s.rows for s in present]) if present else np.zeros(0, dtype=np.int64)
     filled = [s.rows if s.searched is None else s.rows[s.searched] for s in present]
     nodes = np.concatenate(filled) if filled else rows
@@ -338,6 +333,14 @@ def checked_options(options: Mapping[str, Any], dim: int) -> dict[str, Any]:
         whole_number(name, checked[name], 2)
     usearch()
     return checked
+
+
+def options_of(folder: Path) -> dict[str, Any]:
+    """The precision of the graph that is there."""
+    try:
+        return {"precision": str(json.loads((folder / NAME / COVERS).read_text("utf-8"))["quantiser"]["precision"])}
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
 
 
 def open_index(vectors: VectorStore, store: Store) -> ApproximateIndex:

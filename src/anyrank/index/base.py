@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -116,6 +117,15 @@ class Prepares(Protocol):
     ) -> Vectors:
         """An encoder's vectors as they are stored. ``common`` holds the arrays that all shards share, none before the
         first; ``documents`` is the size of the whole collection."""
+
+
+@runtime_checkable
+class LeavesTraces(Protocol):
+    """The further member of an index file whose options can be told from the files that it leaves."""
+
+    def options_of(self, folder: Path) -> dict[str, Any]:
+        """Some options of the index in the folder of stored vectors; none if it has left no files there, or they can't
+        be read."""
 
 
 @runtime_checkable

@@ -7,13 +7,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..core.errors import InputError
-from ..store.checksums import SUMS, Problem, rebuild
+from ..store.checksums import SUMS, Problem
+from ..store.cures import rebuild
 from ..store.engine import FOLDER
 from ..store.engine_files import STATE, engine_problems
 from ..store.manifest import Manifest
 from ..store.store import Store
+from ..store.vector_names import META
 from .collection import Collection
-from .vector_store import META, VectorStore
+from .vector_store import VectorStore
 
 _ROWS = 10  # damaged rows that are named one by one
 

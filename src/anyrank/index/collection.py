@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import logging
 import re
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,16 +21,19 @@ from ..core.types import Candidate
 from ..disk import alone, no_space
 from ..store.engine import Enter
 from ..store.store import Store
+from ..store.vector_names import META
 from ..vectors import Encoder, Vectors, join
 from .base import Prepares, Unfit, VectorIndex
 from .derived import default_index, index_file
 from .lexical import Lexical
-from .vector_store import BASE, META, VectorStore, checked_choice
+from .vector_store import BASE, VectorStore, checked_choice
 
 log = logging.getLogger(__name__)
 
 _SHARD = 8192  # documents written at once, at most
-_AT_ONCE = 512  # documents encoded at once: their states are in memory together
+_AT_ONCE = 512  # documents encoded at once, at most: their states are in memory together
+_FIRST = 8  # documents encoded first, by which the time of the next ones is known
+_SECONDS = 60.0  # of encoding, after which vectors are written
 _NUMBERS = 1 << 26  # numbers written at once, in single precision 256 MB
 Encoders = Mapping[str, Encoder]
 
@@ -130,6 +134,7 @@ class Collection:
         *,
         dtype: str | None = None,
         shard: int = _SHARD,
+        seconds: float = _SECONDS,
         on_progress: Callable[[int], None] | None = None,
         index: str | None = None,
         options: Mapping[str, Any] | None = None,
@@ -137,8 +142,10 @@ class Collection:
         """Vectors of every document that has none yet, and their cost; ``on_progress`` gets the number done.
 
         Documents without content (an empty or blank text) count as encoded, and are never found. Every ``shard``
-        documents are written at once, fewer if they have many states; after a kill, the same call encodes those that
-        are still missing. Damaged shards are removed, with a warning, and made again.
+        documents are written at once, fewer if they have many states, or have taken about ``seconds``, so that a kill
+        loses no more than that of a slow model's work (an index that compresses first encodes those documents that it
+        learns from); after a kill, the same call encodes those that are still missing. Damaged shards are removed, with
+        a warning, and made again.
         Raises InputError if another process encodes with the same name, and on a model that makes no vectors.
         ``dtype="float16"``, the default for states of tokens alone, halves the disk; a single dense query then takes
         about twice as long (its conversion).
@@ -171,7 +178,7 @@ class Collection:
             before = VectorStore.open(folder).meta if name in self.encoded else None
             if index is not None and name in self.encoded and VectorStore.open(folder).choose(index, options):
                 self._forget(name)
-            usage = self._encode(encoder, name, folder, dtype, shard, on_progress, index, options)
+            usage = self._encode(encoder, name, folder, dtype, shard, seconds, on_progress, index, options)
             if name in self.encoded:
                 try:
                     self.vectors(name).update()
@@ -227,6 +234,7 @@ class Collection:
         folder: Path,
         dtype: str | None,
         shard: int,
+        seconds: float,
         on_progress: Callable[[int], None] | None,
         index: str | None,
         options: Mapping[str, Any] | None,
@@ -237,24 +245,34 @@ class Collection:
         if vectors is not None:
             index, options = vectors.index, vectors.options
         file = index_file(index, folder) if index is not None else None
+        learned_from = 0  # documents that must be in the first shard
         if isinstance(file, Prepares) and not (vectors and vectors.common()):
+            learned_from = min(file.sample(len(todo)), shard)
             todo = _sample_first(todo, file.sample(len(todo)))
         waiting: list[tuple[list[int], Vectors, list[bool]]] = []
-        for start in range(0, len(todo), min(shard, _AT_ONCE)):
-            rows = todo[start : start + min(shard, _AT_ONCE)]
+        at_once, start, documents, written = _FIRST, 0, 0, time.monotonic()
+        while start < len(todo):
+            begin, rows = time.monotonic(), todo[start : start + min(at_once, shard - documents)]
+            start += len(rows)
             contents = [content for content, _ in self.store.rows.of(rows).documents(rows)]
             encoded = encoder.encode(contents)
             usage += encoded.usage
             waiting.append((rows, encoded.vectors, [content is None or is_blank(content) for content in contents]))
-            documents, numbers = sum(len(r) for r, *_ in waiting), sum(int(v.sizes.sum()) for _, v, _ in waiting)
-            if documents + _AT_ONCE > shard or numbers >= _NUMBERS or start + len(rows) == len(todo):
+            documents, numbers = documents + len(rows), sum(int(v.sizes.sum()) for _, v, _ in waiting)
+            end = time.monotonic()
+            # Of a fast model as many as may be; of a slow one so few that the next ones end in time.
+            each = max((end - begin) / len(rows), 1e-9)
+            at_once = max(min(_AT_ONCE, 4 * at_once, int(seconds / 2 / each)), 1)
+            full = documents >= shard or numbers >= _NUMBERS
+            late = end - written + at_once * each > seconds and documents >= learned_from
+            if full or late or start == len(todo):
                 part = join([v for _, v, _ in waiting])
                 if isinstance(file, Prepares):
                     common = vectors.common() if vectors else {}
                     part = file.prepared(part, options or {}, common, len(self))
                 vectors = VectorStore.create(folder, part, dtype or part.dtype_on_disk, index, options)
                 vectors.append([r for rows, *_ in waiting for r in rows], part, [b for *_, bs in waiting for b in bs])
-                done, waiting = done + documents, []
+                done, waiting, documents, learned_from, written = done + documents, [], 0, 0, time.monotonic()
                 if on_progress is not None:
                     on_progress(done)
         return usage
@@ -270,6 +288,11 @@ class Collection:
     def delete(self, ids: Iterable[str]) -> int:
         """Documents removed from every index, and how many."""
         return self.store.delete(ids)
+
+    def compact(self) -> int:
+        """Deleted and replaced documents taken out of the statistics of words, in which BM25 counts them until then,
+        and how many they were. Every document's words are analysed again; vectors stay."""
+        return self.store.compact(self.enter)
 
     def _changed(self, count: int, encoders: Encoders | None) -> int:
         """Vectors of replaced documents no longer count; new ones come from ``encoders``, by name, or from a later

@@ -11,9 +11,9 @@ from ..core.errors import AnyrankError, InputError
 from ..store.engine import FOLDER
 from ..store.engine_files import engine_problems
 from ..store.rows import FILES
+from ..store.vector_names import encode_command, model_of
 from .base import Describes
 from .collection import Collection
-from .vector_names import encode_command, model_of
 from .vector_store import VectorStore, without_meta
 
 COMPLETE = "complete"
@@ -59,6 +59,8 @@ def parts_of(collection: Collection) -> list[Part]:
     if store.manifest.lexical:
         manifest = store.manifest
         name, details = "bm25", {"language": manifest.language, "stop_words": manifest.stop_words}
+        if state == COMPLETE and (deleted := store.deleted):
+            details["deleted"] = deleted
     out = [documents, Part(name, count, _size([path / FOLDER]), state, details)]
     names = sorted({*collection.encoded, *without_meta(path / "vectors")})
     return [*out, *(_vectors(collection, name, count) for name in names)]
@@ -129,6 +131,8 @@ def _details(details: dict[str, Any]) -> str:
         out += [f"{n} {v:,}" if type(v) is int else f"{n} {v}" for n, v in details.get("described", {}).items()]
     elif "language" in details:
         out.append(f"language {details['language']}" + ("" if details["stop_words"] else ", without stop words"))
+        if "deleted" in details:
+            out.append(f"{details['deleted']:,} deleted documents count in its statistics until --compact")
     elif details.get("fields"):
         out.append(f"fields {', '.join(details['fields'])}")
     return "; ".join(out)

@@ -29,7 +29,7 @@ from ..vectors.tokens import maxima
 from .derived import derived_folder, no_option, whole_number
 from .nearest import Best, Floats, Mask, Nearest, merged, nothing, present
 from .pooling import pooled
-from .vector_store import Ints, VectorStore, encode_again
+from .vector_store import COMMON, Ints, VectorStore, encode_again
 
 KINDS = ("residual",)
 FIXED = ("bits", "pool")
@@ -408,6 +408,14 @@ def prepared(vectors: Vectors, options: Mapping[str, Any], common: Mapping[str, 
     chosen = np.random.default_rng(0).permutation(len(states))[: max(_POINTS * clusters, 1)]
     states = states[np.sort(chosen)]
     return Residual.of(tokens, Codec.fit(states, clusters, options["bits"]))
+
+
+def options_of(folder: Path) -> dict[str, Any]:
+    """The bits of the codec that is there: its weights are two to the power of them."""
+    try:
+        return {"bits": int(np.load(folder / COMMON / "weights.npy").shape[-1]).bit_length() - 1}
+    except (OSError, ValueError, EOFError, IndexError):
+        return {}
 
 
 def open_index(vectors: VectorStore, store: Store) -> Plaid:

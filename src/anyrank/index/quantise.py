@@ -84,8 +84,9 @@ class Quantiser:
             return np.pad(vectors, ((0, 0), (0, 1)))
         if self.precision != "int8":
             return self._written(vectors, 1)
-        # A scale of its own changes no order among a query's scores, and uses the whole range.
-        return self._written(vectors, 127 / np.maximum(np.abs(vectors).max(axis=1, keepdims=True), 1e-30))
+        # A scale of its own changes no order among a query's scores, and uses the whole range, so none is cut.
+        most = np.maximum(vectors.max(axis=1, keepdims=True), -vectors.min(axis=1, keepdims=True))
+        return np.asarray(np.rint(vectors * (127 / np.maximum(most, 1e-30))), dtype=np.int8)
 
     def _written(self, vectors: Floats, scale: Any) -> NDArray[Any]:
         if self.precision == "int8":

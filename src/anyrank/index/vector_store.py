@@ -22,13 +22,13 @@ from numpy.typing import NDArray
 from ..core.errors import InputError
 from ..disk import no_space, sync_folder
 from ..store.checksums import SUMS, Problem, array_problems, checksum, write_checksums
+from ..store.cures import index_options
 from ..store.manifest import write_json
+from ..store.vector_names import META, encode_command, model_of
 from ..vectors import Vectors, join, vectors_class
-from .base import Prepares
+from .base import LeavesTraces, Prepares
 from .derived import default_index, index_file
-from .vector_names import model_of
 
-META = "vectors.json"
 COMMON = "common"  # the folder of arrays that all shards share
 BASE, CHOICE = ("kind", "dim", "dtype"), ("index", "options")  # its members, without their checksums
 _NUMBERS = 1 << 24  # numbers of vectors read at once
@@ -98,9 +98,9 @@ class VectorStore:
             meta = json.loads((folder / META).read_text("utf-8"))
             _check_meta(meta)
         except FileNotFoundError:
-            raise Problem(folder, f"holds no vectors, or its {META} is missing", encode_again(folder)).error() from None
+            raise Problem(folder, f"holds no vectors, or its {META} is missing", made_anew(folder)).error() from None
         except (ValueError, KeyError, TypeError) as error:
-            cure = f"delete {folder}, then {encode_again(folder)}"
+            cure = f"delete {folder}, then {made_anew(folder)}"
             raise Problem(folder / META, f"is damaged ({error})", cure).error() from error
         return cls(folder, meta)
 
@@ -260,8 +260,11 @@ class VectorStore:
         return self._state
 
     def shards(self) -> list[Shard]:
-        """The complete shards, oldest first."""
-        status = os.stat(self.folder)
+        """The complete shards, oldest first. Raises InputError if the folder is gone."""
+        try:
+            status = os.stat(self.folder)
+        except OSError as error:
+            raise InputError(f"can't be read: {error.strerror}", path=self.folder) from None
         state = status.st_mtime_ns, status.st_nlink  # both change when a shard's folder appears
         if state != self._state:
             old = {s.name: s for s in self._shards}
@@ -387,6 +390,29 @@ def encode_again(folder: Path) -> str:
     """The cure for the vectors in a folder of a collection: the command that encodes what is missing or damaged."""
     index, model = folder.parent.parent, model_of(folder.name)
     return f"make them again with `anyrank index CORPUS -o {shlex.quote(str(index))} --encode {shlex.quote(model)}`"
+
+
+def made_anew(folder: Path) -> str:
+    """The cure for vectors whose ``vectors.json`` is damaged or gone: the command that makes all of them by the index
+    that searched them, with its options as far as they are known."""
+    return f"make them again with `{encode_command(folder.parent.parent, model_of(folder.name))}{_choice(folder)}`"
+
+
+def _choice(folder: Path) -> str:
+    """The options that choose the index of a folder again: those that are noted, if their own checksum holds, else what
+    the index's own files tell."""
+    try:
+        meta = json.loads((folder / META).read_text("utf-8"))
+        choice = {n: meta[n] for n in CHOICE}
+        if meta["index_checksum"] == _sum(choice):
+            return f" {index_options(choice['index'], choice['options'])}"
+    except (ValueError, KeyError, TypeError, OSError):
+        pass
+    for name in ("approximate", "plaid"):
+        file = index_file(name, folder)
+        if isinstance(file, LeavesTraces) and (options := file.options_of(folder)):
+            return f" {index_options(name, options)}"
+    return ""
 
 
 def without_meta(folder: Path) -> list[str]:

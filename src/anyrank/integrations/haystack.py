@@ -31,7 +31,9 @@ class Reranker:
     def run(self, query: str, documents: list[Document], top_k: int | None = None) -> dict[str, list[Document]]:
         """The documents in their new order, copies with their new scores."""
         distinct = list({d.id: d for d in reversed(documents)}.values())[::-1]
-        ranking = ranked(query, [d.content or "" for d in distinct], self.pipeline, top_k or self.top_k)
+        ranking = ranked(
+            query, [d.content or "" for d in distinct], self.pipeline, self.top_k if top_k is None else top_k
+        )
         return {"documents": [replace(distinct[c.index], score=c.score) for c in ranking if c.index is not None]}
 
     @component.output_types(documents=list[Document])  # type: ignore[untyped-decorator,unused-ignore]
@@ -66,12 +68,19 @@ class Retriever:
         self, query: str, top_k: int | None = None, filters: dict[str, Any] | None = None
     ) -> dict[str, list[Document]]:
         """The documents; ``filters`` are anyrank's: fields and the values that they must have."""
-        ranking = searched(self.index, query, self.pipeline, top_k or self.top_k, filters)
+        ranking = searched(self.index, query, self.pipeline, self.top_k if top_k is None else top_k, filters)
         return {
             "documents": [
                 Document(id=c.id, content=str(c.content or ""), meta=dict(c.meta), score=c.score) for c in ranking
             ]
         }
+
+    @component.output_types(documents=list[Document])  # type: ignore[untyped-decorator,unused-ignore]
+    async def run_async(
+        self, query: str, top_k: int | None = None, filters: dict[str, Any] | None = None
+    ) -> dict[str, list[Document]]:
+        """The same in a thread."""
+        return await asyncio.to_thread(self.run, query, top_k, filters)
 
     def to_dict(self) -> dict[str, Any]:
         return dict(default_to_dict(self, index=self.index, pipeline=self.pipeline, top_k=self.top_k))

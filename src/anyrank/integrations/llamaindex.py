@@ -6,6 +6,7 @@ index.as_query_engine(node_postprocessors=[Reranker(pipeline="mini", top_n=5)])
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 from ..core.errors import MissingExtra
@@ -55,3 +56,7 @@ class Retriever(BaseRetriever):  # type: ignore[misc,unused-ignore]
             NodeWithScore(node=TextNode(id_=c.id, text=str(c.content or ""), metadata=dict(c.meta)), score=c.score)
             for c in ranking
         ]
+
+    async def _aretrieve(self, query_bundle: QueryBundle) -> list[NodeWithScore]:
+        """The same in a thread."""
+        return await asyncio.to_thread(self._retrieve, query_bundle)

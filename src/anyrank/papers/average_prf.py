@@ -20,6 +20,7 @@ CARD = Card(
     year=2021,
     summary="pseudo-relevance feedback: searches the mean of the query's vector and those of the candidates",
     needs="a dense or sparse encoder's search after it",
+    moves=True,
     figures=(
         Figure(0.3384, "MS MARCO dev", "MAP", TABLE),
         Figure(0.4416, "MS MARCO dev", "nDCG@100", TABLE),

@@ -109,7 +109,7 @@ class Card:
     does something else than its authors' program, or another well-known one, and why.
 
     Of a rewriter of queries: ``lexical`` if it needs a lexical index; ``starts`` if it needs no candidates, so that it
-    may stand at the start of a pipeline."""
+    may stand at the start of a pipeline; ``moves`` if it changes the query's vector, of which there must be one."""
 
     name: str
     title: str
@@ -124,6 +124,7 @@ class Card:
     differences: tuple[str, ...] = ()
     lexical: bool = False
     starts: bool = False
+    moves: bool = False
 
     def check(self, model: Any, name: str) -> None:
         """Raise InputError if an opened model, called ``name``, has none of the capabilities that the method needs."""

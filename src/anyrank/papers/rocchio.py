@@ -25,6 +25,7 @@ CARD = Card(
     year=2021,
     summary="pseudo-relevance feedback: moves the query's vector towards the mean of the candidates that came in",
     needs="a dense or sparse encoder's search after it",
+    moves=True,
     figures=(
         Figure(0.3493, "MS MARCO dev", "MAP", TABLE),
         Figure(0.4515, "MS MARCO dev", "nDCG@100", TABLE),

@@ -8,6 +8,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 from ..core.errors import InputError
@@ -15,11 +16,12 @@ from ..core.fusion import Fusion
 from ..core.stage import Cut, Fuse, Keep, Limited, Stage, Then, Weighted
 from ..core.types import Ranking
 from ..hub.registry import SHIPPED
-from ..index.vector_names import stored
 from ..papers import names as methods
 from ..papers import rewriters
+from ..store.vector_names import stored
 from .arguments import Call, parameters
 from .context import Settings
+from .generative import missing
 from .named import Named
 from .needs import Need, of_index, of_model, of_template
 from .parser import parse
@@ -79,7 +81,7 @@ class _Plans(Mapping[str, "Part | Fusion"]):
             return part
         source = _planning(name, part.about, part.source)
         then = source if part.source is part.then else _planning(name, part.about, part.then)
-        return Part(part.about, source, then, part.rewrites)
+        return replace(part, source=source, then=then)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.names)
@@ -186,7 +188,10 @@ def _named(call: Call, position: str, planned: Planned, n: int, index: Any) -> E
         return Explanation(text, does, n, k, 1, 1, formula="the query is encoded", needs=needs)
     if name == "generative":
         does = f"finds the {k:,} documents that {model}, trained on the index, thinks of first"
-        return Explanation(text, does, n, k, 1, 1, formula="the query is read once", needs=of_model(model))
+        needs = of_model(model)
+        if not Path(given).expanduser().exists():
+            needs = (Need(f"the model {given}", missing(given, "INDEX" if index is None else index.path), False),)
+        return Explanation(text, does, n, k, 1, 1, formula="the query is read once", needs=needs)
     if name == "feedback":
         needs = (*of_model(model), *of_index(index, stored(model)))
         does = f"moves the query's vector by the scores so far, and finds the {k:,} nearest documents"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+from pathlib import Path
 from typing import Any
 
 from ..core.errors import InputError, quoted
@@ -19,6 +21,16 @@ def check_no_generative(model: Any, name: str) -> None:
         raise InputError(f"{name} is a generative retriever: use it as generative({quoted(name)})")
 
 
+def missing(name: str, index: Path | str = "INDEX") -> str:
+    """The message of a folder that isn't there, with the command that makes it.
+
+    >>> missing("runs/dr")
+    'there is no folder runs/dr: train a model in it with `anyrank generative train INDEX -o runs/dr`'
+    """
+    command = f"anyrank generative train {shlex.quote(str(index))} -o {shlex.quote(name)}"
+    return f"there is no folder {name}: train a model in it with `{command}`"
+
+
 def _generative(settings: Settings, name: str, k: int = 100, beam: int = 100) -> Stage:
     """Search by a model that was trained on the index."""
     from ..retrieve.generative import FindsDocuments, GenerativeSearch
@@ -26,6 +38,8 @@ def _generative(settings: Settings, name: str, k: int = 100, beam: int = 100) ->
 
     if settings.collection is None:
         raise InputError("generative needs the index that its model was trained on: give one")
+    if not Path(name).expanduser().exists():
+        raise InputError(missing(name, settings.collection.path))
     opened = open_model(name)
     if not isinstance(opened, FindsDocuments):
         raise InputError(

@@ -159,7 +159,7 @@ def _rewriter_part(paper: str) -> Part:
     rewrite.__signature__ = inspect.Signature(sorted([*first, *own], key=lambda p: p.kind))  # type: ignore[attr-defined]
     written = f'{paper}("MODEL")' if any(p.name == "model" for p in (*first, *own)) else paper
     about = f"{card(paper).summary}: {written}"
-    return Part(about, rewrite if card(paper).starts else None, rewrite, rewrites=True)
+    return Part(about, rewrite if card(paper).starts else None, rewrite, rewrites=True, moves=card(paper).moves)
 
 
 def _signature(paper: str) -> list[Parameter]:

@@ -28,6 +28,7 @@ class Named(Limited):
     position: Position
     stage: Stage = field(compare=False)
     rewrites: bool = field(default=False, compare=False)
+    moves: bool = field(default=False, compare=False)
 
     def batch(self, rankings: Sequence[Ranking]) -> list[Ranking]:
         return self.stage.batch(rankings)
@@ -51,3 +52,15 @@ def next_context(stage: Stage) -> Context:
         case Named(rewrites=True):
             return "rewritten"
     return "after"
+
+
+def mover(stage: Stage) -> str:
+    """The name of the last rewriter in ``stage`` that gives the query rules for its vector; empty if there is none."""
+    match stage:
+        case Then(first, second):
+            return mover(second) or mover(first)
+        case Weighted(inner, _):
+            return mover(inner)
+        case Named(moves=True):
+            return stage.call.name
+    return ""

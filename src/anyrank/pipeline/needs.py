@@ -13,7 +13,7 @@ from ..hub.huggingface import is_hub_id
 from ..hub.open import FIXED, PREFIXES, RUNTIMES, SERVER, prompted_model
 from ..hub.registry import get, suggestion
 from ..hub.truncated import split_dim
-from ..index.vector_names import encode_command, model_of
+from ..store.vector_names import encode_command, model_of
 
 PACKAGES = {"onnx": "onnxruntime", "torch": "torch", "hf": "transformers", "llamacpp": "llama_cpp"}
 """A package of each runtime that is absent without its extra."""

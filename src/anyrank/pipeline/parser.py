@@ -22,7 +22,8 @@ from ..core.fusion import Fusion
 from ..core.stage import Cut, Fuse, Keep, Stage, Weighted
 from .arguments import call, is_constant, parameters
 from .context import Settings
-from .named import Context, Named, Position, next_context
+from .kinds import check_kind
+from .named import Context, Named, Position, mover, next_context
 from .parts import Part
 
 __all__ = ["Part", "PipelineError", "Settings", "parse"]
@@ -131,6 +132,8 @@ class _Reader:
     text: str
     settings: Settings
     names: Mapping[str, Part | Fusion]
+    mover: str = ""
+    """The rewriter that changed the query's vector before."""
 
     def fail(self, node: ast.AST, message: str) -> PipelineError:
         """The error at a node."""
@@ -169,7 +172,8 @@ class _Reader:
             return float(w) * self.stage(part, context)
         left = self.stage(node.left, context)
         if isinstance(node.op, ast.RShift):
-            return left >> self.stage(node.right, next_context(left))
+            reader = dataclasses.replace(self, mover=mover(left) or self.mover)
+            return left >> reader.stage(node.right, next_context(left))
         right = self.stage(node.right, context)
         self.check_result(left, node.left)
         self.check_result(right, node.right)
@@ -212,11 +216,12 @@ class _Reader:
                 rule = "follows '>>'; start with a retriever such as bm25"
             raise self.fail(name, f"{quoted(name.id)} {rule}")
         written = call(name.id, parameters(make), args, options)
+        check_kind(name.id, written, self.mover if first or make is part.source else "")
         stage = make(self.settings, *args, **options)
         if isinstance(stage, Cut | Keep | Weighted):  # they print themselves, and a fusion looks for `Weighted`
             return stage
         position: Position = "any" if part.source is part.then else "start" if first else "after"
-        return Named(written, position, stage, part.rewrites)
+        return Named(written, position, stage, part.rewrites, part.moves)
 
     def fused(
         self, node: ast.expr, name: str, fusion: Any, args: list[ast.expr], options: dict[str, Any], context: Context

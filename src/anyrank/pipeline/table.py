@@ -19,7 +19,7 @@ from ..core.stage import Cut, Each, Keep, Limited, Stage
 from ..core.types import Ranking
 from ..hub.open import FIXED, is_server, open_model
 from ..hub.registry import SHIPPED
-from ..index.vector_names import encode_command, model_of, stored
+from ..store.vector_names import encode_command, model_of, stored
 from ..vectors import Encoder
 from .context import Settings
 from .generative import GENERATIVE, check_no_generative

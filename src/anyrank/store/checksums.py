@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import shlex
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,11 +33,6 @@ class Problem:
 
     def error(self) -> InputError:
         return InputError(f"{self.what}: {self.cure}", path=self.path)
-
-
-def rebuild(folder: Path) -> str:
-    """The cure for documents and their lexical index: a new build."""
-    return f"build the index again with `anyrank index CORPUS -o {shlex.quote(str(folder))} --overwrite`"
 
 
 def checksum(data: bytes | NDArray[np.uint8]) -> int:

@@ -6,7 +6,7 @@ import os
 import shutil
 import tempfile
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,7 +17,8 @@ from tantivy import Query
 from ..core.errors import InputError
 from ..core.types import Candidate
 from ..disk import no_space
-from .checksums import Problem, rebuild
+from .checksums import Problem
+from .cures import rebuild
 from .engine_files import write_state
 from .rows import RowWriter, record
 from .terms import terms
@@ -154,8 +155,12 @@ class Writing:
     def put(self, doc: Candidate) -> None:
         """A ``whole`` document added. Raises InputError if it can't be stored as JSON."""
         stored = record(doc)
+        self._put(self.rows.append(doc.id.encode(), stored), doc)
+
+    def _put(self, row: int, doc: Candidate) -> None:
+        """A document's terms added under its row."""
         entry = tantivy.Document()
-        entry.add_unsigned("row", self.rows.append(doc.id.encode(), stored))
+        entry.add_unsigned("row", row)
         entry.add_text("id", doc.id)
         for term in terms(doc.meta):
             entry.add_text("facts", term)
@@ -163,6 +168,12 @@ class Writing:
             self.enter(entry, doc)
         with no_space(self.folder):
             self.writer.add_document(entry)
+
+    def put_again(self, documents: Iterable[tuple[int, Candidate]]) -> None:
+        """The terms of all documents replaced by those of these, each with its row: by the next commit."""
+        self.writer.delete_documents_by_query(Query.all_query())
+        for row, doc in documents:
+            self._put(row, doc)
 
     def remove(self, ids: Sequence[str]) -> None:
         """Documents of these ids, if there are any, removed before those that are put afterwards."""

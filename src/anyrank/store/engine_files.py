@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .checksums import Problem, checksum, rebuild
+from .checksums import Problem, checksum
+from .cures import rebuild
 from .manifest import write_json
 
 META = "meta.json"
@@ -49,6 +50,12 @@ class EngineState:
         except (TypeError, KeyError) as error:
             raise ValueError(f"no {error}") from None
         return cls(commit, checksum(raw), deletes)
+
+
+def deleted_documents(engine: Path) -> int:
+    """The number of deleted documents whose terms the engine still counts."""
+    segments = json.loads((engine / META).read_text("utf-8"))["segments"]
+    return sum(s["deletes"]["num_deleted_docs"] for s in segments if s.get("deletes"))
 
 
 def write_state(folder: Path, engine: Path) -> None:

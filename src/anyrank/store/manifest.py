@@ -12,6 +12,7 @@ from typing import Any
 
 from ..core.errors import InputError
 from ..disk import whole_file
+from .cures import rebuild
 
 NAME, FORMAT, KIND = "manifest.json", 2, "anyrank collection"
 LATER = ("lexical", "build", "analysis")
@@ -45,7 +46,7 @@ class Manifest:
             if (folder / "rows.ids").is_file():  # a collection's own files, over which none is built
                 raise InputError(f"{state}: delete {folder}, then build it again with {build}", path=folder)
             raise InputError(f"{state}: build one there with {build}", path=folder)
-        cure = f"build it again with `anyrank index CORPUS -o {shlex.quote(str(folder))} --overwrite`"
+        cure = rebuild(folder)
         try:
             values = json.loads(path.read_text("utf-8"))
             if values["kind"] != KIND:

@@ -28,7 +28,8 @@ from ..core.errors import InputError
 from ..core.matches import Document, Reader
 from ..core.types import Candidate
 from ..disk import no_space, whole_file
-from .checksums import Problem, rebuild
+from .checksums import Problem
+from .cures import rebuild
 
 FILES = ("rows.ids", "rows.bin", "rows.crc", "rows.idx")
 """The files of the rows in the order in which they are written: an entry in the last one is of a whole row."""

@@ -18,9 +18,10 @@ from tantivy import FieldType, Occur, Query
 from ..core.errors import InputError
 from ..core.matches import Reader
 from ..core.types import Candidate
-from .checksums import Problem, rebuild
+from .checksums import Problem
+from .cures import rebuild
 from .engine import FOLDER, Enter, Links, Writing, open_engine, whole
-from .engine_files import check_engine
+from .engine_files import check_engine, deleted_documents
 from .filters import Filter, conditions
 from .kinds import check_kinds, stored_kinds
 from .manifest import Manifest
@@ -49,6 +50,7 @@ class Store:
     links: Links | None = None
     generation: int = 0
     _commit: tuple[int, int] | None = None
+    _meta: str = ""  # the path of the file that each commit replaces, which every search looks at
     _checked: set[str] = field(default_factory=set, repr=False)
     _known_kinds: dict[str, tuple[set[str], Any]] = field(default_factory=dict, repr=False)
 
@@ -92,7 +94,8 @@ class Store:
     def _last_commit(self) -> tuple[int, int]:
         """Changes with each commit. Raises InputError if the collection is gone."""
         try:
-            status = os.stat(os.path.join(self.path, FOLDER, "meta.json"))
+            self._meta = self._meta or os.path.join(self.path, FOLDER, "meta.json")
+            status = os.stat(self._meta)
         except OSError as error:
             raise InputError(f"can't be read: {error.strerror}", path=self.path) from None
         return status.st_mtime_ns, status.st_ino
@@ -236,6 +239,25 @@ class Store:
                 writing.end()
             self.reload()
         return len(present)
+
+    @property
+    def deleted(self) -> int:
+        """The number of deleted and replaced documents that still count in the statistics of terms."""
+        return deleted_documents(self.path / FOLDER)
+
+    def compact(self, enter: Enter | None = None) -> int:
+        """The terms of all documents written anew, by one commit, and the number of deleted documents that no longer
+        count in their statistics. Rows stay as they are, and with them vectors."""
+        writing = self._begin(enter)
+        try:
+            if deleted := self.deleted:
+                live = self.live()
+                writing.put_again(pair for rows in live for pair in zip(rows, self.rows.of(rows).candidates(rows)))
+                writing.commit()
+                self.reload()
+        finally:
+            writing.end()
+        return deleted
 
     @property
     def writable(self) -> bool:

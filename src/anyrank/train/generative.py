@@ -20,13 +20,13 @@ from ..core.content import is_blank
 from ..core.errors import InputError, ModelError
 from ..index.collection import Collection
 from ..index.document_ids import cluster_ids, digit_ids
-from ..index.vector_names import stored
 from ..models.base import DECLARATION
 from ..models.bi import BiEncoder
 from ..models.generative.atomic import AtomicMemory
 from ..models.generative.base import Memory, Trained
 from ..models.generative.folder import save
 from ..models.generative.sequence import SequenceMemory
+from ..store.vector_names import stored
 from .generative_plan import Example, Plan, examples
 from .starts import FLOAT, start_folder
 

@@ -1,4 +1,4 @@
-"""The names of folders of vectors: valid for a folder, and read back as the names of their models."""
+"""The names of folders of vectors in a collection: valid for a folder, and read back as the names of their models."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ import re
 import shlex
 from pathlib import Path
 from urllib.parse import quote, unquote
+
+META = "vectors.json"
+"""The file in the folder of a model's vectors that says what they are."""
 
 
 def stored(name: str) -> str:
