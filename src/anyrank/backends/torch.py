@@ -101,9 +101,14 @@ def open_folder(
     if threads:
         torch.set_num_threads(threads)
     longest = min(max_length, declared.max_length) if max_length else None
-    options = _options(declared) | options
     try:
-        model = model_class(declared.kind).from_folder(folder, max_length=longest, **options)
+        if declared.base:
+            from ..models.parts.adapter_folder import open_adapted
+
+            model = open_adapted(folder, declared.kind, longest, **options)
+        else:
+            options = _options(declared) | options
+            model = model_class(declared.kind).from_folder(folder, max_length=longest, **options)
     except (OSError, RuntimeError, ValueError, KeyError, SafetensorError) as error:
         if isinstance(error, InputError):
             raise

@@ -63,6 +63,12 @@ def shared(command: Command) -> Command:
             "--residual",
             help="A TREC run or judgements: its documents, already seen, are left out of RUNS and QRELS.",
         ),
+        click.option(
+            "--retrieved-precision",
+            is_flag=True,
+            help="Also print the mean precision at the relevant documents retrieved, the 'MAP' of arXiv 2204.02292, "
+            "with its pooled t-test against the first run; the measure AP is trec_eval's MAP.",
+        ),
         click.option("--condensed", is_flag=True, help="Leave results without a judgement out of RUNS."),
         click.option(
             "--ties",
@@ -155,6 +161,7 @@ def _measure(
     documents: str | None,
     ignore_self: bool,
     residual: str | None,
+    retrieved_precision: bool,
     condensed: bool,
     ties: Any,
     seed: int,
@@ -213,6 +220,8 @@ def _measure(
         leave_out=left_out,
     )
     click.echo(result.table(form))
+    if retrieved_precision:
+        _retrieved(read, judged, left_out, ties)
     if html is None and figures is None:
         return 0
     texts = None if documents is None else _document_texts(documents, read)
@@ -224,6 +233,23 @@ def _measure(
         written = write_figures(figures, result, read, judged, format=figure_format, **shown)
         click.echo(f"wrote {len(written)} figures into {figures}", err=True)
     return 0
+
+
+def _retrieved(runs: Mapping[str, Any], judged: Any, left_out: Any, ties: Any) -> None:
+    """Print the mean precision at the relevant documents retrieved of each run, to standard error."""
+    from ..evaluate.inputs import lists
+    from ..evaluate.retrieved_precision import retrieved_precision
+
+    judged = left_out.of_judgements(judged)
+    click.echo("mean precision at the relevant documents retrieved (no MAP):", err=True)
+    first = None
+    for name, run in runs.items():
+        result = retrieved_precision(left_out.of_lists(lists(run, name, ties)[0], judged), judged)
+        text = f"{name}: {result.mean:.4f} over {len(result.queries)} queries, {len(result.dropped)} dropped"
+        if first is not None:
+            text += f"; pooled t-test against the first p = {first.pooled_t_test(result):.4f}"
+        first = first or result
+        click.echo(text, err=True)
 
 
 def _cost(run: str) -> Any:

@@ -78,7 +78,7 @@ class Declared:
     ``pooling``: "mean", "cls", "last", "max", or "none" if the graph itself pools; ``activation`` of a cross-encoder's
     logits: "none" or "sigmoid"; ``max_length`` in tokens; prefixes are put before queries and documents; ``scales``
     of a late interaction's parts: weighted tokens, even tokens, means. ``languages``: ISO codes of those that it reads,
-    "multilingual" for many, none if not stated.
+    "multilingual" for many, none if not stated. ``base`` is set if the folder holds an adapter of that model alone.
 
     ``name`` is the name that the user gave. ``hub`` and ``revision`` are set if the hub's client fetches the weights
     when they are first needed.
@@ -98,6 +98,7 @@ class Declared:
     document_prefix: str = ""
     scales: tuple[float, ...] = (1.0, 1.0, 1.0)
     languages: tuple[str, ...] = ()
+    base: str = ""
     name: str = ""
     hub: str = ""
     revision: str = ""
@@ -220,7 +221,9 @@ def _gguf(path: Path, runtime: str, name: str) -> Declared:
 def _runnable(model: Declared, weights: _Weights, runtime: str) -> Declared:
     """The model with its runtime and the file of weights that the runtime reads."""
     folder, language = model.folder, model.kind == "language"
-    if language:
+    if model.base:
+        choices = {"hf" if language else "torch": weights.safetensors}
+    elif language:
         choices = {"hf": weights.safetensors or bool(weights.ggufs), "llamacpp": bool(weights.ggufs)}
     else:
         choices = {

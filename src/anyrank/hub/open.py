@@ -252,7 +252,7 @@ def _stamp(model: Declared) -> tuple[Any, ...]:
 
 
 def _weight_files(folder: Path) -> list[Path]:
-    names = ("anyrank.json", "config.json", "tokenizer.json")
+    names = ("adapter.json", "anyrank.json", "config.json", "tokenizer.json")
     return [
         p
         for pattern in ("*", "onnx/*")

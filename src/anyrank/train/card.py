@@ -25,6 +25,7 @@ KINDS = {
     "deepct": ("term weigher (DeepCT)", "feature-extraction"),
     "coil": ("encoder of terms (COIL)", "feature-extraction"),
     "language": ("listwise language model", "text-generation"),
+    "mlm": ("masked language model", "fill-mask"),
     "knrm": ("kernel-pooling ranker (KNRM)", "text-ranking"),
     "next_residue": ("model of the next residue of a peptide", "other"),
 }

@@ -24,10 +24,12 @@ from ..core.types import Query
 from ..llm.prompts import Template
 from ..llm.templates import FIRST_TOKEN, LISTWISE
 from ..models.base import declare
+from ..models.parts.adapter_folder import write
+from .adapters import with_peft, write_peft
 from .group import Group
 from .losses import RANK_WEIGHTS, Loss, combine, importance_weights, language_loss, own_targets
 from .losses.language import IGNORED
-from .recipe import Language, Recipe
+from .recipe import Adapters, Language, Recipe
 from .starts import start_folder
 
 log = logging.getLogger(__name__)
@@ -52,11 +54,13 @@ class Listwise:
     tokenizer: Any
     spec: Language
     max_length: int
+    adapters: Adapters = Adapters()
+    start: str = ""
     kind: str = "language"
 
     @classmethod
     def load(cls, recipe: Recipe) -> Listwise:
-        """The model that a recipe starts from, under a fresh LoRA adapter if ``language.lora`` is above 0."""
+        """The model that a recipe starts from, under a fresh adapter if the recipe has one."""
         from transformers import AutoModelForCausalLM, AutoTokenizer
 
         if not recipe.model.start:
@@ -71,12 +75,9 @@ class Listwise:
         dtype = torch.bfloat16 if spec.dtype == "bfloat16" else torch.float32
         safe = file or {"use_safetensors": True}
         model: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, **safe)
-        if spec.lora:
-            from peft import LoraConfig, get_peft_model
-
-            adapter: Any = {"r": spec.lora, "lora_alpha": 2 * spec.lora, "target_modules": "all-linear"}
-            model = get_peft_model(model, LoraConfig(task_type="CAUSAL_LM", **adapter))
-        return cls(model, tokenizer, spec, recipe.model.max_length)
+        if (adapters := adapters_of(recipe)).method != "none":
+            model = with_peft(model, adapters, task="CAUSAL_LM")
+        return cls(model, tokenizer, spec, recipe.model.max_length, adapters, recipe.model.start)
 
     @property
     def template(self) -> Template:
@@ -157,14 +158,25 @@ class Listwise:
 
     def save(self, folder: Path) -> None:
         """A folder for transformers and our own backends (``hf:FOLDER``); an adapter is merged into its model, and
-        also saved alone in adapter/."""
-        model = self.model
-        if self.spec.lora:
-            model.save_pretrained(folder / "adapter")
+        also saved alone in adapter/, or without ``adapters.merge`` saved alone."""
+        model, adapters = self.model, self.adapters
+        if adapters.method != "none":
+            own = folder / "adapter" if adapters.merge else folder
+            write_peft(model, own)
+            write(own, self.kind, self.start, adapters.method, {}, max_length=self.max_length, runtime="hf")
+            self.tokenizer.save_pretrained(own)
+            if not adapters.merge:
+                return
             model = model.merge_and_unload()
         model.save_pretrained(folder)
         self.tokenizer.save_pretrained(folder)
         declare(folder, self.kind, "hf")
+
+
+def adapters_of(recipe: Recipe) -> Adapters:
+    """The adapters of a language model: those of the recipe, or ``language.lora``."""
+    rank = recipe.language.lora
+    return Adapters(method="lora", rank=rank) if rank else recipe.adapters
 
 
 @dataclass(frozen=True, slots=True)

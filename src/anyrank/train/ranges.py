@@ -67,6 +67,16 @@ SETTINGS: Mapping[str, Mapping[str, Range]] = {
         "neftune": Range(0, 1000, hint="5 in FIRST"),
         "words": COUNT,
     },
+    "Adapters": {
+        "rank": Range(1, 65536),
+        "alpha": Range(0, 1e6, hint="0 is twice the rank"),
+        "dropout": SHARE,
+        "reduction": Range(1, 65536),
+        "coupling": Range(0, 65536),
+        "keep": Range(0, 1e12, above=True, hint="a share, or above 1 a number of weights"),
+        "l1": WEIGHT,
+        "first_steps": COUNT_OR_NONE,
+    },
     "Curriculum": {"end": COUNT_OR_NONE, "threshold": ANY},
     "Optimiser": {
         "rate": Range(0, 1, above=True, hint="usual are 1e-6 to 1e-2"),

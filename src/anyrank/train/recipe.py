@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import MISSING, asdict, dataclass, field, fields, is_dataclass
 from pathlib import Path
@@ -20,7 +21,7 @@ class Model:
     """The model to train. ``start`` is a folder or hub id; without it the model is fresh, of a ``shape`` (the
     transformers configuration, or KNRM's) with the ``tokenizer`` of a folder or hub id. ``options`` are those of the
     model's class (a bi-encoder's pooling, similarity, temperature, in_batch; scales of late interaction). A "language"
-    model starts from a causal one."""
+    model starts from a causal one, "mlm" (for language adapters) from a masked one."""
 
     kind: str = "cross"
     start: str = ""
@@ -30,7 +31,7 @@ class Model:
     options: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if self.kind not in (known := (*kinds(), "language")):
+        if self.kind not in (known := (*kinds(), "language", "mlm")):
             raise InputError(f"kind: no model of kind {self.kind!r}: {near(self.kind, known)}")
         check_settings(self)
         check_options("options", self.options)
@@ -138,6 +139,68 @@ class Language:
         check_options(f"the loss {self.rank_loss}", self.rank_options)
 
 
+_LOW_RANK = ("rank", "alpha", "dropout", "targets", "options", "merge")
+ADAPTERS: Mapping[str, tuple[str, ...]] = {
+    "none": (),
+    **dict.fromkeys(("lora", "dora", "adalora", "loha", "lokr"), _LOW_RANK),
+    **dict.fromkeys(("vera", "oft", "boft"), ("rank", "dropout", "targets", "options", "merge")),
+    **dict.fromkeys(("ia3", "ln"), ("targets", "options", "merge")),
+    "bottleneck": ("reduction", "coupling", "dropout", "language"),
+    "sparse": ("keep", "norms", "l1", "first_steps", "language", "merge"),
+}
+"""The settings that each method of adapters has."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Adapters:
+    """Training of few weights on top of a start whose own stay; what the model's head holds is trained in full.
+
+    lora, dora, adalora, loha, lokr, vera, oft, boft, ia3, ln    by peft: ``rank`` (of OFT and BOFT the block's size),
+        ``alpha`` (0: twice the rank), ``dropout``, ``targets`` (ends of modules' names, by default all linear layers of
+        the encoder), further ``options`` of peft's configuration
+    bottleneck    two small layers in every layer (Pfeiffer), of the width divided by ``reduction``; ``coupling`` is the
+        reduction of an invertible layer after the embeddings (0: none), for language adapters
+    sparse    a first training of all weights chooses the ``keep`` (a share up to 1, else a number) that change most;
+        a second one trains these from the start again. ``first_steps`` is the first's length (0: as the second's);
+        ``l1`` pulls weights to the start; ``norms`` trains layer norms too
+
+    ``language`` is the folder of a language adapter (or sparse fine-tuning) below the trained one. With ``merge`` the
+    folder holds the merged model, and its adapter/ the adapter; without it, and always for bottleneck, the folder holds
+    the adapter alone, with its base's name. Raises InputError on a setting that the method doesn't have.
+    """
+
+    method: Literal[
+        "none", "lora", "dora", "adalora", "loha", "lokr", "vera", "oft", "boft", "ia3", "ln", "bottleneck", "sparse"
+    ] = "none"
+    rank: int = 8
+    alpha: float = 0.0
+    dropout: float = 0.0
+    targets: tuple[str, ...] = ()
+    options: Mapping[str, Any] = field(default_factory=dict)
+    reduction: float = 16.0
+    coupling: float = 0.0
+    keep: float = 0.1
+    norms: bool = False
+    l1: float = 0.0
+    first_steps: int = 0
+    language: str = ""
+    merge: bool = True
+
+    def __post_init__(self) -> None:
+        check_settings(self)
+        fitting = ADAPTERS[self.method]
+        for each in fields(self):
+            default = {} if each.name == "options" else each.default
+            if each.name not in ("method", *fitting) and getattr(self, each.name) != default:
+                what = "needs a method" if self.method == "none" else f"is no setting of the method {self.method}"
+                known = f": it has {', '.join(fitting)}" if fitting else f": choose one of {', '.join(ADAPTERS)}"
+                raise InputError(f"{each.name} {what}{known}")
+        if 0 < self.coupling < 1:
+            raise InputError(f"coupling: expected 0 or at least 1, found {self.coupling:g}")
+        if self.keep > 1 and self.keep % 1:
+            raise InputError(f"keep: above 1 a whole number of weights, found {self.keep:g}")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Curriculum:
     """Groups that their first-stage run ranks well weigh more at first (arXiv 2004.14269; see ``curriculum``); it
@@ -232,6 +295,7 @@ class Recipe:
     data: Data = Data()
     losses: tuple[Loss, ...] = (Loss(name="ranknet"),)
     language: Language = Language()
+    adapters: Adapters = Adapters()
     curriculum: Curriculum = Curriculum()
     optimiser: Optimiser = Optimiser()
     check: Check = Check()
@@ -243,6 +307,7 @@ class Recipe:
         check_settings(self)
         if not self.out.strip():
             raise InputError("out: expected the folder to write, found an empty text")
+        check_adapters(self)
         unused = {"language": self.language != Language()}
         if self.model.kind == "language":
             unused = {"losses": self.losses != (Loss(name="ranknet"),), "curriculum": self.curriculum != Curriculum()}
@@ -253,6 +318,35 @@ class Recipe:
     def as_dict(self) -> dict[str, Any]:
         """A plain form, for YAML and JSON."""
         return asdict(self)
+
+
+def check_adapters(recipe: Recipe) -> None:
+    """Raises InputError if the adapters of a recipe don't go with its model."""
+    method, kind = recipe.adapters.method, recipe.model.kind
+    if method == "none":
+        return
+    if not recipe.model.start:
+        raise InputError("adapters: the model needs start, a folder or hub id: there is nothing to adapt")
+    if kind == "language" and method in ("bottleneck", "sparse"):
+        raise InputError(f"adapters.method: {method} is for encoders: choose lora or another of peft's")
+    if kind == "language" and recipe.language.lora:
+        raise InputError("language.lora: the same as adapters {method: lora}: give one of the two")
+    if recipe.model.options.get("frozen_documents"):
+        raise InputError("adapters: frozen_documents is for trainings of all weights: leave one of the two out")
+
+
+def recorded(recipe: Recipe) -> dict[str, Any]:
+    """The form of a recipe in training.json: without adapters if there are none, as in versions that had none, so that
+    their trainings can be resumed."""
+    content: dict[str, Any] = json.loads(json.dumps(recipe.as_dict()))
+    if recipe.adapters.method == "none":
+        del content["adapters"]
+    return content
+
+
+def merged(recipe: Recipe) -> bool:
+    """Whether the folder of a training holds a whole model, not an adapter beside the name of its base."""
+    return recipe.adapters.method != "bottleneck" and recipe.adapters.merge
 
 
 def recipe_text(recipe: Recipe) -> str:

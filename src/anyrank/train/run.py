@@ -25,9 +25,10 @@ from .effect import Scores, effect
 from .export import Exported, export, unfit
 from .group import Group
 from .loop import Loop, is_first, last_checkpoint
+from .lottery import FIRST, Lottery
 from .negatives import DrawFn
 from .objective import LossFn, Weigh
-from .recipe import Recipe, names_of
+from .recipe import Recipe, merged, names_of, recorded
 from .setup import Setup, draw_of, setup_of
 from .sources import read_parts, read_sources
 from .validation import Validation, ValidationSets
@@ -102,36 +103,46 @@ def train(
     before = {name: setup.score(part.groups) for name, part in held_out.items()}
     for name, part in held_out.items():
         part.run(before[name])  # a start whose scores aren't finite is refused here
-    loop = Loop(
-        setup.module,
-        recipe,
-        groups,
-        setup.collate,
-        setup.objective,
-        _joined(recipe, held_out),
-        setup.score,
-        progress,
-        draw,
-        setup.size,
-        parts,
-        None if order is None else partial(order, groups),
-    )
-    try:
-        loop.run(resume)
-    except Diverged as error:
-        raise _rescued(error, loop, setup, folder) from None
+
+    def loop_of(recipe: Recipe, validation: Validation | ValidationSets | None) -> Loop:
+        loop = Loop(
+            setup.module,
+            recipe,
+            groups,
+            setup.collate,
+            setup.objective,
+            validation,
+            setup.score,
+            progress,
+            draw,
+            setup.size,
+            parts,
+            None if order is None else partial(order, groups),
+        )
+        for callback in setup.callbacks:
+            loop.add_callback(callback)
+        return loop
+
+    if isinstance(setup.adapted, Lottery):
+        setup.adapted.first_phase(lambda first, resume: _run(loop_of(first, None), setup, folder, resume), resume)
+    loop = loop_of(recipe, _joined(recipe, held_out))
+    _run(loop, setup, folder, resume)
     model = setup.model
+    if setup.adapted is not None and is_first():
+        setup.save(folder)  # before the effect is measured, since it merges the adapter
     effects = {name: _effect(part, before[name], setup.score(part.groups)) for name, part in held_out.items()}
     history = tuple(dict(line) for line in loop.state.log_history)
     first = next(iter(effects.values()), None)
     if not is_first():
         return Trained(model, folder, first, None, history, effects)
-    model.save(folder)
+    if setup.adapted is None:
+        setup.save(folder)
     if effects:
         with atomic(folder / VALIDATION) as stream:
             stream.write(json.dumps({n: json.loads(e.table("json")) for n, e in effects.items()}) + "\n")
     exported = None
-    if recipe.export.int8 and (reason := unfit(model)):
+    reason = unfit(model) if merged(recipe) else "the folder holds an adapter, not a whole model"
+    if recipe.export.int8 and reason:
         log.info("no int8 graph is made: %s", reason)
     elif recipe.export.int8:
         log.info("writing the int8 graph")
@@ -200,6 +211,14 @@ def _effect(validation: Validation, before: Scores, after: Scores) -> Evaluation
     return effect(validation, runs)
 
 
+def _run(loop: Loop, setup: Setup, folder: Path, resume: bool) -> None:
+    """Train; a training that diverges is saved as it was before."""
+    try:
+        loop.run(resume)
+    except Diverged as error:
+        raise _rescued(error, loop, setup, folder) from None
+
+
 def _rescued(error: Diverged, loop: Loop, setup: Setup, folder: Path) -> Diverged:
     """The error with where the last good weights are, which are saved as a model."""
     step = loop.restore()
@@ -208,7 +227,7 @@ def _rescued(error: Diverged, loop: Loop, setup: Setup, folder: Path) -> Diverge
     if step is None:
         return error.with_sentence("No step before it gave good weights")
     if is_first():
-        setup.model.save(folder / LAST_GOOD)
+        setup.save(folder / LAST_GOOD)
     good = folder / LAST_GOOD
     return error.with_sentence(
         f"The last good weights (step {step}) are in {good}: model.start: {good} starts from them"
@@ -230,7 +249,7 @@ def _record(
     ]
     valid = [(name, group) for name, part in held_out.items() for group in part.groups]
     data = {"sha256": _digest(groups), "valid": _digest(valid), "qrels": _digest(qrels)}
-    current = json.loads(json.dumps({"recipe": recipe.as_dict(), "groups": len(groups), **data}))
+    current = json.loads(json.dumps({"recipe": recorded(recipe), "groups": len(groups), **data}))
     file = folder / "training.json"
     if resume and file.is_file():
         before = json.loads(file.read_text(encoding="utf-8"))
@@ -241,7 +260,7 @@ def _record(
                 f"{folder} holds another training: {', '.join(changed)} changed: choose another out, or restore it"
             )
         return
-    if last_checkpoint(folder / "checkpoints"):
+    if last_checkpoint(folder / "checkpoints") or last_checkpoint(folder / FIRST / "checkpoints"):
         raise InputError(f"{folder} holds a training with checkpoints: resume it, or choose another out")
     folder.mkdir(parents=True, exist_ok=True)
     with atomic(file) as stream:

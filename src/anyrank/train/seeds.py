@@ -11,7 +11,7 @@ from statistics import stdev
 from ..core.errors import InputError
 from ..evaluate.evaluation import Evaluation
 from ..evaluate.trainings import compare_seeds, read_validation
-from .recipe import Recipe
+from .recipe import Recipe, recorded
 from .run import VALIDATION
 
 
@@ -42,7 +42,7 @@ def finished(recipe: Recipe) -> bool:
     folder = Path(recipe.out)
     return all((folder / name).is_file() for name in ("training.json", VALIDATION, "README.md")) and json.loads(
         (folder / "training.json").read_text(encoding="utf-8")
-    )["recipe"] == json.loads(json.dumps(recipe.as_dict()))
+    )["recipe"] == recorded(recipe)
 
 
 Seeds = Mapping[str, Evaluation]

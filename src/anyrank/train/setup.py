@@ -5,9 +5,10 @@ from __future__ import annotations
 import difflib
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from operator import attrgetter
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
@@ -16,13 +17,17 @@ from torch import Tensor
 from ..core.errors import InputError, ModelError
 from ..models import model_class
 from ..models.base import CountsWords, OwnLoss
+from .adapters import Adapted, Bottlenecks, Peft, body_of, callbacks_of, orthogonality
 from .batches import Collate
 from .checks import check_objective
 from .curriculum import Curriculum as Weights
 from .grad_cache import Cached, Compares
 from .group import Group
-from .language_model import LanguageObjective, Listwise, separator
+from .language_model import LanguageObjective, Listwise, adapters_of, separator
 from .loop import Score, processes
+from .lottery import Lottery
+from .masked import Masked
+from .masked import objective as masked_objective
 from .negatives import DrawFn
 from .objective import GIVEN, LossFn, Objective, Weigh
 from .recipe import Curriculum, Language, Model, Recipe
@@ -34,7 +39,7 @@ from .validation import scores
 class Setup:
     """The parts of a training: the ``module`` with the weights, ``collate`` that makes a batch of groups, the
     ``objective`` (model, batch, epoch) and its ``losses`` in words, ``score`` for validation, and the ``size`` by which
-    batches join groups."""
+    batches join groups; ``adapted`` and ``callbacks`` of a training of adapters."""
 
     model: Any
     module: Any
@@ -43,6 +48,27 @@ class Setup:
     score: Score
     losses: str
     size: Callable[[Group], int] = attrgetter("size")
+    adapted: Adapted | None = None
+    callbacks: Sequence[Any] = ()
+
+    def save(self, folder: Path) -> None:
+        """Write the model, or its adapter, into a folder."""
+        if self.adapted is None:
+            self.model.save(folder)
+        else:
+            self.adapted.save(folder)
+
+
+@dataclass(frozen=True, slots=True)
+class WithPenalty:
+    """An objective and a term of the weights alone, such as a distance from the start."""
+
+    objective: Callable[[Any, Mapping[str, Any], float], Tensor]
+    penalty: Callable[[], Tensor | None]
+
+    def __call__(self, model: Any, batch: Mapping[str, Any], epoch: float) -> Tensor:
+        loss, term = self.objective(model, batch, epoch), self.penalty()
+        return loss if term is None else loss + term
 
 
 def setup_of(
@@ -53,8 +79,36 @@ def setup_of(
     weigh: Weigh | None = None,
     draw: DrawFn | None = None,
 ) -> Setup:
-    """The setup that a recipe describes; a given model, losses, weights and drawing replace the recipe's. Raises
-    InputError if they don't fit, or if no group holds anything that the losses compare."""
+    """The setup that a recipe describes, under its adapters if it has any; a given model, losses, weights and drawing
+    replace the recipe's. Raises InputError if they don't fit, or if no group holds anything that the losses compare."""
+    setup = _setup(recipe, groups, model, losses, weigh, draw)
+    if recipe.model.kind == "language" or (adapted := adapt(setup.model, recipe)) is None:
+        return setup
+    objective = WithPenalty(setup.objective, adapted.penalty)
+    words = f"{setup.losses}; adapters: {adapted.described()}"
+    return replace(setup, objective=objective, losses=words, adapted=adapted, callbacks=adapted.callbacks)
+
+
+def adapt(model: Any, recipe: Recipe) -> Adapted | None:
+    """Put the adapters of a recipe into a model and freeze its other weights, but for its head; None if the recipe has
+    no adapters. Raises InputError if the model takes no such adapters."""
+    if recipe.adapters.method == "none":
+        return None
+    body_of(model)
+    if recipe.adapters.method == "bottleneck":
+        return Bottlenecks(model, recipe)
+    return Lottery(model, recipe) if recipe.adapters.method == "sparse" else Peft(model, recipe)
+
+
+def _setup(
+    recipe: Recipe,
+    groups: Sequence[Group],
+    model: Any,
+    losses: Sequence[tuple[float, LossFn]],
+    weigh: Weigh | None,
+    draw: DrawFn | None,
+) -> Setup:
+    """The setup without adapters; of a language model with them."""
     bf16 = recipe.optimiser.bf16
     if recipe.model.kind == "language":
         if losses or weigh:
@@ -64,8 +118,19 @@ def setup_of(
         listwise = Listwise.load(recipe) if model is None else model
         separator_id = separator(listwise.tokenizer, spec.labels) if spec.importance else -1
         score = partial(listwise.scores, bf16=bf16)
-        language = LanguageObjective(spec, rank, separator_id)
-        return Setup(listwise, listwise.model, listwise.collate, language, score, str(spec))
+        language: Any = LanguageObjective(spec, rank, separator_id)
+        adapters = adapters_of(recipe)
+        if adapters.method == "adalora":
+            language = WithPenalty(language, partial(orthogonality, listwise.model))
+        calls = callbacks_of(adapters, listwise.model)
+        words = str(spec) if recipe.adapters.method == "none" else f"{spec}; adapters: {adapters.method}"
+        return Setup(listwise, listwise.model, listwise.collate, language, score, words, callbacks=calls)
+    if recipe.model.kind == "mlm":
+        if losses or weigh or draw:
+            raise InputError("a masked language model has its own loss, and takes no curriculum")
+        masked = Masked.load(recipe.model) if model is None else model
+        words = "mlm's own (cross-entropy of masked tokens)"
+        return Setup(masked, masked, masked.collate, masked_objective, _no_scores, words)
     functions = tuple(losses) or table(recipe)
     kind = model_class(recipe.model.kind) if model is None else type(model)
     if not functions and issubclass(kind, OwnLoss):
@@ -96,6 +161,13 @@ def setup_of(
         full = cached(model, objective, recipe)
         words += f"; GradCache of {recipe.optimiser.cache} texts"
     return Setup(model, model, Collate(model), full, partial(scores, model, bf16=bf16), words)
+
+
+def _no_scores(groups: Sequence[Group]) -> Sequence[Sequence[float]]:
+    """The scores of a masked language model, which has none."""
+    if groups:
+        raise InputError("data.valid: a masked language model ranks nothing: leave validation data out")
+    return []
 
 
 def own_loss(model: Any, batch: Mapping[str, Any], epoch: float) -> Tensor:

@@ -24,13 +24,14 @@ from .triples import Texts, contents, merged, read_teacher_scores, read_triples
 
 log = logging.getLogger(__name__)
 
-Format = Literal["groups", "triples", "teacher_scores", "permutations", "judged"]
+Format = Literal["groups", "triples", "teacher_scores", "permutations", "judged", "text"]
 READS = {
     "groups": ("scores",),
     "triples": ("queries", "documents", "merge"),
     "teacher_scores": ("queries", "documents", "merge"),
     "permutations": ("queries", "documents", "mend"),
     "judged": ("split", "run", "depth"),
+    "text": (),
 }
 """The options of each format besides its path."""
 
@@ -46,6 +47,7 @@ class Source:
     permutations    a teacher's orders, as JSON lines in one of four forms; ``mend`` takes incomplete ones too
     judged          a collection (a BEIR folder, "demo", "irds:…"): its judged documents in a part (``split``); with a
                     TREC ``run`` the run's first ``depth`` candidates (0: all) as well, its scores as priors
+    text            a text a line, for masked language models
 
     ``weight`` is how often each of its groups is drawn in an epoch: 2 is twice, 0.5 a half of them, others each time.
     Raises InputError on an option that the format doesn't have.
@@ -181,10 +183,17 @@ def _judged(source: Source) -> Iterator[Group]:
     return training_part(dataset, source.split, attach(run, queries, dataset.documents(), path=source.run))
 
 
+def _text(source: Source) -> Iterator[Group]:
+    return (
+        Group.from_texts(line.strip(), (line.strip(),), (1.0,)) for _, line in texts(source.path) if not line.isspace()
+    )
+
+
 _READERS = {
     "groups": _groups,
     "triples": _triples,
     "teacher_scores": _triples,
     "permutations": _permutations,
     "judged": _judged,
+    "text": _text,
 }

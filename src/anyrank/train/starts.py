@@ -30,6 +30,11 @@ def start_folder(name: str, *, word_vectors: bool = False) -> Path:
         raise ModelError(f"model.start: {error}") from error
     if not folder.is_dir():
         raise InputError(f"model.start: {name} is a file: give the folder of a model")
+    if (folder / "adapter.json").is_file():
+        raise InputError(
+            f"model.start: {folder} holds an adapter alone: start from its base, and give a language's adapter as "
+            "adapters.language"
+        )
     weights = [*folder.glob("*.safetensors"), *folder.glob("*.gguf")]
     if not weights:
         graph = " (an ONNX graph can't be trained)" if [*folder.glob("**/*.onnx")] else ""

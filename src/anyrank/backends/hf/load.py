@@ -82,6 +82,15 @@ def load(
     number = dtype_of(dtype, device)
     import transformers as tf
 
+    adapter = Path(path).expanduser()
+    if (adapter / "adapter.json").is_file():  # a language model's adapter: its base is loaded, and the adapter merged
+        from ...models.parts.adapter_folder import base_of, merge
+
+        merged: Any
+        base, own = str(base_of(adapter)), {"revision": None, "gguf_file": gguf_file}
+        merged, tokenizer = load(kind, base, dtype=dtype, device=device, **own, **options)
+        merge(merged, adapter)
+        return merged.eval().requires_grad_(False), tokenizer
     source, gguf = _source(path, gguf_file)
     if gguf and Path(source).is_dir() and (folder := unpacked(Path(source) / gguf, number)):
         source, gguf = str(folder), None
