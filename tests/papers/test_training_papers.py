@@ -33,13 +33,8 @@ def graded(n=8, texts=4):
 
 BINARY = [replace(g, labels=(1.0, 0.0, 0.0, 0.0)) for g in graded()]
 SINGLE = [Group.from_texts(g.query, (g.texts[i % 2],), (1.0 - i % 2,), g.id) for i, g in enumerate(graded())]
-<<<<<<< HEAD
 BINARY_NAMES = ("ance", "coil", "cornstack", "deepct", "deepimpact", "dpr", "modular_clir", "sft_reranking", "unicoil")
-DATA = dict.fromkeys(BINARY_NAMES, BINARY) | {
-=======
-DATA = dict.fromkeys(("ance", "coil", "cornstack", "deepct", "deepimpact", "dpr", "unicoil"), BINARY) | {
-    **dict.fromkeys(("dssm", "cdssm", "duet"), BINARY),
->>>>>>> main
+DATA = dict.fromkeys((*BINARY_NAMES, "dssm", "cdssm", "duet"), BINARY) | {
     "ance_prf": [replace(g, priors=(4.0, 3.0, 2.0, 1.0)) for g in BINARY],
     "chatgpt_retrievalqa": SINGLE,
     "birch": [replace(g, priors=(4.0, 3.0, 2.0, 1.0)) for g in BINARY],
@@ -48,20 +43,15 @@ TINY = {"prettr": {"join": 0}, "colbert": {"query_marker": "", "document_marker"
 """Options of the recipes that a model of one layer, eight tokens and no unused words can't have."""
 LOSSES = {
     "ance": "infonce", "ance_prf": "infonce", "baidu": "anchored", "chatgpt_retrievalqa": "binary_cross_entropy",
-<<<<<<< HEAD
     "coil": "infonce", "composable_sft": "mlm's own", "cornstack": "infonce", "curricula": "pairwise_softmax",
     "deepct": "deepct's own", "deepimpact": "infonce", "dpr": "infonce", "lg_anna": "adaptive_margin",
     "mad_x": "mlm's own", "margin_mse": "margin_mse", "modular_clir": "binary_cross_entropy", "ranklist": "ranklist",
-    "sft_reranking": "binary_cross_entropy", "unicoil": "infonce",
-=======
-    "cornstack": "infonce", "coil": "infonce", "curricula": "pairwise_softmax", "deepct": "deepct's own",
-    "deepimpact": "infonce", "dpr": "infonce", "lg_anna": "adaptive_margin", "margin_mse": "margin_mse",
-    "ranklist": "ranklist", "unicoil": "infonce", "bert_maxp": "hinge", "birch": "hinge", "cedr": "pairwise_softmax",
-    "colbert": "pairwise_cross_entropy", "parade": "ranknet", "prettr": "margin_mse", "tk": "hinge",
+    "sft_reranking": "binary_cross_entropy", "unicoil": "infonce", "bert_maxp": "hinge", "birch": "hinge",
+    "cedr": "pairwise_softmax", "colbert": "pairwise_cross_entropy", "parade": "ranknet", "prettr": "margin_mse",
+    "tk": "hinge",
     **dict.fromkeys(("dssm", "cdssm", "duet"), "infonce"), **dict.fromkeys(("pacrr", "co_pacrr"), "pairwise_softmax"),
     **dict.fromkeys(("arc_i", "arc_ii", "match_pyramid", "drmm", "drmm_tks", "anmm", "knrm", "conv_knrm", "mv_lstm",
                      "match_srnn", "deeprank", "hint"), "hinge"),
->>>>>>> main
 }  # fmt: skip
 
 
@@ -121,8 +111,9 @@ def test_each_set_up_trains(name, tokenizer, tmp_path):
     recipe = load(name).recipe(str(tmp_path / "out"), (str(tmp_path / "g.jsonl"),))
     write_groups(tmp_path / "g.jsonl", DATA.get(name, graded()))
     shape = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 32}
-<<<<<<< HEAD
-    model = Model(kind=recipe.model.kind, tokenizer=tokenizer, shape=shape, max_length=8, options=recipe.model.options)
+    shape = {"width": 8} if issubclass(model_class(recipe.model.kind), WordModel) else shape
+    options = {**recipe.model.options, **TINY.get(name, {})}
+    model = Model(kind=recipe.model.kind, tokenizer=tokenizer, shape=shape, max_length=8, options=options)
     recipe = replace(recipe, optimiser=replace(recipe.optimiser, batch=4, steps=2, bf16=False))
     if recipe.adapters.method != "none":  # these need a start
         start = model_class("sparse" if recipe.model.kind == "mlm" else "cross").from_config(shape, tokenizer)
@@ -132,14 +123,6 @@ def test_each_set_up_trains(name, tokenizer, tmp_path):
         recipe = replace(recipe, adapters=replace(recipe.adapters, **keep))
     done = train(replace(recipe, model=model, export=Export(int8=False)))
     assert (done.folder / ("model" if merged(recipe) else "adapter")).with_suffix(".safetensors").is_file()
-=======
-    shape = {"width": 8} if issubclass(model_class(recipe.model.kind), WordModel) else shape
-    options = {**recipe.model.options, **TINY.get(name, {})}
-    model = Model(kind=recipe.model.kind, tokenizer=tokenizer, shape=shape, max_length=8, options=options)
-    small = replace(recipe.optimiser, batch=4, steps=2, bf16=False)
-    done = train(replace(recipe, model=model, optimiser=small, export=Export(int8=False)))
-    assert (done.folder / "model.safetensors").is_file()
->>>>>>> main
     assert LOSSES[name] in (done.folder / "README.md").read_text()
 
 
