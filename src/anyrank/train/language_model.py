@@ -23,12 +23,12 @@ from ..core.errors import InputError
 from ..core.types import Query
 from ..llm.prompts import Template
 from ..llm.templates import FIRST_TOKEN, LISTWISE
-from ..models.base import declare
+from ..models.parts.lora import adapted
+from . import causal
 from .group import Group
 from .losses import RANK_WEIGHTS, Loss, combine, importance_weights, language_loss, own_targets
 from .losses.language import IGNORED
 from .recipe import Language, Recipe
-from .starts import start_folder
 
 log = logging.getLogger(__name__)
 
@@ -57,25 +57,9 @@ class Listwise:
     @classmethod
     def load(cls, recipe: Recipe) -> Listwise:
         """The model that a recipe starts from, under a fresh LoRA adapter if ``language.lora`` is above 0."""
-        from transformers import AutoModelForCausalLM, AutoTokenizer
-
-        if not recipe.model.start:
-            raise InputError("model: a language model needs start, a folder or hub id")
         spec = recipe.language
-        folder = start_folder(recipe.model.start)
-        gguf = [] if [*folder.glob("*.safetensors")] else sorted(p.name for p in folder.glob("*.gguf"))
-        file: dict[str, Any] = {"gguf_file": gguf[0]} if gguf else {}
-        tokenizer = AutoTokenizer.from_pretrained(folder, **file)
-        if tokenizer.pad_token_id is None:
-            tokenizer.pad_token = tokenizer.eos_token
-        dtype = torch.bfloat16 if spec.dtype == "bfloat16" else torch.float32
-        safe = file or {"use_safetensors": True}
-        model: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, **safe)
-        if spec.lora:
-            from peft import LoraConfig, get_peft_model
-
-            adapter: Any = {"r": spec.lora, "lora_alpha": 2 * spec.lora, "target_modules": "all-linear"}
-            model = get_peft_model(model, LoraConfig(task_type="CAUSAL_LM", **adapter))
+        model, tokenizer = causal.load(recipe.model.start, spec.dtype)
+        model = adapted(model, spec.lora)
         return cls(model, tokenizer, spec, recipe.model.max_length)
 
     @property
@@ -158,13 +142,7 @@ class Listwise:
     def save(self, folder: Path) -> None:
         """A folder for transformers and our own backends (``hf:FOLDER``); an adapter is merged into its model, and
         also saved alone in adapter/."""
-        model = self.model
-        if self.spec.lora:
-            model.save_pretrained(folder / "adapter")
-            model = model.merge_and_unload()
-        model.save_pretrained(folder)
-        self.tokenizer.save_pretrained(folder)
-        declare(folder, self.kind, "hf")
+        causal.save(self.model, self.tokenizer, folder)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,150 @@
+"""GRPO measured: a toy choice learnt by a tiny decoder, ProRank's two stages on a toy, SmolLM2-135M on SciFact.
+
+    python bench/bench_grpo.py toy            # "which document holds the rare word", a curve (minutes)
+    python bench/bench_grpo.py prorank        # form by rewards, then scores by each loss (minutes)
+    python bench/bench_grpo.py smollm [STEPS] # form and truth of its verdicts, nDCG@10 before and after (half an hour)
+
+Needs the extras train and rl; the last part the optional data (ANYRANK_DATA, or ../shared/data) and SmolLM2
+(anyrank models get smollm2-135m-instruct). Results: bench/results/grpo.json, curve: docs/grpo.svg.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import random
+import sys
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from anyrank.core.types import Ranking
+from anyrank.evaluate.measures import Meter
+from anyrank.train.group import Group
+from anyrank.train.recipe import Check, Model, Optimiser, Recipe
+from anyrank.train.reinforce import Reinforce
+
+ROOT = Path(__file__).parents[1]
+DATA = Path(os.environ.get("ANYRANK_DATA", ROOT.parent / "shared" / "data"))
+RESULTS = ROOT / "bench" / "results" / "grpo.json"
+WORDS = [f"w{i}" for i in range(12)]
+
+
+def choices(n: int, texts: int = 3, seed: int = 0) -> list[Group]:
+    """Queries of one word, and documents of one word each, of which the first is the query's."""
+    rng = random.Random(seed)
+    drawn = [rng.sample(WORDS, texts) for _ in range(n)]
+    return [Group.from_texts(r[0], r, (1.0, *[0.0] * (texts - 1)), f"q{seed}-{i}") for i, r in enumerate(drawn)]
+
+
+def toy(folder: Path) -> dict[str, Any]:
+    """A tiny decoder learns the label of the document that holds the query's word."""
+    from anyrank.testing.tiny import chooser
+    from anyrank.train.run import train
+
+    recipe = Recipe(
+        out=str(folder / "toy"),
+        model=Model(kind="language", start=chooser(folder / "start", WORDS), max_length=256),
+        rl=Reinforce(task="best", thinking=False, samples=8, tokens=4, words=4),
+        optimiser=Optimiser(batch=16, steps=800, rate=2e-3, warmup=0.02, bf16=False, decay=0.0),
+        check=Check(every=10_000),
+    )
+    start = time.process_time()
+    done = train(recipe, train=choices(2000), valid=choices(64, seed=1))
+    assert done.rewards is not None
+    curve = [(int(line["step"]), line["reward"]) for line in done.log]
+    return {"cpu_s": time.process_time() - start, "rewards": done.rewards, "curve": curve}
+
+
+def smollm(folder: Path, steps: int) -> dict[str, Any]:
+    """SmolLM2-135M's verdicts, "1" or "0", on SciFact's training claims; the last 40 are held out."""
+    from anyrank.hub.open import open_model
+    from anyrank.papers import load
+    from anyrank.train.mining import mined
+    from anyrank.train.run import train
+
+    rankings, qrels = scifact(folder)
+    held_out, training = rankings[-40:], rankings[:-40]
+    groups, valid = (list(mined(part, qrels, 7)) for part in (training, held_out))
+    words = 60
+    recipe = Recipe(
+        out=str(folder / "smollm"),
+        model=Model(kind="language", start="smollm2-135m-instruct", max_length=512),
+        rl=Reinforce(task="relevant", samples=4, tokens=4, words=words, lora=16),
+        optimiser=Optimiser(batch=4, steps=steps, rate=1e-4, warmup=0.1, bf16=False, decay=0.0),
+        check=Check(every=10_000),
+    )
+    start = time.process_time()
+    done = train(recipe, train=groups, valid=valid[:24])
+    seconds = time.process_time() - start
+    few = [Ranking(r.query, r.candidates[:10]) for r in held_out if set(r.ids[:10]) & set(qrels[r.query.id])][:16]
+    out: dict[str, Any] = {"steps": steps, "cpu_s": seconds, "rewards": done.rewards, "queries": len(few)}
+    out["curve"] = [(int(line["step"]), line["reward"]) for line in done.log]
+    out["bm25"] = ndcg(few, qrels)
+    for when, name in (("before", "smollm2-135m-instruct"), ("after", f"hf:{folder}/smollm")):
+        model = open_model(name, dtype="float32")
+        for method, options in (("prorank", {}), ("setwise", {"mode": "likelihood", "children": 4, "k": 3})):
+            paper = load(method)
+            stage = paper.build(model, **options)
+            stage = replace(stage, judge=replace(stage.judge, template=replace(stage.judge.template, words=words)))
+            out[f"{method} {when}"] = ndcg(stage.batch(few), qrels)
+            print(when, method, out[f"{method} {when}"], flush=True)
+    return out
+
+
+def scifact(folder: Path) -> tuple[list[Ranking], Mapping[str, Mapping[str, int]]]:
+    """BM25's best 20 for SciFact's training claims."""
+    from anyrank.index.build import build
+    from anyrank.index.collection import Collection
+    from anyrank.io import Dataset
+    from anyrank.pipeline.parser import Settings, parse
+
+    data = Dataset.open(str(DATA / "scifact"))
+    qrels = data.qrels("train")
+    build(data.documents(), folder / "index", overwrite=True)
+    collection = Collection.open(folder / "index")
+    queries = [q for q in data.queries() if q.id in qrels][:400]
+    rankings = parse("bm25 % 20", Settings(collection)).batch([Ranking(q) for q in queries])
+    for ranking in rankings:
+        _ = [c.content for c in ranking]
+    return rankings, qrels
+
+
+def ndcg(rankings: Sequence[Ranking], qrels: Mapping[str, Mapping[str, int]]) -> float:
+    """The mean nDCG@10."""
+    lists = {r.query.id: list(r.ids) for r in rankings}
+    values = Meter(("nDCG@10",), {q: qrels[q] for q in lists})(lists)["nDCG@10"]
+    return sum(values) / len(values)
+
+
+def main(part: str, *options: str) -> None:
+    import torch
+    from transformers import utils
+
+    torch.set_num_threads(1)
+    quiet: Any = utils.logging
+    quiet.set_verbosity_error()
+    quiet.disable_progress_bar()
+    logging.basicConfig(level=logging.WARNING)
+    logging.getLogger("anyrank.train").setLevel(logging.INFO)
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        for name in ("start", "index"):
+            (folder / name).mkdir()
+        if part == "toy":
+            result = toy(folder)
+        elif part == "smollm":
+            result = smollm(folder, int(options[0]) if options else 30)
+        else:
+            result = prorank(folder)
+    print(json.dumps({k: v for k, v in result.items() if k != "curve"}, indent=1))
+    known = json.loads(RESULTS.read_text()) if RESULTS.is_file() else {}
+    RESULTS.write_text(json.dumps({**known, part: result}, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
