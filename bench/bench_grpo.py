@@ -60,6 +60,36 @@ def toy(folder: Path) -> dict[str, Any]:
     return {"cpu_s": time.process_time() - start, "rewards": done.rewards, "curve": curve}
 
 
+def prorank(folder: Path) -> dict[str, Any]:
+    """ProRank on a toy: is the document the query's word? Form by stage 1, nDCG@10 by stage 2 and each of its losses."""
+    from anyrank.models.verdict import Verdict
+    from anyrank.papers import load
+    from anyrank.testing.tiny import chooser
+    from anyrank.train.run import train
+    from anyrank.train.validation import Validation, scores
+
+    recipe = load("prorank").recipe
+    start = chooser(folder / "start", WORDS)
+    groups, valid = choices(400, 6), choices(64, 6, seed=1)
+    first = recipe(str(folder / "first"), (), start=start)
+    first = replace(first, model=replace(first.model, max_length=256), rl=replace(first.rl, dtype="float32", tokens=2))
+    quick = Optimiser(batch=8, steps=80, rate=3e-3, warmup=0.05, bf16=False, decay=0.0)
+    begun = time.process_time()
+    done = train(replace(first, optimiser=quick, check=Check(every=10_000)), train=groups, valid=valid[:32])
+    out: dict[str, Any] = {"stage 1": done.rewards, "cpu_s": time.process_time() - begun, "nDCG@10": {}}
+    check = Validation(valid)
+    for name, where in (("start", start), ("stage 1", str(folder / "first"))):
+        model = Verdict.from_folder(where, max_length=256)
+        out["nDCG@10"][name] = check(lambda g, m=model: scores(m, g))
+    for loss in ("binary_cross_entropy", "infonce", "ranknet"):
+        second = recipe(str(folder / loss), (), stage=2, start=str(folder / "first"), loss=loss)
+        second = replace(second, model=replace(second.model, max_length=256))
+        second = replace(second, optimiser=replace(quick, steps=300, rate=2e-3), check=Check(every=10_000))
+        model = train(second, train=groups).model
+        out["nDCG@10"][f"stage 2, {loss}"] = check(lambda g, m=model: scores(m, g))
+    return out
+
+
 def smollm(folder: Path, steps: int) -> dict[str, Any]:
     """SmolLM2-135M's verdicts, "1" or "0", on SciFact's training claims; the last 40 are held out."""
     from anyrank.hub.open import open_model
@@ -70,24 +100,24 @@ def smollm(folder: Path, steps: int) -> dict[str, Any]:
     rankings, qrels = scifact(folder)
     held_out, training = rankings[-40:], rankings[:-40]
     groups, valid = (list(mined(part, qrels, 7)) for part in (training, held_out))
-    words = 60
+    words = 12
     recipe = Recipe(
         out=str(folder / "smollm"),
         model=Model(kind="language", start="smollm2-135m-instruct", max_length=512),
-        rl=Reinforce(task="relevant", samples=4, tokens=4, words=words, lora=16),
-        optimiser=Optimiser(batch=4, steps=steps, rate=1e-4, warmup=0.1, bf16=False, decay=0.0),
+        rl=Reinforce(task="relevant", samples=4, tokens=1, words=words, lora=16, dtype="bfloat16"),
+        optimiser=Optimiser(batch=2, steps=steps, rate=1e-3, warmup=0.0, bf16=False, decay=0.0),
         check=Check(every=10_000),
     )
     start = time.process_time()
-    done = train(recipe, train=groups, valid=valid[:24])
+    done = train(recipe, train=groups, valid=valid[:8])
     seconds = time.process_time() - start
-    few = [Ranking(r.query, r.candidates[:10]) for r in held_out if set(r.ids[:10]) & set(qrels[r.query.id])][:16]
+    few = [Ranking(r.query, r.candidates[:8]) for r in held_out if set(r.ids[:8]) & set(qrels[r.query.id])][:10]
     out: dict[str, Any] = {"steps": steps, "cpu_s": seconds, "rewards": done.rewards, "queries": len(few)}
     out["curve"] = [(int(line["step"]), line["reward"]) for line in done.log]
     out["bm25"] = ndcg(few, qrels)
     for when, name in (("before", "smollm2-135m-instruct"), ("after", f"hf:{folder}/smollm")):
-        model = open_model(name, dtype="float32")
-        for method, options in (("prorank", {}), ("setwise", {"mode": "likelihood", "children": 4, "k": 3})):
+        model = open_model(name, dtype="bfloat16")
+        for method, options in (("prorank", {}), ("setwise", {"mode": "likelihood", "children": 3, "k": 3})):
             paper = load(method)
             stage = paper.build(model, **options)
             stage = replace(stage, judge=replace(stage.judge, template=replace(stage.judge.template, words=words)))
@@ -138,7 +168,7 @@ def main(part: str, *options: str) -> None:
         if part == "toy":
             result = toy(folder)
         elif part == "smollm":
-            result = smollm(folder, int(options[0]) if options else 30)
+            result = smollm(folder, int(options[0]) if options else 16)
         else:
             result = prorank(folder)
     print(json.dumps({k: v for k, v in result.items() if k != "curve"}, indent=1))

@@ -161,8 +161,8 @@ def own_weights(logits: Tensor, own: Tensor) -> Tensor:
     """Weights [texts, vocabulary] of each text's ``own`` word-pieces [texts, m] (`NONE` fills): log(1 + max(logit, 0))
     of the heaviest `TERMS`; of a text without any, of the heaviest `FALLBACK` of all.
 
-    >>> own_weights(torch.tensor([[0.0, 1.0, -2.0, 9.0]]), torch.tensor([[0, 1, 2]])).round(decimals=2).tolist()
-    [[0.0, 0.69, 0.0, 0.0]]
+    >>> [round(w, 2) + 0 for w in own_weights(torch.tensor([[0.0, 1, -2, 9]]), torch.tensor([[0, 1, 2]]))[0].tolist()]
+    [0.0, 0.69, 0.0, 0.0]
     """
     values = torch.log1p(logits.clamp(min=0))
     allowed = torch.zeros_like(values, dtype=torch.bool).scatter(1, own.clamp(min=0), own != NONE)
@@ -173,7 +173,7 @@ def own_weights(logits: Tensor, own: Tensor) -> Tensor:
     ranked = values.masked_fill(~(allowed | bare[:, None]), -1.0)
     heaviest = ranked.topk(min(TERMS, values.shape[1]), dim=1)
     counted = (torch.arange(heaviest.indices.shape[1], device=values.device) < most) & (heaviest.values > 0)
-    return torch.zeros_like(values).scatter(1, heaviest.indices, heaviest.values * counted)
+    return torch.zeros_like(values).scatter(1, heaviest.indices, heaviest.values.masked_fill(~counted, 0.0))
 
 
 def contrast(scores: Tensor, right: Tensor, counted: Tensor) -> Tensor:

@@ -26,7 +26,7 @@ def with_examples(groups: Sequence[Group], most: int, seed: int = 0) -> list[Gro
 
     >>> pairs = [Group.from_texts(q, (q.upper(), "no"), (1.0, 0.0)) for q in "abcd"]
     >>> [len(g.query["examples"]) for g in with_examples(pairs, 2)]
-    [2, 1, 2, 0]
+    [2, 1, 1, 2]
     >>> with_examples(pairs, 2)[1].query
     {'text': 'b', 'examples': [('c', 'C')]}
     """

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
@@ -14,6 +13,7 @@ from datasets import Dataset
 from transformers.trainer_callback import PrinterCallback
 from trl import GRPOConfig, GRPOTrainer
 
+from ..models.parts.lora import without_renamed
 from .grpo import Task, reward_functions
 from .loop import _Whole, last_checkpoint
 from .recipe import Recipe
@@ -76,14 +76,11 @@ class Trainer(GRPOTrainer):  # type: ignore[misc,unused-ignore]
         os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")
         rows: Any = Dataset.from_dict({"prompt": list(texts), "row": list(range(len(texts)))})
         functions: Any = reward_functions(task, targets)
-        super().__init__(
-            model,
-            functions,
-            settings(recipe, len(texts), progress),
-            train_dataset=rows,
-            processing_class=tokenizer,
-            callbacks=[_Whole()],
-        )
+        made = settings(recipe, len(texts), progress)
+        with without_renamed():
+            super().__init__(
+                model, functions, made, train_dataset=rows, processing_class=tokenizer, callbacks=[_Whole()]
+            )
         self.remove_callback(PrinterCallback)
 
     def create_model_card(self, *_: Any, **__: Any) -> None:
@@ -92,7 +89,5 @@ class Trainer(GRPOTrainer):  # type: ignore[misc,unused-ignore]
     def go(self, resume: bool) -> None:
         """Train, from the last complete checkpoint if ``resume`` is set and there is one."""
         last = last_checkpoint(Path(str(self.args.output_dir))) if resume else None
-        with warnings.catch_warnings():
-            # trl 1.16 asks for a property by the name that transformers 5.23 has deprecated
-            warnings.filterwarnings("ignore", ".*gradient_checkpointing.* is deprecated", FutureWarning)
+        with without_renamed():
             self.train(resume_from_checkpoint=str(last) if last else None)

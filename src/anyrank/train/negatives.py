@@ -25,12 +25,15 @@ DrawFn = Callable[[Group, int], Group]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Draw:
-    """The texts judged relevant (``grades`` above 0 if a group has them, else labels), and ``negatives`` of the others (0: all), each in proportion to
-    exp(prior / tau) among those left; tau falls from ``start`` to ``end`` over ``epochs`` and stays there (see
-    ``sampling.Decay``; the values are ours, CoRNStack gives none). It is on the scale of the priors. Others whose prior
-    is within a margin of the lowest of a relevant text are likely relevant and never drawn: at least ``relative`` times
-    it (.95 is usual), less than ``absolute`` below it, or less than ``adaptive`` standard deviations of the group's
-    priors below it (0: no such limit; see `mining.Rules`). Nor are copies of such a text. The draw is fixed by seed, epoch and the group's id (or query).
+    """The relevant texts (judged so by ``grades`` if a group has them, else by labels above 0), and ``negatives`` of
+    the others (0: all), each in proportion to exp(prior / tau) among those left; tau falls from ``start`` to ``end``
+    over ``epochs`` and stays there (see ``sampling.Decay``; the values are ours, CoRNStack gives none). It is on the
+    scale of the priors.
+
+    Others whose prior is within a margin of the lowest of a relevant text are likely relevant and never drawn: at least
+    ``relative`` times it (.95 is usual), at most ``absolute`` below it, or at most ``adaptive`` standard deviations of
+    the group's priors below it (0: no such limit; see `mining.Rules`). Nor are copies of a relevant text. The draw is
+    fixed by seed, epoch and the group's id (or query).
 
     Raises InputError for a group without priors.
 

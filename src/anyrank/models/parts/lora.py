@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import copy
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Literal
 
 
@@ -23,7 +26,17 @@ def adapted(
     options: dict[str, Any] = {"r": rank, "lora_alpha": alpha or 2 * rank, "lora_dropout": dropout, "task_type": task}
     if targets == "all-linear":
         options["target_modules"] = "all-linear"
-    return get_peft_model(body, LoraConfig(**options))
+    with without_renamed():
+        return get_peft_model(body, LoraConfig(**options))
+
+
+@contextmanager
+def without_renamed() -> Iterator[None]:
+    """Without the warnings that peft 0.21 and trl 1.16 cause, which ask transformers 5.23 for a property by the name
+    that it has deprecated."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", ".*gradient_checkpointing.* is deprecated", FutureWarning)
+        yield
 
 
 def merged(body: Any) -> Any:
