@@ -50,7 +50,7 @@ def toy(folder: Path) -> dict[str, Any]:
         out=str(folder / "toy"),
         model=Model(kind="language", start=chooser(folder / "start", WORDS), max_length=256),
         rl=Reinforce(task="best", thinking=False, samples=8, tokens=4, words=4),
-        optimiser=Optimiser(batch=16, steps=800, rate=2e-3, warmup=0.02, bf16=False, decay=0.0),
+        optimiser=Optimiser(batch=16, steps=600, rate=2e-3, warmup=0.02, bf16=False, decay=0.0),
         check=Check(every=10_000),
     )
     start = time.process_time()
@@ -61,7 +61,7 @@ def toy(folder: Path) -> dict[str, Any]:
 
 
 def prorank(folder: Path) -> dict[str, Any]:
-    """ProRank on a toy: is the document the query's word? Form by stage 1, nDCG@10 by stage 2 and each of its losses."""
+    """ProRank on a toy: is the document the query's word? Form by stage 1, nDCG@10 by stage 2 and each loss."""
     from anyrank.models.verdict import Verdict
     from anyrank.papers import load
     from anyrank.testing.tiny import chooser

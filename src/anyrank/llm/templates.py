@@ -90,7 +90,7 @@ REASONED_ORDER = Template(
     prefix="Search query: {query}\n\nThe {num} documents:\n",
     body="[{label}] {text}",
     suffix="\n\nThink about what each document contributes to an answer to the search query. The answer is the "
-    "numbers of all {num} documents, the most relevant first, for example <answer>[2, 1]</answer>.",
+    "labels of all {num} documents, the most relevant first, for example <answer>[2] > [1]</answer>.",
     tagged=True,
     words=380,
 )
