@@ -1,8 +1,10 @@
 """GRPO: the prompts of the judges, trl's own advantages and loss against the formulas, a toy learnt, a resumed run."""
 
 import json
+import re
 from dataclasses import replace
 from importlib.util import find_spec
+from pathlib import Path
 
 import pytest
 import torch
@@ -193,3 +195,30 @@ def test_the_papers_recipes_are_grpo(name, tmp_path):
     (tmp_path / "r.yaml").write_text(recipe_text(made))
     assert read_recipe(tmp_path / "r.yaml") == made
     assert replace(made, seed=1).rl == made.rl
+
+
+def test_the_page_is_true(tmp_path):
+    """Its recipe is read, and its commands print recipes."""
+    from anyrank.cli import cli
+    from anyrank.train.recipe import read_recipe
+
+    page = (Path(__file__).parents[2] / "docs" / "reinforcement.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
+    (tmp_path / "r.yaml").write_text(block, encoding="utf-8")
+    assert read_recipe(tmp_path / "r.yaml").rl.task == "relevant"
+    commands = re.findall(r"^anyrank (papers recipe [^>\n]*)>", page, re.MULTILINE)
+    assert len(commands) == 4
+    for command in commands:
+        done = CliRunner().invoke(cli, command.split())
+        assert done.exit_code == 0, done.output
+
+
+def test_an_unknown_option_of_a_recipe_is_named():
+    from anyrank.cli.papers import options_of
+
+    make = load("prorank").recipe
+    assert options_of(make, ["stage=2", "start=runs/x"]) == {"stage": 2, "start": "runs/x"}
+    with pytest.raises(InputError, match="stage=3: choose one of 1, 2"):
+        options_of(make, ["stage=3"])
+    with pytest.raises(InputError, match="expected NAME=VALUE with one of stage, start, loss"):
+        options_of(make, ["los=infonce"])
