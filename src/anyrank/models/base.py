@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, Self, runtime_checkable
 
@@ -68,6 +68,16 @@ class OwnLoss(Protocol):
 
     def loss(self, features: dict[str, Any], labels: Tensor) -> Tensor:
         """The loss of a batch, a scalar: the arguments of `Model.forward`, and labels [batch, n]."""
+        ...
+
+
+@runtime_checkable
+class CountsWords(Protocol):
+    """A model that may weigh words by how many texts hold them, and that a training may start at a table of word
+    vectors."""
+
+    def count(self, texts: Iterable[str]) -> None:
+        """Count the words of the texts, before training."""
         ...
 
 

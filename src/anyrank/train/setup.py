@@ -15,7 +15,7 @@ from torch import Tensor
 
 from ..core.errors import InputError, ModelError
 from ..models import model_class
-from ..models.base import OwnLoss
+from ..models.base import CountsWords, OwnLoss
 from .batches import Collate
 from .checks import check_objective
 from .curriculum import Curriculum as Weights
@@ -77,6 +77,8 @@ def setup_of(
         what = "losses: all have weight 0" if functions else "losses: there is none"
         raise InputError(f"{what}: give at least one, such as {{name: ranknet}}")
     model = build(recipe.model) if model is None else model
+    if isinstance(model, CountsWords):
+        model.count(text for group in groups for text in group.texts)
     names = [(w, getattr(loss, "__name__", repr(loss))) for w, loss in losses]
     names = names or [(x.weight, f"{x.name} {dict(x.options) or ''}".strip()) for x in recipe.losses]
     words = " + ".join(f"{weight:g} {name}" for weight, name in names)
@@ -124,7 +126,8 @@ def build(model: Model) -> Any:
         raise InputError(f"model.kind: {model.kind} reads no texts: 'anyrank peptides train' trains it")
     if model.start:
         try:
-            return kind.from_folder(start_folder(model.start), max_length=model.max_length, **model.options)
+            folder = start_folder(model.start, word_vectors=issubclass(kind, CountsWords))
+            return kind.from_folder(folder, max_length=model.max_length, **model.options)
         except TypeError as error:
             raise InputError(f"model: a {model.kind} model can't be made so: {error}") from error
         except OSError as error:

@@ -10,11 +10,16 @@ from ..hub.registry import get, resolve
 FLOAT = {"minilm": "all-minilm-l6-v2", "mini": "all-minilm-l6-v2", "splade-tiny": "splade-tiny-fp32"}
 """The shipped int8 models, and the rows of the registry with the same weights in floating point."""
 
+WORD_VECTORS = (".txt", ".vec", ".txt.gz", ".vec.gz")
+"""Files of word vectors (GloVe, word2vec, fastText) end so."""
 
-def start_folder(name: str) -> Path:
+
+def start_folder(name: str, *, word_vectors: bool = False) -> Path:
     """The folder of a start: a local folder, a name of the registry (fetched if it isn't here), or a hub id, which is
-    taken from here if the registry's copy or the hub's cache has it. Raises InputError if it holds int8 weights alone,
-    ModelError if there is no such model."""
+    taken from here if the registry's copy or the hub's cache has it; with ``word_vectors`` also a file of them. Raises
+    InputError if it holds int8 weights alone, ModelError if there is no such model."""
+    if word_vectors and name.endswith(WORD_VECTORS) and Path(name).is_file():
+        return Path(name)
     if name in FLOAT and not Path(name).is_dir():
         better = FLOAT[name]
         fetch = "" if (row := get(better)) and row.complete else f" (fetch it by: anyrank models get {better})"
