@@ -36,11 +36,24 @@ RESULTS = ROOT / "bench" / "results" / "grpo.json"
 WORDS = [f"w{i}" for i in range(12)]
 
 
-def choices(n: int, texts: int = 3, seed: int = 0, words: Sequence[str] = WORDS) -> list[Group]:
+def choices(n: int, texts: int = 3, seed: int = 0) -> list[Group]:
     """Queries of one word, and documents of one word each, of which the first is the query's."""
     rng = random.Random(seed)
-    drawn = [rng.sample(words, texts) for _ in range(n)]
+    drawn = [rng.sample(WORDS, texts) for _ in range(n)]
     return [Group.from_texts(r[0], r, (1.0, *[0.0] * (texts - 1)), f"q{seed}-{i}") for i, r in enumerate(drawn)]
+
+
+def rare(n: int, texts: int = 3, seed: int = 0) -> list[Group]:
+    """Queries of a rare word, and documents of common words, of which the first holds the rare one too."""
+    rng = random.Random(seed)
+    out = []
+    for i in range(n):
+        word = rng.choice(WORDS[:3])
+        documents = [rng.choices(WORDS[3:], k=3) for _ in range(texts)]
+        documents[0][rng.randrange(3)] = word
+        labels = (1.0, *[0.0] * (texts - 1))
+        out.append(Group.from_texts(word, [" ".join(d) for d in documents], labels, f"r{seed}-{i}"))
+    return out
 
 
 def taught_form(start: str, groups: Sequence[Group], spec: Reinforce) -> None:
@@ -70,14 +83,13 @@ def taught_form(start: str, groups: Sequence[Group], spec: Reinforce) -> None:
 
 
 def toy(folder: Path, steps: int) -> dict[str, Any]:
-    """A tiny decoder that knows the form of an answer learns the label of the document that holds the query's word."""
+    """A tiny decoder that knows the form of an answer learns the label of the document that shares the rare word."""
     from anyrank.testing.tiny import chooser
     from anyrank.train.run import train
 
-    words = WORDS[:4]
     spec = Reinforce(task="best", thinking=False, samples=8, tokens=4, words=4)
-    start = chooser(folder / "start", words)
-    taught_form(start, choices(200, 2, 2, words), spec)
+    start = chooser(folder / "start", WORDS)
+    taught_form(start, rare(200, seed=2), spec)
     recipe = Recipe(
         out=str(folder / "toy"),
         model=Model(kind="language", start=start, max_length=256),
@@ -86,7 +98,7 @@ def toy(folder: Path, steps: int) -> dict[str, Any]:
         check=Check(every=10_000),
     )
     begun = time.process_time()
-    done = train(recipe, train=choices(2000, 2, 0, words), valid=choices(64, 2, 1, words))
+    done = train(recipe, train=rare(2000), valid=rare(64, seed=1))
     curve = [(int(line["step"]), line["reward"]) for line in done.log]
     return {"cpu_s": time.process_time() - begun, "rewards": done.rewards, "curve": curve}
 
@@ -197,7 +209,7 @@ def main(part: str, *options: str) -> None:
         for name in ("start", "index"):
             (folder / name).mkdir()
         if part == "toy":
-            result = toy(folder, int(options[0]) if options else 300)
+            result = toy(folder, int(options[0]) if options else 150)
         elif part == "smollm":
             result = smollm(folder, int(options[0]) if options else 16)
         else:
