@@ -1,6 +1,6 @@
-"""GRPO measured: a toy choice learnt by a tiny decoder, ProRank's two stages on a toy, SmolLM2-135M on SciFact.
+"""GRPO measured: a toy learnt by a tiny decoder, ProRank's two stages on a toy, SmolLM2-135M on SciFact.
 
-    python bench/bench_grpo.py toy [STEPS]    # "which document holds the rare word", a curve (minutes)
+    python bench/bench_grpo.py toy [STEPS]    # is it the document that shares the rare word? a curve (minutes)
     python bench/bench_grpo.py prorank        # form by rewards, then scores by each loss (minutes)
     python bench/bench_grpo.py smollm [STEPS] # form and truth of its verdicts, nDCG@10 before and after (half an hour)
 
@@ -56,51 +56,47 @@ def rare(n: int, texts: int = 3, seed: int = 0) -> list[Group]:
     return out
 
 
-def taught_form(start: str, groups: Sequence[Group], spec: Reinforce) -> None:
-    """Teach a tiny decoder the form of an answer, a label drawn at random, as real models know it: a reward can't lift
-    what is never sampled."""
-    from transformers import AutoModelForCausalLM, AutoTokenizer
-
-    from anyrank.train import grpo
-
-    template = grpo.task_of(spec).template
-    model, tokenizer = AutoModelForCausalLM.from_pretrained(start), AutoTokenizer.from_pretrained(start)
-    rows = grpo.examples(groups, spec)
-    rng = random.Random(0)
-    optimiser = torch.optim.AdamW(model.parameters(), lr=3e-3)
-    for _ in range(60):
-        part = rng.sample(rows, 32)
-        answers = [rng.choice(template.labels.marks(e.target.n)) + tokenizer.eos_token for e in part]
-        texts = [grpo.prompt_text(tokenizer, template, e) + a for e, a in zip(part, answers)]
-        batch = tokenizer(texts, return_tensors="pt", padding=True, padding_side="left")
-        labels = batch["input_ids"].clone()
-        labels[:, : -len(tokenizer(answers[0])["input_ids"])] = -100
-        inputs = {k: batch[k] for k in ("input_ids", "attention_mask")}
-        model(**inputs, labels=labels).loss.backward()
-        optimiser.step()
-        optimiser.zero_grad()
-    model.save_pretrained(start)
-
-
 def toy(folder: Path, steps: int) -> dict[str, Any]:
-    """A tiny decoder that knows the form of an answer learns the label of the document that shares the rare word."""
+    """A tiny decoder with random weights learns to say 1 of the document that shares the query's rare word, 0 of the
+    others: first the form (from 2 words in 27), then the truth (from one half)."""
     from anyrank.testing.tiny import chooser
     from anyrank.train.run import train
 
-    spec = Reinforce(task="best", thinking=False, samples=8, tokens=4, words=4)
-    start = chooser(folder / "start", WORDS)
-    taught_form(start, rare(200, seed=2), spec)
     recipe = Recipe(
         out=str(folder / "toy"),
-        model=Model(kind="language", start=start, max_length=256),
-        rl=spec,
-        optimiser=Optimiser(batch=16, steps=steps, rate=2e-3, warmup=0.02, bf16=False, decay=0.0),
+        model=Model(kind="language", start=chooser(folder / "start", WORDS), max_length=256),
+        rl=Reinforce(task="relevant", samples=8, tokens=1, words=4),
+        optimiser=Optimiser(batch=16, steps=steps, rate=3e-3, warmup=0.02, bf16=False, decay=0.0),
         check=Check(every=10_000),
     )
     begun = time.process_time()
-    done = train(recipe, train=rare(2000), valid=rare(64, seed=1))
-    curve = [(int(line["step"]), line["reward"]) for line in done.log]
+    done = train(recipe, train=rare(1000), valid=rare(64, seed=1))
+    names = ("reward", "rewards/form/mean", "rewards/accuracy/mean")
+    curve = [(int(line["step"]), *(round(line[name], 4) for name in names)) for line in done.log]
+    picture(curve, ROOT / "docs" / "grpo.svg")
     return {"cpu_s": time.process_time() - begun, "rewards": done.rewards, "curve": curve}
+
+
+def picture(curve: Sequence[Sequence[float]], path: Path) -> None:
+    """Draw form and accuracy by the step."""
+    width, height, left, top = 640, 260, 44, 20
+    last = curve[-1][0]
+    lines = []
+    for at, name, colour in ((2, "form", "#2a6fbb"), (3, "accuracy", "#c2571a")):
+        points = " ".join(f"{left + width * row[0] / last:.1f},{top + height * (1 - row[at]):.1f}" for row in curve)
+        lines.append(f'<polyline fill="none" stroke="{colour}" stroke-width="1.5" points="{points}"/>')
+        lines.append(
+            f'<text x="{left + width - 70}" y="{top + height - 40 + 18 * (at - 2)}" fill="{colour}">{name}</text>'
+        )
+    for value in (0, 0.5, 0.9, 1):
+        y = top + height * (1 - value)
+        lines.append(f'<line x1="{left}" x2="{left + width}" y1="{y:.0f}" y2="{y:.0f}" stroke="#ccc"/>')
+        lines.append(f'<text x="8" y="{y + 4:.0f}">{value:g}</text>')
+    lines.append(f'<text x="{left + width - 60}" y="{top + height + 18}">step {last}</text>')
+    size = f'width="{width + left + 20}" height="{height + top + 28}"'
+    label = "Mean rewards of form and accuracy of a tiny decoder by the step of GRPO"
+    head = f'<svg xmlns="http://www.w3.org/2000/svg" {size} role="img" aria-label="{label}" font-family="sans-serif"'
+    path.write_text("\n".join([f'{head} font-size="12">', *lines, "</svg>", ""]), encoding="utf-8")
 
 
 def prorank(folder: Path) -> dict[str, Any]:
@@ -209,7 +205,7 @@ def main(part: str, *options: str) -> None:
         for name in ("start", "index"):
             (folder / name).mkdir()
         if part == "toy":
-            result = toy(folder, int(options[0]) if options else 150)
+            result = toy(folder, int(options[0]) if options else 200)
         elif part == "smollm":
             result = smollm(folder, int(options[0]) if options else 16)
         else:

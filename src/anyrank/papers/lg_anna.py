@@ -9,6 +9,7 @@ which are bge-en-icl's.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Literal
 
 from ..train.negatives import Draw
@@ -50,7 +51,7 @@ def recipe(
 ) -> Recipe:
     """A decoder's training by InfoNCE and the teacher's distribution, or by a margin that grows with the teacher's gap;
     ``negatives`` are drawn among the texts outside the ``margin``."""
-    draw = Draw(negatives=negatives, start=1.0, end=1.0, **MARGINS[margin]) if margin != "none" else Draw()
+    draw = Draw() if margin == "none" else replace(Draw(negatives=negatives, start=1.0, end=1.0), **MARGINS[margin])
     lora = {"lora": 64, "lora_alpha": 16, "lora_dropout": 0.1}
     return Recipe(
         out=out,

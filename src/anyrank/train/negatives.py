@@ -59,8 +59,7 @@ class Draw:
     @property
     def rules(self) -> Rules:
         """The margins below the positive."""
-        margins = {name: getattr(self, name) or None for name in ("relative", "absolute", "adaptive")}
-        return Rules(**margins)
+        return Rules(relative=self.relative or None, absolute=self.absolute or None, adaptive=self.adaptive or None)
 
     def __call__(self, group: Group, epoch: int, seed: int = 0) -> Group:
         if not self.negatives:
