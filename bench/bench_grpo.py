@@ -139,18 +139,18 @@ def smollm(folder: Path, steps: int) -> dict[str, Any]:
     rankings, qrels = scifact(folder)
     held_out, training = rankings[-40:], rankings[:-40]
     groups, valid = (list(mined(part, qrels, 7)) for part in (training, held_out))
-    words = 12
+    words = 40
     recipe = Recipe(
         out=str(folder / "smollm"),
         model=Model(kind="language", start="smollm2-135m-instruct", max_length=512),
-        rl=Reinforce(task="relevant", samples=4, tokens=1, words=words, lora=16, dtype="bfloat16"),
-        optimiser=Optimiser(batch=2, steps=steps, rate=1e-3, warmup=0.0, bf16=False, decay=0.0),
+        rl=Reinforce(task="relevant", samples=8, tokens=1, words=words, lora=16, dtype="bfloat16"),
+        optimiser=Optimiser(batch=4, steps=steps, rate=3e-4, warmup=0.0, bf16=False, decay=0.0),
         check=Check(every=10_000),
     )
     start = time.process_time()
-    done = train(recipe, train=groups, valid=valid[:8])
+    done = train(recipe, train=groups, valid=valid[:16])
     seconds = time.process_time() - start
-    few = [Ranking(r.query, r.candidates[:8]) for r in held_out if set(r.ids[:8]) & set(qrels[r.query.id])][:10]
+    few = [Ranking(r.query, r.candidates[:8]) for r in held_out if set(r.ids[:8]) & set(qrels[r.query.id])][:30]
     out: dict[str, Any] = {"steps": steps, "cpu_s": seconds, "rewards": done.rewards, "queries": len(few)}
     out["curve"] = [(int(line["step"]), line["reward"]) for line in done.log]
     out["bm25"] = ndcg(few, qrels)
@@ -191,7 +191,6 @@ def ndcg(rankings: Sequence[Ranking], qrels: Mapping[str, Mapping[str, int]]) ->
 
 
 def main(part: str, *options: str) -> None:
-    import torch
     from transformers import utils
 
     torch.set_num_threads(1)
@@ -207,7 +206,7 @@ def main(part: str, *options: str) -> None:
         if part == "toy":
             result = toy(folder, int(options[0]) if options else 200)
         elif part == "smollm":
-            result = smollm(folder, int(options[0]) if options else 16)
+            result = smollm(folder, int(options[0]) if options else 40)
         else:
             result = prorank(folder)
     print(json.dumps({k: v for k, v in result.items() if k != "curve"}, indent=1))
