@@ -8,6 +8,13 @@ the same process without HTTP (measured before and after); p50, p95 and p99 in m
 (their order differs from the engine's, or a document is missing), late (the deadline came first, and the answer says
 so), refused (429) or lost. Then the same with a server that gives every request to the model alone (--batch 1). Writes
 bench/results/serve.json.
+
+With --rival PYTHON, an interpreter that has sentence-transformers and fastapi, the same load also goes to a plain
+FastAPI application over a CrossEncoder of MiniLM's shape (6 layers, 384 wide, random weights: only its speed counts),
+one request a call. Its orders are not compared, since its weights are random:
+
+    python -m venv rival && rival/bin/pip install sentence-transformers fastapi uvicorn
+    taskset -c 1 python bench/bench_serve.py --model mini --seconds 300 --rival rival/bin/python
 """
 
 from __future__ import annotations
@@ -15,6 +22,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import os
 import random
 import socket
 import statistics
@@ -23,6 +31,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -73,7 +82,9 @@ async def drive(port: int, asked: list[Request], orders: list[list[int]], connec
             start = time.perf_counter()
             try:
                 writer.write(
-                    f"POST /v2/rerank HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body
+                    b"POST /v2/rerank HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+                    + f"Content-Length: {len(body)}\r\n\r\n".encode()
+                    + body
                 )
                 head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
                 answer = await reader.readexactly(int(head.split("content-length: ")[1].split()[0]))
@@ -85,14 +96,19 @@ async def drive(port: int, asked: list[Request], orders: list[list[int]], connec
                 counts["refused"] += 1
                 await asyncio.sleep(0.05)
                 continue
+            if " 200 " not in head.splitlines()[0]:
+                raise SystemExit(f"{head.splitlines()[0]}: {answer[:300]!r}")
             times.append(time.perf_counter() - start)
             value = json.loads(answer)
             got = [r["index"] for r in value["results"]]
-            if value["anyrank"]["status"] in ("partial", "fallback"):  # the deadline came first, and the answer says so
+            if value.get("anyrank", {}).get("status") in (
+                "partial",
+                "fallback",
+            ):  # the deadline came first, and the answer says so
                 counts["late"] += 1
                 counts["wrong"] += sorted(got) != sorted(orders[n])
                 continue
-            counts["wrong"] += got != orders[n]
+            counts["wrong"] += got != orders[n] if "anyrank" in value else sorted(got) != sorted(orders[n])
             documents += len(got)
         writer.close()
 
@@ -106,17 +122,36 @@ async def drive(port: int, asked: list[Request], orders: list[list[int]], connec
 
 def serving(model: str, *options: str) -> tuple[subprocess.Popen[bytes], int]:
     """A started server and its port."""
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        port = s.getsockname()[1]
+    port = free_port()
     command = [sys.executable, "-m", "anyrank", "serve", "-p", model, "--port", str(port), *options]
     process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+    wait_ready(process, port)
+    return process, port
+
+
+def free_port() -> int:
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return int(s.getsockname()[1])
+
+
+def wait_ready(process: subprocess.Popen[bytes], port: int) -> None:
+    """Waits until a server answers."""
     while process.poll() is None:
         try:
             urllib.request.urlopen(f"http://127.0.0.1:{port}/ready", timeout=2)
-            break
+            return
         except (urllib.error.URLError, OSError):
             time.sleep(0.2)
+    raise SystemExit("the server did not start: see above")
+
+
+def rival(python: str, threads: str) -> tuple[subprocess.Popen[bytes], int]:
+    """A started application of sentence-transformers behind FastAPI, and its port."""
+    port = free_port()
+    command = [python, str(Path(__file__).parent / "rival_server.py"), str(port)]
+    process = subprocess.Popen(command, env={**os.environ, "OMP_NUM_THREADS": threads, "PYTHONPATH": ""})
+    wait_ready(process, port)
     return process, port
 
 
@@ -129,13 +164,21 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--model", default="mini")
     parser.add_argument("--seconds", type=float, default=20)
+    parser.add_argument("--rival", metavar="PYTHON", help="an interpreter with sentence-transformers and fastapi")
     parser.add_argument("--connections", type=int, nargs="+", default=[1, 8, 64, 256])
     options = parser.parse_args()
     asked = requests(300, 1)
     before, orders = engine(options.model, asked)
     rows: dict[str, Any] = {}
-    for name, extra in (("batched", []), ("one request a batch", ["--batch", "1"])):
-        process, port = serving(options.model, *extra)
+    servers: dict[str, Callable[[], tuple[subprocess.Popen[bytes], int]]] = {
+        "batched": lambda: serving(options.model),
+        "one request a batch": lambda: serving(options.model, "--batch", "1"),
+    }
+    if options.rival:
+        threads = os.environ.get("OMP_NUM_THREADS", str(len(os.sched_getaffinity(0))))
+        servers["sentence-transformers"] = lambda: rival(options.rival, threads)
+    for name, start in servers.items():
+        process, port = start()
         try:
             for n in options.connections:
                 load = drive(port, asked, orders, n, options.seconds)

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from anyrank import Candidate, InputError, Judgement, Query, Usage
-from anyrank.judges.passages import Passages, passages
+from anyrank.core.passages import passages
+from anyrank.judges.passages import Passages
 from anyrank.testing import check_judge
 
 

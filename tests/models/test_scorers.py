@@ -143,6 +143,16 @@ def test_in_batch_scores_are_of_every_query_with_every_text(tokenizer):
     assert wide[:, 4:].abs().max() == 0  # the places of texts that there aren't
 
 
+def test_in_batch_scores_are_of_single_precision_under_autocast(tokenizer):
+    model = made("bi", tokenizer)
+    features = model.features(QUERIES, GROUPS)
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        narrow = model(**features)
+        model.in_batch = model.training = True  # its body stays without dropout
+        wide = model(**features)
+    assert wide[0, :3].tolist() == pytest.approx(narrow[0].tolist(), rel=1e-5)
+
+
 def test_saved_cross_encoders_are_sentence_transformers(tokenizer, tmp_path):
     st = pytest.importorskip("sentence_transformers")
     model = made("cross", tokenizer)

@@ -194,6 +194,38 @@ def test_a_fresh_head_counts_shared_terms(kind, tokenizer):
         assert scores[0] > scores[1] > scores[2] == 0
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_in_batch_scores_are_of_every_query_with_every_text(kind, tokenizer):
+    model = made(kind, tokenizer, in_batch=True)
+    groups = [DOCS[:3], DOCS[3:5]]
+    features = model.features(QUERIES[:2], candidates_of(groups))
+    narrow, apart = model(**features), table(model, QUERIES[:2], DOCS[:5])
+    model.train()
+    for part in model.modules():  # no dropout, so that both passes are alike
+        if isinstance(part, torch.nn.Dropout):
+            part.p = 0.0
+    wide = model(**features)
+    assert wide.shape == (2, 6)
+    assert narrow.shape == (2, 3)
+    assert wide[:, :5].numpy() == pytest.approx(apart, rel=1e-4, abs=1e-5)
+    assert not wide[:, 5].any()  # the column of a text that there isn't
+    assert "in_batch" not in model.options()  # how a model is trained isn't part of it
+
+
+@pytest.mark.parametrize("in_batch", [False, True])
+@pytest.mark.parametrize("kind", KINDS)
+def test_scores_are_of_single_precision_under_autocast(kind, in_batch, tokenizer):
+    model = made(kind, tokenizer, in_batch=in_batch)
+    features = model.features(QUERIES[:1], candidates_of([DOCS[:5]]))
+    (chunk,) = features["chunks"]
+    with torch.autocast("cpu", torch.bfloat16):
+        query, document = model.query(features["queries"]), model.document(chunk)
+        model.training = in_batch  # the model's own parts stay without dropout
+        scores = model(**features)[0, chunk["rows"]]
+    expected = model.compare(*(x[[0] * len(chunk["rows"])] for x in query), *document)
+    assert scores.tolist() == pytest.approx(expected.tolist(), rel=1e-6)
+
+
 def test_sizes_that_no_coil_has(tokenizer):
     with pytest.raises(InputError, match="dim=0, whole=0: expected 1 or more a piece"):
         made("coil", tokenizer, dim=0, whole=0)

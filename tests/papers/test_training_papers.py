@@ -33,15 +33,23 @@ def graded(n=8, texts=4):
 BINARY = [replace(g, labels=(1.0, 0.0, 0.0, 0.0)) for g in graded()]
 SINGLE = [Group.from_texts(g.query, (g.texts[i % 2],), (1.0 - i % 2,), g.id) for i, g in enumerate(graded())]
 DATA = dict.fromkeys(("ance", "coil", "cornstack", "deepct", "deepimpact", "dpr", "unicoil"), BINARY) | {
+    **dict.fromkeys(("dssm", "cdssm", "duet"), BINARY),
     "ance_prf": [replace(g, priors=(4.0, 3.0, 2.0, 1.0)) for g in BINARY],
     "chatgpt_retrievalqa": SINGLE,
     "lg_anna": [replace(g, grades=(1.0, 0.0, 0.0, 0.0)) for g in graded()],
+    "birch": [replace(g, priors=(4.0, 3.0, 2.0, 1.0)) for g in BINARY],
 }
+TINY = {"prettr": {"join": 0}, "colbert": {"query_marker": "", "document_marker": "", "expand": 8}}
+"""Options of the recipes that a model of one layer, eight tokens and no unused words can't have."""
 LOSSES = {
     "ance": "infonce", "ance_prf": "infonce", "baidu": "anchored", "chatgpt_retrievalqa": "binary_cross_entropy",
     "cornstack": "infonce", "coil": "infonce", "curricula": "pairwise_softmax", "deepct": "deepct's own",
     "deepimpact": "infonce", "dpr": "infonce", "lg_anna": "soft_infonce", "margin_mse": "margin_mse",
-    "ranklist": "ranklist", "unicoil": "infonce",
+    "ranklist": "ranklist", "unicoil": "infonce", "bert_maxp": "hinge", "birch": "hinge", "cedr": "pairwise_softmax",
+    "colbert": "pairwise_cross_entropy", "parade": "ranknet", "prettr": "margin_mse", "tk": "hinge",
+    **dict.fromkeys(("dssm", "cdssm", "duet"), "infonce"), **dict.fromkeys(("pacrr", "co_pacrr"), "pairwise_softmax"),
+    **dict.fromkeys(("arc_i", "arc_ii", "match_pyramid", "drmm", "drmm_tks", "anmm", "knrm", "conv_knrm", "mv_lstm",
+                     "match_srnn", "deeprank", "hint"), "hinge"),
 }  # fmt: skip
 METHODS = {"mm_r5", "promptreps", "prorank", "rank_r1"}
 """Methods with a recipe for their model, which tests/train/test_grpo.py and tests/models/test_decoders.py train."""
@@ -96,15 +104,17 @@ def test_trainings_are_no_methods_of_pipelines():
 @pytest.mark.parametrize("name", sorted(set(trainings()) - METHODS))
 def test_each_set_up_trains(name, tokenizer, tmp_path):
     """The paper's losses, data and schedule with a tiny model, two steps."""
+    from anyrank.models import model_class
+    from anyrank.models.parts.words import WordModel
     from anyrank.train.run import train
 
     recipe = load(name).recipe(str(tmp_path / "out"), (str(tmp_path / "g.jsonl"),))
     write_groups(tmp_path / "g.jsonl", DATA.get(name, graded()))
     shape = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 32}
     length = 64 if recipe.model.kind == "instructed" else 8
-    model = Model(
-        kind=recipe.model.kind, tokenizer=tokenizer, shape=shape, max_length=length, options=recipe.model.options
-    )
+    shape = {"width": 8} if issubclass(model_class(recipe.model.kind), WordModel) else shape
+    options = {**recipe.model.options, **TINY.get(name, {})}
+    model = Model(kind=recipe.model.kind, tokenizer=tokenizer, shape=shape, max_length=length, options=options)
     small = replace(recipe.optimiser, batch=4, steps=2, bf16=False)
     done = train(replace(recipe, model=model, optimiser=small, export=Export(int8=False)))
     assert (done.folder / "model.safetensors").is_file()
@@ -127,6 +137,19 @@ def test_the_published_settings():
     with pytest.raises(InputError, match="loss='mse': choose ranklist or one of ranknet, listnet"):
         ranklist.recipe("x", (), loss="mse")
     assert load("baidu").recipe("x", ()).losses[0].options == {"margin": 0.1, "weight": 0.7, "slack": 0.01}
+
+
+def test_colberts_second_training_teaches_scores_and_sets_the_best_against_the_batch(tokenizer, tmp_path):
+    from anyrank.train.run import train
+
+    recipe = load("colbert").recipe(str(tmp_path / "out"), (), distilled=True)
+    assert (recipe.data.texts, recipe.optimiser.batch, recipe.optimiser.rate) == (64, 32, 1e-5)
+    shape = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 32}
+    options = {**recipe.model.options, **TINY["colbert"]}
+    model = Model(kind="colbert", tokenizer=tokenizer, shape=shape, max_length=8, options=options)
+    small = replace(recipe.optimiser, batch=4, steps=2, bf16=False)
+    done = train(replace(recipe, model=model, optimiser=small), train=graded())
+    assert "kl_distillation" in (done.folder / "README.md").read_text()
 
 
 def test_one_positive_to_four_negatives_from_a_file(tmp_path):

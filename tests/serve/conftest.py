@@ -13,6 +13,7 @@ from anyrank.core.rerank import Rerank
 from anyrank.core.trace import Usage
 from anyrank.core.types import Judgement
 from anyrank.serve.app import Server
+from anyrank.serve.protocol import BoundedProtocol
 from anyrank.serve.service import Service
 
 
@@ -49,14 +50,14 @@ class Client:
 
 
 @contextlib.contextmanager
-def running(server):
-    """The port of a server while it runs."""
+def running(server, http=BoundedProtocol):
+    """The client of a server while it runs."""
     import uvicorn
 
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen(128)
-        config = uvicorn.Config(server.app(), log_level="critical", access_log=False, lifespan="on")
+        config = uvicorn.Config(server.app(), log_level="critical", access_log=False, lifespan="on", http=http)
         made = uvicorn.Server(config)
         thread = threading.Thread(target=made.run, kwargs={"sockets": [listener]}, daemon=True)
         thread.start()

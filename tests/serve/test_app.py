@@ -14,6 +14,7 @@ import pytest
 from anyrank.core.stage import Stage
 from anyrank.core.trace import Usage
 from anyrank.core.types import Candidate
+from anyrank.hub.open import open_model
 from anyrank.index.build import build
 from anyrank.index.collection import Collection
 from anyrank.serve.app import Server, _headers
@@ -97,6 +98,10 @@ def test_a_judge_that_fails_is_an_answer_that_says_so(client):
         (b"\x00\xff", 400),
         (b'{"query": "a", "documents": ["b"]', 400),
         (b'{"query": "a", "documents": ' + b"[" * 5000 + b"]" * 5000 + b"}", 400),
+        (b'{"query": "a", "documents": [{"text": "b", "x": ' + b"[" * 99 + b"]" * 99 + b"}]}", 400),
+        (b'{"query": "' + b"x" * 100_001 + b'", "documents": ["b"]}', 413),
+        (b'{"query": "a", "documents": [{"text": false}]}', 400),
+        (b'{"query": "a", "documents": ["b"], "model": {}}', 400),
         (b'{"query": "a", "documents": ["b"], "top_n": 1e400}', 400),
         (b'{"query": "a", "documents": ["' + b"x" * 300_000 + b'"]}', 413),
         (json.dumps({"query": "a", "documents": ["b"] * 501}).encode(), 413),
@@ -192,7 +197,7 @@ def test_a_full_queue_says_when_to_come_again(serving):
                 gate.wait(20)
             return list(rankings)
 
-    service = Service({"slow": Slow()}, waiting=20)
+    service = Service({"slow": Slow()}, waiting=1)
     with serving(Server(service)) as client, ThreadPoolExecutor(2) as pool:
         first = pool.submit(client, "/v2/rerank", BODY)
         begun.wait(20)
@@ -233,6 +238,10 @@ def test_search_with_a_filter(searching):
     assert [r["id"] for r in filtered["ranking"]] == ["a"]
     assert searching("/search", {"query": "wings", "filter": "year"})[0] == 400
     assert searching("/search", {"query": ""})[0] == 400
+    assert searching("/search", {"query": "wings", "top_n": 0})[0] == 200
+    assert searching("/search", {"query": "wings", "filter": {"year": [1] * 10_001}})[0] == 413
+    deep = b'{"query": "a", "filter": {"year": ' + b"[" * 900 + b"]" * 900 + b"}}"
+    assert searching("/search", raw=deep)[0] == 400
 
 
 def test_the_gym_gets_documents_as_base64(searching):
@@ -267,6 +276,7 @@ def test_tasks_of_hugging_face(client):
     assert len(client("/", {"inputs": "hello", "normalize": True})[1][0]) == 384
     assert client("/", {"inputs": "hello", "parameters": {}})[0] == 422
     assert client("/", {"inputs": 3})[0] == 400
+    assert client("/", {"inputs": []})[0] == 400
 
 
 def test_embeddings_of_openai_and_cohere_agree(client):
@@ -382,6 +392,66 @@ def test_errors_do_not_tell_where_the_index_lies(words, serving, tmp_path):
         status, answer, _ = client("/search", {"query": "wings", "filter": {"nowhere": 1}})
         assert (status, "secret" in answer["message"]) == (422, False)
         assert "nowhere" in answer["message"]
+
+
+SEARCHES = (
+    ("/search", {"query": "wings"}),
+    ("/search", {"query": "wings", "filter": {"year": 1990}}),
+    ("/search?query=wings", None),
+    ("/fetch?url=a", None),
+    ("/info", None),
+)
+
+
+@pytest.mark.parametrize("pipeline", ["bm25", "minilm % 5"])
+def test_an_index_that_is_gone_is_unavailable_and_one_built_anew_is_opened(pipeline, words, serving, tmp_path):
+    folder = tmp_path / "secret.index"
+
+    def make(text):
+        build([Candidate("a", text, meta={"year": 1990})], folder)
+        if "minilm" in pipeline:
+            Collection.open(folder).encode(open_model("minilm"))
+
+    make("wings lift")
+    with serving(Server(Service({"words": words}, pipeline, Collection.open(folder)))) as client:
+        assert [client(*s)[0] for s in SEARCHES] == [200] * 5
         shutil.rmtree(folder)
-        status, answer, _ = client("/search", {"query": "wings", "filter": {"year": 1}})
-        assert (status, "secret" in answer["message"]) == (503, False)
+        for search in SEARCHES:
+            status, answer, headers = client(*search)
+            assert (status, "secret" in answer["message"], headers["retry-after"]) == (503, False, "10")
+        assert client("/v2/rerank", BODY)[0] == 200
+        make("wings of another index")
+        assert [client(*s)[0] for s in SEARCHES] == [200] * 5
+        assert client("/search", {"query": "wings"})[1]["ranking"][0]["text"] == "wings of another index"
+
+
+@pytest.mark.parametrize("path", ["/v2/rerank/", "//v2/rerank", "//v2//rerank//"])
+def test_further_slashes_are_no_redirect(client, path):
+    assert client(path, BODY)[0] == 200
+
+
+def test_another_method_is_told_which_are_taken(client):
+    status, _, headers = client("/search", method="PUT")
+    assert (status, headers["allow"]) == (405, "GET, POST")
+
+
+def test_without_keys_a_strange_page_is_refused(words, serving, tmp_path):
+    port = 8000
+    own = ("127.0.0.1:1", f"localhost:{port}", "[::1]:1", "anyrank:80", "10.0.0.1", "rank.example")
+    with serving(Server(Service({"words": words}), hosts=("rank.example",))) as client:
+        for host in own:
+            assert client("/v2/rerank", BODY, headers={"Host": host})[0] == 200, host
+        for host in ("evil.example", "127.0.0.1.evil.example", "evil.example:8000"):  # DNS rebinding
+            status, answer, _ = client("/search?query=a", headers={"Host": host})
+            assert (status, "--host-name" in answer["message"]) == (403, True)
+        for origin in ("http://evil.example", "null", "http://localhost:3000"):  # a page posts to this machine
+            headers = {"Origin": origin, "Content-Type": "text/plain"}
+            status, answer, _ = client("/v2/rerank", BODY, headers=headers)
+            assert (status, f"--origin {origin}" in answer["message"]) == (403, True)
+        same = {"Host": "localhost:8000", "Origin": "http://localhost:8000"}
+        assert client("/v2/rerank", BODY, headers=same)[0] == 200
+        assert client("/health", headers={"Host": "pod.example"})[0] == 200
+    key = new_key(tmp_path / "keys.txt", "alice")
+    with serving(Server(Service({"words": words}), Keyring(tmp_path / "keys.txt"))) as client:
+        headers = {"Host": "rank.example", "Origin": "http://page.example", "X-API-Key": key}
+        assert client("/v2/rerank", BODY, headers=headers)[0] == 200

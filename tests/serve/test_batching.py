@@ -71,7 +71,7 @@ def test_a_full_queue_refuses_and_says_when_to_come_again():
         return items
 
     async def main():
-        batcher = Batcher(call, batch=10, waiting=10)
+        batcher = Batcher(call, batch=10, waiting=1)
         running = asyncio.create_task(batcher.run([1], [10]))
         await asyncio.sleep(0.01)
         with pytest.raises(Full) as error:
@@ -82,6 +82,36 @@ def test_a_full_queue_refuses_and_says_when_to_come_again():
         return error.value.seconds
 
     assert run(main()) >= 1
+
+
+def test_large_requests_leave_half_of_the_queue_to_small_ones():
+    gate = threading.Event()
+
+    def call(items):
+        gate.wait(10)
+        return items
+
+    async def main():
+        batcher = Batcher(call, batch=160, waiting=1600)
+        large = [asyncio.create_task(batcher.run([0] * 100, [100] * 100)) for _ in range(8)]  # 10,000 units each
+        await asyncio.sleep(0.01)
+        with pytest.raises(Full):
+            await batcher.run([0] * 100, [100] * 100)
+        small = [asyncio.create_task(batcher.run([i], [80])) for i in range(10)]
+        await asyncio.sleep(0.01)
+        with pytest.raises(Full):
+            await batcher.run([0], [80])
+        large.pop().cancel()  # makes room
+        await asyncio.sleep(0.01)
+        large.append(asyncio.create_task(batcher.run([0] * 100, [100] * 100)))
+        gate.set()
+        assert [await t for t in small] == [[i] for i in range(10)]
+        waited = len(batcher)  # of large requests, when the last small one is answered
+        await asyncio.gather(*large)
+        assert await batcher.run([0] * 3, [2000] * 3) == [0] * 3
+        return waited
+
+    assert run(main()) > 600
 
 
 def test_a_request_whose_client_left_is_not_worked_on():

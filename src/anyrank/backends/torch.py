@@ -319,8 +319,11 @@ def _tokens(features: Mapping[str, Any], sizes: Sequence[int]) -> NDArray[np.int
     models whose inputs aren't texts."""
     total = np.zeros(len(sizes), np.int64)
     owner = np.repeat(np.arange(len(sizes)), sizes)
+    if "counts" in features:  # a text's passages are rows of their own
+        owner = np.repeat(owner, features["counts"].numpy())
     for chunk in features.get("chunks", ()):
-        np.add.at(total, owner[chunk["rows"].numpy()], chunk["attention_mask"].sum(1).numpy())
+        real = chunk["attention_mask"] if "attention_mask" in chunk else chunk["real"]
+        np.add.at(total, owner[chunk["rows"].numpy()], real.sum(1).numpy())
     queries = features.get("queries", ())
     for chunk in [queries] if isinstance(queries, Mapping) else queries:
         mask = chunk["attention_mask"] if "attention_mask" in chunk else chunk["real"]

@@ -45,6 +45,9 @@ def served(command: Command) -> Command:
 @click.option("--max-body", default=16.0, show_default=True, type=click.FloatRange(0.001), help="MB of a request.")
 @click.option("--max-documents", default=10_000, show_default=True, type=click.IntRange(1))
 @click.option("--origin", "origins", multiple=True, metavar="URL", help="A page that may call it (CORS; repeat).")
+@click.option(
+    "--host-name", "hosts", multiple=True, metavar="NAME", help="A name it answers under without keys; * any."
+)
 def serve_command(
     pipelines: tuple[str, ...],
     index: Path | None,
@@ -64,6 +67,7 @@ def serve_command(
     max_body: float,
     max_documents: int,
     origins: tuple[str, ...],
+    hosts: tuple[str, ...],
 ) -> int:
     """Serve reranking, embeddings and search over HTTP.
 
@@ -100,6 +104,8 @@ def serve_command(
         int(max_body * 2**20),
         max_documents,
         origins,
+        hosts,
     )
-    serve(options, lambda: click.echo(f"anyrank serves at http://{host}:{port} (stop with Ctrl-C)", err=True))
+    shown = f"[{host}]" if ":" in host else host
+    serve(options, lambda port: click.echo(f"anyrank serves at http://{shown}:{port} (stop with Ctrl-C)", err=True))
     return 0

@@ -260,8 +260,11 @@ class VectorStore:
         return self._state
 
     def shards(self) -> list[Shard]:
-        """The complete shards, oldest first."""
-        status = os.stat(self.folder)
+        """The complete shards, oldest first. Raises InputError if the folder is gone."""
+        try:
+            status = os.stat(self.folder)
+        except OSError as error:
+            raise InputError(f"can't be read: {error.strerror}", path=self.folder) from None
         state = status.st_mtime_ns, status.st_nlink  # both change when a shard's folder appears
         if state != self._state:
             old = {s.name: s for s in self._shards}

@@ -4,34 +4,18 @@ from __future__ import annotations
 
 import heapq
 import math
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from ..core.content import TEXT_FIELDS, images_of, text_of
 from ..core.errors import InputError
+from ..core.passages import passages
 from ..core.rerank import Group, Judge
 from ..core.trace import Usage
 from ..core.types import Candidate, Judgement
 
 Aggregate = Literal["first", "max", "mean", "sum", "top"]
-_WORD = re.compile(r"\S+")
-
-
-def passages(text: str, words: int, stride: int) -> list[str]:
-    """Windows of ``words`` words, one every ``stride``, until the last word is in one; a short text is its own passage.
-
-    >>> passages("a b c d e", words=3, stride=2)
-    ['a b c', 'c d e']
-    >>> passages(" one passage ", words=3, stride=2)
-    [' one passage ']
-    """
-    spans = [m.span() for m in _WORD.finditer(text)]
-    if len(spans) <= words:
-        return [text]
-    starts = range(0, len(spans) - words + stride, stride)
-    return [text[spans[i][0] : spans[min(i + words, len(spans)) - 1][1]] for i in starts]
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Literal
 from ..core.content import text_of
 from ..core.errors import InputError
 from ..core.fusion import ArrayFusion, Combine, Fusion
+from ..core.passages import passages
 from ..core.rerank import Group, Judge
 from ..core.trace import Usage
 from ..core.types import Candidate, Judgement, Query
-from .passages import passages
 
 if TYPE_CHECKING:
     from ..core.fusion import Floats, Ints

@@ -125,7 +125,8 @@ class BiEncoder(nn.Module):  # type: ignore[misc,unused-ignore]
         if self.in_batch and self.training:
             # [B x n, width], zeros for padding, so that a text's column is the same for every query
             wide = texts.new_zeros(mask.numel(), texts.shape[1]).masked_scatter(mask.reshape(-1, 1), texts)
-            return queries @ wide.T / self.scale
+            with torch.autocast(wide.device.type, enabled=False):  # bfloat16 has too few digits to rank by
+                return queries @ wide.T / self.scale
         return filled((queries[owners(mask)] * texts).sum(1) / self.scale, mask)
 
     @property

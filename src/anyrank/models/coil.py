@@ -28,8 +28,16 @@ class COIL(TermModel):
 
     kind: ClassVar[str] = "coil"
 
-    def __init__(self, body: Any, tokenizer: Any, max_length: int = 256, dim: int = 32, whole: int = 768) -> None:
-        super().__init__(body, tokenizer, max_length)
+    def __init__(
+        self,
+        body: Any,
+        tokenizer: Any,
+        max_length: int = 256,
+        dim: int = 32,
+        whole: int = 768,
+        in_batch: bool = False,
+    ) -> None:
+        super().__init__(body, tokenizer, max_length, in_batch)
         if dim < 1 or whole < 0:
             raise InputError(f"dim={dim}, whole={whole}: expected 1 or more a piece, 0 (none) or more a text")
         self.sizes = (dim, whole)

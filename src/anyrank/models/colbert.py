@@ -32,12 +32,19 @@ SIMILARITIES = ("maxsim", "meanmaxsim")
 
 class ColBERT(nn.Module):  # type: ignore[misc,unused-ignore]
     """Scores [B, n] of groups of texts. ``projection`` maps states [..., width] to vectors of tokens [..., dim];
-    ``similarity``: "maxsim", or "meanmaxsim", which is divided by the query's tokens."""
+    ``similarity``: "maxsim", or "meanmaxsim", which is divided by the query's tokens. While training with
+    ``in_batch``, scores are [B, B x n], every query with every text."""
 
     kind: ClassVar[str] = "colbert"
 
     def __init__(
-        self, body: Any, tokenizer: Any, reading: Reading, projection: nn.Sequential, similarity: str = "maxsim"
+        self,
+        body: Any,
+        tokenizer: Any,
+        reading: Reading,
+        projection: nn.Sequential,
+        similarity: str = "maxsim",
+        in_batch: bool = False,
     ) -> None:
         super().__init__()
         if similarity not in SIMILARITIES:
@@ -49,10 +56,18 @@ class ColBERT(nn.Module):  # type: ignore[misc,unused-ignore]
         self.reading = reading
         self.projection = projection
         self.similarity = similarity
+        self.in_batch = in_batch
 
     @classmethod
     def from_folder(
-        cls, name: str | Path, *, max_length: int | None = None, dim: int = 128, similarity: str = "", **reading: Any
+        cls,
+        name: str | Path,
+        *,
+        max_length: int | None = None,
+        dim: int = 128,
+        similarity: str = "",
+        in_batch: bool = False,
+        **reading: Any,
     ) -> ColBERT:
         """A model of a folder or a hub id. Any encoder is a start, under a fresh projection to ``dim`` numbers (set
         torch's seed before); other options are those of `Reading`, and override those of the folder."""
@@ -87,6 +102,7 @@ class ColBERT(nn.Module):  # type: ignore[misc,unused-ignore]
             Reading(**config),
             projection,
             similarity or (known if known in SIMILARITIES else "maxsim"),
+            in_batch,
         )
 
     @classmethod
@@ -98,13 +114,14 @@ class ColBERT(nn.Module):  # type: ignore[misc,unused-ignore]
         max_length: int = 256,
         dim: int = 128,
         similarity: str = "maxsim",
+        in_batch: bool = False,
         **reading: Any,
     ) -> ColBERT:
         """A fresh model of a shape, by default a BERT, and a tokenizer (or the folder or hub id of one)."""
         body, tokenizer = fresh_body("AutoModel", shape, tokenizer)
         lengths = {"query_length": min(32, max_length), "document_length": max_length} | reading
         projection = nn.Sequential(Dense(body.config.hidden_size, dim))
-        return cls(body, tokenizer, Reading(**lengths), projection, similarity)
+        return cls(body, tokenizer, Reading(**lengths), projection, similarity, in_batch)
 
     def features(
         self, queries: Sequence[Any], candidates: Sequence[Sequence[Candidate]], statistics: Any = None
@@ -140,12 +157,27 @@ class ColBERT(nn.Module):  # type: ignore[misc,unused-ignore]
         parts = []
         for chunk in chunks:
             states, real = self.states(chunk)
+            if self.in_batch and self.training:
+                parts.append(self._with_all(query_states, weights, states, real))
+                continue
             query = owner[chunk["rows"]]
             with torch.autocast(states.device.type, enabled=False):  # bfloat16 has too few digits to rank by
                 cosines = query_states[query] @ states.mT  # [texts, query tokens, tokens]
             best = cosines.masked_fill(~real[:, None], -torch.inf).amax(2)
             parts.append((best * weights[query]).sum(1))
-        return filled(gathered(parts, [chunk["rows"] for chunk in chunks]), mask)
+        scores = gathered(parts, [chunk["rows"] for chunk in chunks])
+        if scores.ndim == 1:
+            return filled(scores, mask)
+        # [B x n, B], zeros for padding, so that a text's column is the same for every query
+        return scores.new_zeros(mask.numel(), len(mask)).masked_scatter(mask.reshape(-1, 1), scores).T
+
+    @staticmethod
+    def _with_all(queries: Tensor, weights: Tensor, states: Tensor, real: Tensor) -> Tensor:
+        """Scores [texts, queries] of the texts of a chunk with all queries [B, query tokens, dim]."""
+        with torch.autocast(states.device.type, enabled=False):
+            cosines = torch.einsum("bqd,tkd->tbqk", queries, states)
+        best = cosines.masked_fill(~real[:, None, None], -torch.inf).amax(3)
+        return (best * weights).sum(2)
 
     def states(self, chunk: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
         """Vectors of tokens [texts, tokens, dim], of length 1 and in single precision, and which of them count."""

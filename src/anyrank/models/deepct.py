@@ -27,8 +27,16 @@ class DeepCT(Weights):
     words: ClassVar[bool] = True
     reads_queries: ClassVar[bool] = False
 
-    def __init__(self, body: Any, tokenizer: Any, max_length: int = 256, bits: int = 0, most: float = 1.0) -> None:
-        super().__init__(body, tokenizer, max_length, bits, most)
+    def __init__(
+        self,
+        body: Any,
+        tokenizer: Any,
+        max_length: int = 256,
+        bits: int = 0,
+        most: float = 1.0,
+        in_batch: bool = False,
+    ) -> None:
+        super().__init__(body, tokenizer, max_length, bits, most, in_batch)
         self.weigh = nn.Linear(body.config.hidden_size, 1)
         nn.init.normal_(self.weigh.weight, std=0.02)
         nn.init.constant_(self.weigh.bias, 0.1)

@@ -34,8 +34,9 @@ class DeepImpact(Weights):
         bits: int = 0,
         most: float = 5.0,
         dropout: float = 0.1,
+        in_batch: bool = False,
     ) -> None:
-        super().__init__(body, tokenizer, max_length, bits, most)
+        super().__init__(body, tokenizer, max_length, bits, most, in_batch)
         self.dropout = dropout
         width = body.config.hidden_size
         last = nn.Linear(width, 1)

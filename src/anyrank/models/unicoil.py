@@ -21,8 +21,16 @@ class UniCOIL(Weights):
 
     kind: ClassVar[str] = "unicoil"
 
-    def __init__(self, body: Any, tokenizer: Any, max_length: int = 256, bits: int = 0, most: float = 5.0) -> None:
-        super().__init__(body, tokenizer, max_length, bits, most)
+    def __init__(
+        self,
+        body: Any,
+        tokenizer: Any,
+        max_length: int = 256,
+        bits: int = 0,
+        most: float = 5.0,
+        in_batch: bool = False,
+    ) -> None:
+        super().__init__(body, tokenizer, max_length, bits, most, in_batch)
         self.weigh = nn.Linear(body.config.hidden_size, 1)
         nn.init.normal_(self.weigh.weight, std=0.02)
         nn.init.ones_(self.weigh.bias)

@@ -2,15 +2,15 @@
 
 Zou et al., "Pre-trained Language Model based Ranking in Baidu Search", KDD 2021, arXiv 2105.11108. Grades from 0 to 4
 are anchored to scores of .1, .3, … .9. The loss's slack (.01) and weight (.7) are the paper's; its margin, rates and
-tables were not at hand, so margin, rate and the start are ours, and the encoder is a plain one, not the paper's
-pyramid.
+tables were not at hand, so margin, rate, the start and the share of low layers are ours. The encoder is the paper's
+pyramid (`models/pyramid.py`): documents are ``{"title": …, "text": …}``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..train.recipe import Data, Loss, Model, Optimiser, Recipe
+from ..train.recipe import Data, Export, Loss, Model, Optimiser, Recipe
 from ..train.sources import Source
 from .card import Card
 
@@ -19,7 +19,7 @@ CARD = Card(
     title="Pre-trained Language Model based Ranking in Baidu Search",
     arxiv="2105.11108",
     year=2021,
-    summary="training: a hinge over pairs, and each score anchored to its grade",
+    summary="training: a hinge over pairs, and each score anchored to its grade; a pyramid of low and high layers",
     needs="groups graded from 0 to 4",
 )
 
@@ -30,8 +30,9 @@ def recipe(
     """The fine-tuning on graded groups."""
     return Recipe(
         out=out,
-        model=Model(start=start),
+        model=Model(kind="pyramid", start=start),
         data=Data(train=tuple(train)),
         losses=(Loss(name="anchored", options={"margin": margin, "weight": 0.7, "slack": 0.01}),),
         optimiser=Optimiser(batch=16),
+        export=Export(int8=False),
     )

@@ -23,15 +23,14 @@ CARD = Card(
         Figure(0.353, "MS MARCO passage dev", "MRR@10", "COIL-full, BM25's negatives"),
         Figure(0.373, "MS MARCO passage dev", "MRR@10", "COIL-full, hard negatives", "its repository"),
     ),
-    differences=("negatives are the group's own, not those of the whole batch",),
 )
 
 
 def recipe(out: str, train: Sequence[str | Source], *, start: str = "google-bert/bert-base-uncased") -> Recipe:
-    """The training: softmax cross-entropy over a relevant text and its group's negatives."""
+    """The training: softmax cross-entropy over a relevant text, its group's negatives and all texts of the batch."""
     return Recipe(
         out=out,
-        model=Model(kind="coil", start=start, max_length=128, options={"dim": 32, "whole": 768}),
+        model=Model(kind="coil", start=start, max_length=128, options={"dim": 32, "whole": 768, "in_batch": True}),
         data=Data(train=tuple(train), texts=8),
         losses=(Loss(name="infonce"),),
         optimiser=Optimiser(rate=5e-6, batch=8, epochs=5),

@@ -29,10 +29,10 @@ CARD = Card(
 
 
 def recipe(out: str, train: Sequence[str | Source], *, start: str = "google-bert/bert-base-uncased") -> Recipe:
-    """The training: softmax cross-entropy over a relevant text and its group's negatives."""
+    """The training: softmax cross-entropy over a relevant text, its group's negatives and all texts of the batch."""
     return Recipe(
         out=out,
-        model=Model(kind="unicoil", start=start, max_length=192, options={"bits": 8, "most": 5.0}),
+        model=Model(kind="unicoil", start=start, max_length=192, options={"bits": 8, "most": 5.0, "in_batch": True}),
         data=Data(train=tuple(train), texts=8),
         losses=(Loss(name="infonce"),),
         optimiser=Optimiser(rate=5e-6, batch=8, epochs=5),

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import json
 import logging
 import math
+import re
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,6 +20,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ..core.display import ranking_to_dict
 from ..core.errors import AnyrankError, InputError, MissingExtra, ModelError
@@ -25,10 +28,11 @@ from ..core.trace import total
 from ..core.types import Query
 from . import dialects, embeddings, gym, tasks
 from .batching import Full
+from .hosts import Hosts
 from .keys import Keyring
 from .metrics import Metrics
 from .openapi import document
-from .requests import Refusal, clean, flag, number, read_json, text, whole
+from .requests import Refusal, clean, flag, number, query_text, read_json, text, whole
 from .service import Service
 
 log = logging.getLogger("anyrank.serve")
@@ -49,7 +53,8 @@ GONE = 499
 @dataclass(slots=True, eq=False)
 class Server:
     """A service behind HTTP. ``body`` bounds a request's bytes, ``documents`` the documents of one, ``slow`` the
-    seconds in which a body has to arrive; ``origins`` may call it from a browser's page."""
+    seconds in which a body has to arrive; ``origins`` are the pages that may call it from a browser; ``hosts`` are the
+    names that it answers under while it asks for no keys (see `Hosts`)."""
 
     service: Service
     keys: Keyring = field(default_factory=Keyring)
@@ -57,6 +62,7 @@ class Server:
     documents: int = 10_000
     slow: float = 30.0
     origins: tuple[str, ...] = ()
+    hosts: tuple[str, ...] = ()
     metrics: Metrics = field(default_factory=Metrics)
     ready: bool = False
 
@@ -89,12 +95,14 @@ class Server:
         }
         routes = [Route(p, self._around(h), methods=["POST"]) for p, h in posts.items()]
         routes += [Route(p, self._around(h), methods=["GET"]) for p, h in gets.items()]
+        methods = {p: [m for m, of in (("GET", gets), ("POST", posts)) if p in of] for p in posts | gets}
         allowed: dict[str, Any] = {"allow_methods": ["GET", "POST"], "allow_headers": ["*"]}
         cors = [Middleware(CORSMiddleware, allow_origins=list(self.origins), **allowed)]
+        unknown = functools.partial(self._unknown, methods)
         return Starlette(
             routes=routes,
-            middleware=cors if self.origins else [],
-            exception_handlers={404: self._unknown, 405: self._unknown},
+            middleware=[Middleware(_Slashes), *(cors if self.origins else [])],
+            exception_handlers={404: unknown, 405: unknown},
             lifespan=self._lifespan,
         )
 
@@ -127,8 +135,7 @@ class Server:
 
     async def _answered(self, handler: Handler, request: Request, entry: dict[str, Any]) -> Response:
         try:
-            if request.url.path not in OPEN and (name := self.keys.admit(request.headers)):
-                entry["key"] = name
+            self._admit(request, entry)
             return await handler(request, entry)
         except Refusal as error:
             return _error(error.status, str(error), error.headers)
@@ -137,9 +144,7 @@ class Server:
         except (ModelError, MissingExtra) as error:
             return _error(503, str(error))
         except InputError as error:
-            index = self.service.collection
-            lost = index is not None and not index.path.exists()
-            return _error(503 if lost else 422, "the index is gone" if lost else _without_paths(error))
+            return _error(422, self._without_paths(error))
         except AnyrankError as error:
             return _error(500, str(error))
         except (ClientDisconnect, _Left):
@@ -148,13 +153,30 @@ class Server:
             entry["error"] = f"{type(error).__name__} at {_location(error)}"  # its text may hold that of a document
             return _error(500, "the pipeline failed: see the server's log")
 
-    async def _unknown(self, request: Request, error: Exception) -> Response:
+    def _admit(self, request: Request, entry: dict[str, Any]) -> None:
+        """Raises Refusal on a request without a key, and, where none is needed, on one from a strange page."""
+        if request.url.path in OPEN:
+            return
+        if self.keys.path is None:
+            Hosts(self.hosts, self.origins).check(request.headers)
+        elif name := self.keys.admit(request.headers):
+            entry["key"] = name
+
+    def _without_paths(self, error: InputError) -> str:
+        """What is wrong with the input, without the paths of the server's own files."""
+        index = self.service.collection
+        paths = [str(error.path or ""), "" if index is None else str(index.path)]
+        return functools.reduce(lambda text, path: text.replace(path, "the index") if path else text, paths, str(error))
+
+    async def _unknown(self, methods: Mapping[str, Sequence[str]], request: Request, error: Exception) -> Response:
         """No such path, or another method: told only to those who have a key."""
 
         async def refuse(request: Request, entry: dict[str, Any]) -> Response:
-            status = int(getattr(error, "status_code", 404))
-            what = "takes another method" if status == 405 else "is not served here: see /openapi.json"
-            raise Refusal(status, f"{clean(request.url.path)[:100]} {what}")
+            path = request.url.path
+            if path in methods:
+                allowed = ", ".join(methods[path])
+                raise Refusal(405, f"{path} takes only {allowed}", {"Allow": allowed})
+            raise Refusal(404, f"{clean(path)[:100]} is not served here: see /openapi.json")
 
         response = await self._answered(refuse, request, {})
         response.headers.update(HEADERS)
@@ -264,12 +286,15 @@ class Server:
         """The best documents of the index: ``query``, ``top_n``, ``filter`` (fields and values), ``timeout``."""
         body = await self._body(request)
         top = next((n for n in dialects.TOP if body.get(n) is not None), "top_n")
-        k = whole(body.get(top), top, 1, self.documents) or 10
+        k = whole(body.get(top), top, 0, self.documents) or 10
         texts = flag(body.get("return_documents"), "return_documents", True)
         condition = body.get("filter")
         if condition is not None and not isinstance(condition, dict):
             raise Refusal(400, "filter is no object of fields and values")
-        query = Query("q", text(body.get("query"), "query"))
+        values = sum(len(v) if isinstance(v, list) else 1 for v in (condition or {}).values())
+        if values > self.documents:
+            raise Refusal(413, f"the filter has {values:,} values: at most {self.documents:,}")
+        query = Query("q", query_text(body.get("query")))
         seconds = number(body.get("timeout"), "timeout")
         ranking = await _unless_left(request, self.service.find(query, k, condition or None, seconds))
         value = await asyncio.to_thread(ranking_to_dict, ranking, texts=texts)
@@ -278,7 +303,7 @@ class Server:
 
     async def _gym(self, request: Request, entry: dict[str, Any]) -> Response:
         """DeepResearchGym's search, by the address' ``query`` and ``k``."""
-        query = Query("q", text(request.query_params.get("query"), "query"))
+        query = Query("q", query_text(request.query_params.get("query")))
         k = whole(_integer(request.query_params.get("k")), "k", 1, 1000) or 10
         ranking = await _unless_left(request, self.service.find(query, k))
         shape = gym.fineweb if request.url.path.startswith("/fineweb") else gym.clueweb
@@ -289,10 +314,7 @@ class Server:
     async def _fetch(self, request: Request, entry: dict[str, Any]) -> Response:
         """One document of the index, by its ``id``, or a ``url`` that is one."""
         name = request.query_params.get("url") or request.query_params.get("id")
-        collection, id = self.service.collection, text(name, "url")
-        if collection is None or id not in collection:
-            raise Refusal(404, f"no document {id[:80]!r} here")
-        (candidate,) = await asyncio.to_thread(collection.get, [id])
+        candidate = await asyncio.to_thread(self.service.document, text(name, "url"))
         return JSONResponse({"results": [gym.packed(gym.clueweb(candidate))]})
 
     async def _models(self, request: Request, entry: dict[str, Any]) -> Response:
@@ -301,7 +323,8 @@ class Server:
 
     async def _info(self, request: Request, entry: dict[str, Any]) -> Response:
         limits = {"max_client_batch_size": self.documents, "max_body_bytes": self.body}
-        index = None if self.service.collection is None else {"documents": len(self.service.collection)}
+        size = await asyncio.to_thread(self.service.size)
+        index = None if size is None else {"documents": size}
         return JSONResponse({"model_id": self.service.default, "auto_truncate": True, "index": index, **limits})
 
     async def _metrics(self, request: Request, entry: dict[str, Any]) -> Response:
@@ -318,6 +341,19 @@ class Server:
 
 
 Handler = Callable[[Request, dict[str, Any]], Awaitable[Response]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Slashes:
+    """Passes requests on by their paths without further slashes (``//v2/rerank/`` is ``/v2/rerank``), as clients send
+    whose base address ends with one. A redirect would make many of them repeat a POST as a GET."""
+
+    app: ASGIApp
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            scope = {**scope, "path": re.sub("/+", "/", scope["path"]).rstrip("/") or "/"}
+        await self.app(scope, receive, send)
 
 
 class _Left(Exception):
@@ -347,11 +383,6 @@ def _error(status: int, message: str, headers: Mapping[str, str] | None = None) 
     """An error in the fields that the vendors' clients read."""
     error = {"message": message, "type": "error", "code": status}
     return JSONResponse({"message": message, "detail": message, "error": error}, status, dict(headers or {}))
-
-
-def _without_paths(error: InputError) -> str:
-    """What is wrong with the input, without the place of the server's own files."""
-    return str(error) if error.path is None else str(error).replace(str(error.path), "the index")
 
 
 def _headers(outcome: dialects.Outcome) -> dict[str, str]:

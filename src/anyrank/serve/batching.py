@@ -1,7 +1,9 @@
 """Requests of many clients, answered in one batch: while a model works, what comes in gathers and makes the next batch.
 
 No request waits for others on purpose: an idle model takes what is there. The queue is bounded, so that under a load
-that the model can't bear clients are told at once (`Full`) rather than served late.
+that the model can't bear clients are told at once (`Full`) rather than served late. Large requests may fill only half
+of it, and since requests take turns each counts as one turn's work at most: so one that is huge neither takes the room
+of small ones nor holds them up.
 """
 
 from __future__ import annotations
@@ -17,6 +19,8 @@ from typing import Generic, TypeVar
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 R = TypeVar("R")
+SHARE = 16
+"""The part of the queue that one request takes at most is one of so many, however large it is."""
 
 
 class Full(Exception):
@@ -41,7 +45,9 @@ class Batcher(Generic[T, R]):
     So a request of many items doesn't hold up those that come after it.
 
     ``call`` gives a result for each item. If it raises, the items are tried one by one, so that only those at fault get
-    the error. An item whose caller is gone is left out. ``waiting`` bounds the units in the queue.
+    the error. An item whose caller is gone is left out. ``waiting`` bounds the units in the queue, in which a request
+    counts for a share (1/16) at most; requests of a share or more fill one half of it, the other half is for smaller
+    ones. ``pending`` counts all units that wait or are under way.
     """
 
     call: Callable[[Sequence[T]], Sequence[R]]
@@ -49,6 +55,8 @@ class Batcher(Generic[T, R]):
     waiting: int = 1_000_000
     fill: bool = True
     pending: int = 0
+    _taken: int = 0  # of ``waiting``, by requests that wait or are under way
+    _taken_by_large: int = 0
     _queue: deque[deque[_Job[T, R]]] = field(default_factory=deque)
     _rate: float = 1e5  # units a second, a running mean
     _task: asyncio.Task[None] | None = None
@@ -66,20 +74,32 @@ class Batcher(Generic[T, R]):
         """The results of items, which may be answered in several batches. Raises Full, and what ``call`` raises. If the
         caller is cancelled, items that have not begun are dropped."""
         units = sum(sizes)
-        if self.pending and self.pending + units > self.waiting:
+        taken = min(units, self._share)
+        large = taken if taken == self._share else 0
+        crowded = self._taken and self._taken + taken > self.waiting
+        if crowded or (large and self._taken_by_large and self._taken_by_large + large > self.waiting // 2):
             raise Full(max(self.seconds(), 1.0))
         loop = asyncio.get_running_loop()
         jobs = [_Job[T, R](item, size, loop.create_future()) for item, size in zip(items, sizes)]
         if jobs:
             self._queue.append(deque(jobs))
         self.pending += units
+        self._taken += taken
+        self._taken_by_large += large
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._work())
         try:
             return list(await asyncio.gather(*(job.future for job in jobs)))
         finally:
+            self._taken -= taken
+            self._taken_by_large -= large
             for job in jobs:
                 job.future.cancel()
+
+    @property
+    def _share(self) -> int:
+        """The units that a request counts for at most."""
+        return max(self.waiting // SHARE, 1)
 
     async def _work(self) -> None:
         """Batches until the queue is empty."""

@@ -20,7 +20,8 @@ from typing import Any, Literal, get_args
 
 from ..core.content import text_of
 from ..core.trace import Status, Step, Usage, total
-from .requests import Refusal, clean, first, flag, number, text, whole
+from .requests import Refusal, clean, first, flag, number, query_text, whole
+from .requests import name as model_name
 
 Dialect = Literal["cohere", "tei", "isaacus", "mixedbread", "pinecone"]
 DOCUMENTS = ("documents", "texts", "input", "docs", "passages")
@@ -81,10 +82,10 @@ def read_rerank(
     echo = first(body, ECHO)
     return RerankRequest(
         dialect,
-        text(_query(body.get("query")), "query"),
+        query_text(_query(body.get("query"))),
         tuple(_document(d, f"{name}[{i}]", fields) for i, d in enumerate(given)),
         tuple(given),
-        clean(body["model"]) if isinstance(body.get("model"), str) else "",
+        model_name(body.get("model"), "model"),
         top or None,
         flag(body.get(echo), echo) if echo else False,
         "raw_scores" in body or "truncation" in body,
@@ -124,6 +125,8 @@ def _document(value: Any, name: str, fields: Sequence[str] = ()) -> str:
             if not parts:
                 raise Refusal(400, f"{name} has none of the rank_fields {', '.join(fields)}")
             return clean("\n".join(parts))
+        if not isinstance(value.get("text"), str | None):
+            raise Refusal(400, f"{name}.text is no text")
         if any(isinstance(value.get(n), str) for n in ("text", "title", "content", "page_content")):
             inner = value.get("text", value.get("content", value.get("page_content")))
             return clean(text_of({"title": value.get("title") or "", "text": inner or ""}).strip())

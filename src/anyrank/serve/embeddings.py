@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .requests import Refusal, clean, text, whole
+from .requests import Refusal, name, text, whole
 
 FORMATS = ("float", "base64")
 
@@ -35,36 +35,37 @@ def read_openai(body: Mapping[str, Any], most: int = 2048) -> EmbedRequest:
     given = body.get("input")
     if isinstance(given, list) and any(isinstance(x, int | list) for x in given):
         raise Refusal(422, "input holds numbers of tokens: send texts")
-    form = body.get("encoding_format") or "float"
+    form = "float" if body.get("encoding_format") is None else body["encoding_format"]
     if form not in FORMATS:
         raise Refusal(400, f"encoding_format is {str(form)[:40]!r}: expected {' or '.join(FORMATS)}")
-    query = body.get("input_type") in ("query", "search_query")
+    query = name(body.get("input_type"), "input_type") in ("query", "search_query")
     return EmbedRequest(
-        _texts(given, "input", most), _model(body), form, whole(body.get("dimensions"), "dimensions", 1), query
+        _texts(given, "input", most),
+        name(body.get("model"), "model"),
+        form,
+        whole(body.get("dimensions"), "dimensions", 1),
+        query,
     )
 
 
 def read_cohere(body: Mapping[str, Any], most: int = 2048) -> EmbedRequest:
     """The request in a body of ``/v2/embed``. Raises Refusal."""
-    types = body.get("embedding_types") or ["float"]
+    types = ["float"] if body.get("embedding_types") is None else body["embedding_types"]
     if types != ["float"]:
         raise Refusal(422, f"embedding_types is {str(types)[:80]}: only float is served")
     texts = _texts(body.get("texts"), "texts", most)
     dimension = whole(body.get("output_dimension"), "output_dimension", 1)
-    return EmbedRequest(texts, _model(body), "float", dimension, body.get("input_type") == "search_query")
+    query = name(body.get("input_type"), "input_type") == "search_query"
+    return EmbedRequest(texts, name(body.get("model"), "model"), "float", dimension, query)
 
 
-def _texts(given: Any, name: str, most: int) -> tuple[str, ...]:
+def _texts(given: Any, field: str, most: int) -> tuple[str, ...]:
     texts = [given] if isinstance(given, str) else given
     if not isinstance(texts, list) or not texts:
-        raise Refusal(400, f"{name} is missing: expected a text or a list of texts")
+        raise Refusal(400, f"{field} is missing: expected a text or a list of texts")
     if len(texts) > most:
         raise Refusal(413, f"{len(texts):,} texts: at most {most:,} in a request")
-    return tuple(text(t, f"{name}[{i}]") for i, t in enumerate(texts))
-
-
-def _model(body: Mapping[str, Any]) -> str:
-    return clean(body["model"]) if isinstance(body.get("model"), str) else ""
+    return tuple(text(t, f"{field}[{i}]") for i, t in enumerate(texts))
 
 
 def shortened(vectors: NDArray[np.float32], dimensions: int | None) -> NDArray[np.float32]:

@@ -19,7 +19,7 @@ from ..core.types import Query
 from ..pipeline.explain import explain as explained
 from . import dialects
 from .batching import Full
-from .requests import Refusal, text
+from .requests import Refusal, query_text
 from .service import Service
 
 log = logging.getLogger("anyrank.serve")
@@ -68,8 +68,7 @@ def mcp_server(service: Service, most: int = 1000) -> MCPServer[Any]:
     @server.tool()
     async def list_models() -> dict[str, Any]:
         """The names of the pipelines that rerank and compare may use, and the number of documents to search."""
-        size = None if service.collection is None else len(service.collection)
-        return {"models": list(service.pipelines), "default": service.default, "documents": size}
+        return await _answered(_models(service))
 
     return server
 
@@ -86,6 +85,11 @@ async def _answered(work: Any) -> dict[str, Any]:
     return answer
 
 
+async def _models(service: Service) -> dict[str, Any]:
+    size = await asyncio.to_thread(service.size)
+    return {"models": list(service.pipelines), "default": service.default, "documents": size}
+
+
 async def _rank(
     service: Service, query: str, documents: Sequence[str], top_n: int | None, model: str | None, most: int
 ) -> dict[str, Any]:
@@ -97,14 +101,12 @@ async def _rank(
 
 
 async def _search(service: Service, query: str, k: int, filter: Mapping[str, Any] | None) -> dict[str, Any]:
-    ranking = await service.find(Query("q", text(query, "query")), k, filter or None)
+    ranking = await service.find(Query("q", query_text(query)), k, filter or None)
     return await asyncio.to_thread(ranking_to_dict, ranking, texts=True)
 
 
 async def _document(service: Service, id: str) -> dict[str, Any]:
-    if service.collection is None or id not in service.collection:
-        raise Refusal(404, f"no document {id[:80]!r} here: search gives ids")
-    (c,) = await asyncio.to_thread(service.collection.get, [id])
+    c = await asyncio.to_thread(service.document, id)
     return {"id": c.id, "text": c.content, "meta": dict(c.meta)}
 
 

@@ -7,6 +7,11 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+DEPTH = 100
+"""Levels of nesting that a body may have: each reader of a value may recur into it."""
+QUERY = 100_000
+"""Characters of a query: it is read anew with each document."""
+
 
 class Refusal(Exception):
     """A request that isn't answered: an HTTP status, a message for the client, and further headers.
@@ -38,9 +43,26 @@ def read_json(body: bytes) -> dict[str, Any]:
         raise Refusal(400, "the body is nested too deeply") from None
     except ValueError as error:
         raise Refusal(400, f"the body is not JSON: {str(error)[:200]}") from None
+    if _is_deeper(value, DEPTH):
+        raise Refusal(400, f"the body is nested too deeply: at most {DEPTH} levels")
     if not isinstance(value, dict):
         raise Refusal(400, f"the body is a JSON {_kind(value)}: expected an object")
     return value
+
+
+def _is_deeper(value: Any, most: int) -> bool:
+    """Whether lists and objects are in each other more often than ``most``.
+
+    >>> _is_deeper([[1], {"a": 2}], 2), _is_deeper([[[]]], 2)
+    (False, True)
+    """
+    level: list[Any] = [value]
+    for _ in range(most + 1):
+        level = [v for v in level if isinstance(v, list | dict)]
+        if not level:
+            return False
+        level = [inner for v in level for inner in (v.values() if isinstance(v, dict) else v)]
+    return True
 
 
 def _no_number(name: str) -> float:
@@ -61,6 +83,29 @@ def text(value: Any, name: str) -> str:
     if not value.strip():
         raise Refusal(400, f"{name} is empty")
     return clean(value)
+
+
+def query_text(value: Any) -> str:
+    """The text of a query, of bounded length. Raises Refusal.
+
+    >>> query_text("capital of France")
+    'capital of France'
+    """
+    query = text(value, "query")
+    if len(query) > QUERY:
+        raise Refusal(413, f"the query has {len(query):,} characters: at most {QUERY:,}")
+    return query
+
+
+def name(value: Any, field: str) -> str:
+    """A text that may be missing, "" then. Raises Refusal.
+
+    >>> name("mini", "model"), name(None, "model")
+    ('mini', '')
+    """
+    if value is not None and not isinstance(value, str):
+        raise Refusal(400, f"{field} is {_kind(value)}: expected a text")
+    return clean(value or "")
 
 
 def clean(value: str) -> str:

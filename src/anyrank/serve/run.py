@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import functools
 import itertools
 import json
@@ -9,11 +10,12 @@ import logging
 import operator
 import os
 import shutil
+import socket
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +51,8 @@ class Options:
     waiting: int = 1_000_000
     body: int = 16 * 2**20
     documents: int = 10_000
-    origins: tuple[str, ...] = field(default=())
+    origins: tuple[str, ...] = ()
+    hosts: tuple[str, ...] = ()
 
 
 def server(options: Options) -> Any:
@@ -61,7 +64,8 @@ def server(options: Options) -> Any:
     keyring = Keyring(Path(options.keys) if options.keys else None)
     if keyring.path is not None:
         read_keys(keyring.path)
-    return Server(service(options), keyring, options.body, options.documents, origins=options.origins)
+    hosts = (*options.hosts, options.host)
+    return Server(service(options), keyring, options.body, options.documents, origins=options.origins, hosts=hosts)
 
 
 def tools(options: Options) -> Any:
@@ -180,32 +184,58 @@ def logs() -> None:
     log.setLevel(logging.INFO)
 
 
-def serve(options: Options, on_start: Callable[[], None] = lambda: None) -> None:
-    """Serves until it is stopped (SIGINT, SIGTERM), then answers what it accepted. Errors of options come first, then
-    ``on_start`` is called."""
+def serve(options: Options, on_start: Callable[[int], None] = lambda port: None) -> None:
+    """Serves until it is stopped (SIGINT, SIGTERM), then answers what it accepted. Errors of options and of the address
+    come first, before models are opened, then ``on_start`` is called with the port."""
     os.environ.setdefault("ANYRANK_SPIN", "0")  # cores are shared with other workers and with HTTP
     if options.workers > 1:
         os.environ.setdefault("ANYRANK_THREADS", str(max((os.cpu_count() or 1) // options.workers, 1)))
-    made = server(options)
-    on_start()
-    import uvicorn
+    with _packages("serve"):
+        from uvicorn import Config
+        from uvicorn import Server as Http
+        from uvicorn.supervisors import Multiprocess
 
-    config: dict[str, Any] = {
-        "host": options.host,
-        "port": options.port,
-        "log_level": "warning",
-        "access_log": False,
-        "server_header": False,
-        "timeout_graceful_shutdown": 30,
-        "timeout_keep_alive": 30,
-    }
-    if options.workers == 1:
-        logs()
-        uvicorn.run(made.app(), **config)
-        return
-    with _shared_metrics():
-        os.environ[ENVIRONMENT] = json.dumps(asdict(options))
-        uvicorn.run(f"{__name__}:application", factory=True, workers=options.workers, **config)
+        from .protocol import BoundedProtocol
+    with suppress(KeyboardInterrupt), listening(options.host, options.port) as listener:
+        made = server(options)
+        on_start(listener.getsockname()[1])
+        config: dict[str, Any] = {
+            "http": BoundedProtocol,
+            "ws": "none",
+            "log_level": "warning",
+            "access_log": False,
+            "server_header": False,
+            "timeout_graceful_shutdown": 30,
+            "timeout_keep_alive": 30,
+        }
+        if options.workers == 1:
+            logs()
+            Http(Config(made.app(), **config)).run([listener])
+            return
+        with _shared_metrics():
+            os.environ[ENVIRONMENT] = json.dumps(asdict(options))
+            workers = Config(f"{__name__}:application", factory=True, workers=options.workers, **config)
+            Multiprocess(workers, sockets=[listener]).run()
+
+
+def listening(host: str, port: int) -> socket.socket:
+    """A socket at an address, at a free port for 0. Raises InputError if it can't be had."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+        listener.listen(2048)  # so that no other takes the port while models are opened
+    except OSError as error:
+        listener.close()
+        if error.errno == errno.EADDRINUSE:
+            cure = f"stop it, or choose another port: --port {port + 1 if port < 65535 else 0} (0: any that is free)"
+            raise InputError(f"another program listens at port {port} of {host}: {cure}") from None
+        if error.errno == errno.EACCES:
+            raise InputError(f"port {port} needs root's rights: choose one above 1023: --port 8000") from None
+        raise InputError(f"can't listen at {host}: {error.strerror}: give an address of this machine") from None
+    listener.set_inheritable(True)
+    return listener
 
 
 @contextmanager

@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 import functools
 import itertools
+import json
+import logging
 import math
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, get_args
 
+from ..core.errors import InputError
 from ..core.groupings import Pointwise
 from ..core.limits import Limits
 from ..core.rerank import Rerank
@@ -18,14 +21,18 @@ from ..core.stage import Stage
 from ..core.trace import Status, Step, Usage, total, worst
 from ..core.types import Candidate, Query, Ranking
 from ..hub.open import is_allowed, open_model
+from ..index.collection import Collection
 from ..pipeline.context import Settings
 from ..pipeline.named import Named
 from ..pipeline.parser import parse
+from ..store.manifest import Manifest
 from ..vectors import Encoded, Encoder
 from .batching import Batcher
 from .dialects import Outcome, RerankRequest
 from .embeddings import EmbedRequest
 from .requests import Refusal
+
+log = logging.getLogger("anyrank.serve")
 
 OVERHEAD = 8
 """Tokens that a document costs beside its own: markers, and its share of the query."""
@@ -49,13 +56,14 @@ class Service:
 
     pipelines: Mapping[str, Stage]
     search: str = ""
-    collection: Any = None
+    collection: Collection | None = None
     embed: str = "minilm"
     allow: Sequence[str] = ()
     seconds: float | None = 30.0
     batch: int = 32_768
     waiting: int = 1_000_000
     _batchers: dict[str, Batcher[Any, Any]] = field(default_factory=dict, repr=False)
+    _unfiltered: Stage | None = field(default=None, repr=False)
     _numbers: Any = field(default_factory=itertools.count, repr=False)
 
     @property
@@ -77,6 +85,7 @@ class Service:
         for stage in self.pipelines.values():
             stage(Ranking(Query("warm", "a query"), (Candidate("0", "a text"), Candidate("1", "another text"))))
         if self.search:
+            self._unfiltered = self._searching(None)
             self._unfiltered(Ranking(Query("warm", "a query")))
 
     async def rerank(self, request: RerankRequest) -> Outcome:
@@ -96,16 +105,45 @@ class Service:
         return Outcome(id, name, rows, step.usage, _status(done), (*notes, *dict.fromkeys(step.notes)))
 
     async def find(self, query: Query, k: int, filter: Any = None, seconds: float | None = None) -> Ranking:
-        """The best k documents of the index. Raises Refusal without an index."""
+        """The best k documents of the index as it is now. Raises Refusal without an index."""
         if not self.search:
             raise Refusal(404, "no index is served here: start the server with --index")
+        await asyncio.to_thread(self.refresh)
         start = Ranking(replace(query, id=self.new_id()), limits=self._limits(seconds, None))
-        if filter is None:
-            (ranking,) = await self._batcher("search", self._unfiltered).run([start], [SEARCH])
-        else:
-            stage = await asyncio.to_thread(self._searching, filter)
-            (ranking,) = await asyncio.to_thread(stage.batch, [start])
+        ranking: Ranking
+        try:
+            (ranking,) = await self._searcher.run([(filter, start)], [SEARCH])
+        except Exception:
+            await asyncio.to_thread(self.refresh)  # an index that was removed meanwhile is the better error
+            raise
         return ranking[:k]
+
+    def document(self, id: str) -> Candidate:
+        """A document of the index. Raises Refusal if it isn't there."""
+        self.refresh()
+        if self.collection is None or id not in self.collection:
+            raise Refusal(404, f"no document {id[:80]!r} here: search gives ids")
+        (candidate,) = self.collection.get([id])
+        return candidate
+
+    def size(self) -> int | None:
+        """The number of documents of the index, None without one."""
+        self.refresh()
+        return None if self.collection is None else len(self.collection)
+
+    def refresh(self) -> None:
+        """Opens the index again if it was built anew. Raises Refusal while there is none that can be read."""
+        if self.collection is None:
+            return
+        path = self.collection.path
+        try:
+            if Manifest.read(path).build != self.collection.store.manifest.build:
+                collection = Collection.open(path)
+                self._unfiltered = parse(self.search, Settings(collection))
+                self.collection = collection
+        except (OSError, InputError) as error:
+            log.error("%s", json.dumps({"error": f"index: {error}"}))
+            raise Refusal(503, "the index is gone or being built: try again later", {"Retry-After": "10"}) from None
 
     async def vectors(self, request: EmbedRequest) -> tuple[str, Encoded]:
         """The name of the encoder, and dense vectors of a request's texts."""
@@ -161,8 +199,21 @@ class Service:
         return self._batchers[key]
 
     @functools.cached_property
-    def _unfiltered(self) -> Stage:
-        return self._searching(None)
+    def _searcher(self) -> Batcher[tuple[Any, Ranking], Ranking]:
+        """Answers searches, each with its filter."""
+        self._batchers["search"] = Batcher(self._searched, self.batch, self.waiting, fill=False)
+        return self._batchers["search"]
+
+    def _searched(self, searches: Sequence[tuple[Any, Ranking]]) -> list[Ranking]:
+        """The results of searches: those without a filter together, the others one by one."""
+        unfiltered = [i for i, (filter, _) in enumerate(searches) if filter is None]
+        done = {}
+        if unfiltered:
+            self._unfiltered = self._unfiltered or self._searching(None)
+            done = dict(zip(unfiltered, _apart(self._unfiltered, [searches[i][1] for i in unfiltered])))
+        return [
+            done[i] if i in done else self._searching(filter)(ranking) for i, (filter, ranking) in enumerate(searches)
+        ]
 
     def _searching(self, filter: Any) -> Stage:
         """The stage that searches the index, among the documents that pass a filter."""

@@ -42,6 +42,8 @@ def read_task(body: Mapping[str, Any], most: int = 2048) -> Task:
     if "parameters" in body and not {"normalize", "truncate"} & body.keys():
         raise Refusal(422, "text classification is not served: send documents to /rerank")
     texts: Sequence[Any] = inputs if isinstance(inputs, list) else [inputs]
+    if not texts:
+        raise Refusal(400, "inputs is empty: expected a text or a list of texts")
     _bounded(texts, most)
     return Task(tuple(text(t, f"inputs[{i}]") for i, t in enumerate(texts)))
 

@@ -105,7 +105,7 @@ class Collate:
     def __call__(self, groups: Sequence[Group]) -> dict[str, Any]:
         if isinstance(self.model, TakesExamples) and self.model.training and self.model.examples:
             groups = with_examples(groups, self.model.examples, self.seed)
-        features = self.model.features([g.query for g in groups], [g.candidates for g in groups])
+        features = self.model.features([g.query for g in groups], [g.scored() for g in groups])
         mask = features["mask"]
         labels = _filled(mask, [x for g in groups for x in g.labels])
         grades = _filled(mask, [x for g in groups for x in g.grades or (0.0,) * len(g.labels)])

@@ -92,6 +92,16 @@ class Group:
         """The characters of the texts. Batches join groups of similar size."""
         return sum(map(len, self.texts))
 
+    def scored(self) -> tuple[Candidate, ...]:
+        """The candidates with their priors as scores, for models that a first stage's scores count in.
+
+        >>> Group.from_texts("q", ["a"], [1.0], priors=[2.5]).scored()
+        (Candidate(id='', content='a', score=2.5, meta={}),)
+        """
+        if not self.priors:
+            return self.candidates
+        return tuple(replace(c, score=prior) for c, prior in zip(self.candidates, self.priors))
+
     def named(self) -> tuple[Candidate, ...]:
         """The candidates, each with an id: their positions "0", "1", … if they have none."""
         if self.ids:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any
 
@@ -25,11 +25,13 @@ Weigh = Callable[[Sequence[Group], float], Sequence[float]]
 @dataclass(frozen=True, slots=True)
 class Objective:
     """Losses with their weights, summed; under a curriculum times the mean of the batch's weights, or with
-    ``by_group`` each group's loss times its own weight."""
+    ``by_group`` each group's loss times its own weight. Where scores are of every query with every text of the batch,
+    the losses of ``own`` are over each group's own texts alone."""
 
     losses: tuple[tuple[float, LossFn], ...]
     weigh: Weigh | None = None
     by_group: bool = False
+    own: tuple[tuple[float, LossFn], ...] = ()
 
     def __call__(self, model: Any, batch: Mapping[str, Any], epoch: float) -> Tensor:
         """The loss of a batch as `batches.Collate` makes it."""
@@ -39,6 +41,13 @@ class Objective:
         """The loss of a batch's scores, [B, n] or [B, B x n]."""
         labels, mask, grades = batch["labels"], batch["features"]["mask"], batch.get("grades")
         if scores.shape[1] != mask.shape[1]:
+            if self.own:
+                rows = torch.arange(len(mask))
+                inner = scores.reshape(len(mask), *mask.shape)[rows, rows]  # [B, n]
+                apart = replace(self, losses=self.own, own=()).of(inner, labels, mask, batch["groups"], epoch, grades)
+                if not self.losses:
+                    return apart
+                return apart + replace(self, own=()).batch(scores, batch, epoch)
             # Scores of every query with every text of the batch (see `losses.in_batch`).
             known = torch.tensor(_no_negatives(batch["groups"], mask.shape[1]), device=mask.device)
             lowest = min(0.0, float(labels.min()))  # a teacher's scores may be under 0
@@ -72,7 +81,7 @@ class Objective:
         more = {"epoch": epoch, "grades": grades}
         parts = [
             w * loss(scores, labels, mask, **{name: more[name] for name in GIVEN if _takes(loss, name)})
-            for w, loss in self.losses
+            for w, loss in (*self.losses, *self.own)
         ]
         return parts[0] if len(parts) == 1 else torch.stack(parts).sum()
 

@@ -100,10 +100,12 @@ class Data:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Loss:
-    """A loss of the table, its weight in the sum, and its own options."""
+    """A loss of the table, its weight in the sum, and its own options. ``own``: where a model scores every query of a
+    batch with every text (in_batch), the loss is over each query's own texts alone."""
 
     name: str
     weight: float = 1.0
+    own: bool = False
     options: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

@@ -89,7 +89,8 @@ def setup_of(
             f"; negatives drawn each epoch: {recipe.data.draw if recipe.data.draw.negatives else 'as given in Python'}"
         )
     weigh = weigh or weighing(recipe.curriculum, groups)
-    objective = Objective(functions, weigh, recipe.curriculum.by_group)
+    own = () if losses else tuple(f for f, loss in zip(functions, recipe.losses, strict=True) if loss.own)
+    objective = Objective(tuple(f for f in functions if f not in own), weigh, recipe.curriculum.by_group, own)
     in_batch = bool(getattr(model, "in_batch", False))
     check_objective(recipe, objective, words, groups, in_batch, draw or (lambda group, epoch: group))
     full: Any = objective

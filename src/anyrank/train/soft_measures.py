@@ -41,6 +41,19 @@ def kendall(scores: Sequence[float], labels: Sequence[float]) -> float:
     return float((a * b).sum()) / spread if spread else 0.0
 
 
+def pnr(scores: Sequence[float], labels: Sequence[float]) -> float:
+    """Positive-negative ratio of Baidu's ranker (arXiv 2105.11108): pairs in the labels' order over pairs against it;
+    pairs that tie in either count in none. A group without a pair against it is measured as if there were one, so that
+    the mean over groups is finite.
+
+    >>> pnr([3.0, 2.0, 1.0, 0.0], [2.0, 1.0, 1.0, 3.0]), pnr([2.0, 1.0], [1.0, 0.0])
+    (0.6666666666666666, 1.0)
+    """
+    a, b = (np.sign(np.subtract.outer(x, x)) for x in (np.asarray(scores, float), np.asarray(labels, float)))
+    right, wrong = int((a * b > 0).sum()) // 2, int((a * b < 0).sum()) // 2
+    return right / max(wrong, 1)
+
+
 def soft_ndcg(scores: Sequence[float], labels: Sequence[float], k: int = 0) -> float:
     """nDCG of the first ``k`` (0: all) with the gain (y - lowest) / (highest - lowest) of a group's labels, from 0 for
     the worst to 1 for the best, and the discount 1 / log2(1 + rank). Scores that tie share the mean of their gains; 0
@@ -62,7 +75,7 @@ def soft_ndcg(scores: Sequence[float], labels: Sequence[float], k: int = 0) -> f
 
 
 def soft_measure(name: str) -> Soft | None:
-    """The measure of a name: Spearman, Kendall, SoftnDCG or SoftnDCG@k; None if it is none of these.
+    """The measure of a name: Spearman, Kendall, PNR, SoftnDCG or SoftnDCG@k; None if it is none of these.
 
     >>> soft_measure("SoftnDCG@1")([2.0, 1.0], [0.0, 1.0]), soft_measure("nDCG@10")
     (0.0, None)
@@ -78,7 +91,7 @@ def soft_measure(name: str) -> Soft | None:
     return lambda scores, labels: soft_ndcg(scores, labels, k)
 
 
-PLAIN = {"Spearman": spearman, "Kendall": kendall}
+PLAIN = {"Spearman": spearman, "Kendall": kendall, "PNR": pnr}
 
 
 def _ranks(values: Sequence[float]) -> NDArray[np.float64]:

@@ -36,7 +36,7 @@ def scores(model: Any, groups: Sequence[Group], bf16: bool = False) -> list[list
             batch.append(i)
             if sum(len(groups[j].candidates) for j in batch) < TEXTS and n < len(order):
                 continue
-            features = model.features([groups[j].query for j in batch], [groups[j].candidates for j in batch])
+            features = model.features([groups[j].query for j in batch], [groups[j].scored() for j in batch])
             rows = model(**moved(features, device)).float().cpu().tolist()
             for j, row in zip(batch, rows):
                 out[j] = row[: len(groups[j].candidates)]

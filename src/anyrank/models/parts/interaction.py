@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -63,7 +64,7 @@ def largest(values: Tensor, real: Tensor, dim: int) -> Tensor:
     return top.masked_fill(top == -torch.inf, 0.0)
 
 
-def ngrams(layer: nn.Conv1d, vectors: Tensor, real: Tensor) -> Tensor:
+def ngrams(layer: Any, vectors: Tensor, real: Tensor) -> Tensor:
     """A convolution over words, padded with zeros on the right: [pairs, n, filters] of [pairs, n, dim]. Padding is 0 in
     the result too."""
     size = layer.kernel_size[0]

@@ -55,12 +55,12 @@ def longest(body: Any, tokenizer: Any, stated: int | None = None) -> int:
     return min((n for n in (stated, int(tokenizer.model_max_length), table) if n and n < 10**9), default=256)
 
 
-def run_body(body: Any, chunk: Mapping[str, Any]) -> Any:
+def run_body(body: Any, chunk: Mapping[str, Any], **more: Any) -> Any:
     """A transformers body's output for a chunk, without the inputs that its forward doesn't take (a DistilBERT has no
-    token types)."""
+    token types); ``more`` are further arguments."""
     kind: Any = type(body)
     accepted = _arguments(kind)
-    return body(**{k: v for k, v in chunk.items() if k in accepted})
+    return body(**{k: v for k, v in chunk.items() if k in accepted}, **more)
 
 
 @cache

@@ -14,22 +14,19 @@ from __future__ import annotations
 import zlib
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from ...core.content import text_of
 from ...core.errors import InputError
 from ...core.types import Candidate
 from ...vectors import Sparse, Vectors
-from ..base import declare
-from .fresh import fresh_body
-from .model_folder import ModelFolder, folder_of, json_of
-from .ragged import filled, fits, gathered, grouped, longest, member_mask, owners, padded, run_body, texts_of, too_long
+from .encoder_model import EncoderModel
+from .ragged import filled, gathered, grouped, member_mask, owners, padded, run_body, texts_of, too_long
 
 HEAD = "terms.safetensors"
 """The file with the weights that a folder holds beside its encoder."""
@@ -39,8 +36,13 @@ NONE = -1
 """The number of a token that is no term: [CLS], padding, the second piece of a word."""
 
 
-class TermModel(nn.Module, ABC):  # type: ignore[misc,unused-ignore]
-    """Scores [B, n] of groups of texts. ``body`` is a transformers encoder; texts are cut to ``max_length`` tokens."""
+class TermModel(EncoderModel, ABC):
+    """Scores [B, n] of groups of texts; while training with ``in_batch``, [B, B x n], every query with every text.
+
+    ``body`` is a transformers encoder; texts are cut to ``max_length`` tokens. Texts of other queries share few terms
+    with a query, so against them a weight above 0 pays. Against negatives of BM25 alone, which share about as many as
+    the relevant text, the shortest way to a lower loss is weights of 0, from which a relu doesn't come back.
+    """
 
     kind: ClassVar[str]
     words: ClassVar[bool] = False
@@ -48,14 +50,13 @@ class TermModel(nn.Module, ABC):  # type: ignore[misc,unused-ignore]
     reads_queries: ClassVar[bool] = True
     """Whether the encoder reads queries; else each of their terms has the weight 1."""
 
-    def __init__(self, body: Any, tokenizer: Any, max_length: int = 256) -> None:
-        super().__init__()
-        fits(body, max_length)
+    file: ClassVar[str] = HEAD
+
+    def __init__(self, body: Any, tokenizer: Any, max_length: int = 256, in_batch: bool = False) -> None:
+        super().__init__(body, tokenizer, max_length)
         if self.words and not tokenizer.is_fast:
             raise InputError(f"{self.kind} needs a fast tokenizer, which knows the words of its pieces")
-        self.body = body
-        self.tokenizer = tokenizer
-        self.max_length = max_length
+        self.in_batch = in_batch
         self.countable = countable(tokenizer, marks=not self.words)
 
     @abstractmethod
@@ -70,43 +71,6 @@ class TermModel(nn.Module, ABC):  # type: ignore[misc,unused-ignore]
     def vocabulary(self) -> int:
         """The number of terms that there are."""
         return len(self.countable) + WORDS if self.words else len(self.countable)
-
-    @classmethod
-    def from_folder(cls, name: str | Path, *, max_length: int | None = None, **options: Any) -> Self:
-        """A model of one of our folders, or any encoder's folder or hub id, then with a fresh head (set torch's seed
-        before). ``options`` are those of the class, and override those of the folder."""
-        from safetensors.torch import load_file
-        from transformers import AutoModel, AutoTokenizer
-
-        folder = folder_of(name)
-        stated = json_of(folder / "anyrank.json")
-        own = stated.get("options", {}) if stated.get("kind") == cls.kind else {}
-        tokenizer = AutoTokenizer.from_pretrained(folder)
-        body = AutoModel.from_pretrained(folder, use_safetensors=True, dtype=torch.float32)
-        length = max_length or longest(body, tokenizer, stated.get("max_length") or ModelFolder.of(folder).max_length())
-        model = cls(body, tokenizer, length, **(own | options))
-        if stated.get("kind") == cls.kind:
-            head = load_file(folder / HEAD)
-            model.load_state_dict(head | {f"body.{k}": v for k, v in body.state_dict().items()})
-        return model
-
-    @classmethod
-    def from_config(
-        cls, shape: Mapping[str, Any], tokenizer: str | Path | Any, *, max_length: int = 256, **options: Any
-    ) -> Self:
-        """A fresh model of a shape, by default a BERT, and a tokenizer (or the folder or hub id of one)."""
-        return cls(*fresh_body("AutoModel", shape, tokenizer), max_length, **options)
-
-    def save(self, folder: Path) -> None:
-        """The encoder as transformers reads it, and beside it the head."""
-        from safetensors.torch import save_file
-
-        self.tokenizer.model_max_length = self.max_length
-        self.body.save_pretrained(folder)
-        self.tokenizer.save_pretrained(folder)
-        head = {k: v.detach().cpu().contiguous() for k, v in self.state_dict().items() if not k.startswith("body.")}
-        save_file(head, folder / HEAD)
-        declare(folder, self.kind, pooling="none", max_length=self.max_length, options=self.options())
 
     def features(
         self, queries: Sequence[Any], candidates: Sequence[Sequence[Candidate]], statistics: Any = None
@@ -163,13 +127,26 @@ class TermModel(nn.Module, ABC):  # type: ignore[misc,unused-ignore]
         return too_long(self.tokenizer, queries, candidates, self.max_length)
 
     def forward(self, queries: Mapping[str, Tensor], chunks: Sequence[Mapping[str, Tensor]], mask: Tensor) -> Tensor:
-        """Scores [B, n], 0 at padding (``mask`` False)."""
-        query, owner = self.query(queries), owners(mask)
+        """Scores [B, n], 0 at padding (``mask`` False); see the class for ``in_batch``."""
+        query, owner, rows = self.query(queries), owners(mask), [chunk["rows"] for chunk in chunks]
+        if self.in_batch and self.training:
+            flat = gathered([self.every(query, self.document(chunk)) for chunk in chunks], rows)
+            # [B x n, B], zeros for padding, so that a text's column is the same for every query
+            return flat.new_zeros(mask.numel(), len(mask)).masked_scatter(mask.reshape(-1, 1), flat).T
         parts = []
         for chunk in chunks:
             mine = owner[chunk["rows"]]  # the query of each text
             parts.append(self.compare(*(x[mine] for x in query), *self.document(chunk)))
-        return filled(gathered(parts, [chunk["rows"] for chunk in chunks]), mask)
+        return filled(gathered(parts, rows), mask)
+
+    def every(self, query: tuple[Tensor, ...], document: tuple[Tensor, ...]) -> Tensor:
+        """Scores [texts, B] of a chunk's texts with every query."""
+        texts = len(document[0])
+        # Query by query, so that memory is that of one query's table of equal terms.
+        return torch.stack(
+            [self.compare(*(x[i].expand(texts, *x[i].shape) for x in query), *document) for i in range(len(query[0]))],
+            dim=1,
+        )
 
     def document(self, chunk: Mapping[str, Tensor]) -> tuple[Tensor, ...]:
         """Terms [texts, tokens] and their vectors [texts, tokens, dim] of a chunk of documents."""
@@ -187,8 +164,9 @@ class TermModel(nn.Module, ABC):  # type: ignore[misc,unused-ignore]
         """Scores [texts], each of a text with its query: terms [texts, tokens] and vectors [texts, tokens, dim]."""
         # [texts, query tokens, tokens]
         same = (query_terms[:, :, None] == terms[:, None, :]) & (query_terms != NONE)[:, :, None]
-        # A term that the text lacks, or whose best product is below 0, adds nothing.
-        return ((query @ values.mT) * same).amax(2).sum(1)
+        with torch.autocast(values.device.type, enabled=False):  # bfloat16 has too few digits to rank by
+            # A term that the text lacks, or whose best product is below 0, adds nothing.
+            return ((query @ values.mT) * same).amax(2).sum(1)
 
     def vectors(self, chunk: Mapping[str, Any], *, query: bool = False) -> Vectors:
         """The sparse vectors of a chunk of texts: of a document the heaviest weight of each term, of a query the sum
@@ -204,8 +182,16 @@ class Weights(TermModel, ABC):
     documents' weights hardly change (scores become larger), and 0 leaves them as they are.
     """
 
-    def __init__(self, body: Any, tokenizer: Any, max_length: int = 256, bits: int = 0, most: float = 5.0) -> None:
-        super().__init__(body, tokenizer, max_length)
+    def __init__(
+        self,
+        body: Any,
+        tokenizer: Any,
+        max_length: int = 256,
+        bits: int = 0,
+        most: float = 5.0,
+        in_batch: bool = False,
+    ) -> None:
+        super().__init__(body, tokenizer, max_length, in_batch)
         if not 0 <= bits <= 11 or not most > 0:
             raise InputError(f"bits={bits}, most={most}: expected 0 (none) to 11 bits, and a weight above 0")
         self.bits = bits

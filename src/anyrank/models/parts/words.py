@@ -22,6 +22,7 @@ from ...core.content import text_of
 from ...core.errors import InputError
 from ...core.types import Candidate
 from ..base import declare
+from .interaction import masked_softmax
 from .ragged import filled, gathered, grouped, longer, member_mask, owners, padded, texts_of
 from .trigrams import Trigrams
 from .word_vectors import vectors_of
@@ -54,6 +55,8 @@ class WordModel(nn.Module, ABC):  # type: ignore[misc,unused-ignore]
     weighs: ClassVar[bool] = False
     """Whether the model weighs words by their inverse document frequency, which training counts."""
 
+    fixed: ClassVar[bool] = False
+    """Whether weights belong to positions, so that a trained model reads no longer texts than it was made for."""
     trigrams: ClassVar[bool] = False
     """Whether a word's vector is the sum of its letter trigrams', so that a table of word vectors isn't used."""
 
@@ -73,6 +76,7 @@ class WordModel(nn.Module, ABC):  # type: ignore[misc,unused-ignore]
         embeddings = None if self.trigrams else embeddings
         self.width = width if embeddings is None else embeddings.shape[1]
         self.max_length = max_length
+        self.reads = max_length
         self.query_length = query_length
         self.frozen = frozen
         self.words: Any = Trigrams(tokenizer, self.width) if self.trigrams else nn.Embedding(len(tokenizer), self.width)
@@ -102,8 +106,10 @@ class WordModel(nn.Module, ABC):  # type: ignore[misc,unused-ignore]
         if options:
             raise InputError(f"{name} is a trained {cls.kind} model: its options stay as they are: leave options out")
         config = json.loads(file.read_text(encoding="utf-8"))
-        config["max_length"] = max_length or config["max_length"]
+        if max_length and not cls.fixed:
+            config["max_length"] = max_length
         model = cls(AutoTokenizer.from_pretrained(name), **config)
+        model.reads = min(max_length or model.max_length, model.max_length)
         model.load_state_dict(load_file(Path(name) / "model.safetensors"))
         return model
 
@@ -120,8 +126,9 @@ class WordModel(nn.Module, ABC):  # type: ignore[misc,unused-ignore]
 
     def options(self) -> dict[str, Any]:
         """The arguments that make this model again."""
-        own, base = (inspect.signature(c.__init__).parameters.values() for c in (type(self), WordModel))
-        names = {p.name: None for p in (*base, *own) if p.kind is not p.VAR_KEYWORD}
+        classes = [c for c in reversed(type(self).__mro__) if issubclass(c, WordModel)]
+        parameters = [p for c in classes for p in inspect.signature(c.__init__).parameters.values()]
+        names = {p.name: None for p in parameters if p.kind is not p.VAR_KEYWORD}
         return {name: getattr(self, name) for name in names if name not in ("self", "tokenizer", "embeddings")}
 
     def save(self, folder: Path) -> None:
@@ -173,13 +180,13 @@ class WordModel(nn.Module, ABC):  # type: ignore[misc,unused-ignore]
         return [padded(rows, part, {}) for part in parts]
 
     def _most(self, query: bool) -> int:
-        return (self.query_length or self.max_length) if query else self.max_length
+        return (self.query_length or self.max_length) if query else self.reads
 
     def truncated(self, queries: Sequence[Any], candidates: Sequence[Sequence[Candidate]]) -> list[int]:
         """The number of texts of each group, the query counted in, that are longer than the model reads."""
         first = longer(self.tokenizer, [text_of(q) for q in queries], None, self._most(True), special=False)
         return [
-            q + sum(longer(self.tokenizer, texts_of([group]), None, self.max_length, special=self.special))
+            q + sum(longer(self.tokenizer, texts_of([group]), None, self.reads, special=self.special))
             for q, group in zip(first, candidates, strict=True)
         ]
 
@@ -199,3 +206,30 @@ class WordModel(nn.Module, ABC):  # type: ignore[misc,unused-ignore]
         """The words of a chunk with their vectors."""
         real = chunk["real"].to(self.words.weight.dtype)
         return Side(chunk["ids"], real, self.words(chunk["ids"]) * real[..., None])
+
+
+class TermGate(nn.Module):  # type: ignore[misc,unused-ignore]
+    """Weights [pairs, n] of a query's words, which sum to 1: a softmax of a learnt factor times their inverse document
+    frequency ("idf"), or of a learnt product with their ``width`` numbers ("vector"). Raises InputError on another
+    name."""
+
+    def __init__(self, by: str, width: int) -> None:
+        super().__init__()
+        if by not in ("idf", "vector"):
+            raise InputError(f"gate={by!r}: expected idf or vector")
+        self.by = by
+        self.linear = nn.Linear(1 if by == "idf" else width, 1, bias=False)
+        if by == "idf":
+            nn.init.ones_(self.linear.weight)
+
+    def forward(self, query: Side, idf: Tensor | None = None) -> Tensor:
+        read = query.vectors if self.by == "vector" or idf is None else idf[query.ids][..., None]
+        return masked_softmax(self.linear(read)[..., 0], query.real)
+
+
+def cosine_head() -> nn.Linear:
+    """a cos + b, with a 10 and b 0 at the start."""
+    head = nn.Linear(1, 1)
+    nn.init.constant_(head.weight, 10.0)
+    nn.init.zeros_(head.bias)
+    return head
