@@ -37,6 +37,7 @@ BINARY_NAMES = ("ance", "coil", "cornstack", "deepct", "deepimpact", "dpr", "mod
 DATA = dict.fromkeys((*BINARY_NAMES, "dssm", "cdssm", "duet"), BINARY) | {
     "ance_prf": [replace(g, priors=(4.0, 3.0, 2.0, 1.0)) for g in BINARY],
     "chatgpt_retrievalqa": SINGLE,
+    "lg_anna": [replace(g, grades=(1.0, 0.0, 0.0, 0.0)) for g in graded()],
     "birch": [replace(g, priors=(4.0, 3.0, 2.0, 1.0)) for g in BINARY],
 }
 TINY = {"prettr": {"join": 0}, "colbert": {"query_marker": "", "document_marker": "", "expand": 8}}
@@ -44,7 +45,7 @@ TINY = {"prettr": {"join": 0}, "colbert": {"query_marker": "", "document_marker"
 LOSSES = {
     "ance": "infonce", "ance_prf": "infonce", "baidu": "anchored", "chatgpt_retrievalqa": "binary_cross_entropy",
     "coil": "infonce", "composable_sft": "mlm's own", "cornstack": "infonce", "curricula": "pairwise_softmax",
-    "deepct": "deepct's own", "deepimpact": "infonce", "dpr": "infonce", "lg_anna": "adaptive_margin",
+    "deepct": "deepct's own", "deepimpact": "infonce", "dpr": "infonce", "lg_anna": "soft_infonce",
     "mad_x": "mlm's own", "margin_mse": "margin_mse", "modular_clir": "binary_cross_entropy", "ranklist": "ranklist",
     "sft_reranking": "binary_cross_entropy", "unicoil": "infonce", "bert_maxp": "hinge", "birch": "hinge",
     "cedr": "pairwise_softmax", "colbert": "pairwise_cross_entropy", "parade": "ranknet", "prettr": "margin_mse",
@@ -53,6 +54,8 @@ LOSSES = {
     **dict.fromkeys(("arc_i", "arc_ii", "match_pyramid", "drmm", "drmm_tks", "anmm", "knrm", "conv_knrm", "mv_lstm",
                      "match_srnn", "deeprank", "hint"), "hinge"),
 }  # fmt: skip
+METHODS = {"mm_r5", "promptreps", "prorank", "rank_r1"}
+"""Methods with a recipe for their model, which tests/train/test_grpo.py and tests/models/test_decoders.py train."""
 
 
 def call(*args):
@@ -71,7 +74,7 @@ def tokenizer(tmp_path_factory):
     return str(folder)
 
 
-@pytest.mark.parametrize("name", trainings())
+@pytest.mark.parametrize("name", sorted(set(trainings()) - METHODS))
 def test_cards_and_recipes(name, tmp_path):
     module = load(name)
     card, recipe = module.CARD, module.recipe("runs/x", ("a.jsonl", Source(format="triples", path="b.tsv")))
@@ -92,28 +95,28 @@ def test_cards_and_recipes(name, tmp_path):
 def test_trainings_are_no_methods_of_pipelines():
     from anyrank.pipeline.table import names as stages
 
-    assert set(trainings()) == set(LOSSES)
-    assert not set(trainings()) & set(names())
+    assert set(trainings()) == {*LOSSES, *METHODS}
+    assert set(trainings()) & set(names()) == METHODS - {"promptreps"}
     assert set(names()) < set(stages())
-    assert set(trainings()) & set(stages()) <= set(rewriters())
+    assert set(trainings()) & set(stages()) <= {*rewriters(), *METHODS}
     assert "training" not in names()
     with pytest.raises(InputError, match=r"no paper 'margin': choose one of .*margin_mse"):
         load("margin")
 
 
-@pytest.mark.parametrize("name", trainings())
+@pytest.mark.parametrize("name", sorted(set(trainings()) - METHODS))
 def test_each_set_up_trains(name, tokenizer, tmp_path):
     """The paper's losses, data and schedule with a tiny model, two steps."""
-    from anyrank.models import model_class
     from anyrank.models.parts.words import WordModel
     from anyrank.train.run import train
 
     recipe = load(name).recipe(str(tmp_path / "out"), (str(tmp_path / "g.jsonl"),))
     write_groups(tmp_path / "g.jsonl", DATA.get(name, graded()))
     shape = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 32}
+    length = 64 if recipe.model.kind == "instructed" else 8
     shape = {"width": 8} if issubclass(model_class(recipe.model.kind), WordModel) else shape
     options = {**recipe.model.options, **TINY.get(name, {})}
-    model = Model(kind=recipe.model.kind, tokenizer=tokenizer, shape=shape, max_length=8, options=options)
+    model = Model(kind=recipe.model.kind, tokenizer=tokenizer, shape=shape, max_length=length, options=options)
     recipe = replace(recipe, optimiser=replace(recipe.optimiser, batch=4, steps=2, bf16=False))
     if recipe.adapters.method != "none":  # these need a start
         start = model_class("sparse" if recipe.model.kind == "mlm" else "cross").from_config(shape, tokenizer)

@@ -145,7 +145,6 @@ def test_the_prompt_is_no_target(start):
     assert batch["attention_mask"][0, 0] == 0  # the shorter one is padded on the left
 
 
-@pytest.mark.filterwarnings("ignore:.*is_gradient_checkpointing.*:FutureWarning")  # peft asks for it
 @pytest.mark.parametrize(
     "how",
     [

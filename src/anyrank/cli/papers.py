@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+import inspect
+from collections.abc import Sequence
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import click
 
@@ -60,13 +62,19 @@ def show_command(name: str) -> None:
     help="A file of training groups (repeat for several).",
 )
 @click.option(
+    "--option", "choices", multiple=True, metavar="NAME=VALUE", help="An option of the paper's recipe (stage=2)."
+)
+@click.option(
     "--set", "settings", multiple=True, metavar="NAME=VALUE", help="Set a value, with dots between the names."
 )
-def recipe_command(name: str, out: str, files: tuple[str, ...], settings: tuple[str, ...]) -> None:
+def recipe_command(
+    name: str, out: str, files: tuple[str, ...], choices: tuple[str, ...], settings: tuple[str, ...]
+) -> None:
     """Print the training recipe of a paper, a YAML file to edit and to train with.
 
     \b
     anyrank papers recipe margin_mse --train groups.jsonl --set optimiser.batch=16 > recipe.yaml
+    anyrank papers recipe prorank --option stage=2 --option loss=infonce > recipe.yaml
     anyrank train recipe.yaml
     """
     from ..papers import card, load, names, trainings
@@ -77,6 +85,29 @@ def recipe_command(name: str, out: str, files: tuple[str, ...], settings: tuple[
         what = f"{name} is a method without a training recipe" if name in names() else f"no training recipe {name!r}"
         raise InputError(f"{what}: choose one of {', '.join(trainings())}")
     paper = card(name)
-    click.echo(f"# {paper.title}, arXiv {paper.arxiv}; what it needs: {paper.needs}")
-    recipe = with_settings(load(name).recipe(out.replace("NAME", name), files), settings)
+    make = load(name).recipe
+    recipe = with_settings(make(out.replace("NAME", name), files, **options_of(make, choices)), settings)
+    click.echo(f"# {paper.title}, arXiv {paper.arxiv}; what it needs: {paper.needs or 'groups'}")
     click.echo(recipe_text(recipe), nl=False)
+
+
+def options_of(function: Any, choices: Sequence[str]) -> dict[str, Any]:
+    """The options NAME=VALUE of a paper's recipe, with values in YAML. Raises InputError on an unknown name, and on a
+    value that isn't one of those that the option can have."""
+    import yaml
+
+    known = get_type_hints(function)
+    names = [name for name, p in inspect.signature(function).parameters.items() if p.kind is p.KEYWORD_ONLY]
+    out: dict[str, Any] = {}
+    for choice in choices:
+        name, equals, text = choice.partition("=")
+        if not equals or name not in names:
+            raise InputError(f"{choice}: expected NAME=VALUE with one of {', '.join(names) or 'no option'}")
+        try:
+            out[name] = yaml.safe_load(text)
+        except yaml.YAMLError as error:
+            raise InputError(f"{choice}: not a YAML value") from error
+        allowed = get_args(known[name]) if get_origin(known[name]) is Literal else ()
+        if allowed and out[name] not in allowed:
+            raise InputError(f"{choice}: choose one of {', '.join(map(str, allowed))}")
+    return out

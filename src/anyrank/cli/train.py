@@ -131,6 +131,10 @@ def _train(training: Recipe, resume: bool) -> int:
         if name:
             click.echo(f"{name}:")
         click.echo(effect.table())
+    if result.rewards is not None:
+        before, after = result.rewards
+        for name, value in before.items():
+            click.echo(f"{name} {value:.3f} -> {after[name]:.3f}")
     if result.exported is not None:
         verb = "int8 graph" if result.exported.accepted else "int8 graph refused"
         click.echo(f"{verb}: {result.exported.what} {result.exported.agreement:.4f}", err=True)

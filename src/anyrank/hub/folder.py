@@ -34,10 +34,15 @@ KINDS = {
     "pyramid": "a cross-encoder with lower layers apart (Pyramid-ERNIE)",
     "tk": "a model of words in context (TK)",
     "language": "a language model",
+    "verdict": "a language model that judges documents",
+    "promptreps": "a language model that gives vectors (PromptReps)",
+    "instructed": "a dense encoder with instructions",
     "generative": "a generative retriever",
     "axial": "a model of peptides that sees all candidates together",
     "next_residue": "a model that proposes peptides",
 }
+LANGUAGE_TOO = ("verdict", "promptreps")
+"""Kinds whose folder is that of a language model as well: ``hf:FOLDER`` opens it as one."""
 ONNX_KINDS = ("dense", "sparse", "late", "cross")
 POOLINGS = ("mean", "cls", "last", "max", "none")
 RUNS: dict[str, tuple[str, ...]] = {
@@ -61,6 +66,7 @@ _USES = {
     "colbert": _ENCODER,
     **dict.fromkeys(("unicoil", "deepimpact", "deepct", "coil"), _ENCODER),
     "cross": _JUDGE,
+    "instructed": _ENCODER,
     "language": "a method ranks by it: use it as rankgpt({0!r}) or another method",
     "generative": "it finds documents of the index that it was trained on: use it as generative({0!r})",
     "axial": "use it as ranknovo({0!r})",
@@ -135,6 +141,8 @@ def read(path: Path, *, runtime: str = "", files: Collection[str] | None = None,
     stated = _json(path / "anyrank.json")
     kind = "" if stated else _earlier(path)
     model = _ours(path, stated) if stated else _theirs(path, weights, kind)
+    if runtime == "hf" and model.kind in LANGUAGE_TOO:
+        model = replace(model, kind="language")
     model = replace(model, name=name or str(path))
     return _runnable(model, weights, runtime or str(stated.get("runtime", "")))
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from ..core.errors import InputError, MissingExtra, ModelError
 from ..vectors import Encoder
-from .folder import Declared, read
+from .folder import LANGUAGE_TOO, Declared, read
 from .huggingface import fetch, fetch_configuration, is_hub_id
 from .registry import RegisteredModel, find, get, resolve, suggestion
 from .truncated import Truncated, split_dim
@@ -185,6 +185,8 @@ def _prefixed(name: str, rest: str, runtime: str, kind: str) -> Declared:
         hub, _, revision = (row.hub if row is not None else rest).partition("@")
         return Declared(kind, runtime, Path(rest), name=name, hub=hub, revision=revision)
     model = declare(rest)
+    if model.kind in LANGUAGE_TOO and kind == "language":
+        model = declare(rest, runtime=runtime)
     if model.kind != kind:
         expected = "a classifier: it has no classification head" if kind == "cross" else "a language model"
         raise ModelError(f"{model.described}, not {expected}")

@@ -85,6 +85,17 @@ REASONING = Template(
 )
 """The best of many after thinking (the form of Rank-R1)."""
 
+REASONED_ORDER = Template(
+    system=REASONING.system,
+    prefix="Search query: {query}\n\nThe {num} documents:\n",
+    body="[{label}] {text}",
+    suffix="\n\nThink about what each document contributes to an answer to the search query. The answer is the "
+    "labels of all {num} documents, the most relevant first, for example <answer>[2] > [1]</answer>.",
+    tagged=True,
+    words=380,
+)
+"""An order after thinking about each document (the form of MM-R5)."""
+
 PAIR = Template(
     prefix="Search query: {query}\n\nWhich of the two passages is more relevant to the query?\n\n",
     body="Passage {label}: {text}",

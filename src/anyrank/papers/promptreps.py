@@ -6,13 +6,18 @@ searches. The prompts are in our own words.
 
 Its alternative representations are settings of an encoder's name: first word "#generate=10", several words
 "#generate=10&words=3", and one state a position "promptreps-tokens:MODEL#generate=10&words=3" (with "&group=word", one
-a word).
+a word). Fine-tuning: InfoNCE of the dense and of the sparse vectors, LoRA (``models.promptreps``); its numbers are
+ours.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from ..core.fusion import Combine
 from ..core.stage import Fuse, Stage, Weighted
+from ..train.recipe import Data, Export, Model, Optimiser, Recipe
+from ..train.sources import Source
 from .card import Card, Figure
 
 CARD = Card(
@@ -46,3 +51,18 @@ def retriever(dense: Stage, sparse: Stage, alpha: float = 0.5) -> Stage:
     """Both searches fused: scores scaled to 0 … 1 query by query, a document that one lacks counts 0 there, and
     ``alpha`` is the dense part's share."""
     return Fuse((Weighted(dense, alpha), Weighted(sparse, 1 - alpha)), Combine("sum", "minmax", "zero"))
+
+
+def recipe(
+    out: str, train: Sequence[str | Source], *, start: str = "meta-llama/Meta-Llama-3-8B-Instruct", lora: int = 16
+) -> Recipe:
+    """Fine-tuning on groups of a relevant text and hard negatives; the trained folder is used as
+    ``promptreps-dense:hf:FOLDER`` and ``promptreps-sparse:hf:FOLDER``."""
+    return Recipe(
+        out=out,
+        model=Model(kind="promptreps", start=start, max_length=156, options={"lora": lora, "temperature": 0.01}),
+        data=Data(train=tuple(train)),
+        losses=(),
+        optimiser=Optimiser(rate=1e-4, batch=8, accumulate=4),
+        export=Export(int8=False),
+    )

@@ -74,6 +74,9 @@ class OracleModel:
         text = flat(prompt)
         if "SORTED =" in text:
             answer = f"[{', '.join('PASSAGE' + name for name in order)}]"
+        elif "<answer>[2] >" in text:
+            chain = " > ".join(f"[{name}]" for name in order)
+            answer = f"<think>I compare {len(order)}.</think> <answer>{chain}"
         elif "<answer>" in text:
             answer = f"<think>I compare {len(order)}.</think> <answer>[{order[0]}]"
         elif "Passage A or Passage B" in text:

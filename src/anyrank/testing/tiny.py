@@ -2,6 +2,7 @@
 
 import json
 import random
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -246,3 +247,40 @@ def bert(folder: Path, labels: int = 1) -> str:
         num_labels=labels,
     )
     return _save(BertForSequenceClassification(config), folder)
+
+
+def chooser(folder: Path, words: Sequence[str]) -> str:
+    """A folder with a Llama of two layers and a vocabulary of whole words, for tasks of choice: labels "A" to "D", the
+    digits, the brackets and tags of answers, and ``words``, each a token; a prompt's end is the assistant's turn."""
+    import torch
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+    from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+
+    special = ["<pad>", "<s>", "</s>", "<|user|>", "<|assistant|>", "<|system|>", "<unk>"]
+    known = dict.fromkeys([*special, *"ABCD01234[]", ":", *words])
+    tok = Tokenizer(models.WordLevel({w: i for i, w in enumerate(known)}, unk_token="<unk>"))
+    tok.add_special_tokens(special)
+    tok.pre_tokenizer = pre_tokenizers.Sequence(
+        [pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Punctuation("isolated")]
+    )
+    tok.decoder = decoders.Fuse()
+    tokenizer_class: Any = PreTrainedTokenizerFast
+    fast = tokenizer_class(
+        tokenizer_object=tok, bos_token="<s>", eos_token="</s>", pad_token="<pad>", unk_token="<unk>"
+    )
+    fast.chat_template = CHAT
+    fast.save_pretrained(folder)
+    torch.manual_seed(0)
+    config = LlamaConfig(
+        vocab_size=len(known),
+        hidden_size=64,
+        intermediate_size=128,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=4,
+        max_position_embeddings=512,
+        bos_token_id=1,
+        eos_token_id=2,
+        pad_token_id=0,
+    )
+    return _save(LlamaForCausalLM(config), folder)

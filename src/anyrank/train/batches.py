@@ -11,6 +11,7 @@ import torch
 from torch.utils.data import Sampler
 
 from ..core.errors import InputError
+from .examples import TakesExamples, with_examples
 from .group import Group
 
 WINDOW = 16
@@ -95,11 +96,15 @@ class Batches(Sampler[list[int]]):  # type: ignore[misc,unused-ignore]
 @dataclass(frozen=True, slots=True)
 class Collate:
     """Makes a batch: the arguments of a model's ``forward`` (``features``), labels [B, n], the judged grades [B, n]
-    beside them (0 where a group has none), and the groups themselves."""
+    beside them (0 where a group has none), and the groups themselves. A model that `TakesExamples` gets in training
+    other pairs of the batch as examples, drawn by ``seed``."""
 
     model: Any
+    seed: int = 0
 
     def __call__(self, groups: Sequence[Group]) -> dict[str, Any]:
+        if isinstance(self.model, TakesExamples) and self.model.training and self.model.examples:
+            groups = with_examples(groups, self.model.examples, self.seed)
         features = self.model.features([g.query for g in groups], [g.scored() for g in groups])
         mask = features["mask"]
         labels = _filled(mask, [x for g in groups for x in g.labels])

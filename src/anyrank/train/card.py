@@ -26,6 +26,9 @@ KINDS = {
     "coil": ("encoder of terms (COIL)", "feature-extraction"),
     "language": ("listwise language model", "text-generation"),
     "mlm": ("masked language model", "fill-mask"),
+    "instructed": ("dense encoder with instructions", "sentence-similarity"),
+    "promptreps": ("language model that gives vectors (PromptReps)", "feature-extraction"),
+    "verdict": ("language model that judges documents", "text-ranking"),
     "knrm": ("kernel-pooling ranker (KNRM)", "text-ranking"),
     "next_residue": ("model of the next residue of a peptide", "other"),
 }
@@ -42,16 +45,56 @@ def card(
 ) -> str:
     """The card of a training in Markdown, with the front matter that model hubs read. ``losses``
     describes the objective."""
+    lines = _head(recipe, model.kind, model.max_length if reads_text(model.kind) else 0, module, groups, losses)
+    if not effects:
+        lines += ["Not measured: the training had no validation data."]
+    for name, effect in effects.items():
+        which = f" of {name}" if name else ""
+        chosen = "the best checkpoint was chosen on them" + (", by the mean over all sets" if name else "")
+        lines += [f"On {len(effect.queries)} validation queries{which} ({chosen}):", ""]
+        lines += [effect.table("markdown").strip(), ""]
+    lines = lines[:-1] if effects else lines
+    lines += ["", "## int8 graph", "", _graph(exported), ""]
+    return "\n".join(lines)
+
+
+def rewarded(
+    recipe: Recipe,
+    module: Any,
+    groups: Sequence[Group],
+    objective: str,
+    before: Mapping[str, float],
+    after: Mapping[str, float],
+) -> str:
+    """The card of a training by rewards, with their means before and after."""
+    lines = _head(recipe, "language", recipe.model.max_length, module, groups, objective)
+    which = "the validation prompts" if recipe.data.valid else "the first prompts of the training"
+    lines += [f"Mean rewards of greedy answers to {which}:", "", "| reward | before | after |", "|---|---|---|"]
+    lines += [f"| {name} | {value:.4f} | {after[name]:.4f} |" for name, value in before.items()]
+    return "\n".join([*lines, ""])
+
+
+def reads_text(kind: str) -> bool:
+    """Whether a kind of model reads texts.
+
+    >>> reads_text("cross"), reads_text("axial")
+    (True, False)
+    """
+    return KINDS.get(kind, ("", ""))[1] != "other"
+
+
+def _head(recipe: Recipe, name: str, length: int, module: Any, groups: Sequence[Group], losses: str) -> list[str]:
+    """The lines of a card up to the measured effect, of a kind's ``name``; texts have at most ``length`` tokens."""
     import torch
 
-    kind, task = KINDS.get(model.kind, (f"ranker of kind {model.kind}", "text-ranking"))
-    reads = "" if task == "other" else f", for texts of at most {model.max_length} tokens"
+    kind, task = KINDS.get(name, (f"ranker of kind {name}", "text-ranking"))
+    reads = f", for texts of at most {length} tokens" if length else ""
     o, m = recipe.optimiser, recipe.model
     size = sum(p.numel() for p in module.parameters())
-    length = f"{o.steps} steps" if o.steps else f"{o.epochs} epoch{'s' if o.epochs > 1 else ''}"
+    duration = f"{o.steps} steps" if o.steps else f"{o.epochs} epoch{'s' if o.epochs > 1 else ''}"
     origin = m.start or (f"random weights ({dict(m.shape)})" if m.tokenizer else "weights given in Python")
     files = ", ".join(map(str, recipe.data.train))
-    lines = [
+    return [
         "---",
         f"license: {recipe.data.licence or 'unknown'}",
         f"pipeline_tag: {task}",
@@ -68,7 +111,7 @@ def card(
         f"{sum(len(g.candidates) for g in groups):,} texts",
         f"- Licence of the data: {recipe.data.licence or 'not stated'}",
         f"- Loss: {losses}",
-        f"- {length}, {o.batch} groups a batch, {o.accumulate} batches a step, rate {o.rate:g}, {o.schedule}, "
+        f"- {duration}, {o.batch} groups a batch, {o.accumulate} batches a step, rate {o.rate:g}, {o.schedule}, "
         f"{'bfloat16' if o.bf16 else 'float32'}",
         f"- Seed: {recipe.seed}; threads: {torch.get_num_threads()}",
         f"- Code: anyrank {release()}, commit {commit()}; torch {torch.__version__}",
@@ -76,16 +119,6 @@ def card(
         "## Measured effect",
         "",
     ]
-    if not effects:
-        lines += ["Not measured: the training had no validation data."]
-    for name, effect in effects.items():
-        which = f" of {name}" if name else ""
-        chosen = "the best checkpoint was chosen on them" + (", by the mean over all sets" if name else "")
-        lines += [f"On {len(effect.queries)} validation queries{which} ({chosen}):", ""]
-        lines += [effect.table("markdown").strip(), ""]
-    lines = lines[:-1] if effects else lines
-    lines += ["", "## int8 graph", "", _graph(exported), ""]
-    return "\n".join(lines)
 
 
 def _graph(done: Exported | None) -> str:

@@ -23,14 +23,13 @@ from ..core.errors import InputError
 from ..core.types import Query
 from ..llm.prompts import Template
 from ..llm.templates import FIRST_TOKEN, LISTWISE
-from ..models.base import declare
 from ..models.parts.adapter_folder import write
+from . import causal
 from .adapters import with_peft, write_peft
 from .group import Group
 from .losses import RANK_WEIGHTS, Loss, combine, importance_weights, language_loss, own_targets
 from .losses.language import IGNORED
 from .recipe import Adapters, Language, Recipe
-from .starts import start_folder
 
 log = logging.getLogger(__name__)
 
@@ -61,20 +60,8 @@ class Listwise:
     @classmethod
     def load(cls, recipe: Recipe) -> Listwise:
         """The model that a recipe starts from, under a fresh adapter if the recipe has one."""
-        from transformers import AutoModelForCausalLM, AutoTokenizer
-
-        if not recipe.model.start:
-            raise InputError("model: a language model needs start, a folder or hub id")
         spec = recipe.language
-        folder = start_folder(recipe.model.start)
-        gguf = [] if [*folder.glob("*.safetensors")] else sorted(p.name for p in folder.glob("*.gguf"))
-        file: dict[str, Any] = {"gguf_file": gguf[0]} if gguf else {}
-        tokenizer = AutoTokenizer.from_pretrained(folder, **file)
-        if tokenizer.pad_token_id is None:
-            tokenizer.pad_token = tokenizer.eos_token
-        dtype = torch.bfloat16 if spec.dtype == "bfloat16" else torch.float32
-        safe = file or {"use_safetensors": True}
-        model: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, **safe)
+        model, tokenizer = causal.load(recipe.model.start, spec.dtype)
         if (adapters := adapters_of(recipe)).method != "none":
             model = with_peft(model, adapters, task="CAUSAL_LM")
         return cls(model, tokenizer, spec, recipe.model.max_length, adapters, recipe.model.start)
@@ -159,18 +146,14 @@ class Listwise:
     def save(self, folder: Path) -> None:
         """A folder for transformers and our own backends (``hf:FOLDER``); an adapter is merged into its model, and
         also saved alone in adapter/, or without ``adapters.merge`` saved alone."""
-        model, adapters = self.model, self.adapters
+        adapters = self.adapters
+        if adapters.method == "none" or adapters.merge:
+            causal.save(self.model, self.tokenizer, folder)
         if adapters.method != "none":
             own = folder / "adapter" if adapters.merge else folder
-            write_peft(model, own)
+            write_peft(self.model, own)
             write(own, self.kind, self.start, adapters.method, {}, max_length=self.max_length, runtime="hf")
             self.tokenizer.save_pretrained(own)
-            if not adapters.merge:
-                return
-            model = model.merge_and_unload()
-        model.save_pretrained(folder)
-        self.tokenizer.save_pretrained(folder)
-        declare(folder, self.kind, "hf")
 
 
 def adapters_of(recipe: Recipe) -> Adapters:

@@ -25,11 +25,15 @@ DrawFn = Callable[[Group, int], Group]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Draw:
-    """The texts labelled above 0, and ``negatives`` of the others (0: all), each in proportion to
-    exp(prior / tau) among those left; tau falls from ``start`` to ``end`` over ``epochs`` and stays there (see
-    ``sampling.Decay``; the values are ours, CoRNStack gives none). It is on the scale of the priors. Others whose prior
-    is at least ``relative`` times the lowest of a text labelled above 0 are likely relevant and never drawn (0: no such
-    limit; .95 is usual), nor are copies of such a text. The draw is fixed by seed, epoch and the group's id (or query).
+    """The relevant texts (judged so by ``grades`` if a group has them, else by labels above 0), and ``negatives`` of
+    the others (0: all), each in proportion to exp(prior / tau) among those left; tau falls from ``start`` to ``end``
+    over ``epochs`` and stays there (see ``sampling.Decay``; the values are ours, CoRNStack gives none). It is on the
+    scale of the priors.
+
+    Others whose prior is within a margin of the lowest of a relevant text are likely relevant and never drawn: at least
+    ``relative`` times it (.95 is usual), at most ``absolute`` below it, or at most ``adaptive`` standard deviations of
+    the group's priors below it (0: no such limit; see `mining.Rules`). Nor are copies of a relevant text. The draw is
+    fixed by seed, epoch and the group's id (or query).
 
     Raises InputError for a group without priors.
 
@@ -44,22 +48,30 @@ class Draw:
     epochs: int = 10
     how: Literal["exponential", "linear"] = "exponential"
     relative: float = 0.0
+    absolute: float = 0.0
+    adaptive: float = 0.0
 
     def __post_init__(self) -> None:
         check_settings(self)
         Decay(self.start, self.end, self.epochs, self.how)
-        Rules(relative=self.relative or None)
+        _ = self.rules
+
+    @property
+    def rules(self) -> Rules:
+        """The margins below the positive."""
+        return Rules(relative=self.relative or None, absolute=self.absolute or None, adaptive=self.adaptive or None)
 
     def __call__(self, group: Group, epoch: int, seed: int = 0) -> Group:
         if not self.negatives:
             return group
         if not group.priors:
             raise InputError(f"{group.name} has no priors: data.draw needs the scores of the candidates")
-        positives = [i for i, label in enumerate(group.labels) if label > 0]
-        unlike = unlike_relevant(group.candidates, group.labels)
+        judged = group.grades or group.labels
+        positives = [i for i, label in enumerate(judged) if label > 0]
+        unlike = unlike_relevant(group.candidates, judged)
         rest = sorted(set(unlike) - set(positives), key=lambda i: -group.priors[i])
         lowest = min((group.priors[i] for i in positives), default=np.inf)
-        passing = Rules(relative=self.relative or None).passing([group.priors[i] for i in rest], lowest)
+        passing = self.rules.passing([group.priors[i] for i in rest], lowest, float(np.std(group.priors)))
         allowed = [i for i, passes in zip(rest, passing.tolist()) if passes]
         rng = np.random.default_rng([seed, epoch, zlib.crc32((group.id or text_of(group.query)).encode())])
         tau = Decay(self.start, self.end, self.epochs, self.how)(epoch)

@@ -59,6 +59,8 @@ SETTINGS: Mapping[str, Mapping[str, Range]] = {
         "end": POSITIVE,
         "epochs": COUNT,
         "relative": Range(0, 1e6),
+        "absolute": WEIGHT,
+        "adaptive": WEIGHT,
     },
     "Loss": {"weight": WEIGHT},
     "Language": {
@@ -76,6 +78,19 @@ SETTINGS: Mapping[str, Mapping[str, Range]] = {
         "keep": Range(0, 1e12, above=True, hint="a share, or above 1 a number of weights"),
         "l1": WEIGHT,
         "first_steps": COUNT_OR_NONE,
+    },
+    "Reinforce": {
+        "samples": Range(2, 4096, hint="answers to a prompt"),
+        "temperature": Range(0, 100, above=True),
+        "tokens": COUNT,
+        "negatives": COUNT_OR_NONE,
+        "clip": Range(0, 1, above=True, hint="0.2 is usual"),
+        "beta": WEIGHT,
+        "iterations": COUNT,
+        "words": COUNT,
+        "lora": Range(0, 65536),
+        "alpha": COUNT_OR_NONE,
+        "dropout": SHARE,
     },
     "Curriculum": {"end": COUNT_OR_NONE, "threshold": ANY},
     "Optimiser": {
@@ -118,6 +133,11 @@ OPTIONS: Mapping[str, Range] = {
     "attention_probs_dropout_prob": SHARE,
     "classifier_dropout": SHARE,
     "labels": Range(1, 2),
+    "examples": Range(0, 100),
+    "example_length": COUNT,
+    "lora": Range(0, 65536),
+    "lora_alpha": COUNT_OR_NONE,
+    "lora_dropout": SHARE,
 }
 """The range of options of losses and models, by their name."""
 

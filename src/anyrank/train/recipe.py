@@ -12,6 +12,7 @@ from ..core.errors import InputError
 from ..models import kinds, near
 from .negatives import Draw
 from .ranges import check_options, check_settings
+from .reinforce import Reinforce
 from .sources import Source
 from .typed_yaml import read
 
@@ -284,7 +285,7 @@ class Export:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
     """A whole training. ``out`` is the folder of the result. Raises InputError on settings that its kind of model
-    doesn't use: ``language`` is for language models, ``losses`` and ``curriculum`` are for all others.
+    doesn't use: ``language`` and ``rl`` are for language models, ``losses`` and ``curriculum`` are for all others.
 
     >>> Recipe(out="runs/tiny", model=Model(start="minilm"), losses=(Loss(name="ranknet"),)).optimiser.rate
     2e-05
@@ -296,6 +297,7 @@ class Recipe:
     losses: tuple[Loss, ...] = (Loss(name="ranknet"),)
     language: Language = Language()
     adapters: Adapters = Adapters()
+    rl: Reinforce = Reinforce()
     curriculum: Curriculum = Curriculum()
     optimiser: Optimiser = Optimiser()
     check: Check = Check()
@@ -308,9 +310,10 @@ class Recipe:
         if not self.out.strip():
             raise InputError("out: expected the folder to write, found an empty text")
         check_adapters(self)
-        unused = {"language": self.language != Language()}
+        unused = {"language": self.language != Language(), "rl": self.rl != Reinforce()}
         if self.model.kind == "language":
             unused = {"losses": self.losses != (Loss(name="ranknet"),), "curriculum": self.curriculum != Curriculum()}
+            unused["language"] = self.rl.task != "none" and self.language != Language()
         for name, changed in unused.items():
             if changed:
                 raise InputError(f"{name}: not used for a model of kind {self.model.kind}: leave it out")
@@ -336,11 +339,13 @@ def check_adapters(recipe: Recipe) -> None:
 
 
 def recorded(recipe: Recipe) -> dict[str, Any]:
-    """The form of a recipe in training.json: without adapters if there are none, as in versions that had none, so that
-    their trainings can be resumed."""
+    """The form of a recipe in training.json: without adapters and rewards if there are none, as in versions that had
+    none, so that their trainings can be resumed."""
     content: dict[str, Any] = json.loads(json.dumps(recipe.as_dict()))
     if recipe.adapters.method == "none":
         del content["adapters"]
+    if recipe.rl == Reinforce():
+        del content["rl"]
     return content
 
 

@@ -18,7 +18,7 @@ from ..evaluate.evaluation import Evaluation
 from ..io.files import atomic
 from ..io.qrels import Qrels, read_qrels
 from .batches import cut
-from .card import card
+from .card import card, rewarded
 from .checks import check_groups
 from .divergence import Diverged
 from .effect import Scores, effect
@@ -55,6 +55,8 @@ class Trained:
     exported: Exported | None
     log: tuple[Mapping[str, float], ...] = ()
     effects: Mapping[str, Evaluation] = field(default_factory=dict)
+    rewards: tuple[Mapping[str, float], Mapping[str, float]] | None = None
+    """Mean rewards before and after, of a training by rewards."""
 
 
 def train(
@@ -90,6 +92,8 @@ def train(
     if recipe.threads:
         torch.set_num_threads(recipe.threads)
     groups, parts = _groups(recipe, train)
+    if recipe.rl.task != "none":
+        return _reinforced(recipe, groups, valid, resume, progress)
     held_out = _validations(recipe, valid, qrels)
     if recipe.check.patience and not held_out:
         raise InputError("check.patience needs validation groups: data.valid names no file, and none are given")
@@ -150,6 +154,26 @@ def train(
     text = card(recipe, setup.module, model, groups, effects, exported, setup.losses)
     (folder / "README.md").write_text(text, encoding="utf-8")
     return Trained(model, folder, first, exported, history, effects)
+
+
+def _reinforced(recipe: Recipe, groups: Sequence[Group], valid: Any, resume: bool, progress: bool) -> Trained:
+    """A training by rewards (``rl``). Raises InputError on settings that it doesn't use."""
+    from transformers import set_seed
+
+    from . import grpo
+
+    if recipe.data.draw.negatives or recipe.data.valid_sets or isinstance(valid, Mapping):
+        raise InputError("rl: data.draw and data.valid_sets aren't used: leave them out (rl.negatives draws)")
+    folder = Path(recipe.out)
+    held_out = read_sources(recipe.data.valid) if valid is None else list(valid)
+    if is_first():
+        _record(folder, recipe, groups, {}, resume)
+    set_seed(recipe.seed)
+    model, before, after, history = grpo.run(recipe, groups, held_out, resume, progress)
+    rewards = "; ".join(grpo.task_of(recipe.rl).rewards)
+    text = rewarded(recipe, model, groups, f"GRPO by the rewards {rewards}", before, after)
+    (folder / "README.md").write_text(text, encoding="utf-8")
+    return Trained(model, folder, None, None, tuple(history), rewards=(before, after))
 
 
 def _groups(recipe: Recipe, given: Sequence[Group] | None) -> tuple[list[Group], list[tuple[int, float]]]:

@@ -135,7 +135,9 @@ def _setup(
     kind = model_class(recipe.model.kind) if model is None else type(model)
     if not functions and issubclass(kind, OwnLoss):
         model = build(recipe.model) if model is None else model
-        return Setup(model, model, Collate(model), own_loss, partial(scores, model, bf16=bf16), f"{kind.kind}'s own")
+        return Setup(
+            model, model, Collate(model, recipe.seed), own_loss, partial(scores, model, bf16=bf16), f"{kind.kind}'s own"
+        )
     if not any(weight for weight, _ in functions):
         what = "losses: all have weight 0" if functions else "losses: there is none"
         raise InputError(f"{what}: give at least one, such as {{name: ranknet}}")
@@ -160,7 +162,7 @@ def _setup(
     if recipe.optimiser.cache:
         full = cached(model, objective, recipe)
         words += f"; GradCache of {recipe.optimiser.cache} texts"
-    return Setup(model, model, Collate(model), full, partial(scores, model, bf16=bf16), words)
+    return Setup(model, model, Collate(model, recipe.seed), full, partial(scores, model, bf16=bf16), words)
 
 
 def _no_scores(groups: Sequence[Group]) -> Sequence[Sequence[float]]:

@@ -13,7 +13,7 @@ from ...core.errors import InputError
 
 
 def fresh_body(
-    head: Literal["AutoModel", "AutoModelForMaskedLM", "AutoModelForSequenceClassification"],
+    head: Literal["AutoModel", "AutoModelForMaskedLM", "AutoModelForSequenceClassification", "AutoModelForCausalLM"],
     shape: Mapping[str, Any],
     tokenizer: str | Path | Any,
     **config: Any,
