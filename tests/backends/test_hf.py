@@ -7,9 +7,9 @@ pytest.importorskip("torch")
 pytest.importorskip("transformers")
 
 from anyrank.backends.hf.language_model import HF
-from anyrank.backends.hf.text import fitted
 from anyrank.core.errors import InputError, ModelError
 from anyrank.core.language import Attends, Embeds, Generates, ScoresNext, ScoresText, Turn
+from anyrank.llm.token_ids import fitted
 from anyrank.testing.tiny import llama, t5
 
 PROMPTS = [

@@ -4,7 +4,6 @@ import base64
 
 import pytest
 
-from anyrank.backends.hf.text import render
 from anyrank.backends.openai import OpenAI
 from anyrank.core.content import Image, images_of
 from anyrank.core.errors import InputError
@@ -23,6 +22,7 @@ from anyrank.llm.pointwise import QueryLikelihood, TokenLogit, YesNo
 from anyrank.llm.preference import Preferred
 from anyrank.llm.prompts import Template
 from anyrank.llm.retry import Retry
+from anyrank.llm.token_ids import render
 from anyrank.testing import OracleModel
 from anyrank.testing.llm import flat
 from anyrank.testing.wire import wire

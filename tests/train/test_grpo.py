@@ -16,7 +16,7 @@ from anyrank.hub.open import open_model
 from anyrank.llm.templates import RELEVANT, SETWISE
 from anyrank.papers import load
 from anyrank.testing.tiny import chooser
-from anyrank.train import grpo
+from anyrank.train import grpo, reward_tasks
 from anyrank.train.group import Group
 from anyrank.train.groups import write_groups
 from anyrank.train.recipe import Check, Model, Optimiser, Recipe, recipe_text
@@ -58,7 +58,7 @@ def test_prompts_are_the_judges_own_and_targets_follow_the_shuffle(start):
     assert example.target.answer == SETWISE.labels.marks(3)[place]
     assert example.target.relevant == (place,)
     model = open_model(f"hf:{start}")
-    template = grpo.task_of(spec).template
+    template = reward_tasks.task_of(spec).template
     assert grpo.prompt_text(model.tokenizer, template, example) == model.render(
         template.render(example.query, list(example.members)).prompt
     )
@@ -80,10 +80,10 @@ def test_groups_without_a_choice_are_left_out(caplog):
 
 
 def test_rewards_are_named_as_trl_wants_them():
-    task = grpo.task_of(Reinforce(task="order"))
+    task = reward_tasks.task_of(Reinforce(task="order"))
     (example,) = grpo.examples(groups()[:1], Reinforce(task="order"))
     best = example.target.relevant[0] + 1
-    form, rank = grpo.reward_functions(task, [example.target])
+    form, rank = reward_tasks.reward_functions(task, [example.target])
     text = f"<think>a</think><answer>[{best}]</answer>"
     assert (form.__name__, rank.__name__) == ("form", "rank")
     assert form(completions=[text], row=[0]) == [pytest.approx(1 / 3)]
@@ -115,7 +115,7 @@ def test_trls_advantages_and_loss_are_the_formulas(start, tmp_path):
     tokenizer.padding_side = "left"
     spec = recipe(tmp_path, start, beta=0.1)
     # the fourth reward is trl's to give: samples come in the order of the prompt's copies
-    task = grpo.Task(RELEVANT, {"fixed": lambda text, target: stated[next(turn) % 4]})
+    task = reward_tasks.Task(RELEVANT, {"fixed": lambda text, target: stated[next(turn) % 4]})
     turn = iter(range(100))
     trainer = Trainer(adapted(model, 2), tokenizer, spec, task, ["w1 w2"], [grpo.Target("1")])
     trainer.model.train()

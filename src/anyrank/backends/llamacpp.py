@@ -20,9 +20,8 @@ from ..core.language import Completion, LogProbs, Prompt
 from ..core.trace import Usage
 from ..hub.fingerprint import Fingerprinted
 from ..hub.folder import Declared
-from .hf.plan import common
+from ..llm.token_ids import Overflow, Tokens, common, continued, fitted, option_rows, render
 from .hf.sampling import Draft
-from .hf.text import Overflow, Tokens, continued, fitted, option_rows, render
 
 
 @dataclass(frozen=True)

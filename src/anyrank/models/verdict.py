@@ -16,11 +16,11 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from ..backends.hf.text import Tokens
 from ..core.content import text_of
 from ..core.errors import InputError
 from ..core.types import Candidate, Query
 from ..llm.templates import RELEVANT
+from ..llm.token_ids import Tokens
 from .base import DECLARATION, declare
 from .parts.fresh import fresh_body
 from .parts.lora import adapted, merged

@@ -11,64 +11,30 @@ import json
 import logging
 import random
 import zlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ..backends.hf.text import render
 from ..core.content import text_of
 from ..core.errors import InputError, MissingExtra
 from ..core.types import Candidate, Query
 from ..io.files import atomic
 from ..llm.prompts import Template
-from ..llm.templates import LISTWISE, REASONED_ORDER, REASONING, RELEVANT, SETWISE
+from ..llm.token_ids import render
 from ..models.parts.lora import adapted
-from . import causal, rewards
+from . import causal
 from .group import Group
 from .recipe import Recipe
 from .reinforce import Reinforce
+from .reward_tasks import Task, task_of
 from .rewards import Target
 
 log = logging.getLogger(__name__)
 
-Reward = Callable[[str, Target], float]
-"""(answer, what is right) -> reward"""
 REWARDS = "rewards.json"
 """The file of a training's rewards: before, after, and at each step."""
-
-
-@dataclass(frozen=True, slots=True)
-class Task:
-    """What is asked of a model: the prompt, and the rewards of its answer by name, which are summed."""
-
-    template: Template
-    rewards: Mapping[str, Reward]
-
-
-def task_of(spec: Reinforce) -> Task:
-    """The task of a recipe.
-
-    >>> list(task_of(Reinforce(task="relevant")).rewards)
-    ['form', 'accuracy']
-    """
-    named: Mapping[str, Reward]
-    if spec.task == "best":
-        template = REASONING if spec.thinking else SETWISE
-        named = {"exact": lambda text, t: rewards.exact_match(text, t.answer, thinking=spec.thinking)}
-    elif spec.task == "relevant":
-        template = RELEVANT
-        named = {
-            "form": lambda text, t: rewards.verdict_form(text),
-            "accuracy": lambda text, t: rewards.verdict_accuracy(text, t.answer),
-        }
-    else:
-        template = REASONED_ORDER if spec.thinking else LISTWISE
-        named = {"rank": lambda text, t: rewards.order_reward(text, t.n, t.relevant)}
-        if spec.thinking:
-            named = {"form": lambda text, t: rewards.form_reward(text, t.n), **named}
-    return Task(replace(template, words=spec.words), named)
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,20 +102,6 @@ def prompt_text(tokenizer: Any, template: Template, example: Example) -> str:
     if templated and first and tokenizer("a")["input_ids"][0] == tokenizer.bos_token_id:
         text = text.removeprefix(first)
     return text + beginning
-
-
-def reward_functions(task: Task, targets: Sequence[Target]) -> list[Callable[..., list[float]]]:
-    """The rewards as trl calls them: ``completions`` and the position of each one's target in ``row``."""
-
-    def made(name: str, reward: Reward) -> Callable[..., list[float]]:
-        def function(*, completions: Sequence[str], row: Sequence[int], **_: Any) -> list[float]:
-            start = task.template.assistant
-            return [reward(start + text, targets[i]) for text, i in zip(completions, row, strict=True)]
-
-        function.__name__ = name
-        return function
-
-    return [made(name, reward) for name, reward in task.rewards.items()]
 
 
 def run(recipe: Recipe, groups: Sequence[Group], valid: Sequence[Group], resume: bool, progress: bool) -> Any:

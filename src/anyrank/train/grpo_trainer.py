@@ -15,9 +15,9 @@ from trl.trainer.grpo_config import GRPOConfig
 from trl.trainer.grpo_trainer import GRPOTrainer
 
 from ..models.parts.lora import without_renamed
-from .grpo import Task, reward_functions
 from .loop import _Whole, last_checkpoint
 from .recipe import Recipe
+from .reward_tasks import Task, reward_functions
 from .rewards import Target
 
 

@@ -18,11 +18,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..backends.hf.text import continued, render
 from ..core.errors import InputError
 from ..core.types import Query
 from ..llm.prompts import Template
 from ..llm.templates import FIRST_TOKEN, LISTWISE
+from ..llm.token_ids import continued, render
 from ..models.parts.adapter_folder import write
 from . import causal
 from .adapters import with_peft, write_peft

@@ -161,6 +161,7 @@ def _reinforced(recipe: Recipe, groups: Sequence[Group], valid: Any, resume: boo
     from transformers import set_seed
 
     from . import grpo
+    from .reward_tasks import task_of
 
     if recipe.data.draw.negatives or recipe.data.valid_sets or isinstance(valid, Mapping):
         raise InputError("rl: data.draw and data.valid_sets aren't used: leave them out (rl.negatives draws)")
@@ -170,7 +171,7 @@ def _reinforced(recipe: Recipe, groups: Sequence[Group], valid: Any, resume: boo
         _record(folder, recipe, groups, {}, resume)
     set_seed(recipe.seed)
     model, before, after, history = grpo.run(recipe, groups, held_out, resume, progress)
-    rewards = "; ".join(grpo.task_of(recipe.rl).rewards)
+    rewards = "; ".join(task_of(recipe.rl).rewards)
     text = rewarded(recipe, model, groups, f"GRPO by the rewards {rewards}", before, after)
     (folder / "README.md").write_text(text, encoding="utf-8")
     return Trained(model, folder, None, None, tuple(history), rewards=(before, after))

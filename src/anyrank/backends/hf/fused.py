@@ -9,11 +9,10 @@ from typing import Any
 from ...core.errors import ModelError
 from ...core.language import Completion, LogProbs
 from ...core.trace import Usage
+from ...llm.token_ids import Tokens, common
 from .decoder import eager
-from .plan import common
 from .sampling import Draft
 from .seq2seq import EncoderDecoder
-from .text import Tokens
 
 
 class FusionInDecoder:

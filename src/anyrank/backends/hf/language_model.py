@@ -19,12 +19,12 @@ from ...core.language import Completion, LogProbs, NextStates, Prompt, TokenWeig
 from ...core.trace import Usage
 from ...hub.fingerprint import Fingerprinted
 from ...hub.positions import most_tokens
+from ...llm.token_ids import Overflow, Tokens, continued, fitted, option_rows, render
 from .decoder import Decoder
 from .fused import FusionInDecoder
 from .load import device_of, load, torch_module
 from .sampling import Draft
 from .seq2seq import EncoderDecoder
-from .text import Overflow, Tokens, continued, fitted, option_rows, render
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from ...llm.token_ids import common
+
 Row = Sequence[int]
 MIN_SAVED = 48
 """The fewest tokens that a shared prefix must save: about the cost of one more forward pass."""
@@ -20,16 +22,6 @@ class Group:
 
     prefix: int
     batches: tuple[tuple[int, ...], ...]
-
-
-def common(a: Row, b: Row) -> int:
-    """Length of the common prefix.
-
-    >>> common([1, 2, 3], [1, 2, 4, 5])
-    2
-    """
-    n = min(len(a), len(b))
-    return next((i for i in range(n) if a[i] != b[i]), n)
 
 
 def plan(

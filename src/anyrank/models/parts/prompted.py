@@ -8,8 +8,8 @@ from typing import Any
 
 import torch
 
-from ...backends.hf.text import Tokens, continued, render
 from ...core.language import Prompt
+from ...llm.token_ids import Tokens, continued, render
 from .ragged import grouped
 
 

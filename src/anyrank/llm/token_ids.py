@@ -6,9 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from ...core.errors import InputError
-from ...core.language import Prompt, Turn
-from .plan import common
+from ..core.errors import InputError
+from ..core.language import Prompt, Turn
 
 Overflow = Literal["error", "left", "middle"]
 Template = Callable[[list[dict[str, str]]], str]
@@ -114,3 +113,13 @@ def fitted(ids: Sequence[int], room: int | None, overflow: Overflow, what: str) 
         raise InputError(f"a {what} of {n} tokens, but only {max(room, 0)} fit: shorten it, or set overflow='middle'")
     head = room // 2 if overflow == "middle" else 0
     return [*range(head), *range(n - room + head, n)]
+
+
+def common(a: Sequence[int], b: Sequence[int]) -> int:
+    """Length of the common prefix.
+
+    >>> common([1, 2, 3], [1, 2, 4, 5])
+    2
+    """
+    n = min(len(a), len(b))
+    return next((i for i in range(n) if a[i] != b[i]), n)
