@@ -34,6 +34,7 @@ from anyrank.index.build import build as build_index
 from anyrank.index.collection import Collection
 from anyrank.io.corpus import read_documents
 from anyrank.io.dataset import Dataset
+from anyrank.io.qrels import read_qrels, write_qrels
 from anyrank.io.runs import attach, read_run
 from anyrank.models import model_class
 from anyrank.models.parts.words import WordModel
@@ -73,6 +74,7 @@ def listed(data: Path, work: Path, name: str, split: str, depth: int) -> list[Gr
         search = parse(f"bm25 % {depth}", Settings(index(data, work, name)))
         rankings = search.batch([Ranking(q) for q in queries if q.id in qrels])
     rows = [r for r in rankings if len(r)]
+    write_qrels(work / f"report {name} {split}.tsv", {r.query.id: qrels[r.query.id] for r in rows})
     return [Group.of(r.query, r, [float(qrels[r.query.id].get(c.id, 0)) for c in r]) for r in rows]
 
 
@@ -177,8 +179,7 @@ def measured(kind: str, seed: int, steps: int, data: Path, work: Path) -> dict[s
             "model": {g.id: dict(zip(g.ids, s)) for g, s in zip(asked, results)},
             "first": {g.id: dict(zip(g.ids, g.priors or range(g.size, 0, -1))) for g in asked},
         }
-        qrels = {g.id: {i: int(label) for i, label in zip(g.ids, g.labels)} for g in asked}
-        result = evaluate(runs, qrels, ["nDCG@10"], baseline="first")
+        result = evaluate(runs, read_qrels(work / f"report {name}.tsv"), ["nDCG@10"], baseline="first")
         row[name] = {n: round(result.mean(n, "nDCG@10"), 4) for n in runs}
         pairs += sum(g.size for g in asked)
     row["pairs a CPU second"] = round(pairs / (time.process_time() - begin))
