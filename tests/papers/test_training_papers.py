@@ -107,6 +107,7 @@ def test_trainings_are_no_methods_of_pipelines():
 @pytest.mark.parametrize("name", sorted(set(trainings()) - METHODS))
 def test_each_set_up_trains(name, tokenizer, tmp_path):
     """The paper's losses, data and schedule with a tiny model, two steps."""
+    from anyrank.models import kinds
     from anyrank.models.parts.words import WordModel
     from anyrank.train.run import train
 
