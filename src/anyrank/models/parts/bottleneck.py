@@ -133,7 +133,7 @@ def _output(self: Any, hidden_states: Tensor, input_tensor: Tensor) -> Tensor:
 def _embedded(module: Any, args: Any, output: Tensor) -> Tensor:
     """A hook of the embeddings: the coupling of the first adapter that has one."""
     for name in module.adapters.active()[:1]:
-        return module.adapters.applied(name, output)  # type: ignore[no-any-return]
+        output = module.adapters.applied(name, output)
     return output
 
 
