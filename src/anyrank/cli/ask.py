@@ -70,7 +70,7 @@ def ask_command(
     from ..pipeline.parser import Settings, parse
 
     if index is None or (question is None) == (questions is None):
-        raise InputError("give an INDEX (" - " for none) and one QUESTION, or a file of them with --questions")
+        raise InputError("give an INDEX ('-' for none) and one QUESTION, or a file of them with --questions")
     if short and model is None:
         raise InputError("--short needs a --model: without one the answer is made of the passages' sentences")
     log = call_log(log_file, False)
@@ -117,8 +117,8 @@ def _shown(answer: Answer, titled: bool, width: int = 100) -> str:
     lines += textwrap.wrap(answer.text, width) or ["no answer"]
     if answer.statements:
         lines.append(
-            f"\n{len(answer.statements)} sentences: {answer.citation_recall:.0%} cite a passage; the cited passages "
-            f"hold {answer.citation_precision:.0%} of their words"
+            f"\ncitations: {answer.citation_recall:.0%} of {len(answer.statements)} sentences have one, and the "
+            f"passages cited hold {answer.citation_precision:.0%} of their words"
         )
     cited = {n for s in answer.statements for n in s.citations}
     for n, c in enumerate(answer.ranking, 1):
