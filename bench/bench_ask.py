@@ -3,7 +3,7 @@
     python bench/bench_ask.py DATA [--questions 50] [--model smollm2-135m-instruct]
 
 DATA is the optional test data's folder (the 100 training questions that ship with HippoRAG). Needs
-the extras torch and eval. "closed book" reads no passage, "gold" the passages that hold the evidence; "sentences hold the
+the extras torch and eval. "closed book" reads no passage, "gold" those that hold the evidence; "sentences hold the
 answer" is of answers without a model, made of the passages' sentences. Writes bench/results/ask.json.
 """
 
