@@ -16,6 +16,7 @@ from ..disk import full
 from .near import Near
 
 COMMANDS = {
+    "ask": "ask",
     "demo": "demo",
     "index": "index",
     "search": "search",
