@@ -39,7 +39,9 @@ def measure(data: str, pipeline: str, encoders: tuple[str, ...], extra: list[str
         raise SystemExit(done.stderr)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    notes = [line for line in done.stderr.splitlines() if line.startswith(("warning", "note: ")) and "left out" not in line]
+    notes = [
+        line for line in done.stderr.splitlines() if line.startswith(("warning", "note: ")) and "left out" not in line
+    ]
     rows = {
         row["task"]: {"queries": row["queries"]}
         | {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -105,7 +106,7 @@ def run_command(
                 left_out[task.name] = str(wrong).splitlines()[0]
                 continue
             found = collection(task, folder, [model(e) for e in encode])
-            after = ranked(task, _stage(pipeline, found), lambda stage, rankings: _batched(stage, rankings, task.name))
+            after = ranked(task, _stage(pipeline, found), partial(_batched, title=task.name))
             code = max(code, report_status(after))
             results.append(measured(task, after, pipeline))
     if unknown := [t for t in chosen if t not in known]:
@@ -123,7 +124,7 @@ def run_command(
     return code
 
 
-def _batched(stage: Any, rankings: Any, title: str) -> list[Any]:
+def _batched(stage: Any, rankings: Any, *, title: str) -> list[Any]:
     from .progress import batches
 
     return list(batches(stage, list(rankings), title, size=64))
@@ -133,3 +134,65 @@ def _stage(pipeline: str, found: Any) -> Any:
     from ..pipeline.parser import Settings, parse
 
     return parse(pipeline, Settings(found, remember=True), starts=found is not None)
+
+
+@bench_command.command("reports")
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option("--model", required=True, help="The language model that judges, such as openai:gpt-4.1-mini.")
+@click.option("--key-points", type=click.Path(path_type=Path), required=True, help="The folder of ID_aggregated.json.")
+@click.option("--sources", help="The cited pages: documents whose id or field url is the URL.")
+@click.option("--cache", type=click.Path(path_type=Path), help="A file that keeps the model's answers, for replay.")
+@as_json_option
+def reports_command(
+    folder: Path, model: str, key_points: Path, sources: str | None, cache: Path | None, json_out: bool
+) -> None:
+    """Judge the written reports of FOLDER (ID.q with the question, ID.a with the report) by a language model: key
+    points, citation recall and precision, quality.
+
+    \b
+    anyrank bench reports runs/mine --key-points key_point --model openai:gpt-4.1-mini --cache judge.db
+    """
+    from ..benchmarks import load
+    from ..benchmarks.report_judge import ReportJudge
+    from ..benchmarks.researchy import judge, read_key_points, read_reports
+    from ..core.content import text_of
+    from ..core.language import Generates
+    from ..hub.open import open_model
+    from ..io.corpus import read_documents
+    from ..llm.cache import Cached
+    from ..llm.capabilities import offers
+
+    reports = read_reports(folder)
+    points = read_key_points(key_points, [r.id for r in reports])
+    pages: dict[str, str] = {}
+    for page in read_documents(sources) if sources else ():
+        pages[str(page.meta.get("url") or page.id)] = text_of(page.content)
+    backend = open_model(model)
+    if not offers(backend, Generates):
+        raise InputError(f"{model} generates no text: a judge is a language model, such as openai:MODEL@URL")
+    result = judge(reports, ReportJudge(Cached(backend, cache, model) if cache else backend), points, pages)
+    if json_out:
+        rows = [asdict(row) for row in load("researchy").published()]
+        click.echo(as_json({"reports": result.reports, "ours": dict(result.figures), "paper": rows}))
+        return
+    click.echo(f"{result.reports} reports, {result.without} of them without key points")
+    for name, value in result.figures.items():
+        click.echo(f"  ours   {folder.name:38}  {name:24} {value:.4f}")
+    for row in load("researchy").published():
+        click.echo(f"  paper  {row.system:38}  {row.measure:24} {row.value:.4f}  ({row.source})")
+
+
+@bench_command.command("mteb")
+@click.argument("tasks", nargs=-1, required=True)
+@click.option("-p", "--pipeline", required=True, help="An encoder (minilm), or a pipeline that reranks (mini).")
+def mteb_command(tasks: tuple[str, ...], pipeline: str) -> None:
+    """Run TASKS of MTEB (NFCorpus, NanoSciFactRetrieval, T2Reranking, …) by its own package, which fetches its data
+    from the Hugging Face hub.
+
+    \b
+    anyrank bench mteb NanoSciFactRetrieval -p minilm
+    """
+    from ..integrations.mteb import scores
+
+    for task, value in scores(pipeline, tasks).items():
+        click.echo(f"  ours   {pipeline:38}  {task:24} {value:.4f}")
