@@ -79,13 +79,14 @@ class Benchmark:
         """The tasks whose data is in the folder. Raises MissingData, with what to get and where to put it, if there is
         none."""
         path = Path(folder)
-        count = 0
+        empty = True
         try:
             if not path.is_dir():
                 raise MissingData("the folder doesn't exist")
-            for count, task in enumerate(self.load(path), 1):
+            for task in self.load(path):
+                empty = False
                 yield task
-            if not count:
+            if empty:
                 raise MissingData("it holds no task of the benchmark")
         except MissingData as error:
             raise MissingData(f"no data of {self.name} ({error}): {self.data}", path=path) from None

@@ -1,9 +1,9 @@
 """INQUIRE: photographs of nature found and reranked for experts' queries.
 
 Vendrow et al., "INQUIRE: A Natural World Text-to-Image Retrieval Benchmark", 2024, arXiv 2411.02537. *fullrank*
-searches all images, the first 50 count; *rerank* orders the 100 images of each query that ViT-H-14-378 found. Recall, AP and
-nDCG count the relevant images that are not among the results: all of the collection's (fullrank), or those within the
-100 (rerank).
+searches all images, the first 50 count; *rerank* orders the 100 images of each query that ViT-H-14-378 found. Recall,
+AP and nDCG count the relevant images that are not among the results: all of the collection's (fullrank), or those
+within the 100 (rerank).
 """
 
 from __future__ import annotations
