@@ -2,8 +2,10 @@
 
     python bench/bench_rarb.py DATA [PIPELINE…]      # DATA: a folder with mcr/*-test.csv or *-test.csv.gz
 
+    python bench/bench_rarb.py doc                   # the table of docs/benchmarks.md
+
 Each row is a call of the command; "prior" leaves the options as they are, all tied: the chance of a random choice.
-``--limit N --model MODEL`` adds a language model on the first N questions of each set. Results are merged into
+``--limit N`` takes the first N questions of each set alone, for language models. Results are merged into
 bench/results/rarb.json: accuracy, nDCG@10 and R@10 with 95% intervals, and the CPU seconds of each call.
 """
 
@@ -53,6 +55,27 @@ def measure(data: str, pipeline: str, encoders: tuple[str, ...], extra: list[str
     return {"tasks": rows, "cpu_s": round(cpu, 1), "notes": notes}
 
 
+SETS = ("ARC-Challenge", "alphanli", "socialiqa")
+
+
+def table() -> str:
+    """The rows of docs/benchmarks.md: accuracy among the options and nDCG@10 in the pool, without / with
+    instruction; a pipeline that only searches ranks the options by its scores in the pool."""
+    kept = json.loads(OUT.read_text(encoding="utf-8"))
+    columns = [(s, measure) for measure in ("accuracy", "nDCG@10") for s in SETS]
+    lines = ["| | " + " | ".join(f"{s}, {m}" for s, m in columns) + " |", "|---" * (len(columns) + 1) + "|"]
+    for pipeline, result in kept.items():
+        cells = []
+        for s, measure in columns:
+            values = []
+            for tail in ("", " instructed"):
+                rows = [result["tasks"].get(f"{s} {kind}{tail}", {}) for kind in ("options", "pool")]
+                values += [f"{r[measure]['mean']:.3f}" for r in rows if measure in r][:1]
+            cells.append(" / ".join(values))
+        lines.append(f"| {pipeline} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data")
@@ -60,6 +83,9 @@ def main() -> None:
     parser.add_argument("--limit", type=int)
     parser.add_argument("--task", action="append", default=[])
     args = parser.parse_args()
+    if args.data == "doc":
+        print(table())
+        return
     extra = [part for t in args.task for part in ("--task", t)]
     extra += ["--limit", str(args.limit)] if args.limit else []
     for pipeline in args.pipelines:
