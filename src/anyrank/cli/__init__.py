@@ -17,6 +17,7 @@ from .near import Near
 
 COMMANDS = {
     "ask": "ask",
+    "bench": "bench",
     "demo": "demo",
     "index": "index",
     "search": "search",

@@ -100,3 +100,15 @@ def _meta(name: str, revision: str | None, **fields: Any) -> Any:
     if short.count("/") != 1 or not all(part.strip("-") for part in short.split("/")):
         short = "anyrank/" + "".join(c if c.isalnum() or c in "._" else "-" for c in short).strip("-")
     return ModelMeta.create_empty(overwrites={"name": short, "revision": revision, "modalities": ["text"], **fields})
+
+
+def scores(name: str, tasks: Sequence[str]) -> dict[str, float]:
+    """The main score of each of MTEB's tasks: of the encoder of a name, or of a pipeline that reranks."""
+    import mteb
+
+    try:
+        model: Any = Encoder(name)
+    except InputError:
+        model = CrossEncoder(name)
+    results = mteb.evaluate(model, mteb.get_tasks(tasks=list(tasks)), cache=None)
+    return {r.task_name: float(r.get_score()) for r in results.task_results}
