@@ -16,6 +16,7 @@ from ..disk import full
 from .near import Near
 
 COMMANDS = {
+    "ask": "ask",
     "bench": "bench",
     "demo": "demo",
     "index": "index",
