@@ -71,7 +71,7 @@ def test_published_rows_stand_beside_ours(tmp_path, data):
 def test_errors_say_what_to_do(rarb, tmp_path, monkeypatch):
     monkeypatch.setenv("ANYRANK_DATA", str(tmp_path / "none"))
     with pytest.raises(
-        InputError, match=r"none/t2ranking: no data of t2ranking .*: from huggingface.co/datasets/THUIR"
+        InputError, match=r"none/t2ranking: no data of t2ranking .*; put here: from huggingface.co/datasets/THUIR"
     ):
         run("run", "t2ranking", "-p", "bm25")
     with pytest.raises(InputError, match="no task 'arc' of rarb in the data: there are arc options, "):

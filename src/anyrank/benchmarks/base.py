@@ -89,7 +89,7 @@ class Benchmark:
             if empty:
                 raise MissingData("it holds no task of the benchmark")
         except MissingData as error:
-            raise MissingData(f"no data of {self.name} ({error}): {self.data}", path=path) from None
+            raise MissingData(f"no data of {self.name} ({error}); put here: {self.data}", path=path) from None
 
     def published(self) -> tuple[Published, ...]:
         """The rows of the published table, in its order."""

@@ -88,7 +88,7 @@ BENCHMARK = Benchmark(
     title="RAR-b: Reasoning as Retrieval Benchmark",
     arxiv="2404.06347",
     summary="answers to questions of reasoning, among their own options or in a pool of all",
-    data="clone github.com/gowitheflow-1998/RAR-b and put its mcr/*-test.csv here, or sets in BEIR's layout "
-    "(huggingface.co/RAR-b) into full/TASK",
+    data="mcr/*-test.csv of github.com/gowitheflow-1998/RAR-b, or sets in BEIR's layout (huggingface.co/RAR-b) in "
+    "full/TASK",
     load=load,
 )
