@@ -171,6 +171,7 @@ def dev(data: Path, work: Path) -> None:
             values[name] = round(evaluate({name: run}, qrels, ["nDCG@10"]).mean(name, "nDCG@10"), 4)
             print(name, values[name], flush=True)
     (work / "dev.json").write_text(json.dumps(values, indent=1))
+    note(dev=values)
 
 
 def apart(data: Path) -> Qrels:
@@ -229,7 +230,7 @@ def report(data: Path, work: Path, names: Sequence[str]) -> None:
         for key in runs:
             rows[name][key] |= measures(measured, key)
     trainings = {kind: {"variant": name, **variants(work)[name]} for kind, name in best.items()}
-    note(dev=values, trainings=known.get("trainings", {}) | trainings, rows=rows)
+    note(trainings=known.get("trainings", {}) | trainings, rows=rows)
 
 
 def measures(evaluation: Evaluation, run: str) -> dict[str, Any]:
