@@ -110,9 +110,9 @@ def test_a_request_that_is_refused_raises_their_own_error(url):
 def test_the_key_they_are_given_is_the_one_that_counts(locked):
     address, key = locked
     request = {"model": "words", "query": QUERY, "documents": TEXTS}
-    with openai.OpenAI(api_key="wrong", base_url=f"{address}/v1") as client:
-        with pytest.raises(openai.AuthenticationError):
-            client.models.list()
+    wrong = openai.OpenAI(api_key="wrong", base_url=f"{address}/v1")
+    with wrong as client, pytest.raises(openai.AuthenticationError):
+        client.models.list()
     with cohere.ClientV2("wrong", base_url=address) as client, pytest.raises(cohere.UnauthorizedError):
         client.rerank(**request)
     with openai.OpenAI(api_key=key, base_url=f"{address}/v1") as client:
