@@ -97,9 +97,7 @@ class Instructed(BiEncoder):
         """A fresh model of a shape, by default a Llama, and a tokenizer (or the folder or hub id of one)."""
         return cls(*fresh_body("AutoModel", {"model_type": "llama", **shape}, tokenizer), max_length, **options)
 
-    def features(
-        self, queries: Sequence[Any], candidates: Sequence[Sequence[Candidate]], statistics: Any = None
-    ) -> dict[str, Any]:
+    def features(self, queries: Sequence[Any], candidates: Sequence[Sequence[Candidate]]) -> dict[str, Any]:
         """The inputs of `forward` for contents of queries and, for each, its candidates."""
         rows = [self.query_ids(text_of(q), self._shots(q))[0] for q in queries]
         chunks = self._chunks(rows)

@@ -73,9 +73,7 @@ class PromptReps(nn.Module):  # type: ignore[misc,unused-ignore]
         shape = {"model_type": "llama", **shape}
         return cls(*fresh_body("AutoModelForCausalLM", shape, tokenizer), max_length, **options)
 
-    def features(
-        self, queries: Sequence[Any], candidates: Sequence[Sequence[Candidate]], statistics: Any = None
-    ) -> dict[str, Any]:
+    def features(self, queries: Sequence[Any], candidates: Sequence[Sequence[Candidate]]) -> dict[str, Any]:
         """The inputs of `forward`; ``same`` [B, members] marks texts that are no negatives of a query, since one of its
         own candidates has the same text, or another group asks the same."""
         texts, mask = texts_of(candidates), member_mask(candidates)
