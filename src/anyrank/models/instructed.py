@@ -25,8 +25,8 @@ from ..core.types import Candidate
 from .base import declare
 from .bi import BiEncoder
 from .parts.fresh import fresh_body
-from .parts.lora import adapted, merged
 from .parts.model_folder import folder_of, json_of, pooled
+from .parts.peft_adapters import adapted, merged
 from .parts.ragged import grouped, longest, member_mask, padded, texts_of
 
 FILE = "instructed.json"

@@ -25,8 +25,8 @@ from ..core.types import Candidate
 from ..llm.promptreps import FALLBACK, TERMS, content_words, prompt
 from .base import DECLARATION, declare
 from .parts.fresh import fresh_body
-from .parts.lora import adapted, merged
 from .parts.model_folder import folder_of
+from .parts.peft_adapters import adapted, merged
 from .parts.prompted import encoded, left_padded, shortened
 from .parts.ragged import filled, gathered, longer, longest, member_mask, owners, texts_of
 

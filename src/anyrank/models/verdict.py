@@ -23,8 +23,8 @@ from ..llm.templates import RELEVANT
 from ..llm.token_ids import Tokens
 from .base import DECLARATION, declare
 from .parts.fresh import fresh_body
-from .parts.lora import adapted, merged
 from .parts.model_folder import folder_of
+from .parts.peft_adapters import adapted, merged
 from .parts.prompted import encoded, left_padded, shortened
 from .parts.ragged import filled, gathered, longest, member_mask
 

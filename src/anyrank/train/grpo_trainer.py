@@ -14,7 +14,7 @@ from transformers.trainer_callback import PrinterCallback
 from trl.trainer.grpo_config import GRPOConfig
 from trl.trainer.grpo_trainer import GRPOTrainer
 
-from ..models.parts.lora import without_renamed
+from ..models.parts.peft_adapters import without_renamed
 from .loop import _Whole, last_checkpoint
 from .recipe import Recipe
 from .reward_tasks import Task, reward_functions

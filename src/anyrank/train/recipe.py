@@ -334,6 +334,8 @@ def check_adapters(recipe: Recipe) -> None:
         raise InputError(f"adapters.method: {method} is for encoders: choose lora or another of peft's")
     if kind == "language" and recipe.language.lora:
         raise InputError("language.lora: the same as adapters {method: lora}: give one of the two")
+    if recipe.model.options.get("lora"):
+        raise InputError("model.options.lora: the same as adapters {method: lora}: give one of the two")
     if recipe.model.options.get("frozen_documents"):
         raise InputError("adapters: frozen_documents is for trainings of all weights: leave one of the two out")
 
