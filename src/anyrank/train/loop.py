@@ -149,13 +149,19 @@ def plain_attention(model: Any) -> Iterator[None]:
         body.set_attn_implementation(before)
 
 
+def steps_of(recipe: Recipe, batches: int) -> int:
+    """The number of steps of a training whose epochs have so many batches; each process of a launcher (torchrun,
+    accelerate) reads its share of them."""
+    o = recipe.optimiser
+    return o.steps or o.epochs * math.ceil(math.ceil(batches / processes()) / o.accumulate)
+
+
 def settings(
     recipe: Recipe, batches: int, validation: Validation | ValidationSets | None, progress: bool
 ) -> TrainingArguments:
     """Trainer's own arguments for a recipe."""
     o, check = recipe.optimiser, recipe.check
-    # Each process of a launcher (torchrun, accelerate) reads its share of the batches.
-    steps = o.steps or o.epochs * math.ceil(math.ceil(batches / processes()) / o.accumulate)
+    steps = steps_of(recipe, batches)
     when = "steps" if check.every else "epoch"
     more: dict[str, Any] = {}
     if recipe.model.kind == "language":

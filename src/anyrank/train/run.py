@@ -91,10 +91,10 @@ def train(
     folder = Path(recipe.out)
     if recipe.threads:
         torch.set_num_threads(recipe.threads)
-    groups, parts = _groups(recipe, train)
+    groups, parts = groups_of(recipe, train)
     if recipe.rl.task != "none":
         return _reinforced(recipe, groups, valid, resume, progress)
-    held_out = _validations(recipe, valid, qrels)
+    held_out = validations_of(recipe, valid, qrels)
     if recipe.check.patience and not held_out:
         raise InputError("check.patience needs validation groups: data.valid names no file, and none are given")
     draw = draw or draw_of(recipe, groups)
@@ -177,7 +177,7 @@ def _reinforced(recipe: Recipe, groups: Sequence[Group], valid: Any, resume: boo
     return Trained(model, folder, None, None, tuple(history), rewards=(before, after))
 
 
-def _groups(recipe: Recipe, given: Sequence[Group] | None) -> tuple[list[Group], list[tuple[int, float]]]:
+def groups_of(recipe: Recipe, given: Sequence[Group] | None) -> tuple[list[Group], list[tuple[int, float]]]:
     """The training groups, cut and checked, and the parts in which they are mixed."""
     groups, parts = read_parts(recipe.data.train) if given is None else (list(given), [])
     groups = cut(groups, recipe.data.texts)
@@ -187,7 +187,7 @@ def _groups(recipe: Recipe, given: Sequence[Group] | None) -> tuple[list[Group],
     return groups, parts
 
 
-def _validations(
+def validations_of(
     recipe: Recipe, valid: Sequence[Group] | Mapping[str, Sequence[Group]] | None, qrels: Qrels | None
 ) -> dict[str, Validation]:
     """The validations by name ("" for one without a name), read and checked."""
