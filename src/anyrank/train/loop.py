@@ -67,8 +67,7 @@ class Loop(Trainer):  # type: ignore[misc,unused-ignore]
         self.score = score
         self.batches = Batches(train, recipe.optimiser.batch, recipe.seed, size, parts, order, processes() > 1)
         self.watch = Watch(recipe)
-        board: Any = TensorBoardCallback
-        callbacks: list[TrainerCallback] = [board(_writer(Path(recipe.out) / "logs")), _Whole(), self.watch]
+        callbacks: list[TrainerCallback] = [board(Path(recipe.out) / "logs"), _Whole(), self.watch]
         if validation and recipe.check.patience:
             callbacks.append(EarlyStoppingCallback(recipe.check.patience))
         arguments = settings(recipe, len(self.batches), validation, progress)
@@ -252,7 +251,10 @@ class _Whole(TrainerCallback):  # type: ignore[misc,unused-ignore]
             log.info("step %d of %d: %s", state.global_step, state.max_steps, text)
 
 
-def _writer(folder: Path) -> Any:
+def board(folder: Path) -> TrainerCallback:
+    """What writes a training's log for TensorBoard."""
     from torch.utils.tensorboard import SummaryWriter
 
-    return SummaryWriter(str(folder))
+    callback: Any = TensorBoardCallback
+    made: TrainerCallback = callback(SummaryWriter(str(folder)))
+    return made

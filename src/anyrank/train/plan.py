@@ -177,7 +177,7 @@ def _timed(setup: Setup, recipe: Recipe, batches: Sequence[Sequence[Group]], dev
         with torch.autocast(device.type, torch.bfloat16, enabled=o.bf16):
             loss = setup.objective(module, inputs, 0.0)
         if loss.requires_grad:
-            loss.backward()
+            torch.autograd.backward(loss)
         middle = _now(device)
         optimiser.step()
         optimiser.zero_grad()

@@ -20,6 +20,7 @@ from ..io.qrels import Qrels, read_qrels
 from .batches import cut
 from .card import card, rewarded
 from .checks import check_groups
+from .curve import write_curve
 from .divergence import Diverged
 from .effect import Scores, effect
 from .export import Exported, export, unfit
@@ -151,7 +152,7 @@ def train(
     elif recipe.export.int8:
         log.info("writing the int8 graph")
         exported = export(model, folder, groups, recipe.export, recipe.seed)
-    text = card(recipe, setup.module, model, groups, effects, exported, setup.losses)
+    text = card(recipe, setup.module, model, groups, effects, exported, setup.losses) + write_curve(folder, history)
     (folder / "README.md").write_text(text, encoding="utf-8")
     return Trained(model, folder, first, exported, history, effects)
 
@@ -173,6 +174,7 @@ def _reinforced(recipe: Recipe, groups: Sequence[Group], valid: Any, resume: boo
     model, before, after, history = grpo.run(recipe, groups, held_out, resume, progress)
     rewards = "; ".join(task_of(recipe.rl).rewards)
     text = rewarded(recipe, model, groups, f"GRPO by the rewards {rewards}", before, after)
+    text += write_curve(folder, history)
     (folder / "README.md").write_text(text, encoding="utf-8")
     return Trained(model, folder, None, None, tuple(history), rewards=(before, after))
 
