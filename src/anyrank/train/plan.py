@@ -25,7 +25,7 @@ from .group import Group
 from .loop import plain_attention, processes, steps_of
 from .recipe import Recipe
 from .run import groups_of, validations_of
-from .setup import Setup, draw_of, setup_of
+from .setup import Setup, build, draw_of, refreshed_of, setup_of
 from .validation import moved
 
 SAMPLE = 200
@@ -105,7 +105,11 @@ def plan(recipe: Recipe, train: Sequence[Group] | None = None, valid: Sequence[G
     held_out = [group for part in validations_of(recipe, valid, None).values() for group in part.groups]
     draw = draw_of(recipe, groups)
     set_seed(recipe.seed)
-    setup = setup_of(recipe, groups, None, (), None, draw)
+    model = None
+    if recipe.data.refresh.corpus:
+        model = build(recipe.model)
+        draw = refreshed_of(recipe, model)
+    setup = setup_of(recipe, groups, model, (), None, draw)
     batches = Batches(groups, recipe.optimiser.batch, recipe.seed, setup.size, parts, None, processes() > 1)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     setup.module.to(device)

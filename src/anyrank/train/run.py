@@ -30,7 +30,8 @@ from .lottery import FIRST, Lottery
 from .negatives import DrawFn
 from .objective import LossFn, Weigh
 from .recipe import Recipe, merged, names_of, recorded
-from .setup import Setup, draw_of, setup_of
+from .refresh import Refreshed, Steps
+from .setup import Setup, build, draw_of, refreshed_of, setup_of
 from .sources import read_parts, read_sources
 from .validation import Validation, ValidationSets
 
@@ -102,6 +103,9 @@ def train(
     if is_first():
         _record(folder, recipe, groups, held_out, resume)
     set_seed(recipe.seed)
+    if recipe.data.refresh.corpus and draw is None:
+        model = build(recipe.model) if model is None else model
+        draw = refreshed_of(recipe, model)
     setup = setup or setup_of(recipe, groups, model, losses, weigh, draw)
     if held_out:
         log.info("scoring %d validation groups before the first step", sum(len(p.groups) for p in held_out.values()))
@@ -124,7 +128,7 @@ def train(
             parts,
             None if order is None else partial(order, groups),
         )
-        for callback in setup.callbacks:
+        for callback in (*setup.callbacks, *([Steps(draw)] if isinstance(draw, Refreshed) else [])):
             loop.add_callback(callback)
         return loop
 
