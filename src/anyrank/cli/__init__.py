@@ -16,6 +16,7 @@ from ..disk import full
 from .near import Near
 
 COMMANDS = {
+    "adapt": "adapt",
     "demo": "demo",
     "index": "index",
     "search": "search",
@@ -32,6 +33,7 @@ COMMANDS = {
     "papers": "papers",
     "peptides": "peptides",
     "pipeline": "pipeline",
+    "synth": "synth",
     "train": "train",
 }
 

@@ -1,8 +1,8 @@
 """Documents written for queries, as training data in place of people's (ChatGPT-RetrievalQA, arXiv 2305.02320).
 
 The relevant document is what a language model answers, or, without one, sentences out of what a search finds. Others
-are the answers to other queries. With people's answers to the same queries, both sources make groups that differ in their
-texts alone, so that trainings on them can be compared.
+are the answers to other queries. With people's answers to the same queries, both sources make groups that differ
+in their texts alone, so that trainings on them can be compared.
 """
 
 from __future__ import annotations

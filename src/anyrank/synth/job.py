@@ -116,8 +116,8 @@ class Generation(Generic[Item]):
                 yield Made.from_dict(self.journal.get(item.id))
 
 
-def assembled(made: Iterator[Made]) -> tuple[list[Group], Counter[str], Usage]:
-    """All groups but those whose query came before, the rejected by reason, and the cost."""
+def assembled(made: Iterator[Made], distinct: bool = True) -> tuple[list[Group], Counter[str], Usage]:
+    """All groups, with ``distinct`` but those whose query came before, the rejected by reason, and the cost."""
     groups: list[Group] = []
     rejected: Counter[str] = Counter()
     usage, seen = Usage(), set[str]()
@@ -126,7 +126,7 @@ def assembled(made: Iterator[Made]) -> tuple[list[Group], Counter[str], Usage]:
         usage += each.usage
         for group in each.groups:
             key = " ".join(str(group.query).lower().split())
-            if key in seen:
+            if distinct and key in seen:
                 rejected["written before"] += 1
                 continue
             seen.add(key)

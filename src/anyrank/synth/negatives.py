@@ -4,14 +4,15 @@ results."""
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 
 from ..core.content import is_blank
 from ..core.stage import Stage
 from ..core.types import Candidate, Query, Ranking
 from ..train.group import Group
-from ..train.same_text import copies
+from ..train.same_text import normalised
 from .job import Made
 
 
@@ -51,21 +52,23 @@ class RoundTrip:
     def _with_negatives(self, group: Group, ranking: Ranking) -> Group:
         positive = group.candidates[0]
         pool = list(ranking)[-self.tail :] if self.tail else list(ranking)
-        hard = unlike(positive, pool)[: self.hard]
+        hard = unlike(positive, pool, self.hard)
         rng = random.Random(f"{self.seed}/{group.id}")
         drawn = rng.sample(range(len(self.others)), min(len(self.others), 2 * self.easy))
         known = {c.id for c in hard}
-        easy = [c for c in unlike(positive, [self.others[i] for i in drawn]) if c.id not in known][: self.easy]
+        unknown = (self.others[i] for i in drawn if self.others[i].id not in known)
+        easy = unlike(positive, unknown, self.easy)
         members = (positive, *(Candidate(c.id, c.content) for c in (*hard, *easy)))
         return Group(group.query, members, (1.0, *[0.0] * (len(members) - 1)), group.id)
 
 
-def unlike(positive: Candidate, candidates: Sequence[Candidate]) -> list[Candidate]:
-    """The candidates that have content, and are neither the positive nor a copy of its text.
+def unlike(positive: Candidate, candidates: Iterable[Candidate], n: int | None = None) -> list[Candidate]:
+    """The first ``n`` candidates that have content and are neither the positive nor a copy of its text. No more are
+    read than that takes.
 
     >>> [c.id for c in unlike(Candidate("a", "Lift"), [Candidate("b", "lift"), Candidate("c", "drag")])]
     ['c']
     """
-    rest = [c for c in candidates if c.id != positive.id and not is_blank(c.content)]
-    same = copies([c.content for c in rest], [positive.content])
-    return [c for c, copy in zip(rest, same) if not copy]
+    own = normalised(positive.content)
+    other = (c for c in candidates if c.id != positive.id and not is_blank(c.content) and normalised(c.content) != own)
+    return list(islice(other, n))

@@ -25,10 +25,11 @@ PROMPT = Template(
     "user's own words where you can. Don't give the answer. Write the query alone.",
     words=220,
 )
-STOP = frozenset(
+_STOP = (
     "a an and are as at be by can do does for from how i in is it of on or that the this to was what when where which "
-    "who why will with you your define definition meaning".split()
-)  # noqa: SIM905
+    "who why will with you your define definition meaning"
+)
+STOP = frozenset(_STOP.split())
 _WORD = re.compile(r"\w[\w-]*")
 _ACRONYM = re.compile(r"\b[A-Z][A-Z0-9]{1,5}\b")
 _DEFINE = re.compile(r"^\s*(?:define|definition of|meaning of|what is)\b", re.IGNORECASE)
