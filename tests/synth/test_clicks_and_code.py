@@ -1,4 +1,4 @@
-"""Calibrated clicks beat raw ones at three strengths of position bias; wrong docstrings are found; answers of sources."""
+"""Calibrated clicks beat raw ones at three strengths of position bias; wrong docstrings are found; sources compared."""
 
 import random
 from collections import Counter
@@ -64,7 +64,9 @@ def test_thirty_wrong_docstrings_of_a_hundred_and_fifty_are_found():
     pairs = [g for name in ("email", "json", "logging", "http", "urllib") for g in docstring_pairs(library / name)]
     pairs = random.Random(0).sample(sorted(pairs, key=lambda g: (g.id, g.texts)), 150)
     pairs = [Group.from_texts(g.query, (g.texts[0][:600],), (1.0,), f"f{i}", (f"f{i}",)) for i, g in enumerate(pairs)]
-    wrong = [Group.from_texts(pairs[(i + 7) % 30].query, g.texts, (1.0,), g.id, g.ids) for i, g in enumerate(pairs[:30])]
+    wrong = [
+        Group.from_texts(pairs[(i + 7) % 30].query, g.texts, (1.0,), g.id, g.ids) for i, g in enumerate(pairs[:30])
+    ]
     rejected = Counter()
     kept = {g.id for g in curated([*wrong, *pairs[30:]], open_model("minilm"), threshold=0.3, rejected=rejected)}
     assert sum(g.id in kept for g in wrong) <= 1, "a wrong docstring may be near by chance"
@@ -85,7 +87,9 @@ def test_negatives_are_others_and_priors_are_similarities():
 
     pairs = [Group.from_texts(w, (f"{w} {w}",), (1.0,), w, (w,)) for w in ("wing", "heat", "law")]
     groups = curated(pairs, Words(), pool=1)
-    assert [(g.ids[0], g.labels, g.priors[0]) for g in groups] == [(w, (1.0, 0.0), 1.0) for w in ("wing", "heat", "law")]
+    assert [(g.ids[0], g.labels, g.priors[0]) for g in groups] == [
+        (w, (1.0, 0.0), 1.0) for w in ("wing", "heat", "law")
+    ]
 
 
 class Writer:

@@ -12,7 +12,9 @@ from anyrank.synth.questions import ModelWriter, RuleWriter, clean, few_shots
 from anyrank.train.group import Group
 
 DOCS = [
-    Candidate("a", "Wings and lift of planes. A wing gives lift to a plane.", meta={"title": "Wings and lift of planes."}),
+    Candidate(
+        "a", "Wings and lift of planes. A wing gives lift to a plane.", meta={"title": "Wings and lift of planes."}
+    ),
     Candidate("b", "Heat flows in plates. Plates of steel lead heat well and fast."),
     Candidate("c", "short"),
 ]

@@ -11,7 +11,9 @@ from anyrank.train.group import Group
 
 DOC = "Pairwise ranking prompting (PRP) compares two documents at a time with a language model. " * 3
 GROUP = Group.from_texts("PRP cost", (DOC, "Heat."), (1.0, 0.0), "q1", ("a", "b"))
-CLEAR = Group.from_texts("how language model documents time compares pairwise", (DOC, "x"), (1.0, 0.0), "q2", ("a", "b"))
+CLEAR = Group.from_texts(
+    "how language model documents time compares pairwise", (DOC, "x"), (1.0, 0.0), "q2", ("a", "b")
+)
 
 
 class Fake:
