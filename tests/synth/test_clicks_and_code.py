@@ -70,7 +70,7 @@ def test_thirty_wrong_docstrings_of_a_hundred_and_fifty_are_found():
     rejected = Counter()
     kept = {g.id for g in curated([*wrong, *pairs[30:]], open_model("minilm"), threshold=0.3, rejected=rejected)}
     assert sum(g.id in kept for g in wrong) <= 1, "a wrong docstring may be near by chance"
-    assert sum(g.id in kept for g in pairs[30:]) >= 90
+    assert sum(g.id in kept for g in pairs[30:]) >= 75
     assert sum(rejected.values()) == 150 - len(kept)
     assert all(reason.startswith(("not among the 2", "similarity up to")) for reason in rejected)
 
