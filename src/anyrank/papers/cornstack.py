@@ -3,7 +3,8 @@
 Suresh et al., "CoRNStack: High-Quality Contrastive Data for Better Code Ranking", 2024, arXiv 2412.01007. `curated`
 keeps pairs by dual consistency and gives each a pool of other texts; the recipe draws from the pool anew each epoch, by
 a softmax whose temperature falls. Thresholds, the number of negatives and the temperatures are not published: ours. The
-query's prefix of the release is left to the data.
+query's prefix of the release is left to the data. `anyrank synth
+cornstack` writes the groups.
 """
 
 from __future__ import annotations
