@@ -38,7 +38,8 @@ def folder(tmp_path, monkeypatch):
     ]
     Path("clicks.jsonl").write_text("".join(json.dumps(c) + "\n" for c in clicks))
     Path("src").mkdir()
-    code = 'def flow(rate, width):\n    """The flow through a pipe of a width."""\n    area = width * width\n    return rate * area\n'
+    code = 'def flow(rate, width):\n    """The flow through a pipe of a width."""\n'
+    code += "    area = width * width\n    return rate * area\n"
     Path("src/pipe.py").write_text(code)
     return tmp_path
 
