@@ -1,6 +1,7 @@
 """Kill -9 of `index --encode`, the same with compressed token states, `index --delete`, `index --overwrite`,
-`train --resume`, `distill --resume`, `synth --resume` and `adapt --resume` at random moments. After each kill what was acknowledged must be whole; the same
-command, run again until it ends, must give the result of an unbroken run.
+`train --resume`, `distill --resume`, `synth --resume` and `adapt --resume` at random
+moments. After each kill what was acknowledged must be whole; the same command, run again until it ends, must give the
+result of an unbroken run.
 
     python bench/kill_commands.py [KILLS] [COMMAND ...]     default 50 of each; results in bench/results/kills.json
 """

@@ -306,13 +306,10 @@ def _renamed(groups: Sequence[Group]) -> list[Group]:
 
 
 def _refused(out: Path, reason: str, pipeline: str, start: str, plan: Plan) -> Outcome:
-    from ..io.files import atomic
-    from ..synth.adaptation import RESULT, Outcome, card
+    from ..synth.adaptation import Outcome, write_outcome
 
     outcome = Outcome("refused", reason, pipeline)
-    with atomic(out / RESULT) as stream:
-        stream.write(json.dumps(outcome.as_dict(), indent=1) + "\n")
-    (out / "README.md").write_text(card(outcome, start, plan), encoding="utf-8")
+    write_outcome(out, outcome, start, plan)
     return outcome
 
 

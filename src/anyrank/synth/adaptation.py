@@ -118,10 +118,7 @@ class Adaptation:
         finally:
             self.model.max_length = length
         outcome = replace(outcome, counts=counts)
-        self.out.mkdir(parents=True, exist_ok=True)
-        with atomic(self.out / RESULT) as stream:
-            stream.write(json.dumps(outcome.as_dict(), indent=1) + "\n")
-        (self.out / "README.md").write_text(card(outcome, self.start, self.plan), encoding="utf-8")
+        write_outcome(self.out, outcome, self.start, self.plan)
         return outcome
 
     def _adapted(
@@ -291,6 +288,15 @@ def relabelled(group: Group, scores: Sequence[float]) -> Group:
     deviation = float(row.std())
     z = (row - row.mean()) / (deviation if deviation > 1e-12 else np.inf)
     return replace(group, labels=tuple(float(v) for v in SHARPNESS * z))
+
+
+def write_outcome(out: Path, outcome: Outcome, start: str, plan: Plan) -> None:
+    """Write the card, and last the result, which marks the adaptation as finished."""
+    out.mkdir(parents=True, exist_ok=True)
+    with atomic(out / "README.md") as stream:
+        stream.write(card(outcome, start, plan))
+    with atomic(out / RESULT) as stream:
+        stream.write(json.dumps(outcome.as_dict(), indent=1) + "\n")
 
 
 def card(outcome: Outcome, start: str, plan: Plan) -> str:
