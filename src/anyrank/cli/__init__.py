@@ -18,6 +18,7 @@ from .near import Near
 COMMANDS = {
     "ask": "ask",
     "bench": "bench",
+    "adapt": "adapt",
     "demo": "demo",
     "index": "index",
     "search": "search",
@@ -34,6 +35,7 @@ COMMANDS = {
     "papers": "papers",
     "peptides": "peptides",
     "pipeline": "pipeline",
+    "synth": "synth",
     "train": "train",
 }
 
