@@ -198,7 +198,7 @@ def report(data: Path, work: Path) -> None:
     table = {}
     for name, scores in methods.items():
         values = picked(rows, scores)
-        low, high = intervals(values, average)[:2]
+        low, high = (bound[0] for bound in intervals(np.subtract(values, average)[:, None]))
         table[name] = {
             "recall": round(mean(values), 4),
             "gain": [round(mean(values) - mean(average), 4), round(float(low), 4), round(float(high), 4)],

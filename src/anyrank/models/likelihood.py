@@ -87,7 +87,10 @@ class Likelihood(nn.Module):  # type: ignore[misc,unused-ignore]
 
     def score(self, chunk: Mapping[str, Tensor]) -> Tensor:
         """The score of each row of a chunk."""
-        logits, labels = self.logits(chunk), chunk["labels"]
+        return self.scored(self.logits(chunk), chunk["labels"])
+
+    def scored(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """Scores [rows] of the logits for labels [rows, length]."""
         real = labels != IGNORED
         each = logits.log_softmax(-1).gather(2, labels.clamp(min=0)[:, :, None])[:, :, 0]
         total = each.masked_fill(~real, 0.0).sum(1)
