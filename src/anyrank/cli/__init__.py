@@ -22,6 +22,7 @@ COMMANDS = {
     "serve": "serve",
     "rerank": "rerank",
     "eval": "evaluate",
+    "forecast": "forecast",
     "compare": "evaluate",
     "distill": "distill",
     "expand": "expand",
@@ -32,6 +33,7 @@ COMMANDS = {
     "papers": "papers",
     "peptides": "peptides",
     "pipeline": "pipeline",
+    "summaries": "summaries",
     "train": "train",
 }
 
