@@ -98,9 +98,9 @@ def train(data: Path, work: Path) -> None:
     for fold in range(FOLDS):
         recipe = Recipe(
             out=str(work / f"fold{fold}"),
-            model=Model(kind="cross", start=BODY, max_length=512),
+            model=Model(kind="cross", start=BODY, max_length=160),
             losses=(Loss(name="brio", weight=10.0, options={"margin": 0.02}),),
-            optimiser=Optimiser(rate=3e-4, epochs=8, batch=4),
+            optimiser=Optimiser(rate=3e-4, epochs=3, batch=4),
             export=Export(int8=False),
             threads=1,
         )

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from ..core.errors import InputError
+from ..core.groupings import Whole
 from ..core.language import Generates
 from ..core.rerank import Judge, Rerank
 from ..core.stage import Stage
@@ -54,7 +55,9 @@ def curve_command(questions: str, out: Path, before: str | None) -> int:
 @forecast_command.command("rank")
 @click.argument("questions")
 @click.argument("articles")
-@click.option("--curve", type=click.Path(path_type=Path), help="The file of 'anyrank forecast curve'; else all times count alike.")
+@click.option(
+    "--curve", type=click.Path(path_type=Path), help="The file of 'anyrank forecast curve'; else all times count alike."
+)
 @click.option(
     "--model",
     default="minilm",
@@ -91,7 +94,7 @@ def rank_command(
 
     recency = Recency((0.0, 1.0), (1.0, 1.0)) if curve is None else Recency.load(curve)
     judge, scale = _relevance(model, samples)
-    stage: Stage = Rerank(Timely(judge, recency, scale), name="forecast")
+    stage: Stage = Rerank(Timely(judge, recency, scale), Whole(), name="forecast")
     if top:
         stage = stage % top
     if summaries:

@@ -108,7 +108,9 @@ def rerank_command(
     return job(stage % top if top else stage, rankings, out, settings, resume, "reranking", overwrite)
 
 
-def rerank_lists(lists: str, stage: Stage, depth: int | None, texts: bool, times: bool, ignore_self: bool = False) -> int:
+def rerank_lists(
+    lists: str, stage: Stage, depth: int | None, texts: bool, times: bool, ignore_self: bool = False
+) -> int:
     """Rerank lists of JSON lines ("-": standard input) and write them to standard output; returns the exit code."""
     from ..io.candidates import ranking_to_dict, read_rankings
     from ..retrieve.ignore_self import without_self

@@ -99,7 +99,9 @@ def _stage(by: By, model: str | None, alpha: float, prompt: Literal["summary", "
 
 @summaries_command.command("plan")
 @click.argument("articles", default="-")
-@click.option("--segmenter", help="A token classifier that finds the units, by folder or hub id, in place of the rules.")
+@click.option(
+    "--segmenter", help="A token classifier that finds the units, by folder or hub id, in place of the rules."
+)
 def plan_command(articles: str, segmenter: str | None) -> int:
     """Split articles into elementary discourse units, and choose those that the reference says (the oracle plan).
     ARTICLES are JSON lines {"query": article, "reference": …}; without a reference there is no plan."""

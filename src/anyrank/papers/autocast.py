@@ -25,7 +25,7 @@ CARD = Card(
     ),
     differences=(
         "prompts for relevance and summaries are our own: the authors' are not published",
-        "an article's place in time is its rank; the authors' program takes the argsort's indices (Reader faithful=True)",
+        "an article's place in time is its rank; the authors' program takes argsort's indices (Reader faithful=True)",
         "articles without a forecast have no loss; the authors' weight of 0 leaves one (Reader faithful=True)",
         "a falling accuracy counts 0, and slopes above 1 are scaled by the greatest",
     ),

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from anyrank.core.errors import InputError
+from anyrank.core.groupings import Whole
 from anyrank.core.rerank import Rerank
 from anyrank.core.types import Candidate, Query, Ranking
 from anyrank.domains.forecasting.digest import Digested
@@ -93,7 +94,7 @@ def test_the_crowd_and_the_right_answer():
     assert choice.truth((0.3, 0.7)) == 0.7
     assert choice.forecasts[0].at.day == 3
     assert (options(choice), target(choice)) == (["A", "B"], "B")
-    with pytest.raises(InputError, match="closes .* before it opens"):
+    with pytest.raises(InputError, match=r"closes .* before it opens"):
         question_of({"id": 1, "question": "?", "kind": "bool", "opened": "2021-02-01", "closed": "2021-01-01"})
 
 
@@ -137,6 +138,8 @@ def test_articles_are_ordered_by_the_product():
         below(timed([0.1, 0.5, 0.9]))
     with pytest.raises(InputError, match="'0' has no date"):
         Rerank(Timely(Oracle({"0": 1.0}), curve))(Ranking(timed([]).query, (Candidate("0", "x"),)))
+    whole = Rerank(Timely(Oracle({"0": -1.0, "1": 0.5, "2": 1.0}), curve, scale=True), Whole())
+    assert whole(timed([0.1, 0.5, 0.9])).ids == ["1", "2", "0"]
     assert scaled([math.nan, 3.0, 3.0])[1:] == [1.0, 1.0]
 
 

@@ -90,9 +90,10 @@ def test_the_abstractor_learns_to_follow_its_plan(start):
     torch.manual_seed(0)
     model = T5ForConditionalGeneration(config).eval()
     abstractor = Abstractor(model, AutoTokenizer.from_pretrained(start), 64, 12)
+    model.get_input_embeddings().weight.data[-2:].normal_()  # marks that differ from the start
     edus = ["the river", "a number"]
     examples = [Planned(edus, "river", [0], [1]), Planned(edus, "number", [1], [0])]
-    optimiser = torch.optim.AdamW(model.parameters(), lr=1e-2)
+    optimiser = torch.optim.AdamW(model.parameters(), lr=3e-3)
     before = float(abstractor.loss(examples).detach())
     for _ in range(80):
         loss = abstractor.loss(examples)

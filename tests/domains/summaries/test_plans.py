@@ -21,7 +21,12 @@ from anyrank.domains.summaries.plans import (
 )
 
 TEXT = st.text(alphabet="ab ,.;:!?—\n\"'", max_size=80) | st.sampled_from(
-    ["He left, because it rained hard, and they stayed.", "while when which", ". . .", "Although it rained, we won; so?"]
+    [
+        "He left, because it rained hard, and they stayed.",
+        "while when which",
+        ". . .",
+        "Although it rained, we won; so?",
+    ]
 )
 
 
@@ -48,7 +53,13 @@ def test_rules(text, edus):
     assert by_rules([text]) == [edus]
 
 
-SOURCE = ["the storm hit the coast", "schools were closed", "the mayor spoke", "power was lost in 40 homes", "it rained"]
+SOURCE = [
+    "the storm hit the coast",
+    "schools were closed",
+    "the mayor spoke",
+    "power was lost in 40 homes",
+    "it rained",
+]
 
 
 @pytest.mark.parametrize(
@@ -69,7 +80,7 @@ def test_oracle_plans_by_hand(target, aligned, greedy, oracle):
 
 def test_the_oracle_keeps_the_better_of_both():
     rng = random.Random(0)
-    words = "storm coast school mayor power home rain cup".split()
+    words = ["storm", "coast", "school", "mayor", "power", "home", "rain", "cup"]
     better = 0
     for _ in range(60):
         source = [" ".join(rng.choices(words, k=3)) for _ in range(6)]

@@ -46,7 +46,7 @@ class Digested(Stage):
 
     def _prompt(self, question: str, article: str) -> tuple[Turn, ...]:
         text = (
-            f"Question about the future: {question}\n\nNews article: {article}\n\nSummarise in at most {self.words} words "
-            "what the article says that bears on the question. Write the summary only."
+            f"Question about the future: {question}\n\nNews article: {article}\n\nSummarise in at most {self.words} "
+            "words what the article says that bears on the question. Write the summary only."
         )
         return (Turn("user", text),)

@@ -6,10 +6,11 @@ import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from ...core.content import text_of
 from ...core.errors import InputError
-from ...core.language import Generates, Turn
+from ...core.language import Completion, Generates, Prompt, Turn
 from ...core.rerank import Group, Judge
 from ...core.trace import Usage
 from ...core.types import Candidate, Judgement, Query
@@ -26,8 +27,8 @@ def prompt(question: str, article: str, words: int = 300) -> tuple[Turn, ...]:
     """The request for a grade (in our own words: the authors' is not published)."""
     shown = " ".join(article.split()[:words])
     text = (
-        f"Question about the future: {question}\n\nNews article: {shown}\n\nHow much does the article help to answer the "
-        "question? Answer with one digit: 0 (not at all), 1 (hardly), 2 (somewhat), 3 (much) or 4 (very much)."
+        f"Question about the future: {question}\n\nNews article: {shown}\n\nHow much does the article help to answer "
+        "the question? Answer with one digit: 0 (not at all), 1 (hardly), 2 (somewhat), 3 (much) or 4 (very much)."
     )
     return (Turn("user", text),)
 
@@ -60,10 +61,7 @@ class Relevance:
     def __call__(self, groups: Sequence[Group]) -> list[Judgement]:
         pairs = [(query, c) for query, members in groups for c in members]
         prompts = [prompt(text_of(q.content), text_of(c.content), self.words) for q, c in pairs]
-        rounds = [
-            self.backend.generate(prompts, max_tokens=8, temperature=self.temperature, seed=seed)
-            for seed in range(self.samples)
-        ] if prompts else []  # fmt: skip
+        rounds = [self._grades(prompts, seed) for seed in range(self.samples)] if prompts else []
         scores, usages = [], []
         for answers in zip(*rounds):
             grades = [g for g in (grade(a.text) for a in answers) if not math.isnan(g)]
@@ -78,6 +76,9 @@ class Relevance:
             out.append(Judgement(scores[own], sum(usages[own], Usage())))
         return out
 
+    def _grades(self, prompts: Sequence[Prompt], seed: int) -> list[Completion]:
+        return self.backend.generate(prompts, max_tokens=8, temperature=self.temperature, seed=seed)
+
 
 @dataclass(frozen=True)
 class Timely:
@@ -85,7 +86,7 @@ class Timely:
     question's time (``meta["opened"]`` and ``meta["closed"]``).
 
     Relevance must be from 0 to 1, as `Relevance` gives it; with ``scale`` the scores of any judge are brought there,
-    within each group, by their least and greatest. Raises InputError on a missing date, and on scores below 0.
+    within each group, by their least and greatest, so the groups must be whole (`core.groupings.Whole`). Raises InputError on a missing date, and on scores below 0.
     """
 
     judge: Judge
@@ -105,15 +106,17 @@ class Timely:
 
 def elapsed(query: Query, candidate: Candidate) -> float:
     """The share of the question's time that had passed when an article was published."""
-    times = []
-    for owner, meta, name in ((query, query.meta, "opened"), (query, query.meta, "closed"), (candidate, candidate.meta, "date")):  # fmt: skip
-        if name not in meta:
-            raise InputError(f"{type(owner).__name__.lower()} {owner.id!r} has no {name} in its meta")
-        times.append(time_of(meta[name], name))
-    opened, closed, date = times
+    opened, closed = (_moment("query", query, name) for name in ("opened", "closed"))
+    date = _moment("candidate", candidate, "date")
     if closed <= opened:
         raise InputError(f"query {query.id!r} closes ({closed}) before it opens ({opened})")
     return (date - opened) / (closed - opened)
+
+
+def _moment(what: str, owner: Query | Candidate, name: str) -> datetime:
+    if name not in owner.meta:
+        raise InputError(f"{what} {owner.id!r} has no {name} in its meta: give a date such as 2021-05-11")
+    return time_of(owner.meta[name], name)
 
 
 def scaled(scores: Sequence[float]) -> list[float]:
@@ -126,4 +129,6 @@ def scaled(scores: Sequence[float]) -> list[float]:
     if not known:
         return list(scores)
     low, span = min(known), max(known) - min(known)
-    return [max((s - low) / span, FLOOR) if span and math.isfinite(s) else 1.0 if math.isfinite(s) else s for s in scores]
+    return [
+        max((s - low) / span, FLOOR) if span and math.isfinite(s) else 1.0 if math.isfinite(s) else s for s in scores
+    ]

@@ -15,7 +15,14 @@ from ...io.files import File, label
 from ...io.records import json_lines
 
 Kind = Literal["bool", "choice", "number"]
-_KINDS: dict[str, Kind] = {"bool": "bool", "choice": "choice", "number": "number", "t/f": "bool", "mc": "choice", "num": "number"}  # fmt: skip
+_KINDS: dict[str, Kind] = {
+    "bool": "bool",
+    "choice": "choice",
+    "number": "number",
+    "t/f": "bool",
+    "mc": "choice",
+    "num": "number",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,8 +108,8 @@ def time_of(value: Any, what: str) -> datetime:
 
 
 def question_of(record: Mapping[str, Any]) -> Question:
-    """A question of a record: {"id", "question", "kind", "opened", "closed", "answer", "choices", "forecasts": [{"date",
-    "value"}]}, or Autocast's names ("qtype", "publish_time", "close_time", "crowd": [{"timestamp", "forecast"}]).
+    """A question of a record: {"id", "question", "kind", "opened", "closed", "answer", "choices", "forecasts":
+    [{"date", "value"}]}, or Autocast's names ("qtype", "publish_time", "close_time", "crowd": [{"timestamp", "forecast"}]).
     Raises InputError on what is missing or can't be read."""
     kind = record.get("kind", record.get("qtype"))
     if kind not in _KINDS:

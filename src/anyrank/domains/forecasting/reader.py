@@ -35,7 +35,9 @@ def time_order(dates: Tensor, *, faithful: bool = False) -> Tensor:
     if faithful:
         return dates.argsort(dim=1)
     # the number of distinct dates before each: an article's own date is compared with the first of each date
-    first = (dates[:, :, None] == dates[:, None, :]).int().argmax(2) == torch.arange(dates.shape[1], device=dates.device)
+    first = (dates[:, :, None] == dates[:, None, :]).int().argmax(2) == torch.arange(
+        dates.shape[1], device=dates.device
+    )
     return ((dates[:, None, :] < dates[:, :, None]) & first[:, None, :]).sum(2)
 
 

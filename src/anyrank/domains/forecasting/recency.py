@@ -54,7 +54,9 @@ class Recency:
             stored = json.loads(path.read_text(encoding="utf-8"))
             return cls(tuple(map(float, stored["times"])), tuple(map(float, stored["values"])))
         except (ValueError, KeyError, TypeError) as error:
-            raise InputError(f"no recency curve ({error}): write one by anyrank forecast curve", path=str(path)) from None
+            raise InputError(
+                f"no recency curve ({error}): write one by anyrank forecast curve", path=str(path)
+            ) from None
 
 
 def accuracy(questions: Sequence[Question], points: int = POINTS) -> tuple[np.ndarray, np.ndarray]:

@@ -40,8 +40,8 @@ def dated(
     seed: int = 0,
 ) -> Dated:
     """Claims in the form of CLIMATE-FEVER ({"claim_id", "claim", "claim_label", "evidences": [{"evidence_label",
-    "evidence"}]}) that are supported or refuted, each with ``others`` sentences of other claims added. ``centre`` bounds
-    where the S-curve is steepest, ``width`` is its scale, both as shares of a question's ``days``."""
+    "evidence"}]}) that are supported or refuted, each with ``others`` sentences of other claims added. ``centre``
+    bounds where the S-curve is steepest, ``width`` is its scale, both as shares of a question's ``days``."""
     rows = [r for r in claims if r["claim_label"] in ("SUPPORTS", "REFUTES")]
     rng = random.Random(seed)
     span = timedelta(days=days)

@@ -15,20 +15,11 @@ LEAST = 3
 """Words that an EDU has at least; a shorter piece joins its neighbour."""
 
 _SENTENCE = re.compile(r"(?:(?<=[.!?])|(?<=[.!?][\"'”’)]))\s+")
-_CONNECTIVES = (
-    "because although though while when whenever if unless until since whereas after before so that in order to "
-    "which who whose where whether but and or yet as well as according to despite"
-)
-_FIRST = "|".join(
-    ["so that", "in order to", "as well as", "according to"]
-    + sorted(set(_CONNECTIVES.split()) - {"so", "that", "in", "order", "to", "as", "well", "according"})
-)
-_AFTER_MARK = re.compile(rf"(?:(?<=[;:—–])|(?<=--))\s+|(?<=,)\s+(?=(?:{_FIRST})\b)", re.IGNORECASE)
+_CLAUSE = "because|although|though|while|when|if|unless|until|since|whereas|so that|in order to|which|who"
+_AFTER_COMMA = "whenever|after|before|whose|where|whether|but|and|or|yet|as well as|according to|despite"
+_AFTER_MARK = re.compile(rf"(?:(?<=[;:—–])|(?<=--))\s+|(?<=,)\s+(?=(?:{_CLAUSE}|{_AFTER_COMMA})\b)", re.IGNORECASE)
 """Clause marks; and commas before a connective."""
-_BEFORE_WORD = re.compile(
-    r"\s+(?=(?:because|although|though|while|when|if|unless|until|since|whereas|so that|in order to|which|who)\b)",
-    re.IGNORECASE,
-)
+_BEFORE_WORD = re.compile(rf"\s+(?=(?:{_CLAUSE})\b)", re.IGNORECASE)
 """Connectives that begin a clause without a comma too."""
 
 

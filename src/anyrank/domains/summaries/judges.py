@@ -27,7 +27,9 @@ class Consensus:
     utility: Utility = similarity
 
     def __call__(self, groups: Sequence[Group]) -> list[Judgement]:
-        return [Judgement(consensus([text_of(c.content) for c in members], self.utility), Usage()) for _, members in groups]
+        return [
+            Judgement(consensus([text_of(c.content) for c in members], self.utility), Usage()) for _, members in groups
+        ]
 
 
 def consensus(texts: Sequence[str], utility: Utility = similarity) -> list[float]:

@@ -59,7 +59,9 @@ def rouge(metrics: Sequence[str] = ("rouge1", "rouge2", "rougeLsum"), *, stem: b
     Raises InputError for a metric it doesn't know, MissingExtra without the package (anyrank[summaries]).
     """
     if not metrics or (set(metrics) - set(METRICS)):
-        raise InputError(f"rouge: no such metrics: {', '.join(metrics) or 'none given'}: choose from {', '.join(METRICS)}")
+        raise InputError(
+            f"rouge: no such metrics: {', '.join(metrics) or 'none given'}: choose from {', '.join(METRICS)}"
+        )
     try:
         from rouge_score.rouge_scorer import RougeScorer
     except ImportError as error:
