@@ -3,6 +3,7 @@
     python bench/bench_summaries.py likelihood DATA WORK    # log-likelihoods by SmolLM2-135M-Instruct, cached in WORK
     python bench/bench_summaries.py train DATA WORK         # a cross-encoder by five-fold cross-validation, brio's loss
     python bench/bench_summaries.py report DATA WORK        # all picks, written to bench/results/summaries.json
+                                                            (the cross-encoder's only after train)
 
 DATA is the folder that holds realsumm/. A pick is the candidate that a method puts first; its value is the share of
 the reference's facts that people found in it (LitePyramid recall). Texts are lower-cased, as the articles are. Length
@@ -168,8 +169,10 @@ def report(data: Path, work: Path) -> None:
         return value
 
     known = json.loads((work / "likelihood.json").read_text())
-    trained = json.loads((work / "trained.json").read_text())
-    seconds |= {"likelihood": known["seconds"], "trained": trained["seconds"]}
+    seconds["likelihood"] = known["seconds"]
+    trained = json.loads((work / "trained.json").read_text()) if (work / "trained.json").is_file() else None
+    if trained:
+        seconds["cross-encoder"] = trained["seconds"]
     by_alpha = {a: [[v / n**a for v, n in one] for one in known["scores"]] for a in ALPHAS}
     lengths = [[float(len(words(t))) for t in a.texts] for a in rows]
     score = rouge()
@@ -188,7 +191,7 @@ def report(data: Path, work: Path) -> None:
         "consensus, ROUGE-1, -2, -Lsum": rouge_consensus,
         "consensus, MiniLM cosine": to_others,
         "MiniLM cosine to the article": to_article,
-        "cross-encoder (BERT-tiny, brio) by cross-validation": trained["scores"],
+        **({"cross-encoder (BERT-tiny, brio) by cross-validation": trained["scores"]} if trained else {}),
         "linear model of six features by cross-validation": linear(rows, features),
         "oracle: ROUGE-1 of the data's authors": [list(a.rouge1) for a in rows],
         "oracle: ROUGE-1, -2, -Lsum": [[score(r, t) for t in a.texts] for r, a in zip(references, rows)],

@@ -86,7 +86,8 @@ class Timely:
     question's time (``meta["opened"]`` and ``meta["closed"]``).
 
     Relevance must be from 0 to 1, as `Relevance` gives it; with ``scale`` the scores of any judge are brought there,
-    within each group, by their least and greatest, so the groups must be whole (`core.groupings.Whole`). Raises InputError on a missing date, and on scores below 0.
+    within each group, by their least and greatest, so the groups must be whole (`core.groupings.Whole`).
+    Raises InputError on a missing date, and on scores below 0.
     """
 
     judge: Judge

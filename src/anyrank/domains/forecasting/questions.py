@@ -109,7 +109,8 @@ def time_of(value: Any, what: str) -> datetime:
 
 def question_of(record: Mapping[str, Any]) -> Question:
     """A question of a record: {"id", "question", "kind", "opened", "closed", "answer", "choices", "forecasts":
-    [{"date", "value"}]}, or Autocast's names ("qtype", "publish_time", "close_time", "crowd": [{"timestamp", "forecast"}]).
+    [{"date", "value"}]}, or Autocast's names ("qtype", "publish_time", "close_time", "crowd":
+    [{"timestamp", "forecast"}]).
     Raises InputError on what is missing or can't be read."""
     kind = record.get("kind", record.get("qtype"))
     if kind not in _KINDS:
@@ -154,8 +155,8 @@ def read_articles(path: File) -> list[Article]:
             date = time_of(record.get("date"), "date")
         except InputError as error:
             raise InputError(str(error), path=label(path), line=n) from None
-        texts = (str(record.get(name) or "") for name in ("title", "text"))
-        out.append(Article(str(record.get("id", f"a{n}")), *texts, date, str(record.get("question") or "")))
+        title, text, question = (str(record.get(name) or "") for name in ("title", "text", "question"))
+        out.append(Article(str(record.get("id", f"a{n}")), title, text, date, question))
     return out
 
 

@@ -140,7 +140,7 @@ class Reader(nn.Module):  # type: ignore[misc,unused-ignore]
     def loss(self, cases: Sequence[Case]) -> Tensor:
         """The mean over questions of the loss of writing the answer (times the question's weight) and 0.1 times the
         alignment loss."""
-        total = self.alignment.out[0].weight.new_zeros(())
+        total = next(self.parameters()).new_zeros(())
         for case in cases:
             states, mask, vectors = self.read(case)
             labels = self.tokenizer(case.answer, return_tensors="pt")["input_ids"].to(states.device)

@@ -16,7 +16,8 @@ from torch import Tensor
 from ...models.likelihood import IGNORED, Likelihood
 from ...models.parts.ragged import filled, gathered
 from ...train.batches import Collate
-from ...train.losses import brio, language_loss
+from ...train.losses.language import language_loss
+from ...train.losses.listwise import brio
 from ...train.setup import Setup
 from ...train.validation import scores
 
@@ -48,7 +49,8 @@ class Joint:
             tokens += count
         values = filled(gathered(parts, [chunk["rows"] for chunk in features["chunks"]]), mask)
         rank = brio(values, labels, mask, margin=self.margin)
-        return self.rank_weight * rank + self.mle_weight * written / max(tokens, 1)
+        total: Tensor = self.rank_weight * rank + self.mle_weight * written / max(tokens, 1)
+        return total
 
 
 def setup(model: Likelihood, objective: Joint | None = None, seed: int = 0) -> Setup:
