@@ -27,7 +27,8 @@ def test_the_commands_run(tmp_path, monkeypatch):
     files()
     (block,) = re.findall(r"^```sh\n(.*?)^```", PAGE, re.M | re.S)
     curve, rank = block.strip().splitlines()
-    printed, ranked = re.findall(r"^```\n(.*?)^```", PAGE, re.M | re.S)
+    blocks = re.findall(r"^```(\w*)\n(.*?)^```$", PAGE, re.M | re.S)
+    printed, ranked = (text for kind, text in blocks if not kind)
     result = CliRunner().invoke(cli, curve.split()[1:])
     assert result.output == printed
     result = CliRunner().invoke(cli, rank.split()[1:])

@@ -36,7 +36,7 @@ def test_the_python_runs():
     results = doctest.DocTestRunner().run(
         doctest.DocTestParser().get_doctest(code, {}, "page", "docs/summaries.md", 0), out=output.append
     )
-    assert results.attempted == 7
+    assert results.attempted == 8
     assert not results.failed, "".join(output)
 
 

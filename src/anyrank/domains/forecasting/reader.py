@@ -153,16 +153,16 @@ class Reader(nn.Module):  # type: ignore[misc,unused-ignore]
             total = total + case.weight * written + ALIGNED * aligned
         return total / max(len(cases), 1)
 
-    @torch.inference_mode()
     def answer(self, case: Case) -> dict[str, float]:
         """The probability of each option, which add up to 1."""
-        states, mask, _ = self.read(case)
-        sums = []
-        for option in case.options:
-            labels = self.tokenizer(option, return_tensors="pt")["input_ids"].to(states.device)
-            logits = self.body(encoder_outputs=(states,), attention_mask=mask, labels=labels).logits[0]
-            sums.append(logits.log_softmax(-1).gather(1, labels[0][:, None]).sum())
-        return dict(zip(case.options, torch.stack(sums).softmax(0).tolist()))
+        with torch.inference_mode():
+            states, mask, _ = self.read(case)
+            sums = []
+            for option in case.options:
+                labels = self.tokenizer(option, return_tensors="pt")["input_ids"].to(states.device)
+                logits = self.body(encoder_outputs=(states,), attention_mask=mask, labels=labels).logits[0]
+                sums.append(logits.log_softmax(-1).gather(1, labels[0][:, None]).sum())
+            return dict(zip(case.options, torch.stack(sums).softmax(0).tolist()))
 
     def _positions(self, case: Case) -> list[int]:
         if not case.contexts:

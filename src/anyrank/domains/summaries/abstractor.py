@@ -79,29 +79,31 @@ class Abstractor:
         """A summary for each plan, by one beam."""
         return [self.diverse(marked(edus, plan), 1)[0] for plan in plans]
 
-    @torch.inference_mode()
     def diverse(self, article: str, n: int = 16, *, penalty: float = 1.0, alpha: float = 1.0) -> list[str]:
         """``n`` summaries in as many groups of diverse beams of one beam each, best first; fewer if some are alike.
 
         Every step reads the whole beginning again (no cache), so a step costs as much as its length.
         """
-        encoded = self.tokenizer([article], truncation=True, max_length=self.max_length, return_tensors="pt")
-        encoded = {k: encoded[k].to(self.model.device) for k in ("input_ids", "attention_mask")}
-        states = self.model.get_encoder()(**encoded).last_hidden_state
-        start, end = self.model.config.decoder_start_token_id, self.model.config.eos_token_id
+        with torch.inference_mode():
+            encoded = self.tokenizer([article], truncation=True, max_length=self.max_length, return_tensors="pt")
+            encoded = {k: encoded[k].to(self.model.device) for k in ("input_ids", "attention_mask")}
+            states = self.model.get_encoder()(**encoded).last_hidden_state
+            start, end = self.model.config.decoder_start_token_id, self.model.config.eos_token_id
 
-        def step(prefixes: Sequence[tuple[int, ...]]) -> Any:
-            rows = torch.tensor([[start, *p] for p in prefixes], device=states.device)
-            out = self.model(
-                encoder_outputs=(states.expand(len(rows), -1, -1),),
-                attention_mask=encoded["attention_mask"].expand(len(rows), -1),
-                decoder_input_ids=rows,
-                use_cache=False,
+            def step(prefixes: Sequence[tuple[int, ...]]) -> Any:
+                rows = torch.tensor([[start, *p] for p in prefixes], device=states.device)
+                out = self.model(
+                    encoder_outputs=(states.expand(len(rows), -1, -1),),
+                    attention_mask=encoded["attention_mask"].expand(len(rows), -1),
+                    decoder_input_ids=rows,
+                    use_cache=False,
+                )
+                return out.logits[:, -1].double().log_softmax(-1).cpu().numpy()
+
+            beams: list[Beam] = beam_search(
+                step, n, end, groups=n, penalty=penalty, least=1, most=self.most, alpha=alpha
             )
-            return out.logits[:, -1].double().log_softmax(-1).cpu().numpy()
-
-        beams: list[Beam] = beam_search(step, n, end, groups=n, penalty=penalty, least=1, most=self.most, alpha=alpha)
-        return [self.tokenizer.decode(b.symbols, skip_special_tokens=True).strip() for b in beams]
+            return [self.tokenizer.decode(b.symbols, skip_special_tokens=True).strip() for b in beams]
 
     def _logits(self, articles: Sequence[str], summaries: Sequence[str]) -> tuple[Tensor, Tensor]:
         options: Any = {"truncation": True, "padding": True, "return_tensors": "pt"}

@@ -117,15 +117,15 @@ class Planner(nn.Module):  # type: ignore[misc,unused-ignore]
             total = total + salience_weight * F.kl_div(salience, wanted, reduction="sum")
         return total / max(len(examples), 1)
 
-    @torch.inference_mode()
     def plans(self, edus: Sequence[str], width: int = 16, least: int = 3, most: int = 20) -> list[Beam]:
         """The ``width`` best plans of ``least`` to ``most`` EDUs, best first. Of an article with fewer EDUs ``least``
         is their number."""
-        states = self.read(edus)
-        n = len(states) - 2
+        with torch.inference_mode():
+            states = self.read(edus)
+            n = len(states) - 2
 
-        def step(prefixes: Sequence[tuple[int, ...]]) -> Any:
-            values = self.pointers(states, prefixes)[:, -1].double()
-            return values.masked_fill(values < FORBIDDEN / 2, -torch.inf).cpu().numpy()
+            def step(prefixes: Sequence[tuple[int, ...]]) -> Any:
+                values = self.pointers(states, prefixes)[:, -1].double()
+                return values.masked_fill(values < FORBIDDEN / 2, -torch.inf).cpu().numpy()
 
-        return beam_search(step, width, n, least=min(least, n), most=min(most, n))
+            return beam_search(step, width, n, least=min(least, n), most=min(most, n))
