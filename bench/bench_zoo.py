@@ -1,14 +1,14 @@
 """Every kind of reranker that can be trained, all the same way on the same data: quality, speed, size.
 
     python bench/bench_zoo.py DATA WORK MODEL[,MODEL…]|words|transformers|all [--seeds 3] [--steps N]
-    python bench/bench_zoo.py table WORK      # writes bench/results/zoo.json and prints the rows of docs/models.md
+    python bench/bench_zoo.py table WORK      # writes bench/results/zoo.json and the table of docs/models.md
 
 Several processes may share WORK. Training: queries of SciFact's and NFCorpus's training parts over BM25's best 50, and
 TREC-QA's training questions over their given sentences; 8 texts a group, a relevant one and others drawn anew each
 time. The best checkpoint is chosen by 50 training claims of SciFact and 50 of TREC-QA's development questions, which no
-training sees; the learning rate of each family was chosen by them too, and nothing by what is reported. Reported, over
-BM25's best 100: DL19 (its given run), the claims of SciFact's test part whose abstracts no training claim needs
-("apart"), 100 queries of NFCorpus dev, Vaswani.
+training sees; the learning rate of each family was chosen by them too, and nothing by what is reported. Reported: DL19 over
+its given BM25 run of 100, and over BM25's best 50 the claims of SciFact's test part whose abstracts no training claim
+needs ("apart"), 100 queries of NFCorpus dev, Vaswani.
 
 Models of words start from MiniLM's table of word pieces, which stays as it is; transformers from SPLADE-tiny's body
 (4.4 million weights, 2 layers). The same loss (softmax over a group), batch, steps and length for all; texts are cut to
@@ -28,6 +28,7 @@ import statistics
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import combinations, takewhile
 from pathlib import Path
 from typing import Any
 
@@ -55,8 +56,13 @@ from anyrank.train.starts import start_folder
 from anyrank.train.validation import scores
 
 RESULT = Path(__file__).parent / "results" / "zoo.json"
+PAGE = Path(__file__).parents[1] / "docs" / "models.md"
+HEAD = """\
+| model | trained weights | CPU min | pairs/s | DL19 | SciFact apart | NFCorpus dev | Vaswani | mean | seeds |
+|---|---|---|---|---|---|---|---|---|---|
+"""
 REPORTED = (("dl19", "test"), ("scifact", "apart"), ("nfcorpus", "dev"), ("vaswani", "test"))
-HELD_OUT, TEXTS, EACH, LENGTH, DEV, BATCH, STEPS = 50, 8, 700, 128, 100, 8, 300
+HELD_OUT, DEPTH, TEXTS, EACH, LENGTH, DEV, BATCH, STEPS = 50, 50, 8, 700, 128, 100, 8, 200
 TIMED = 8
 """The lists of DL19 by which speed is measured."""
 Sets = dict[str, list[Group]]
@@ -96,6 +102,13 @@ TRANSFORMERS: dict[str, tuple[str, dict[str, Any]]] = {
     "colbert": ("colbert", {}),
 }
 MODELS = {**WORDS, **TRANSFORMERS}
+LISTED = {
+    "cross": {"MS MARCO passage MRR@10": 0.352},
+    "tk": {"MS MARCO passage MRR@10": 0.316},
+    "passages-max": {"Robust04 nDCG@20": 0.469},
+    "cedr-drmm": {"Robust04 nDCG@20": 0.526},
+}
+"""Figures of the survey's list (BERT, TK, BERT-MaxP, CEDR-DRMM) for models whose cards give others or none."""
 RATES = {"words": 1e-3, "transformers": 2e-4}
 
 
@@ -106,7 +119,7 @@ def index(data: Path, work: Path, name: str) -> Collection:
     return Collection.open(folder)
 
 
-def listed(data: Path, work: Path, name: str, split: str, depth: int) -> list[Group]:
+def listed(data: Path, work: Path, name: str, split: str) -> list[Group]:
     """BM25's best documents for the queries of a part, with their grades, as groups of a training."""
     if name == "dl19":
         queries, qrels = judgements(data, name, split)
@@ -120,7 +133,7 @@ def listed(data: Path, work: Path, name: str, split: str, depth: int) -> list[Gr
             queries, qrels = judgements(data, name, split)
         if split == "dev":
             queries = random.Random(0).sample([q for q in queries if q.id in qrels], DEV)
-        search = parse(f"bm25 % {depth}", Settings(index(data, work, name)))
+        search = parse(f"bm25 % {DEPTH}", Settings(index(data, work, name)))
         rankings = search.batch([Ranking(q) for q in queries if q.id in qrels])
     rows = [r for r in rankings if len(r)]
     write_qrels(work / f"report {name} {split}.tsv", {r.query.id: qrels[r.query.id] for r in rows})
@@ -168,7 +181,7 @@ def sets(data: Path, work: Path) -> tuple[list[Group], Sets, Sets]:
             opened = Dataset.open(data / name)
             queries, qrels = opened.queries("train"), opened.qrels("train")
             queries = queries if name == "scifact" else rng.sample(queries, EACH)
-            search = parse("bm25 % 50", Settings(index(data, work, name)))
+            search = parse(f"bm25 % {DEPTH}", Settings(index(data, work, name)))
             rankings = search.batch([Ranking(q) for q in queries])
             documents = {c.id: c.content for c in opened.documents()}
             made = list(judged(rankings, {q.id: qrels.get(q.id, {}) for q in queries}, documents))
@@ -177,7 +190,7 @@ def sets(data: Path, work: Path) -> tuple[list[Group], Sets, Sets]:
             groups += made
         rng.shuffle(groups)
         for (name, split), label in zip(REPORTED, names):
-            write_groups(work / f"report {label}.jsonl", cut(listed(data, work, name, split, 100)))
+            write_groups(work / f"report {label}.jsonl", cut(listed(data, work, name, split)))
         for name, held in valid.items():
             write_groups(work / f"valid {name}.jsonl", cut(held))
         write_groups(work / "train.jsonl", cut([g for g in groups if max(g.labels) > 0 and min(g.labels) <= 0]))
@@ -222,7 +235,7 @@ def recipe(name: str, out: Path, seed: int, steps: int) -> Recipe:
             decay=0.0,
             bf16=False,
         ),
-        check=Check(every=max(steps // 4, 1)),
+        check=Check(every=max(steps // 2, 1)),
         export=Export(int8=False),
         threads=1,
     )
@@ -274,10 +287,28 @@ def interval(differences: Sequence[float]) -> list[float]:
 
 
 def published(name: str) -> dict[str, float]:
-    """The figures of the survey's list that the model's card gives."""
-    recipe = {"cross": "monobert", "passages-max": "bert_maxp"}.get(name, name.partition("-")[0])
-    figures = load(recipe).CARD.figures if recipe not in ("bi", "passages", "pyramid") else ()
-    return {f"{f.dataset} {f.measure}": f.value for f in figures}
+    """The figures of the survey's list of results for a model: those of its card, or of LISTED."""
+    figures = load(name).CARD.figures if name in WORDS else ()
+    return {f"{f.dataset} {f.metric}": f.value for f in figures} | LISTED.get(name, {})
+
+
+def agreement(ours: dict[str, float]) -> dict[str, Any]:
+    """Kendall's tau of our means with each published list that has four of the models or more."""
+    lists: dict[str, dict[str, float]] = {}
+    for name in ours:
+        for measure, value in published(name).items():
+            lists.setdefault(measure, {})[name] = value
+    out = {}
+    for measure, figures in lists.items():
+        if len(figures) > 3:
+            signs = [np.sign(ours[a] - ours[b]) * np.sign(figures[a] - figures[b]) for a, b in combinations(figures, 2)]
+            by_figure = sorted(figures, key=figures.__getitem__, reverse=True)
+            out[measure] = {
+                "theirs, best first": by_figure,
+                "ours, best first": sorted(figures, key=ours.__getitem__, reverse=True),
+                "Kendall's tau": round(float(np.mean(signs)), 2),
+            }
+    return out
 
 
 def table(work: Path) -> dict[str, Any]:
@@ -311,7 +342,43 @@ def table(work: Path) -> dict[str, Any]:
         entry["mean"] = round(float(over.mean()), 4)
         entry["deviation of the mean"] = round(float(over.std(ddof=1)), 4) if len(over) > 1 else None
         out["models"][name] = entry
+    out["survey"] = agreement({name: entry["mean"] for name, entry in out["models"].items()})
     return out
+
+
+def short(value: float) -> str:
+    return f"{value:.3f}".removeprefix("0")
+
+
+def page(result: dict[str, Any]) -> list[str]:
+    """The rows of docs/models.md: models by falling mean."""
+    labels = [f"{n} {s}" for n, s in REPORTED]
+    order = sorted(result["models"].items(), key=lambda item: -item[1]["mean"])
+    out = []
+    for name, e in order:
+        cells = []
+        for label in labels:
+            low, high = e[label]["less BM25"]
+            sign = " +" if low > 0 else " -" if high < 0 else ""
+            cells.append(short(e[label]["nDCG@10"]) + sign)
+        spread = "" if e["deviation of the mean"] is None else f" ± {short(e['deviation of the mean'])}"
+        trained = f"{e['trained weights']:,}"
+        cost = f"{e['CPU minutes of training']:.1f} | {e['pairs a CPU second']:,.0f}"
+        out.append(f"| {name} | {trained} | {cost} | {' | '.join(cells)} | {short(e['mean'])}{spread} | {e['seeds']} |")
+    means = " | ".join(short(result["BM25"][label]) for label in labels)
+    out.append(f"| BM25's own order | | | | {means} | {short(result['BM25']['mean'])} | |")
+    return out
+
+
+def write_page(rows: Sequence[str]) -> None:
+    """Put the rows behind the head of the page's table, in place of those there."""
+    text = PAGE.read_text(encoding="utf-8")
+    before, head, rest = text.partition(HEAD)
+    if not head:
+        raise SystemExit(f"{PAGE} lacks the head of the table: {HEAD.splitlines()[0]}")
+    old = list(takewhile(lambda line: line.startswith("|"), rest.splitlines()))
+    after = rest.splitlines()[len(old) :]
+    PAGE.write_text(before + head + "\n".join([*rows, *after]) + "\n", encoding="utf-8")
 
 
 def main() -> None:
@@ -323,7 +390,9 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=STEPS)
     options = parser.parse_args()
     if str(options.data) == "table":
-        RESULT.write_text(json.dumps(table(options.work), indent=1) + "\n")
+        result = table(options.work)
+        RESULT.write_text(json.dumps(result, indent=1) + "\n")
+        write_page(page(result))
         return
     (options.work / "rows").mkdir(parents=True, exist_ok=True)
     groups = {"words": WORDS, "transformers": TRANSFORMERS, "all": MODELS}
