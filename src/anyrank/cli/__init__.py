@@ -16,8 +16,6 @@ from ..disk import full
 from .near import Near
 
 COMMANDS = {
-    "ask": "ask",
-    "bench": "bench",
     "demo": "demo",
     "index": "index",
     "search": "search",
@@ -25,15 +23,21 @@ COMMANDS = {
     "rerank": "rerank",
     "eval": "evaluate",
     "compare": "evaluate",
+    "adapt": "adapt",
+    "ask": "ask",
+    "bench": "bench",
     "distill": "distill",
     "expand": "expand",
     "export": "export",
+    "forecast": "forecast",
     "generative": "generative",
     "mcp": "mcp",
     "models": "models",
     "papers": "papers",
     "peptides": "peptides",
     "pipeline": "pipeline",
+    "summaries": "summaries",
+    "synth": "synth",
     "train": "train",
 }
 
