@@ -5,6 +5,7 @@
     python bench/bench_generative.py train WORK cranfield over_dense:rate=2e-5,fresh_rate=3e-5
     python bench/bench_generative.py dev WORK cranfield                # every variant on the queries that choose
     python bench/bench_generative.py report WORK cranfield OUT.json    # the best of each method, once, on the others
+    python bench/bench_generative.py pair WORK cranfield OUT.json      # over_dense of that report against its step 0
 
 Models are trained on the documents alone (their beginnings, titles, random passages and runs of words; titles and first
 sentences as queries), or, where the collection has a part "train", on its queries too. A third of Cranfield's queries
@@ -151,6 +152,25 @@ def report(work: Path, name: str, out: Path) -> None:
     out.write_text(json.dumps(known, indent=1) + "\n")
 
 
+def pair(work: Path, name: str, out: Path) -> None:
+    """What the training of OverDense added: the reported variant against the model before its first step."""
+    known = json.loads(out.read_text())
+    _, _, queries, qrels = parts(name)
+    collection = Collection.open(work / f"{name}.index")
+    folders = {method: work / known[name]["chosen"][method] for method in ("step0", "over_dense")}
+    runs = {method: run(f'generative("{folder}")', collection, queries)[0] for method, folder in folders.items()}
+    judged = {q.id: qrels[q.id] for q in queries}
+    result = evaluate(runs, judged, MEASURES, baseline="step0", correction="none")
+    rows = {}
+    for m in MEASURES:
+        means = {method: round(result.mean(method, m), 4) for method in runs}
+        if (against := result.compared("over_dense", m)) is not None:
+            rows[m] = means | {"difference": round(against.difference, 4), "p": float(f"{against.p:.2g}")}
+    print(json.dumps(rows, indent=1))
+    known[name]["over_dense against step 0"] = rows
+    out.write_text(json.dumps(known, indent=1) + "\n")
+
+
 if __name__ == "__main__":
     if len(sys.argv) < 4:
         sys.exit(__doc__)
@@ -161,5 +181,7 @@ if __name__ == "__main__":
         train(work, name, sys.argv[4])
     elif task == "dev":
         dev(work, name)
+    elif task == "pair":
+        pair(work, name, Path(sys.argv[4]))
     else:
         report(work, name, Path(sys.argv[4]))
