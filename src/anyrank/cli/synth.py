@@ -431,7 +431,7 @@ def finish(report: Report, out: Path, options: Mapping[str, Any]) -> None:
         click.echo(f"rejected: {report.reasons}", err=True)
     click.echo(f"wrote {out}: {report.written:,} groups from {report.items:,}", err=True)
     if options["report"]:
-        from ..pages.synth import write_synth_report
+        from ..synth.page import write_synth_report
 
         write_synth_report(options["report"], report)
 

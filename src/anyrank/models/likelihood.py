@@ -71,9 +71,7 @@ class Likelihood(nn.Module):  # type: ignore[misc,unused-ignore]
         shape = {"model_type": "llama", **shape}
         return cls(*fresh_body("AutoModelForCausalLM", shape, tokenizer), max_length, **options)
 
-    def features(
-        self, queries: Sequence[Any], candidates: Sequence[Sequence[Candidate]], statistics: Any = None
-    ) -> dict[str, Any]:
+    def features(self, queries: Sequence[Any], candidates: Sequence[Sequence[Candidate]]) -> dict[str, Any]:
         """The inputs of `forward`: one row for each candidate, its tokens as labels."""
         pairs = [(text_of(q), text_of(c.content)) for q, group in zip(queries, candidates) for c in group]
         rows = [self._row(query, text) for query, text in pairs]

@@ -6,8 +6,8 @@ from os import PathLike
 from typing import Any
 
 from ..core.content import text_of
-from ..synth.job import Report
-from .render import render, write_page
+from ..pages.render import render, write_page
+from .job import Report
 
 
 def synth_report(report: Report) -> str:
