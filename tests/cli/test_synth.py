@@ -211,3 +211,15 @@ def test_half_of_the_pairs_wrong_is_refused_with_the_reason(monkeypatch, adapted
     assert "the pairs look wrong" in outcome["reason"]
     assert outcome["pipeline"].startswith("bm25 % 100 >> ")
     assert "the pairs look wrong" not in adapted("--pairs", write(0), "--overwrite", index="large")["reason"]
+
+
+def test_sampled_documents_fall_into_every_part_of_the_data(monkeypatch, tmp_path):
+    from anyrank.cli.adapt import HELD_OUT, _sampled
+    from anyrank.index.collection import Collection
+    from anyrank.synth.lists import part_of
+
+    run(monkeypatch, "index", write_corpus(tmp_path / "large.jsonl", 400), "-o", tmp_path / "large")
+    collection = Collection.open(tmp_path / "large")
+    parts = [part_of(d.id) for d in _sampled(collection, list(collection.documents()), 60, 0)]
+    assert len(parts) == 60
+    assert 6 <= sum(p < HELD_OUT for p in parts) <= 30

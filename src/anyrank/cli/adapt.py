@@ -286,7 +286,8 @@ def _sampled(collection: Any, documents: Sequence[Candidate], n: int, seed: int)
     from ..synth.sampling import sample
 
     if "minilm" not in collection.encoded or n >= len(documents):
-        return sorted(documents, key=lambda d: part_of(d.id, seed))[:n]
+        # by another number than the one by which documents are held out
+        return sorted(documents, key=lambda d: part_of(f"sampled {d.id}", seed))[:n]
     positions, vectors = collection.vectors("minilm", exact=True).vectors([d.id for d in documents])
     rows = sample(vectors.dense(), n, min(100, n))
     return [documents[positions[i]] for i in rows]
