@@ -223,9 +223,12 @@ def report(data: Path, work: Path) -> None:
     for name, scores in methods.items():
         values = picked(rows, scores)
         low, high = (bound[0] for bound in intervals(np.subtract(values, average)[:, None]))
+        above = np.subtract(values, picked(rows, lengths))
+        less, more = (bound[0] for bound in intervals(above[:, None]))
         table[name] = {
             "recall": round(mean(values), 4),
             "gain": [round(mean(values) - mean(average), 4), round(float(low), 4), round(float(high), 4)],
+            "gain over longest": [round(float(x), 4) for x in (above.mean(), less, more)],
             "words": round(mean(n[int(np.argmax(s))] for n, s in zip(lengths, scores)), 1),
         }
     result = {
