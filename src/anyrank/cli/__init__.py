@@ -22,11 +22,14 @@ COMMANDS = {
     "serve": "serve",
     "rerank": "rerank",
     "eval": "evaluate",
-    "forecast": "forecast",
     "compare": "evaluate",
+    "adapt": "adapt",
+    "ask": "ask",
+    "bench": "bench",
     "distill": "distill",
     "expand": "expand",
     "export": "export",
+    "forecast": "forecast",
     "generative": "generative",
     "mcp": "mcp",
     "models": "models",
@@ -34,6 +37,7 @@ COMMANDS = {
     "peptides": "peptides",
     "pipeline": "pipeline",
     "summaries": "summaries",
+    "synth": "synth",
     "train": "train",
 }
 
