@@ -1,6 +1,6 @@
 """Decisive evidence among dated articles, by relevance, by recency, and by their product (a simulation).
 
-    python bench/bench_forecasting.py DATA      # DATA holds climate-fever/
+    python bench/bench_forecasting.py DATA [overlap|minilm]      # DATA holds climate-fever/
 
 Claims and evidence are CLIMATE-FEVER's, and so is which evidence is decisive (its label is the claim's). All dates and
 forecasts are made up (`domains.forecasting.simulate`): decisive evidence is dated where the made-up forecasters learn
@@ -31,6 +31,7 @@ from anyrank.domains.forecasting.judges import Timely
 from anyrank.domains.forecasting.questions import rankings
 from anyrank.domains.forecasting.recency import Recency, learned
 from anyrank.domains.forecasting.simulate import dated
+from anyrank.domains.summaries.overlap import similarity
 from anyrank.evaluate.significance import intervals
 from anyrank.hub.open import open_model
 from anyrank.judges.similarity import Similarity
@@ -47,7 +48,13 @@ def precision(after: Sequence[Ranking], decisive: dict[str, frozenset[str]]) -> 
     ]
 
 
-def main(data: Path) -> None:
+def by_overlap(groups):
+    """Relevance as the overlap of words, a judge that needs no model."""
+    return [Judgement([similarity(q.content, c.content["text"] if isinstance(c.content, dict) else c.content)
+                       for c in members]) for q, members in groups]  # fmt: skip
+
+
+def main(data: Path, name: str = "minilm") -> None:
     start = time.process_time()
     lines = gzip.decompress((data / "climate-fever" / "climate-fever.jsonl.gz").read_bytes()).decode().splitlines()
     claims = [json.loads(line) for line in lines]
@@ -66,13 +73,14 @@ def main(data: Path) -> None:
         rng.shuffle(dates)
         shuffled += [replace(a, date=d) for a, d in zip(own, dates)]
     before = rankings(test, made.articles)
-    relevance = Similarity(open_model("minilm"))
+    relevance = by_overlap if name == "overlap" else Similarity(open_model("minilm"))
+    alone = f"relevance ({name})"
 
     def constant(groups):
         return [Judgement([1.0] * len(members)) for _, members in groups]
 
     runs = {
-        "relevance (MiniLM)": Rerank(Timely(relevance, FLAT, scale=True), Whole()).batch(before),
+        alone: Rerank(Timely(relevance, FLAT, scale=True), Whole()).batch(before),
         "recency": Rerank(Timely(constant, curve), Whole()).batch(before),
         "relevance x recency": Rerank(Timely(relevance, curve, scale=True), Whole()).batch(before),
         "relevance x recency, shuffled dates": Rerank(Timely(relevance, curve, scale=True), Whole()).batch(
@@ -80,7 +88,7 @@ def main(data: Path) -> None:
         ),
     }
     values = {name: precision(after, decisive) for name, after in runs.items()}
-    base = np.array(values["relevance (MiniLM)"])
+    base = np.array(values[alone])
     table = {}
     for name, own in values.items():
         low, high = (bound[0] for bound in intervals((np.array(own) - base)[:, None]))
@@ -103,4 +111,4 @@ def main(data: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), *sys.argv[2:])

@@ -2,8 +2,9 @@
 
     python bench/bench_summaries.py likelihood DATA WORK    # log-likelihoods by SmolLM2-135M-Instruct, cached in WORK
     python bench/bench_summaries.py train DATA WORK         # a cross-encoder by five-fold cross-validation, brio's loss
+    python bench/bench_summaries.py extra DATA WORK         # consensus by ROUGE, MiniLM's cosines
     python bench/bench_summaries.py report DATA WORK        # all picks, written to bench/results/summaries.json
-                                                            (the cross-encoder's only after train)
+                                                            (of train and extra what has run)
 
 DATA is the folder that holds realsumm/. A pick is the candidate that a method puts first; its value is the share of
 the reference's facts that people found in it (LitePyramid recall). Texts are lower-cased, as the articles are. Length
@@ -152,6 +153,18 @@ def cosines(rows: Sequence[Article]) -> tuple[list[list[float]], list[list[float
     return to_article, to_others
 
 
+def extra(data: Path, work: Path) -> None:
+    """Consensus and oracle by ROUGE, and MiniLM's cosines."""
+    rows, score, start = articles(data), rouge(), time.process_time()
+    result: dict[str, Any] = {"rouge": [consensus(a.texts, score) for a in rows]}
+    result["oracle"] = [[score(a.ranking.query.meta["reference"], t) for t in a.texts] for a in rows]
+    middle = time.process_time()
+    result["to the article"], result["to the others"] = cosines(rows)
+    end = time.process_time()
+    result["seconds"] = {"ROUGE": round(middle - start), "MiniLM": round(end - middle)}
+    (work / "extra.json").write_text(json.dumps(result))
+
+
 def copied(article: str, summary: str) -> float:
     """The share of a summary's pairs of words that stand in its article."""
     pairs = ngrams(words(summary), 2)
@@ -175,12 +188,14 @@ def report(data: Path, work: Path) -> None:
         seconds["cross-encoder"] = trained["seconds"]
     by_alpha = {a: [[v / n**a for v, n in one] for one in known["scores"]] for a in ALPHAS}
     lengths = [[float(len(words(t))) for t in a.texts] for a in rows]
-    score = rouge()
-    rouge_consensus = timed("consensus, ROUGE", lambda: [consensus(a.texts, score) for a in rows])
     overlap = timed("consensus, overlap", lambda: [consensus(a.texts, similarity) for a in rows])
-    to_article, to_others = timed("minilm", lambda: cosines(rows))
+    extra = json.loads((work / "extra.json").read_text()) if (work / "extra.json").is_file() else None
+    if extra:
+        seconds |= extra["seconds"]
     share = [[copied(a.ranking.query.content, t) for t in a.texts] for a in rows]
-    columns = (lengths, overlap, to_others, to_article, share, by_alpha[1.0])
+    columns = [lengths, overlap, share, by_alpha[1.0]]
+    if extra:
+        columns += [extra["to the article"], extra["to the others"]]
     features = [np.array([column[i] for column in columns]).T for i in range(len(rows))]
     references = [a.ranking.query.meta["reference"] for a in rows]
     methods = {
@@ -188,13 +203,19 @@ def report(data: Path, work: Path) -> None:
         **{f"likelihood, alpha {a:g}": s for a, s in by_alpha.items()},
         "likelihood, alpha by cross-validation": chosen(rows, list(by_alpha.values())),
         "consensus, overlap of words and pairs": overlap,
-        "consensus, ROUGE-1, -2, -Lsum": rouge_consensus,
-        "consensus, MiniLM cosine": to_others,
-        "MiniLM cosine to the article": to_article,
+        **(
+            {
+                "consensus, ROUGE-1, -2, -Lsum": extra["rouge"],
+                "consensus, MiniLM cosine": extra["to the others"],
+                "MiniLM cosine to the article": extra["to the article"],
+            }
+            if extra
+            else {}
+        ),
         **({"cross-encoder (BERT-tiny, brio) by cross-validation": trained["scores"]} if trained else {}),
-        "linear model of six features by cross-validation": linear(rows, features),
+        f"linear model of {len(columns)} features by cross-validation": linear(rows, features),
         "oracle: ROUGE-1 of the data's authors": [list(a.rouge1) for a in rows],
-        "oracle: ROUGE-1, -2, -Lsum": [[score(r, t) for t in a.texts] for r, a in zip(references, rows)],
+        **({"oracle: ROUGE-1, -2, -Lsum": extra["oracle"]} if extra else {}),
         "oracle: overlap": [[similarity(r, t) for t in a.texts] for r, a in zip(references, rows)],
     }
     average = [mean(a.recall) for a in rows]
@@ -202,9 +223,12 @@ def report(data: Path, work: Path) -> None:
     for name, scores in methods.items():
         values = picked(rows, scores)
         low, high = (bound[0] for bound in intervals(np.subtract(values, average)[:, None]))
+        above = np.subtract(values, picked(rows, lengths))
+        less, more = (bound[0] for bound in intervals(above[:, None]))
         table[name] = {
             "recall": round(mean(values), 4),
             "gain": [round(mean(values) - mean(average), 4), round(float(low), 4), round(float(high), 4)],
+            "gain over longest": [round(float(x), 4) for x in (above.mean(), less, more)],
             "words": round(mean(n[int(np.argmax(s))] for n, s in zip(lengths, scores)), 1),
         }
     result = {
@@ -222,4 +246,4 @@ def report(data: Path, work: Path) -> None:
 if __name__ == "__main__":
     command, data, work = sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3])
     work.mkdir(parents=True, exist_ok=True)
-    {"likelihood": likelihood, "train": train, "report": report}[command](data, work)
+    {"likelihood": likelihood, "train": train, "extra": extra, "report": report}[command](data, work)
