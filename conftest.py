@@ -22,6 +22,7 @@ OPTIONAL = {
     "pyterrier": ["src/anyrank/integrations/pyterrier.py"],
     "sklearn": ["src/anyrank/integrations/sklearn.py"],
     "mteb": ["src/anyrank/integrations/mteb.py"],
+    "trl": ["src/anyrank/train/grpo_trainer.py"],
     "starlette": ["src/anyrank/serve/*", "tests/serve/*", "tests/cli/test_serve.py"],
     "mcp": ["src/anyrank/serve/mcp.py"],
 }

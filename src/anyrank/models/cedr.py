@@ -55,9 +55,7 @@ class CEDR(EncoderModel):
         self.views = body.config.num_hidden_layers + 1
         self.read = heads[head](self.views, self.query_length, self.width)
 
-    def features(
-        self, queries: Sequence[Any], candidates: Sequence[Sequence[Candidate]], statistics: Any = None
-    ) -> dict[str, Any]:
+    def features(self, queries: Sequence[Any], candidates: Sequence[Sequence[Candidate]]) -> dict[str, Any]:
         first = [q for q, group in zip(queries, candidates, strict=True) for _ in group]
         pairs = self._pairs(first, texts_of(candidates))
         return {
