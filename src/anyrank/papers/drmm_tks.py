@@ -24,5 +24,7 @@ CARD = Card(
 
 
 def recipe(out: str, train: Sequence[str | Source], *, start: str = START) -> Recipe:
-    """The training from the word vectors of ``start``, a model or a file of vectors."""
-    return word_recipe("drmm_tks", out, train, start=start)
+    """The training from the word vectors of ``start``, a model or a file of vectors. They stay as they are: shares of a
+    query's words sum to 1, so that scores differ by hundredths at first, and the 445 weights beside the vectors need a
+    rate at which vectors would be lost."""
+    return word_recipe("drmm_tks", out, train, start=start, rate=5e-2, frozen=True)
