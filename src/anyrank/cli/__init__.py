@@ -27,6 +27,7 @@ COMMANDS = {
     "expand": "expand",
     "export": "export",
     "generative": "generative",
+    "ltr": "ltr",
     "mcp": "mcp",
     "models": "models",
     "papers": "papers",
