@@ -33,6 +33,7 @@ COMMANDS = {
     "papers": "papers",
     "peptides": "peptides",
     "pipeline": "pipeline",
+    "recommend": "recommend",
     "train": "train",
 }
 

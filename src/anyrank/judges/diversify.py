@@ -41,7 +41,7 @@ def unit(scores: Sequence[float]) -> Floats:
     return np.where(np.isfinite(values), scaled, 0.0)
 
 
-def mmr_order(relevance: Sequence[float], similarity: Floats, lam: float) -> dict[int, float]:
+def mmr_order(relevance: Sequence[float] | Floats, similarity: Floats, lam: float) -> dict[int, float]:
     """Maximal marginal relevance (Carbonell and Goldstein, 1998): positions in the order taken, each with its value,
     lam * relevance - (1 - lam) * the highest ``similarity`` [n, n] with one that was taken before.
 
@@ -62,7 +62,9 @@ def mmr_order(relevance: Sequence[float], similarity: Floats, lam: float) -> dic
     return _greedy(n, lambda: gain - (1 - lam) * nearest, take)
 
 
-def xquad_order(relevance: Sequence[float], aspects: Floats, weights: Sequence[float], lam: float) -> dict[int, float]:
+def xquad_order(
+    relevance: Sequence[float] | Floats, aspects: Floats, weights: Sequence[float], lam: float
+) -> dict[int, float]:
     """xQuAD (Santos, Macdonald and Ounis, 2010): positions in the order taken, each with its value, (1 - lam) *
     relevance + lam * sum over aspects of weight * the candidate's relevance to it ([aspects, n]) * the product, over
     those taken before, of 1 - their relevance to it.
@@ -136,11 +138,12 @@ class Mmr(Stage):
 def cosines(vectors: Vectors) -> Floats:
     """The cosines [n, n] of vectors of any kind; of token states, MaxSim in units of a text's own. 0 where one is
     undefined."""
-    n = vectors.shape[0]
+    n = len(vectors)
     products = np.stack([vectors.near(vectors.take([i])) for i in range(n)]).astype(np.float64)
     own = np.sqrt(np.maximum(np.diag(products), 0))
     with np.errstate(divide="ignore", invalid="ignore"):
-        return np.nan_to_num(products / np.outer(own, own), posinf=0.0, neginf=0.0)
+        scaled: Floats = products / np.outer(own, own)
+    return np.where(np.isfinite(scaled), scaled, 0.0)
 
 
 @dataclass(frozen=True)

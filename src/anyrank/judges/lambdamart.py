@@ -77,7 +77,7 @@ class LambdaMart:
             held_out = [lightgbm.Dataset(v_table, v_target, group=v_sizes, reference=data, params=quiet)]
             callbacks = [lightgbm.early_stopping(patience, verbose=False)]
         booster = lightgbm.train(chosen, data, rounds, valid_sets=held_out, callbacks=callbacks)
-        missing = [n for n, gone in zip(features.names, np.isnan(table).any(axis=0)) if gone]
+        missing = [name for i, name in enumerate(features.names) if np.isnan(table[:, i]).any()]
         trees = int(booster.best_iteration) if valid is not None and booster.best_iteration > 0 else rounds
         facts = {
             "queries": len(rankings), "candidates": len(target), "trees": trees, "seed": seed,
