@@ -1,6 +1,7 @@
 """Few trained weights against all: the same start, data and steps, one training a process on one core.
 
     taskset -c 1 python bench/bench_adapters.py [tiny|mini] [--steps N]     # extra train, and the optional data
+    python bench/bench_adapters.py [tiny|mini] --counts      # only count the trained weights again, without a training
 
 A late-interaction ranker starts from SPLADE-tiny's encoder (4.4M weights) or MiniLM (22.7M). Data: SciFact's training
 queries, each with its relevant abstracts and BM25's best others (8 texts); a fifth of the queries, with BM25's best 20,
@@ -68,9 +69,23 @@ def groups(folder: Path) -> None:
     write_groups(str(folder / "valid.jsonl"), [g for g in valid if any(g.labels)])
 
 
+def trained(size: str, name: str) -> int:
+    """The number of weights that a method trains, of the model as a training begins."""
+    from anyrank.train.recipe import Adapters, Model, Recipe
+    from anyrank.train.setup import adapt, build
+
+    recipe = Recipe(
+        out="unused",
+        model=Model(kind="late", start=STARTS[size][0], max_length=128),
+        adapters=Adapters(**METHODS[name][0]),
+    )
+    model = build(recipe.model)
+    adapt(model, recipe)
+    return sum(p.numel() for p in model.parameters() if p.requires_grad)
+
+
 def once(size: str, name: str, folder: Path, steps: int) -> None:
     import torch
-    from safetensors.torch import load_file
     from transformers.utils import logging
 
     from anyrank.train.groups import read_groups
@@ -102,13 +117,13 @@ def once(size: str, name: str, folder: Path, steps: int) -> None:
         row = {
             "before": done.effect.mean("before", "nDCG@10"),
             "after": done.effect.mean("after", "nDCG@10"),
-            "trained": sum(t.numel() for f in where.glob("*.safetensors") for t in load_file(f).values()),
+            "trained": trained(size, name),
             "stored_mb": stored / 1e6,
             "cpu_seconds": seconds,
             "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
             "rate": rate * times,
         }
-        if settings.get("method") == "sparse":
+        if settings.get("method") == "sparse":  # the weights that its mask leaves
             row["trained"] = json.loads((where / "adapter.json").read_text())["changed"]
     print("RESULT", json.dumps(row))
 
@@ -117,12 +132,22 @@ def main() -> None:
     parse = argparse.ArgumentParser()
     parse.add_argument("size", choices=STARTS, nargs="?", default="tiny")
     parse.add_argument("--steps", type=int)
+    parse.add_argument("--counts", action="store_true")
     parse.add_argument("--once")
     parse.add_argument("--folder", type=Path)
     given = parse.parse_args()
     steps = given.steps or STARTS[given.size][1]
     if given.once:
-        return once(given.size, given.once, given.folder, steps)
+        once(given.size, given.once, given.folder, steps)
+        return
+    path = ROOT / "bench" / "results" / "adapters.json"
+    results = json.loads(path.read_text()) if path.is_file() else {}
+    if given.counts:
+        for name, row in results[given.size]["methods"].items():
+            if METHODS[name][0].get("method") != "sparse":  # whose number comes from its mask
+                row["trained"] = trained(given.size, name)
+        path.write_text(json.dumps(results, indent=2) + "\n")
+        return
     rows = {}
     with tempfile.TemporaryDirectory() as scratch:
         folder = given.folder or Path(scratch)
@@ -135,8 +160,6 @@ def main() -> None:
                 sys.exit(done.stderr[-3000:])
             rows[name] = json.loads(next(x for x in done.stdout.splitlines() if x.startswith("RESULT "))[7:])
             print(name, {k: round(v, 4) for k, v in rows[name].items()}, flush=True)
-    path = ROOT / "bench" / "results" / "adapters.json"
-    results = json.loads(path.read_text()) if path.is_file() else {}
     results[given.size] = {"start": STARTS[given.size][0], "steps": steps, "groups_a_step": 4, "methods": rows}
     path.write_text(json.dumps(results, indent=2) + "\n")
 

@@ -9,8 +9,8 @@ usearch and raw faiss in the same run; and what building costs from 10^3 to 10^6
 
 Needs anyrank[ann]; faiss-cpu 1.15.1 too for its rows. Results in bench/results/ann.json, written after each part.
 Searches take one thread, and their seconds are the processor's, since the machine may be shared; they are timed in
-turns of 20 queries, ours, the raw search and one with scores by hand. A graph is built with BUILD_THREADS (one) and
-EXPANSION_ADD (128).
+turns of 20 queries, ours, the raw search and one with scores by hand, each after a first pass over the same queries,
+which maps the files' pages. A graph is built with BUILD_THREADS (one) and EXPANSION_ADD (128); PRECISIONS chooses some.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ import numpy as np
 
 RESULTS = Path(__file__).parent / "results" / "ann.json"
 DIM, K, BATCH = 384, 10, 200
+PRECISIONS = os.environ.get("PRECISIONS", "bf16 binary int8 float32").split()
 BUILD_THREADS, ADD = os.environ.get("BUILD_THREADS", "1"), int(os.environ.get("EXPANSION_ADD", "128"))
 CORPORA = ("nfcorpus", "scifact", "cranfield", "vaswani", "cosqa")
 PASSAGES = ("dl-candidates/dl19.passages.jsonl.gz", "dl-candidates/dl22.passages.jsonl.gz")
@@ -154,10 +155,10 @@ def speed(scratch: Path, n: int, limit: float) -> None:
     collection = store(scratch / f"index-{n}", n, blocks(scratch, n))
     exact = collection.vectors("v", exact=True)
     truth = np.array([[int(i[1:]) for i in r.ids] for r in exact.search(queries[:BATCH], K)])
-    note("speed", key, real_vectors=real, made_vectors=n - real, queries=BATCH)
+    note("speed", key, queries=BATCH)
     exact_rows(scratch, n, queries, exact)
     array = np.concatenate(list(blocks(scratch, n)))
-    for precision in ("bf16", "binary", "int8", "float32"):  # the default first, if time ends
+    for precision in PRECISIONS:  # the default first, if time ends
         if time.perf_counter() - begin > limit:
             return
         approximate.SCANNED = approximate._RATIO = 0  # the graph, whatever the size
@@ -171,7 +172,7 @@ def speed(scratch: Path, n: int, limit: float) -> None:
         size = sum(f.stat().st_size for f in folder.iterdir())
         if seconds > 2:  # else it was there already
             note("speed", key, precision, build_s=round(seconds, 1), build_cpu_s=round(cpu, 1))
-        note("speed", key, precision, bytes_a_vector=round(size / n, 1), expansion_add=ADD)
+        note("speed", key, precision, bytes_a_vector=round(size / n, 1), expansion_add=ADD, real_vectors=real)
         raw = usearch().Index.restore(str(folder / approximate.NODES), view=True)
         quantiser = Quantiser.from_dict(json.loads((folder / approximate.COVERS).read_text())["quantiser"])
         nodes, count = quantiser.queries(queries), round(K * OVERSAMPLING[precision])
@@ -244,10 +245,12 @@ def graph_row(
             for keys, query in zip(raw.search(nodes[:BATCH], count, threads=1).keys, queries[:BATCH])
         ],
     }
+    faults = [page_faults(call) for call in one.values()]  # this maps the pages of files that the queries read
     a, b = alternately(one, BATCH, 20), alternately(many, 5)
     return {
         "recall": recall([[i[1:] for i in r.ids] for r in index.search(queries[:BATCH], K)], truth),
         "raw_recall": recall(raw.search(nodes[:BATCH], count, threads=1).keys[:, :K], truth),
+        "first_page_faults": dict(zip(one, faults)),
         "ours_one_per_s": round(1 / a["ours"], 1),
         "raw_one_per_s": round(1 / a["raw"], 1),
         "one_over_raw": round(a["ours"] / a["raw"] - 1, 3),
@@ -257,6 +260,14 @@ def graph_row(
         "batch_over_raw": round(b["ours"] / b["raw"] - 1, 3),
         "batch_over_by_hand": round(b["ours"] / b["by hand"] - 1, 3),
     }
+
+
+def page_faults(call: Callable[[int], Any]) -> float:
+    """Page faults a query, where each of the queries is searched for the first time."""
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    for i in range(BATCH):
+        call(i)
+    return round((resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before) / BATCH, 1)
 
 
 def faiss_rows(scratch: Path, n: int, queries: Array, truth: Array, limit: float) -> None:

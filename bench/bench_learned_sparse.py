@@ -4,6 +4,8 @@
     python bench/bench_learned_sparse.py train DATA WORK unicoil deepct coil:rate=1e-3,epochs=2   # KIND[:SETTINGS] …
     python bench/bench_learned_sparse.py dev DATA WORK      # variants and starts, on claims that choose
     python bench/bench_learned_sparse.py report DATA WORK [cranfield]    # the best of each kind, once; adds to results
+    anyrank expand DATA/cranfield -o EXPANDED.jsonl --model WORK/deepct-epochs=2
+    python bench/bench_learned_sparse.py repeated DATA WORK cranfield EXPANDED.jsonl    # DeepCT by BM25
 
 ``groups``: judged training queries of SciFact and NFCorpus, one or two relevant texts each, with BM25's candidates as
 the pool of negatives. ``train``: 800 of them, on BERT-tiny's body with SPLADE-tiny's weights, InfoNCE over one relevant
@@ -29,9 +31,10 @@ from typing import Any
 import torch
 
 from anyrank.core.types import Query, Ranking
-from anyrank.evaluate.evaluation import evaluate
+from anyrank.evaluate.evaluation import Evaluation, evaluate
 from anyrank.index.build import build
 from anyrank.index.collection import Collection
+from anyrank.io.corpus import read_documents
 from anyrank.io.dataset import Dataset
 from anyrank.io.qrels import Qrels
 from anyrank.pipeline.parser import Settings, parse
@@ -52,6 +55,7 @@ POOL, PER_QUERY = 20, 2
 QUERIES = {"scifact": 809, "nfcorpus": 900}
 LEFT_OUT = {"scifact": 200, "nfcorpus": 0}  # claims that choose
 MEASURES = ("nDCG@10", "R@100")
+REPEATED = "bm25(k1=10, b=0.9, title=1, smoothing=0)"
 GROUPS = 800
 """Groups of a training: few, since the machine was shared when this ran."""
 OPTIONS: dict[str, dict[str, Any]] = {"coil": {"dim": 16, "whole": 128}}
@@ -167,6 +171,7 @@ def dev(data: Path, work: Path) -> None:
             values[name] = round(evaluate({name: run}, qrels, ["nDCG@10"]).mean(name, "nDCG@10"), 4)
             print(name, values[name], flush=True)
     (work / "dev.json").write_text(json.dumps(values, indent=1))
+    note(dev=values)
 
 
 def apart(data: Path) -> Qrels:
@@ -215,17 +220,52 @@ def report(data: Path, work: Path, names: Sequence[str]) -> None:
             if key in encoders:
                 files = collection.path / "vectors" / stored(model(encoders[key]).name)
                 row["bytes"] = sum(p.stat().st_size for p in files.rglob("*") if p.is_file())
+                if encoding[key] < 1:  # the vectors were there already
+                    encoding[key] = rows.get(name, {}).get(key, {}).get("encoding seconds", 0)
                 row["encoding seconds"] = round(encoding[key], 1)
             rows.setdefault(name, {})[key] = row
             print(name, key, row, flush=True)
         measured = evaluate(runs, qrels, MEASURES, baseline="bm25")
         print(measured.table("markdown"), flush=True)
         for key in runs:
-            rows[name][key] |= {m: round(measured.mean(key, m), 4) for m in MEASURES}
-    about = known.get("trainings", {}) | {
-        kind: {"variant": name, **variants(work)[name]} for kind, name in best.items()
+            rows[name][key] |= measures(measured, key)
+    trainings = {kind: {"variant": name, **variants(work)[name]} for kind, name in best.items()}
+    note(trainings=known.get("trainings", {}) | trainings, rows=rows)
+
+
+def measures(evaluation: Evaluation, run: str) -> dict[str, Any]:
+    """Means, the interval of the first measure, and its difference to BM25."""
+    summaries, first = evaluation.summaries[run], MEASURES[0]
+    row: dict[str, Any] = {m: round(summaries[m].mean, 4) for m in MEASURES}
+    row |= {
+        "queries": len(evaluation.queries),
+        "interval": [round(summaries[first].low, 3), round(summaries[first].high, 3)],
     }
-    RESULTS.write_text(json.dumps({"dev": values, "trainings": about, "rows": rows}, indent=1) + "\n")
+    if (against := evaluation.compared(run, first)) is not None:
+        row |= {"difference": round(against.difference, 4), "p": float(f"{against.p:.2g}")}
+    return row
+
+
+def repeated(data: Path, work: Path, name: str, expanded: str) -> None:
+    """BM25 over the words that DeepCT repeats, as its paper uses them."""
+    dataset = Dataset.open(data / name)
+    qrels = dataset.qrels("test")
+    queries = [q for q in dataset.queries("test") if q.id in qrels]
+    with tempfile.TemporaryDirectory() as scratch:
+        collection = build(read_documents(expanded), Path(scratch) / "index")
+        runs = {"bm25": parse("bm25 % 100", Settings(opened(data, work, name))).run(queries)}
+        runs[REPEATED] = parse(f"{REPEATED} % 100", Settings(collection)).run(queries)
+    evaluation = evaluate(runs, qrels, MEASURES, baseline="bm25")
+    rows = json.loads(RESULTS.read_text())["rows"]
+    rows[name]["deepct, repeated words"] = {"pipeline": REPEATED, **measures(evaluation, REPEATED)}
+    print(rows[name]["deepct, repeated words"])
+    note(rows=rows)
+
+
+def note(**values: Any) -> None:
+    """Adds to the results."""
+    known = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+    RESULTS.write_text(json.dumps(known | values, indent=1) + "\n")
 
 
 def main(part: str, data: str, work: str, *specs: str) -> None:
@@ -237,6 +277,8 @@ def main(part: str, data: str, work: str, *specs: str) -> None:
             trained(Path(work), spec)
     elif part == "dev":
         dev(Path(data), Path(work))
+    elif part == "repeated":
+        repeated(Path(data), Path(work), *specs)
     else:
         report(Path(data), Path(work), specs)
 

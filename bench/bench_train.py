@@ -1,7 +1,10 @@
-"""Training speed against sentence-transformers' CrossEncoderTrainer: the same model, batches, loss, data and steps.
+"""Training speed against sentence-transformers' trainers: the same model, batches, kind of loss, data and steps.
 
-    python bench/bench_train.py [--shape bert-tiny|minilm-l6] [--threads 2]   # torch, sentence-transformers, datasets
+    python bench/bench_train.py [--family cross|sparse|late] [--shape bert-tiny|minilm-l6] [--threads 2]
+        [--rival PYTHON]   # torch; in the environment of PYTHON (default: this one) sentence-transformers and datasets
 
+Families: cross (CrossEncoder, ListNet), sparse (SparseEncoder: SPLADE's pooling of a masked language model's logits; KL
+divergence from given scores), late (MultiVectorEncoder, our kind colbert: MaxSim of projected states; KL divergence).
 Each trainer runs in a process of its own, with its default settings for speed but bfloat16 autocast and fused AdamW in
 both; a round runs both, in turns of first and second, so that other load meets both alike. The ratio is the median over
 rounds of the ratio within a round, of pairs a second between the fourth step and the last. Data: queries of the bundled
@@ -29,7 +32,9 @@ sys.path.insert(0, str(ROOT / "src"))
 TINY = {"hidden_size": 128, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 512}
 MINI = {"hidden_size": 384, "num_hidden_layers": 6, "num_attention_heads": 12, "intermediate_size": 1536}
 SHAPES = {"bert-tiny": TINY, "minilm-l6": MINI}
+FAMILIES = ("cross", "sparse", "late")
 TEXTS, BATCH, LENGTH, WARM = 8, 4, 128, 4
+GROUPS = "groups.json"
 
 
 def groups(n: int) -> list[tuple[str, list[str], list[float]]]:
@@ -59,87 +64,135 @@ class Clock:
         return Marks()
 
 
-def ours(folder: str, data: Any, steps: int, out: str, clock: Any) -> None:
+def ours(family: str, folder: str, data: Any, steps: int, out: str, clock: Any) -> None:
+    from anyrank.models.colbert import ColBERT
     from anyrank.models.cross import CrossEncoder
+    from anyrank.models.sparse import SparseEncoder
     from anyrank.train.batches import Collate
     from anyrank.train.group import Group
     from anyrank.train.loop import Loop
-    from anyrank.train.losses import listnet
+    from anyrank.train.losses import kl_distillation, listnet
     from anyrank.train.objective import Objective
     from anyrank.train.recipe import Optimiser, Recipe
 
-    model = CrossEncoder.from_folder(folder, max_length=LENGTH)
+    options = {"query_length": LENGTH, "document_length": LENGTH} if family == "late" else {}
+    kind: Any = {"cross": CrossEncoder, "sparse": SparseEncoder, "late": ColBERT}[family]
+    model = kind.from_folder(folder, max_length=LENGTH, **options)
     given = [Group.from_texts(q, tuple(ts), tuple(ys)) for q, ts, ys in data]
     recipe = Recipe(out=out, optimiser=Optimiser(batch=BATCH, steps=steps))
-    loop = Loop(model, recipe, given, Collate(model), Objective(((1.0, listnet),)))
+    loss = listnet if family == "cross" else kl_distillation
+    loop = Loop(model, recipe, given, Collate(model), Objective(((1.0, loss),)))
     loop.add_callback(clock)
     loop.run()
 
 
-def theirs(folder: str, data: Any, steps: int, out: str, clock: Any) -> None:
+def theirs(family: str, folder: str, data: Any, steps: int, out: str, clock: Any) -> None:
     from datasets import Dataset
-    from sentence_transformers import CrossEncoder
-    from sentence_transformers.cross_encoder import CrossEncoderTrainer, CrossEncoderTrainingArguments
-    from sentence_transformers.cross_encoder.losses import ListNetLoss
 
-    model = CrossEncoder(folder, max_length=LENGTH, device="cpu", num_labels=1)
-    rows = Dataset.from_dict(dict(zip(("query", "docs", "labels"), map(list, zip(*data)))))
-    arguments = CrossEncoderTrainingArguments(
-        output_dir=out,
-        per_device_train_batch_size=BATCH,
-        max_steps=steps,
-        bf16=True,
-        use_cpu=True,
-        report_to=[],
-        optim="adamw_torch_fused",
-        disable_tqdm=True,
-        dataloader_pin_memory=False,
-        learning_rate=2e-5,
-        logging_steps=max(1, min(50, steps // 20)),
-    )
-    trainer = CrossEncoderTrainer(model=model, args=arguments, train_dataset=rows, loss=ListNetLoss(model))
+    settings = {
+        "output_dir": out,
+        "per_device_train_batch_size": BATCH,
+        "max_steps": steps,
+        "bf16": True,
+        "use_cpu": True,
+        "report_to": [],
+        "optim": "adamw_torch_fused",
+        "disable_tqdm": True,
+        "dataloader_pin_memory": False,
+        "learning_rate": 2e-5,
+        "logging_steps": max(1, min(50, steps // 20)),
+    }
+    queries, texts, labels = map(list, zip(*data))
+    columns = {"query": queries, **{f"text{i}": [row[i] for row in texts] for i in range(TEXTS)}, "label": labels}
+    model: Any
+    trainer: Any
+    if family == "cross":
+        from sentence_transformers.cross_encoder import (
+            CrossEncoder,
+            CrossEncoderTrainer,
+            CrossEncoderTrainingArguments,
+        )
+        from sentence_transformers.cross_encoder.losses import ListNetLoss
+
+        model = CrossEncoder(folder, max_length=LENGTH, device="cpu", num_labels=1)
+        rows = Dataset.from_dict({"query": queries, "docs": texts, "labels": labels})
+        cross = CrossEncoderTrainingArguments(**settings)
+        trainer = CrossEncoderTrainer(model=model, args=cross, train_dataset=rows, loss=ListNetLoss(model))
+    elif family == "sparse":
+        from sentence_transformers import SparseEncoder, SparseEncoderTrainer, SparseEncoderTrainingArguments
+        from sentence_transformers.sparse_encoder.losses import SparseDistillKLDivLoss
+
+        model = SparseEncoder(folder, device="cpu")
+        model.max_seq_length = LENGTH
+        rows = Dataset.from_dict(columns)
+        sparse = SparseEncoderTrainingArguments(**settings)
+        trainer = SparseEncoderTrainer(model=model, args=sparse, train_dataset=rows, loss=SparseDistillKLDivLoss(model))
+    else:
+        from sentence_transformers import (
+            MultiVectorEncoder,
+            MultiVectorEncoderTrainer,
+            MultiVectorEncoderTrainingArguments,
+        )
+        from sentence_transformers.multi_vector_encoder.losses import MultiVectorDistillKLDivLoss
+
+        model = MultiVectorEncoder(folder, device="cpu")
+        model.max_seq_length = LENGTH
+        rows = Dataset.from_dict(columns)
+        late = MultiVectorEncoderTrainingArguments(**settings)
+        loss = MultiVectorDistillKLDivLoss(model)
+        trainer = MultiVectorEncoderTrainer(model=model, args=late, train_dataset=rows, loss=loss)
     trainer.add_callback(clock)
     trainer.train()
 
 
-def once(who: str, folder: str, steps: int, threads: int) -> None:
+def once(who: str, family: str, folder: str, steps: int, threads: int) -> None:
     import torch
     from transformers.utils import logging
 
     logging.set_verbosity_error()
     torch.set_num_threads(threads)
     torch.manual_seed(0)
-    clock, data = Clock(), groups(BATCH * steps)
+    clock, data = Clock(), json.loads((Path(folder) / GROUPS).read_text())
     with tempfile.TemporaryDirectory() as out:
-        {"ours": ours, "theirs": theirs}[who](folder, data, steps, out, clock)
+        {"ours": ours, "theirs": theirs}[who](family, folder, data, steps, out, clock)
     (wall, cpu), (wall_end, cpu_end) = clock.at[WARM - 1], clock.at[-1]
     pairs = (len(clock.at) - WARM) * BATCH * TEXTS
     print("RESULT", json.dumps({"wall": pairs / (wall_end - wall), "cpu": pairs / (cpu_end - cpu)}))
 
 
-def shape(name: str, tokenizer: str, folder: Path) -> str:
-    """A folder with a fresh model of a shape."""
+def start(family: str, name: str, tokenizer: str, folder: Path) -> str:
+    """A folder with a fresh model of a family and a shape."""
     import torch
 
     from anyrank.models.cross import CrossEncoder
+    from anyrank.models.parts.fresh import fresh_body
 
     torch.manual_seed(0)
-    CrossEncoder.from_config(SHAPES[name], tokenizer, max_length=LENGTH).save(folder)
+    if family == "cross":
+        CrossEncoder.from_config(SHAPES[name], tokenizer, max_length=LENGTH).save(folder)
+    else:
+        head = "AutoModelForMaskedLM" if family == "sparse" else "AutoModel"
+        for part in fresh_body(head, SHAPES[name], tokenizer):
+            part.save_pretrained(folder)
     return str(folder)
 
 
-def measured(who: str, folder: str, steps: int, threads: int) -> dict[str, float]:
-    command = [sys.executable, __file__, "--once", who, "--folder", folder, "--threads", str(threads)]
-    env = {**os.environ, "OMP_NUM_THREADS": str(threads), "OMP_WAIT_POLICY": "passive"}
-    done = subprocess.run([*command, "--steps", str(steps)], capture_output=True, text=True, env=env, check=False)
+def measured(who: str, given: argparse.Namespace, folder: str) -> dict[str, float]:
+    python = given.rival if who == "theirs" else sys.executable
+    command = [python, __file__, "--once", who, "--folder", folder, "--threads", str(given.threads)]
+    command += ["--family", given.family, "--steps", str(given.steps)]
+    env = {**os.environ, "OMP_NUM_THREADS": str(given.threads), "OMP_WAIT_POLICY": "passive"}
+    done = subprocess.run(command, capture_output=True, text=True, env=env, check=False)
     if done.returncode:
         sys.exit(done.stderr[-3000:])
-    found: dict[str, float] = json.loads(next(x for x in done.stdout.splitlines() if x.startswith("RESULT "))[7:])
-    return found
+    result: dict[str, float] = json.loads(next(x for x in done.stdout.splitlines() if x.startswith("RESULT "))[7:])
+    return result
 
 
 def main() -> None:
     parse = argparse.ArgumentParser()
+    parse.add_argument("--family", choices=FAMILIES, default="cross")
+    parse.add_argument("--rival", default=sys.executable, help="the Python that has sentence-transformers")
     parse.add_argument("--shape", choices=SHAPES, default="bert-tiny")
     parse.add_argument("--tokenizer", default="all-minilm-l6-v2", help="a folder, or a name of 'anyrank models list'")
     parse.add_argument("--threads", type=int, default=2)
@@ -149,17 +202,18 @@ def main() -> None:
     parse.add_argument("--folder", default="")
     given = parse.parse_args()
     if given.once:
-        return once(given.once, given.folder, given.steps, given.threads)
+        return once(given.once, given.family, given.folder, given.steps, given.threads)
     from anyrank.hub.registry import resolve
 
     rounds = []
     with tempfile.TemporaryDirectory() as folder:
-        model = shape(given.shape, str(resolve(given.tokenizer)), Path(folder))
+        model = start(given.family, given.shape, str(resolve(given.tokenizer)), Path(folder))
+        (Path(folder) / GROUPS).write_text(json.dumps(groups(BATCH * given.steps)))
         for i in range(given.rounds):
             order = ("ours", "theirs") if i % 2 == 0 else ("theirs", "ours")
-            found = {who: measured(who, model, given.steps, given.threads) for who in order}
-            rounds.append(found)
-            print(i, {w: {k: round(v, 1) for k, v in f.items()} for w, f in found.items()}, flush=True)
+            speeds = {who: measured(who, given, model) for who in order}
+            rounds.append(speeds)
+            print(i, {w: {k: round(v, 1) for k, v in s.items()} for w, s in speeds.items()}, flush=True)
     result = {
         "rounds": rounds,
         "threads": given.threads,
@@ -180,8 +234,9 @@ def main() -> None:
             "most": max(ratios),
         }
     path = ROOT / "bench" / "results" / "train.json"
-    kept = json.loads(path.read_text()) if path.is_file() else {}
-    path.write_text(json.dumps({**kept, given.shape: result}, indent=2) + "\n")
+    results = json.loads(path.read_text()) if path.is_file() else {}
+    name = given.shape if given.family == "cross" else f"{given.family}, {given.shape}"
+    path.write_text(json.dumps({**results, name: result}, indent=2) + "\n")
     print(json.dumps(result, indent=2))
 
 

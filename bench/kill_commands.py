@@ -1,6 +1,7 @@
 """Kill -9 of `index --encode`, the same with compressed token states, `index --delete`, `index --overwrite`,
-`train --resume` and `distill --resume` at random moments. After each kill what was acknowledged must be whole; the same
-command, run again until it ends, must give the result of an unbroken run.
+`train --resume`, `distill --resume`, `synth --resume` and `adapt --resume` at random
+moments. After each kill what was acknowledged must be whole; the same command, run again until it ends, must give the
+result of an unbroken run.
 
     python bench/kill_commands.py [KILLS] [COMMAND ...]     default 50 of each; results in bench/results/kills.json
 """
@@ -266,7 +267,50 @@ def train(folder: Path, kills: int) -> int:
     return rounds(kills, args, seconds, new, between)
 
 
-COMMANDS = {f.__name__: f for f in (encode, compress, delete, overwrite, train, distill)}
+def synth(folder: Path, kills: int) -> int:
+    out = folder / "out.jsonl"
+    args = ["synth", "questions", str(corpus(folder / "c.jsonl", 300, 1)), "--rules", "terms", "--hard", "2"]
+    args += ["--resume", "-o", str(out)]
+    seconds = finish(args)
+    expected = out.read_text()
+
+    def new() -> None:
+        out.unlink(missing_ok=True)
+        shutil.rmtree(f"{out}.index", ignore_errors=True)
+
+    def between(last: bool) -> None:
+        if last or out.exists():
+            assert out.read_text() == expected
+            if not last and not Path(f"{out}.journal").exists():
+                out.unlink()  # it had ended, so the same command begins anew
+
+    return rounds(kills, args, seconds, new, between)
+
+
+def adapt(folder: Path, kills: int) -> int:
+    from anyrank.testing.tiny import encoder
+
+    index, out = folder / "index", folder / "out"
+    finish(["index", str(corpus(folder / "c.jsonl", 100, 1)), "-o", str(index)])
+    args = ["adapt", str(index), "-o", str(out), "--start", encoder(folder / "start", task="cross"), "--with", "tiny"]
+    args += ["--groups", "24", "--lists", "16", "--resume"]
+    seconds = finish(args)
+    names = ("adapt.json", "README.md", "pairs.jsonl")
+    expected = {n: (out / n).read_text() for n in names}
+
+    def new() -> None:
+        shutil.rmtree(out, ignore_errors=True)
+
+    def between(last: bool) -> None:
+        if (out / "adapt.json").exists():
+            assert {n: (out / n).read_text() for n in names} == expected, "another result than of the unbroken run"
+            if not last:
+                shutil.rmtree(out)  # it had ended, so the same command begins anew
+
+    return rounds(kills, args, seconds, new, between)
+
+
+COMMANDS = {f.__name__: f for f in (encode, compress, delete, overwrite, train, distill, synth, adapt)}
 
 
 def main(kills: int, names: list[str]) -> None:

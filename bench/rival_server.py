@@ -1,32 +1,29 @@
 """A plain reranking server, as many are written: sentence-transformers' CrossEncoder behind FastAPI, a request a call.
 
-    python bench/rival_server.py PORT
+    python bench/rival_server.py make FOLDER    # a cross-encoder of MiniLM's shape (6 layers, 384 wide), random weights
+    python bench/rival_server.py FOLDER PORT
 
-Needs sentence-transformers, fastapi and uvicorn in an environment of their own. The model has MiniLM's shape (6 layers,
-384 wide) and random weights. `bench_serve.py --rival` starts it.
+Needs sentence-transformers, fastapi and uvicorn in an environment of their own. The model has the shipped MiniLM's
+vocabulary and maximum length, so that it reads the same word pieces. `bench_serve.py --rival` makes and starts it.
 """
 
 from __future__ import annotations
 
 import sys
-import tempfile
 from pathlib import Path
 from typing import Any
 
-import uvicorn
-from fastapi import FastAPI
-from sentence_transformers import CrossEncoder
-from transformers import BertConfig, BertForSequenceClassification, BertTokenizerFast
-
-WORDS = sorted(set((Path(__file__).parents[1] / "README.md").read_text().lower().split()))
+LENGTH = 256
+TOKENIZER = Path(__file__).parents[1] / "src" / "anyrank" / "weights" / "minilm" / "tokenizer.json"
 
 
-def cross_encoder(folder: Path) -> CrossEncoder:
-    """A model of MiniLM's shape, with a vocabulary of the words that the load is made of."""
-    letters = [chr(c) for c in range(33, 127)]
-    vocabulary = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *letters, *(f"##{c}" for c in letters), *WORDS]
-    (folder / "vocab.txt").write_text("\n".join(dict.fromkeys(vocabulary)) + "\n")
-    BertTokenizerFast(vocab=str(folder / "vocab.txt"), model_max_length=512).save_pretrained(folder)
+def make(folder: str) -> None:
+    """Writes the model's folder."""
+    from transformers import BertConfig, BertForSequenceClassification, BertTokenizerFast
+
+    special = {f"{name}_token": f"[{name.upper()}]" for name in ("pad", "unk", "cls", "sep", "mask")}
+    tokenizer = BertTokenizerFast(tokenizer_file=str(TOKENIZER), model_max_length=LENGTH, **special)
+    tokenizer.save_pretrained(folder)
     config = BertConfig(
         vocab_size=30_522,
         hidden_size=384,
@@ -36,25 +33,32 @@ def cross_encoder(folder: Path) -> CrossEncoder:
         num_labels=1,
     )
     BertForSequenceClassification(config).save_pretrained(folder)
-    return CrossEncoder(str(folder), device="cpu")
 
 
-with tempfile.TemporaryDirectory() as made:
-    model = cross_encoder(Path(made))
-app = FastAPI()
+def serve(folder: str, port: int) -> None:
+    """Answers until it is ended."""
+    import uvicorn
+    from fastapi import FastAPI
+    from sentence_transformers import CrossEncoder
 
+    model = CrossEncoder(folder, device="cpu", max_length=LENGTH)
+    app = FastAPI()
 
-@app.get("/ready")
-def ready() -> dict[str, str]:
-    return {"status": "ready"}
+    @app.get("/ready")
+    def ready() -> dict[str, str]:
+        return {"status": "ready"}
 
+    @app.post("/v2/rerank")
+    def rerank(body: dict[str, Any]) -> dict[str, Any]:
+        scores = model.predict([(body["query"], d) for d in body["documents"]], show_progress_bar=False)
+        order = sorted(range(len(scores)), key=lambda i: -scores[i])
+        return {"results": [{"index": i, "relevance_score": float(scores[i])} for i in order]}
 
-@app.post("/v2/rerank")
-def rerank(body: dict[str, Any]) -> dict[str, Any]:
-    scores = model.predict([(body["query"], d) for d in body["documents"]], show_progress_bar=False)
-    order = sorted(range(len(scores)), key=lambda i: -scores[i])
-    return {"results": [{"index": i, "relevance_score": float(scores[i])} for i in order]}
+    uvicorn.run(app, port=port, log_level="warning")
 
 
 if __name__ == "__main__":
-    uvicorn.run(app, port=int(sys.argv[1]), log_level="warning")
+    if sys.argv[1] == "make":
+        make(sys.argv[2])
+    else:
+        serve(sys.argv[1], int(sys.argv[2]))

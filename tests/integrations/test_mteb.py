@@ -10,7 +10,7 @@ from mteb.models.models_protocols import CrossEncoderProtocol, EncoderProtocol
 from mteb.types import PromptType
 
 import anyrank as ar
-from anyrank.integrations.mteb import CrossEncoder, Encoder
+from anyrank.integrations.mteb import CrossEncoder, Encoder, scores
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 BATCHES = [{"text": ["capital of France", "soup 🙂"]}, {"text": ["", "日本"]}]
@@ -62,3 +62,14 @@ def test_evaluations_by_mteb(tmp_path):
     (reranked,) = mteb.evaluate(CrossEncoder("tiny"), [MockRerankingTask()], cache=cache)
     assert 0 <= reranked.get_score() <= 1
     assert any(tmp_path.rglob("anyrank__minilm"))
+
+
+def test_main_scores_of_tasks():
+    from mteb.mocks import MockRerankingTask, MockSTSTask
+
+    both = scores("minilm", [MockSTSTask(), MockRerankingTask()])
+    assert len(both) == 2
+    assert all(0 <= value <= 1 for value in both.values())
+    assert list(scores("tiny", [MockRerankingTask()])) == [MockRerankingTask().metadata.name]
+    with pytest.raises(ar.InputError, match="MTEB has no such task"):
+        scores("minilm", ["NoSuchTask"])

@@ -45,8 +45,8 @@ def by_name(folder):
     return ModelJudge(model_class(stated["kind"]).from_folder(folder))
 
 
-DECODERS = {"verdict", "promptreps", "instructed"}
-"""Kinds whose prompts need a tokenizer of their own: tests/models/test_decoders.py."""
+DECODERS = {"verdict", "promptreps", "instructed", "likelihood"}
+"""Kinds whose prompts need a tokenizer of their own: tests/models/test_decoders.py, test_likelihood.py."""
 
 
 @pytest.mark.parametrize("kind", sorted(set(kinds()) - set(PEPTIDES) - DECODERS))

@@ -33,7 +33,19 @@ def graded(n=8, texts=4):
 
 BINARY = [replace(g, labels=(1.0, 0.0, 0.0, 0.0)) for g in graded()]
 SINGLE = [Group.from_texts(g.query, (g.texts[i % 2],), (1.0 - i % 2,), g.id) for i, g in enumerate(graded())]
-BINARY_NAMES = ("ance", "coil", "cornstack", "deepct", "deepimpact", "dpr", "modular_clir", "sft_reranking", "unicoil")
+BINARY_NAMES = (
+    "ance",
+    "car",
+    "coil",
+    "cornstack",
+    "deepct",
+    "deepimpact",
+    "dpr",
+    "duqgen",
+    "modular_clir",
+    "sft_reranking",
+    "unicoil",
+)
 DATA = dict.fromkeys((*BINARY_NAMES, "dssm", "cdssm", "duet"), BINARY) | {
     "ance_prf": [replace(g, priors=(4.0, 3.0, 2.0, 1.0)) for g in BINARY],
     "chatgpt_retrievalqa": SINGLE,
@@ -44,6 +56,7 @@ TINY = {"prettr": {"join": 0}, "colbert": {"query_marker": "", "document_marker"
 """Options of the recipes that a model of one layer, eight tokens and no unused words can't have."""
 LOSSES = {
     "ance": "infonce", "ance_prf": "infonce", "baidu": "anchored", "chatgpt_retrievalqa": "binary_cross_entropy",
+    "car": "binary_cross_entropy", "duqgen": "binary_cross_entropy",
     "coil": "infonce", "composable_sft": "mlm's own", "cornstack": "infonce", "curricula": "pairwise_softmax",
     "deepct": "deepct's own", "deepimpact": "infonce", "dpr": "infonce", "lg_anna": "soft_infonce",
     "mad_x": "mlm's own", "margin_mse": "margin_mse", "modular_clir": "binary_cross_entropy", "ranklist": "ranklist",

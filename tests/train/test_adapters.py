@@ -163,6 +163,10 @@ def test_what_is_trained_and_what_is_frozen(starts, tmp_path):
             "model: {kind: language, start: a}\nlanguage: {lora: 4}\nadapters: {method: lora}",
             "give one of the two",
         ),
+        (
+            "model: {kind: verdict, start: a, options: {lora: 4}}\nadapters: {method: lora}",
+            r"model\.options\.lora: the same as adapters",
+        ),
     ],
 )
 def test_settings_are_checked_when_the_recipe_is_read(text, message, tmp_path):

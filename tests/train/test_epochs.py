@@ -130,9 +130,9 @@ def test_a_recipe_draws_anew_each_epoch_and_the_same_after_a_stop(words, tmp_pat
     seen = []
 
     class Watched(KNRM):
-        def features(self, queries, candidates, statistics=None):
+        def features(self, queries, candidates):
             seen.extend((q, tuple(c.content for c in group)) for q, group in zip(queries, candidates))
-            return super().features(queries, candidates, statistics)
+            return super().features(queries, candidates)
 
     def model():
         set_seed(0)

@@ -106,7 +106,7 @@ def test_what_does_not_fit_is_said_before_the_first_step(start, tmp_path):
 @needs_trl
 def test_trls_advantages_and_loss_are_the_formulas(start, tmp_path):
     """trl's own code on chosen rewards: r = [1, 0, 0, 1] gives +-0.8658754, and its loss is that of each token."""
-    from anyrank.models.parts.lora import adapted, without_renamed
+    from anyrank.models.parts.peft_adapters import adapted, without_renamed
     from anyrank.train import causal
     from anyrank.train.grpo_trainer import Trainer
 

@@ -11,9 +11,9 @@ from anyrank.core.errors import InputError  # noqa: E402
 from anyrank.core.types import Candidate  # noqa: E402
 from anyrank.models import model_class  # noqa: E402
 from anyrank.models.base import OwnLoss  # noqa: E402
-from anyrank.papers.ance import Refreshed  # noqa: E402
 from anyrank.train.group import Group  # noqa: E402
 from anyrank.train.recipe import Export, Loss, Model, Optimiser, Recipe  # noqa: E402
+from anyrank.train.refresh import Refreshed  # noqa: E402
 from anyrank.train.run import train  # noqa: E402
 from anyrank.train.setup import build, setup_of  # noqa: E402
 

@@ -23,9 +23,13 @@ COMMANDS = {
     "rerank": "rerank",
     "eval": "evaluate",
     "compare": "evaluate",
+    "adapt": "adapt",
+    "ask": "ask",
+    "bench": "bench",
     "distill": "distill",
     "expand": "expand",
     "export": "export",
+    "forecast": "forecast",
     "generative": "generative",
     "ltr": "ltr",
     "mcp": "mcp",
@@ -34,6 +38,8 @@ COMMANDS = {
     "peptides": "peptides",
     "pipeline": "pipeline",
     "recommend": "recommend",
+    "summaries": "summaries",
+    "synth": "synth",
     "train": "train",
 }
 

@@ -124,3 +124,8 @@ ignore_self_option = click.option(
 
 def pipeline_option(default: str, help: str) -> Callable[[Command], Command]:
     return click.option("-p", "--pipeline", default=default, show_default=True, help=help)
+
+
+def printable(line: str) -> str:
+    """A line with its control characters replaced, so that a document can't change the terminal."""
+    return line if line.isprintable() else "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in line)

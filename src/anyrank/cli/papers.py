@@ -44,10 +44,31 @@ def list_command(n: int, json_out: bool) -> None:
 @papers_command.command("show")
 @click.argument("name")
 def show_command(name: str) -> None:
-    """Print one paper's card: citation, needs, cost and reported figures."""
-    from ..papers import card
+    """Print one paper's card (citation, needs, cost and reported figures), or the reproduction card of a system
+    ('anyrank papers systems'): claim, commands, what was measured here and what the paper reports."""
+    from ..papers import card, systems
+    from ..papers.reproduction import system
 
-    click.echo(card(name))
+    whole = system(name)
+    if whole is None or name in systems():
+        click.echo(card(name))
+    if whole is not None:
+        click.echo(whole)
+
+
+@papers_command.command("systems")
+@as_json_option
+def systems_command(json_out: bool) -> None:
+    """List the 36 systems of the literature that anyrank is to have, each with a reproduction card."""
+    from ..papers.reproduction import all_systems
+
+    rows = [{"number": s.number, "name": s.name, "title": s.title, "built": s.built} for s in all_systems()]
+    if json_out:
+        click.echo(as_json(rows))
+        return
+    for row in rows:
+        state = "" if row["built"] else "  (not in anyrank yet)"
+        click.echo(f"{row['number']:2}  {row['name']:24} {row['title']}{state}")
 
 
 @papers_command.command("recipe")

@@ -95,7 +95,7 @@ def rerank_command(
         if queries or documents or out or resume or overwrite:
             raise InputError("--queries, --documents, --out, --resume and --overwrite go with --run")
         stage = parse(pipeline, Settings(ignore_self=ignore_self, log=call_log(log_file, False)), starts=False)
-        return _pipe(lists or "-", stage % top if top else stage, depth, texts, times, ignore_self)
+        return rerank_lists(lists or "-", stage % top if top else stage, depth, texts, times, ignore_self)
     if lists is not None or queries is None or documents is None or out is None:
         raise InputError("a run needs --queries, --documents and --out, and no LISTS")
     not_finished(out, overwrite)
@@ -108,7 +108,10 @@ def rerank_command(
     return job(stage % top if top else stage, rankings, out, settings, resume, "reranking", overwrite)
 
 
-def _pipe(lists: str, stage: Stage, depth: int | None, texts: bool, times: bool, ignore_self: bool = False) -> int:
+def rerank_lists(
+    lists: str, stage: Stage, depth: int | None, texts: bool, times: bool, ignore_self: bool = False
+) -> int:
+    """Rerank lists of JSON lines ("-": standard input) and write them to standard output; returns the exit code."""
     from ..io.candidates import ranking_to_dict, read_rankings
     from ..retrieve.ignore_self import without_self
 

@@ -17,6 +17,7 @@ from .common import (
     log_option,
     overwrite_option,
     pipeline_option,
+    printable,
     report_status,
     times_option,
 )
@@ -114,9 +115,4 @@ def _text(r: Ranking, titled: bool, width: int = 160) -> str:
         text = " ".join(str(c.content or "").split())
         short = text if len(text) <= width else text[: width - 1] + "…"
         lines += [f"{rank:3}. {c.score:8.3f}  {c.id}", f"     {short}"]
-    return "\n".join(map(_printable, lines if len(r) else [*lines, "no results"]))
-
-
-def _printable(line: str) -> str:
-    """A line with its control characters replaced, so that a document can't change the terminal."""
-    return line if line.isprintable() else "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in line)
+    return "\n".join(map(printable, lines if len(r) else [*lines, "no results"]))

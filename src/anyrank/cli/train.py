@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..core.errors import InputError
+from .common import as_json, as_json_option
 
 if TYPE_CHECKING:
     from ..train.recipe import Recipe
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
     metavar="NAME=VALUE",
     help="Set a value of the recipe, with dots between the names (optimiser.rate=1e-4).",
 )
+@click.option("--plan", "plan_only", is_flag=True, help="Train nothing: say data, steps, weights, memory and time.")
+@as_json_option
 @click.option("--resume", is_flag=True, help="Resume from the last checkpoint; the result is the same.")
 def train_command(
     recipes: tuple[str, ...],
@@ -46,6 +49,8 @@ def train_command(
     seeds: str | None,
     table_only: bool,
     settings: tuple[str, ...],
+    plan_only: bool,
+    json_out: bool,
     resume: bool,
 ) -> int:
     """Train a reranker or an encoder as RECIPE, a YAML file, says. Beside the model are written a card (data, seed,
@@ -54,6 +59,7 @@ def train_command(
 
     \b
     anyrank train recipe.yaml
+    anyrank train recipe.yaml --plan
     anyrank train ranknet.yaml listnet.yaml --seeds 3
     anyrank train --table runs/ranknet runs/listnet
     anyrank rerank lists.jsonl -p 'model("runs/mine")'
@@ -63,11 +69,15 @@ def train_command(
     from ..train.settings import with_settings
 
     if table_only:
-        if out or seeds or settings or resume or seed is not None:
+        if out or seeds or settings or resume or plan_only or seed is not None:
             raise InputError("--table trains nothing: it takes folders of trainings and no other option")
         return _table(recipes)
     if seeds is not None and seed is not None:
         raise InputError("choose one of --seed and --seeds")
+    if json_out and not plan_only:
+        raise InputError("--json goes with --plan: results of trainings are in their folders")
+    if plan_only and (seeds or resume):
+        raise InputError("--plan is of one training of each recipe: leave --seeds and --resume out")
     if out is not None and len(recipes) > 1:
         raise InputError("--out goes with one recipe: each of several has its own")
     for recipe in recipes:
@@ -82,6 +92,9 @@ def train_command(
     folders = [training.out for training in trainings]
     if twice := next((f for f in folders if folders.count(f) > 1), None):
         raise InputError(f"two recipes write to {twice}: give each an out of its own")
+    if plan_only:
+        _plan(trainings, json_out)
+        return 0
     from ..train.seeds import finished, seeds_of, with_seed
 
     if seeds is not None:
@@ -100,6 +113,23 @@ def train_command(
     if len(trainings) > 1 and validated:
         _table(folders)
     return code
+
+
+def _plan(trainings: Sequence[Recipe], json_out: bool) -> None:
+    """Print what trainings would do; of several as a JSON list."""
+    from transformers import utils
+
+    from ..train.plan import plan
+
+    logs: Any = utils.logging
+    logs.disable_progress_bar()
+    logs.set_verbosity_error()
+    plans = [plan(training) for training in trainings]
+    if json_out:
+        rows = [p.as_dict() for p in plans]
+        click.echo(as_json(rows if len(rows) > 1 else rows[0]))
+    else:
+        click.echo("\n\n".join(map(str, plans)))
 
 
 def _train(training: Recipe, resume: bool) -> int:

@@ -35,13 +35,14 @@ KINDS = {
     "tk": "a model of words in context (TK)",
     "language": "a language model",
     "verdict": "a language model that judges documents",
+    "likelihood": "a language model that scores texts by their likelihood (BRIO)",
     "promptreps": "a language model that gives vectors (PromptReps)",
     "instructed": "a dense encoder with instructions",
     "generative": "a generative retriever",
     "axial": "a model of peptides that sees all candidates together",
     "next_residue": "a model that proposes peptides",
 }
-LANGUAGE_TOO = ("verdict", "promptreps")
+LANGUAGE_TOO = ("verdict", "promptreps", "likelihood")
 """Kinds whose folder is that of a language model as well: ``hf:FOLDER`` opens it as one."""
 ONNX_KINDS = ("dense", "sparse", "late", "cross")
 POOLINGS = ("mean", "cls", "last", "max", "none")

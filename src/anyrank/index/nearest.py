@@ -90,8 +90,11 @@ class Nearest:
         self.store.refresh()
         mask = self.alive if among is None else self.store.passing(among)
         out: list[Best] = []
-        for start in range(0, len(vectors), _QUERIES):
-            out += self._best(vectors.part(start, min(start + _QUERIES, len(vectors))), k, mask)
+        if 0 < len(vectors) <= _QUERIES:
+            out = self._best(vectors, k, mask)
+        else:
+            for start in range(0, len(vectors), _QUERIES):
+                out += self._best(vectors.part(start, min(start + _QUERIES, len(vectors))), k, mask)
         reader = self.store.reader([int(rows.max()) for rows, _ in out if len(rows)])
         return [Matches(rows, scores.astype(np.float64), reader) for rows, scores in out]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -92,7 +93,7 @@ class Quantiser:
         if self.precision == "int8":
             return np.asarray(np.clip(np.rint(vectors * scale), -127, 127), dtype=np.int8)
         if self.precision == "binary":
-            return np.packbits(vectors > np.asarray(self.means, dtype=np.float32), axis=1)
+            return np.packbits(vectors > _row(self.means), axis=1)
         return np.ascontiguousarray(vectors, dtype=np.float32)
 
     def graph(self, connectivity: int, expansion_add: int, expansion_search: int) -> Any:
@@ -105,6 +106,12 @@ class Quantiser:
             expansion_add=expansion_add,
             expansion_search=expansion_search,
         )
+
+
+@lru_cache
+def _row(means: tuple[float, ...]) -> Floats:
+    """The means as an array: to make it takes longer than to use it for one query."""
+    return np.asarray(means, dtype=np.float32)
 
 
 def radius_of(lengths: Floats) -> float:

@@ -100,3 +100,21 @@ def _meta(name: str, revision: str | None, **fields: Any) -> Any:
     if short.count("/") != 1 or not all(part.strip("-") for part in short.split("/")):
         short = "anyrank/" + "".join(c if c.isalnum() or c in "._" else "-" for c in short).strip("-")
     return ModelMeta.create_empty(overwrites={"name": short, "revision": revision, "modalities": ["text"], **fields})
+
+
+def scores(name: str, tasks: Sequence[Any]) -> dict[str, float]:
+    """The main score of each of MTEB's tasks (names, or tasks of its own classes): of the encoder of a name, or of a
+    pipeline that reranks, for its reranking tasks. Raises InputError on a name that MTEB doesn't know."""
+    import mteb
+
+    try:
+        known = [task for t in tasks for task in (mteb.get_tasks(tasks=[t]) if isinstance(t, str) else [t])]
+    except (KeyError, ValueError) as error:
+        raise InputError(f"MTEB has no such task: {error}") from None
+    model: Encoder | CrossEncoder
+    try:
+        model = Encoder(name)
+    except InputError:
+        model = CrossEncoder(name)
+    results = mteb.evaluate(model, known, cache=None)
+    return {r.task_name: float(r.get_score()) for r in results.task_results}

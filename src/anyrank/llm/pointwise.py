@@ -1,4 +1,5 @@
-"""Judges of one document at a time: odds of two answer words, likelihood of the query, logit of a token."""
+"""Judges of one document at a time: odds of two answer words, likelihood of the query or of the document, logit of a
+token."""
 
 from __future__ import annotations
 
@@ -7,6 +8,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from ..core.content import text_of
+from ..core.errors import InputError
 from ..core.language import LogProbs, Prompt, ScoresNext, ScoresText
 from ..core.rerank import Group
 from ..core.trace import Usage
@@ -62,6 +65,43 @@ class QueryLikelihood:
             self.template,
             self.backend,
             lambda requests: self.backend.loglikelihood(_prompts(requests), [" " + r.query for r in requests]),
+            score,
+        )
+
+
+@dataclass(frozen=True)
+class CandidateLikelihood:
+    """Log-likelihood of the candidate after the query's prompt, over a power of its length in tokens:
+    sum log p(token) / length^alpha (BRIO, arXiv 2203.16804).
+
+    For candidates that answer a query: summaries of an article, translations, answers. ``alpha`` 0 is the plain sum,
+    which prefers short texts; 1 the mean; 2 prefers long ones. A backend that doesn't count the candidate's tokens
+    gives no score unless ``alpha`` is 0.
+    """
+
+    backend: ScoresText
+    template: Template
+    alpha: float = 1.0
+
+    def __post_init__(self) -> None:
+        need(self.backend, ScoresText, "CandidateLikelihood")
+        if not math.isfinite(self.alpha):
+            raise InputError(f"alpha={self.alpha}: the length exponent must be a finite number")
+
+    def __call__(self, groups: Sequence[Group]) -> list[Judgement]:
+        texts = [" " + " ".join(text_of(c.content).split()) for _, members in groups for c in members]
+
+        def score(answer: LogProbs) -> float:
+            value = answer.values[0] if answer.values else math.nan
+            if not self.alpha:
+                return value
+            return value / max(answer.tokens[0], 1) ** self.alpha if answer.tokens else math.nan
+
+        return _one_by_one(
+            groups,
+            self.template,
+            self.backend,
+            lambda requests: self.backend.loglikelihood(_prompts(requests), texts),
             score,
         )
 

@@ -144,6 +144,12 @@ QUESTION = Template(
 QUERY = Template(prefix="Passage: {doc1}\nQuery:", chat=False)
 """A passage, to be followed by the query, without an instruction (query likelihood)."""
 
+ARTICLE = Template(prefix="{query}", chat=False, query_words=600)
+"""An article alone, for encoder-decoders that were trained to summarise (BRIO)."""
+
+SUMMARY = Template(prefix="Article: {query}\n\nSummary:", chat=False, query_words=600)
+"""An article, to be followed by a summary of it."""
+
 MONO_T5 = Template(prefix="Query: {query} Document: {doc1} Relevant:", chat=False)
 DUO_T5 = Template(prefix="Query: {query} Document0: {doc1} Document1: {doc2} Relevant:", chat=False)
 RANK_T5 = Template(prefix="Query: {query} Document: {doc1}", chat=False)

@@ -120,9 +120,7 @@ class Axial(nn.Module):  # type: ignore[misc,unused-ignore]
         self.whole = nn.Linear(shape.width, 1)
         self.local = nn.Linear(shape.width, 1)
 
-    def features(
-        self, queries: Sequence[Any], candidates: Sequence[Sequence[Candidate]], statistics: Any = None
-    ) -> dict[str, Any]:
+    def features(self, queries: Sequence[Any], candidates: Sequence[Sequence[Candidate]]) -> dict[str, Any]:
         """The inputs of `forward` for spectra and, for each, its peptides."""
         peptides = [[c.content for c in group] for group in candidates]
         inputs = spectra_tensors(queries, self.shape.peaks) | candidate_tensors(peptides)

@@ -26,12 +26,9 @@ class Model(Protocol):
     kind: ClassVar[str]
     """The name of the kind, which is also its file's."""
 
-    def features(
-        self, queries: Sequence[Any], candidates: Sequence[Sequence[Candidate]], statistics: Any = None
-    ) -> dict[str, Any]:
+    def features(self, queries: Sequence[Any], candidates: Sequence[Sequence[Candidate]]) -> dict[str, Any]:
         """The arguments of `forward` on the CPU: nested dicts and lists of tensors, of which ``mask`` [batch, n] is
-        True for a candidate and False for padding. Models of texts read contents by `core.content.text_of`.
-        ``statistics`` are those of the collection, for models that weigh words by them."""
+        True for a candidate and False for padding. Models of texts read contents by `core.content.text_of`."""
         ...
 
     def forward(self, **features: Any) -> Tensor:

@@ -95,9 +95,7 @@ class BiEncoder(nn.Module):  # type: ignore[misc,unused-ignore]
         """A fresh model of a shape, by default a BERT, and a tokenizer (or the folder or hub id of one)."""
         return cls(*fresh_body("AutoModel", shape, tokenizer), max_length, **options)
 
-    def features(
-        self, queries: Sequence[Any], candidates: Sequence[Sequence[Candidate]], statistics: Any = None
-    ) -> dict[str, Any]:
+    def features(self, queries: Sequence[Any], candidates: Sequence[Sequence[Candidate]]) -> dict[str, Any]:
         """The inputs of `forward` for contents of queries and, for each, its candidates."""
         return {
             "queries": self.inputs([text_of(q) for q in queries], query=True),

@@ -24,7 +24,7 @@ from ..core.content import text_of
 from ..core.errors import InputError
 from ..core.types import Candidate
 from .parts.encoder_model import EncoderModel, cls_states
-from .parts.interaction import cosines, k_max, kernel_centres
+from .parts.interaction import cosines, k_max, kernel_centres, kernel_head
 from .parts.pairs import QUERY, TEXT, Pair, equal_parts, read_pairs, row_chunks
 from .parts.ragged import filled, gathered, member_mask, run_body, texts_of
 
@@ -55,9 +55,7 @@ class CEDR(EncoderModel):
         self.views = body.config.num_hidden_layers + 1
         self.read = heads[head](self.views, self.query_length, self.width)
 
-    def features(
-        self, queries: Sequence[Any], candidates: Sequence[Sequence[Candidate]], statistics: Any = None
-    ) -> dict[str, Any]:
+    def features(self, queries: Sequence[Any], candidates: Sequence[Sequence[Candidate]]) -> dict[str, Any]:
         first = [q for q, group in zip(queries, candidates, strict=True) for _ in group]
         pairs = self._pairs(first, texts_of(candidates))
         return {
@@ -136,7 +134,7 @@ class Kernels(nn.Module):  # type: ignore[misc,unused-ignore]
         super().__init__()
         mu, sigma = kernel_centres(11)
         self.mu, self.sigma = nn.Parameter(torch.tensor(mu)), nn.Parameter(torch.tensor(sigma))
-        self.out = nn.Linear(views * len(mu) + width, 1)
+        self.out = kernel_head(views * len(mu) + width)
 
     def forward(self, matrix: Tensor, query: Tensor, text: Tensor, cls: Tensor) -> Tensor:
         each = [self._kernel(matrix, m, s, text).sum(-1) for m, s in zip(self.mu, self.sigma)]

@@ -123,9 +123,7 @@ class ColBERT(nn.Module):  # type: ignore[misc,unused-ignore]
         projection = nn.Sequential(Dense(body.config.hidden_size, dim))
         return cls(body, tokenizer, Reading(**lengths), projection, similarity, in_batch)
 
-    def features(
-        self, queries: Sequence[Any], candidates: Sequence[Sequence[Candidate]], statistics: Any = None
-    ) -> dict[str, Any]:
+    def features(self, queries: Sequence[Any], candidates: Sequence[Sequence[Candidate]]) -> dict[str, Any]:
         """The inputs of `forward` for contents of queries and, for each, its candidates."""
         # Queries stay one chunk, in their order, since every text is compared with the one at its group's position.
         (first,) = self.reading.read(self.tokenizer, [text_of(q) for q in queries], query=True, together=True)

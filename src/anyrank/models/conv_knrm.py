@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from .parts.interaction import LEAST, cosines, kernel_centres, kernel_sums, ngrams
+from .parts.interaction import LEAST, cosines, kernel_centres, kernel_head, kernel_sums, ngrams
 from .parts.words import Side, WordModel
 
 
@@ -27,7 +27,7 @@ class ConvKNRM(WordModel):
         self.grams, self.filters, self.kernels = grams, filters, kernels
         self.convolutions = nn.ModuleList(nn.Conv1d(self.width, filters, n) for n in range(1, grams + 1))
         self.mu, self.sigma = kernel_centres(kernels)
-        self.out = nn.Linear(grams * grams * kernels, 1)
+        self.out = kernel_head(grams * grams * kernels)
 
     def score(self, query: Side, text: Side) -> Tensor:
         texts = [ngrams(layer, text.vectors, text.real) for layer in self.convolutions]
@@ -36,7 +36,7 @@ class ConvKNRM(WordModel):
             grams = ngrams(layer, query.vectors, query.real)
             for other in texts:
                 sums = kernel_sums(cosines(grams, other), text.real, self.mu, self.sigma)
-                logs = sums.clamp(min=LEAST).log() * 0.01
+                logs = sums.clamp(min=LEAST).log()
                 features.append((logs * query.real[..., None]).sum(1))
         scores: Tensor = self.out(torch.cat(features, -1))[:, 0]
         return scores

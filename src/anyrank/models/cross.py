@@ -84,9 +84,7 @@ class CrossEncoder(nn.Module):  # type: ignore[misc,unused-ignore]
         body, tokenizer = fresh_body("AutoModelForSequenceClassification", shape, tokenizer, num_labels=labels)
         return cls(body, tokenizer, max_length)
 
-    def features(
-        self, queries: Sequence[Any], candidates: Sequence[Sequence[Candidate]], statistics: Any = None
-    ) -> dict[str, Any]:
+    def features(self, queries: Sequence[Any], candidates: Sequence[Sequence[Candidate]]) -> dict[str, Any]:
         """The inputs of `forward` for contents of queries and, for each, its candidates."""
         first = [text_of(q) for q, group in zip(queries, candidates, strict=True) for _ in group]
         parts = chunks(self.tokenizer, first, texts_of(candidates), self.max_length)

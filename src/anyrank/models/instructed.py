@@ -25,8 +25,8 @@ from ..core.types import Candidate
 from .base import declare
 from .bi import BiEncoder
 from .parts.fresh import fresh_body
-from .parts.lora import adapted, merged
 from .parts.model_folder import folder_of, json_of, pooled
+from .parts.peft_adapters import adapted, merged
 from .parts.ragged import grouped, longest, member_mask, padded, texts_of
 
 FILE = "instructed.json"
@@ -97,9 +97,7 @@ class Instructed(BiEncoder):
         """A fresh model of a shape, by default a Llama, and a tokenizer (or the folder or hub id of one)."""
         return cls(*fresh_body("AutoModel", {"model_type": "llama", **shape}, tokenizer), max_length, **options)
 
-    def features(
-        self, queries: Sequence[Any], candidates: Sequence[Sequence[Candidate]], statistics: Any = None
-    ) -> dict[str, Any]:
+    def features(self, queries: Sequence[Any], candidates: Sequence[Sequence[Candidate]]) -> dict[str, Any]:
         """The inputs of `forward` for contents of queries and, for each, its candidates."""
         rows = [self.query_ids(text_of(q), self._shots(q))[0] for q in queries]
         chunks = self._chunks(rows)

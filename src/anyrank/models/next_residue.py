@@ -61,9 +61,7 @@ class NextResidue(nn.Module):  # type: ignore[misc,unused-ignore]
         weighing less than any residue."""
         return self.masses < LIGHTEST
 
-    def features(
-        self, queries: Sequence[Any], candidates: Sequence[Sequence[Candidate]], statistics: Any = None
-    ) -> dict[str, Any]:
+    def features(self, queries: Sequence[Any], candidates: Sequence[Sequence[Candidate]]) -> dict[str, Any]:
         """The inputs of `forward` for spectra and, for each, its peptides, of which every token is the choice of the
         nearest mass."""
         mask = member_mask(candidates)

@@ -79,9 +79,7 @@ class Parade(EncoderModel):
         table = self.body.get_input_embeddings().weight.detach()
         return table[number].clone().float() if number is not None else torch.randn(self.width) * 0.02
 
-    def features(
-        self, queries: Sequence[Any], candidates: Sequence[Sequence[Candidate]], statistics: Any = None
-    ) -> dict[str, Any]:
+    def features(self, queries: Sequence[Any], candidates: Sequence[Sequence[Candidate]]) -> dict[str, Any]:
         return passage_features(self.tokenizer, queries, candidates, self.max_length, self.windows)
 
     def truncated(self, queries: Sequence[Any], candidates: Sequence[Sequence[Candidate]]) -> list[int]:

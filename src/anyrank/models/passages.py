@@ -123,9 +123,7 @@ class PassageScores(nn.Module):  # type: ignore[misc,unused-ignore]
         """A fresh model of a shape, by default a BERT, and a tokenizer (or the folder or hub id of one)."""
         return cls(CrossEncoder.from_config(shape, tokenizer, max_length=max_length, labels=labels), **options)
 
-    def features(
-        self, queries: Sequence[Any], candidates: Sequence[Sequence[Candidate]], statistics: Any = None
-    ) -> dict[str, Any]:
+    def features(self, queries: Sequence[Any], candidates: Sequence[Sequence[Candidate]]) -> dict[str, Any]:
         """The inputs of `forward`; a candidate's score is the first stage's, which counts with ``prior``."""
         reads = self._drawn if self.training and self.share < 1 else None
         out = passage_features(self.tokenizer, queries, candidates, self.max_length, self.windows, reads)

@@ -25,8 +25,8 @@ from ..core.types import Candidate
 from ..llm.promptreps import FALLBACK, TERMS, content_words, prompt
 from .base import DECLARATION, declare
 from .parts.fresh import fresh_body
-from .parts.lora import adapted, merged
 from .parts.model_folder import folder_of
+from .parts.peft_adapters import adapted, merged
 from .parts.prompted import encoded, left_padded, shortened
 from .parts.ragged import filled, gathered, longer, longest, member_mask, owners, texts_of
 
@@ -73,9 +73,7 @@ class PromptReps(nn.Module):  # type: ignore[misc,unused-ignore]
         shape = {"model_type": "llama", **shape}
         return cls(*fresh_body("AutoModelForCausalLM", shape, tokenizer), max_length, **options)
 
-    def features(
-        self, queries: Sequence[Any], candidates: Sequence[Sequence[Candidate]], statistics: Any = None
-    ) -> dict[str, Any]:
+    def features(self, queries: Sequence[Any], candidates: Sequence[Sequence[Candidate]]) -> dict[str, Any]:
         """The inputs of `forward`; ``same`` [B, members] marks texts that are no negatives of a query, since one of its
         own candidates has the same text, or another group asks the same."""
         texts, mask = texts_of(candidates), member_mask(candidates)

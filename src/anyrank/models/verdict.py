@@ -23,8 +23,8 @@ from ..llm.templates import RELEVANT
 from ..llm.token_ids import Tokens
 from .base import DECLARATION, declare
 from .parts.fresh import fresh_body
-from .parts.lora import adapted, merged
 from .parts.model_folder import folder_of
+from .parts.peft_adapters import adapted, merged
 from .parts.prompted import encoded, left_padded, shortened
 from .parts.ragged import filled, gathered, longest, member_mask
 
@@ -73,9 +73,7 @@ class Verdict(nn.Module):  # type: ignore[misc,unused-ignore]
         shape = {"model_type": "llama", **shape}
         return cls(*fresh_body("AutoModelForCausalLM", shape, tokenizer), max_length, **options)
 
-    def features(
-        self, queries: Sequence[Any], candidates: Sequence[Sequence[Candidate]], statistics: Any = None
-    ) -> dict[str, Any]:
+    def features(self, queries: Sequence[Any], candidates: Sequence[Sequence[Candidate]]) -> dict[str, Any]:
         """The inputs of `forward`: one prompt for each candidate. Raises InputError if an answer isn't one token."""
         rows = [self._pair(text_of(q), text_of(c.content)) for q, group in zip(queries, candidates) for c in group]
         if wrong := next((o for row in rows for o in row.options if len(o) != 1), None):

@@ -3,7 +3,8 @@
 Zou et al., "Pre-trained Language Model based Ranking in Baidu Search", KDD 2021, arXiv 2105.11108. Grades from 0 to 4
 are anchored to scores of .1, .3, … .9. The loss's slack (.01) and weight (.7) are the paper's; its margin, rates and
 tables were not at hand, so margin, rate, the start and the share of low layers are ours. The encoder is the paper's
-pyramid (`models/pyramid.py`): documents are ``{"title": …, "text": …}``.
+pyramid (`models/pyramid.py`); its grades out of clicks are made by `anyrank synth clicks`. Documents
+are ``{"title": …, "text": …}``.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 Askari et al., "Generating Synthetic Documents for Cross-Encoder Re-Rankers: A Comparative Study of ChatGPT and Human
 Experts", 2023, arXiv 2305.02320. The settings are those of its repository's notebook.
+`anyrank synth answers` writes documents for queries (`synth/answers.py`).
 """
 
 from __future__ import annotations

@@ -3,18 +3,15 @@
 Suresh et al., "CoRNStack: High-Quality Contrastive Data for Better Code Ranking", 2024, arXiv 2412.01007. `curated`
 keeps pairs by dual consistency and gives each a pool of other texts; the recipe draws from the pool anew each epoch, by
 a softmax whose temperature falls. Thresholds, the number of negatives and the temperatures are not published: ours. The
-query's prefix of the release is left to the data.
+query's prefix of the release is left to the data. `anyrank synth
+cornstack` writes the groups.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-import numpy as np
-
-from ..core.content import text_of
-from ..core.types import Candidate
-from ..train.consistency import consistent_pairs
+from ..synth import code
 from ..train.group import Group
 from ..train.negatives import Draw
 from ..train.recipe import Data, Loss, Model, Optimiser, Recipe
@@ -40,16 +37,7 @@ CARD = Card(
 
 def curated(pairs: Sequence[Group], encoder: Encoder, *, pool: int = 100) -> Iterator[Group]:
     """The consistent pairs, each with the ``pool`` most similar texts of the others, and all similarities as priors."""
-    consistent = list(consistent_pairs(pairs, encoder))
-    texts = encoder.encode([g.texts[0] for g in consistent]).vectors
-    queries = encoder.encode([text_of(g.query) for g in consistent], query=True).vectors
-    for index, pair in enumerate(consistent):
-        scores = texts.near(queries.take([index]))
-        ranked = np.argsort(-scores, kind="stable").tolist()
-        near = [i for i in ranked if consistent[i].texts[0] != pair.texts[0]][:pool]
-        candidates = tuple(Candidate("", consistent[i].candidates[0].content) for i in (index, *near))
-        priors = tuple(float(scores[i]) for i in (index, *near))
-        yield Group(pair.query, candidates, (1.0, *[0.0] * len(near)), pair.id, priors)
+    yield from code.curated(pairs, encoder, pool=pool)
 
 
 def recipe(

@@ -30,5 +30,6 @@ CARD = Card(
 
 
 def recipe(out: str, train: Sequence[str | Source], *, start: str = START) -> Recipe:
-    """The training from the word vectors of ``start``, a model or a file of vectors."""
-    return word_recipe("drmm", out, train, start=start)
+    """The training from the word vectors of ``start``, a model or a file of vectors. They stay as they are, and the 162
+    weights beside them need a higher rate than a table."""
+    return word_recipe("drmm", out, train, start=start, rate=1e-2)

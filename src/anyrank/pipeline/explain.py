@@ -105,6 +105,20 @@ def _planning(name: str, about: str, make: Callable[..., Stage] | None) -> Calla
     return plan
 
 
+def misfit(text: str, starts: bool) -> InputError | None:
+    """The error of a pipeline that can't search (``starts``) or can't rerank given candidates without an index; None if
+    it can. No index is opened, and no model for one that searches.
+
+    >>> misfit("bm25 % 100 >> mini", starts=True) is None, misfit("bm25", starts=False) is None
+    (True, False)
+    """
+    try:
+        parse(text, Settings(), _Plans(all_names()) if starts else None, starts)
+    except InputError as error:
+        return error
+    return None
+
+
 def explain(text: str, index: Any = None, n: int = 100) -> list[Explanation]:
     """The steps of a pipeline in the order in which they run. ``n``: the candidates that a query has where the
     pipeline doesn't begin with a search. ``index``: an opened collection, whose parts are looked for. Raises

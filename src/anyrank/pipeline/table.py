@@ -173,6 +173,13 @@ def _feedback(settings: Settings, name: str, k: int = 1000, loss: str = "kl") ->
     return _searching(settings, feedback, k)
 
 
+def _gym(settings: Settings, url: str, k: int = 10, key_env: str = "") -> Stage:
+    """Search by a server with DeepResearchGym's interface."""
+    from ..retrieve.gym import GymSearch
+
+    return GymSearch(url, _count(k), key_env)
+
+
 def _passages(
     settings: Settings, name: str, aggregate: Any = "max", words: int = 150, stride: int = 100, top: int = 3
 ) -> Stage:
@@ -305,6 +312,9 @@ PARTS: dict[str, Part | Fusion] = {
     ),
     "mmr": Part('relevant candidates unlike those above them: bm25 % 100 >> mmr("minilm", lam=0.7)', then=_mmr),
     "xquad": Part('all aspects of a query early: multi_query >> bm25 % 100 >> xquad("minilm", lam=0.5)', then=_xquad),
+    "gym": Part(
+        'search by a server with DeepResearchGym\'s interface: gym("http://HOST:8000/search", k=20)', _gym, _gym
+    ),
     "keep": Part('remember the scores so far under a name: keep("bm25")', then=_keep),
     "cut": Part("the best k, as % k: splade >> cut(10)", then=_cut),
     "prior": Part("the scores so far, as one part of a fusion: splade + prior", then=_prior),

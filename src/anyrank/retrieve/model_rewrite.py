@@ -9,13 +9,13 @@ from dataclasses import dataclass
 
 from ..core.budget import Budget
 from ..core.content import text_of
-from ..core.errors import AnyrankError
 from ..core.language import Completion, Generates, Prompt
 from ..core.limits import until
 from ..core.stage import Stage
 from ..core.trace import Step, Usage
 from ..core.types import Query, Ranking
 from ..llm.capabilities import need
+from ..llm.complete import complete
 from ..llm.parsing import answer_part
 
 
@@ -62,21 +62,7 @@ class ModelRewrite(Stage):
         return f"budget spent: {spent}" if spent else ""
 
     def _answers(self, prompts: Sequence[Prompt], seed: int) -> list[Completion]:
-        """One answer a prompt; where the model raises, each prompt is tried alone."""
-        try:
-            answers = list(
-                self.backend.generate(prompts, max_tokens=self.max_tokens, temperature=self.temperature, seed=seed)
-            )
-            if len(answers) == len(prompts):
-                return answers
-            error = f"{len(answers)} answers to {len(prompts)} prompts"
-        except AnyrankError:
-            raise
-        except Exception as raised:  # noqa: BLE001 - whatever a client library raises
-            error = f"{type(raised).__name__}: {raised}"
-        if len(prompts) == 1:
-            return [Completion("", Usage(calls=1), "error", error)]
-        return [answer for p in prompts for answer in self._answers([p], seed)]
+        return complete(self.backend, prompts, max_tokens=self.max_tokens, temperature=self.temperature, seed=seed)
 
     def _changed(self, ranking: Ranking, answers: Sequence[Completion], refused: str, seconds: float) -> Ranking:
         texts = tuple(text for a in answers if a.finish != "error" and (text := answer_part(a.text)[0].strip()))

@@ -9,7 +9,7 @@ import json
 import logging
 import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, get_args
 
@@ -63,6 +63,7 @@ class Service:
     batch: int = 32_768
     waiting: int = 1_000_000
     _batchers: dict[str, Batcher[Any, Any]] = field(default_factory=dict, repr=False)
+    _opened: dict[str, Any] = field(default_factory=dict, repr=False)
     _unfiltered: Stage | None = field(default=None, repr=False)
     _numbers: Any = field(default_factory=itertools.count, repr=False)
 
@@ -95,7 +96,7 @@ class Service:
         limits = self._limits(request.seconds, request.max_tokens)
         candidates = tuple(Candidate(str(i), d, float(-i)) for i, d in enumerate(request.documents))
         ranking = Ranking(Query(id, request.query), candidates, limits=limits)
-        stage = self.pipelines[name] if name in self.pipelines else await asyncio.to_thread(self._model, name)
+        stage: Stage = self.pipelines[name] if name in self.pipelines else await self._once(self._model, name)
         pieces = _pieces(ranking) if _is_pointwise(stage) else [ranking]
         sizes = [_size(p) for p in pieces]
         done: list[Ranking] = await self._batcher(f"rerank {name}", stage).run(pieces, sizes)
@@ -149,7 +150,7 @@ class Service:
         """The name of the encoder, and dense vectors of a request's texts."""
         own = request.model in self.pipelines  # which ranks, and need not be an encoder
         name = request.model if request.model and not own and self._allowed(request.model) else self.embed
-        encoder = await asyncio.to_thread(open_model, name)
+        encoder: Any = await self._once(open_model, name)
         if not isinstance(encoder, Encoder):
             raise Refusal(400, f"the model {name} makes no vectors: name another one")
 
@@ -192,6 +193,14 @@ class Service:
     def _model(self, name: str) -> Stage:
         """The stage of a model that a request names."""
         return parse(f"model({name!r})", Settings(), starts=False)
+
+    async def _once(self, open: Callable[[str], Any], name: str) -> Any:
+        """A model by its name, opened at the first request for it: it goes on answering if its folder is removed, and
+        one that is trained anew is served after a restart, as those of the pipelines are."""
+        key = f"{open.__name__} {name}"
+        if key not in self._opened:
+            self._opened[key] = await asyncio.to_thread(open, name)
+        return self._opened[key]
 
     def _batcher(self, key: str, stage: Stage) -> Batcher[Ranking, Ranking]:
         if key not in self._batchers:

@@ -106,10 +106,12 @@ class OracleModel:
         return [LogProbs((self._documents(p)[0][1],) * len(o), _usage(p)) for p, o in zip(prompts, options)]
 
     def loglikelihood(self, prompts: Sequence[Prompt], continuations: Sequence[str]) -> list[LogProbs]:
+        """The document is in the prompt, or it is the continuation (a likelihood of candidates)."""
         top = max(self.truth.values()) + 1
+        known = [self._documents(p) or self._documents(c) for p, c in zip(prompts, continuations, strict=True)]
         return [
-            LogProbs((self._documents(p)[0][1] - top,), _usage(p, c), (len(c.split()),))
-            for p, c in zip(prompts, continuations, strict=True)
+            LogProbs((documents[0][1] - top,), _usage(p, c), (len(c.split()),))
+            for documents, p, c in zip(known, prompts, continuations)
         ]
 
     def attention(self, prompts: Sequence[Prompt], marks: Sequence[str]) -> list[TokenWeights]:

@@ -1,14 +1,12 @@
 """Adapters of a training: which weights of a model are trained, and what is saved of them.
 
-Low-rank and other adapters by peft, and bottleneck adapters by `models.parts.bottleneck`, are here, sparse fine-tunings
-in `lottery`; `setup.adapt` chooses.
+Adapters of peft (`models.parts.peft_adapters`) and bottleneck adapters (`models.parts.bottleneck`) are here, sparse
+fine-tunings in `lottery`; `setup.adapt` chooses.
 """
 
 from __future__ import annotations
 
-import inspect
 import json
-import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,24 +17,12 @@ import torch
 from torch import Tensor, nn
 from transformers import TrainerCallback
 
-from ..core.errors import InputError, MissingExtra
+from ..core.errors import InputError
 from ..models.parts import bottleneck
 from ..models.parts.adapter_folder import insert_language, write
+from ..models.parts.peft_adapters import lora_settings, with_peft
 from .recipe import Adapters, Recipe
 
-CLASSES = {
-    "lora": "LoraConfig",
-    "dora": "LoraConfig",
-    "adalora": "AdaLoraConfig",
-    "loha": "LoHaConfig",
-    "lokr": "LoKrConfig",
-    "vera": "VeraConfig",
-    "oft": "OFTConfig",
-    "boft": "BOFTConfig",
-    "ia3": "IA3Config",
-    "ln": "LNTuningConfig",
-}
-"""peft's configuration of each method."""
 IMPORTANCE = "adalora.safetensors"
 """The file of a checkpoint with the state of AdaLoRA that isn't in the weights."""
 
@@ -156,7 +142,7 @@ class Peft(Adapted):
         super().__init__(model, recipe)
         names = head_names(model)
         model.requires_grad_(False)
-        self.peft = with_peft(model.body, self.spec, named=linear_layers if self.spec.method != "ln" else norms)
+        self.peft = insert(model.body, self.spec, named=linear_layers if self.spec.method != "ln" else norms)
         require(model, names)
 
     @property
@@ -200,14 +186,9 @@ def _within(body: Any, wanted: Any) -> list[str]:
     return [prefix + n for n, m in encoder.named_modules() if wanted(m) and not n.startswith("pooler")]
 
 
-def with_peft(body: Any, spec: Adapters, *, named: Any = None, task: str | None = None) -> Any:
+def insert(body: Any, spec: Adapters, *, named: Any = None, task: str | None = None) -> Any:
     """A transformer under a fresh adapter of peft. ``named`` lists the modules that may be changed (default: what peft
     takes, all linear layers of a causal model). Raises InputError if the settings don't fit."""
-    try:
-        import peft
-    except ImportError as error:
-        raise MissingExtra("peft", "train") from error
-
     modules = named(body) if named else []
     targets: Any = list(spec.targets) or (None if spec.method == "ia3" else modules or "all-linear")
     if spec.targets and modules:
@@ -217,31 +198,19 @@ def with_peft(body: Any, spec: Adapters, *, named: Any = None, task: str | None 
             raise InputError(
                 f"adapters.targets: none of {', '.join(spec.targets)} is here: there are {', '.join(last)}"
             )
-    kind = getattr(peft, CLASSES[spec.method])
-    given = {**_settings(spec), "target_modules": targets, "task_type": task, **spec.options}
-    if unknown := [name for name in given if name not in inspect.signature(kind).parameters]:
-        raise InputError(f"adapters.options: peft's {kind.__name__} has no {unknown[0]}")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
-            return peft.get_peft_model(body, kind(**given))
-        except (ValueError, TypeError, RuntimeError, AssertionError) as error:
-            raise InputError(
-                f"adapters: {spec.method} can't be made so: {' '.join(str(error).split())[:400]}"
-            ) from error
+    return with_peft(body, spec.method, {**_settings(spec), "target_modules": targets, **spec.options}, task)
 
 
 def _settings(spec: Adapters) -> dict[str, Any]:
-    alpha = spec.alpha or 2 * spec.rank
+    low_rank = lora_settings(spec.rank, spec.alpha, spec.dropout)
     if spec.method in ("lora", "dora"):
-        dora = {"use_dora": True} if spec.method == "dora" else {}
-        return {"r": spec.rank, "lora_alpha": alpha, "lora_dropout": spec.dropout, **dora}
+        return {**low_rank, "use_dora": True} if spec.method == "dora" else low_rank
     if spec.method == "adalora":
         # The schedule's real length is set when the training begins.
         ranks = {"target_r": spec.rank, "init_r": spec.rank + spec.rank // 2, "total_step": 10**9}
-        return {**ranks, "lora_alpha": alpha, "lora_dropout": spec.dropout}
+        return {**low_rank, **ranks}
     if spec.method in ("loha", "lokr"):
-        return {"r": spec.rank, "alpha": alpha, "module_dropout": spec.dropout}
+        return {"r": spec.rank, "alpha": low_rank["lora_alpha"], "module_dropout": spec.dropout}
     if spec.method == "vera":  # its random matrices are made again from their key
         return {"r": spec.rank, "vera_dropout": spec.dropout, "save_projection": False}
     if spec.method == "oft":

@@ -27,6 +27,7 @@ KINDS = {
     "language": ("listwise language model", "text-generation"),
     "mlm": ("masked language model", "fill-mask"),
     "instructed": ("dense encoder with instructions", "sentence-similarity"),
+    "likelihood": ("language model that scores texts by their likelihood (BRIO)", "text-ranking"),
     "promptreps": ("language model that gives vectors (PromptReps)", "feature-extraction"),
     "verdict": ("language model that judges documents", "text-ranking"),
     "knrm": ("kernel-pooling ranker (KNRM)", "text-ranking"),

@@ -8,7 +8,7 @@ from typing import Any, Literal
 from ..backends.hf.load import unpacked
 from ..core.errors import InputError
 from ..models.base import declare
-from ..models.parts.lora import merged
+from ..models.parts.peft_adapters import merged
 from .starts import start_folder
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 import warnings
+from collections import Counter
 from collections.abc import Collection, Iterator
 from pathlib import Path
 from textwrap import dedent
@@ -17,12 +18,17 @@ _UNFIT = re.compile(r"https?://|www\.|</?[a-zA-Z][^>]*>|>>>|[^\x00-\x7f]")
 
 
 def docstring_pairs(
-    root: File, words: int = 3, lines: int = 3, skip: Collection[str] = ("site-packages", "test", "tests")
+    root: File,
+    words: int = 3,
+    lines: int = 3,
+    skip: Collection[str] = ("site-packages", "test", "tests"),
+    left_out: Counter[str] | None = None,
 ) -> Iterator[Group]:
     """A group of one text for each documented function under a folder (files by name, functions by line): the
     docstring's first paragraph, and the function's source without the docstring. Left out are docstrings of fewer than
     ``words`` words, with web addresses, tags or other than ASCII characters, and functions of fewer than ``lines``
-    lines. Folders named in ``skip`` and files that can't be parsed are passed over. Ids are ``path:line``.
+    lines. Folders named in ``skip`` and files that can't be parsed are passed over. Ids are ``path:line``. A counter
+    given as ``left_out`` gets the number of the others by reason.
     """
     folder = Path(root)
     for path in sorted(folder.rglob("*.py")):
@@ -42,9 +48,21 @@ def docstring_pairs(
             if not query:
                 continue
             code = _without_docstring(rows, node)
-            if len(query.split()) >= words and not _UNFIT.search(query) and code.count("\n") + 1 >= lines:
+            if reason := _unfit(query, code, words, lines):
+                if left_out is not None:
+                    left_out[reason] += 1
+            else:
                 id = f"{path.relative_to(folder)}:{node.lineno}"
                 yield Group.from_texts(query, (code,), (1.0,), id, (id,))
+
+
+def _unfit(query: str, code: str, words: int, lines: int) -> str:
+    """Why a pair is left out; "" if it isn't."""
+    if len(query.split()) < words:
+        return "docstring too short"
+    if _UNFIT.search(query):
+        return "docstring with an address, a tag, an example or other characters than ASCII"
+    return "function too short" if code.count("\n") + 1 < lines else ""
 
 
 def _without_docstring(rows: list[str], node: ast.FunctionDef | ast.AsyncFunctionDef) -> str:

@@ -23,7 +23,7 @@ from ..core.types import Candidate, Query
 from ..io.files import atomic
 from ..llm.prompts import Template
 from ..llm.token_ids import render
-from ..models.parts.lora import adapted
+from ..models.parts.peft_adapters import adapted
 from . import causal
 from .group import Group
 from .recipe import Recipe

@@ -14,8 +14,8 @@ from transformers.trainer_callback import PrinterCallback
 from trl.trainer.grpo_config import GRPOConfig
 from trl.trainer.grpo_trainer import GRPOTrainer
 
-from ..models.parts.lora import without_renamed
-from .loop import _Whole, last_checkpoint
+from ..models.parts.peft_adapters import without_renamed
+from .loop import _Whole, board, last_checkpoint
 from .recipe import Recipe
 from .reward_tasks import Task, reward_functions
 from .rewards import Target
@@ -78,10 +78,9 @@ class Trainer(GRPOTrainer):  # type: ignore[misc,unused-ignore]
         rows: Any = Dataset.from_dict({"prompt": list(texts), "row": list(range(len(texts)))})
         functions: Any = reward_functions(task, targets)
         made = settings(recipe, len(texts), progress)
+        calls = [board(Path(recipe.out) / "logs"), _Whole()]
         with without_renamed():
-            super().__init__(
-                model, functions, made, train_dataset=rows, processing_class=tokenizer, callbacks=[_Whole()]
-            )
+            super().__init__(model, functions, made, train_dataset=rows, processing_class=tokenizer, callbacks=calls)
         self.remove_callback(PrinterCallback)
 
     def create_model_card(self, *_: Any, **__: Any) -> None:

@@ -25,7 +25,7 @@ from ..llm.templates import FIRST_TOKEN, LISTWISE
 from ..llm.token_ids import continued, render
 from ..models.parts.adapter_folder import write
 from . import causal
-from .adapters import with_peft, write_peft
+from .adapters import insert, write_peft
 from .group import Group
 from .losses import RANK_WEIGHTS, Loss, combine, importance_weights, language_loss, own_targets
 from .losses.language import IGNORED
@@ -63,7 +63,7 @@ class Listwise:
         spec = recipe.language
         model, tokenizer = causal.load(recipe.model.start, spec.dtype)
         if (adapters := adapters_of(recipe)).method != "none":
-            model = with_peft(model, adapters, task="CAUSAL_LM")
+            model = insert(model, adapters, task="CAUSAL_LM")
         return cls(model, tokenizer, spec, recipe.model.max_length, adapters, recipe.model.start)
 
     @property

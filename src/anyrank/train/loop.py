@@ -67,8 +67,7 @@ class Loop(Trainer):  # type: ignore[misc,unused-ignore]
         self.score = score
         self.batches = Batches(train, recipe.optimiser.batch, recipe.seed, size, parts, order, processes() > 1)
         self.watch = Watch(recipe)
-        board: Any = TensorBoardCallback
-        callbacks: list[TrainerCallback] = [board(_writer(Path(recipe.out) / "logs")), _Whole(), self.watch]
+        callbacks: list[TrainerCallback] = [board(Path(recipe.out) / "logs"), _Whole(), self.watch]
         if validation and recipe.check.patience:
             callbacks.append(EarlyStoppingCallback(recipe.check.patience))
         arguments = settings(recipe, len(self.batches), validation, progress)
@@ -149,13 +148,19 @@ def plain_attention(model: Any) -> Iterator[None]:
         body.set_attn_implementation(before)
 
 
+def steps_of(recipe: Recipe, batches: int) -> int:
+    """The number of steps of a training whose epochs have so many batches; each process of a launcher (torchrun,
+    accelerate) reads its share of them."""
+    o = recipe.optimiser
+    return o.steps or o.epochs * math.ceil(math.ceil(batches / processes()) / o.accumulate)
+
+
 def settings(
     recipe: Recipe, batches: int, validation: Validation | ValidationSets | None, progress: bool
 ) -> TrainingArguments:
     """Trainer's own arguments for a recipe."""
     o, check = recipe.optimiser, recipe.check
-    # Each process of a launcher (torchrun, accelerate) reads its share of the batches.
-    steps = o.steps or o.epochs * math.ceil(math.ceil(batches / processes()) / o.accumulate)
+    steps = steps_of(recipe, batches)
     when = "steps" if check.every else "epoch"
     more: dict[str, Any] = {}
     if recipe.model.kind == "language":
@@ -246,7 +251,10 @@ class _Whole(TrainerCallback):  # type: ignore[misc,unused-ignore]
             log.info("step %d of %d: %s", state.global_step, state.max_steps, text)
 
 
-def _writer(folder: Path) -> Any:
+def board(folder: Path) -> TrainerCallback:
+    """What writes a training's log for TensorBoard."""
     from torch.utils.tensorboard import SummaryWriter
 
-    return SummaryWriter(str(folder))
+    callback: Any = TensorBoardCallback
+    made: TrainerCallback = callback(SummaryWriter(str(folder)))
+    return made

@@ -77,3 +77,22 @@ class Draw:
         tau = Decay(self.start, self.end, self.epochs, self.how)(epoch)
         drawn = Softmax(tau)([group.priors[i] for i in allowed], self.negatives, rng)
         return group.take([*positives, *(allowed[i] for i in drawn)])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refresh:
+    """Negatives from a bi-encoder's own results in a ``corpus`` (a file of documents), in place of those of the groups
+    (ANCE; see ``refresh``): ``negatives`` a group, drawn from the best ``depth``. The documents are encoded again every
+    ``steps`` steps beside the training, by weights that are used ``steps`` steps later; with 0 steps at the beginning
+    of every ``every`` epochs, while the training waits."""
+
+    corpus: str = ""
+    negatives: int = 1
+    depth: int = 200
+    steps: int = 0
+    every: int = 1
+
+    def __post_init__(self) -> None:
+        check_settings(self)
+        if not self.corpus and (self.negatives, self.depth, self.steps, self.every) != (1, 200, 0, 1):
+            raise InputError("corpus: expected the file of the documents to search, found an empty text")

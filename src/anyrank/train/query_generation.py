@@ -16,7 +16,7 @@ from .group import Group
 
 log = logging.getLogger(__name__)
 
-_SHOTS = (
+EXAMPLES = (
     (
         "Sourdough rises more slowly than bread made with baker's yeast. At room temperature the first rise takes four "
         "to six hours; in a refrigerator it can take a whole night.",
@@ -33,9 +33,10 @@ _SHOTS = (
         "safe deposit box cost per year",
     ),
 )
+"""Pairs of a passage and a query that it answers, of no domain in particular."""
 
 QUERY_FOR = Template(
-    prefix="".join(f"Passage: {text}\nWeb search that it answers: {query}\n\n" for text, query in _SHOTS)
+    prefix="".join(f"Passage: {text}\nWeb search that it answers: {query}\n\n" for text, query in EXAMPLES)
     + "Passage: {doc1}\nWeb search that it answers:",
     chat=False,
     words=120,
@@ -61,7 +62,7 @@ def written_queries(
     the passage itself, that are in the examples or were written before, and documents for which the model failed.
     Filter the others by `consistency.findable`: a small model also writes queries that the passage doesn't answer.
     """
-    seen, left_out = {query for _, query in _SHOTS}, Counter[str]()
+    seen, left_out = {query for _, query in EXAMPLES}, Counter[str]()
     stream = iter(documents)
     while part := list(islice(stream, batch)):
         prompts = [template.render(Query(d.id, ""), [d]).prompt for d in part]

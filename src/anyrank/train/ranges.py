@@ -62,6 +62,7 @@ SETTINGS: Mapping[str, Mapping[str, Range]] = {
         "absolute": WEIGHT,
         "adaptive": WEIGHT,
     },
+    "Refresh": {"negatives": COUNT, "depth": COUNT, "steps": COUNT_OR_NONE, "every": COUNT},
     "Loss": {"weight": WEIGHT},
     "Language": {
         "rank_weight": WEIGHT,

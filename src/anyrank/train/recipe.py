@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from ..core.errors import InputError
 from ..models import kinds, near
-from .negatives import Draw
+from .negatives import Draw, Refresh
 from .ranges import check_options, check_settings
 from .reinforce import Reinforce
 from .sources import Source
@@ -77,7 +77,8 @@ class Data:
     path: …}), and judgements for the latter (else its groups' grades or labels; groups without an id are called q0, q1,
     … by their position). ``valid_sets`` are several validation sets with names, in place of ``valid`` and ``qrels``.
     ``about`` and ``licence`` go into the model's card; ``texts`` cuts a group to its first n texts (0: none); ``draw``
-    selects new negatives from each training group in each epoch (see ``negatives``)."""
+    selects new negatives from each training group in each epoch, ``refresh`` from the results of the model itself in a
+    collection (see ``negatives``)."""
 
     train: tuple[str | Source, ...] = ()
     valid: tuple[str | Source, ...] = ()
@@ -87,9 +88,12 @@ class Data:
     licence: str = ""
     texts: int = 0
     draw: Draw = Draw()
+    refresh: Refresh = Refresh()
 
     def __post_init__(self) -> None:
         check_settings(self)
+        if self.draw.negatives and self.refresh.corpus:
+            raise InputError("refresh: its negatives replace those of draw: give one of the two")
         if self.valid and self.valid_sets:
             raise InputError("valid_sets: give valid, or valid_sets, not both")
         if self.qrels and self.valid_sets:
@@ -310,6 +314,8 @@ class Recipe:
         if not self.out.strip():
             raise InputError("out: expected the folder to write, found an empty text")
         check_adapters(self)
+        if self.data.refresh.corpus and self.model.kind != "bi":
+            raise InputError(f"data.refresh: it is for models of kind bi, not {self.model.kind}: leave it out")
         unused = {"language": self.language != Language(), "rl": self.rl != Reinforce()}
         if self.model.kind == "language":
             unused = {"losses": self.losses != (Loss(name="ranknet"),), "curriculum": self.curriculum != Curriculum()}
@@ -334,14 +340,18 @@ def check_adapters(recipe: Recipe) -> None:
         raise InputError(f"adapters.method: {method} is for encoders: choose lora or another of peft's")
     if kind == "language" and recipe.language.lora:
         raise InputError("language.lora: the same as adapters {method: lora}: give one of the two")
+    if recipe.model.options.get("lora"):
+        raise InputError("model.options.lora: the same as adapters {method: lora}: give one of the two")
     if recipe.model.options.get("frozen_documents"):
         raise InputError("adapters: frozen_documents is for trainings of all weights: leave one of the two out")
 
 
 def recorded(recipe: Recipe) -> dict[str, Any]:
-    """The form of a recipe in training.json: without adapters and rewards if there are none, as in versions that had
-    none, so that their trainings can be resumed."""
+    """The form of a recipe in training.json: without adapters, rewards and refreshed negatives if there are none, as in
+    versions that had none, so that their trainings can be resumed."""
     content: dict[str, Any] = json.loads(json.dumps(recipe.as_dict()))
+    if not recipe.data.refresh.corpus:
+        del content["data"]["refresh"]
     if recipe.adapters.method == "none":
         del content["adapters"]
     if recipe.rl == Reinforce():

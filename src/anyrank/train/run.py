@@ -20,6 +20,7 @@ from ..io.qrels import Qrels, read_qrels
 from .batches import cut
 from .card import card, rewarded
 from .checks import check_groups
+from .curve import write_curve
 from .divergence import Diverged
 from .effect import Scores, effect
 from .export import Exported, export, unfit
@@ -29,7 +30,8 @@ from .lottery import FIRST, Lottery
 from .negatives import DrawFn
 from .objective import LossFn, Weigh
 from .recipe import Recipe, merged, names_of, recorded
-from .setup import Setup, draw_of, setup_of
+from .refresh import Refreshed, Steps
+from .setup import Setup, build, draw_of, refreshed_of, setup_of
 from .sources import read_parts, read_sources
 from .validation import Validation, ValidationSets
 
@@ -91,16 +93,19 @@ def train(
     folder = Path(recipe.out)
     if recipe.threads:
         torch.set_num_threads(recipe.threads)
-    groups, parts = _groups(recipe, train)
+    groups, parts = groups_of(recipe, train)
     if recipe.rl.task != "none":
         return _reinforced(recipe, groups, valid, resume, progress)
-    held_out = _validations(recipe, valid, qrels)
+    held_out = validations_of(recipe, valid, qrels)
     if recipe.check.patience and not held_out:
         raise InputError("check.patience needs validation groups: data.valid names no file, and none are given")
     draw = draw or draw_of(recipe, groups)
     if is_first():
         _record(folder, recipe, groups, held_out, resume)
     set_seed(recipe.seed)
+    if recipe.data.refresh.corpus and draw is None:
+        model = build(recipe.model) if model is None else model
+        draw = refreshed_of(recipe, model)
     setup = setup or setup_of(recipe, groups, model, losses, weigh, draw)
     if held_out:
         log.info("scoring %d validation groups before the first step", sum(len(p.groups) for p in held_out.values()))
@@ -123,7 +128,7 @@ def train(
             parts,
             None if order is None else partial(order, groups),
         )
-        for callback in setup.callbacks:
+        for callback in (*setup.callbacks, *([Steps(draw)] if isinstance(draw, Refreshed) else [])):
             loop.add_callback(callback)
         return loop
 
@@ -151,7 +156,7 @@ def train(
     elif recipe.export.int8:
         log.info("writing the int8 graph")
         exported = export(model, folder, groups, recipe.export, recipe.seed)
-    text = card(recipe, setup.module, model, groups, effects, exported, setup.losses)
+    text = card(recipe, setup.module, model, groups, effects, exported, setup.losses) + write_curve(folder, history)
     (folder / "README.md").write_text(text, encoding="utf-8")
     return Trained(model, folder, first, exported, history, effects)
 
@@ -173,11 +178,12 @@ def _reinforced(recipe: Recipe, groups: Sequence[Group], valid: Any, resume: boo
     model, before, after, history = grpo.run(recipe, groups, held_out, resume, progress)
     rewards = "; ".join(task_of(recipe.rl).rewards)
     text = rewarded(recipe, model, groups, f"GRPO by the rewards {rewards}", before, after)
+    text += write_curve(folder, history)
     (folder / "README.md").write_text(text, encoding="utf-8")
     return Trained(model, folder, None, None, tuple(history), rewards=(before, after))
 
 
-def _groups(recipe: Recipe, given: Sequence[Group] | None) -> tuple[list[Group], list[tuple[int, float]]]:
+def groups_of(recipe: Recipe, given: Sequence[Group] | None) -> tuple[list[Group], list[tuple[int, float]]]:
     """The training groups, cut and checked, and the parts in which they are mixed."""
     groups, parts = read_parts(recipe.data.train) if given is None else (list(given), [])
     groups = cut(groups, recipe.data.texts)
@@ -187,7 +193,7 @@ def _groups(recipe: Recipe, given: Sequence[Group] | None) -> tuple[list[Group],
     return groups, parts
 
 
-def _validations(
+def validations_of(
     recipe: Recipe, valid: Sequence[Group] | Mapping[str, Sequence[Group]] | None, qrels: Qrels | None
 ) -> dict[str, Validation]:
     """The validations by name ("" for one without a name), read and checked."""

@@ -15,6 +15,7 @@ from typing import Any
 from torch import Tensor
 
 from ..core.errors import InputError, ModelError
+from ..io.corpus import read_documents
 from ..models import model_class
 from ..models.base import CountsWords, OwnLoss
 from .adapters import Adapted, Bottlenecks, Peft, body_of, callbacks_of, orthogonality
@@ -31,6 +32,7 @@ from .masked import objective as masked_objective
 from .negatives import DrawFn
 from .objective import GIVEN, LossFn, Objective, Weigh
 from .recipe import Curriculum, Language, Model, Recipe
+from .refresh import Refreshed
 from .starts import start_folder, tokenizer_folder
 from .validation import scores
 
@@ -150,9 +152,7 @@ def _setup(
     if weigh or recipe.curriculum.difficulty != "none":
         words += "; a curriculum given in Python" if weigh else f"; {recipe.curriculum}"
     if draw:
-        words += (
-            f"; negatives drawn each epoch: {recipe.data.draw if recipe.data.draw.negatives else 'as given in Python'}"
-        )
+        words += f"; negatives drawn each epoch: {_drawn(recipe)}"
     weigh = weigh or weighing(recipe.curriculum, groups)
     own = () if losses else tuple(f for f, loss in zip(functions, recipe.losses, strict=True) if loss.own)
     objective = Objective(tuple(f for f in functions if f not in own), weigh, recipe.curriculum.by_group, own)
@@ -163,6 +163,13 @@ def _setup(
         full = cached(model, objective, recipe)
         words += f"; GradCache of {recipe.optimiser.cache} texts"
     return Setup(model, model, Collate(model, recipe.seed), full, partial(scores, model, bf16=bf16), words)
+
+
+def _drawn(recipe: Recipe) -> str:
+    """The recipe's drawing of negatives, in words."""
+    if recipe.data.refresh.corpus:
+        return str(recipe.data.refresh)
+    return str(recipe.data.draw) if recipe.data.draw.negatives else "as given in Python"
 
 
 def _no_scores(groups: Sequence[Group]) -> Sequence[Sequence[float]]:
@@ -261,3 +268,13 @@ def draw_of(recipe: Recipe, groups: Sequence[Group]) -> DrawFn | None:
     if bare := next((g for g in groups if not g.priors), None):
         raise InputError(f"data.draw needs priors, but {bare.name} has none")
     return partial(recipe.data.draw, seed=recipe.seed)
+
+
+def refreshed_of(recipe: Recipe, model: Any) -> Refreshed:
+    """The recipe's drawing of negatives from a model's own results. Raises InputError on a corpus that can't be read,
+    or is empty."""
+    spec = recipe.data.refresh
+    documents = list(read_documents(spec.corpus))
+    if not documents:
+        raise InputError("it holds no document", path=spec.corpus)
+    return Refreshed(model, documents, spec.negatives, spec.depth, spec.every, recipe.seed, steps=spec.steps)

@@ -34,9 +34,7 @@ class EncoderModel(nn.Module, ABC):  # type: ignore[misc,unused-ignore]
         self.max_length = max_length
 
     @abstractmethod
-    def features(
-        self, queries: Sequence[Any], candidates: Sequence[Sequence[Candidate]], statistics: Any = None
-    ) -> dict[str, Any]:
+    def features(self, queries: Sequence[Any], candidates: Sequence[Sequence[Candidate]]) -> dict[str, Any]:
         """The inputs of `forward` for contents of queries and, for each, its candidates."""
 
     @abstractmethod

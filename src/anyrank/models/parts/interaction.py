@@ -44,6 +44,14 @@ def kernel_sums(matrix: Tensor, real: Tensor, mu: Sequence[float], sigma: Sequen
     return torch.stack(out, dim=-1)
 
 
+def kernel_head(inputs: int) -> nn.Linear:
+    """The weights of logarithms of kernels, and of what stands beside them. They begin within .014 of 0: the logarithms
+    are up to 23 a query word, and the usual beginning would set scores so far apart that a loss sees one text alone."""
+    head = nn.Linear(inputs, 1)
+    nn.init.uniform_(head.weight, -0.014, 0.014)
+    return head
+
+
 def k_max(values: Tensor, real: Tensor, k: int) -> Tensor:
     """The k largest values of the last axis, the largest first, 0 where there are fewer; ``real`` has the shape of
     ``values``, or broadcasts to it.

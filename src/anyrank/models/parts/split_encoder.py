@@ -73,9 +73,7 @@ class SplitEncoder(EncoderModel, ABC):
     def read(self, queries: Sequence[Any], contents: Sequence[Any]) -> tuple[list[Row], list[bool]]:
         """The inputs for each query with its content, of at most two segments, and whether either lost tokens."""
 
-    def features(
-        self, queries: Sequence[Any], candidates: Sequence[Sequence[Candidate]], statistics: Any = None
-    ) -> dict[str, Any]:
+    def features(self, queries: Sequence[Any], candidates: Sequence[Sequence[Candidate]]) -> dict[str, Any]:
         first = [q for q, group in zip(queries, candidates, strict=True) for _ in group]
         rows, _ = self.read(first, [c.content for group in candidates for c in group])
         return {"chunks": self.chunked(rows), "mask": member_mask(candidates)}

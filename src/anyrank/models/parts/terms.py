@@ -72,9 +72,7 @@ class TermModel(EncoderModel, ABC):
         """The number of terms that there are."""
         return len(self.countable) + WORDS if self.words else len(self.countable)
 
-    def features(
-        self, queries: Sequence[Any], candidates: Sequence[Sequence[Candidate]], statistics: Any = None
-    ) -> dict[str, Any]:
+    def features(self, queries: Sequence[Any], candidates: Sequence[Sequence[Candidate]]) -> dict[str, Any]:
         """The inputs of `forward` for contents of queries and, for each, its candidates."""
         # Queries stay one chunk, in their order, since every text is compared with the one at its group's position.
         (first,) = self.read([text_of(q) for q in queries], together=True)

@@ -153,9 +153,7 @@ class WordModel(nn.Module, ABC):  # type: ignore[misc,unused-ignore]
             frequency += torch.bincount(ids, minlength=len(frequency))
         self.idf.copy_(torch.log((len(texts) + 1) / (frequency + 1)))
 
-    def features(
-        self, queries: Sequence[Any], candidates: Sequence[Sequence[Candidate]], statistics: Any = None
-    ) -> dict[str, Any]:
+    def features(self, queries: Sequence[Any], candidates: Sequence[Sequence[Candidate]]) -> dict[str, Any]:
         """The inputs of `forward` for contents of queries and, for each, its candidates."""
         (first,) = self.read([text_of(q) for q in queries], query=True)
         return {

@@ -1,0 +1,198 @@
+"""``anyrank bench``: the benchmarks of the field, and pipelines measured by their protocols."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ..core.errors import InputError
+from .common import as_json, as_json_option, report_status
+from .near import Near
+
+
+@click.group("bench", cls=Near)
+def bench_command() -> None:
+    """Measure pipelines by the protocols of the field's benchmarks, beside the published figures.
+
+    \b
+    anyrank bench list
+    anyrank bench run rarb -p minilm --data data/rarb
+    """
+
+
+@bench_command.command("list")
+@as_json_option
+def list_command(json_out: bool) -> None:
+    """List every benchmark with its paper and what its data is."""
+    from ..benchmarks import load, names
+
+    rows = [load(name) for name in names()]
+    if json_out:
+        fields = ("name", "title", "arxiv", "summary", "data")
+        click.echo(as_json([{f: getattr(b, f) for f in fields} for b in rows]))
+        return
+    for b in rows:
+        click.echo(f"{b.name:15} {b.title}" + (f", arXiv {b.arxiv}" if b.arxiv else ""))
+        click.echo(f"{'':15} {b.summary}; data: {b.data}")
+
+
+def data_folder(name: str, data: Path | None) -> Path:
+    """The folder of a benchmark's data: the one given, else NAME in ANYRANK_DATA, else data/NAME."""
+    return data or Path(os.environ.get("ANYRANK_DATA", "data")) / name
+
+
+data_option = click.option(
+    "--data",
+    type=click.Path(path_type=Path),
+    help="The folder with the benchmark's data; by default NAME in the folder ANYRANK_DATA, or in data.",
+)
+
+
+@bench_command.command("run")
+@click.argument("name")
+@click.option("-p", "--pipeline", required=True, help="The pipeline, such as 'bm25 % 100 >> mini'.")
+@data_option
+@click.option("--task", "chosen", multiple=True, help="A task of the benchmark (repeat); by default all that fit.")
+@click.option("--limit", type=click.IntRange(1), help="Only the first N queries of each task.")
+@click.option("--encode", multiple=True, metavar="MODEL", help="Store this model's vectors in each index (repeat).")
+@click.option(
+    "--index", "indexes", type=click.Path(path_type=Path), help="The folder that the tasks' indexes are kept in."
+)
+@as_json_option
+def run_command(
+    name: str,
+    pipeline: str,
+    data: Path | None,
+    chosen: tuple[str, ...],
+    limit: int | None,
+    encode: tuple[str, ...],
+    indexes: Path | None,
+    json_out: bool,
+) -> int:
+    """Run a pipeline on the tasks of benchmark NAME and print its figures ("ours", with 95% intervals) beside the
+    published ones ("paper"). A task that gives candidates takes a pipeline that reranks (mini), one that searches a
+    pipeline that begins with a search (bm25 % 100 >> mini); tasks that don't fit the pipeline are left out.
+
+    \b
+    anyrank bench run rarb -p bm25
+    anyrank bench run scifact -p "bm25 + minilm" --encode minilm --index indexes
+    """
+    from ..benchmarks import load
+    from ..benchmarks.run import collection, measured, ranked, report
+    from ..evaluate.measures import parse as measure
+    from ..pipeline.explain import misfit
+    from ..pipeline.table import model
+
+    measure("nDCG@10")  # if a package is missing, fail now rather than after the work
+    benchmark = load(name)
+    results, left_out, code = [], {}, 0
+    known: list[str] = []
+    with tempfile.TemporaryDirectory() as scratch:
+        for task in benchmark.tasks(data_folder(name, data)):
+            known.append(task.name)
+            if chosen and task.name not in chosen:
+                continue
+            task = task.first(limit)
+            folder = (indexes or Path(scratch)) / name / "".join(c if c.isalnum() else "_" for c in task.name)
+            if (wrong := misfit(pipeline, starts=task.documents is not None)) is not None:
+                if task.name in chosen:
+                    raise wrong
+                left_out[task.name] = str(wrong).splitlines()[0]
+                continue
+            found = collection(task, folder, [model(e) for e in encode])
+            after = ranked(task, _stage(pipeline, found), partial(_batched, title=task.name))
+            code = max(code, report_status(after))
+            results.append(measured(task, after, pipeline))
+    if unknown := [t for t in chosen if t not in known]:
+        raise InputError(f"no task {unknown[0]!r} of {name} in the data: there are {', '.join(known)}")
+    for task_name, why in left_out.items():
+        click.echo(f"note: {task_name} is left out: {why}", err=True)
+    if not results:
+        raise InputError(f"the pipeline fits no task of {name}: {next(iter(left_out.values()))}")
+    if json_out:
+        rows = [asdict(row) for row in benchmark.published()]
+        click.echo(as_json({"benchmark": name, "ours": [r.as_dict() for r in results], "paper": rows}))
+    else:
+        click.echo(f"{benchmark.title}" + (f", arXiv {benchmark.arxiv}" if benchmark.arxiv else ""))
+        click.echo(report(results, benchmark.published()))
+    return code
+
+
+def _batched(stage: Any, rankings: Any, *, title: str) -> list[Any]:
+    from .progress import batches
+
+    return list(batches(stage, list(rankings), title, size=64))
+
+
+def _stage(pipeline: str, found: Any) -> Any:
+    from ..pipeline.parser import Settings, parse
+
+    return parse(pipeline, Settings(found, remember=True), starts=found is not None)
+
+
+@bench_command.command("reports")
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option("--model", required=True, help="The language model that judges, such as openai:gpt-4.1-mini.")
+@click.option("--key-points", type=click.Path(path_type=Path), required=True, help="The folder of ID_aggregated.json.")
+@click.option("--sources", help="The cited pages: documents whose id or field url is the URL.")
+@click.option("--cache", type=click.Path(path_type=Path), help="A file that keeps the model's answers, for replay.")
+@as_json_option
+def reports_command(
+    folder: Path, model: str, key_points: Path, sources: str | None, cache: Path | None, json_out: bool
+) -> None:
+    """Judge the written reports of FOLDER (ID.q with the question, ID.a with the report) by a language model: key
+    points, citation recall and precision, quality.
+
+    \b
+    anyrank bench reports runs/mine --key-points key_point --model openai:gpt-4.1-mini --cache judge.db
+    """
+    from ..benchmarks import load
+    from ..benchmarks.report_judge import ReportJudge
+    from ..benchmarks.researchy import judge, read_key_points, read_reports
+    from ..core.content import text_of
+    from ..core.language import Generates
+    from ..hub.open import open_model
+    from ..io.corpus import read_documents
+    from ..llm.cache import Cached
+    from ..llm.capabilities import offers
+
+    reports = read_reports(folder)
+    points = read_key_points(key_points, [r.id for r in reports])
+    pages: dict[str, str] = {}
+    for page in read_documents(sources) if sources else ():
+        pages[str(page.meta.get("url") or page.id)] = text_of(page.content)
+    backend = open_model(model)
+    if not offers(backend, Generates):
+        raise InputError(f"{model} generates no text: a judge is a language model, such as openai:MODEL@URL")
+    result = judge(reports, ReportJudge(Cached(backend, cache, model) if cache else backend), points, pages)
+    if json_out:
+        rows = [asdict(row) for row in load("researchy").published()]
+        click.echo(as_json({"reports": result.reports, "ours": dict(result.figures), "paper": rows}))
+        return
+    click.echo(f"{result.reports} reports, {result.without} of them without key points")
+    for name, value in result.figures.items():
+        click.echo(f"  ours   {folder.name:38}  {name:24} {value:.4f}")
+    for row in load("researchy").published():
+        click.echo(f"  paper  {row.system:38}  {row.measure:24} {row.value:.4f}  ({row.source})")
+
+
+@bench_command.command("mteb")
+@click.argument("tasks", nargs=-1, required=True)
+@click.option("-p", "--pipeline", required=True, help="An encoder (minilm), or a pipeline that reranks (mini).")
+def mteb_command(tasks: tuple[str, ...], pipeline: str) -> None:
+    """Run TASKS of MTEB (NFCorpus, NanoSciFactRetrieval, T2Reranking, …) by its own package, which fetches its data
+    from the Hugging Face hub.
+
+    \b
+    anyrank bench mteb NanoSciFactRetrieval -p minilm
+    """
+    from ..integrations.mteb import scores
+
+    for task, value in scores(pipeline, tasks).items():
+        click.echo(f"  ours   {pipeline:38}  {task:24} {value:.4f}")

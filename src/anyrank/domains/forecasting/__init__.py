@@ -1,0 +1,1 @@
+"""Forecasting: a question about the future is the query, dated news articles are the candidates."""

@@ -1,0 +1,175 @@
+"""Forecasting questions with their crowd's forecasts, and dated articles, as JSON lines; questions also in the form of
+the Autocast data set."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+from ...core.errors import InputError, quoted
+from ...core.types import Candidate, Query, Ranking
+from ...io.files import File, label
+from ...io.records import json_lines
+
+Kind = Literal["bool", "choice", "number"]
+_KINDS: dict[str, Kind] = {
+    "bool": "bool",
+    "choice": "choice",
+    "number": "number",
+    "t/f": "bool",
+    "mc": "choice",
+    "num": "number",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """The crowd's forecast at a moment: of a "bool" the probability of yes, of a "choice" one of each choice, of a
+    "number" the number (in Autocast scaled to 0 to 1)."""
+
+    at: datetime
+    values: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A question that was open from ``opened`` to ``closed``. ``answer`` is "yes" or "no", one of the choices' letters
+    (A, B, …), or a number; None while it isn't known. ``forecasts`` rise in time."""
+
+    id: str
+    text: str
+    kind: Kind
+    opened: datetime
+    closed: datetime
+    answer: str | float | None = None
+    choices: tuple[str, ...] = ()
+    forecasts: tuple[Forecast, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.closed <= self.opened:
+            raise InputError(f"question {quoted(self.id)} closes ({self.closed}) before it opens ({self.opened})")
+
+    def elapsed(self, at: datetime) -> float:
+        """The share of the question's time that had passed: 0 at its opening, 1 at its closing."""
+        return (at - self.opened) / (self.closed - self.opened)
+
+    def truth(self, values: Sequence[float]) -> float:
+        """What a forecast gives to the right answer: its probability; of a number the forecast itself. NaN without an
+        answer, or of a choice that the forecast leaves out."""
+        if self.answer is None:
+            return math.nan
+        if self.kind == "number":
+            return values[0]
+        if self.kind == "bool":
+            return values[0] if self.answer == "yes" else 1 - values[0]
+        position = ord(str(self.answer)) - ord("A")
+        return values[position] if 0 <= position < len(values) else math.nan
+
+    def crowd_at(self, at: datetime) -> float:
+        """`truth` of the last forecast made by then; NaN if there is none."""
+        known = [f for f in self.forecasts if f.at <= at]
+        return self.truth(known[-1].values) if known else math.nan
+
+    def query(self) -> Query:
+        """The question as a query, with its times in ``meta``."""
+        return Query(self.id, self.text, {"opened": self.opened.isoformat(), "closed": self.closed.isoformat()})
+
+
+@dataclass(frozen=True, slots=True)
+class Article:
+    """A news article with the time of its publication; ``question`` is the id of the one question it was retrieved
+    for, or empty if it is for all."""
+
+    id: str
+    title: str
+    text: str
+    date: datetime
+    question: str = ""
+
+    def candidate(self) -> Candidate:
+        content = {"title": self.title, "text": self.text} if self.title else self.text
+        return Candidate(self.id, content, meta={"date": self.date.isoformat()})
+
+
+def time_of(value: Any, what: str) -> datetime:
+    """A moment from ISO 8601 text, in UTC unless it states a zone. Raises InputError on anything else.
+
+    >>> time_of("2021-05-11", "closed").isoformat()
+    '2021-05-11T00:00:00+00:00'
+    """
+    try:
+        moment = datetime.fromisoformat(value)
+    except (TypeError, ValueError):
+        raise InputError(f"{what}: expected a date such as 2021-05-11, found {quoted(value)}") from None
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
+
+
+def question_of(record: Mapping[str, Any]) -> Question:
+    """A question of a record: {"id", "question", "kind", "opened", "closed", "answer", "choices", "forecasts":
+    [{"date", "value"}]}, or Autocast's names ("qtype", "publish_time", "close_time", "crowd":
+    [{"timestamp", "forecast"}]).
+    Raises InputError on what is missing or can't be read."""
+    kind = record.get("kind", record.get("qtype"))
+    if kind not in _KINDS:
+        raise InputError(f"kind: expected {', '.join(_KINDS)}, found {quoted(kind)}")
+    for name in ("id", "question"):
+        if name not in record:
+            raise InputError(f"no {name}: found {', '.join(record)}")
+    choices = record.get("choices") or ()
+    forecasts = []
+    for item in record.get("forecasts", record.get("crowd")) or ():
+        value = item.get("value", item.get("forecast"))
+        values = tuple(map(float, value if isinstance(value, list) else [value]))
+        forecasts.append(Forecast(time_of(item.get("date", item.get("timestamp")), "forecast"), values))
+    return Question(
+        str(record["id"]),
+        str(record["question"]),
+        _KINDS[kind],
+        time_of(record.get("opened", record.get("publish_time")), "opened"),
+        time_of(record.get("closed", record.get("close_time")), "closed"),
+        record.get("answer"),
+        tuple(choices) if isinstance(choices, list) else (),
+        tuple(sorted(forecasts, key=lambda f: f.at)),
+    )
+
+
+def read_questions(path: File) -> list[Question]:
+    """The questions of JSON lines. Raises InputError, with the line, on one that can't be read."""
+    out = []
+    for n, record in json_lines(path):
+        try:
+            out.append(question_of(record))
+        except (InputError, TypeError, ValueError, AttributeError) as error:
+            raise InputError(str(error), path=label(path), line=n) from None
+    return out
+
+
+def read_articles(path: File) -> list[Article]:
+    """The articles of JSON lines {"id", "title", "text", "date", "question"}. Raises InputError, with the line."""
+    out = []
+    for n, record in json_lines(path):
+        try:
+            date = time_of(record.get("date"), "date")
+        except InputError as error:
+            raise InputError(str(error), path=label(path), line=n) from None
+        title, text, question = (str(record.get(name) or "") for name in ("title", "text", "question"))
+        out.append(Article(str(record.get("id", f"a{n}")), title, text, date, question))
+    return out
+
+
+def rankings(
+    questions: Iterable[Question], articles: Sequence[Article], until: datetime | None = None
+) -> list[Ranking]:
+    """Each question with the articles of its time, newest first: published from its opening to before its closing, or
+    before ``until``, so that no article tells the outcome afterwards."""
+    out = []
+    for q in questions:
+        end = q.closed if until is None else min(q.closed, until)
+        mine = [a for a in articles if a.question in ("", q.id) and q.opened <= a.date < end]
+        members = [a.candidate() for a in sorted(mine, key=lambda a: a.date, reverse=True)]
+        ranking = Ranking(q.query(), tuple(members))
+        out.append(ranking.ordered(range(len(members))))
+    return out

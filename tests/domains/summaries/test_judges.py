@@ -1,0 +1,50 @@
+"""Summaries judged by each other and by a reference; ROUGE by rouge-score."""
+
+import pytest
+
+from anyrank.core.errors import InputError
+from anyrank.core.groupings import Whole
+from anyrank.core.rerank import Rerank
+from anyrank.core.types import Query, Ranking
+from anyrank.domains.summaries.judges import Consensus, Reference, consensus
+from anyrank.domains.summaries.overlap import rouge, similarity
+from anyrank.testing import check_stage
+
+TEXTS = ["a dog ran home", "the storm closed schools", "a storm closed the schools", "the storm closed two schools"]
+
+
+def test_the_most_typical_candidate_is_first():
+    ranking = Ranking.of("an article", TEXTS)
+    after = Rerank(Consensus(), Whole())(ranking)
+    assert after.ids[0] == "1"
+    assert after.ids[-1] == "0"
+    assert after.cost.usage.calls == 0
+    check_stage(Rerank(Consensus(), Whole()), [ranking, Ranking.of("b", []), Ranking.of("c", ["one"])])
+    assert consensus(["alone"]) == [0.0]
+
+
+def test_an_unsymmetric_utility_takes_the_others_as_references():
+    seen = []
+    consensus(["a", "b"], lambda reference, summary: seen.append((reference, summary)) or 0.0)
+    assert seen == [("b", "a"), ("a", "b")]
+
+
+def test_a_reference_gives_the_upper_bound():
+    query = Query("q", "an article", {"reference": "schools closed by the storm"})
+    ranking = Ranking.of(query, TEXTS)
+    after = Rerank(Reference(), Whole())(ranking)
+    values = {str(i): similarity("schools closed by the storm", t) for i, t in enumerate(TEXTS)}
+    assert after.ids[0] == max(values, key=values.get)
+    with pytest.raises(InputError, match="'q' has no reference summary"):
+        Rerank(Reference(), Whole())(Ranking.of("an article", TEXTS))
+
+
+def test_rouge_by_its_package():
+    pytest.importorskip("rouge_score")
+    both = rouge(("rouge1", "rouge2"), stem=False)
+    # by hand: 3 of 4 and 3 of 4 words; 1 of 3 and 1 of 3 pairs
+    assert both("the cat sat down", "the cat ran down") == pytest.approx((0.75 + 1 / 3) / 2)
+    assert rouge(("rouge1",))("schools closed", "closing school") == 1.0  # stems
+    assert rouge(("rougeLsum",))("a b\nc d", "c d\na b") == 1.0  # lines in any order
+    with pytest.raises(InputError, match="no such metrics: rouge9"):
+        rouge(("rouge9",))
