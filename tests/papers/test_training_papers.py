@@ -62,7 +62,7 @@ LOSSES = {
     "mad_x": "mlm's own", "margin_mse": "margin_mse", "modular_clir": "binary_cross_entropy", "ranklist": "ranklist",
     "sft_reranking": "binary_cross_entropy", "unicoil": "infonce", "bert_maxp": "hinge", "birch": "hinge",
     "cedr": "pairwise_softmax", "colbert": "pairwise_cross_entropy", "parade": "ranknet", "prettr": "margin_mse",
-    "tk": "hinge",
+    "tk": "hinge", "easyrec": "easyrec's own",
     **dict.fromkeys(("dssm", "cdssm", "duet"), "infonce"), **dict.fromkeys(("pacrr", "co_pacrr"), "pairwise_softmax"),
     **dict.fromkeys(("arc_i", "arc_ii", "match_pyramid", "drmm", "drmm_tks", "anmm", "knrm", "conv_knrm", "mv_lstm",
                      "match_srnn", "deeprank", "hint"), "hinge"),

@@ -69,6 +69,12 @@ def shared(command: Command) -> Command:
             help="Also print the mean precision at the relevant documents retrieved, the 'MAP' of arXiv 2204.02292, "
             "with its pooled t-test against the first run; the measure AP is trec_eval's MAP.",
         ),
+        click.option(
+            "--exposure",
+            metavar="FIELD",
+            help="Also print the share of the readers' attention that documents of each value of this field get in the "
+            "first ten results, beside their shares of the results and of the relevant; needs --documents.",
+        ),
         click.option("--condensed", is_flag=True, help="Leave results without a judgement out of RUNS."),
         click.option(
             "--ties",
@@ -162,6 +168,7 @@ def _measure(
     ignore_self: bool,
     residual: str | None,
     retrieved_precision: bool,
+    exposure: str | None,
     condensed: bool,
     ties: Any,
     seed: int,
@@ -183,8 +190,10 @@ def _measure(
 
         if figures is not None:
             check_format(figure_format)
-    elif queries or documents:
+    elif queries or (documents and exposure is None):
         raise InputError("--queries and --documents are for the report: give --html or --figures too")
+    if exposure is not None and documents is None:
+        raise InputError("--exposure needs --documents: the field is theirs")
     names = _names(runs)
     topics: dict[str, str] = {}
     if is_dataset(qrels):
@@ -222,6 +231,8 @@ def _measure(
     click.echo(result.table(form))
     if retrieved_precision:
         _retrieved(read, judged, left_out, ties)
+    if exposure is not None and documents is not None:
+        _exposure(read, judged, left_out, ties, exposure, documents)
     if html is None and figures is None:
         return 0
     texts = None if documents is None else _document_texts(documents, read)
@@ -252,6 +263,28 @@ def _retrieved(runs: Mapping[str, Any], judged: Any, left_out: Any, ties: Any) -
         click.echo(text, err=True)
 
 
+def _exposure(
+    runs: Mapping[str, Any], judged: Any, left_out: Any, ties: Any, name: str, documents: str, depth: int = 10
+) -> None:
+    """Print the exposure of the values of a documents' field in each run, to standard error."""
+    from ..evaluate.exposure import expected_exposure, group_exposure
+    from ..evaluate.inputs import lists
+
+    judged = left_out.of_judgements(judged)
+    ordered = {run: left_out.of_lists(lists(results, run, ties)[0], judged) for run, results in runs.items()}
+    wanted = {d for run in ordered.values() for docs in run.values() for d in docs[:depth]}
+    groups = {c.id: str(c.meta[name]) for c in _documents(documents, wanted) if c.id in wanted and name in c.meta}
+    if not groups:
+        raise InputError(f"none of the documents of the runs has the field {name!r}", path=documents)
+    for run, results in ordered.items():
+        for part in group_exposure(results, groups, judged, depth):
+            text = f"{run}: {part.group} {part.exposure:.3f} of the exposure, {part.candidates:.3f} of the results"
+            text += "" if part.relevant is None else f", {part.relevant:.3f} of the relevant"
+            click.echo(text + ("" if part.ratio is None else f", ratio {part.ratio:.3f}"), err=True)
+        loss = expected_exposure([results], judged, depth)
+        click.echo(f"{run}: expected exposure loss {loss.loss:.3f}, disparity {loss.disparity:.3f}", err=True)
+
+
 def _cost(run: str) -> Any:
     """The cost of a run by the trace that stands beside it; None if there is none."""
     from ..core.types import Query, Ranking
@@ -269,21 +302,26 @@ def _cost(run: str) -> Any:
 def _document_texts(documents: str, runs: Mapping[str, Mapping[str, Mapping[str, float]]]) -> dict[str, str]:
     """The beginnings of the documents that a report may show, by id."""
     from ..core.content import text_of
+
+    wanted = {d for run in runs.values() for docs in run.values() for d in docs}
+    texts = {c.id: text_of(c.content)[:1000] for c in _documents(documents, wanted) if c.id in wanted}
+    if lost := len(wanted) - len(texts):
+        click.echo(f"note: {documents} lacks {lost:,} of the {len(wanted):,} documents of the runs", err=True)
+    return texts
+
+
+def _documents(documents: str, wanted: set[str]) -> Iterable[Any]:
+    """The documents of a file, a collection's folder or an index; of an index those ``wanted`` alone."""
     from ..index.collection import Collection
     from ..io.corpus import read_documents
     from ..io.dataset import Dataset
     from .common import is_dataset
 
-    wanted = {d for run in runs.values() for docs in run.values() for d in docs}
     if (Path(documents) / "manifest.json").is_file():
         collection = Collection.open(documents)
-        candidates: Iterable[Any] = collection.get(sorted(d for d in wanted if d in collection))
-    else:
-        candidates = Dataset.open(documents).documents() if is_dataset(documents) else read_documents(documents)
-    texts = {c.id: text_of(c.content)[:1000] for c in candidates if c.id in wanted}
-    if lost := len(wanted) - len(texts):
-        click.echo(f"note: {documents} lacks {lost:,} of the {len(wanted):,} documents of the runs", err=True)
-    return texts
+        wanted_here: Iterable[Any] = collection.get(sorted(d for d in wanted if d in collection))
+        return wanted_here
+    return Dataset.open(documents).documents() if is_dataset(documents) else read_documents(documents)
 
 
 def _names(runs: tuple[str, ...]) -> list[str]:

@@ -23,7 +23,7 @@ from .arguments import Call, parameters
 from .context import Settings
 from .generative import missing
 from .named import Named
-from .needs import Need, of_index, of_model, of_template
+from .needs import Need, of_index, of_model, of_package, of_template
 from .parser import parse
 from .parts import Part
 from .table import fixed_name
@@ -229,6 +229,19 @@ def _named(call: Call, position: str, planned: Planned, n: int, index: Any) -> E
         bound = arguments.get("max_calls") is not None
         does = f"scores {'the' if ranked == n else f'the best {ranked} of the'} candidates by {model}"
         return Explanation(text, does, n, n, calls, calls, bound, formula, of_model(model))
+    if name == "ltr":
+        return Explanation(
+            text, "scores the candidates by trees over their features", n, n, needs=of_package("lightgbm")
+        )
+    if name in ("mmr", "xquad"):
+        ranked = min(n, arguments.get("depth") or n)
+        if name == "mmr":
+            does, calls = f"orders the best {ranked} by relevance and by difference from those above", ranked
+            formula = f"each of {ranked} candidates is read once, if its vector is not stored"
+        else:
+            does, calls = f"orders the best {ranked} so that all aspects of the query come early", None
+            formula = f"{ranked} candidates are scored for each aspect of the query"
+        return Explanation(text, does, n, n, calls, calls, calls is not None, formula, of_model(model))
     if name == "promptreps":
         return _promptreps(text, planned, position, n, index)
     if name in rewriters():

@@ -140,3 +140,8 @@ def _installed(package: str, extra: str) -> tuple[str, bool]:
 def of_template() -> Need:
     """The need of a template in a YAML file."""
     return Need("the package PyYAML", *_installed("yaml", "llm"))
+
+
+def of_package(package: str) -> tuple[Need, ...]:
+    """The need of a package whose extra has its name."""
+    return (Need(f"the package {package}", *_installed(package, package)),)

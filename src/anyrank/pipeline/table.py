@@ -208,6 +208,34 @@ def _text_prf(
     return reranker(_judge(settings, name), Expansion(how, words, window, stride), k=k, merge=merge, depth=depth)
 
 
+def _ltr(settings: Settings, file: str, depth: int | None = None) -> Stage:
+    """Score the candidates by trees over their features."""
+    from ..core.groupings import Whole
+    from ..judges.lambdamart import LambdaMart
+
+    return Rerank(LambdaMart.load(file), Whole(), depth=depth, name="ltr")
+
+
+def _mmr(settings: Settings, name: str, lam: float = 0.7, depth: int | None = 100) -> Stage:
+    """Order the candidates by relevance and by difference from those above."""
+    from ..judges.diversify import Mmr
+    from ..judges.encoder_cache import CachedEncoder
+
+    name = SHIPPED.get(name, name)
+    encoder = model(name)
+    if not isinstance(encoder, Encoder):
+        check_no_generative(encoder, name)
+        raise InputError(f"mmr compares candidates by their vectors, and {name} makes none: take an encoder, as minilm")
+    return Mmr(CachedEncoder(encoder) if settings.remember else encoder, lam, depth, _stored(settings, encoder.name))
+
+
+def _xquad(settings: Settings, name: str, lam: float = 0.5, depth: int | None = 100) -> Stage:
+    """Order the candidates so that all aspects of the query are covered early."""
+    from ..judges.diversify import Xquad
+
+    return Xquad(_judge(settings, name), lam, depth)
+
+
 def _shipped(name: str, about: str) -> Part:
     """The part of a model that comes with the package."""
 
@@ -279,6 +307,11 @@ PARTS: dict[str, Part | Fusion] = {
         'scores so far move the query\'s vector, which searches again: minilm % 50 >> splade >> feedback("minilm")',
         then=_feedback,
     ),
+    "ltr": Part(
+        "candidates scored by the trees of 'anyrank ltr train' over their features: ltr(\"model.txt\")", then=_ltr
+    ),
+    "mmr": Part('relevant candidates unlike those above them: bm25 % 100 >> mmr("minilm", lam=0.7)', then=_mmr),
+    "xquad": Part('all aspects of a query early: multi_query >> bm25 % 100 >> xquad("minilm", lam=0.5)', then=_xquad),
     "gym": Part(
         'search by a server with DeepResearchGym\'s interface: gym("http://HOST:8000/search", k=20)', _gym, _gym
     ),

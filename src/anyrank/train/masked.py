@@ -15,12 +15,11 @@ from torch import Tensor, nn
 
 from ..core.content import text_of
 from ..core.errors import InputError
+from ..models.parts.masking import mask
 from ..models.parts.ragged import fits, longest, run_body
 from .group import Group
 from .recipe import Model
 from .starts import start_folder
-
-SHARE = 0.15
 
 
 class Masked(nn.Module):  # type: ignore[misc,unused-ignore]
@@ -85,15 +84,6 @@ class Masked(nn.Module):  # type: ignore[misc,unused-ignore]
                 state[name] = value.clone()
             seen.add(value.data_ptr())
         return state
-
-
-def mask(ids: Tensor, special: Tensor, mask_id: int, words: int, share: float = SHARE) -> tuple[Tensor, Tensor]:
-    """Token ids [texts, tokens] with some masked or replaced, and which are to be predicted."""
-    chosen = (torch.rand(ids.shape, device=ids.device) < share) & ~special.bool()
-    how = torch.rand(ids.shape, device=ids.device)
-    other = torch.randint(words, ids.shape, device=ids.device)
-    out = torch.where(chosen & (how < 0.8), torch.full_like(ids, mask_id), ids)
-    return torch.where(chosen & (how >= 0.8) & (how < 0.9), other, out), chosen
 
 
 def objective(model: Any, batch: Mapping[str, Any], epoch: float) -> Tensor:

@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from ...core.errors import InputError, MissingExtra
+from ...core.errors import InputError
 from ...core.rerank import Group
 from ...core.types import Judgement, Ranking
+from ...judges.trees import gain_shares, judged_tables, lightgbm_module
 from .features import features, names
 from .matching import NARROW, Tolerance
 from .peptide import Peptide
@@ -54,7 +55,7 @@ class Boosted:
     ) -> Boosted:
         """Train trees that tell the true peptides from the others; ``truths`` has one a ranking. Raises InputError
         unless there are right and wrong candidates."""
-        lightgbm = _lightgbm()
+        lightgbm = lightgbm_module()
         tables = [features(r.query, r.candidates, engines, tolerance) for r in rankings]
         right = np.array([c.id == t.key for r, t in zip(rankings, truths, strict=True) for c in r], dtype=float)
         if not 0 < right.sum() < len(right):
@@ -69,9 +70,7 @@ class Boosted:
     @property
     def weights(self) -> dict[str, float]:
         """Feature importance: each feature's share of the total gain, highest first; unused features are left out."""
-        gain = self.booster.feature_importance("gain")
-        shares = {n: float(g) / max(float(gain.sum()), 1e-12) for n, g in zip(names(self.engines), gain) if g > 0}
-        return dict(sorted(shares.items(), key=lambda pair: -pair[1]))
+        return gain_shares(self.booster, names(self.engines))
 
     def save(self, path: str | PathLike[str]) -> None:
         """Write one JSON file: the engines, the fragment tolerance, the features' names, the facts and LightGBM's own
@@ -91,7 +90,7 @@ class Boosted:
         """Load saved trees, with the fragment tolerance they were trained with. Raises InputError if the file is not
         one of `save`, has other features than this version, or needs an engine that is not among ``engines``, if these
         are given."""
-        lightgbm = _lightgbm()
+        lightgbm = lightgbm_module()
         record = read_record(path, KIND, "anyrank peptides train --kind lightgbm")
         trained = tuple(record["engines"])
         if missing := [e for e in trained if engines is not None and e not in engines]:
@@ -107,15 +106,4 @@ class Boosted:
 
     def __call__(self, groups: Sequence[Group]) -> list[Judgement]:
         tables = [features(q, members, self.engines, self.tolerance) for q, members in groups]
-        if not tables:
-            return []
-        margins = self.booster.predict(np.concatenate(tables), raw_score=True)
-        return [Judgement(part.tolist()) for part in np.split(margins, np.cumsum([len(t) for t in tables])[:-1])]
-
-
-def _lightgbm() -> Any:
-    try:
-        import lightgbm
-    except ImportError as error:
-        raise MissingExtra("lightgbm", extra="lightgbm") from error
-    return lightgbm
+        return judged_tables(self.booster, tables)

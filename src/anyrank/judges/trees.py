@@ -1,0 +1,39 @@
+"""Gradient-boosted trees of LightGBM over tables of features: what every judge made of them shares."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..core.errors import MissingExtra
+from ..core.types import Judgement
+
+Floats = NDArray[np.float64]
+
+
+def lightgbm_module() -> Any:
+    """The package lightgbm. Raises MissingExtra without it."""
+    try:
+        import lightgbm
+    except ImportError as error:
+        raise MissingExtra("lightgbm", extra="lightgbm") from error
+    return lightgbm
+
+
+def gain_shares(booster: Any, names: Sequence[str]) -> dict[str, float]:
+    """Each feature's share of the total gain of all splits, highest first; unused features are left out."""
+    gain = booster.feature_importance("gain")
+    shares = {n: float(g) / max(float(gain.sum()), 1e-12) for n, g in zip(names, gain) if g > 0}
+    return dict(sorted(shares.items(), key=lambda pair: -pair[1]))
+
+
+def judged_tables(booster: Any, tables: Sequence[Floats], notes: Sequence[str] = ()) -> list[Judgement]:
+    """A judgement a table [candidates, features], by the trees' raw scores; all tables are scored at once."""
+    if not sum(map(len, tables)):
+        return [Judgement([]) for _ in tables]
+    margins = booster.predict(np.concatenate(tables), raw_score=True)
+    parts = np.split(margins, np.cumsum([len(t) for t in tables])[:-1])
+    return [Judgement(p.tolist(), note=n) for p, n in zip(parts, notes or [""] * len(parts), strict=True)]
