@@ -17,7 +17,7 @@ test: $(VENV)/.dev
 
 # The transformers backend, models and training on tiny random models; apart, since torch is large.
 test-torch: $(VENV)/.torch
-	$(TESTS) tests/test_readme.py tests/backends tests/models tests/train tests/domains tests/hub src/anyrank/models src/anyrank/train src/anyrank/domains/peptides
+	$(TESTS) tests/test_readme.py tests/backends tests/models tests/train tests/domains tests/hub src/anyrank/models src/anyrank/train src/anyrank/domains
 
 check: $(VENV)/.dev
 	$(BIN)/ruff check .

@@ -10,7 +10,17 @@ settings.register_profile("random", deadline=None, suppress_health_check=[Health
 settings.load_profile("steady")
 
 TORCH = ["src/anyrank/models/*", "src/anyrank/train/*", "tests/models/*", "tests/train/*"]
-TORCH.append("src/anyrank/domains/peptides/neural/*")
+TORCH += [
+    "src/anyrank/domains/peptides/neural/*",
+    "src/anyrank/domains/forecasting/reader.py",
+    "src/anyrank/domains/recommend/lightgcn.py",
+    "src/anyrank/domains/recommend/training.py",
+    "src/anyrank/domains/summaries/abstractor.py",
+    "src/anyrank/domains/summaries/brio.py",
+    "src/anyrank/domains/summaries/planner.py",
+    "tests/domains/forecasting/test_reader.py",
+    "tests/domains/summaries/test_planner.py",
+]
 collect_ignore_glob = [] if find_spec("torch") and find_spec("transformers") else TORCH
 if not find_spec("pyteomics"):
     collect_ignore_glob.append("src/anyrank/domains/peptides/*")

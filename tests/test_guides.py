@@ -57,9 +57,9 @@ def test_the_guide_to_learning_to_rank(tmp_path):
 def test_the_guide_to_diversity(tmp_path):
     pytest.importorskip("ir_measures")
     lines = commands("diversity.md")
-    assert len(lines) == 5
+    assert len(lines) == 6
     for line in lines:
-        assert call(line, tmp_path).strip(), line
+        assert call(line, tmp_path).strip() or line.startswith("printf"), line
 
 
 def test_the_guide_to_recommendation(tmp_path):

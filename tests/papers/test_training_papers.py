@@ -67,8 +67,9 @@ LOSSES = {
     **dict.fromkeys(("arc_i", "arc_ii", "match_pyramid", "drmm", "drmm_tks", "anmm", "knrm", "conv_knrm", "mv_lstm",
                      "match_srnn", "deeprank", "hint"), "hinge"),
 }  # fmt: skip
-METHODS = {"mm_r5", "promptreps", "prorank", "rank_r1"}
-"""Methods with a recipe for their model, which tests/train/test_grpo.py and tests/models/test_decoders.py train."""
+METHODS = {"brio", "mm_r5", "promptreps", "prorank", "rank_r1"}
+"""Methods with a recipe for their model, which tests of the model train (test_grpo.py, test_decoders.py,
+test_likelihood.py)."""
 
 
 def call(*args):

@@ -177,13 +177,13 @@ def test_every_name_has_a_text_form():
     table = names()
     assert set(FUSIONS) == {n for n in PARTS if not isinstance(PARTS[n], Part)}
     arguments = {"model": '"mini"', "search": '"minilm"', "passages": '"mini"', "feedback": '"minilm"', "keep": '"x"'}
-    arguments |= {"fde": '"mini"', "text_prf": '"mini"', "gym": '"http://x"'}
+    arguments |= {"fde": '"mini"', "text_prf": '"mini"', "gym": '"http://x"', "mmr": '"minilm"', "xquad": '"minilm"'}
     for name in table:
         part = table[name]
         if not isinstance(part, Part):
             check(f"{name}(bm25, minilm)", True)
             continue
-        if name in ("ance_prf", "generative", "lightgbm", "promptreps"):  # open their files: see the tests of each
+        if name in ("ance_prf", "generative", "lightgbm", "ltr", "promptreps"):  # open their files: see the tests of each
             continue
         given = {**arguments, "cut": "3"}.get(name, '"m"' if name in papers() else "")
         for starts, make in ((True, part.source), (False, part.then)):
