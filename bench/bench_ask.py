@@ -35,8 +35,8 @@ PIPELINES = {"plain": "bm25 % 20 >> mini % 5", "decompose": "decompose >> bm25 %
 
 
 def closed_book(model: Any, queries: list[Query]) -> list[str]:
-    how = "Answer in a few words: a name, a number, a date, yes or no. Give the answer alone, without a sentence."
-    prompts = [(Turn("user", f"Question: {q.content}\n\n{how}"),) for q in queries]
+    how = "Answer this question in a few words."
+    prompts = [(Turn("user", f"{how}\n\nQuestion: {q.content}"), Turn("assistant", "Answer:")) for q in queries]
     return [c.text.strip().splitlines()[0] if c.text.strip() else "" for c in model.generate(prompts, max_tokens=32)]
 
 

@@ -158,22 +158,17 @@ class Answerer:
 
 
 def prompt(question: str, passages: Sequence[str], short: bool = False) -> Prompt:
-    """The request for an answer from numbered passages."""
+    """The request for an answer from numbered passages. The answer of a few words is begun for the model; it isn't told
+    how to say that there is none, which small models would write in place of an answer."""
     listed = "\n".join(f"[{i}] {text}" for i, text in enumerate(passages, 1))
     if short:
-        how = "Answer in a few words: a name, a number, a date, yes or no. Give the answer alone, without a sentence."
-    else:
-        how = (
-            "Answer in a few sentences, from these passages alone. After each sentence, put the numbers of the "
-            "passages that it rests on in brackets, such as [2]."
-        )
-    return (
-        Turn(
-            "user",
-            f"Passages:\n{listed}\n\nQuestion: {question}\n\n{how} If the passages don't hold the answer, write: "
-            f"{UNKNOWN}",
-        ),
+        how = "Answer this question from the passages in a few words."
+        return (Turn("user", f"Passages:\n{listed}\n\n{how}\n\nQuestion: {question}"), Turn("assistant", "Answer:"))
+    how = (
+        "Answer this question in a few sentences, from these passages alone. After each sentence, put the numbers of "
+        f"the passages that it rests on in brackets, such as [2]. If they don't hold the answer, write: {UNKNOWN}"
     )
+    return (Turn("user", f"Passages:\n{listed}\n\n{how}\n\nQuestion: {question}"),)
 
 
 def _agreed(answers: Sequence[Completion], short: bool) -> tuple[str, str]:
