@@ -245,3 +245,22 @@ def test_rankings_of_other_queries_are_refused(tmp_path):
 def test_an_unknown_benchmark_is_named():
     with pytest.raises(InputError, match=r"no benchmark 'rarbb'.*rarb"):
         load("rarbb")
+
+
+def test_a_collection_without_judgements_is_named(tmp_path):
+    from anyrank.benchmarks.base import beir_folders
+
+    (tmp_path / "x" / "qrels").mkdir(parents=True)
+    (tmp_path / "x" / "corpus.jsonl").write_text('{"_id": "a", "text": "wing"}\n')
+    (tmp_path / "x" / "queries.jsonl").write_text('{"_id": "1", "text": "wing"}\n')
+    with pytest.raises(InputError, match=r"no judgements: expected qrels/test\.tsv"):
+        list(beir_folders(tmp_path, ["nDCG@10"]))
+
+
+@pytest.mark.parametrize(("documents", "label"), [("[broken", "0"), ("['a', 'b']", "first"), ("3", "0")])
+def test_a_broken_row_of_choices_is_named(documents, label):
+    from anyrank.benchmarks.rarb import choices
+
+    row = {"queries": "q", "documents": documents, "labels": label, "instructions": "i"}
+    with pytest.raises(InputError, match="foo, row 0: expected a list of texts"):
+        list(choices("foo", [row]))

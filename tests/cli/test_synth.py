@@ -223,3 +223,78 @@ def test_sampled_documents_fall_into_every_part_of_the_data(monkeypatch, tmp_pat
     parts = [part_of(d.id) for d in _sampled(collection, list(collection.documents()), 60, 0)]
     assert len(parts) == 60
     assert 6 <= sum(p < HELD_OUT for p in parts) <= 30
+
+
+def test_adapt_leaves_other_folders_and_unfinished_work_alone(adapted, tmp_path):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "README.md").write_text("my notes")
+    with pytest.raises(InputError, match="no adaptation's"):
+        adapted(out="mine")
+    assert (tmp_path / "mine" / "README.md").read_text() == "my notes"
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "settings.json").write_text('"begun"')
+    with pytest.raises(InputError, match="--resume goes on, --overwrite begins anew"):
+        adapted()
+    with pytest.raises(InputError, match="other arguments"):
+        adapted("--resume")
+
+
+def test_adapt_overwrites_an_earlier_model_too(tmp_path):
+    from anyrank.cli.adapt import _begin
+
+    out = tmp_path / "out"
+    _begin(out, {"seed": 0}, resume=False)
+    for name in ("adapt.json", "README.md", "model.safetensors", "model_int8.onnx"):
+        (out / name).write_text("old")
+    _begin(out, {"seed": 0}, resume=True)
+    assert (out / "model.safetensors").exists()
+    _begin(out, {"seed": 1}, resume=False)
+    assert [p.name for p in out.iterdir()] == ["settings.json"]
+
+
+def test_adapt_names_what_is_wrong_before_it_writes(monkeypatch, adapted, tmp_path):
+    with pytest.raises(InputError, match="no stage is called 'nosuch'"):
+        adapted("--teacher", "nosuch")
+    queries, qrels = tmp_path / "q.tsv", tmp_path / "qrels.txt"
+    queries.write_text("1\twing lift\n")
+    with pytest.raises(InputError, match="can't be read"):
+        adapted("--queries", queries, "--qrels", qrels)
+    blank = tmp_path / "blank.jsonl"
+    blank.write_text('{"_id": "a", "text": ""}\n')
+    run(monkeypatch, "index", blank, "-o", tmp_path / "blank")
+    with pytest.raises(InputError, match="none of its 1 documents has a text"):
+        adapted(index="blank")
+    assert not (tmp_path / "out").exists()
+    qrels.write_text("1 0 unknown 1\n")
+    with pytest.raises(InputError, match=r"none of the 1 queries .* belong to this index"):
+        adapted("--queries", queries, "--qrels", qrels)
+    short = write_corpus(tmp_path / "short.jsonl", 1)
+    short.write_text('{"_id": "a", "text": "wing"}\n')
+    run(monkeypatch, "index", short, "-o", tmp_path / "short")
+    with pytest.raises(InputError, match="no query could be written for the 1 documents"):
+        adapted(index="short", out="short-out")
+
+
+def test_documents_without_text_and_broken_examples_are_errors(monkeypatch, corpus, tmp_path):
+    blank, examples = tmp_path / "blank.jsonl", tmp_path / "examples.jsonl"
+    blank.write_text('{"_id": "a", "text": ""}\n')
+    with pytest.raises(InputError, match="none of its 1 documents has a text"):
+        run(monkeypatch, "synth", "questions", blank, "-o", tmp_path / "g")
+    examples.write_text("{broken\n")
+    with pytest.raises(InputError, match="broken JSON"):
+        run(
+            monkeypatch,
+            "synth",
+            "questions",
+            corpus,
+            "-o",
+            tmp_path / "h",
+            "--model",
+            "m",
+            "--examples",
+            examples,
+            writer=Writer(),
+        )
+    blank.write_text('{"_id": "a", "text": "wing"}\n')
+    messages = run(monkeypatch, "synth", "questions", blank, "-o", tmp_path / "i")
+    assert "nothing to train on" in messages

@@ -98,7 +98,7 @@ def test_a_bad_teacher_is_refused(tmp_path, model):
 def test_without_a_better_fusion_there_is_no_teacher(tmp_path, model):
     outcome = run(adaptation(tmp_path, model, {"judge": judge(-1.0)}))
     assert outcome.verdict == "refused"
-    assert outcome.pipeline == "bm25 % 100 >> start"
+    assert outcome.pipeline == 'bm25 % 100 >> model("start")'
 
 
 def test_a_planted_collapse_is_refused(tmp_path, model):

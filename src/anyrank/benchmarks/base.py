@@ -131,6 +131,8 @@ def beir_folders(folder: Path, measures: Sequence[str], depth: int = 1000) -> It
         if is_there(path, "corpus.jsonl") and is_there(path, "queries.jsonl") and (path / "qrels").is_dir():
             dataset = Dataset.open(path)
             splits = dataset.splits()
+            if not splits:
+                raise InputError("no judgements: expected qrels/test.tsv", path=path)
             split = next((s for s in ("test", "dev") if s in splits), splits[0])
             yield searched(path.name if split == "test" else f"{path.name} {split}", dataset, measures, split, depth)
 

@@ -48,8 +48,13 @@ def choices(name: str, rows: Sequence[Record]) -> Iterator[Task]:
     ids: dict[str, str] = {}
     rankings, grades = [], {}
     for number, row in enumerate(rows):
-        options = [str(o) for o in ast.literal_eval(text(row, "documents"))]
-        label = int(text(row, "labels"))
+        try:
+            options = [str(o) for o in ast.literal_eval(text(row, "documents"))]
+            label = int(text(row, "labels"))
+        except (ValueError, SyntaxError, TypeError):
+            raise InputError(
+                f"{name}, row {number}: expected a list of texts as documents and a number as labels"
+            ) from None
         if not 0 <= label < len(options):
             raise InputError(f"{name}, row {number}: label {label} of {len(options)} options")
         own = [ids.setdefault(o, f"{name}-d-{len(ids)}") for o in options]

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 HELD_OUT = 0.3
 """The share of the documents whose queries are held out, half to choose by and half for the last judgement."""
+BEGUN = "settings.json"
+"""The file that an adaptation writes first."""
 MEASURED = 32
 """Pairs that are scored to see how fast the student is."""
 
@@ -67,6 +69,8 @@ def adapt_command(index: Path, out: Path, resume: bool, overwrite: bool, **optio
         raise InputError("--queries and --qrels go together: judged queries to hold the result against")
     if (out / RESULT).is_file() and not overwrite:
         raise InputError("it holds a finished adaptation: use --overwrite to replace it, or another name", path=out)
+    if (out / BEGUN).is_file() and not overwrite and not resume:
+        raise InputError("it holds an unfinished adaptation: --resume goes on, --overwrite begins anew", path=out)
     torch_module("train")
     outcome = adapt(index, out, resume=resume and not (out / RESULT).is_file(), **options)
     click.echo(f"{outcome.verdict}: {outcome.reason}")
@@ -100,7 +104,7 @@ def adapt(
     from ..io.qrels import read_qrels
     from ..pipeline.parser import Settings, parse
     from ..synth import lists as listed
-    from ..synth.adaptation import Adaptation
+    from ..synth.adaptation import Adaptation, in_pipeline
     from ..synth.student import trainable
     from ..train.groups import read_groups, write_groups
 
@@ -113,19 +117,26 @@ def adapt(
     }
     settings |= {"teacher": teacher, "find": find, "model": model, "seed": seed, "rate": rate, "minutes": minutes}
     settings |= {"groups": groups, "lists": lists, "least_found": least_found}
-    _begin(out, settings, resume)
-    student = trainable(start)
-    names = [name.strip() for name in beside.split(",") if name.strip()]
     documents = [d for d in collection.documents() if isinstance(d.content, str) and d.content.strip()]
-    plan = _plan(out, student, documents, minutes, len(names), rate=rate, seed=seed, groups=groups, lists=lists)
+    if not documents:
+        raise InputError(f"none of its {len(collection):,} documents has a text to write a query for", path=index)
+    # whatever can be wrong with the arguments is found before anything is written or takes long
+    context = Settings(collection, remember=True)
+    names = [name.strip() for name in beside.split(",") if name.strip()]
+    parts = {name: parse(in_pipeline(name), context, starts=False) for name in names}
+    teaching = parse(teacher, context, starts=False) if teacher else None
     stage = parse(find, Settings(collection))
+    topics, judgements = (read_queries(queries), read_qrels(qrels)) if queries and qrels else ([], {})
+    student = trainable(start)
+    _begin(out, settings, resume)
+    plan = _plan(out, student, documents, minutes, len(names), rate=rate, seed=seed, groups=groups, lists=lists)
     note = _note
     note(f"plan: {plan.groups:,} groups of {plan.texts} to learn from, {plan.lists:,} held-out lists of {plan.depth}")
     file = out / "pairs.jsonl"
     if not file.is_file():
         made, refusal = _pairs(collection, documents, stage, out, plan, model, pairs, settings, least_found)
         if refusal:
-            return _refused(out, refusal, f"{find} % 100 >> {start}", start, plan)
+            return _refused(out, refusal, f"{find} % 100 >> {in_pipeline(start)}", start, plan)
         write_groups(file, made)
     written = sorted(read_groups(file), key=lambda g: listed.part_of(g.id, seed))
     halves = [
@@ -135,20 +146,24 @@ def adapt(
     learners = [g for g in written if listed.part_of(g.ids[0], seed) >= HELD_OUT][: plan.groups]
     learning = listed.learning(learners, stage, documents, texts=plan.texts, depth=plan.depth, seed=seed)
     held_out: dict[str, tuple[list[Group], list[Group]]] = {}
-    if queries and qrels:
-        known = listed.judged(read_queries(queries), read_qrels(qrels), stage, plan.depth)
+    if topics:
+        known = listed.judged(topics, judgements, stage, plan.depth)
+        if not known:
+            raise InputError(
+                f"none of the {len(topics):,} queries of {queries} has both a relevant and another document among the "
+                f"first {plan.depth} of {find}: do the ids of {qrels} belong to this index?"
+            )
         halved = [[g for g in known if (listed.part_of(g.id, seed) < 0.5) == first] for first in (True, False)]
         held_out["judged"] = (_renamed(halved[0]), _renamed(halved[1]))
     held_out["synthetic"] = (listed.whole(halves[0], stage, plan.depth), listed.whole(halves[1], stage, plan.depth))
-    context = Settings(collection, remember=True)
     adaptation = Adaptation(
         out,
         start,
         student,
-        {name: parse(_scorer(name), context, starts=False) for name in names},
+        parts,
         plan,
         settings,
-        parse(teacher, context, starts=False) if teacher else None,
+        teaching,
         teacher or "",
         f"{find} % 100",
         note,
@@ -158,11 +173,13 @@ def adapt(
 
 def _begin(out: Path, settings: dict[str, Any], resume: bool) -> None:
     """Note the settings in the folder; with ``resume`` compare them. Without it an earlier adaptation there is
-    removed."""
+    removed. Raises InputError if the folder holds anything else."""
     from ..io.files import atomic
     from ..io.journal import fingerprint
 
-    file, mark = out / "settings.json", fingerprint(settings)
+    file, mark = out / BEGUN, fingerprint(settings)
+    if out.is_dir() and not file.is_file() and any(out.iterdir()):
+        raise InputError("holds files that are no adaptation's: give the name of a new folder to --out", path=out)
     if file.is_file() and resume:
         if json.loads(file.read_text(encoding="utf-8")) != mark:
             raise InputError("begun with other arguments or files: give the same ones, or another --out", path=out)
@@ -174,13 +191,16 @@ def _begin(out: Path, settings: dict[str, Any], resume: bool) -> None:
 
 
 def _clear(out: Path) -> None:
-    """Remove what an adaptation writes."""
+    """Remove what an adaptation writes, its model too: an interrupted or refused later one must not seem to have made
+    it. The result is removed first, so that what is left is never taken for a finished adaptation."""
     import shutil
 
     from ..synth.adaptation import RESULT
 
-    for name in ("plan.json", "pairs.jsonl", "pairs.journal", "scores.journal", RESULT):
+    for name in (RESULT, "README.md", "plan.json", "pairs.jsonl", "pairs.journal", "scores.journal"):
         (out / name).unlink(missing_ok=True)
+    for file in (*out.glob("*.safetensors"), *out.glob("*.onnx")):
+        file.unlink()
     shutil.rmtree(out / "training", ignore_errors=True)
 
 
@@ -271,7 +291,13 @@ def _pairs(
             groups, rejected, _ = assembled(job.finished(chosen))
     lost = sum(n for reason, n in rejected.items() if reason.startswith("not found"))
     _note(f"{len(groups):,} queries find their document, rejected: {dict(rejected) or 'none'}")
-    share = len(groups) / (len(groups) + lost) if groups else 0.0
+    if not groups and not lost:
+        raise InputError(
+            f"no query could be written for the {len(documents):,} documents of {collection.path}: rules need texts of "
+            "several sentences or with a title, and words between spaces; let a language model write (--model), or "
+            "give --pairs"
+        )
+    share = len(groups) / (len(groups) + lost)
     if share < least_found:
         return [], (
             f"{share:.0%} of the queries find their document among the first {plan.depth} of {len(groups) + lost:,}, "
@@ -291,13 +317,6 @@ def _sampled(collection: Any, documents: Sequence[Candidate], n: int, seed: int)
     positions, vectors = collection.vectors("minilm", exact=True).vectors([d.id for d in documents])
     rows = sample(vectors.dense(), n, min(100, n))
     return [documents[positions[i]] for i in rows]
-
-
-def _scorer(name: str) -> str:
-    """A model's name as a pipeline calls it."""
-    from ..hub.registry import SHIPPED
-
-    return name if name in (*SHIPPED, "mini") else f"model({json.dumps(name)})"
 
 
 def _renamed(groups: Sequence[Group]) -> list[Group]:

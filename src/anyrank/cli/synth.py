@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -322,6 +321,8 @@ class Documents:
         else:
             self.collection = Collection.open(_indexed(corpus, Path(f"{options['out']}.index"), options["resume"]))
         self.documents = [d for d in self.collection.documents() if isinstance(d.content, str) and d.content.strip()]
+        if not self.documents:
+            raise InputError(f"none of its {len(self.collection):,} documents has a text", path=corpus)
 
     def vectors(self, documents: Sequence[Candidate], name: str) -> Any:
         """The vectors of documents: an index's own, else encoded."""
@@ -430,6 +431,8 @@ def finish(report: Report, out: Path, options: Mapping[str, Any]) -> None:
     if report.rejected:
         click.echo(f"rejected: {report.reasons}", err=True)
     click.echo(f"wrote {out}: {report.written:,} groups from {report.items:,}", err=True)
+    if not report.written:
+        click.echo("warning: there is nothing to train on; the reasons are above", err=True)
     if options["report"]:
         from ..synth.page import write_synth_report
 
@@ -478,8 +481,9 @@ def _documents(corpus: str) -> Any:
 
 
 def _examples(path: str) -> list[tuple[str, str]]:
-    rows = [json.loads(line) for line in Path(path).read_text(encoding="utf-8").splitlines() if line.strip()]
+    from ..io.records import json_lines
+
     try:
-        return [(str(row["document"]), str(row["query"])) for row in rows]
+        return [(str(row["document"]), str(row["query"])) for _, row in json_lines(Path(path))]
     except (KeyError, TypeError):
         raise InputError("expected JSON lines with document and query", path=path) from None

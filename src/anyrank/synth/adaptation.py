@@ -20,6 +20,7 @@ import numpy as np
 
 from ..core.errors import InputError
 from ..core.stage import Stage
+from ..hub.registry import SHIPPED
 from ..io.files import atomic
 from ..io.journal import Journal
 from ..train.group import Group
@@ -108,7 +109,7 @@ class Adaptation:
         if not lists or not learning:
             raise InputError(
                 f"{len(learning)} groups to learn from and {len(lists)} sets of held-out lists: too few queries find "
-                "their document; give more minutes, or another model that writes them"
+                "their document: index more documents (some dozens at least), or use --model or --pairs"
             )
         counts = {"groups": len(learning)}
         counts |= {f"{name} lists": len(a) + len(b) for name, (a, b) in lists.items()}
@@ -136,8 +137,8 @@ class Adaptation:
         weights = tuned(learning, {name: by(name, learning) for name in names})
         choose, last = lists[first]
         fusion = {"fusion": self._gain(last, by(self.start, last), fused({n: by(n, last) for n in names}, weights))}
-        described = text(weights)
-        alone = described == self.start
+        described = text({in_pipeline(name): weight for name, weight in weights.items()})
+        alone = described == in_pipeline(self.start)
         by_fusion = f"{self.first} >> {described}" if fusion["fusion"].gained and not alone else self._kept
         self.note(
             f"no fusion is better than {self.start} on the synthetic queries"
@@ -184,11 +185,11 @@ class Adaptation:
         save(self.model, self.out)
         self._export(groups)
         reason = f"on held-out {first} queries nDCG@10 {gains[first]}"
-        return Outcome("gained", reason, f'{self.first} >> model("{self.out}")', weights, differences, share)
+        return Outcome("gained", reason, f"{self.first} >> {in_pipeline(str(self.out))}", weights, differences, share)
 
     @property
     def _kept(self) -> str:
-        return f"{self.first} >> {self.start}"
+        return f"{self.first} >> {in_pipeline(self.start)}"
 
     @staticmethod
     def _gain(groups: Sequence[Group], before: Any, after: Any, level: float = GATE_LEVEL) -> Difference:
@@ -265,6 +266,15 @@ class Adaptation:
         self.note(f"int8 graph: {done.what} {done.agreement:.4f}" + ("" if done.accepted else ", refused"))
 
 
+def in_pipeline(name: str) -> str:
+    """A model's name as a pipeline calls it.
+
+    >>> in_pipeline("mini"), in_pipeline("runs/mine")
+    ('mini', 'model("runs/mine")')
+    """
+    return name if name in (*SHIPPED, "mini") else f"model({json.dumps(name, ensure_ascii=False)})"
+
+
 def scored(groups: Sequence[Group], stage: Stage, name: str) -> list[list[float]]:
     """The scores that a stage gives the candidates of groups, in their order. Raises InputError if it didn't judge all
     of them."""
@@ -305,7 +315,8 @@ def card(outcome: Outcome, start: str, plan: Plan) -> str:
     lines += [f"**{outcome.verdict}**: {outcome.reason}.", "", f"Rank by: `{outcome.pipeline}`", ""]
     lines += ["| against the start | nDCG@10 (interval, held-out queries) |", "|---|---|"]
     lines += [f"| {name} | {d} |" for name, d in outcome.differences.items()]
-    lines += ["", f"Fusion: `{text(outcome.weights) if outcome.weights else start}`."]
+    fusion = text({in_pipeline(name): w for name, w in outcome.weights.items()}) or in_pipeline(start)
+    lines += ["", f"Fusion: `{fusion}`."]
     lines += [f"Rate {plan.rate:g}, {plan.batch} groups of {plan.texts} texts a step, seed {plan.seed}."]
     lines += ["Lists: " + ", ".join(f"{n} {name}" for name, n in outcome.counts.items()) + ".", ""]
     return "\n".join(lines)

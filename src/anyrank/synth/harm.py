@@ -34,7 +34,7 @@ class Difference:
     @property
     def gained(self) -> bool:
         """Whether the interval lies above 0."""
-        return self.low > 0
+        return self.low > 1e-9  # rounding isn't a gain
 
     def __str__(self) -> str:
         return f"{self.mean:+.4f} ({self.low:+.4f} to {self.high:+.4f}, {self.queries} queries)"
@@ -44,6 +44,8 @@ def difference(before: Sequence[float], after: Sequence[float], level: float = G
     """The difference of two runs' values on the same queries. Raises InputError if there are none, or not as many.
 
     >>> difference([0.5, 0.5], [0.5, 0.5]).gained
+    False
+    >>> difference([0.5, 0.5], [0.5 + 1e-16, 0.5 + 2e-16]).gained
     False
     """
     if not before or len(before) != len(after):
