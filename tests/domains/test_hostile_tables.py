@@ -10,6 +10,7 @@ import pytest
 
 from anyrank.core.errors import InputError
 from anyrank.domains.forecasting.questions import read_questions
+from anyrank.domains.forecasting.recency import Recency
 from anyrank.domains.recommend.interactions import read_interactions
 
 
@@ -51,3 +52,9 @@ def test_a_question_that_cannot_be_right_is_an_input_error(tmp_path: Path, chang
     path.write_text(json.dumps(record) + "\n")
     with pytest.raises(InputError, match=r"closed\.jsonl:1"):
         read_questions(path)
+
+
+@pytest.mark.parametrize("times", [(1.0, 0.0), (0.0, float("nan"))])
+def test_times_of_a_curve_rise(times: tuple[float, ...]) -> None:
+    with pytest.raises(InputError, match="rise"):
+        Recency(times, (0.0, 1.0))
