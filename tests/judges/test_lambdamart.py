@@ -155,3 +155,11 @@ def test_the_commands_train_explain_and_measure(tmp_path):
     ):
         with pytest.raises(InputError, match=message):
             call("train", *args, "-o", tmp_path / "y")
+
+
+@pytest.mark.parametrize("setting", [{"num_leaves": "x"}, {"objective": "nonsense"}])
+def test_settings_that_lightgbm_refuses_are_input_errors(setting):
+    pytest.importorskip("lightgbm")
+    rankings, grades = vectors(4)
+    with pytest.raises(InputError, match=r"refuses its settings .*(num_leaves=x|objective=nonsense)"):
+        LambdaMart.fit(rankings, grades, rounds=2, settings=FAST | setting)

@@ -111,8 +111,11 @@ def plan_command(articles: str, segmenter: str | None) -> int:
     from ..io.records import json_lines
 
     segment = by_model(segmenter) if segmenter else by_rules
-    for number, (_, record) in enumerate(json_lines(articles), 1):
-        query = query_from_dict(record, f"q{number}")
+    for number, (n, record) in enumerate(json_lines(articles), 1):
+        try:
+            query = query_from_dict(record, f"q{number}")
+        except InputError as error:
+            raise InputError(str(error), path=articles, line=n) from None
         (edus,) = segment([str(query.content)])
         line: dict[str, object] = {"id": query.id, "edus": edus}
         if reference := query.meta.get("reference"):

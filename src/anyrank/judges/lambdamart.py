@@ -76,7 +76,11 @@ class LambdaMart:
             v_table, v_target, v_sizes = _data(features, *valid)
             held_out = [lightgbm.Dataset(v_table, v_target, group=v_sizes, reference=data, params=quiet)]
             callbacks = [lightgbm.early_stopping(patience, verbose=False)]
-        booster = lightgbm.train(chosen, data, rounds, valid_sets=held_out, callbacks=callbacks)
+        try:
+            booster = lightgbm.train(chosen, data, rounds, valid_sets=held_out, callbacks=callbacks)
+        except (lightgbm.basic.LightGBMError, ValueError) as error:
+            listed = ", ".join(f"{name}={value}" for name, value in settings.items()) or "ours"
+            raise InputError(f"LightGBM refuses its settings ({listed}): {str(error).strip()}") from None
         missing = [name for i, name in enumerate(features.names) if np.isnan(table[:, i]).any()]
         trees = int(booster.best_iteration) if valid is not None and booster.best_iteration > 0 else rounds
         facts = {

@@ -113,7 +113,7 @@ def question_of(record: Mapping[str, Any]) -> Question:
     [{"timestamp", "forecast"}]).
     Raises InputError on what is missing or can't be read."""
     kind = record.get("kind", record.get("qtype"))
-    if kind not in _KINDS:
+    if not isinstance(kind, str) or kind not in _KINDS:
         raise InputError(f"kind: expected {', '.join(_KINDS)}, found {quoted(kind)}")
     for name in ("id", "question"):
         if name not in record:
@@ -123,7 +123,10 @@ def question_of(record: Mapping[str, Any]) -> Question:
     for item in record.get("forecasts", record.get("crowd")) or ():
         value = item.get("value", item.get("forecast"))
         values = tuple(map(float, value if isinstance(value, list) else [value]))
+        if not values or not all(map(math.isfinite, values)):
+            raise InputError(f"forecast: expected finite numbers, found {quoted(value)}")
         forecasts.append(Forecast(time_of(item.get("date", item.get("timestamp")), "forecast"), values))
+    _check_answer(_KINDS[kind], record.get("answer"))
     return Question(
         str(record["id"]),
         str(record["question"]),
@@ -134,6 +137,16 @@ def question_of(record: Mapping[str, Any]) -> Question:
         tuple(choices) if isinstance(choices, list) else (),
         tuple(sorted(forecasts, key=lambda f: f.at)),
     )
+
+
+def _check_answer(kind: Kind, answer: Any) -> None:
+    """Raises InputError on an answer of another kind, which would count as a wrong one."""
+    if answer is None or kind == "number":
+        return
+    if kind == "bool" and answer not in ("yes", "no"):
+        raise InputError(f"answer: expected yes or no, found {quoted(answer)}")
+    if kind == "choice" and not (isinstance(answer, str) and len(answer) == 1 and "A" <= answer <= "Z"):
+        raise InputError(f"answer: expected the letter of a choice (A, B, …), found {quoted(answer)}")
 
 
 def read_questions(path: File) -> list[Question]:

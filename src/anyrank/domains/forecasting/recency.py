@@ -33,6 +33,8 @@ class Recency:
     def __post_init__(self) -> None:
         if len(self.times) != len(self.values) or not self.times:
             raise InputError(f"{len(self.times)} times but {len(self.values)} values of a recency curve")
+        if not all(np.isfinite(self.times)) or any(b < a for a, b in zip(self.times, self.times[1:])):
+            raise InputError("times of a recency curve: expected numbers that rise")
         if any(not 0 <= v <= 1 for v in self.values):
             raise InputError(f"a recency of {min(self.values):g} to {max(self.values):g}: expected 0 to 1")
 

@@ -35,19 +35,23 @@ def read_table(path: File) -> list[Row]:
         text = raw.decode()
     except UnicodeDecodeError:  # MovieLens 100k's table of films
         text = raw.decode("latin-1")
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
     first = text.partition("\n")[0]
     parting = next((sign for sign in "\t|" if sign in first), ",")
     source = io.StringIO(text)
     reader = csv.reader(source) if parting == "," else csv.reader(source, delimiter=parting, quoting=csv.QUOTE_NONE)
     header = [name.partition(":")[0].strip().lower().replace(" ", "_").replace("-", "_") for name in next(reader)]
     rows: list[Row] = []
-    for values in reader:
-        if not values:
-            continue
-        if len(values) != len(header):
-            what = f"{len(values)} columns, and the header has {len(header)}"
-            raise InputError(what, path=path, line=reader.line_num)
-        rows.append(dict(zip(header, values)))
+    try:
+        for values in reader:
+            if not values:
+                continue
+            if len(values) != len(header):
+                what = f"{len(values)} columns, and the header has {len(header)}"
+                raise InputError(what, path=path, line=reader.line_num)
+            rows.append(dict(zip(header, values)))
+    except csv.Error as error:  # a cell above 131,072 characters
+        raise InputError(f"no table that can be read: {error}", path=path, line=reader.line_num) from None
     if not rows:
         raise empty(path, "rows below the header line")
     return rows
@@ -103,7 +107,10 @@ def read_interactions(path: File, least: float = -math.inf, items: Mapping[str, 
     known: list[tuple[float, str, str]] = []
     for n, row in enumerate(rows, 2):
         try:
-            if rating is None or float(row[rating]) >= least:
+            value = math.inf if rating is None else float(row[rating])
+            if math.isnan(value) or (time is not None and not math.isfinite(float(row[time]))):
+                raise ValueError
+            if value >= least:
                 known.append((float(row[time]) if time is not None else 0.0, row[user], row[item]))
         except ValueError:
             raise InputError("a rating or time is no number", path=path, line=n) from None
