@@ -1,5 +1,6 @@
 """The command lines of the guides on learning to rank, diversity and recommendation run as they stand."""
 
+import gzip
 import os
 import random
 import re
@@ -76,7 +77,8 @@ def test_the_guide_to_recommendation(tmp_path):
     (folder / "u.item").write_text("movie id | movie title | Action | Comedy\n" + "".join(films))
     (folder / "u.user").write_text("user-id|age|occupation\n" + "".join(f"{u}|30|writer\n" for u in range(20)))
     rows = [f"{u}\t{i}\t5\t{u + i}\n" for u in range(20) for i in rng.sample(range(u % 2, 40, 2), 10)]
-    (folder / "u.data.gz").write_text("user-id\titem-id\trating\ttimestamp\n" + "".join(rows))
+    with gzip.open(folder / "u.data.gz", "wt") as file:
+        file.write("user-id\titem-id\trating\ttimestamp\n" + "".join(rows))
     lines = commands("recommend.md")
     assert len(lines) == 4
     start = tmp_path / "start"

@@ -183,7 +183,13 @@ def test_every_name_has_a_text_form():
         if not isinstance(part, Part):
             check(f"{name}(bm25, minilm)", True)
             continue
-        if name in ("ance_prf", "generative", "lightgbm", "ltr", "promptreps"):  # open their files: see the tests of each
+        if name in (
+            "ance_prf",
+            "generative",
+            "lightgbm",
+            "ltr",
+            "promptreps",
+        ):  # they open files: see the tests of each
             continue
         given = {**arguments, "cut": "3"}.get(name, '"m"' if name in papers() else "")
         for starts, make in ((True, part.source), (False, part.then)):
