@@ -17,7 +17,6 @@ from anyrank.domains.recommend.interactions import read_interactions
 @pytest.mark.parametrize(
     "text",
     [
-        "user,item\nu," + "x" * 200_000 + "\n",
         "user,item,rating\nu,i,nan\n",
         "user,item,time\nu,i,inf\n",
     ],
@@ -27,6 +26,12 @@ def test_a_table_that_is_none_is_an_input_error(tmp_path: Path, text: str) -> No
     path.write_text(text, newline="")
     with pytest.raises(InputError, match=r"ratings\.csv"):
         read_interactions(path)
+
+
+def test_a_long_cell_is_read_as_in_other_tables(tmp_path: Path) -> None:
+    path = tmp_path / "ratings.csv"
+    path.write_text("user,item\nu," + "x" * 200_000 + "\n", newline="")
+    assert read_interactions(path).items == ("x" * 200_000,)
 
 
 def test_lines_may_end_with_a_carriage_return(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...core.errors import InputError, listed
-from ...io.files import File, empty, lines
+from ...io.files import File, empty, lines, longest
 
 Ints = NDArray[np.int64]
 USER = ("user_id", "user", "userid", "uid")
@@ -39,6 +39,7 @@ def read_table(path: File) -> list[Row]:
     first = text.partition("\n")[0]
     parting = next((sign for sign in "\t|" if sign in first), ",")
     source = io.StringIO(text)
+    csv.field_size_limit(max(csv.field_size_limit(), longest()))
     reader = csv.reader(source) if parting == "," else csv.reader(source, delimiter=parting, quoting=csv.QUOTE_NONE)
     header = [name.partition(":")[0].strip().lower().replace(" ", "_").replace("-", "_") for name in next(reader)]
     rows: list[Row] = []
@@ -50,7 +51,7 @@ def read_table(path: File) -> list[Row]:
                 what = f"{len(values)} columns, and the header has {len(header)}"
                 raise InputError(what, path=path, line=reader.line_num)
             rows.append(dict(zip(header, values)))
-    except csv.Error as error:  # a cell above 131,072 characters
+    except csv.Error as error:  # a cell beyond the longest record
         raise InputError(f"no table that can be read: {error}", path=path, line=reader.line_num) from None
     if not rows:
         raise empty(path, "rows below the header line")
