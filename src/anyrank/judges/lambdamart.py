@@ -84,9 +84,12 @@ class LambdaMart:
         missing = [name for i, name in enumerate(features.names) if np.isnan(table[:, i]).any()]
         trees = int(booster.best_iteration) if valid is not None and booster.best_iteration > 0 else rounds
         facts = {
-            "queries": len(rankings), "candidates": len(target), "trees": trees, "seed": seed,
+            "queries": len(rankings),
+            "candidates": len(target),
+            "trees": trees,
+            "seed": seed,
             "sometimes missing": missing,
-        }  # fmt: skip
+        }
         return cls(lightgbm.Booster(model_str=booster.model_to_string(num_iteration=trees)), features, facts)
 
     @property

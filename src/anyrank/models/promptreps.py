@@ -12,7 +12,6 @@ rounded; a score is the sum of both products.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
@@ -23,12 +22,11 @@ from torch import Tensor, nn
 from ..core.content import text_of
 from ..core.types import Candidate
 from ..llm.promptreps import FALLBACK, TERMS, content_words, prompt
-from .base import DECLARATION, declare
+from .base import declare
 from .parts.fresh import fresh_body
-from .parts.model_folder import folder_of
 from .parts.peft_adapters import adapted, merged
-from .parts.prompted import encoded, left_padded, shortened
-from .parts.ragged import filled, gathered, longer, longest, member_mask, owners, texts_of
+from .parts.prompted import causal_folder, encoded, left_padded, shortened
+from .parts.ragged import filled, gathered, longer, member_mask, owners, texts_of
 
 NONE = -1
 """The filler of lists of word-pieces."""
@@ -55,14 +53,7 @@ class PromptReps(nn.Module):  # type: ignore[misc,unused-ignore]
     @classmethod
     def from_folder(cls, name: str | Path, *, max_length: int | None = None, **options: Any) -> PromptReps:
         """A model of a folder or a hub id of a causal language model."""
-        from transformers import AutoModelForCausalLM, AutoTokenizer
-
-        folder = folder_of(name)
-        stated = json.loads((folder / DECLARATION).read_text("utf-8")) if (folder / DECLARATION).is_file() else {}
-        own = {k: stated[k] for k in ("temperature",) if k in stated}
-        tokenizer = AutoTokenizer.from_pretrained(folder)
-        body = AutoModelForCausalLM.from_pretrained(folder, use_safetensors=True, dtype=torch.float32)
-        length = max_length or stated.get("max_length") or longest(body, tokenizer)
+        body, tokenizer, length, own = causal_folder(name, max_length, ("temperature",))
         return cls(body, tokenizer, length, **{**own, **options})
 
     @classmethod

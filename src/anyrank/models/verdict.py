@@ -8,7 +8,6 @@ the rest. Any loss of scores trains it: BCE on 0/1 labels, InfoNCE over a group,
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
@@ -21,12 +20,11 @@ from ..core.errors import InputError
 from ..core.types import Candidate, Query
 from ..llm.templates import RELEVANT
 from ..llm.token_ids import Tokens
-from .base import DECLARATION, declare
+from .base import declare
 from .parts.fresh import fresh_body
-from .parts.model_folder import folder_of
 from .parts.peft_adapters import adapted, merged
-from .parts.prompted import encoded, left_padded, shortened
-from .parts.ragged import filled, gathered, longest, member_mask
+from .parts.prompted import causal_folder, encoded, left_padded, shortened
+from .parts.ragged import filled, gathered, member_mask
 
 SLACK = 8
 """Tokens that a cut text may take more within the prompt than alone."""
@@ -55,14 +53,7 @@ class Verdict(nn.Module):  # type: ignore[misc,unused-ignore]
     @classmethod
     def from_folder(cls, name: str | Path, *, max_length: int | None = None, **options: Any) -> Verdict:
         """A model of a folder or a hub id of a causal language model; of one that was saved with its answers."""
-        from transformers import AutoModelForCausalLM, AutoTokenizer
-
-        folder = folder_of(name)
-        stated = json.loads((folder / DECLARATION).read_text("utf-8")) if (folder / DECLARATION).is_file() else {}
-        own = {k: stated[k] for k in ("yes", "no") if k in stated}
-        tokenizer = AutoTokenizer.from_pretrained(folder)
-        body = AutoModelForCausalLM.from_pretrained(folder, use_safetensors=True, dtype=torch.float32)
-        length = max_length or stated.get("max_length") or longest(body, tokenizer)
+        body, tokenizer, length, own = causal_folder(name, max_length, ("yes", "no"))
         return cls(body, tokenizer, length, **{**own, **options})
 
     @classmethod

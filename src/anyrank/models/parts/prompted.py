@@ -1,16 +1,36 @@
-"""Prompts for causal models in training: token ids as our transformers backend makes them, padded on the left."""
+"""Causal models that are trained on prompts: read from a folder, and their prompts' token ids, as our transformers
+backend makes them, padded on the left."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import torch
 
 from ...core.language import Prompt
 from ...llm.token_ids import Tokens, continued, render
-from .ragged import grouped
+from ..base import DECLARATION
+from .model_folder import folder_of
+from .ragged import grouped, longest
+
+
+def causal_folder(
+    name: str | Path, max_length: int | None, settings: Sequence[str]
+) -> tuple[Any, Any, int, dict[str, Any]]:
+    """Body (float32), tokenizer, length in tokens and those of the ``settings`` that its anyrank.json states, of a
+    folder or a hub id of a causal language model."""
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    folder = folder_of(name)
+    stated = json.loads((folder / DECLARATION).read_text("utf-8")) if (folder / DECLARATION).is_file() else {}
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    body = AutoModelForCausalLM.from_pretrained(folder, use_safetensors=True, dtype=torch.float32)
+    length = max_length or stated.get("max_length") or longest(body, tokenizer)
+    return body, tokenizer, length, {k: stated[k] for k in settings if k in stated}
 
 
 def encoded(tokenizer: Any, prompt: Prompt, options: Sequence[str] = ()) -> Tokens:
