@@ -41,6 +41,7 @@ COMMANDS = {
     "summaries": "summaries",
     "synth": "synth",
     "train": "train",
+    "tune": "tune",
 }
 
 EXIT = """\b
