@@ -31,6 +31,7 @@ COMMANDS = {
     "export": "export",
     "forecast": "forecast",
     "generative": "generative",
+    "images": "images",
     "ltr": "ltr",
     "mcp": "mcp",
     "models": "models",
