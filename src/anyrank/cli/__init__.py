@@ -32,6 +32,7 @@ COMMANDS = {
     "export": "export",
     "forecast": "forecast",
     "generative": "generative",
+    "judge": "judge",
     "ltr": "ltr",
     "mcp": "mcp",
     "models": "models",
