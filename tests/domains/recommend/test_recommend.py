@@ -302,3 +302,15 @@ def test_the_commands(tmp_path):
     (tmp_path / "other.csv").write_text("item_id,title\nnone,x\n")
     with pytest.raises(InputError, match="the ids differ"):
         call("rank", table, "--items", tmp_path / "other.csv")
+
+
+def test_counting_what_comes_often_in_a_batch_gives_the_same_loss():
+    torch = pytest.importorskip("torch")
+    from anyrank.domains.recommend.lightgcn import _weighted, aligning
+
+    torch.manual_seed(0)
+    vectors, texts = torch.randn(5, 3), torch.randn(5, 3)
+    batch = torch.tensor([4, 0, 4, 1, 1, 1])
+    for others, against in ((batch, texts[batch]), (None, texts)):
+        direct = aligning(vectors[batch], texts[batch], against, 0.5)
+        assert torch.allclose(_weighted(vectors, texts, batch, others, 0.5), direct)
