@@ -26,6 +26,7 @@ COMMANDS = {
     "adapt": "adapt",
     "ask": "ask",
     "bench": "bench",
+    "calibrate": "calibrate",
     "distill": "distill",
     "expand": "expand",
     "explain": "explain",
