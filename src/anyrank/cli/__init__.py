@@ -36,6 +36,7 @@ COMMANDS = {
     "ltr": "ltr",
     "mcp": "mcp",
     "models": "models",
+    "monitor": "monitor",
     "papers": "papers",
     "peptides": "peptides",
     "pipeline": "pipeline",

@@ -91,7 +91,7 @@ def calibrate_command(
 
 def _report(made: Any, pools: list[list[float]]) -> dict[str, Any]:
     """What each promise of 1 - alpha would keep of the calibration's own queries."""
-    rows = []
+    rows: list[dict[str, Any]] = []
     for kind in ("recall", "any", "precision"):
         try:
             threshold = made.threshold(kind, 1 - made.alpha)
