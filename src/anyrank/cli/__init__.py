@@ -37,6 +37,7 @@ COMMANDS = {
     "models": "models",
     "papers": "papers",
     "peptides": "peptides",
+    "play": "play",
     "pipeline": "pipeline",
     "recommend": "recommend",
     "summaries": "summaries",
