@@ -28,6 +28,7 @@ COMMANDS = {
     "bench": "bench",
     "distill": "distill",
     "expand": "expand",
+    "explain": "explain",
     "export": "export",
     "forecast": "forecast",
     "generative": "generative",

@@ -20,11 +20,12 @@ from ...core.language import Completion, Generates, Prompt, Turn
 from ...core.limits import until
 from ...core.trace import Step, Usage
 from ...core.types import Candidate, Ranking
+from ...evaluate.citations import citation_precision, citation_recall
 from ...index.analysis import Analyser
 from ...llm.capabilities import need
 from ...llm.complete import complete
 from ...llm.parsing import answer_part
-from .citations import Statement, citation_precision, citation_recall, sentences, statements
+from .citations import Statement, sentences, statements
 from .measures import normalised
 
 UNKNOWN = "not in the passages"
@@ -45,12 +46,12 @@ class Answer:
     @property
     def citation_recall(self) -> float:
         """The share of the sentences that cite a passage that was read."""
-        return citation_recall(self.statements)
+        return citation_recall([bool(s.citations) for s in self.statements])
 
     @property
     def citation_precision(self) -> float:
         """The mean share of a citing sentence's terms that its passages hold."""
-        return citation_precision(self.statements)
+        return citation_precision([s.support for s in self.statements if s.support is not None])
 
 
 @dataclass(frozen=True)
