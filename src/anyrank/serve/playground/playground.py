@@ -22,6 +22,7 @@ from ...core.trace import worst
 from ...core.types import Candidate, Query, Ranking
 from ...evaluate.measures import Meter
 from ...evaluate.significance import intervals, wins
+from ...explanations import explain
 from ...index.collection import Collection
 from ...judging.pool import Measure, Pool
 from ...judging.session import Session
@@ -34,8 +35,9 @@ from ..service import Service, finite
 from .lanes import Lane, shown
 from .stages import check_allowed, over_documents
 
-PIPELINES, DOCUMENTS, AT_ONCE, LABELS, RUNS = 4, 10_000, 32, 5_000, 200_000
-"""The most pipelines, pasted documents, queries of one request, labels, and results in the runs of a session."""
+PIPELINES, DOCUMENTS, AT_ONCE, LABELS, RUNS, LANES = 4, 10_000, 32, 5_000, 200_000, 12
+"""The most pipelines, pasted documents, queries of one request, labels, results in the runs of a session, and
+lanes that are kept."""
 
 
 @dataclass(slots=True, eq=False)
@@ -47,12 +49,14 @@ class Playground:
     free: bool = False
     queries: Sequence[Query] = ()
     qrels: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    _lanes: OrderedDict[str, tuple[Lane, float]] = field(default_factory=OrderedDict, repr=False)
     _sessions: OrderedDict[str, Session] = field(default_factory=OrderedDict, repr=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     def answers(self) -> dict[str, Callable[[Mapping[str, Any]], dict[str, Any]]]:
         """What the page may ask for, by name."""
-        return {"run": self.run, "values": self.values, "compare": self.compare, "judge": self.judge}
+        every = (self.run, self.values, self.compare, self.judge, self.explain)
+        return {answer.__name__: answer for answer in every}
 
     def info(self) -> dict[str, Any]:
         """What is served, for the page's first look."""
@@ -70,7 +74,6 @@ class Playground:
             "queries": queries,
             "judged": bool(self.qrels),
             "documents": DOCUMENTS,
-            "explains": "explain" in self.answers(),
         }
 
     def run(self, body: Mapping[str, Any]) -> dict[str, Any]:
@@ -86,13 +89,25 @@ class Playground:
         return {"lanes": [_lane_answer(lane, seconds, list(best), k) for lane, seconds in lanes], "texts": texts}
 
     def _lane(self, pipeline: str, query: Query, documents: list[Candidate] | None) -> tuple[Lane | InputError, float]:
+        """A lane and its seconds, or what is wrong with its pipeline. The last ones are kept: where one of several
+        pipelines changes, the others don't run again."""
+        collection = self.service.collection
+        build = "" if collection is None else collection.store.manifest.build
+        content = [pipeline, query.content, build, documents and [(c.id, c.content) for c in documents]]
+        key = hashlib.sha256(json.dumps(content).encode()).hexdigest()
+        if key in self._lanes:
+            self._lanes.move_to_end(key)
+            return self._lanes[key]
         start = time.perf_counter()
         try:
             stage, given = self._stage(pipeline, documents)
             lane = Lane.of(stage, Ranking(query, given, limits=Limits.within(self.service.seconds)))
         except InputError as error:
             return error, 0.0
-        return lane, time.perf_counter() - start
+        self._lanes[key] = lane, time.perf_counter() - start
+        while len(self._lanes) > LANES:
+            self._lanes.popitem(last=False)
+        return self._lanes[key]
 
     def _stage(self, pipeline: str, documents: list[Candidate] | None = None) -> tuple[Stage, tuple[Candidate, ...]]:
         """The stage of a pipeline over given documents, or over the index, and the candidates that it starts with."""
@@ -105,6 +120,24 @@ class Playground:
         if self.service.collection is None:
             raise InputError("no index is served here: paste documents")
         return parse(pipeline, Settings(self.service.collection)), ()
+
+    def explain(self, body: Mapping[str, Any]) -> dict[str, Any]:
+        """What the score of the first of two ``ids`` is made of by a ``pipeline``, and why it stands above the second,
+        or below, if there is one."""
+        query = Query("q", query_text(body.get("query")))
+        documents, ids = _documents(body.get("documents")), body.get("ids")
+        if not isinstance(ids, list) or not 1 <= len(ids) <= 2 or not all(isinstance(i, str) for i in ids):
+            raise Refusal(400, "ids: expected the ids of one document or two")
+        pipeline = text(body.get("pipeline"), "pipeline").strip()
+        stage, given = self._stage(pipeline, documents)
+        start = Ranking(query, given, limits=Limits.within(self.service.seconds))
+        explanation = explain(start, stage, top=0, ids=ids, pipeline=pipeline)
+        known = {d.id for d in explanation.documents if d.score is not None}
+        both = len(ids) == 2 and set(ids) <= known
+        return {
+            "document": explanation[ids[0]].as_dict(),
+            "difference": explanation.why(ids[0], ids[1]).as_dict() if both else None,
+        }
 
     def values(self, body: Mapping[str, Any]) -> dict[str, Any]:
         """The results of several ``pipelines`` on the queries with these ``ids``: the first ten ids of each, and

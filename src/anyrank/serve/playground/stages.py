@@ -34,7 +34,7 @@ def check_allowed(text: str, served: Names[str]) -> None:
     >>> check_allowed("bm25 % 100 >> mini", ())
     >>> check_allowed('rankgpt("openai:x@http://10.0.0.1")', ())
     Traceback (most recent call last):
-    anyrank.pipeline.parser.PipelineError: this server runs ... only: 'rankgpt' isn't one
+    anyrank.pipeline.parser.PipelineError: this server runs ... only: 'rankgpt' isn't one...
     """
     try:
         nodes = list(ast.walk(ast.parse(text.strip(), mode="eval"))) if len(text) < 2000 else []

@@ -31,6 +31,9 @@ function snippets(state) {
   return { curl, python };
 }
 
+/** What a pipeline does after its search, as it ranks given documents. */
+const afterSearch = (pipeline) => pipeline.split(">>").at(-1).trim().replace(/^\((.*)\)$/, "$1").replace(/\s*%\s*\d+$/, "") || "mini";
+
 function Documents({ docs, onDocs, note, onNote }) {
   const [view, setView] = useState("table");
   const [json, setJson] = useState(null); // a JSON text that can't be read yet
@@ -124,11 +127,15 @@ function App({ info, start }) {
     const timer = setTimeout(async () => {
       setBusy(true);
       try {
-        const next = await post("run", { query, pipelines: pipelines.map((p) => p.trim() || info.pipelines[0].name), k, ...(given ? { documents: given } : {}) }, control.signal);
-        setBefore(edited.current && last.current ? last.current.lanes.map((l) => l.ranks || {}) : null);
+        const texts = pipelines.map((p) => p.trim() || info.pipelines[0].name);
+        const old = edited.current && last.current ? last.current.lanes.map((l) => l.ranks || {}) : null;
+        for (let n = 1; n <= texts.length; n++) { // one more lane each time: those before it are not run again
+          const next = await post("run", { query, pipelines: texts.slice(0, n), k, ...(given ? { documents: given } : {}) }, control.signal);
+          last.current = next;
+          setAnswer(next);
+        }
+        setBefore(old);
         edited.current = false;
-        last.current = next;
-        setAnswer(next);
         setError("");
       } catch (e) { if (e.name !== "AbortError") setError(e.message); }
       if (!control.signal.aborted) setBusy(false);
@@ -138,7 +145,7 @@ function App({ info, start }) {
 
   const setDocs = (list) => { edited.current = true; change({ docs: list }); };
   const choose = (id, more) => setChosen((c) => (c[0] === id ? [] : more && c.length ? [c[0], id] : [id]));
-  const explain = info.explains ? async (pipeline, ids) => post("explain", { query, pipeline, ids, ...(given ? { documents: given } : {}) }) : null;
+  const explain = (pipeline, ids) => post("explain", { query, pipeline, ids, ...(given ? { documents: given } : {}) });
   const names = useMemo(() => [...info.pipelines.map((p) => p.name), ...(info.index ? ["bm25", "bm25 % 100 >> mini", "bm25 % 100 >> tiny", "bm25 % 100 >> minilm"] : ["mini", "tiny", "minilm", "splade", "minilm + mini", "bm25 % 10 >> mini"])], [info]);
   const tabs = { rank: "Rank", queries: "Queries", judge: "Judge" };
   const detail = chosen.length && answer?.texts[chosen[0]] ? chosen[0] : null;
@@ -156,10 +163,10 @@ function App({ info, start }) {
         <label class="query"><span>Query</span><textarea rows="2" dir="auto" value=${query} onInput=${(e) => change({ query: e.target.value })}></textarea></label>
         ${info.queries.length > 0 && source === "index" && html`<label class="try">or one of ${info.queries.length} <select onChange=${(e) => e.target.value && change({ query: info.queries[Number(e.target.value)].text })}>
           <option value="">choose</option>${info.queries.slice(0, 500).map((q, n) => html`<option value=${n}>${q.text.slice(0, 90)}</option>`)}</select></label>`}
-        ${info.index && html`<div class="tabs" role="group" aria-label="what is ranked"><button aria-pressed=${source === "index"} onClick=${() => change({ source: "index", pipelines: info.start })}>${info.index.documents.toLocaleString()} documents of the index</button>
-          <button aria-pressed=${source === "docs"} onClick=${() => change({ source: "docs", pipelines: pipelines.map((p) => p.split(">>").at(-1).trim() || "mini") })}>Pasted documents</button></div>`}
+        ${info.index && html`<div class="tabs" role="group" aria-label="what is ranked"><button aria-pressed=${source === "index"} onClick=${() => change({ source: "index", pipelines: info.start })}>Index <small>${info.index.documents.toLocaleString()}</small></button>
+          <button aria-pressed=${source === "docs"} onClick=${() => change({ source: "docs", pipelines: [...new Set(pipelines.map(afterSearch))], ...(docs === SAMPLE.docs ? { query: SAMPLE.query } : {}) })}>Pasted</button></div>`}
         ${source === "docs" && html`<${Documents} docs=${docs} onDocs=${setDocs} note=${note} onNote=${setNote} />`}
-        ${source === "index" && answer && html`<button onClick=${() => change({ source: "docs", docs: Object.entries(answer.texts).map(([id, t]) => ({ id, text: t.text })), pipelines: pipelines.map((p) => (p.includes(">>") ? p.split(">>").at(-1).trim() : p)) })}>Take these results as documents, to edit them</button>`}
+        ${source === "index" && answer && html`<button onClick=${() => change({ source: "docs", docs: Object.entries(answer.texts).map(([id, t]) => ({ id, text: t.text })), pipelines: [...new Set(pipelines.map(afterSearch))] })}>Edit these results as documents</button>`}
       </section>
       <section class="compare" aria-label="pipelines" aria-busy=${busy ? "true" : "false"}>
         <div class="bar"><h2>Pipelines</h2><button disabled=${pipelines.length > 3} onClick=${() => change({ pipelines: [...pipelines, names.find((n) => !pipelines.includes(n)) || "mini"] })}>Add a pipeline</button><span class="faint" role="status">${busy ? "ranking …" : ""}</span></div>
@@ -193,7 +200,8 @@ async function begin() {
     else show(html`<p class="boot wrong">${e.message}</p>`);
     return;
   }
-  info.start = info.index ? ["bm25", info.search && info.search !== "bm25" ? info.search : "bm25 % 100 >> mini"] : [info.pipelines[0].name, "tiny"];
+  const search = info.free || info.search === "bm25" ? "bm25 % 20 >> mini" : info.search;
+  info.start = info.index ? ["bm25", search] : [info.pipelines[0].name, info.pipelines[0].name === "tiny" ? "mini" : "tiny"];
   const linked = location.hash.startsWith("#s=") ? await unpacked(location.hash.slice(3)) : null;
   const fresh = { tab: "rank", source: info.index ? "index" : "docs", query: info.index ? (info.queries[0]?.text ?? "") : SAMPLE.query, docs: SAMPLE.docs, pipelines: info.start, k: 10 };
   const start = { ...fresh };

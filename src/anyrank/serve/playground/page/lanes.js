@@ -1,7 +1,7 @@
 // Pipelines side by side: their texts, their results, and lines that follow a document from one to the next.
 import { html, useEffect, useRef, useState } from "./preact.js";
 
-const ROW = 62, GUTTER = 56;
+const ROW = 76, GUTTER = 56;
 const HUES = ["a", "b", "c", "d"];
 
 const ms = (seconds) => (seconds >= 10 ? `${seconds.toFixed(0)} s` : seconds >= 1 ? `${seconds.toFixed(1)} s` : `${Math.round(seconds * 1000)} ms`);
@@ -188,7 +188,7 @@ function Why({ id, other, pipeline, explain, text }) {
 }
 
 function Bars({ parts, text }) {
-  const [open, set] = useState(null);
+  const [open, set] = useState(parts.length === 1 && parts[0].parts?.length ? 0 : null);
   const largest = Math.max(1e-12, ...parts.map((p) => Math.abs(p.contribution)));
   return html`<ul class="bars">${parts.slice(0, 40).map((p, n) => html`<li>
     <button class="plain" disabled=${!p.parts?.length} aria-expanded=${p.parts?.length ? String(open === n) : undefined} onClick=${() => set(open === n ? null : n)}>
