@@ -40,6 +40,7 @@ COMMANDS = {
     "monitor": "monitor",
     "papers": "papers",
     "peptides": "peptides",
+    "play": "play",
     "pipeline": "pipeline",
     "recommend": "recommend",
     "summaries": "summaries",

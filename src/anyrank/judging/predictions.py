@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from .pool import Floats
 
-RIDGE, START, QUERY, BEFORE, FLOOR = 1.0, 0.35, 1.5, 8.0, 0.6
+RIDGE, START, QUERY, BEFORE, FLOOR = 1.0, 0.35, 4.0, 8.0, 0.6
 """The ridge; the gain that is expected before any label; the judgements of a query that weigh as much as its prior; the
 judgements that the expected noise weighs as much as; the least share of the mean variance that a document has."""
 
