@@ -9,15 +9,17 @@ import click
 
 from ..core.errors import InputError
 from ..core.stage import Stage
-from .common import as_json, as_json_option, from_run, pipeline_option, report_status
+from .common import as_json, as_json_option, pipeline_option, report_status
 from .progress import batches
 
 
 @click.command("calibrate")
 @click.argument("index", type=click.Path(path_type=Path))
 @pipeline_option("bm25 % 100 >> mini", "The pipeline before the cut-off.")
-@click.option("--queries", required=True, help="A file of queries (JSONL or id<TAB>text).")
-@click.option("--qrels", required=True, help="Judgements of them, TREC or BEIR.")
+@click.option("--queries", help="A file of queries (JSONL or id<TAB>text).")
+@click.option("--qrels", help="Judgements of them, TREC or BEIR.")
+@click.option("--data", help="A collection with queries and judgements in their place: demo, a BEIR folder, irds:ID.")
+@click.option("--split", help="The part of --data, such as dev.")
 @click.option("--run", help="A TREC run whose candidates the pipeline reranks, in place of a search.")
 @click.option(
     "--method",
@@ -39,8 +41,10 @@ from .progress import batches
 def calibrate_command(
     index: Path,
     pipeline: str,
-    queries: str,
-    qrels: str,
+    queries: str | None,
+    qrels: str | None,
+    data: str | None,
+    split: str | None,
     run: str | None,
     method: str,
     alpha: float,
@@ -61,14 +65,22 @@ def calibrate_command(
     from ..cutoffs.calibration import Calibration
     from ..index.collection import Collection
     from ..io.corpus import read_queries
+    from ..io.dataset import Dataset
     from ..io.qrels import read_qrels
+    from ..io.runs import attach, read_run
     from ..pipeline.describe import described
     from ..pipeline.parser import Settings, parse
     from ..retrieve.stages import Attach
 
-    collection, judged = Collection.open(index), read_qrels(qrels)
+    if (data is None) == (queries is None) or (queries is None) != (qrels is None) or (split and not data):
+        raise InputError("give --queries and --qrels, or --data (with --split) in their place")
+    collection = Collection.open(index)
+    if data is not None:
+        topics, judged = Dataset.open(data).queries(split), Dataset.open(data).qrels(split)
+    else:
+        topics, judged = read_queries(str(queries)), read_qrels(str(qrels))
     stage: Stage = parse(pipeline, Settings(collection), starts=run is None)
-    given = [Ranking(q) for q in read_queries(queries)] if run is None else from_run(run, queries, str(index), None)[1]
+    given = [Ranking(q) for q in topics] if run is None else attach(read_run(run), topics, path=run)
     asked = [r for r in given if r.query.id in judged]
     if not asked:
         raise InputError("none of the queries is judged: the ids of --queries and --qrels don't meet")
@@ -98,7 +110,7 @@ def _report(made: Any, pools: list[list[float]]) -> dict[str, Any]:
         except InputError as error:
             rows.append({"promise": kind, "refused": str(error)})
             continue
-        kept = [int((made.probabilities(scores) >= threshold).sum()) for scores in pools]
+        kept = [int((made.values(kind, scores) >= threshold).sum()) for scores in pools]
         nothing = sum(k == 0 for k in kept) / len(kept)
         mean = sum(kept) / len(kept)
         rows.append({"promise": kind, "threshold": threshold, "kept": mean, "nothing": nothing})
@@ -124,8 +136,7 @@ def _text(made: Any, report: dict[str, Any], out: Path) -> str:
         if "refused" in row:
             lines.append(f"{what}: {row['refused']}")
         else:
-            lines.append(
-                f"{what}: keeps {row['kept']:.1f} of {report['pool']:.1f}, those of probability {row['threshold']:.3g} "
-                f"or more; nothing for {row['nothing']:.1%} of the queries"
-            )
+            unit = "score" if row["promise"] == "any" else "probability"
+            kept = f"keeps {row['kept']:.1f} of {report['pool']:.1f}, those of {unit} {row['threshold']:.3g} or more"
+            lines.append(f"{what}: {kept}; nothing for {row['nothing']:.1%} of the queries")
     return "\n".join([*lines, f"wrote {out}"])

@@ -93,6 +93,7 @@ class Calibration:
         mapped = [_mapped(mine, factor, corners) for mine in unseen]
         falling = [np.minimum.accumulate(p) for p in mapped]
         pools = [Pool(p, mine) for p, mine in zip(falling, labels)]
+        raw = [Pool(mine[:, 0], marks_of) for mine, marks_of in zip(rows, labels)]
         shares = [
             float(mine.sum()) / total
             for r, mine in zip(judged, labels)
@@ -107,7 +108,7 @@ class Calibration:
             alpha,
             method,
             model,
-            {kind: curve(kind, pools) for kind in KINDS},
+            {kind: curve(kind, raw if kind == "any" else pools) for kind in KINDS},
             reliability(np.concatenate(falling), marks),
             float(np.mean(shares)) if shares else 0.0,
             factor,
@@ -122,9 +123,15 @@ class Calibration:
         values = _mapped(self.model.logits(features(scores)), self.factor, self.corners)
         return np.asarray(np.minimum.accumulate(values), dtype=np.float64)
 
+    def values(self, kind: Kind, scores: Sequence[float]) -> Floats:
+        """What a promise compares with its threshold, for each candidate, best first: probabilities; for "any" the
+        scores themselves. A candidate's place among the others says nothing of whether any is relevant: also the best
+        of a hundred strangers is the best of its pool."""
+        return np.asarray(scores, dtype=np.float64) if kind == "any" else self.probabilities(scores)
+
     def threshold(self, kind: Kind, level: float) -> float:
-        """The probability below which candidates are cut, so that on average over queries the ``level`` holds. Raises
-        InputError if it can't be promised from so few queries, or at all."""
+        """The value (see `values`) below which candidates are cut, so that on average over queries the ``level``
+        holds. Raises InputError if it can't be promised from so few queries, or at all."""
         if not 0 < level < 1:
             raise InputError(f"{kind}={level:g}: a share between 0 and 1")
         alpha, losses = 1 - level, self.curves[kind]

@@ -46,8 +46,8 @@ class _Calibrated(Stage):
 
 @dataclass(frozen=True)
 class Cutoff(_Calibrated):
-    """Cuts the candidates below the probability at which the promise holds: ``kind`` at ``level``. It may cut all of
-    them. The trace's step says how many, why, and their ids.
+    """Cuts the candidates below the probability (of "any": the score) at which the promise holds: ``kind`` at
+    ``level``. It may cut all of them. The trace's step says how many, why, and their ids.
 
     Raises InputError where the calibration is too small for the promise.
     """
@@ -63,11 +63,11 @@ class Cutoff(_Calibrated):
         threshold = self.calibration.threshold(self.kind, self.level)
         made = f"{self.calibration.queries} queries of {self.calibration.date}"
         promise = PROMISES[self.kind].format(level=self.level)
+        what = "score" if self.kind == "any" else "probability"
         after = []
         for ranking in rankings:
-            probabilities = self.calibration.probabilities(ranking.scores)
-            kept = int(np.count_nonzero(probabilities >= threshold))
-            why = f"below the probability {threshold:.3g} ({promise}; calibrated on {made})"
+            kept = int(np.count_nonzero(self.calibration.values(self.kind, ranking.scores) >= threshold))
+            why = f"below the {what} {threshold:.3g} ({promise}; calibrated on {made})"
             after.append(cut_at(ranking, kept, f"keep({self.kind}={self.level:g})", why))
         return after
 
