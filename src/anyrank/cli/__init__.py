@@ -34,6 +34,7 @@ COMMANDS = {
     "forecast": "forecast",
     "generative": "generative",
     "judge": "judge",
+    "images": "images",
     "ltr": "ltr",
     "mcp": "mcp",
     "models": "models",
