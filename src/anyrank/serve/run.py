@@ -72,8 +72,8 @@ def server(options: Options) -> Any:
     hosts = (*options.hosts, options.host)
     served = service(options)
     page = _playground(options, served) if options.page else None
-    limits = {"body": options.body, "documents": options.documents}
-    return Server(served, keyring, **limits, origins=options.origins, hosts=hosts, playground=page)
+    limits = options.body, options.documents
+    return Server(served, keyring, *limits, origins=options.origins, hosts=hosts, playground=page)
 
 
 def _playground(options: Options, service: Service) -> Any:

@@ -92,8 +92,9 @@ class Playground:
         """A lane and its seconds, or what is wrong with its pipeline. The last ones are kept: where one of several
         pipelines changes, the others don't run again."""
         collection = self.service.collection
-        build = "" if collection is None else collection.store.manifest.build
-        content = [pipeline, query.content, build, documents and [(c.id, c.content) for c in documents]]
+        build = "" if collection is None else f"{collection.store.manifest.build} {self.service.size()}"
+        given_texts = None if documents is None else [(c.id, c.content) for c in documents]
+        content = [pipeline, query.content, build, given_texts]
         key = hashlib.sha256(json.dumps(content).encode()).hexdigest()
         if key in self._lanes:
             self._lanes.move_to_end(key)
