@@ -38,18 +38,20 @@ MOST_OPERATORS = 200
 
 
 class PipelineError(InputError):
-    """A pipeline text that can't be read; the message points at the error, and shows the text around it.
+    """A pipeline text that can't be read; the message points at the error, and shows the text around it. ``start`` and
+    ``end`` are its characters in ``text``.
 
     >>> str(PipelineError("no stage is called 'bm26'; did you mean 'bm25'?", "bm26 % 100", 0, 4)).splitlines()
     ["no stage is called 'bm26'; did you mean 'bm25'?", '  bm26 % 100', '  ^^^^']
     """
 
     def __init__(self, message: str, text: str, start: int, end: int) -> None:
+        self.message, self.text, self.start, self.end = short(message, 600), text, start, end
         first, last = max(start - _AROUND, 0), min(max(end, start + 1), start + _AROUND) + _AROUND
         begin, finish = "…" if first else "", "…" if last < len(text) else ""
         mark = "^" * max(min(end, last - _AROUND) - start, 1)
         shown = f"{begin}{text[first:last]}{finish}"
-        super().__init__(f"{short(message, 600)}\n  {shown}\n  {' ' * (len(begin) + start - first)}{mark}")
+        super().__init__(f"{self.message}\n  {shown}\n  {' ' * (len(begin) + start - first)}{mark}")
 
 
 def parse(
