@@ -71,7 +71,7 @@ _SCORE = _object(
 
 _USAGE = _object({"prompt_tokens": _INTEGER, "total_tokens": _INTEGER}, "prompt_tokens", "total_tokens")
 _REPORT = {"status": {"enum": list(get_args(Status))}, "usage": _ANY, "notes": _list(_TEXT)}
-_CUT = {"cut": _list(_INTEGER, description="positions of documents that a cut-off of the pipeline dropped")}
+_CUT = {"cut": {**_list(_INTEGER), "description": "positions of documents that a cut-off of the pipeline dropped"}}
 _ANYRANK = {"anyrank": _object({**_REPORT, **_CUT}, *_REPORT)}
 _SCORED = {
     "anyOf": [
