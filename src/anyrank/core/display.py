@@ -99,7 +99,7 @@ def ranking_to_dict(
         return {"id": c.id, **index, "score": c.score, **content, **meta}
 
     query, cost = ranking.query.content, ranking.cost.as_dict()
-    hidden = {"name", "status", "notes"} if times else {"name", "status", "notes", "seconds"}
+    hidden = {"name", "status", "notes", "cut"} if times else {"name", "status", "notes", "cut", "seconds"}
     steps = [step.as_dict() for step in ranking.trace]
     return {
         "query": query if _is_plain(query) else {"content": _to_json(query)},

@@ -10,6 +10,7 @@ from ..core.content import text_of
 from ..core.rerank import Rerank
 from ..core.stage import Branch, Cut, Fuse, Stage, new_steps
 from ..core.types import Query, Ranking
+from ..pipeline.describe import name_of
 from ..retrieve.stages import BM25, VectorSearch
 from .answers import Answers
 from .explanation import Explanation
@@ -17,7 +18,7 @@ from .inside import bare, full, inside
 from .sentences import left_out
 from .shares import shares
 from .values import Document, Part
-from .watch import Node, name_of, watched
+from .watch import Node, watched
 
 Earlier = Callable[[str], tuple[Part, ...]]
 """The parts of the score that a candidate had before a stage."""

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from types import FunctionType
 from typing import Literal
 
-from ..core.fusion import Combine, Interleave
-from ..core.rerank import Rerank
-from ..core.stage import Branch, Cut, Each, Fuse, Keep, Limited, Stage, Then, Weighted
+from ..core.stage import Branch, Cut, Fuse, Limited, Stage, Then, Weighted
 from ..core.types import Ranking
+from ..pipeline.describe import name_of
 from ..pipeline.named import Named
-from ..retrieve.stages import BM25, VectorSearch
 
 Results = list[tuple[Ranking, Ranking]]
 """What went into a stage and what came out of it, one pair for each ranking that it was given."""
@@ -83,35 +80,3 @@ def watched(stage: Stage) -> tuple[Stage, Node]:
             built, node = watched(inner)
             built, kind, children = Branch(split, built, method), "branch", (node,)
     return Watched(built, results), Node(kind, name_of(stage), stage, results, children)
-
-
-def name_of(stage: Stage) -> str:
-    """A short text of a stage: as a pipeline writes it, where that is known."""
-    match stage:
-        case Named(call, _, _):
-            return str(call)
-        case Then(first, Cut(k)):
-            return f"{name_of(first)} % {k}"
-        case Then(first, second):
-            return f"{name_of(first)} >> {name_of(second)}"
-        case Weighted(inner, weight):
-            return f"{weight:g} * {name_of(inner)}"
-        case Fuse(stages, method):
-            sign = " + " if method == Combine() else " | " if method == Interleave() else ""
-            names = [f"({name_of(s)})" if isinstance(s, Then) and sign else name_of(s) for s in stages]
-            return sign.join(names) if sign else f"{type(method).__name__.lower()}({', '.join(names)})"
-        case Branch(_, inner, _):
-            return f"branches >> {name_of(inner)}"
-        case Cut(k):
-            return f"% {k}"
-        case Keep(name):
-            return f'keep("{name}")'
-        case BM25():
-            return "bm25"
-        case VectorSearch():
-            return stage.encoder.name
-        case Rerank():
-            return stage.label
-        case Each(function) if isinstance(function, FunctionType):
-            return function.__name__.strip("_")
-    return type(stage).__name__

@@ -69,3 +69,49 @@ def squares(*colours: str, size: tuple[int, int] = (40, 32)) -> list[Any]:
         ImageDraw.Draw(picture).line((0, 0, *size), fill="white", width=3)
         pictures.append(picture)
     return pictures
+
+
+CHAT = (
+    "{% for m in messages %}<|{{ m['role'] }}|>{% for p in m['content'] %}{% if p['type'] == 'image' %}<image>"
+    "{% else %}{{ p['text'] }}{% endif %}{% endfor %}{% if not loop.last or add_generation_prompt %}</s>{% endif %}"
+    "{% endfor %}{% if add_generation_prompt %}<|assistant|>{% endif %}"
+)
+
+
+def llava(folder: Path, seed: int = 0) -> Any:
+    """A vision-language model (LLaVA) of one layer, with a byte-level tokenizer and a chat template."""
+    import torch
+    from transformers import CLIPImageProcessor, LlavaConfig, LlavaForConditionalGeneration, LlavaProcessor
+
+    from .tiny import tokenizer
+
+    torch.manual_seed(seed)
+    words = tokenizer(folder)
+    words.add_special_tokens({"additional_special_tokens": ["<image>"]})
+    tower = {"hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2}
+    image = words.convert_tokens_to_ids("<image>")
+    config = LlavaConfig(
+        vision_config={**tower, "model_type": "clip_vision_model", "image_size": 16, "patch_size": 8},
+        text_config={**tower, "model_type": "llama", "vocab_size": len(words), "max_position_embeddings": 512,
+                     "initializer_range": 0.4, "bos_token_id": 1, "eos_token_id": 2, "pad_token_id": 0},
+        image_token_index=image,
+        vision_feature_layer=-1,
+    )  # fmt: skip
+    model: Any = LlavaForConditionalGeneration(config)
+    with torch.no_grad():  # so that a picture counts beside the words
+        for name, p in model.named_parameters():
+            if "vision" in name or "projector" in name:
+                p.normal_(0, 0.5)
+    model.eval()
+    model.save_pretrained(folder)
+    make: Any = LlavaProcessor
+    processor = make(
+        image_processor=CLIPImageProcessor(size={"shortest_edge": 16}, crop_size={"height": 16, "width": 16}),
+        tokenizer=words,
+        patch_size=8,
+        vision_feature_select_strategy="default",
+        num_additional_image_tokens=1,
+        chat_template=CHAT,
+    )
+    processor.save_pretrained(folder)
+    return model

@@ -77,6 +77,8 @@ class Answerer:
     def __post_init__(self) -> None:
         if self.backend is not None:
             need(self.backend, Generates, "an answer")
+        if not 0 <= self.temperature < float("inf"):
+            raise InputError(f"temperature={self.temperature}: expected a number of at least 0")
         if self.samples > 1 and not (self.short and self.temperature > 0):
             raise InputError(
                 f"samples={self.samples}: the majority of several answers needs short answers and a temperature above "
@@ -103,6 +105,8 @@ class Answerer:
                 usage += Usage(repairs={"unknown citation": len(unread)}, mended=1)
             if not members:
                 note.append("there are no passages to answer from")
+            elif not text and self.backend is None:
+                note.append("no sentence of the passages has a word of the question")
             step = Step("answer", seconds, usage, tuple(note), untouched=not text)
             kept = Ranking(ranking.query, members, ranking.trace, ranking.limits).with_step(step)
             out.append(Answer(kept, text, parts, known and bool(text)))
