@@ -8,7 +8,8 @@ from anyrank.benchmarks.base import MissingData
 from anyrank.benchmarks.report_judge import Report, ReportJudge, json_object
 from anyrank.benchmarks.report_scores import CRITERIA, citation_precision, citation_recall, key_point_rates, quality
 from anyrank.benchmarks.researchy import judge, read_key_points, read_reports
-from anyrank.core.errors import InputError
+from anyrank.core.errors import InputError, ModelError
+from anyrank.core.language import Completion
 from anyrank.llm.cache import Cached
 from anyrank.testing import ScriptedModel
 
@@ -128,3 +129,40 @@ def test_reports_and_key_points_are_read_from_folders(tmp_path):
 def test_the_first_object_is_taken():
     assert json_object('x {broken {"a": {"b": 1}} {"c": 2}') == {"a": {"b": 1}}
     assert json_object("{" * 5000) is None
+
+
+def test_a_judge_that_answers_nothing_is_an_error_and_missing_answers_are_counted():
+    failure = Completion("", finish="error", error="HTTP 500")
+    with pytest.raises(ModelError, match="no answer to 16 requests: HTTP 500"):
+        judge(REPORTS, ReportJudge(ScriptedModel(lambda p: failure)), POINTS, {})
+    some = judge(
+        REPORTS, ReportJudge(ScriptedModel(lambda p: failure if "Point: " in p[0].content else "{}")), POINTS, {}
+    )
+    assert some.answers == {"failed": 4, "read": 12}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('{"points": "abc"}', "points is str"),
+        ('{"points": [{"x": 1}]}', "a key point is"),
+        ('{"points": [" "]}', "a key"),
+    ],
+)
+def test_key_points_of_another_form_are_errors(tmp_path, text, message):
+    (tmp_path / "1_aggregated.json").write_text(text)
+    with pytest.raises(InputError, match=rf"1_aggregated\.json: {message}"):
+        read_key_points(tmp_path, ["1"])
+    (tmp_path / "1_aggregated.json").write_text('[{"point_content": "a"}, {"point_content": "b"}]')
+    assert read_key_points(tmp_path, ["1"]) == {"1": ["a", "b"]}
+
+
+def test_reports_that_are_no_text_or_have_no_question_are_errors(tmp_path):
+    (tmp_path / "1.a").write_bytes(b"caf\xe9")
+    (tmp_path / "1.q").write_text("why?")
+    with pytest.raises(InputError, match=r"1\.a:1: byte 0xe9"):
+        read_reports(tmp_path)
+    (tmp_path / "1.a").write_text("")
+    (tmp_path / "1.q").write_text(" ")
+    with pytest.raises(InputError, match=r"1\.q: the question is empty"):
+        read_reports(tmp_path)

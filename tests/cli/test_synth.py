@@ -298,3 +298,26 @@ def test_documents_without_text_and_broken_examples_are_errors(monkeypatch, corp
     blank.write_text('{"_id": "a", "text": "wing"}\n')
     messages = run(monkeypatch, "synth", "questions", blank, "-o", tmp_path / "i")
     assert "nothing to train on" in messages
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (("car", "g.jsonl", "--blind"), "give a --model"),
+        (("answers", "q.tsv", "--index", "i", "--model", "m"), "leave one of the two out"),
+        (("answers", "one.tsv", "--index", "i"), "one query alone"),
+        (("answers", "q.tsv", "--index", "i", "--people", "g.jsonl"), "none of its groups has the id of a query"),
+        (("clicks", "l.jsonl", "--judged", "j", "--queries", "q", "--documents", "d"), "has the result 'd' twice"),
+        (("clicks", "m.jsonl", "--judged", "j", "--queries", "q", "--documents", "d"), "unknown field 'clics'"),
+    ],
+)
+def test_options_and_records_that_go_nowhere_are_errors(tmp_path, monkeypatch, args, message):
+    monkeypatch.chdir(tmp_path)
+    Path("g.jsonl").write_text('{"id": "x", "query": "q", "pos": ["a"], "neg": ["b"]}\n')
+    Path("q.tsv").write_text("1\twhat is lift\n2\twhat is drag\n")
+    Path("one.tsv").write_text("1\twhat is lift\n")
+    row = {"query": "q", "id": "d", "impressions": 1, "clicks": 0}
+    Path("l.jsonl").write_text(f"{json.dumps(row)}\n{json.dumps(row)}\n")
+    Path("m.jsonl").write_text(json.dumps(row | {"clics": 1}) + "\n")
+    with pytest.raises(InputError, match=message):
+        CliRunner().invoke(cli, ["synth", *args, "-o", "o.jsonl"], standalone_mode=False, catch_exceptions=False)

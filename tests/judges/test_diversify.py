@@ -62,6 +62,10 @@ def test_aspects_are_the_meta_s_or_a_rewriter_s():
     assert aspects_of(Query("q", "jaguar", {"queries": ["a", "b", ""]})) == {"a": 1.0, "b": 1.0}
     with pytest.raises(InputError, match="weights"):
         aspects_of(Query("q", "jaguar", {"aspects": {"a": 0}}))
+    assert aspects_of(Query("q", "jaguar", {"aspects": {"a": 1e308, "b": 5e307, " ": 1}})) == {"a": 1.0, "b": 0.5}
+    for wrong in ("one", [None], [{"a": 1}], True, {"a": "x"}, {"a": float("nan")}):
+        with pytest.raises(InputError, match="aspects"):
+            aspects_of(Query("q", "jaguar", {"aspects": wrong}))
     out = Xquad(covers)(Ranking.of("no aspects", ["a", "b"]))
     assert out.ids == ["0", "1"]
     assert "has no aspects" in out.trace[-1].notes[0]

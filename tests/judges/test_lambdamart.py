@@ -163,3 +163,21 @@ def test_settings_that_lightgbm_refuses_are_input_errors(setting):
     rankings, grades = vectors(4)
     with pytest.raises(InputError, match=r"refuses its settings .*(num_leaves=x|objective=nonsense)"):
         LambdaMart.fit(rankings, grades, rounds=2, settings=FAST | setting)
+
+
+def test_a_setting_that_lightgbm_would_ignore_is_an_error():
+    pytest.importorskip("lightgbm")
+    with pytest.raises(InputError, match=r"no parameter 'num_leafs': did you mean num_leaves\?"):
+        LambdaMart.fit(*vectors(5), settings={"num_leafs": 3})
+
+
+def test_a_feature_file_of_another_width_is_not_measured_in_silence(tmp_path):
+    pytest.importorskip("lightgbm")
+    model = LambdaMart.fit(*vectors(10), rounds=2, settings=FAST)
+    model.save(tmp_path / "m.txt")
+    data = tmp_path / "data"
+    data.write_text("1 qid:1 0:1 1:2 2:1 3:9\n0 qid:1 0:2 1:1\n")
+    with pytest.raises(InputError, match="read features 0 to 2, and the file has them up to 3"):
+        call("eval", tmp_path / "m.txt", data)
+    data.write_text("1 qid:1 0:1 1:2\n0 qid:1 0:2 1:1\n")
+    assert "the highest of the file that isn't 0 is 1" in call("eval", tmp_path / "m.txt", data).stderr

@@ -110,3 +110,19 @@ def test_swapping_the_source_changes_only_the_texts():
 def test_answers_need_a_model_or_an_index():
     with pytest.raises(InputError, match="give one of the two"):
         Answers()
+
+
+def test_grades_and_counts_that_can_not_be_are_errors():
+    with pytest.raises(InputError, match="expected a number from 0"):
+        Clicks("q", "d", 10**400, 1)
+    log = [Clicks("q", f"d{i}", 10, i) for i in range(2)]
+    with pytest.raises(InputError, match="the grade -3: expected 0 to 4"):
+        calibrated(log, {"q": {"d0": -3, "d1": 4}})
+
+
+def test_files_that_are_no_python_are_counted(tmp_path):
+    (tmp_path / "a.py").write_text("def (:")
+    (tmp_path / "b.py").write_bytes(b"\xff")
+    left_out = Counter()
+    assert list(docstring_pairs(tmp_path, left_out=left_out)) == []
+    assert left_out == {"file that is no Python": 2}

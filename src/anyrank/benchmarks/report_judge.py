@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from ..core.language import Generates, Turn
@@ -45,11 +46,14 @@ class Report:
 @dataclass(frozen=True)
 class ReportJudge:
     """Labels of reports by a model. Answers are JSON objects; one that can't be read is None in `_ask`'s result and
-    counts against the report (an omitted point, no support, a rating of 0)."""
+    counts against the report (an omitted point, no support, a rating of 0). ``counts`` has the number of answers by
+    kind (``read``, ``unreadable``, ``failed``), ``errors`` the first failures' reasons."""
 
     backend: Generates
     max_tokens: int = 1024
     seed: int = 42
+    counts: Counter[str] = field(default_factory=Counter, compare=False, repr=False)
+    errors: list[str] = field(default_factory=list, compare=False, repr=False)
 
     def key_points(self, query: str, documents: Sequence[str]) -> list[str]:
         """The points that help to answer a query: extracted from each document, then merged."""
@@ -145,7 +149,13 @@ class ReportJudge:
         if not asked:
             return []
         answers = self.backend.generate(asked, max_tokens=self.max_tokens, temperature=0.0, seed=self.seed)
-        return [json_object(a.text) for a in answers]
+        objects = [None if a.finish == "error" else json_object(a.text) for a in answers]
+        for answer, value in zip(answers, objects, strict=True):
+            failed = answer.finish == "error"
+            self.counts["failed" if failed else "unreadable" if value is None else "read"] += 1
+            if failed and len(self.errors) < 5:
+                self.errors.append(answer.error)
+        return objects
 
 
 def json_object(text: str) -> dict[str, Any] | None:

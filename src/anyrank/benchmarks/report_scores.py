@@ -9,6 +9,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
+from ..evaluate import citations
+
 Label = Literal["supported", "omitted", "contradicted"]
 Support = Literal["full", "partial", "none"]
 LABELS: tuple[Label, ...] = ("supported", "omitted", "contradicted")
@@ -38,7 +40,7 @@ def citation_recall(sources: Sequence[Sequence[Sequence[str]]]) -> list[float]:
     >>> citation_recall([[["http://a"], []], []])
     [0.5, 0.0]
     """
-    return [sum(bool(s) for s in claims) / len(claims) if claims else 0.0 for claims in sources]
+    return [citations.citation_recall([bool(s) for s in claims]) for claims in sources]
 
 
 def citation_precision(supports: Sequence[Sequence[Support]]) -> list[float]:
@@ -47,7 +49,7 @@ def citation_precision(supports: Sequence[Sequence[Support]]) -> list[float]:
     >>> citation_precision([["full", "partial", "none"]])
     [0.5]
     """
-    return [sum(SUPPORT[s] for s in claims) / len(claims) if claims else 0.0 for claims in supports]
+    return [citations.citation_precision([SUPPORT[s] for s in claims]) for claims in supports]
 
 
 def quality(ratings: Sequence[Mapping[str, int]]) -> list[float]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ..core.content import is_blank
 from ..core.errors import InputError
 from ..core.types import Query, Ranking
 from .common import as_json, as_json_option, call_log, log_option, pipeline_option, printable, report_status
@@ -71,6 +72,8 @@ def ask_command(
 
     if index is None or (question is None) == (questions is None):
         raise InputError("give an INDEX ('-' for none) and one QUESTION, or a file of them with --questions")
+    if question is not None and is_blank(question):
+        raise InputError("the question is empty")
     if short and model is None:
         raise InputError("--short needs a --model: without one the answer is made of the passages' sentences")
     log = call_log(log_file, False)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import shlex
 import tempfile
+from collections.abc import Mapping
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -106,7 +108,7 @@ def run_command(
                 left_out[task.name] = str(wrong).splitlines()[0]
                 continue
             found = collection(task, folder, [model(e) for e in encode])
-            after = ranked(task, _stage(pipeline, found), partial(_batched, title=task.name))
+            after = ranked(task, _stage(pipeline, found, folder), partial(_batched, title=task.name))
             code = max(code, report_status(after))
             results.append(measured(task, after, pipeline))
     if unknown := [t for t in chosen if t not in known]:
@@ -130,10 +132,18 @@ def _batched(stage: Any, rankings: Any, *, title: str) -> list[Any]:
     return list(batches(stage, list(rankings), title, size=64))
 
 
-def _stage(pipeline: str, found: Any) -> Any:
+def _stage(pipeline: str, collection: Any, folder: Path) -> Any:
+    """The pipeline over a task's index. What the index lacks is to be added by this command, since the index may be
+    gone after it."""
     from ..pipeline.parser import Settings, parse
 
-    return parse(pipeline, Settings(found, remember=True), starts=found is not None)
+    try:
+        return parse(pipeline, Settings(collection, remember=True), starts=collection is not None)
+    except InputError as error:
+        own = f"anyrank index {shlex.quote(str(folder))} --encode"
+        if own not in (message := str(error)):
+            raise
+        raise InputError(message.replace(own, "anyrank bench run … --encode")) from None
 
 
 @bench_command.command("reports")
@@ -145,7 +155,7 @@ def _stage(pipeline: str, found: Any) -> Any:
 @as_json_option
 def reports_command(
     folder: Path, model: str, key_points: Path, sources: str | None, cache: Path | None, json_out: bool
-) -> None:
+) -> int:
     """Judge the written reports of FOLDER (ID.q with the question, ID.a with the report) by a language model: key
     points, citation recall and precision, quality.
 
@@ -171,15 +181,30 @@ def reports_command(
     if not offers(backend, Generates):
         raise InputError(f"{model} generates no text: a judge is a language model, such as openai:MODEL@URL")
     result = judge(reports, ReportJudge(Cached(backend, cache, model) if cache else backend), points, pages)
+    code = _judge_answers(result.answers)
     if json_out:
         rows = [asdict(row) for row in load("researchy").published()]
-        click.echo(as_json({"reports": result.reports, "ours": dict(result.figures), "paper": rows}))
-        return
+        ours = {"reports": result.reports, "ours": dict(result.figures), "answers": dict(result.answers)}
+        click.echo(as_json(ours | {"paper": rows}))
+        return code
     click.echo(f"{result.reports} reports, {result.without} of them without key points")
     for name, value in result.figures.items():
         click.echo(f"  ours   {folder.name:38}  {name:24} {value:.4f}")
     for row in load("researchy").published():
         click.echo(f"  paper  {row.system:38}  {row.measure:24} {row.value:.4f}  ({row.source})")
+    return code
+
+
+def _judge_answers(answers: Mapping[str, int]) -> int:
+    """Say how many answers of a judge are missing or can't be read, which count against the reports; the exit code, 1
+    if some are missing."""
+    total = sum(answers.values())
+    for kind, what in (("failed", "are missing"), ("unreadable", "are no JSON object")):
+        if count := answers.get(kind, 0):
+            click.echo(
+                f"warning: {count} of the judge's {total} answers {what}: they count against the reports", err=True
+            )
+    return int(answers.get("failed", 0) > 0)
 
 
 @bench_command.command("mteb")

@@ -5,15 +5,18 @@ from __future__ import annotations
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..core.errors import InputError
+from ..core.errors import InputError, listed
 from ..core.types import Ranking
 from .common import as_json, as_json_option, is_dataset, report_status
 from .near import Near
 from .progress import batches
+
+if TYPE_CHECKING:
+    from ..judges.lambdamart import LambdaMart
 
 Labelled = tuple[list[Ranking], list[tuple[int, ...]]]
 
@@ -146,12 +149,43 @@ def eval_command(model: str, data: str, measures: tuple[str, ...], out: str | No
 
     trees = LambdaMart.load(model)
     given, grades = read_libsvm(data, len(trees.features.names))
+    _check_width(trees, given, data)
     ranked = _ranked(trees, given)
     if out is not None:
         write_run(out, ranked, "ltr")
     result = evaluate({"as given": given, "ltr": ranked}, _qrels((given, grades)), measures)
     click.echo(result.table("text"))
     return report_status(ranked)
+
+
+def _check_width(trees: LambdaMart, given: Sequence[Ranking], data: str) -> None:
+    """Raises InputError if a feature file isn't one of the trees': they read no vectors, or fewer values. Says on
+    standard error if the file lacks the last ones, since it may have left out zeros, or be another file."""
+    from ..io.libsvm import FEATURES
+    from ..judges.features import INCOMING
+
+    expected = [name for name in trees.features.names if name.startswith("vector.")]
+    if not expected:
+        if set(trees.features.names).isdisjoint(INCOMING):
+            shown = listed(trees.features.names, 4)
+            raise InputError(f"the trees read {shown}, and a feature file has none of these: use them in a pipeline")
+        return
+    width = 1 + max(int(name.removeprefix("vector.")) for name in expected)
+    values = [c.meta[FEATURES] for r in given for c in r]
+    longest = max((len(v) for v in values), default=0)
+    if longest > width:
+        raise InputError(
+            f"the trees read features 0 to {width - 1}, and the file has them up to {longest - 1}: train the trees on "
+            "files of this kind",
+            path=data,
+        )
+    last = max((i for v in values for i in range(len(v)) if v[i]), default=-1)
+    if last < width - 1:
+        click.echo(
+            f"the trees read features 0 to {width - 1}, and the highest of the file that isn't 0 is {last}: the others "
+            "count as 0",
+            err=True,
+        )
 
 
 def _ranked(model: Any, rankings: Sequence[Ranking]) -> list[Ranking]:

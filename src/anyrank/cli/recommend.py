@@ -70,15 +70,17 @@ def eval_command(
 
     data, item_rows, user_rows = _read(interactions, items, users, least)
     parts = split(data, test, cold, seed)
+    measured = {"warm": (parts.warm, ~parts.cold_items), "cold": (parts.cold, parts.cold_items)}
+    measured = {name: part for name, part in measured.items() if len(part[0].pairs)}
+    if not measured:
+        raise InputError("nothing is held out, so nothing can be measured: raise --test or --cold")
     rows: dict[str, dict[str, float]] = {}
-    for method in methods:
+    for method in dict.fromkeys(methods):
         scores = _scores(method, parts.train, item_rows, user_rows, seed)
-        warm = full_ranking(scores, parts.train, parts.warm, k, ~parts.cold_items)
-        frozen = full_ranking(scores, parts.train, parts.cold, k, parts.cold_items)
-        rows[method] = {
-            f"warm Recall@{k}": warm.recall, f"warm nDCG@{k}": warm.ndcg,
-            f"cold Recall@{k}": frozen.recall, f"cold nDCG@{k}": frozen.ndcg,
-        }  # fmt: skip
+        rows[method] = {}
+        for name, (held_out, among) in measured.items():
+            quality = full_ranking(scores, parts.train, held_out, k, among)
+            rows[method] |= {f"{name} Recall@{k}": quality.recall, f"{name} nDCG@{k}": quality.ndcg}
     if json_out:
         click.echo(as_json(rows))
         return 0

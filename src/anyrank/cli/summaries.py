@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Literal
 
 import click
@@ -108,14 +109,12 @@ def plan_command(articles: str, segmenter: str | None) -> int:
     from ..domains.summaries.edus import by_model, by_rules
     from ..domains.summaries.plans import coverage, marked, oracle_plan
     from ..io.candidates import query_from_dict
-    from ..io.records import json_lines
+    from ..io.records import json_lines, parsed
 
     segment = by_model(segmenter) if segmenter else by_rules
-    for number, (n, record) in enumerate(json_lines(articles), 1):
-        try:
-            query = query_from_dict(record, f"q{number}")
-        except InputError as error:
-            raise InputError(str(error), path=articles, line=n) from None
+    number = itertools.count(1)
+    lines = json_lines(articles)
+    for query in parsed(articles, lines, lambda r: query_from_dict(r, f"q{next(number)}"), 'lines {"query": article}'):
         (edus,) = segment([str(query.content)])
         line: dict[str, object] = {"id": query.id, "edus": edus}
         if reference := query.meta.get("reference"):

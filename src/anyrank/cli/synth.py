@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..core.errors import InputError
+from ..core.errors import InputError, listed, quoted
 from ..core.types import Candidate
 from .common import Command, is_dataset, overwrite_option
 from .jobs import not_finished, resume_hint, stamp
@@ -164,8 +165,10 @@ def car_command(groups: str, every: bool, blind: bool, **options: Any) -> int:
     from ..synth.rewriting import Rewriting
     from ..train.groups import read_groups
 
-    items = named(list(read_groups(groups)))
     model = options["model"]
+    if blind and not model:
+        raise InputError("--blind hides the document from a model: give a --model")
+    items = named(list(read_groups(groups)))
     rewriting = Rewriting(backend_of(model) if model else None, every, blind)
     settings = {"files": stamp(groups, model), "every": every, "blind": blind}
     return generate("CAR", items, rewriting, settings, **options, distinct=False)
@@ -194,9 +197,16 @@ def answers_command(queries: str, index: str | None, negatives: int, people: str
     model, out, seed = options["model"], options["out"], options["seed"]
     if not model and not index:
         raise InputError("answers come from --model, or from an --index: give one of the two")
-    search = parse("bm25", Settings(Collection.open(index))) if index and not model else None
+    if model and index:
+        raise InputError("answers come from --model or from --index: leave one of the two out")
+    topics = list(read_queries(queries))
+    if len(topics) < 2:
+        raise InputError("one query alone: its negatives are the answers to others", path=queries)
+    other = named(list(read_groups(people))) if people else []
+    if people and {q.id for q in topics}.isdisjoint(g.id for g in other):
+        raise InputError(f"none of its groups has the id of a query of {queries}", path=people)
+    search = parse("bm25", Settings(Collection.open(index))) if index else None
     answers = Answers(backend_of(model) if model else None, search)
-    other = list(read_groups(people)) if people else []
 
     def last(groups: Sequence[Group]) -> list[Group]:
         if not other:
@@ -207,7 +217,7 @@ def answers_command(queries: str, index: str | None, negatives: int, people: str
         return with_others(mine, negatives, seed)
 
     settings = {"files": stamp(queries, index, people, model), "negatives": negatives}
-    return generate("Answers", read_queries(queries), answers, settings, **options, last=last)
+    return generate("Answers", topics, answers, settings, **options, last=last)
 
 
 @synth_command.command("cornstack")
@@ -241,7 +251,10 @@ def cornstack_command(code: str, encoder: str, top: int, threshold: float, pool:
     folder = Path(code).is_dir()
     pairs = named(list(docstring_pairs(code, left_out=rejected) if folder else read_groups(code)))
     if not pairs:
-        raise InputError("no documented function: expected Python files, or groups as JSON lines", path=code)
+        why = f" ({', '.join(f'{n} {reason}' for reason, n in rejected.items())})" if rejected else ""
+        raise InputError(f"no documented function{why}: expected Python files, or groups as JSON lines", path=code)
+    if not math.isfinite(threshold):
+        raise InputError(f"--threshold {threshold}: expected a number, such as 0.6")
     groups = curated(pairs, encoder_of(encoder), top=top, threshold=threshold, pool=pool, rejected=rejected)
     write_groups(out, groups)
     settings = {"encoder": encoder, "top": top, "threshold": threshold}
@@ -296,12 +309,26 @@ def clicks_command(log: str, judged: str, queries: str, documents: str, **option
     return 0
 
 
-def _clicks(make: Callable[..., Any]) -> Callable[[Mapping[str, Any]], Any]:
+def _clicks(make: Any) -> Callable[[Mapping[str, Any]], Any]:
+    """A reader of a record of a click log. It raises InputError on a field that is missing or unknown, and on a result
+    that a query has twice."""
+    from dataclasses import fields
+
+    from ..io.records import id_of
+
+    known = [f.name for f in fields(make)]
+    seen: set[tuple[str, str]] = set()
+
     def read(record: Mapping[str, Any]) -> Any:
-        try:
-            return make(**{**record, "query": str(record["query"]), "id": str(record["id"])})
-        except (KeyError, TypeError) as error:
-            raise InputError(f"expected query, id, impressions, clicks: {error}") from None
+        if missing := [name for name in known[:4] if name not in record]:
+            raise InputError(f"no {missing[0]}: expected {', '.join(known[:4])}, found {listed(record)}")
+        if unknown := [name for name in record if name not in known]:
+            raise InputError(f"unknown field {quoted(unknown[0])}: known are {', '.join(known)}")
+        query, id = id_of(record, ("query",), "query's id")[1], id_of(record, ("id",), "result's id")[1]
+        if (query, id) in seen:
+            raise InputError(f"query {quoted(query)} has the result {quoted(id)} twice")
+        seen.add((query, id))
+        return make(**{**record, "query": query, "id": id})
 
     return read
 

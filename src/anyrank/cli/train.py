@@ -92,6 +92,8 @@ def train_command(
     folders = [training.out for training in trainings]
     if twice := next((f for f in folders if folders.count(f) > 1), None):
         raise InputError(f"two recipes write to {twice}: give each an out of its own")
+    if wrong := next((f for f in folders if Path(f).is_file()), None):
+        raise InputError("out is a file: expected a folder for the model", path=wrong)
     if plan_only:
         _plan(trainings, json_out)
         return 0

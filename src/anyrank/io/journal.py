@@ -61,6 +61,8 @@ class Journal:
         damaged, the file is no journal, or another process has it open.
         """
         path = Path(path)
+        if not path.parent.is_dir():
+            raise InputError(f"there is no folder {path.parent}: make it first", path=path)
         if not resume and path.exists() and path.stat().st_size:
             raise InputError("the journal exists already: resume the job, or delete the file", path=path)
         try:

@@ -1,19 +1,21 @@
-"""Records: one mapping a line, from JSON lines, CSV (quoted fields, header), TSV (no quoting) or TREC's SGML."""
+"""Records: one mapping a line, from JSON lines, CSV (quoted fields, header), TSV (no quoting) or TREC's SGML; and
+tables that don't say how they are parted (`delimited`)."""
 
 from __future__ import annotations
 
 import csv
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from numbers import Integral, Real
 from typing import Any, TypeVar
 
 import numpy as np
 
 from ..core.errors import InputError, listed, quoted
-from .files import File, atomic, decode, empty, label, longest, numbered, opened, texts, too_long
+from .files import File, atomic, decode, empty, label, lines, longest, numbered, opened, texts, too_long
 from .json_objects import SEVERAL_LINES, json_objects
 from .trec import looks_trec, trec_records
 
@@ -137,6 +139,52 @@ def write_jsonl(path: File, rows: Iterable[Record]) -> None:
             f.write(json.dumps(row, ensure_ascii=False) + "\n")
 
 
+def delimited(path: File, most: int | None = None) -> Iterator[tuple[int, list[str]]]:
+    """(line, cells) for every row of a table that doesn't say how it is parted: by tabs or ``|`` if its first line has
+    one, else by commas and quoted as in CSV. A line that isn't UTF-8 is read as Latin-1, as tables older than it are,
+    and lines may end with a carriage return. Raises InputError on broken quoting and on a row of more than ``most``
+    bytes."""
+    source = ((n, part) for n, raw in lines(path, most) for part in _latin(raw).splitlines(keepends=True))
+    first = next(((n, line) for n, line in source if not line.isspace()), None)
+    if first is None:
+        return
+    sign = next((sign for sign in "\t|" if sign in first[1]), ",")
+    every = chain([first], source)
+    if sign == ",":
+        yield from _quoted(path, every, most)
+        return
+    for n, line in every:
+        if not line.isspace():
+            yield n, line.rstrip("\r\n").split(sign)
+
+
+def _latin(raw: bytes) -> str:
+    try:
+        text = raw.decode()
+    except UnicodeDecodeError:
+        text = raw.decode("latin-1")
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def named_rows(
+    path: File, columns: Sequence[str], rows: Iterable[tuple[int, list[str]]]
+) -> Iterator[tuple[int, Record]]:
+    """Rows as records by the names of their columns. Raises InputError on a row of another width."""
+    for n, row in rows:
+        if len(row) != len(columns):
+            what = f"expected {len(columns)} columns ({listed(columns)}), found {len(row)}"
+            raise InputError(what, path=label(path), line=n)
+        yield n, dict(zip(columns, row))
+
+
+def check_columns(path: File, columns: Sequence[str], line: int) -> None:
+    """Raises InputError if two columns of a header have the same name."""
+    if len(set(columns)) < len(columns):
+        twice = next(name for i, name in enumerate(columns) if name in columns[:i])
+        what = f"two columns of the header have the same name, {quoted(twice)}"
+        raise InputError(what, path=label(path), line=line)
+
+
 def _table(
     path: File, rows: Iterator[tuple[int, list[str]]], fields: Fields, header: bool | None, strict: bool
 ) -> Iterator[tuple[int, Record]]:
@@ -156,14 +204,10 @@ def _table(
                     raise InputError(what, path=label(path), line=n)
                 named = True  # one of the two is there: the records say which is missing
             columns = row if named else [fields.id[0], fields.text[0]]
-            if len(set(columns)) < len(columns):
-                raise InputError("two columns of the header have the same name", path=label(path), line=n)
+            check_columns(path, columns, n)
             if columns is row:
                 continue
-        if len(row) != len(columns):
-            what = f"expected {len(columns)} columns ({listed(columns)}), found {len(row)}"
-            raise InputError(what, path=label(path), line=n)
-        yield n, dict(zip(columns, row))
+        yield from named_rows(path, columns, [(n, row)])
 
 
 def _is_record(row: list[str]) -> bool:
@@ -178,13 +222,19 @@ def _tsv(path: File, most: int | None) -> Iterator[tuple[int, list[str]]]:
 
 
 def _csv(path: File, most: int | None) -> Iterator[tuple[int, list[str]]]:
+    return _quoted(path, texts(path, most), most)
+
+
+def _quoted(path: File, numbered_lines: Iterable[tuple[int, str]], most: int | None) -> Iterator[tuple[int, list[str]]]:
+    """The rows of lines of CSV, each with the number of its last line."""
     most = most or longest()
     csv.field_size_limit(max(csv.field_size_limit(), most))
-    size, begin = 0, 1  # of the present row, which may have several lines
+    size, begin, last = 0, 1, 0  # of the present row, which may have several lines
 
     def source() -> Iterator[str]:
-        nonlocal size
-        for _, line in texts(path, most):
+        nonlocal size, last
+        for n, line in numbered_lines:
+            last = n
             size += len(line)
             if size > most:
                 raise too_long(path, begin, most, "row")
@@ -194,10 +244,10 @@ def _csv(path: File, most: int | None) -> Iterator[tuple[int, list[str]]]:
     try:
         for row in reader:
             if row:
-                yield reader.line_num, row
-            size, begin = 0, reader.line_num + 1
+                yield last, row
+            size, begin = 0, last + 1
     except csv.Error as error:
-        raise InputError(f"broken CSV: {error}", path=label(path), line=max(reader.line_num, 1)) from None
+        raise InputError(f"broken CSV: {error}", path=label(path), line=max(last, 1)) from None
 
 
 def first_of(record: Record, names: tuple[str, ...]) -> str | None:

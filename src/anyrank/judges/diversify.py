@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core.content import is_blank, text_of
-from ..core.errors import AnyrankError, InputError
+from ..core.errors import AnyrankError, InputError, quoted
 from ..core.rerank import Judge
 from ..core.stage import Stage
 from ..core.trace import Step, Usage
@@ -181,7 +181,8 @@ class Xquad(Stage):
 
 
 def aspects_of(query: Query) -> dict[str, float]:
-    """A query's aspects with their weights; none if it has none. Raises InputError on a weight that isn't above 0.
+    """A query's aspects with their weights; none if it has none, the highest weight 1. Raises InputError on
+    aspects that are neither texts nor texts with weights above 0.
 
     >>> aspects_of(Query("1", "jaguar", {"aspects": ["the car", "the animal"]}))
     {'the car': 1.0, 'the animal': 1.0}
@@ -191,13 +192,21 @@ def aspects_of(query: Query) -> dict[str, float]:
     if not stated:
         value = getattr(query.meta.get("queries"), "texts", query.meta.get("queries"))
     if isinstance(value, Mapping):
-        weights = {str(text): float(weight) for text, weight in value.items()}
-        if any(not 0 < weight < np.inf for weight in weights.values()):
-            raise InputError(f"query {query.id!r}: the weights of its aspects must be above 0")
-        return weights
+        if not all(_is_weight(weight) for weight in value.values()):
+            raise InputError(f"query {query.id!r}: the weights of its aspects must be numbers above 0")
+        highest = max(value.values(), default=1)  # so that no sum of weights is infinite
+        return {str(text): float(weight / highest) for text, weight in value.items() if not is_blank(str(text))}
+    if stated and not (isinstance(value, list | tuple) and all(isinstance(text, str) for text in value)):
+        raise InputError(
+            f"query {query.id!r}: its aspects are {quoted(value)}: expected a list of texts, or texts with weights"
+        )
     texts = [text_of(text) for text in value] if isinstance(value, list | tuple) else []
     own = text_of(query.content)
-    return {text: 1.0 for text in texts if text and (stated or text != own)}
+    return {text: 1.0 for text in texts if text and not is_blank(text) and (stated or text != own)}
+
+
+def _is_weight(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < np.inf
 
 
 def _safely(

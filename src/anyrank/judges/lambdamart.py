@@ -20,7 +20,7 @@ from ..core.rerank import Group
 from ..core.types import Judgement, Ranking
 from ..io.files import atomic
 from .features import Features
-from .trees import Floats, gain_shares, judged_tables, lightgbm_module
+from .trees import Floats, check_settings, gain_shares, judged_tables, lightgbm_module
 
 SETTINGS: Mapping[str, Any] = {
     "objective": "lambdarank", "learning_rate": 0.05, "num_leaves": 15, "min_data_in_leaf": 20, "lambda_l2": 1.0,
@@ -61,6 +61,7 @@ class LambdaMart:
         without a gain of its nDCG@10 there and keeps the best number of trees. ``settings`` are LightGBM's, beside
         ours. Raises InputError unless some query has candidates of different grades."""
         lightgbm = lightgbm_module()
+        check_settings(settings)
         features = features or Features.of(rankings)
         chosen = {**SETTINGS, "seed": seed, **settings}
         if not any(len(set(values)) > 1 for values in labels):

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core.errors import MissingExtra
+from ..core.errors import InputError, MissingExtra, quoted
 from ..core.types import Judgement
 
 Floats = NDArray[np.float64]
@@ -21,6 +22,16 @@ def lightgbm_module() -> Any:
     except ImportError as error:
         raise MissingExtra("lightgbm", extra="lightgbm") from error
     return lightgbm
+
+
+def check_settings(settings: Mapping[str, Any]) -> None:
+    """Raises InputError on a name that is no parameter of LightGBM's, which it would ignore."""
+    aliases: Mapping[str, Sequence[str]] = lightgbm_module().basic._ConfigAliases._get_all_param_aliases()
+    known = {name for names in aliases.values() for name in names} | set(aliases)
+    if wrong := next((name for name in settings if name not in known), None):
+        near = get_close_matches(wrong, sorted(aliases), 1)
+        mend = f": did you mean {near[0]}?" if near else ", see its page Parameters"
+        raise InputError(f"LightGBM has no parameter {quoted(wrong)}{mend}")
 
 
 def gain_shares(booster: Any, names: Sequence[str]) -> dict[str, float]:

@@ -101,6 +101,9 @@ class Cached(Wrapper):
 
     @contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:
+        folder = os.path.dirname(os.path.abspath(self.path))
+        if not os.path.isdir(folder):
+            raise InputError(f"there is no folder {folder}: make it first", path=self.path)
         try:
             db = sqlite3.connect(self.path, timeout=60.0)
         except sqlite3.Error as error:

@@ -222,3 +222,25 @@ def curves(series: Mapping[str, Sequence[tuple[float, float]]], label: str, x_la
 def series_colour(i: int) -> str:
     """The colour of a chart's series, counted from 0, for CSS."""
     return f"var(--series{i % SERIES})"
+
+
+def reliability_chart(bins: Sequence[tuple[float, float, int]]) -> Markup:
+    """The share of relevant candidates against their mean probability, bin by bin, beside the line of perfect
+    probabilities; a bin is (probability, share, count)."""
+    left, top, bottom, right = 56.0, 14.0, 270.0, 330.0
+    most = max([0.05, *(max(p, share) for p, share, _ in bins)])
+
+    def x(value: float) -> float:
+        return left + (right - left) * value / most
+
+    def y(value: float) -> float:
+        return bottom - (bottom - top) * value / most
+
+    marks = [line(x(0), y(0), x(most), y(most), "zero")]
+    for v in ticks(0, most, 5):
+        marks += [line(left, y(v), right, y(v), "grid"), text(left - 8, y(v) + 4, f"{v:.2g}", "tick", "end")]
+        marks.append(text(x(v), bottom + 18, f"{v:.2g}", "tick", "middle"))
+    for p, share, count in bins:
+        label = f"{count:,} candidates of probability {p:.3f}: {share:.3f} are relevant"
+        marks.append(element("g", title(label), element("circle", cx=x(p), cy=y(share), r=4, class_="dot")))
+    return drawing("reliability: share of relevant by probability", right + 12, bottom + 30, *marks)

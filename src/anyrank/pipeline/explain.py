@@ -13,7 +13,7 @@ from typing import Any
 
 from ..core.errors import InputError
 from ..core.fusion import Fusion
-from ..core.stage import Cut, Fuse, Keep, Limited, Stage, Then, Weighted
+from ..core.stage import Above, Cut, Fuse, Keep, Limited, Stage, Then, Weighted
 from ..core.types import Ranking
 from ..hub.registry import SHIPPED
 from ..papers import names as methods
@@ -99,7 +99,11 @@ def _planning(name: str, about: str, make: Callable[..., Stage] | None) -> Calla
         bound = signature.bind(*args, **kwargs)
         bound.apply_defaults()
         arguments = dict(list(bound.arguments.items())[1:])
-        return Keep(arguments["name"]) if name == "keep" else Planned(name, arguments, about)
+        return (
+            Keep(arguments["name"])
+            if name == "keep" and arguments["name"] is not None
+            else Planned(name, arguments, about)
+        )
 
     plan.__signature__ = signature  # type: ignore[attr-defined]
     return plan
@@ -166,6 +170,8 @@ def _steps(stage: Stage, n: int, index: Any) -> Iterator[Explanation]:
             yield Explanation(f"fusion of {len(stages)}", f"fuses the {len(stages)} results by {kind}", n, after)
         case Cut(k):
             yield Explanation(f"% {k}", f"keeps the best {k}", n, min(n, k))
+        case Above(score):
+            yield Explanation(f">= {score:g}", f"keeps those that score at least {score:g}", n, n)
         case Keep(name):
             yield Explanation(str(Call("keep", (("", name),))), f"remembers the scores as {name!r}", n, n)
         case Named(call, position, Planned() as planned):
@@ -243,6 +249,11 @@ def _named(call: Call, position: str, planned: Planned, n: int, index: Any) -> E
         bound = arguments.get("max_calls") is not None
         does = f"scores {'the' if ranked == n else f'the best {ranked} of the'} candidates by {model}"
         return Explanation(text, does, n, n, calls, calls, bound, formula, of_model(model))
+    if name == "keep":
+        promise = next(f"{k}={v:g}" for k in ("recall", "precision", "any") if (v := arguments[k]) is not None)
+        return Explanation(text, f"keeps the candidates that {promise} needs, by calibrated probabilities", n, n)
+    if name == "calibrated":
+        return Explanation(text, "turns scores into probabilities of relevance, in the same order", n, n)
     if name == "ltr":
         return Explanation(
             text, "scores the candidates by trees over their features", n, n, needs=of_package("lightgbm")

@@ -15,7 +15,7 @@ from urllib.parse import urlencode, urlsplit
 from ..backends.addresses import checked_url
 from ..backends.http import NoAnswer, Patience, Server, ask_all
 from ..backends.keys import read_key
-from ..core.content import required_text
+from ..core.content import is_blank, required_text
 from ..core.errors import InputError, ModelError
 from ..core.limits import seconds_left
 from ..core.stage import Limited
@@ -117,7 +117,7 @@ def unpacked(packed: Any) -> Candidate | None:
     if not isinstance(record, dict):
         return None
     text, id = (next((record[n] for n in names if record.get(n)), None) for names in (_TEXT, _ID))
-    if not isinstance(text, str) or id is None:
+    if not isinstance(text, str) or is_blank(text) or not isinstance(id, str | int) or isinstance(id, bool):
         return None
     meta = {("url" if n == "URL" else n): v for n, v in record.items() if n not in (*_TEXT, "ClueWeb22-ID", "id")}
     return Candidate(str(id), text, 0.0, meta)

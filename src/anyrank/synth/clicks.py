@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core.errors import InputError, MissingExtra
+from ..core.errors import InputError, MissingExtra, quoted
 
+_HIGHEST = 1e15
 GRADES = 5
 """Grades 0 (bad) to 4 (perfect)."""
 
@@ -39,8 +40,10 @@ class Clicks:
     def __post_init__(self) -> None:
         numbers = {f.name: getattr(self, f.name) for f in fields(self)[2:]}
         for name, value in numbers.items():
-            if not isinstance(value, int | float) or not 0 <= value < float("inf"):
-                raise InputError(f"{self.query}, {self.id}: {name} is {value!r}: expected a number of at least 0")
+            number = isinstance(value, int | float) and not isinstance(value, bool)
+            if not number or not 0 <= value <= _HIGHEST:
+                what = f"{name} is {quoted(value)}: expected a number from 0 to {_HIGHEST:.0e}"
+                raise InputError(f"{self.query}, {self.id}: {what}")
         if self.long_clicks > self.clicks:
             raise InputError(f"{self.query}, {self.id}: {self.long_clicks:g} long clicks but {self.clicks:g} clicks")
 
@@ -78,7 +81,8 @@ def calibrated(
     """The expected grade of every result of a log, by a decision tree (scikit-learn's, at most ``depth`` deep, at least
     ``leaf`` judged results in a leaf) over the judged ones.
 
-    Raises InputError without two judged results of different grades, MissingExtra without scikit-learn.
+    Raises InputError without two judged results of different grades and on a grade that isn't one of 0 to 4,
+    MissingExtra without scikit-learn.
     """
     try:
         from sklearn.tree import DecisionTreeClassifier
@@ -88,6 +92,8 @@ def calibrated(
     x = features(log)
     known = [i for i, c in enumerate(log) if c.id in judged.get(c.query, {})]
     grades = [judged[log[i].query][log[i].id] for i in known]
+    if wrong := next((g for g in grades if not 0 <= g < GRADES), None):
+        raise InputError(f"a result of the log has the grade {wrong}: expected 0 to {GRADES - 1}")
     if len(set(grades)) < 2:
         raise InputError(
             f"{len(known)} results of the log are judged, of {len(set(grades))} grades: judge some of two grades"

@@ -39,7 +39,9 @@ def docstring_pairs(
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 tree = ast.parse(source)
-        except (OSError, SyntaxError, ValueError, RecursionError):
+        except (OSError, SyntaxError, ValueError, RecursionError, MemoryError):  # the parser's stack may overflow
+            if left_out is not None:
+                left_out["file that is no Python"] += 1
             continue
         rows = source.split("\n")
         functions = [n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef)]

@@ -1,7 +1,9 @@
 """Answers from passages: prompts, citations, majority, what fails, and sentences of the passages without a model."""
 
 import pytest
+from click.testing import CliRunner
 
+from anyrank.cli import cli
 from anyrank.core.errors import InputError
 from anyrank.core.language import Completion
 from anyrank.core.limits import Limits
@@ -158,3 +160,16 @@ def test_exact_match_and_f1_by_hand():
 
 def test_sentences_of_lower_case_texts():
     assert sentences("one thing . another thing .") == ["one thing .", "another thing ."]
+
+
+def test_questions_and_temperatures_that_can_not_be_are_errors():
+    with pytest.raises(InputError, match="temperature=nan"):
+        Answerer(temperature=float("nan"))
+    with pytest.raises(InputError, match="the question is empty"):
+        CliRunner().invoke(cli, ["ask", "i.index", " "], standalone_mode=False, catch_exceptions=False)
+
+
+def test_an_answer_that_no_sentence_gives_says_so():
+    answer = Answerer()([Ranking.of("what is lift", ["Heat flows."])])[0]
+    assert (answer.text, answer.ranking.trace[-1].notes) == (
+        "", ("no sentence of the passages has a word of the question",))  # fmt: skip

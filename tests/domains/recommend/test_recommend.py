@@ -58,14 +58,56 @@ def test_tables_of_all_forms(tmp_path):
     for text, message in (
         ("", "the file is empty"),
         ("user,item\n", "rows below the header"),
-        ("user,item\nu\n", r":2: 1 columns, and the header has 2"),
+        ("user,item\nu\n", r":2: expected 2 columns \(user, item\), found 1"),
         ("who,item\nu,i\n", "no column for users .*: the columns are who, item"),
         ("user,item,rating\nu,i,good\n", ":2: a rating or time is no number"),
     ):
         (tmp_path / "x.csv").write_text(text)
         with pytest.raises(InputError, match=message):
             read_interactions(tmp_path / "x.csv")
-    assert read_table(tmp_path / "b.csv")[0]["movieid"] == "a,b"
+    assert read_table(tmp_path / "b.csv")[0] == (2, {"userid": "u", "movieid": "a,b"})
+
+
+def test_movielens_files_are_read_as_they_are_distributed(tmp_path):
+    """Without a header line, and the films in Latin-1."""
+    (tmp_path / "u.data").write_text("196\t242\t3\t881250949\n186\t242\t1\t881250948\n")
+    data = read_interactions(tmp_path / "u.data", 2)
+    assert (data.users, data.items) == (("196",), ("242",))
+    flags = "|".join(["0"] * 18 + ["1"])
+    (tmp_path / "u.item").write_bytes(f"242|Les misérables (1995)|01-Jan-1995||http://x|{flags}\n".encode("latin-1"))
+    items = read_attributes(tmp_path / "u.item", ITEM)
+    assert item_profiles(data, items) == ["Les misérables (1995)\nwestern"]
+    (tmp_path / "u.user").write_text("196|49|M|writer|55105\n")
+    assert read_attributes(tmp_path / "u.user", ("user_id",))["196"]["occupation"] == "writer"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("user,item\nu,i\n,i\n", ":3: the user is empty"),
+        ("user,item\nu, \n", ":2: the item is empty"),
+        ("user,item,Item\nu,i,j\n", ":1: two columns of the header have the same name, 'item'"),
+        ('user,item\n"u"x,i\n', ":2: broken CSV"),
+    ],
+)
+def test_tables_with_holes_are_errors(tmp_path, text, message):
+    (tmp_path / "x.csv").write_text(text)
+    with pytest.raises(InputError, match=message):
+        read_interactions(tmp_path / "x.csv")
+
+
+def test_an_item_that_comes_twice_is_an_error(tmp_path):
+    (tmp_path / "items.csv").write_text("item_id,title\na,x\na,y\n")
+    with pytest.raises(InputError, match=r"items\.csv:3: the item_id 'a' comes twice"):
+        read_attributes(tmp_path / "items.csv", ITEM)
+
+
+def test_what_is_not_held_out_is_not_measured(tmp_path):
+    table, _ = write(tmp_path, *world())
+    with pytest.raises(InputError, match="nothing is held out"):
+        call("eval", table, "--test", 0, "--cold", 0)
+    assert list(json.loads(call("eval", table, "-m", "popularity", "--cold", 0, "--json").output)["popularity"]) == [
+        "warm Recall@20", "warm nDCG@20"]  # fmt: skip
 
 
 def test_splits_hold_out_and_freeze():
@@ -260,3 +302,15 @@ def test_the_commands(tmp_path):
     (tmp_path / "other.csv").write_text("item_id,title\nnone,x\n")
     with pytest.raises(InputError, match="the ids differ"):
         call("rank", table, "--items", tmp_path / "other.csv")
+
+
+def test_counting_what_comes_often_in_a_batch_gives_the_same_loss():
+    torch = pytest.importorskip("torch")
+    from anyrank.domains.recommend.lightgcn import _weighted, aligning
+
+    torch.manual_seed(0)
+    vectors, texts = torch.randn(5, 3), torch.randn(5, 3)
+    batch = torch.tensor([4, 0, 4, 1, 1, 1])
+    for others, against in ((batch, texts[batch]), (None, texts)):
+        direct = aligning(vectors[batch], texts[batch], against, 0.5)
+        assert torch.allclose(_weighted(vectors, texts, batch, others, 0.5), direct)

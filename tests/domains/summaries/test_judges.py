@@ -1,7 +1,9 @@
 """Summaries judged by each other and by a reference; ROUGE by rouge-score."""
 
 import pytest
+from click.testing import CliRunner
 
+from anyrank.cli import cli
 from anyrank.core.errors import InputError
 from anyrank.core.groupings import Whole
 from anyrank.core.rerank import Rerank
@@ -48,3 +50,19 @@ def test_rouge_by_its_package():
     assert rouge(("rougeLsum",))("a b\nc d", "c d\na b") == 1.0  # lines in any order
     with pytest.raises(InputError, match="no such metrics: rouge9"):
         rouge(("rouge9",))
+
+
+def test_rouge_of_texts_that_would_take_minutes_is_an_error():
+    pytest.importorskip("rouge_score")
+    long = "word " * 2100
+    with pytest.raises(InputError, match="2,100 words with one of 2,100"):
+        rouge()(long, long)
+    assert rouge(("rouge1",))(long, long) == 1.0
+
+
+def test_empty_files_are_errors(tmp_path):
+    (tmp_path / "none.jsonl").write_text("\n")
+    with pytest.raises(InputError, match=r"none\.jsonl: the file is empty"):
+        CliRunner().invoke(
+            cli, ["summaries", "plan", str(tmp_path / "none.jsonl")], standalone_mode=False, catch_exceptions=False
+        )

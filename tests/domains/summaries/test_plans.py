@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from anyrank.core.errors import InputError
 from anyrank.domains.summaries.beams import beam_search
 from anyrank.domains.summaries.edus import by_rules
+from anyrank.domains.summaries.overlap import similarity
 from anyrank.domains.summaries.plans import (
     aligned_plan,
     corrupted,
@@ -94,6 +95,25 @@ def test_the_oracle_keeps_the_better_of_both():
 def test_soft_labels_are_the_greatest_similarity():
     assert soft_labels(["a b", "c d", "x"], ["a b", "c e"]) == [1.0, 0.25, 0.0]
     assert soft_labels(["a"], []) == [0.0]
+
+
+SMALL = st.lists(st.lists(st.sampled_from("abcd"), max_size=4).map(" ".join), max_size=5)
+
+
+@given(SMALL, SMALL)
+def test_plans_by_shared_ngrams_are_those_by_comparing_every_pair(source, target):
+    near = [[similarity(s, t) for s in source] for t in target]
+    labels = [max(column) for column in zip(*near)] if target else [0.0] * len(source)
+    assert soft_labels(source, target) == labels
+    assert aligned_plan(source, target) == sorted({row.index(max(row)) for row in near if row and max(row) > 0})
+    plan, best = [], 0.0
+    while True:
+        values = {i: coverage(source, sorted([*plan, i]), target) for i in range(len(source)) if i not in plan}
+        if not values or max(values.values()) <= best:
+            break
+        best = max(values.values())
+        plan.append(next(i for i, v in values.items() if v == best))
+    assert greedy_plan(source, target) == sorted(plan)
 
 
 def test_marks_and_wrong_plans():

@@ -20,11 +20,12 @@ from ...core.language import Completion, Generates, Prompt, Turn
 from ...core.limits import until
 from ...core.trace import Step, Usage
 from ...core.types import Candidate, Ranking
+from ...evaluate.citations import citation_precision, citation_recall
 from ...index.analysis import Analyser
 from ...llm.capabilities import need
 from ...llm.complete import complete
 from ...llm.parsing import answer_part
-from .citations import Statement, citation_precision, citation_recall, sentences, statements
+from .citations import Statement, sentences, statements
 from .measures import normalised
 
 UNKNOWN = "not in the passages"
@@ -45,12 +46,12 @@ class Answer:
     @property
     def citation_recall(self) -> float:
         """The share of the sentences that cite a passage that was read."""
-        return citation_recall(self.statements)
+        return citation_recall([bool(s.citations) for s in self.statements])
 
     @property
     def citation_precision(self) -> float:
         """The mean share of a citing sentence's terms that its passages hold."""
-        return citation_precision(self.statements)
+        return citation_precision([s.support for s in self.statements if s.support is not None])
 
 
 @dataclass(frozen=True)
@@ -76,6 +77,8 @@ class Answerer:
     def __post_init__(self) -> None:
         if self.backend is not None:
             need(self.backend, Generates, "an answer")
+        if not 0 <= self.temperature < float("inf"):
+            raise InputError(f"temperature={self.temperature}: expected a number of at least 0")
         if self.samples > 1 and not (self.short and self.temperature > 0):
             raise InputError(
                 f"samples={self.samples}: the majority of several answers needs short answers and a temperature above "
@@ -102,6 +105,8 @@ class Answerer:
                 usage += Usage(repairs={"unknown citation": len(unread)}, mended=1)
             if not members:
                 note.append("there are no passages to answer from")
+            elif not text and self.backend is None:
+                note.append("no sentence of the passages has a word of the question")
             step = Step("answer", seconds, usage, tuple(note), untouched=not text)
             kept = Ranking(ranking.query, members, ranking.trace, ranking.limits).with_step(step)
             out.append(Answer(kept, text, parts, known and bool(text)))

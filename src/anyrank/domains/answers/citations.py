@@ -52,25 +52,6 @@ def statements(answer: str, passages: Sequence[str]) -> list[Statement]:
     return out
 
 
-def citation_recall(answer: Sequence[Statement]) -> float:
-    """The share of the sentences that cite a passage that was read; 0 for an answer without sentences.
-
-    >>> citation_recall([Statement("a", (1,), (), 1.0), Statement("b")])
-    0.5
-    """
-    return sum(bool(s.citations) for s in answer) / len(answer) if answer else 0.0
-
-
-def citation_precision(answer: Sequence[Statement]) -> float:
-    """The mean support of the sentences that cite anything; 0 if none does.
-
-    >>> citation_precision([Statement("a", (1,), (), 1.0), Statement("b", (2,), (), 0.5), Statement("c")])
-    0.75
-    """
-    values = [s.support for s in answer if s.support is not None]
-    return sum(values) / len(values) if values else 0.0
-
-
 def sentences(text: str) -> list[str]:
     """The sentences and lines of a text, also where they begin in small letters.
 

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
 
+from ...core.content import is_blank
 from ...core.errors import InputError, quoted
 from ...core.types import Candidate, Query, Ranking
-from ...io.files import File, label
-from ...io.records import json_lines
+from ...io.files import File
+from ...io.records import id_of, json_lines, parsed, text_field
 
 Kind = Literal["bool", "choice", "number"]
 _KINDS: dict[str, Kind] = {
@@ -115,34 +116,58 @@ def question_of(record: Mapping[str, Any]) -> Question:
     kind = record.get("kind", record.get("qtype"))
     if not isinstance(kind, str) or kind not in _KINDS:
         raise InputError(f"kind: expected {', '.join(_KINDS)}, found {quoted(kind)}")
-    for name in ("id", "question"):
-        if name not in record:
-            raise InputError(f"no {name}: found {', '.join(record)}")
+    id, text = id_of(record, ("id",), "id")[1], text_field(record, ("question",), "question")[1]
+    if is_blank(text):
+        raise InputError("the question is empty")
     choices = record.get("choices") or ()
     forecasts = []
-    for item in record.get("forecasts", record.get("crowd")) or ():
+    for item in _forecasts(record):
         value = item.get("value", item.get("forecast"))
-        values = tuple(map(float, value if isinstance(value, list) else [value]))
-        if not values or not all(map(math.isfinite, values)):
-            raise InputError(f"forecast: expected finite numbers, found {quoted(value)}")
-        forecasts.append(Forecast(time_of(item.get("date", item.get("timestamp")), "forecast"), values))
+        forecasts.append(
+            Forecast(time_of(item.get("date", item.get("timestamp")), "forecast"), _values(value, _KINDS[kind]))
+        )
     _check_answer(_KINDS[kind], record.get("answer"))
     return Question(
-        str(record["id"]),
-        str(record["question"]),
+        id,
+        text,
         _KINDS[kind],
         time_of(record.get("opened", record.get("publish_time")), "opened"),
         time_of(record.get("closed", record.get("close_time")), "closed"),
         record.get("answer"),
-        tuple(choices) if isinstance(choices, list) else (),
+        tuple(map(str, choices)) if isinstance(choices, list) else (),
         tuple(sorted(forecasts, key=lambda f: f.at)),
     )
 
 
+def _forecasts(record: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The forecasts of a record, which may have none. Raises InputError unless they are a list of objects."""
+    items = record.get("forecasts", record.get("crowd"))
+    if items is None:
+        return []
+    if not isinstance(items, list) or not all(isinstance(item, Mapping) for item in items):
+        raise InputError(f'forecasts: expected a list of {{"date", "value"}}, found {quoted(items)}')
+    return items
+
+
+def _values(value: Any, kind: Kind) -> tuple[float, ...]:
+    """The numbers of a forecast. Raises InputError on what are none, and on a probability that is not from 0 to 1."""
+    try:
+        values = tuple(map(float, value if isinstance(value, list) else [value]))
+    except (TypeError, ValueError):
+        values = ()
+    if not values or not all(map(math.isfinite, values)):
+        raise InputError(f"forecast: expected finite numbers, found {quoted(value)}")
+    if kind != "number" and not all(0 <= v <= 1 for v in values):
+        raise InputError(f"forecast: expected probabilities from 0 to 1, found {quoted(value)} (70% is 0.7)")
+    return values
+
+
 def _check_answer(kind: Kind, answer: Any) -> None:
     """Raises InputError on an answer of another kind, which would count as a wrong one."""
-    if answer is None or kind == "number":
+    if answer is None:
         return
+    if kind == "number" and not (isinstance(answer, int | float) and not isinstance(answer, bool)):
+        raise InputError(f"answer: expected a number, found {quoted(answer)}")
     if kind == "bool" and answer not in ("yes", "no"):
         raise InputError(f"answer: expected yes or no, found {quoted(answer)}")
     if kind == "choice" and not (isinstance(answer, str) and len(answer) == 1 and "A" <= answer <= "Z"):
@@ -150,27 +175,48 @@ def _check_answer(kind: Kind, answer: Any) -> None:
 
 
 def read_questions(path: File) -> list[Question]:
-    """The questions of JSON lines. Raises InputError, with the line, on one that can't be read."""
-    out = []
-    for n, record in json_lines(path):
-        try:
-            out.append(question_of(record))
-        except (InputError, TypeError, ValueError, AttributeError) as error:
-            raise InputError(str(error), path=label(path), line=n) from None
-    return out
+    """The questions of JSON lines. Raises InputError, with the line, on one that can't be read, on an id that comes
+    twice, and on an empty file."""
+    seen: set[str] = set()
+
+    def question(record: Mapping[str, Any]) -> Question:
+        made = question_of(record)
+        if made.id in seen:
+            raise InputError(f"the id {quoted(made.id)} comes twice")
+        seen.add(made.id)
+        return made
+
+    form = '{"id", "question", "kind", "opened", "closed"}'
+    return list(parsed(path, json_lines(path), question, f"questions, a line of {form} each"))
 
 
 def read_articles(path: File) -> list[Article]:
-    """The articles of JSON lines {"id", "title", "text", "date", "question"}. Raises InputError, with the line."""
-    out = []
-    for n, record in json_lines(path):
-        try:
-            date = time_of(record.get("date"), "date")
-        except InputError as error:
-            raise InputError(str(error), path=label(path), line=n) from None
-        title, text, question = (str(record.get(name) or "") for name in ("title", "text", "question"))
-        out.append(Article(str(record.get("id", f"a{n}")), title, text, date, question))
-    return out
+    """The articles of JSON lines {"id", "title", "text", "date", "question"}; one without an id has that of its
+    number, as a1. Raises InputError, with the line, on one that can't be read or has neither title nor text, and on an
+    empty file."""
+    number = 0
+
+    def article(record: Mapping[str, Any]) -> Article:
+        nonlocal number
+        number += 1
+        date = time_of(record.get("date"), "date")
+        title, text, question = (_text(record, name) for name in ("title", "text", "question"))
+        if is_blank(title + text):
+            raise InputError("the article has neither a title nor a text")
+        id = id_of(record, ("id",), "id")[1] if record.get("id") is not None else f"a{number}"
+        return Article(id, title, text, date, question)
+
+    return list(parsed(path, json_lines(path), article, 'articles, a line of {"id", "text", "date"} each'))
+
+
+def _text(record: Mapping[str, Any], name: str) -> str:
+    """A field's text or id; empty if it has none."""
+    value = record.get(name)
+    if value is None or isinstance(value, str):
+        return value or ""
+    if name == "question" and isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    raise InputError(f"the {name} is {type(value).__name__}: expected a text")
 
 
 def rankings(

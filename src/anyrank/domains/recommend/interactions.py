@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ...core.errors import InputError, listed
-from ...io.files import File, empty, lines, longest
+from ...core.errors import InputError, listed, quoted
+from ...io.files import File, empty
+from ...io.records import check_columns, delimited, first_of, named_rows
 
 Ints = NDArray[np.int64]
 USER = ("user_id", "user", "userid", "uid")
@@ -22,55 +22,85 @@ TIME = ("timestamp", "time", "date")
 Row = dict[str, str]
 
 
-def read_table(path: File) -> list[Row]:
-    """The rows of a table with a header line, by the names of its columns in lower case with underscores. Columns are
+def read_table(path: File) -> list[tuple[int, Row]]:
+    """(line, row) for every row of a table, by the names of its columns in lower case with underscores. Columns are
     parted by tabs (atomic files, ``name:type`` in their header, of which the type is dropped), by ``|``, or by commas
-    and quoted as in CSV. Text that isn't UTF-8 is read as Latin-1. Raises
-    InputError on a file without rows, or a row of another number of columns.
-    """
-    raw = b"".join(line for _, line in lines(path))
-    if not raw.strip():
+    and quoted as in CSV, and text that isn't UTF-8 is read as Latin-1 (`io.records.delimited`). MovieLens 100k's files
+    have no header line: they are known by their width. Raises InputError on a file without rows, a row of another
+    number of columns, and two columns of a name."""
+    every = delimited(path)
+    first = next(every, None)
+    if first is None:
         raise empty(path, "a header line and rows")
-    try:
-        text = raw.decode()
-    except UnicodeDecodeError:  # MovieLens 100k's table of films
-        text = raw.decode("latin-1")
-    text = text.replace("\r\n", "\n").replace("\r", "\n")
-    first = text.partition("\n")[0]
-    parting = next((sign for sign in "\t|" if sign in first), ",")
-    source = io.StringIO(text)
-    csv.field_size_limit(max(csv.field_size_limit(), longest()))
-    reader = csv.reader(source) if parting == "," else csv.reader(source, delimiter=parting, quoting=csv.QUOTE_NONE)
-    header = [name.partition(":")[0].strip().lower().replace(" ", "_").replace("-", "_") for name in next(reader)]
-    rows: list[Row] = []
-    try:
-        for values in reader:
-            if not values:
-                continue
-            if len(values) != len(header):
-                what = f"{len(values)} columns, and the header has {len(header)}"
-                raise InputError(what, path=path, line=reader.line_num)
-            rows.append(dict(zip(header, values)))
-    except csv.Error as error:  # a cell beyond the longest record
-        raise InputError(f"no table that can be read: {error}", path=path, line=reader.line_num) from None
-    if not rows:
+    line, cells = first
+    columns: Sequence[str] = [_column(name) for name in cells]
+    rows: Iterable[tuple[int, list[str]]] = every
+    if not any(name in columns for name in (*USER, *ITEM)) and (layout := _movielens(cells)):
+        columns, rows = layout, chain([first], every)
+    check_columns(path, columns, line)
+    out: list[tuple[int, Row]] = [(n, dict(record)) for n, record in named_rows(path, columns, rows)]
+    if not out:
         raise empty(path, "rows below the header line")
-    return rows
+    return out
 
 
-def column(rows: Sequence[Row], names: Sequence[str], path: File, what: str) -> str:
-    """The first of these names that is a column. Raises InputError, which lists the columns, if none is."""
-    found = next((name for name in names if name in rows[0]), None)
-    if found is None:
-        raise InputError(f"no column for {what} ({', '.join(names)}): the columns are {listed(rows[0])}", path=path)
-    return found
+def _column(name: str) -> str:
+    return name.partition(":")[0].strip().lower().replace(" ", "_").replace("-", "_")
+
+
+GENRES = (
+    "unknown", "action", "adventure", "animation", "children's", "comedy", "crime", "documentary", "drama", "fantasy",
+    "film_noir", "horror", "musical", "mystery", "romance", "sci_fi", "thriller", "war", "western",
+)  # fmt: skip
+_LAYOUTS = (
+    ("user_id", "item_id", "rating", "timestamp"),
+    ("user_id", "age", "gender", "occupation", "zip_code"),
+    ("movie_id", "movie_title", "release_date", "video_release_date", "imdb_url", *GENRES),
+)
+"""The columns of MovieLens 100k's u.data, u.user and u.item."""
+
+
+def _movielens(cells: Sequence[str]) -> Sequence[str] | None:
+    """The columns of a first row that is one of MovieLens 100k's; None if it is none.
+
+    >>> _movielens(["196", "242", "3", "881250949"])
+    ('user_id', 'item_id', 'rating', 'timestamp')
+    """
+    layout = next((names for names in _LAYOUTS if len(names) == len(cells)), None)
+    if layout is None or not cells[0].isdecimal():
+        return None
+    numbers = {"item_id", "rating", "timestamp", "age", *GENRES}
+    return layout if all(c.strip().isdecimal() for n, c in zip(layout, cells) if n in numbers) else None
+
+
+def column(row: Row, names: Sequence[str], path: File, what: str) -> str:
+    """The first of these names that is a column of a table's row. Raises InputError, which lists the columns, if none
+    is."""
+    name = first_of(row, tuple(names))
+    if name is None:
+        raise InputError(f"no column for {what} ({', '.join(names)}): the columns are {listed(row)}", path=path)
+    return name
 
 
 def read_attributes(path: File, names: Sequence[str]) -> dict[str, Row]:
-    """The rows of a table of users or items by id, whose column is one of ``names``."""
+    """The rows of a table of users or items by id, whose column is one of ``names``. Raises InputError on an id that is
+    empty or comes twice."""
     rows = read_table(path)
-    key = column(rows, names, path, "ids")
-    return {row[key]: {name: value for name, value in row.items() if name != key} for row in rows}
+    key = column(rows[0][1], names, path, "ids")
+    out: dict[str, Row] = {}
+    for n, row in rows:
+        id = _id(row, key, path, n)
+        if id in out:
+            raise InputError(f"the {key} {quoted(id)} comes twice", path=path, line=n)
+        out[id] = {name: value for name, value in row.items() if name != key}
+    return out
+
+
+def _id(row: Row, key: str, path: File, line: int) -> str:
+    """The id in a column. Raises InputError if it is empty."""
+    if not (id := row[key].strip()):
+        raise InputError(f"the {key} is empty", path=path, line=line)
+    return id
 
 
 @dataclass(frozen=True)
@@ -102,19 +132,20 @@ def read_interactions(path: File, least: float = -math.inf, items: Mapping[str, 
     """The interactions of a table with a rating of at least ``least`` (all if it has no ratings). ``items``: a table
     whose items without interactions are items too. Raises InputError on a rating or time that is no number."""
     rows = read_table(path)
-    user, item = column(rows, USER, path, "users"), column(rows, ITEM, path, "items")
-    rating = next((name for name in RATING if name in rows[0]), None)
-    time = next((name for name in TIME if name in rows[0]), None)
+    first = rows[0][1]
+    user, item = column(first, USER, path, "users"), column(first, ITEM, path, "items")
+    rating, time = first_of(first, RATING), first_of(first, TIME)
     known: list[tuple[float, str, str]] = []
-    for n, row in enumerate(rows, 2):
+    for n, row in rows:
+        ids = _id(row, user, path, n), _id(row, item, path, n)
         try:
             value = math.inf if rating is None else float(row[rating])
             if math.isnan(value) or (time is not None and not math.isfinite(float(row[time]))):
                 raise ValueError
-            if value >= least:
-                known.append((float(row[time]) if time is not None else 0.0, row[user], row[item]))
         except ValueError:
             raise InputError("a rating or time is no number", path=path, line=n) from None
+        if value >= least:
+            known.append((float(row[time]) if time is not None else 0.0, *ids))
     if not known:
         raise InputError(f"no interaction has a rating of at least {least:g}", path=path)
     known.sort(key=lambda each: each[0])  # stable: the file's order among equal times

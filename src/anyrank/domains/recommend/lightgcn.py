@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -80,12 +81,9 @@ class LightGCN(nn.Module):  # type: ignore[misc,unused-ignore]
         read = self.reader(self.texts)
         user_texts, item_texts = read[:start], read[start:]
         t = self.shape.temperature
-        aligned = (
-            aligning(u, user_texts[users], user_texts, t)
-            + aligning(p, item_texts[positives], item_texts[positives], t)
-            + aligning(n, item_texts[negatives], item_texts[negatives], t)
-        )
-        return loss + self.shape.weight * aligned
+        aligned = _weighted(user_vectors, user_texts, users, None, t)
+        aligned = aligned + _weighted(item_vectors, item_texts, positives, positives, t)
+        return loss + self.shape.weight * (aligned + _weighted(item_vectors, item_texts, negatives, negatives, t))
 
     def fit(self) -> LightGCN:
         """Train for the shape's epochs: each interaction once, with an item drawn that the user has not."""
@@ -122,12 +120,33 @@ class LightGCN(nn.Module):  # type: ignore[misc,unused-ignore]
         return np.asarray(out.numpy(), dtype=np.float64)
 
 
-def aligning(vectors: Tensor, own: Tensor, others: Tensor, temperature: float) -> Tensor:
-    """InfoNCE between vectors [n, width] and their texts' ``own``, against the texts of ``others``."""
+def _weighted(vectors: Tensor, texts: Tensor, batch: Any, others: Any, temperature: float) -> Tensor:
+    """`aligning` of a batch's vectors, against the texts of the positions ``others`` (all without). A batch names a
+    user or an item many times, so each is compared once and counted as often as it comes: the same mean at a tenth of
+    the work."""
+    rows, times = batch.unique(return_counts=True)
+    if others is None:
+        return aligning(vectors[rows], texts[rows], texts, temperature, times)
+    among, counts = others.unique(return_counts=True)
+    return aligning(vectors[rows], texts[rows], texts[among], temperature, times, counts)
+
+
+def aligning(
+    vectors: Tensor,
+    own: Tensor,
+    others: Tensor,
+    temperature: float,
+    times: Tensor | None = None,
+    counts: Tensor | None = None,
+) -> Tensor:
+    """InfoNCE between vectors [n, width] and their texts' ``own``, against the texts of ``others``. ``times`` [n] and
+    ``counts`` [others]: how often each is in the batch (once without)."""
     vectors, own, others = (nn.functional.normalize(x, dim=1) for x in (vectors, own, others))
     positive = (vectors * own).sum(1) / temperature
-    loss: Tensor = (torch.logsumexp(vectors @ others.T / temperature, 1) - positive).mean()
-    return loss
+    near = vectors @ others.T / temperature
+    near = near if counts is None else near + counts.log()
+    losses: Tensor = torch.logsumexp(near, 1) - positive
+    return losses.mean() if times is None else (losses * times).sum() / times.sum()
 
 
 def _graph(train: Interactions) -> Tensor:

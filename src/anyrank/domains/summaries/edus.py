@@ -43,13 +43,17 @@ def _clauses(text: str) -> list[str]:
 
 def _joined(pieces: Sequence[str]) -> list[str]:
     """The pieces of a sentence, short ones joined to the piece before them, or to the next if they are first."""
-    out: list[str] = []
+    groups: list[list[str]] = []
+    count = 0  # words of the last group
     for piece in pieces:
-        if out and (len(piece.split()) < LEAST or len(out[-1].split()) < LEAST):
-            out[-1] += f" {piece}"
+        words = len(piece.split())
+        if groups and (words < LEAST or count < LEAST):
+            groups[-1].append(piece)
+            count += words
         else:
-            out.append(piece)
-    return out
+            groups.append([piece])
+            count = words
+    return [" ".join(group) for group in groups]
 
 
 def by_model(name: str, *, begins: str = "B") -> Segmenter:

@@ -6,12 +6,17 @@ import re
 from collections.abc import Callable, Sequence
 from functools import cache
 
+import numpy as np
+from numpy.typing import NDArray
+
 from ...core.errors import InputError, MissingExtra
 
 Utility = Callable[[str, str], float]
 """(reference, summary) -> how well the summary says what the reference says, higher is better."""
 
 METRICS = ("rouge1", "rouge2", "rougeL", "rougeLsum")
+CELLS = 4_000_000
+"""Pairs of words that a comparison by rougeL or rougeLsum has at most: some seconds of rouge-score's loop."""
 _WORD = re.compile(r"\w+")
 
 
@@ -53,10 +58,41 @@ def similarity(a: str, b: str) -> float:
     return (set_f(ngrams(first, 1), ngrams(second, 1)) + set_f(ngrams(first, 2), ngrams(second, 2))) / 2
 
 
+class Overlaps:
+    """`similarity` of a text with each of many, by lists of the texts that hold an n-gram, so that a comparison costs
+    what the texts share.
+
+    >>> Overlaps(["it rained", "they won"]).near("they won").tolist()
+    [0.0, 1.0]
+    """
+
+    def __init__(self, texts: Sequence[str]) -> None:
+        self._sizes = np.zeros((2, len(texts)))
+        self._holders: dict[tuple[str, ...], list[int]] = {}
+        for i, tokens in enumerate(map(words, texts)):
+            for n in (1, 2):
+                grams = ngrams(tokens, n)
+                self._sizes[n - 1, i] = len(grams)
+                for gram in grams:
+                    self._holders.setdefault(gram, []).append(i)
+
+    def near(self, text: str) -> NDArray[np.float64]:
+        """The similarity of the text with each."""
+        tokens, total = words(text), np.zeros(self._sizes.shape[1])
+        for n in (1, 2):
+            grams = ngrams(tokens, n)
+            shared = np.zeros(len(total))
+            for gram in grams:
+                shared[self._holders.get(gram, [])] += 1
+            total += 2 * shared / np.maximum(len(grams) + self._sizes[n - 1], 1)
+        return total / 2
+
+
 def rouge(metrics: Sequence[str] = ("rouge1", "rouge2", "rougeLsum"), *, stem: bool = True) -> Utility:
     """The mean F measure of some ROUGE metrics by rouge-score; "rougeLsum" takes lines as sentences.
 
-    Raises InputError for a metric it doesn't know, MissingExtra without the package (anyrank[summaries]).
+    Raises InputError for a metric it doesn't know, and on two texts of more than `CELLS` pairs of words for a metric of
+    subsequences; MissingExtra without the package (anyrank[summaries]).
     """
     if not metrics or (set(metrics) - set(METRICS)):
         raise InputError(
@@ -70,6 +106,13 @@ def rouge(metrics: Sequence[str] = ("rouge1", "rouge2", "rougeLsum"), *, stem: b
 
     @cache  # a consensus compares each pair from both sides, an oracle the same reference many times
     def mean_f(reference: str, summary: str) -> float:
+        if any(m.startswith("rougeL") for m in metrics):
+            lengths = len(words(reference)), len(words(summary))
+            if lengths[0] * lengths[1] > CELLS:
+                raise InputError(
+                    f"ROUGE-L compares every word with every word, and a text of {lengths[0]:,} words with one of "
+                    f"{lengths[1]:,} takes minutes: leave out --rouge, or shorten the texts"
+                )
         values = scorer.score(reference, summary)
         return sum(float(v.fmeasure) for v in values.values()) / len(values)
 

@@ -10,8 +10,12 @@ import random
 from collections.abc import Sequence
 from typing import Literal
 
+import numpy as np
+
 from ...core.errors import InputError
-from .overlap import ngrams, set_f, similarity, words
+from .overlap import Overlaps, ngrams, set_f, words
+
+Grams = frozenset[tuple[str, ...]]
 
 OPEN, CLOSE = "<e>", "</e>"
 """Marks around an EDU in a text that a model reads."""
@@ -20,12 +24,15 @@ MOST = 20
 
 
 def soft_labels(source: Sequence[str], target: Sequence[str]) -> list[float]:
-    """How well each source EDU says any target EDU: its greatest `similarity` with one.
+    """How well each source EDU says any target EDU: its greatest `overlap.similarity` with one.
 
     >>> soft_labels(["it rained", "they won"], ["they won"])
     [0.0, 1.0]
     """
-    return [max((similarity(s, t) for t in target), default=0.0) for s in source]
+    overlaps, best = Overlaps(source), np.zeros(len(source))
+    for t in target:
+        best = np.maximum(best, overlaps.near(t))
+    return [float(b) for b in best]
 
 
 def aligned_plan(source: Sequence[str], target: Sequence[str]) -> list[int]:
@@ -34,11 +41,11 @@ def aligned_plan(source: Sequence[str], target: Sequence[str]) -> list[int]:
     >>> aligned_plan(["it rained", "they won", "he left"], ["he left", "they won"])
     [1, 2]
     """
-    plan = set()
+    overlaps, plan = Overlaps(source), set()
     for t in target:
-        near = [similarity(s, t) for s in source]
-        if near and max(near) > 0:
-            plan.add(near.index(max(near)))
+        near = overlaps.near(t)
+        if len(near) and near.max() > 0:
+            plan.add(int(near.argmax()))
     return sorted(plan)
 
 
@@ -48,15 +55,36 @@ def greedy_plan(source: Sequence[str], target: Sequence[str], most: int = MOST) 
     >>> greedy_plan(["they won the cup", "it rained", "he left"], ["they won"])
     [0]
     """
+    wanted = [_union([words(t) for t in target], n) for n in (1, 2)]
+    own = [[ngrams(words(s), n) for n in (1, 2)] for s in source]
+    # an EDU that shares no word with the target never raises the coverage
+    near = [i for i, grams in enumerate(own) if not wanted[0].isdisjoint(grams[0])]
     plan: list[int] = []
+    chosen = [Grams(), Grams()]
     best = 0.0
     while len(plan) < most:
-        values = {i: coverage(source, sorted([*plan, i]), target) for i in range(len(source)) if i not in plan}
+        values = {i: _coverage_with(chosen, own[i], wanted) for i in near if i not in plan}
         if not values or max(values.values()) <= best:
             break
         best = max(values.values())
         plan.append(next(i for i, v in values.items() if v == best))
+        chosen = [a | b for a, b in zip(chosen, own[plan[-1]])]
     return sorted(plan)
+
+
+def _coverage_with(chosen: Sequence[Grams], own: Sequence[Grams], wanted: Sequence[Grams]) -> float:
+    """The coverage of the n-grams ``chosen`` together with an EDU's ``own``: its cost is that of the EDU."""
+    total = 0.0
+    for a, b, target in zip(chosen, own, wanted):
+        new = b - a
+        shared = sum(gram in target for gram in new)
+        total += 2 * (len(a & target) + shared) / max(len(a) + len(new) + len(target), 1)
+    return total
+
+
+def _union(tokens: Sequence[Sequence[str]], n: int) -> Grams:
+    """The n-grams of some texts; none crosses from one to the next."""
+    return Grams().union(*(ngrams(one, n) for one in tokens))
 
 
 def coverage(source: Sequence[str], plan: Sequence[int], target: Sequence[str]) -> float:
@@ -69,9 +97,7 @@ def coverage(source: Sequence[str], plan: Sequence[int], target: Sequence[str]) 
     wanted = [words(t) for t in target]
     total = 0.0
     for n in (1, 2):
-        a = frozenset[tuple[str, ...]]().union(*(ngrams(w, n) for w in chosen))
-        b = frozenset[tuple[str, ...]]().union(*(ngrams(w, n) for w in wanted))
-        total += set_f(a, b)
+        total += set_f(_union(chosen, n), _union(wanted, n))
     return total
 
 
