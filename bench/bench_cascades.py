@@ -101,26 +101,29 @@ def dl19(data: Path) -> None:
     uncertain("dl19", rankings, judge, {r.query.id: qrels[r.query.id] for r in rankings})
 
 
-def cranfield(data: Path, work: Path) -> None:
+def cranfield(data: Path, work: Path, part: str) -> None:
     dataset, collection = Dataset.open(str(data / "cranfield")), Collection.open(work / "cranfield.index")
     qrels = dataset.qrels(dataset.chosen(None))
     queries = judged_queries(list(dataset.queries(dataset.chosen(None))), qrels)
     qrels = {q.id: qrels[q.id] for q in queries}
     settings = Settings(collection)
     first = parse("bm25 % 100", settings).run(queries)
-    scored = parse("mini", settings, starts=False).batch(first)
-    judge = Comparing({r.query.id: dict(zip(r.ids, r.scores)) for r in scored})
-    uncertain("cranfield", first, judge, qrels)
-    exploring(queries, settings, qrels)
-    skipping(first, collection)
+    if part in ("", "uncertain"):
+        scored = parse("mini", settings, starts=False).batch(first)
+        judge = Comparing({r.query.id: dict(zip(r.ids, r.scores)) for r in scored})
+        uncertain("cranfield", first, judge, qrels)
+    if part in ("", "bound"):
+        skipping(first, collection)
+    if part in ("", "explore"):
+        exploring(queries, settings, qrels)
 
 
-def exploring(queries: list[Query], settings: Settings, qrels: Any) -> None:
+def exploring(queries: list[Query], settings: Settings, qrels: Any, budgets: Sequence[int] = (20, 50)) -> None:
     """Exploration and plain reranking of as many documents, over words and over words and vectors."""
     meter = Meter(["nDCG@10", "R@50"], qrels)
     rows = []
     for start in ("bm25", "(bm25 + minilm)"):
-        for budget in (20, 50, 100):
+        for budget in budgets:
             plain = parse(f"{start} % {budget} >> mini", settings).run(queries)
             text = f'{start} % 100 >> explore("mini", neighbours="minilm", budget={budget})'
             explored = parse(text, settings).run(queries)
@@ -196,9 +199,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path)
     parser.add_argument("work", type=Path)
+    parser.add_argument("--part", default="", choices=["", "dl19", "uncertain", "explore", "bound"])
     args = parser.parse_args()
-    dl19(args.data)
-    cranfield(args.data, args.work)
+    if args.part in ("", "dl19"):
+        dl19(args.data)
+    if args.part != "dl19":
+        cranfield(args.data, args.work, args.part)
 
 
 if __name__ == "__main__":
