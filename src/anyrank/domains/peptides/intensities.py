@@ -93,7 +93,8 @@ def observed(spectrum: Spectrum, peptide: Peptide, tolerance: Tolerance = NARROW
     matched = match(spectrum, peptide, tolerance)
     if not matched.peak.size or not len(spectrum):
         return np.zeros((2, max(len(peptide) - 1, 0)))
-    return np.where(matched.peak >= 0, spectrum.intensity[matched.peak], 0.0).sum(axis=0)
+    heights: Floats = np.where(matched.peak >= 0, spectrum.intensity[matched.peak], 0.0).sum(axis=0)
+    return heights
 
 
 def agreement(expected: Floats, heights: Floats) -> tuple[float, float, float]:
