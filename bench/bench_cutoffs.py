@@ -206,11 +206,13 @@ def splits(work: Path, out: Path) -> None:
             "splits": SPLITS,
             "recall": recall_splits(rankings, qrels),
             "others": other_promises(rankings, qrels),
-            "ece": calibration_errors(rankings, qrels),
             "cpu seconds": round(time.process_time() - start),
         }
         out.write_text(json.dumps(results, indent=1) + "\n")
         print(name, json.dumps(results[name]), flush=True)
+    for name in results.keys() & {"cranfield", "nfcorpus", "scifact"}:
+        rankings, qrels, _ = read(work, name)
+        results[name]["ece"] = calibration_errors(rankings, qrels)
     if all((work / f"{name}.json").exists() for name in ("scifact", "scifact-on-vaswani")):
         results["nothing relevant"] = nothing(work)
         print(json.dumps(results["nothing relevant"]), flush=True)
