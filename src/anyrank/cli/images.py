@@ -254,6 +254,11 @@ def _show(ranking: Ranking, text: str, page: Path | None, json_out: bool, before
     """Write a ranking to standard output, and as a page; returns the exit code."""
     from ..core.content import text_of
 
+    if page is not None:
+        from ..domains.images.page import write_images_page
+
+        write_images_page(page, ranking, text, before)
+        click.echo(f"{page}: {len(ranking)} thumbnails", err=True)
     if json_out:
         rows = [{"id": c.id, "score": c.score, "text": text_of(c.content)} for c in ranking]
         click.echo(as_json({"pipeline": text, "results": rows}))
@@ -262,11 +267,6 @@ def _show(ranking: Ranking, text: str, page: Path | None, json_out: bool, before
             words = " ".join(text_of(c.content).split())
             line = f"{rank:>3}  {c.score:8.4f}  {c.id}" + (f"  {words[:80]}" if words else "")
             click.echo(printable(line))
-    if page is not None:
-        from ..domains.images.page import write_images_page
-
-        write_images_page(page, ranking, text, before)
-        click.echo(f"{page}: {len(ranking)} thumbnails", err=True)
     return report_status([ranking])
 
 

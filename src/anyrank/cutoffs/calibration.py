@@ -35,7 +35,7 @@ class Calibration:
     the probability: nothing more ("platt"), a ``factor`` fitted on queries that the model didn't see ("temperature"),
     or the ``corners`` of a rising line ("isotonic"). ``curves`` are measured on queries that the model behind them
     didn't see. ``found`` is the mean share of all relevant documents that the pipeline's result holds, which no
-    cut-off can raise.
+    cut-off can raise. ``documents``: those of the index then, 0 if there was none.
     """
 
     pipeline: str
@@ -51,6 +51,7 @@ class Calibration:
     found: float
     factor: float = 1.0
     corners: tuple[tuple[float, float], ...] = ()
+    documents: int = 0
 
     @classmethod
     def of(
@@ -63,6 +64,7 @@ class Calibration:
         method: Method = "platt",
         alpha: float = 0.1,
         today: str = "",
+        documents: int = 0,
     ) -> Calibration:
         """The calibration of a pipeline by its results for judged queries; unjudged candidates count as not relevant.
 
@@ -113,6 +115,7 @@ class Calibration:
             float(np.mean(shares)) if shares else 0.0,
             factor,
             corners,
+            documents,
         )
 
     def probabilities(self, scores: Sequence[float]) -> Floats:
@@ -210,6 +213,7 @@ class Calibration:
             float(record["found"]),
             float(record["factor"]),
             tuple((float(x), float(p)) for x, p in record["corners"]),
+            int(record.get("documents", 0)),
         )
 
     def check(self, pipeline: str, fingerprint: str) -> None:

@@ -60,6 +60,7 @@ class ImageText(nn.Module):  # type: ignore[misc,unused-ignore]
     ) -> None:
         super().__init__()
         self.text = text
+        self.max_length = text.max_length
         self.tower = tower
         self.shape = shape
         self.size = size

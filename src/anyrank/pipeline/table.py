@@ -272,14 +272,19 @@ def _keep(
     from ..cutoffs.stages import Cutoff
 
     ((kind, level),) = given.items()
-    return Cutoff(_calibration(file, f"keep({kind}={level:g}, …)"), described, kind=kind, level=level)  # type: ignore[arg-type]
+    made, now = _calibration(file, f"keep({kind}={level:g}, …)"), _documents(settings)
+    return Cutoff(made, described, documents=now, kind=kind, level=level)  # type: ignore[arg-type]
 
 
 def _calibrated(settings: Settings, file: str) -> Stage:
     """Turn scores into probabilities of relevance."""
     from ..cutoffs.stages import Probabilities
 
-    return Probabilities(_calibration(file, "calibrated(…)"), described)
+    return Probabilities(_calibration(file, "calibrated(…)"), described, documents=_documents(settings))
+
+
+def _documents(settings: Settings) -> int:
+    return 0 if settings.collection is None else len(settings.collection)
 
 
 def _calibration(file: str, what: str) -> Any:
