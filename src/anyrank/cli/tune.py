@@ -9,7 +9,7 @@ import click
 
 from ..core.errors import InputError
 from .common import as_json, as_json_option, ignore_self_option, is_dataset
-from .evaluate import _names
+from .evaluate import run_names
 from .progress import advance, progress
 
 
@@ -117,7 +117,7 @@ def _of_runs(runs: tuple[str, ...], qrels: str, split: str | None) -> tuple[Any,
     from ..tuning.table import ScoreTable
 
     grades = _grades(qrels, split)
-    read = {_word(name): read_run(path) for name, path in zip(_names(runs), runs)}
+    read = {_word(name): read_run(path) for name, path in zip(run_names(runs), runs)}
     if len(read) < len(runs):
         raise InputError("two runs have the same name: rename one file")
     judged = [
