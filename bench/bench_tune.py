@@ -32,7 +32,7 @@ from anyrank.io.runs import read_run
 from anyrank.pipeline.table import model
 from anyrank.store.vector_names import stored
 from anyrank.tuning.choice import Contenders, chosen
-from anyrank.tuning.luck import luck_of
+from anyrank.tuning.luck import LEVEL, luck_of
 from anyrank.tuning.measures import Graded, Measure
 from anyrank.tuning.pool import Pool, measured
 from anyrank.tuning.space import Space, grid, of_runs, space
@@ -197,7 +197,7 @@ def luck(data: Path, work: Path, count: int, only: str) -> None:
                     grades = np.append(rng.permutation(graded.of(q, pools[q])), 0.0)  # the last for places left empty
                     values.append(measure.values(grades[tops[q]], graded.all[q]))
                 c = Contenders(np.array(values), tried.points, tried.default)
-                winners += luck_of(c.differences, number, flips=1000).p <= 0.05
+                winners += luck_of(c.differences, number, flips=1000).p <= LEVEL
             row = {"data": name, "n": n, "draws": count, "no winner": round(1 - winners / count, 4)}
             print(json.dumps(row), flush=True)
             known = json.loads(OUT.read_text()).get("luck", []) if OUT.exists() else []

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core.errors import InputError
-from .luck import FLIPS, Luck, luck_of
+from .luck import FLIPS, LEVEL, Luck, luck_of
 
 Floats = NDArray[np.float64]
 
@@ -139,7 +139,7 @@ class Choice:
     @property
     def winner(self) -> bool:
         """Whether a pipeline is better than the default by more than the luck of the best of so many."""
-        return self.luck.p <= 0.05 and self.gain.expected > 0
+        return self.luck.p <= LEVEL and self.gain.expected > 0
 
     @property
     def worth(self) -> bool:
