@@ -144,9 +144,10 @@ class Choice:
     @property
     def worth(self) -> bool:
         """Whether the choice is worth taking, shown to be better or not: its gain is expected to be no loss, or one of
-        at most a third of its standard error."""
+        at most a third of its standard error; or what was seen is a large gain (`LARGE`), which luck rarely makes."""
         g = self.gain
-        return self.chosen != self.default and g.expected > -(g.high - g.low) / 3.92 / 3
+        expected = g.expected > -(g.high - g.low) / 3.92 / 3
+        return self.chosen != self.default and (expected or g.seen >= LARGE[0])
 
     @property
     def more(self) -> float:
