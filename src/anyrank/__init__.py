@@ -10,7 +10,7 @@ from .core.trace import Step, Usage
 from .core.types import Candidate, Judgement, Query, Ranking
 from .index_folder import Index
 from .judges.both_orders import BothOrders
-from .shortcuts import arerank, arerank_many, pipeline, rerank, rerank_many
+from .shortcuts import arerank, arerank_many, explain, pipeline, rerank, rerank_many
 
 __version__ = "0.2.0"
 
@@ -50,6 +50,7 @@ __all__ = [
     "Usage",
     "arerank",
     "arerank_many",
+    "explain",
     "pipeline",
     "rerank",
     "rerank_many",

@@ -243,13 +243,72 @@ def pipeline(text: str, index: Any = None, filter: Any = None) -> Stage:
     """
     if not isinstance(text, str):
         raise InputError(f"pipeline is of type {type(text).__name__}: expected a text")
+    return _parsed(text, opened(index), filter)
+
+
+def explain(
+    query: Any,
+    pipeline: str | Stage = DEFAULT,
+    index: Any = None,
+    documents: Any = None,
+    *,
+    top: int = 10,
+    ids: Iterable[str] = (),
+    sentences: bool = False,
+    budget: int = 64,
+    filter: Any = None,
+) -> Any:
+    """What the scores of a result are made of: an `explanations.Explanation`, whose parts add up to every score.
+
+    ``query`` is a text or a `Query`, for a pipeline that searches ``index`` or ranks ``documents`` (as `rerank` takes
+    them); or a `Ranking`: with an index one that a search gave, whose ``top`` documents are explained, else one whose
+    candidates are to be ranked. The pipeline runs once more for it; a ranking carries nothing.
+
+    ``ids`` names documents beside the best ``top``, also such as were cut off. ``sentences``: judges score the
+    documents again with one sentence less at a time, within ``budget`` calls a document.
+
+    >>> import anyrank as ar
+    >>> texts = {"l": "Lyon is a large city.", "p": "Paris is the capital of France."}
+    >>> told = ar.explain("capital of France", "mini + 2 * minilm", documents=texts)
+    >>> [part.name for part in told["p"].parts], round(told.why("p", "l").score, 2)
+    (['mini', 'minilm'], 6.0)
+    """
+    from .explanations.answers import Answers
+    from .explanations.explain import explain as run
+    from .io.documents import query_of, ranking_of
+    from .pipeline.context import Settings
+    from .pipeline.parser import parse
+
+    answers, text = Answers(), pipeline if isinstance(pipeline, str) else ""
+    stage: Any = pipeline
+    if isinstance(pipeline, str):
+        stage = parse(pipeline, Settings(opened(index), filter, log=answers), starts=index is not None)
+    request: Any = query
+    if documents is not None:
+        request = ranking_of(query, documents, fields_of(None, None, None))
+    elif not isinstance(query, Ranking):
+        request = query_of(query)
+    elif index is not None:
+        request, ids, top = query.query, [*query.ids[:top], *ids], 0
+    return run(
+        request,
+        stage,
+        top=top,
+        ids=ids,
+        pipeline=text,
+        sentences=sentences,
+        budget=budget,
+        answers=answers if text else None,
+    )
+
+
+def opened(index: Any) -> Any:
+    """The collection of an index given as a folder, an `Index` or a collection; None for None."""
     if isinstance(index, str | PathLike):
         from .index.collection import Collection
 
-        index = Collection.open(fspath(index))
-    elif isinstance(index, HasCollection):
-        index = index.collection
-    return _parsed(text, index, filter)
+        return Collection.open(fspath(index))
+    return index.collection if isinstance(index, HasCollection) else index
 
 
 def _parsed(text: str, index: Any = None, filter: Any = None) -> Stage:

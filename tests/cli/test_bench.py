@@ -80,8 +80,18 @@ def test_errors_say_what_to_do(rarb, tmp_path, monkeypatch):
         run("run", "rarb", "-p", "bm25", "--data", rarb, "--task", "arc options")
     with pytest.raises(InputError, match="no stage is called 'bm26'"):
         run("run", "rarb", "-p", "bm26", "--data", rarb)
+    with pytest.raises(
+        InputError, match=r"no vectors of 'minilm' .*: add them with `anyrank bench run … --encode minilm`"
+    ):
+        run("run", "rarb", "-p", "minilm", "--data", rarb)
     with pytest.raises(InputError, match="anyrank bench reports"):
         run("run", "researchy", "-p", "bm25", "--data", tmp_path)
+
+
+def test_a_file_without_a_column_is_named(tmp_path):
+    (tmp_path / "arc-test.csv").write_text("queries,documents\nwhy?,\"['a', 'b']\"\n")
+    with pytest.raises(InputError, match=r"arc-test\.csv: a record without labels: it has queries, documents"):
+        run("run", "rarb", "-p", "prior", "--data", tmp_path)
 
 
 def test_reports_need_a_model_that_generates(tmp_path):

@@ -219,7 +219,7 @@ def test_gguf_files_are_language_models(tmp_path):
         ("model.safetensors", {"architectures": ["A_ForCausalLM"]}, "torch", "not an encoder or a reranker"),
         ("model.onnx", BERT, "torch", r"has no \*.safetensors for torch: leave the runtime out, or choose onnx"),
         ("model.safetensors", BERT, "onnx", "has no ONNX file for onnx: .* choose torch"),
-        ("model.onnx", BERT, "tensorflow", "no runtime 'tensorflow': there are onnx, torch, hf, llamacpp"),
+        ("model.onnx", BERT, "tensorflow", "no runtime 'tensorflow': there are onnx, torch, clip, hf, llamacpp"),
         ("pytorch_model.bin", BERT, "", "only pytorch_model.bin, which may be a pickle and is never opened"),
         ("", BERT, "", "no weights: neither an ONNX file"),
         ("", {"architectures": ["A_ForCausalLM"]}, "", r"no weights \(\*.safetensors or \*.gguf\)"),

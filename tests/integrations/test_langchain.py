@@ -51,3 +51,12 @@ def test_numbers_of_results_and_many_at_once():
     assert pickle.loads(pickle.dumps(Reranker(pipeline="tiny"))).compress_documents(odd, "日本")[0].metadata.keys() == {
         "relevance_score"
     }
+
+
+def test_what_a_cut_off_drops_is_logged_and_in_the_ranking(caplog):
+    reranker = Reranker(pipeline="tiny >= 22")
+    with caplog.at_level("INFO", logger="anyrank"):
+        out = reranker.compress_documents(DOCS, "capital of France")
+    assert [d.page_content for d in out] == ["Paris is the capital of France."]
+    assert ">= 22: 2 of 3 candidates were cut, below the score 22: 0, 2" in caplog.text
+    assert reranker.ranked(DOCS, "capital of France").trace[-1].cut == ("0", "2")

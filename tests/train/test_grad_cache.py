@@ -41,10 +41,10 @@ def gradients(module, objective, groups=GROUPS, scale=1.0):
     return loss.item(), {n: p.grad.clone() for n, p in module.named_parameters() if p.grad is not None}
 
 
-@pytest.mark.parametrize("in_batch", [True, False])
+@pytest.mark.parametrize("options", [{"in_batch": True}, {"in_batch": False}, {"separate_documents": True}])
 @pytest.mark.parametrize("size", [1, 3, 100])
-def test_the_gradients_are_those_of_the_whole_batch(words, in_batch, size):
-    module = model(words, in_batch=in_batch)
+def test_the_gradients_are_those_of_the_whole_batch(words, options, size):
+    module = model(words, **options)
     objective = Objective(((1.0, infonce), (0.5, margin_mse_all)))
     value, whole = gradients(module, objective, scale=0.25)
     cached_value, parts = gradients(module, Cached(objective, size), scale=0.25)

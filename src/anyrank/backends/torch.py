@@ -39,6 +39,13 @@ class Embeds(Protocol):
 
 
 @runtime_checkable
+class EmbedsDocuments(Protocol):
+    """A model that reads documents in a way of their own, perhaps by another encoder."""
+
+    def embed_documents(self, chunks: Sequence[Mapping[str, Any]]) -> Any: ...
+
+
+@runtime_checkable
 class Attends(Protocol):
     """A model that reads texts alone, into one vector for each of their tokens: `states` gives of a chunk the vectors
     [texts, tokens, dim] and which of them count; ``similarity`` is "maxsim" or "meanmaxsim"."""
@@ -209,11 +216,14 @@ class TorchEncoder:
                 if isinstance(model, MakesVectors):
                     vectors = model.vectors(alone, query=query)
                 else:
-                    vectors = self._tokens(alone, query) if isinstance(model, Attends) else self._pooled(alone)
+                    read = self._tokens if isinstance(model, Attends) else self._pooled
+                    vectors = read(alone, query)
             yield positions[rows], vectors, tokens
 
-    def _pooled(self, chunk: Mapping[str, Any]) -> Vectors:
-        values = self.run.model.embed([chunk]).float().cpu().numpy()
+    def _pooled(self, chunk: Mapping[str, Any], query: bool) -> Vectors:
+        model = self.run.model
+        embed = model.embed_documents if isinstance(model, EmbedsDocuments) and not query else model.embed
+        values = embed([chunk]).float().cpu().numpy()
         return Sparse.from_weights(values, self.threshold, self.terms) if self.sparse else Dense(values)
 
     def _tokens(self, chunk: Mapping[str, Any], query: bool) -> Tokens:

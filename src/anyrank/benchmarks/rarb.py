@@ -32,7 +32,11 @@ def load(folder: Path) -> Iterator[Task]:
     for path in files:
         name = path.name.split(".csv")[0].removesuffix("-test")
         rows = [row for _, row in records(path, FIELDS, format="csv", header=True)]
-        yield from choices(name, rows)
+        try:
+            tasks = list(choices(name, rows))
+        except InputError as error:
+            raise InputError(str(error), path=path) from None
+        yield from tasks
     for path in sorted((folder / "full").glob("*")):
         if is_there(path, "corpus.jsonl"):
             plain = searched(f"{path.name} full", Dataset.open(path), MEASURES)
@@ -48,9 +52,9 @@ def choices(name: str, rows: Sequence[Record]) -> Iterator[Task]:
     ids: dict[str, str] = {}
     rankings, grades = [], {}
     for number, row in enumerate(rows):
+        written, answer = text(row, "documents"), text(row, "labels")
         try:
-            options = [str(o) for o in ast.literal_eval(text(row, "documents"))]
-            label = int(text(row, "labels"))
+            options, label = [str(o) for o in ast.literal_eval(written)], int(answer)
         except (ValueError, SyntaxError, TypeError):
             raise InputError(
                 f"{name}, row {number}: expected a list of texts as documents and a number as labels"

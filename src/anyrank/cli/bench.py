@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -107,7 +108,7 @@ def run_command(
                 left_out[task.name] = str(wrong).splitlines()[0]
                 continue
             found = collection(task, folder, [model(e) for e in encode])
-            after = ranked(task, _stage(pipeline, found), partial(_batched, title=task.name))
+            after = ranked(task, _stage(pipeline, found, folder), partial(_batched, title=task.name))
             code = max(code, report_status(after))
             results.append(measured(task, after, pipeline))
     if unknown := [t for t in chosen if t not in known]:
@@ -131,10 +132,18 @@ def _batched(stage: Any, rankings: Any, *, title: str) -> list[Any]:
     return list(batches(stage, list(rankings), title, size=64))
 
 
-def _stage(pipeline: str, found: Any) -> Any:
+def _stage(pipeline: str, collection: Any, folder: Path) -> Any:
+    """The pipeline over a task's index. What the index lacks is to be added by this command, since the index may be
+    gone after it."""
     from ..pipeline.parser import Settings, parse
 
-    return parse(pipeline, Settings(found, remember=True), starts=found is not None)
+    try:
+        return parse(pipeline, Settings(collection, remember=True), starts=collection is not None)
+    except InputError as error:
+        own = f"anyrank index {shlex.quote(str(folder))} --encode"
+        if own not in (message := str(error)):
+            raise
+        raise InputError(message.replace(own, "anyrank bench run … --encode")) from None
 
 
 @bench_command.command("reports")

@@ -194,7 +194,7 @@ def _measure(
         raise InputError("--queries and --documents are for the report: give --html or --figures too")
     if exposure is not None and documents is None:
         raise InputError("--exposure needs --documents: the field is theirs")
-    names = _names(runs)
+    names = run_names(runs)
     topics: dict[str, str] = {}
     if is_dataset(qrels):
         from ..core.content import text_of
@@ -273,7 +273,7 @@ def _exposure(
     judged = left_out.of_judgements(judged)
     ordered = {run: left_out.of_lists(lists(results, run, ties)[0], judged) for run, results in runs.items()}
     wanted = {d for run in ordered.values() for docs in run.values() for d in docs[:depth]}
-    groups = {c.id: str(c.meta[name]) for c in _documents(documents, wanted) if c.id in wanted and name in c.meta}
+    groups = {c.id: str(c.meta[name]) for c in documents_of(documents, wanted) if c.id in wanted and name in c.meta}
     if not groups:
         raise InputError(f"none of the documents of the runs has the field {name!r}", path=documents)
     for run, results in ordered.items():
@@ -304,13 +304,13 @@ def _document_texts(documents: str, runs: Mapping[str, Mapping[str, Mapping[str,
     from ..core.content import text_of
 
     wanted = {d for run in runs.values() for docs in run.values() for d in docs}
-    texts = {c.id: text_of(c.content)[:1000] for c in _documents(documents, wanted) if c.id in wanted}
+    texts = {c.id: text_of(c.content)[:1000] for c in documents_of(documents, wanted) if c.id in wanted}
     if lost := len(wanted) - len(texts):
         click.echo(f"note: {documents} lacks {lost:,} of the {len(wanted):,} documents of the runs", err=True)
     return texts
 
 
-def _documents(documents: str, wanted: set[str]) -> Iterable[Any]:
+def documents_of(documents: str, wanted: set[str]) -> Iterable[Any]:
     """The documents of a file, a collection's folder or an index; of an index those ``wanted`` alone."""
     from ..index.collection import Collection
     from ..io.corpus import read_documents
@@ -324,7 +324,7 @@ def _documents(documents: str, wanted: set[str]) -> Iterable[Any]:
     return Dataset.open(documents).documents() if is_dataset(documents) else read_documents(documents)
 
 
-def _names(runs: tuple[str, ...]) -> list[str]:
+def run_names(runs: tuple[str, ...]) -> list[str]:
     """Short distinct names of run files: the file's name, or the whole path where two share it."""
     short = [
         Path(r).name.removesuffix(".gz").removesuffix(".trec").removesuffix(".txt").removesuffix(".run") for r in runs

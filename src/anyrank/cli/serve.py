@@ -48,6 +48,7 @@ def served(command: Command) -> Command:
 @click.option(
     "--host-name", "hosts", multiple=True, metavar="NAME", help="A name it answers under without keys; * any."
 )
+@click.option("--page/--no-page", default=True, help="Serve the playground at /; it runs shipped and served stages.")
 def serve_command(
     pipelines: tuple[str, ...],
     index: Path | None,
@@ -68,6 +69,7 @@ def serve_command(
     max_documents: int,
     origins: tuple[str, ...],
     hosts: tuple[str, ...],
+    page: bool,
 ) -> int:
     """Serve reranking, embeddings and search over HTTP.
 
@@ -105,6 +107,7 @@ def serve_command(
         max_documents,
         origins,
         hosts,
+        page,
     )
     shown = f"[{host}]" if ":" in host else host
     serve(options, lambda port: click.echo(f"anyrank serves at http://{shown}:{port} (stop with Ctrl-C)", err=True))

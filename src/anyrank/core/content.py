@@ -1,7 +1,8 @@
 """Content: what a query or document holds, and the one way to read it.
 
-A content is a text, a mapping with a title and a text (and an image), an `Image`, or a tuple or list of such parts.
-`parts_of` reads any of them as parts in order (for prompts and models that see images), `text_of` as one text.
+A content is a text, a mapping with a title and a text (and an image), an `Image`, a picture of Pillow, or a tuple or
+list of such parts. `parts_of` reads any of them as parts in order (for prompts and models that see images), `text_of`
+as one text.
 """
 
 from __future__ import annotations
@@ -9,13 +10,14 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
+import io
 import mimetypes
 import os
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 from .errors import InputError, quoted
 
@@ -35,6 +37,15 @@ _MAGIC = {
     b"MM\x00*": "image/tiff",
 }
 """First bytes of the usual formats (WebP, which has a length among them, is recognised separately)."""
+
+
+@runtime_checkable
+class Picture(Protocol):
+    """A picture in memory as Pillow has it (``PIL.Image.Image``), recognised without importing Pillow."""
+
+    def getbands(self) -> tuple[str, ...]: ...
+
+    def save(self, file: Any, format: str | None = None) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +82,19 @@ class Image:
         if _BASE64.fullmatch(text) and (data := _decoded(text)) and _format(data):
             return cls(data)
         return cls(text)
+
+    @classmethod
+    def of(cls, picture: Picture) -> Image:
+        """The image of a picture of Pillow: its bytes as PNG, which loses nothing. Raises InputError if its mode has no
+        PNG (CMYK, floats)."""
+        file = io.BytesIO()
+        try:
+            picture.save(file, "PNG")
+        except (OSError, ValueError) as error:
+            raise InputError(
+                f"the picture can't be written as PNG ({error}): convert it, picture.convert('RGB')"
+            ) from None
+        return cls(file.getvalue(), "image/png")
 
     @property
     def url(self) -> str:
@@ -135,8 +159,8 @@ Part = str | Image
 
 def parts_of(content: Any) -> tuple[Part, ...]:
     """The parts of a content, in order; texts that follow each other stay apart. Empty parts are left out. The
-    ``image`` of a mapping may be a path, a URL, a data: URL, base64 or bytes, or a list of these, and goes after its
-    text.
+    ``image`` of a mapping may be a path, a URL, a data: URL, base64, bytes or a picture of Pillow, or a list of these,
+    and goes after its text.
 
     >>> parts_of({"title": "A cat", "image": "cat.jpg"})
     ('A cat', Image(source='cat.jpg', media=''))
@@ -147,6 +171,8 @@ def parts_of(content: Any) -> tuple[Part, ...]:
         return (content,)
     if isinstance(content, tuple | list):
         return tuple(part for item in content for part in parts_of(item))
+    if not isinstance(content, str | Mapping) and isinstance(content, Picture):
+        return (Image.of(content),)
     images: tuple[Image, ...] = ()
     if isinstance(content, Mapping) and (images := _images(content.get("image"))):
         content = {name: value for name, value in content.items() if name != "image"} or None
@@ -165,6 +191,8 @@ def _images(value: Any) -> tuple[Image, ...]:
             return (Image(value),)
         case tuple() | list():
             return tuple(image for item in value for image in _images(item))
+        case Picture():
+            return (Image.of(value),)
     return ()
 
 

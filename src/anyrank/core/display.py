@@ -39,11 +39,25 @@ def table(ranking: Ranking) -> str:
 
 
 def html_table(ranking: Ranking) -> str:
-    """The same as an HTML table."""
+    """The same as an HTML table, under it what the ranking cost, step by step, and what went wrong."""
     head = "".join(f"<th>{name}</th>" for name in _COLUMNS)
     body = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in _rows(ranking))
     rest = f"<p>… {len(ranking) - _ROWS:,} more</p>" if len(ranking) > _ROWS else ""
-    return f"<p>{escape(_title(ranking))}</p><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{rest}"
+    lines = "".join(f"<p><small>{escape(line)}</small></p>" for line in _cost(ranking))
+    grid = f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+    return f"<p>{escape(_title(ranking))}</p>{grid}{rest}{lines}"
+
+
+def _cost(ranking: Ranking) -> list[str]:
+    """The steps of a ranking with their times and counts, and the notes of those that did not go well."""
+    steps = []
+    for step in ranking.trace:
+        counts = [f"{step.seconds * 1000:,.0f} ms"]
+        counts += [f"{n:,} {what}" for n, what in ((step.usage.calls, "calls"), (step.usage.tokens, "tokens")) if n]
+        status = "" if step.status == "ok" else f" ({step.status})"
+        steps.append(f"{_short(step.name, 60)}{status}: {', '.join(counts)}")
+    notes = [_short(note, 200) for note in dict.fromkeys(ranking.cost.notes)]
+    return ([" → ".join(steps)] if steps else []) + notes[:3]
 
 
 def _title(ranking: Ranking) -> str:
@@ -85,7 +99,7 @@ def ranking_to_dict(
         return {"id": c.id, **index, "score": c.score, **content, **meta}
 
     query, cost = ranking.query.content, ranking.cost.as_dict()
-    hidden = {"name", "status", "notes"} if times else {"name", "status", "notes", "seconds"}
+    hidden = {"name", "status", "notes", "cut"} if times else {"name", "status", "notes", "cut", "seconds"}
     steps = [step.as_dict() for step in ranking.trace]
     return {
         "query": query if _is_plain(query) else {"content": _to_json(query)},

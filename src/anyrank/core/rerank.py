@@ -45,6 +45,18 @@ class ScoresBlank(Protocol):
     def scores_blank(self) -> bool: ...
 
 
+Summand = tuple[str, float, tuple[int, int]]
+"""A text, what it adds to a candidate's score, and its span [start, end) in the candidate's text."""
+
+
+@runtime_checkable
+class ExplainsScores(Protocol):
+    """A judge that says what the score of each member of a group is made of: its summands add up to the score that the
+    judge gives the member in this group. None where it can't say."""
+
+    def summands(self, group: Group) -> list[list[Summand]]: ...
+
+
 @dataclass(frozen=True)
 class Rerank(Stage):
     """A reranker: ``judge`` scores the groups that ``grouping`` yields, many queries at once, round by round.

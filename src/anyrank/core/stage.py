@@ -1,7 +1,7 @@
 """Composition: a Stage maps rankings to as many rankings; ``>>``, ``+``, ``|`` and ``%`` build bigger stages.
 
 ``a >> b`` b after a; ``a + b`` both on the same input, fused (z-scores summed); ``a | b`` the union of both;
-``a % k`` the best k of a; ``w * a`` the weight of a in a fusion. Of equal fused
+``a % k`` the best k of a; ``a >= x`` those that score at least x; ``w * a`` the weight of a in a fusion. Of equal fused
 scores, the part named first decides.
 """
 
@@ -36,7 +36,10 @@ class Stage(ABC):
         return self.batch([_ranking(q, f"q{i}") for i, q in enumerate(queries, 1)])
 
     def __rshift__(self, after: Stage) -> Stage:
-        return Then(self, after)
+        return Then(self, _placed(after, self))
+
+    def __ge__(self, score: float) -> Stage:
+        return Then(self, Above(float(score)))
 
     def __add__(self, other: Stage) -> Stage:
         return Fuse((*_parts(self, Combine()), *_parts(other, Combine())))
@@ -59,6 +62,20 @@ def _parts(stage: Stage, method: Fusion) -> tuple[Stage, ...]:
     """The parts of a fusion by ``method``, so that a chain of one operator is one fusion; any other stage is a part
     itself."""
     return stage.stages if isinstance(stage, Fuse) and stage.method == method else (stage,)
+
+
+@runtime_checkable
+class Follows(Protocol):
+    """A stage that depends on the pipeline that it is put after: gives itself for that place, or raises an error."""
+
+    def following(self, before: Stage) -> Stage: ...
+
+
+def _placed(after: Stage, before: Stage) -> Stage:
+    """The stage as it is after another one."""
+    if isinstance(after, Then):
+        return Then(_placed(after.first, before), after.second)
+    return after.following(before) if isinstance(after, Follows) else after
 
 
 @dataclass(frozen=True)
@@ -89,7 +106,7 @@ class Then(Stage):
 
 @dataclass(frozen=True)
 class Cut(Stage):
-    """The best ``k``. Apart from retrievers it is the only stage that drops candidates."""
+    """The best ``k``. Apart from retrievers it and cut-offs by scores are the only stages that drop candidates."""
 
     k: int
 
@@ -99,6 +116,38 @@ class Cut(Stage):
 
     def batch(self, rankings: Sequence[Ranking]) -> list[Ranking]:
         return [r[: self.k] for r in rankings]
+
+
+@dataclass(frozen=True)
+class Above(Stage):
+    """The candidates that score at least ``score``: raw scores, or probabilities if a calibration made them so. What
+    was cut is in the trace."""
+
+    score: float
+
+    def __post_init__(self) -> None:
+        if not math.isfinite(self.score):
+            raise InputError(f">= {self.score}: a cut-off is a finite number")
+
+    def batch(self, rankings: Sequence[Ranking]) -> list[Ranking]:
+        name = f">= {self.score:g}"
+        return [
+            cut_at(r, sum(s >= self.score for s in r.scores), name, f"below the score {self.score:g}") for r in rankings
+        ]
+
+
+def cut_at(ranking: Ranking, k: int, name: str, why: str) -> Ranking:
+    """The first ``k`` candidates (perhaps none), with a step that says how many were cut, why, and their ids.
+
+    >>> cut_at(Ranking.of("q", ["x", "y"]), 0, ">= 3", "below the score 3").trace[0].notes
+    ('nothing relevant: all 2 candidates were cut, below the score 3',)
+    """
+    n, cut = len(ranking), tuple(ranking.ids[k:])
+    if k >= n:
+        return ranking.with_step(Step(name))
+    what = "nothing relevant: all {n} candidates" if not k else f"{n - k} of {{n}} candidates"
+    note = f"{what.format(n=n)} were cut, {why}"
+    return ranking[:k].with_step(Step(name, notes=(note,), cut=cut))
 
 
 @runtime_checkable

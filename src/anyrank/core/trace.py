@@ -86,7 +86,7 @@ class Step:
     """The work of one stage on one ranking. ``seconds`` is this query's share of the batch's wall time;
     ``notes`` say in words what a count can't (a spent budget, the error behind a fallback). ``untouched``: nothing was
     judged, so the input came through as it was. ``refused``: of the groups that no model judged, those that a spent
-    budget left out."""
+    budget left out. ``cut``: the ids of candidates that a cut-off by their scores dropped."""
 
     name: str
     seconds: float = 0.0
@@ -94,6 +94,7 @@ class Step:
     notes: tuple[str, ...] = ()
     untouched: bool = False
     refused: int = field(default=0, compare=False)
+    cut: tuple[str, ...] = ()
 
     @property
     def failed(self) -> bool:
@@ -119,6 +120,7 @@ class Step:
             **asdict(self.usage),
             "untouched": self.untouched,
             "notes": list(self.notes),
+            **({"cut": list(self.cut)} if self.cut else {}),
         }
 
 
@@ -134,7 +136,8 @@ def total(steps: Iterable[Step]) -> Step:
     """All steps as one: times and counts added, notes joined; ``untouched`` if one of them was."""
     usage, seconds, untouched, refused = Usage(), 0.0, False, 0
     notes: tuple[str, ...] = ()
+    cut: tuple[str, ...] = ()
     for s in steps:
         usage, seconds, notes = usage + s.usage, seconds + s.seconds, notes + s.notes
-        untouched, refused = untouched or s.untouched, refused + s.refused
-    return Step("total", seconds, usage, notes, untouched, refused)
+        untouched, refused, cut = untouched or s.untouched, refused + s.refused, cut + s.cut
+    return Step("total", seconds, usage, notes, untouched, refused, cut)

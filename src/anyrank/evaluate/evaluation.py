@@ -135,6 +135,12 @@ class Evaluation:
 
         return render(self, format)
 
+    def _repr_html_(self) -> str:
+        """The table for notebooks."""
+        from .notebook import html_table
+
+        return html_table(self)
+
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
 

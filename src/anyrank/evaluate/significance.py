@@ -107,6 +107,29 @@ def tukey_hsd(columns: ArrayLike) -> Floats:
     return out
 
 
+def samples_test(a: ArrayLike, b: ArrayLike) -> tuple[float, float]:
+    """The largest distance of two samples' distributions and its p (the two-sample Kolmogorov-Smirnov test, scipy's):
+    of values that are not paired.
+
+    >>> samples_test([1.0, 2.0, 3.0], [4.0, 5.0, 6.0])[0]
+    1.0
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # the exact p overflows for some sizes, and is approximated
+        result = _stats().ks_2samp(a, b)
+    return float(result.statistic), float(result.pvalue)
+
+
+def shares_test(hits: int, n: int, other_hits: int, other_n: int) -> float:
+    """The two-sided p of Fisher's exact test that two shares are equal.
+
+    >>> round(shares_test(8, 10, 1, 6), 4)
+    0.035
+    """
+    table = [[hits, n - hits], [other_hits, other_n - other_hits]]
+    return float(_stats().fisher_exact(table).pvalue)
+
+
 def equivalence_test(a: ArrayLike, b: ArrayLike, margin: float) -> float:
     """The p of two one-sided paired t-tests (TOST, Schuirmann 1987): small where the mean difference is shown to lie
     within ``margin`` of 0, on both sides. Raises InputError on a margin that isn't above 0.

@@ -39,20 +39,27 @@ KINDS = {
     "promptreps": "a language model that gives vectors (PromptReps)",
     "instructed": "a dense encoder with instructions",
     "generative": "a generative retriever",
+    "clip": "an encoder of images and texts (CLIP)",
+    "image_text": "an encoder of images and texts",
     "axial": "a model of peptides that sees all candidates together",
     "next_residue": "a model that proposes peptides",
 }
 LANGUAGE_TOO = ("verdict", "promptreps", "likelihood")
 """Kinds whose folder is that of a language model as well: ``hf:FOLDER`` opens it as one."""
 ONNX_KINDS = ("dense", "sparse", "late", "cross")
+IMAGE_KINDS = ("clip", "image_text")
+"""Kinds that turn images and texts into vectors of one space."""
+CLIPS = ("CLIPModel", "SiglipModel", "Siglip2Model", "ChineseCLIPModel", "AltCLIPModel", "AlignModel", "MetaClip2Model")
+"""Classes of transformers with a tower for images and one for texts."""
 POOLINGS = ("mean", "cls", "last", "max", "none")
 RUNS: dict[str, tuple[str, ...]] = {
     "onnx": ONNX_KINDS,
     "torch": (),
+    "clip": IMAGE_KINDS,
     "hf": ("language", "cross"),
     "llamacpp": ("language",),
 }
-"""The kinds that each runtime runs; torch runs all but language models."""
+"""The kinds that each runtime runs; torch runs all but language models and encoders of images."""
 _ALIASES = {"bi": "dense", "lm": "language", "seq2seq": "language"}
 _FILES = {"late.safetensors": "late", "knrm.json": "knrm"}
 """Files that tell the kind of a model of ours that was trained before its folder had an anyrank.json."""
@@ -67,7 +74,7 @@ _USES = {
     "colbert": _ENCODER,
     **dict.fromkeys(("unicoil", "deepimpact", "deepct", "coil"), _ENCODER),
     "cross": _JUDGE,
-    "instructed": _ENCODER,
+    **dict.fromkeys(("instructed", *IMAGE_KINDS), _ENCODER),
     "language": "a method ranks by it: use it as rankgpt({0!r}) or another method",
     "generative": "it finds documents of the index that it was trained on: use it as generative({0!r})",
     "axial": "use it as ranknovo({0!r})",
@@ -159,7 +166,7 @@ def needed_files(names: Collection[str], runtime: str = "") -> list[str]:
     """
     weights = _Weights.of(Path(), names)
     chosen = {str(weights.onnx.as_posix())} if weights.onnx is not None else set()
-    if runtime in ("torch", "hf") or not chosen:
+    if runtime in ("torch", "hf", "clip") or not chosen:
         chosen = {n for n in names if "/" not in n and n.endswith(".safetensors")}
         chosen |= {n for n in names if n.endswith(".safetensors") and _module(n)}
     if not chosen or runtime == "llamacpp":
@@ -232,6 +239,8 @@ def _runnable(model: Declared, weights: _Weights, runtime: str) -> Declared:
     folder, language = model.folder, model.kind == "language"
     if model.base:
         choices = {"hf" if language else "torch": weights.safetensors}
+    elif model.kind in IMAGE_KINDS:
+        choices = {"clip": weights.safetensors}
     elif language:
         choices = {"hf": weights.safetensors or bool(weights.ggufs), "llamacpp": bool(weights.ggufs)}
     else:
@@ -272,7 +281,7 @@ def _wrong_runtime(runtime: str, model: Declared, possible: list[str]) -> str:
     """The reason why a model can't run with the requested runtime."""
     if runtime not in RUNS:
         return f"{model.name}: no runtime {runtime!r}: there are {', '.join(RUNS)}"
-    fits = model.kind in RUNS[runtime] if RUNS[runtime] else model.kind != "language"
+    fits = model.kind in RUNS[runtime] if RUNS[runtime] else model.kind not in ("language", *IMAGE_KINDS)
     if not fits:
         kinds = " or ".join(KINDS[k] for k in RUNS[runtime]) or "an encoder or a reranker"
         return f"{model.described}, not {kinds}: {runtime} can't run it"
@@ -351,6 +360,13 @@ def _theirs(folder: Path, weights: _Weights, kind: str = "") -> Declared:
             f"{folder}: {', '.join(routed)} sends queries and documents through different modules, which "
             f"anyrank doesn't run"
         )
+    if "CLIPModel" in leaves:
+        raise ModelError(
+            f"{folder}: sentence-transformers' form of a CLIP model isn't read: name the model of transformers "
+            "that it was made from, as openai/clip-vit-base-patch32"
+        )
+    if not modules and any(a in CLIPS for a in architectures):
+        return replace(base, kind="clip", normalise=True)
     late = (folder / "artifact.metadata").is_file() or any(m.startswith("pylate.") for m in modules)
     if late or family == "MultiVectorEncoder" or "MultiVectorMask" in leaves or one("ColBERT"):
         length = sentence.get("document_length") or base.max_length

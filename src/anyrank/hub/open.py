@@ -18,7 +18,7 @@ from .huggingface import fetch, fetch_configuration, is_hub_id
 from .registry import RegisteredModel, find, get, resolve, suggestion
 from .truncated import Truncated, split_dim
 
-RUNTIMES = {"onnx": "onnxruntime", "torch": "torch", "hf": "torch", "llamacpp": "llamacpp"}
+RUNTIMES = {"onnx": "onnxruntime", "torch": "torch", "clip": "images", "hf": "torch", "llamacpp": "llamacpp"}
 """The modules of `anyrank.backends` that open a folder, and the extra of each."""
 PREFIXES = {"hf": ("hf", "language"), "llamacpp": ("llamacpp", "language"), "classifier": ("hf", "cross")}
 """Prefixes of names that state a runtime and a kind."""
@@ -57,7 +57,7 @@ def open_model(name: str | Path, *, runtime: str = "", allow: Collection[str] = 
     - "rerank:MODEL@URL#SETTINGS", "http://HOST:PORT", "tei:URL", "vllm:MODEL@URL", "infinity:MODEL@URL": the endpoint
       ``/rerank`` of any server (`anyrank.backends.rerank_endpoint`).
 
-    ``runtime`` chooses "onnx", "torch", "hf" or "llamacpp" if a model has several; the default is an ONNX file
+    ``runtime`` chooses "onnx", "torch", "clip", "hf" or "llamacpp" if a model has several; the default is an ONNX file
     if there is one, torch for other encoders and rerankers, transformers for language models. ``options`` go to the
     runtime (``max_length=128``).
 

@@ -42,6 +42,17 @@ Hits = tuple[list[int], Sequence[float]]
 """Rows and scores of one query, best first."""
 
 
+@dataclass(frozen=True, slots=True)
+class Summand:
+    """What a word of a query adds to a document's score: its term (or terms, of which the best counts), the value, its
+    weight in the query and the number of documents that hold it."""
+
+    term: str
+    value: float
+    weight: float
+    documents: int
+
+
 @dataclass(slots=True, eq=False)
 class Lexical:
     """The engine's fields ``body``, the words of documents, and ``common``, their stop words, which a query of stop
@@ -188,6 +199,41 @@ class Lexical:
                 out.extend(self._hits([query], k, among))
         return out
 
+    def summands(self, query: TextOrTerms, id: str, settings: Settings | None = None) -> list[Summand]:
+        """What each word of a query adds to the score of a document in `search`, without those that add nothing; the
+        sum is the score up to the engine's rounding. Raises InputError on an unknown id.
+
+        A word of several terms counts by the best of them. The stop words of a query of nothing else, and their phrase,
+        are one summand.
+        """
+        row = self.store.known([id])[0]
+        if settings is not None and settings != Settings():
+            weights = self.weights(query) if isinstance(query, str) else query
+            if weights:
+                counts = self.exact()
+                column = int(np.flatnonzero(counts.rows == row)[0])
+                values = {term: float(counts.scores({term: w}, settings)[column]) for term, w in weights.items()}
+                return [Summand(t, v, weights[t], self.document_frequency(t)) for t, v in values.items() if v]
+        searcher, schema = self.store.engine.searcher(), self.store.engine.schema
+        only = Query.boost_query(Query.term_query(schema, "id", id), 0.0)
+        out = []
+        for words, weight, clause in self._summand_clauses(query):
+            both = Query.boolean_query([(Occur.Must, clause), (Occur.Must, only)])
+            hits = searcher.search(both, 1, count=False).hits
+            if hits:
+                frequency = max((int(searcher.doc_freq("body", word)) for word in words), default=0)
+                out.append(Summand(" ".join(words), float(hits[0][0]), weight, frequency))
+        return out
+
+    def _summand_clauses(self, query: TextOrTerms) -> Iterator[tuple[Forms, float, Query]]:
+        """(terms, weight, clause) of each word of a query."""
+        words = self._words(query)
+        for forms, weight in words.items():
+            clause = self._clause(forms)
+            yield forms, float(weight), clause if weight == 1 else Query.boost_query(clause, float(weight))
+        if not words and isinstance(query, str) and (common := self._common(clean(query))):
+            yield tuple(dict.fromkeys(common)), 1.0, Query.boolean_query(self._stop_word_clauses(common))
+
     def exact(self) -> TermCounts:
         """Counts of terms of all documents, made anew after a change."""
         if self._counts is None or self._counts[0] != self.store.generation:
@@ -211,16 +257,9 @@ class Lexical:
 
     def _query(self, query: TextOrTerms, clauses: Sequence[Any]) -> Query | None:
         """Any of the text's terms, each weighted by its count, or any of the weighted terms; None without a term."""
-        words: Mapping[Forms, float]
-        if not isinstance(query, str):
-            words = {(term,): weight for term, weight in query.items()}
-        elif self.analyser is None:
-            words = Counter((t,) for t in self._engine_analyser.analyze(clean(query)))
-        else:
-            words = Counter(self.analyser.query(clean(query)))
         any_term = [
             (Occur.Should, clause if n == 1 else Query.boost_query(clause, float(n)))
-            for clause, n in ((self._clause(forms), n) for forms, n in words.items())
+            for clause, n in ((self._clause(forms), n) for forms, n in self._words(query).items())
         ]
         if not any_term and isinstance(query, str):
             any_term = self._stop_word_clauses(self._common(clean(query)))
@@ -228,6 +267,14 @@ class Lexical:
             return None
         either = Query.boolean_query(any_term)
         return Query.boolean_query([(Occur.Must, either), *clauses]) if clauses else either
+
+    def _words(self, query: TextOrTerms) -> Mapping[Forms, float]:
+        """The words of a query, each with its terms, and their weights: of a text how often they stand in it."""
+        if not isinstance(query, str):
+            return {(term,): weight for term, weight in query.items()}
+        if self.analyser is None:
+            return Counter((t,) for t in self._engine_analyser.analyze(clean(query)))
+        return Counter(self.analyser.query(clean(query)))
 
     def _clause(self, forms: Forms) -> Query:
         """A word's term, or the best of its terms."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
@@ -15,6 +16,8 @@ from ..index.collection import Collection
 from ..pipeline.context import Settings
 from ..pipeline.parser import parse
 
+log = logging.getLogger(__name__)
+
 
 def ranked(query: str, texts: Sequence[Any], pipeline: str, top_n: int | None = None) -> Ranking:
     """Texts reranked for a query; each candidate's ``index`` is its position. ``pipeline`` may also be the address of
@@ -25,7 +28,15 @@ def ranked(query: str, texts: Sequence[Any], pipeline: str, top_n: int | None = 
     """
     most = None if top_n is None else positive(top_n, "top_n")
     ranking = unranked(query, texts)
-    return reranker(pipeline)(ranking)[:most] if texts else ranking
+    return logged(reranker(pipeline)(ranking))[:most] if texts else ranking
+
+
+def logged(ranking: Ranking) -> Ranking:
+    """The ranking; what a cut-off of its pipeline dropped is logged, since frameworks see only what is left."""
+    for step in ranking.trace:
+        if step.cut:
+            log.info("%s: %s: %s", step.name, "; ".join(step.notes), ", ".join(step.cut[:20]))
+    return ranking
 
 
 def unranked(query: str, texts: Sequence[Any], id: str = "q") -> Ranking:
@@ -49,7 +60,7 @@ def scores_of(ranking: Ranking, count: int) -> list[float]:
 def searched(index: str, query: str, pipeline: str, k: int, filter: Any = None) -> Ranking:
     """The best k documents of an index, a folder made by ``anyrank index``. It is opened once a process, and sees
     later commits by itself."""
-    return searcher(index, pipeline, k, filter)(Query("q", query))
+    return logged(searcher(index, pipeline, k, filter)(Query("q", query)))
 
 
 def searcher(index: str, pipeline: str, k: int, filter: Any = None) -> Stage:

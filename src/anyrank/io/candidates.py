@@ -185,6 +185,7 @@ def step_from_dict(record: Mapping[str, Any]) -> Step:
         counts = {n: int(record[n]) for n in _COUNTS if n in record}
         usage = Usage(**counts, repairs=dict(record.get("repairs") or {}))
         seconds, notes = float(record.get("seconds", 0.0)), tuple(record.get("notes", ()))
-        return Step(str(record["name"]), seconds, usage, notes, bool(record.get("untouched", False)))
+        cut = tuple(map(str, record.get("cut", ())))
+        return Step(str(record["name"]), seconds, usage, notes, bool(record.get("untouched", False)), cut=cut)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise InputError(f"a step of the trace can't be read: {type(error).__name__}: {error}") from None

@@ -20,7 +20,7 @@ from uuid import UUID
 
 import numpy as np
 
-from ..core.content import Image, images_of
+from ..core.content import Image, Picture, images_of
 from ..core.errors import InputError
 from ..core.types import Candidate, Query, Ranking
 from .candidates import TEXTS, candidate, query_from_dict, score_of
@@ -154,6 +154,8 @@ def query_of(query: Any, id: str = "q") -> Query:
         return query
     if isinstance(query, Image) or (isinstance(query, list | tuple) and images_of(query)):
         return Query(id, query)
+    if isinstance(query, Picture) and not isinstance(query, str | Mapping):
+        return Query(id, Image.of(query))
     if isinstance(query, list | tuple | set | frozenset | np.ndarray | ToList | ToPyList):
         raise InputError("query is a list: rerank takes one query; rerank_many takes a list, and documents for each")
     if isinstance(query, Mapping):
@@ -231,7 +233,7 @@ def _items(documents: Any, fields: Fields) -> Iterable[Any]:
 
 def _is_document(value: Any) -> bool:
     """Whether something that might be iterable is one document of a known kind."""
-    if isinstance(value, PageContent | Node | ContentMeta | Dumps | Candidate | Image):
+    if isinstance(value, PageContent | Node | ContentMeta | Dumps | Candidate | Image | Picture):
         return True
     return not isinstance(value, Iterable) and _record(value) is not None
 
@@ -242,7 +244,7 @@ def _read(item: Any, name: str, fields: Fields) -> Candidate:
     Read are: a text; a mapping with a text, and an id, title, score and other fields if it has them; the documents of
     LangChain, Haystack and LlamaIndex; an object with such fields (dataclass, named tuple, attrs, pydantic, a row of a
     database, anything with an attribute ``text``); pairs (id, text) and (document, score), and (id, text, score);
-    images, and tuples with an image among them; a `Candidate`.
+    images, pictures of Pillow, and tuples with an image among them; a `Candidate`.
 
     Raises InputError on anything else, on bytes, and on an id or score that can't be one.
     """
@@ -256,6 +258,8 @@ def _read(item: Any, name: str, fields: Fields) -> Candidate:
         return item
     if isinstance(item, Image) or (isinstance(item, list | tuple) and images_of(item)):
         return Candidate(name, item, math.nan)
+    if isinstance(item, Picture):
+        return Candidate(name, Image.of(item), math.nan)
     if isinstance(item, list | tuple | np.ndarray) and not isinstance(item, NamedTuple):
         return _of_sequence(item, name, fields)
     if isinstance(item, PageContent):

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ..core.errors import InputError
-from ..core.rerank import Group, Judge
+from ..core.rerank import ExplainsScores, Group, Judge, Summand
 from ..core.types import Judgement
 
 
@@ -30,6 +30,16 @@ class Presented:
         orders = [self._order(group) for group in groups]
         shown: list[Group] = [(q, [members[i] for i in order]) for (q, members), order in zip(groups, orders)]
         return [_restored(answer, order) for answer, order in zip(self.judge(shown), orders, strict=True)]
+
+    def summands(self, group: Group) -> list[list[Summand]]:
+        """What each score is made of, if the judge says it (see `core.rerank.ExplainsScores`)."""
+        query, members = group
+        out: list[list[Summand]] = [[] for _ in members]
+        if isinstance(self.judge, ExplainsScores):
+            order = self._order(group)
+            for i, summands in zip(order, self.judge.summands((query, [members[i] for i in order])), strict=True):
+                out[i] = summands
+        return out
 
     def _order(self, group: Group) -> list[int]:
         query, members = group

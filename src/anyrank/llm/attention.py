@@ -10,7 +10,7 @@ import numpy as np
 
 from ..core.errors import InputError
 from ..core.language import Attends, TokenWeights
-from ..core.rerank import Group
+from ..core.rerank import Group, Summand
 from ..core.trace import Usage
 from ..core.types import Judgement
 from .capabilities import need, rendered
@@ -53,6 +53,26 @@ class Attention:
         if not self.blank:
             return [self._judge(request, [answer]) for request, answer in zip(requests, answers)]
         return [self._judge(request, answers[2 * i : 2 * i + 2]) for i, request in enumerate(requests)]
+
+    def summands(self, group: Group) -> list[list[Summand]]:
+        """What each token of a document adds to its score in this group: (token, value, its span in the document as the
+        prompt shows it); none for a document that isn't scored. Costs the same passes as a judgement."""
+        request, (query, members) = rendered(self.template, self.backend, [group])[0], group
+        prompts = [request.prompt]
+        if self.blank:
+            prompts.append(self.template.render(replace(query, content=self.blank), members).prompt)
+        answers = self.backend.attention(prompts, [self.template.mark] * len(prompts))
+        texts = [answer.text or str(request.prompt) for answer in answers]
+        spans = [spans_of(text, request.bodies) for text in texts]
+        weights = [inside(answer, s) for answer, s in zip(answers, spans)]
+        out = []
+        for i, (start, end) in enumerate(spans[0]):
+            places = [(a, b) for a, b in answers[0].spans if start <= a < end and b > a]
+            values = weights[0][i] if len(answers) == 1 else _changes(weights[0][i], weights[1][i])
+            names = [texts[0][a:b] for a, b in places]
+            own = [(name, float(v), (a - start, b - start)) for name, v, (a, b) in zip(names, values, places)]
+            out.append([summand for summand in own if summand[1]])
+        return out
 
     def _judge(self, request: Rendered, answers: Sequence[TokenWeights]) -> Judgement:
         """The judgement of one group from its pass with the query and, if there is one, its pass with the blank
@@ -97,9 +117,15 @@ def calibrated(query: Sequence[float], blank: Sequence[float]) -> float:
     >>> round(calibrated([.1, .2, .3, .1, .05] + [.1] * 5, [.1] * 4 + [.9] + [.1] * 5), 9)
     0.3
     """
-    if len(query) != len(blank) or not len(query):
-        return math.nan
+    change = _changes(query, blank)
+    return float(np.sum(change)) if len(change) else math.nan
+
+
+def _changes(query: Sequence[float] | np.ndarray, blank: Sequence[float] | np.ndarray) -> np.ndarray:
+    """The change of each token's attention, 0 for outliers; empty if the tokens don't match."""
+    if len(query) != len(blank):
+        return np.zeros(0)
     change = np.asarray(query, dtype=np.float64) - np.asarray(blank, dtype=np.float64)
     # Tokens that lose much under the query are outliers of the blank pass (punctuation, say): left out.
     spread = float(np.std(change, ddof=1)) if len(change) > 1 else 0.0
-    return float(np.sum(change[change > np.mean(change) - 2 * spread] if spread > 0 else change))
+    return np.where(change > np.mean(change) - 2 * spread, change, 0.0) if spread > 0 else change

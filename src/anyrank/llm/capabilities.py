@@ -71,7 +71,8 @@ def rendered(template: Template, backend: Any, groups: Sequence[Group]) -> list[
             if owner := next((owner for owner, content in contents if images_of(content)), ""):
                 raise InputError(
                     f"{owner} holds an image, and {_innermost(backend)} reads text only: use a model that reads "
-                    "images, served as openai:MODEL@URL, or leave the images out"
+                    "images (a vision-language model by transformers, or served as openai:MODEL@URL), or leave the "
+                    "images out"
                 )
     return [template.render(query, members) for query, members in groups]
 

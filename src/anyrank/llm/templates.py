@@ -122,6 +122,11 @@ YES_NO = Template(
 )
 """One passage, answered Yes or No."""
 
+PICTURE_YES_NO = Template(
+    prefix="{doc1}\n\nIs this what the picture shows: {query}? Answer Yes or No.",
+)
+"""One picture, answered Yes or No (the form of INQUIRE)."""
+
 RELEVANT = Template(
     prefix="query: {query}\ndocument: {doc1}\n\nYou are an expert on relevance. Say 1 if the document is relevant to "
     "the query and 0 if it is not.\nRelevance:",

@@ -1,8 +1,9 @@
 """BiEncoder: one transformer embeds queries and texts separately; a score is their cosine or product (Sentence-BERT,
-arXiv 1908.10084; DPR, arXiv 2004.04906, with one shared encoder).
+arXiv 1908.10084; DPR, arXiv 2004.04906).
 
-Design choices: one encoder for both sides; a cosine is divided by ``temperature``, since softmax losses need a wider
-range than -1 … 1; read and saved as sentence-transformers does: pooling, projections behind it, prompts, normalisation.
+Design choices: one encoder for both sides, or an encoder for each (``separate_documents``); a cosine is divided by
+``temperature``, since softmax losses need a wider range than -1 … 1; read and saved as sentence-transformers does:
+pooling, projections behind it, prompts, normalisation.
 """
 
 from __future__ import annotations
@@ -31,6 +32,8 @@ MODES = {
     "last": "pooling_mode_lasttoken",
 }
 """Poolings, and their names in sentence-transformers' files."""
+DOCUMENTS = "document"
+"""The folder, in a model's own, of an encoder that reads documents alone."""
 
 
 class BiEncoder(nn.Module):  # type: ignore[misc,unused-ignore]
@@ -39,7 +42,8 @@ class BiEncoder(nn.Module):  # type: ignore[misc,unused-ignore]
     ``pooling``: "mean", "cls" (the first token), "max" or "last"; ``similarity``: "cosine" or "dot". Prefixes are texts
     put before queries and documents; ``projection`` maps pooled vectors to others. With ``frozen_documents`` the texts
     are encoded by a copy of the model as it starts, which no gradient reaches, and only the encoder of queries is
-    trained and saved (ANCE-PRF): for indexes whose vectors stay.
+    trained and saved (ANCE-PRF): for indexes whose vectors stay. With ``separate_documents`` such a copy is trained and
+    saved too (DPR).
     """
 
     kind: ClassVar[str] = "bi"
@@ -57,8 +61,13 @@ class BiEncoder(nn.Module):  # type: ignore[misc,unused-ignore]
         document_prefix: str = "",
         projection: nn.Sequential | None = None,
         frozen_documents: bool = False,
+        separate_documents: bool = False,
     ) -> None:
         super().__init__()
+        if frozen_documents and separate_documents:
+            raise InputError(
+                "frozen_documents and separate_documents: documents have one encoder, choose one of the two"
+            )
         for name, value, known in (("pooling", pooling, MODES), ("similarity", similarity, ("cosine", "dot"))):
             if value not in known:
                 raise InputError(f"{name}={value!r}: choose {' or '.join(known)}")
@@ -72,7 +81,11 @@ class BiEncoder(nn.Module):  # type: ignore[misc,unused-ignore]
         self.in_batch = in_batch
         self.prefixes = (document_prefix, query_prefix)
         self.projection = nn.Sequential() if projection is None else projection
-        self.documents: BiEncoder | None = copy.deepcopy(self).requires_grad_(False) if frozen_documents else None
+        self.documents: BiEncoder | None = None
+        self.separate_documents = False
+        if frozen_documents or separate_documents:
+            self.documents = copy.deepcopy(self).requires_grad_(separate_documents)
+        self.separate_documents = separate_documents
 
     @classmethod
     def from_folder(cls, name: str | Path, *, max_length: int | None = None, **options: Any) -> BiEncoder:
@@ -86,7 +99,12 @@ class BiEncoder(nn.Module):  # type: ignore[misc,unused-ignore]
         tokenizer = AutoTokenizer.from_pretrained(folder)
         body = AutoModel.from_pretrained(folder, use_safetensors=True, dtype=torch.float32)
         length = max_length or longest(body, tokenizer, files.max_length())
-        return cls(body, tokenizer, length, projection=files.projections(), **options)
+        documents = folder / DOCUMENTS
+        if not (documents / "config.json").is_file() or options.get("frozen_documents"):
+            return cls(body, tokenizer, length, projection=files.projections(), **options)
+        model = cls(body, tokenizer, length, projection=files.projections(), **options | {"separate_documents": True})
+        model.documents = cls.from_folder(documents, max_length=length)
+        return model
 
     @classmethod
     def from_config(
@@ -139,9 +157,9 @@ class BiEncoder(nn.Module):  # type: ignore[misc,unused-ignore]
         return nn.functional.normalize(vectors, dim=1) if self.similarity == "cosine" else vectors
 
     def embed_documents(self, chunks: Sequence[Mapping[str, Tensor]]) -> Tensor:
-        """Vectors [texts, width] of documents, by the frozen copy if there is one."""
-        if self.documents is None:
-            return self.embed(chunks)
+        """Vectors [texts, width] of documents, by their own encoder if there is one."""
+        if self.documents is None or self.separate_documents:
+            return (self.documents or self).embed(chunks)
         with torch.no_grad():
             return self.documents.eval().embed(chunks)  # without dropout, as the index's vectors were made
 
@@ -159,7 +177,8 @@ class BiEncoder(nn.Module):  # type: ignore[misc,unused-ignore]
         return read([{k: v.to(device) for k, v in chunk.items()} for chunk in self.inputs(texts, query=query)])
 
     def save(self, folder: Path) -> None:
-        """A folder for sentence-transformers: the body, its pooling, and normalisation if scores are cosines."""
+        """A folder for sentence-transformers: the body, its pooling, and normalisation if scores are cosines. A
+        separate encoder of documents is such a folder within it."""
         self.tokenizer.model_max_length = self.max_length
         self.body.save_pretrained(folder)
         self.tokenizer.save_pretrained(folder)
@@ -189,6 +208,8 @@ class BiEncoder(nn.Module):  # type: ignore[misc,unused-ignore]
             layer.save(folder / f"{i}_Dense", "sentence_embedding")
         normalise = self.similarity == "cosine"
         declare(folder, "dense", pooling=self.pooling, normalise=normalise, max_length=self.max_length)
+        if self.documents is not None and self.separate_documents:
+            self.documents.save(folder / DOCUMENTS)
 
 
 def _options(files: ModelFolder, options: Mapping[str, Any]) -> dict[str, Any]:

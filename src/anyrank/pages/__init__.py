@@ -14,6 +14,7 @@ if find_spec("jinja2") is None:
 
 from .comparison import report, write_report
 from .figures import write_figures
+from .notebook import Flow
 from .render import render, write_page
 
-__all__ = ["render", "report", "write_figures", "write_page", "write_report"]
+__all__ = ["Flow", "render", "report", "write_figures", "write_page", "write_report"]

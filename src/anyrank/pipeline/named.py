@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from ..core.stage import Cut, Keep, Limited, Stage, Then, Weighted
+from ..core.stage import Above, Cut, Follows, Keep, Limited, Stage, Then, Weighted
 from ..core.types import Ranking
 from .arguments import Call
 
@@ -36,6 +36,9 @@ class Named(Limited):
     def limit(self, k: int) -> Stage:
         return self.stage.limit(k) if isinstance(self.stage, Limited) else self
 
+    def following(self, before: Stage) -> Stage:
+        return replace(self, stage=self.stage.following(before)) if isinstance(self.stage, Follows) else self
+
     def __repr__(self) -> str:
         return repr(self.stage)
 
@@ -43,7 +46,7 @@ class Named(Limited):
 def next_context(stage: Stage) -> Context:
     """The context of a name after ``stage``: "rewritten" if a rewriter was the last to do more than drop candidates."""
     match stage:
-        case Then(first, Cut() | Keep()):
+        case Then(first, Cut() | Keep() | Above()):
             return next_context(first)
         case Then(_, second):
             return next_context(second)

@@ -1,7 +1,7 @@
 """Pipelines as text: ``"bm25 % 100 >> splade + minilm"`` read into the same stages that Python's operators build.
 
 The text is Python's own expression grammar, parsed but never evaluated: names, calls with constant arguments, numbers,
-strings and the operators ``>> + | % *``. Names resolve through one table, which plug-ins extend by the entry point
+strings and the operators ``>> + | % * >=``. Names resolve through one table, which plug-ins extend by the entry point
 group ``anyrank.stages``: each name is a Part, or a fusion. `text.text` is the inverse: it writes a stage as such a
 text.
 """
@@ -19,7 +19,7 @@ from typing import Any
 
 from ..core.errors import InputError, quoted, short
 from ..core.fusion import Fusion
-from ..core.stage import Cut, Fuse, Keep, Stage, Weighted
+from ..core.stage import Above, Cut, Fuse, Keep, Stage, Weighted
 from .arguments import call, is_constant, parameters
 from .context import Settings
 from .kinds import check_kind
@@ -38,18 +38,20 @@ MOST_OPERATORS = 200
 
 
 class PipelineError(InputError):
-    """A pipeline text that can't be read; the message points at the error, and shows the text around it.
+    """A pipeline text that can't be read; the message points at the error, and shows the text around it. ``start`` and
+    ``end`` are its characters in ``text``.
 
     >>> str(PipelineError("no stage is called 'bm26'; did you mean 'bm25'?", "bm26 % 100", 0, 4)).splitlines()
     ["no stage is called 'bm26'; did you mean 'bm25'?", '  bm26 % 100', '  ^^^^']
     """
 
     def __init__(self, message: str, text: str, start: int, end: int) -> None:
+        self.message, self.text, self.start, self.end = short(message, 600), text, start, end
         first, last = max(start - _AROUND, 0), min(max(end, start + 1), start + _AROUND) + _AROUND
         begin, finish = "…" if first else "", "…" if last < len(text) else ""
         mark = "^" * max(min(end, last - _AROUND) - start, 1)
         shown = f"{begin}{text[first:last]}{finish}"
-        super().__init__(f"{short(message, 600)}\n  {shown}\n  {' ' * (len(begin) + start - first)}{mark}")
+        super().__init__(f"{self.message}\n  {shown}\n  {' ' * (len(begin) + start - first)}{mark}")
 
 
 def parse(
@@ -151,6 +153,8 @@ class _Reader:
             return self.call(node, node, [], [], context)
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
             return self.call(node, node.func, node.args, node.keywords, context)
+        if isinstance(node, ast.Compare):
+            return self.above(node, context)
         if isinstance(node, ast.Constant):
             raise self.fail(node, "a stage is expected here, not a value; cut off with '%', weigh with '*'")
         if model := _bare_model(self.text):
@@ -173,11 +177,26 @@ class _Reader:
         left = self.stage(node.left, context)
         if isinstance(node.op, ast.RShift):
             reader = dataclasses.replace(self, mover=mover(left) or self.mover)
-            return left >> reader.stage(node.right, next_context(left))
+            right = reader.stage(node.right, next_context(left))
+            try:
+                return left >> right
+            except InputError as error:  # a cut-off that was calibrated for another pipeline
+                raise self.fail(node.right, str(error)) from error
         right = self.stage(node.right, context)
         self.check_result(left, node.left)
         self.check_result(right, node.right)
         return left + right if isinstance(node.op, ast.Add) else left | right
+
+    def above(self, node: ast.Compare, context: Context) -> Stage:
+        """``stage >= score``; other comparisons are none of a pipeline."""
+        if len(node.ops) != 1 or not isinstance(node.ops[0], ast.GtE):
+            raise self.fail(
+                node, "of comparisons only one is part of a pipeline: mini >= 0.5 keeps what scores so much"
+            )
+        least = self.value(node.comparators[0], "after '>=' stands the least score that is kept: mini >= 0.5")
+        if not isinstance(least, int | float) or isinstance(least, bool):
+            raise self.fail(node.comparators[0], "after '>=' stands the least score that is kept: mini >= 0.5")
+        return self.stage(node.left, context) >= float(least)
 
     def call(
         self, node: ast.expr, name: ast.Name, args: list[ast.expr], keywords: list[ast.keyword], context: Context
@@ -218,7 +237,7 @@ class _Reader:
         written = call(name.id, parameters(make), args, options)
         check_kind(name.id, written, self.mover if first or make is part.source else "")
         stage = make(self.settings, *args, **options)
-        if isinstance(stage, Cut | Keep | Weighted):  # they print themselves, and a fusion looks for `Weighted`
+        if isinstance(stage, Above | Cut | Keep | Weighted):  # they print themselves, and a fusion looks for `Weighted`
             return stage
         position: Position = "any" if part.source is part.then else "start" if first else "after"
         return Named(written, position, stage, part.rewrites, part.moves)

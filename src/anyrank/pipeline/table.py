@@ -22,6 +22,7 @@ from ..hub.registry import SHIPPED
 from ..store.vector_names import encode_command, model_of, stored
 from ..vectors import Encoder
 from .context import Settings
+from .describe import described
 from .generative import GENERATIVE, check_no_generative
 from .parts import Part
 from .peptides import PEPTIDES
@@ -173,6 +174,29 @@ def _feedback(settings: Settings, name: str, k: int = 1000, loss: str = "kl") ->
     return _searching(settings, feedback, k)
 
 
+def _explore(
+    settings: Settings, judge: str, neighbours: str = "minilm", budget: int = 100, near: int = 16, size: int = 16
+) -> Stage:
+    """Score the candidates by a model, and the neighbours of the best, which are added."""
+    from ..retrieve.explore import Explore
+
+    collection, key = _collection(settings, "explore"), stored(model(SHIPPED.get(neighbours, neighbours)).name)
+    if key not in collection.encoded:
+        command = encode_command(collection.path, neighbours)
+        raise InputError(f"the index holds no vectors of {quoted(neighbours)} to find neighbours by: `{command}`")
+    return Explore(
+        _judge(settings, judge),
+        collection.vectors(key),
+        collection,
+        _count(budget),
+        near,
+        size,
+        settings.filter,
+        settings.ignore_self,
+        name=f"explore({judge})",
+    )
+
+
 def _gym(settings: Settings, url: str, k: int = 10, key_env: str = "") -> Stage:
     """Search by a server with DeepResearchGym's interface."""
     from ..retrieve.gym import GymSearch
@@ -250,9 +274,51 @@ def _shipped(name: str, about: str) -> Part:
     return Part(about, source=search, then=score)
 
 
-def _keep(settings: Settings, name: str) -> Stage:
-    """Remember the scores so far."""
-    return Keep(name)
+def _keep(
+    settings: Settings,
+    name: str | None = None,
+    *,
+    recall: float | None = None,
+    precision: float | None = None,
+    any: float | None = None,
+    file: str = "",
+) -> Stage:
+    """Remember the scores so far under a name; or keep the candidates that a promise needs, by a calibration."""
+    promises = {"recall": recall, "precision": precision, "any": any}
+    given = {kind: level for kind, level in promises.items() if level is not None}
+    if (name is None) != bool(given) or len(given) > 1:
+        raise InputError('keep("bm25") remembers the scores, keep(recall=0.9, file="…") cuts: give one of these')
+    if name is not None:
+        if file:
+            raise InputError('keep("bm25") remembers the scores, and takes no file')
+        return Keep(name)
+    from ..cutoffs.stages import Cutoff
+
+    ((kind, level),) = given.items()
+    made, now = _calibration(file, f"keep({kind}={level:g}, …)"), _documents(settings)
+    return Cutoff(made, described, documents=now, kind=kind, level=level)  # type: ignore[arg-type]
+
+
+def _calibrated(settings: Settings, file: str) -> Stage:
+    """Turn scores into probabilities of relevance."""
+    from ..cutoffs.stages import Probabilities
+
+    return Probabilities(_calibration(file, "calibrated(…)"), described, documents=_documents(settings))
+
+
+def _documents(settings: Settings) -> int:
+    return 0 if settings.collection is None else len(settings.collection)
+
+
+def _calibration(file: str, what: str) -> Any:
+    from ..cutoffs.calibration import Calibration
+
+    if not file:
+        raise InputError(
+            f"{what} needs a calibration of the pipeline before it: `anyrank calibrate INDEX -p PIPELINE --queries … "
+            '--qrels … -o cut.json`, and file="cut.json"'
+        )
+    return Calibration.load(file)
 
 
 def _cut(settings: Settings, k: int) -> Stage:
@@ -312,10 +378,23 @@ PARTS: dict[str, Part | Fusion] = {
     ),
     "mmr": Part('relevant candidates unlike those above them: bm25 % 100 >> mmr("minilm", lam=0.7)', then=_mmr),
     "xquad": Part('all aspects of a query early: multi_query >> bm25 % 100 >> xquad("minilm", lam=0.5)', then=_xquad),
+    "explore": Part(
+        "candidates scored by a model, and the neighbours of the best by stored vectors, which are added: "
+        'bm25 % 100 >> explore("mini", neighbours="minilm", budget=100)',
+        then=_explore,
+    ),
     "gym": Part(
         'search by a server with DeepResearchGym\'s interface: gym("http://HOST:8000/search", k=20)', _gym, _gym
     ),
-    "keep": Part('remember the scores so far under a name: keep("bm25")', then=_keep),
+    "keep": Part(
+        'remember the scores so far: keep("bm25"); or cut by a promise: keep(recall=0.9, file="cut.json"), '
+        "keep(precision=0.8, …), keep(any=0.95, …)",
+        then=_keep,
+    ),
+    "calibrated": Part(
+        "scores made probabilities of relevance by 'anyrank calibrate': mini >> calibrated(\"cut.json\") >= 0.5",
+        then=_calibrated,
+    ),
     "cut": Part("the best k, as % k: splade >> cut(10)", then=_cut),
     "prior": Part("the scores so far, as one part of a fusion: splade + prior", then=_prior),
     **GENERATIVE,

@@ -16,14 +16,14 @@ from dataclasses import dataclass, fields, is_dataclass
 
 from ..core.errors import InputError, quoted
 from ..core.fusion import Combine, Fusion, Interleave
-from ..core.stage import Cut, Fuse, Keep, Stage, Then, Weighted
+from ..core.stage import Above, Cut, Fuse, Keep, Stage, Then, Weighted
 from .arguments import Call, is_constant, literal
 from .named import Context, Named, next_context
 from .parts import Part
 from .table import names as all_names
 
-UNION, THEN, SUM, PRODUCT, ATOM = range(5)
-"""How tightly Python binds | >> + and (both alike) * and %, and a name or call."""
+COMPARISON, UNION, THEN, SUM, PRODUCT, ATOM = range(6)
+"""How tightly Python binds >= | >> + and (both alike) * and %, and a name or call."""
 
 Written = tuple[str, int]
 """A text, and how tightly its outermost operator binds."""
@@ -34,7 +34,7 @@ def text(stage: Stage, names: Mapping[str, Part | Fusion] | None = None) -> str:
     ``parse(…, starts=False)``. Raises InputError, naming the stage, if no name or operator makes it, as for a
     reranker over a judge of one's own."""
     starts = {s.position for s in _heads(stage) if isinstance(s, Named)} - {"any"}
-    if any(isinstance(s, Cut | Keep) for s in _heads(stage)):
+    if any(isinstance(s, Cut | Keep | Above) for s in _heads(stage)):
         starts.add("after")
     if len(starts) > 1:
         raise InputError("no text form: some parts of a fusion start a pipeline, others follow '>>'")
@@ -70,6 +70,8 @@ class _Writer:
                 return f"{self.within(stage.first, THEN, context)} >> {Call('cut', (('', k),))}", THEN
             case Then(first, Cut(k)):
                 return f"{self.within(first, PRODUCT, context)} % {k}", PRODUCT
+            case Then(first, Above(score)):
+                return f"{self.within(first, UNION, context)} >= {repr(score + 0.0).removesuffix('.0')}", COMPARISON
             case Then(first, second):
                 after = self.within(second, SUM, next_context(first))
                 return f"{self.within(first, THEN, context)} >> {after}", THEN

@@ -32,6 +32,8 @@ from .hosts import Hosts
 from .keys import Keyring
 from .metrics import Metrics
 from .openapi import document
+from .playground.assets import POLICY, assets
+from .playground.playground import Playground
 from .requests import Refusal, clean, flag, number, query_text, read_json, text, whole
 from .service import Service
 
@@ -64,10 +66,13 @@ class Server:
     origins: tuple[str, ...] = ()
     hosts: tuple[str, ...] = ()
     metrics: Metrics = field(default_factory=Metrics)
+    playground: Playground | None = None
     ready: bool = False
+    _playing: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(1), repr=False)
 
     def app(self) -> Starlette:
         """The application, as any ASGI server runs it."""
+        play = self.playground
         rerank = ("/rerank", "/v1/rerank", "/v2/rerank", "/v1/reranking", "/v1/rerankings", "/reranking")
         posts: dict[str, Handler] = {
             **dict.fromkeys(rerank, self._rerank),
@@ -79,6 +84,11 @@ class Server:
             "/v2/embed": self._embed,
             "/search": self._search,
             "/": self._task,
+            **(
+                {}
+                if play is None
+                else {f"/play/{name}": functools.partial(self._play, name) for name in play.answers()}
+            ),
         }
         gets: dict[str, Handler] = {
             "/search": self._gym,
@@ -92,6 +102,8 @@ class Server:
             "/healthz": self._health,
             "/ready": self._readiness,
             "/openapi.json": self._openapi,
+            **({} if play is None else {"/": self._page, "/play/info": self._play_info}),
+            **({} if play is None else {f"/play/{name}": self._page for name in assets()}),
         }
         routes = [Route(p, self._around(h), methods=["POST"]) for p, h in posts.items()]
         routes += [Route(p, self._around(h), methods=["GET"]) for p, h in gets.items()]
@@ -128,7 +140,8 @@ class Server:
             if path not in OPEN:
                 line = {"path": path, "status": response.status_code, "ms": round(seconds * 1000, 1), **entry}
                 log.info("%s", json.dumps(line))
-            response.headers.update(HEADERS)
+            policy = response.headers.get("content-security-policy")
+            response.headers.update(HEADERS | ({"Content-Security-Policy": policy} if policy else {}))
             return response
 
         return respond
@@ -159,8 +172,14 @@ class Server:
             return
         if self.keys.path is None:
             Hosts(self.hosts, self.origins).check(request.headers)
+        elif self._is_page(request):
+            return  # its files hold no secret; the page asks for the key that its requests need
         elif name := self.keys.admit(request.headers):
             entry["key"] = name
+
+    def _is_page(self, request: Request) -> bool:
+        name = request.url.path.removeprefix("/play/")
+        return request.method == "GET" and self.playground is not None and (name == "/" or name in assets())
 
     def _without_paths(self, error: InputError) -> str:
         """What is wrong with the input, without the paths of the server's own files."""
@@ -316,6 +335,22 @@ class Server:
         name = request.query_params.get("url") or request.query_params.get("id")
         candidate = await asyncio.to_thread(self.service.document, text(name, "url"))
         return JSONResponse({"results": [gym.packed(gym.clueweb(candidate))]})
+
+    async def _page(self, request: Request, entry: dict[str, Any]) -> Response:
+        """A file of the playground's page."""
+        content, kind = assets()[request.url.path.removeprefix("/play/").strip("/") or "index.html"]
+        return Response(content, media_type=kind, headers={"Content-Security-Policy": POLICY})
+
+    async def _play_info(self, request: Request, entry: dict[str, Any]) -> Response:
+        assert self.playground is not None
+        return JSONResponse(await asyncio.to_thread(self.playground.info))
+
+    async def _play(self, name: str, request: Request, entry: dict[str, Any]) -> Response:
+        """What the playground's page asks for, one request at a time, so that it never crowds out other clients."""
+        assert self.playground is not None
+        body = await self._body(request)
+        async with self._playing:
+            return JSONResponse(await asyncio.to_thread(self.playground.answers()[name], body))
 
     async def _models(self, request: Request, entry: dict[str, Any]) -> Response:
         data = [{"id": name, "object": "model", "created": 0, "owned_by": "anyrank"} for name in self.service.models]

@@ -48,7 +48,8 @@ class RerankRequest:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What an answer is made of: (position, score) pairs, best first, and what the ranking cost and met."""
+    """What an answer is made of: (position, score) pairs, best first, and what the ranking cost and met. ``cut``: the
+    positions of documents that a cut-off of the pipeline dropped."""
 
     id: str
     model: str
@@ -56,6 +57,7 @@ class Outcome:
     usage: Usage
     status: str = "ok"
     notes: tuple[str, ...] = ()
+    cut: tuple[int, ...] = ()
 
 
 def read_rerank(
@@ -202,7 +204,8 @@ def _mapping(document: Any) -> Any:
 
 
 def report_of(*outcomes: Outcome) -> dict[str, Any]:
-    """What happened, in words and counts: the worst status, all notes, and the usage that isn't 0.
+    """What happened, in words and counts: the worst status, all notes, the usage that isn't 0, and, if a cut-off
+    dropped documents, their positions.
 
     >>> report_of(Outcome("x", "m", (), Usage(calls=1)), Outcome("y", "m", (), Usage(calls=2), "fallback", ("why",)))
     {'status': 'fallback', 'usage': {'calls': 3}, 'notes': ['why']}
@@ -210,7 +213,8 @@ def report_of(*outcomes: Outcome) -> dict[str, Any]:
     steps = [Step("", 0.0, o.usage, o.notes) for o in outcomes]
     summed = total(steps)
     status = max((o.status for o in outcomes), key=get_args(Status).index)
-    return {"status": status, "usage": counts_of(summed.usage), "notes": list(dict.fromkeys(summed.notes))}
+    cut = {"cut": [i for o in outcomes for i in o.cut]} if any(o.cut for o in outcomes) else {}
+    return {"status": status, "usage": counts_of(summed.usage), "notes": list(dict.fromkeys(summed.notes)), **cut}
 
 
 def counts_of(usage: Usage) -> dict[str, Any]:

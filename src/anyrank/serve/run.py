@@ -35,7 +35,8 @@ ENVIRONMENT = "ANYRANK_SERVE"
 class Options:
     """What ``anyrank serve`` was told. ``pipelines`` are texts, each perhaps as NAME=PIPELINE; of the first the name
     is the default model. Without ``search``, an index is searched by the first pipeline if that begins with a search,
-    else by BM25's best 100 given to it."""
+    else by BM25's best 100 given to it. ``page``: the playground is served at /; ``free``: it may run any pipeline;
+    ``queries`` and ``qrels`` are files, or a collection, for it."""
 
     pipelines: tuple[str, ...] = ("mini",)
     search: str = ""
@@ -53,6 +54,10 @@ class Options:
     documents: int = 10_000
     origins: tuple[str, ...] = ()
     hosts: tuple[str, ...] = ()
+    page: bool = True
+    free: bool = False
+    queries: str = ""
+    qrels: str = ""
 
 
 def server(options: Options) -> Any:
@@ -65,7 +70,29 @@ def server(options: Options) -> Any:
     if keyring.path is not None:
         read_keys(keyring.path)
     hosts = (*options.hosts, options.host)
-    return Server(service(options), keyring, options.body, options.documents, origins=options.origins, hosts=hosts)
+    served = service(options)
+    page = _playground(options, served) if options.page else None
+    limits = options.body, options.documents
+    return Server(served, keyring, *limits, origins=options.origins, hosts=hosts, playground=page)
+
+
+def _playground(options: Options, service: Service) -> Any:
+    """The playground over a service, with the queries and judgements of the options."""
+    from ..io.corpus import read_queries
+    from ..io.dataset import Dataset
+    from ..io.qrels import read_qrels
+    from .playground.playground import Playground
+
+    queries, qrels = [], {}
+    if options.queries == "demo" or Path(options.queries or ".missing").is_dir():
+        dataset = Dataset.open(options.queries)
+        part = dataset.splits()[0]
+        queries, qrels = dataset.queries(part), dataset.qrels(part)
+    elif options.queries:
+        queries = list(read_queries(options.queries))
+    if options.qrels:
+        qrels = read_qrels(options.qrels)
+    return Playground(service, options.free, queries, qrels)
 
 
 def tools(options: Options) -> Any:

@@ -103,7 +103,8 @@ class Service:
         ranked = _joined(done)
         rows = tuple(zip((int(i) for i in ranked.ids), finite(ranked.scores)))
         step = total(ranked.trace)
-        return Outcome(id, name, rows, step.usage, _status(done), (*notes, *dict.fromkeys(step.notes)))
+        cut = tuple(map(int, step.cut))
+        return Outcome(id, name, rows, step.usage, _status(done), (*notes, *dict.fromkeys(step.notes)), cut)
 
     async def find(self, query: Query, k: int, filter: Any = None, seconds: float | None = None) -> Ranking:
         """The best k documents of the index as it is now. Raises Refusal without an index."""

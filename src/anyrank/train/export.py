@@ -73,6 +73,8 @@ KINDS = ("cross", "bi", "late", "sparse")
 
 def unfit(model: Any) -> str:
     """The reason why a model can't have an int8 graph; "" if it can."""
+    if model.kind == "bi" and model.separate_documents:
+        return "queries and documents have an encoder each, and a graph is of one: separate_documents: false has one"
     return "" if model.kind in KINDS else f"models of kind {model.kind} can't be exported, only {', '.join(KINDS)}"
 
 

@@ -25,6 +25,8 @@ class Compares(Protocol):
 
     def embed(self, chunks: Sequence[Mapping[str, Tensor]]) -> Tensor: ...
 
+    def embed_documents(self, chunks: Sequence[Mapping[str, Tensor]]) -> Tensor: ...
+
     def compare(self, queries: Tensor, texts: Tensor, mask: Tensor) -> Tensor: ...
 
 
@@ -41,6 +43,7 @@ class Cached:
         """The loss of a batch; its backward pass encodes the texts again."""
         features = batch["features"]
         sides = [list(_parts(features[side], self.size)) for side in ("queries", "chunks")]
+        embed = (model.embed, model.embed_documents)
         states: list[list[_Random]] = [[], []]
         vectors = []
         for side, parts in enumerate(sides):
@@ -48,7 +51,7 @@ class Cached:
             for part in parts:
                 states[side].append(_Random.now(part["rows"].device))
                 with torch.no_grad(), self.autocast(part):
-                    rows.append(model.embed([_alone(part)]).float())
+                    rows.append(embed[side]([_alone(part)]).float())
             vectors.append(gathered(rows, [part["rows"] for part in parts]).requires_grad_())
         with torch.enable_grad():
             loss = self.objective.batch(model.compare(*vectors, features["mask"]), batch, epoch)
@@ -63,7 +66,7 @@ class Cached:
                 for part, state in zip(parts, states[side]):
                     with torch.enable_grad():  # off within a backward pass
                         with state, self.autocast(part):
-                            again = model.embed([_alone(part)]).float()
+                            again = embed[side]([_alone(part)]).float()
                         (again * grads[side][part["rows"]] * scale).sum().backward()
 
         hooked: Any = carrier

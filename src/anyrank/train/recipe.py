@@ -342,8 +342,9 @@ def check_adapters(recipe: Recipe) -> None:
         raise InputError("language.lora: the same as adapters {method: lora}: give one of the two")
     if recipe.model.options.get("lora"):
         raise InputError("model.options.lora: the same as adapters {method: lora}: give one of the two")
-    if recipe.model.options.get("frozen_documents"):
-        raise InputError("adapters: frozen_documents is for trainings of all weights: leave one of the two out")
+    for option in ("frozen_documents", "separate_documents"):
+        if recipe.model.options.get(option):
+            raise InputError(f"adapters: {option} is for trainings of all weights: leave one of the two out")
 
 
 def recorded(recipe: Recipe) -> dict[str, Any]:

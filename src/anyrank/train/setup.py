@@ -190,7 +190,7 @@ def cached(model: Any, objective: Objective, recipe: Recipe) -> Cached:
     for several processes."""
     if not isinstance(model, Compares):
         raise InputError(f"optimiser.cache is for models of kind bi, not {model.kind}: leave it out")
-    if getattr(model, "documents", None) is not None:
+    if recipe.model.options.get("frozen_documents"):
         raise InputError("optimiser.cache doesn't know frozen documents: leave it out")
     if processes() > 1:
         raise InputError("optimiser.cache is for a training of one process: start it without a launcher")

@@ -190,3 +190,18 @@ class Encoder(Protocol):
     name: str
 
     def encode(self, contents: Sequence[Any], *, query: bool = False) -> Encoded: ...
+
+
+@runtime_checkable
+class NamesTokens(Protocol):
+    """An encoder of token states that names the tokens of a text: for each state of `encode`'s row, in order, the
+    token and where it stands in the text, (token, start, end); (0, 0) for one that the model added."""
+
+    def tokens(self, content: Any, *, query: bool = False) -> list[tuple[str, int, int]]: ...
+
+
+@runtime_checkable
+class NamesTerms(Protocol):
+    """An encoder of sparse vectors that names the terms of its vocabulary."""
+
+    def term_names(self, numbers: Sequence[int]) -> list[str]: ...

@@ -67,6 +67,12 @@ class Engine:
                 batch = padded(encodings, positions, self.pad)
                 yield Output(batch.positions + part.start, self.forward(batch), batch.mask)
 
+    def tokens(self, text: str, prefix: str = "") -> list[tuple[str, int, int]]:
+        """The tokens of a text as a run reads it, each with its span in the text without the prefix."""
+        short, _ = shortened(prefix + text, self.max_length)
+        encoding, before = self.tokenizer.encode(short), len(prefix)
+        return [(t, max(a - before, 0), max(b - before, 0)) for t, (a, b) in zip(encoding.tokens, encoding.offsets)]
+
     def forward(self, batch: Batch) -> NDArray[np.float32]:
         """The model's output for one batch."""
         arrays = {"input_ids": batch.ids, "attention_mask": batch.mask, "token_type_ids": batch.types}

@@ -95,6 +95,11 @@ class OnnxLateInteraction:
         taken = [order[text] for text in texts]
         return Encoded(vectors if taken == list(range(len(vectors))) else vectors.take(taken), usage)
 
+    def tokens(self, content: object, *, query: bool = False) -> list[tuple[str, int, int]]:
+        """The token of each state of a content and its span in the content's text (see `vectors.NamesTokens`)."""
+        prefix = self.declared.query_prefix if query else self.declared.document_prefix
+        return self.engine.tokens(required_text(content, "the content"), prefix)
+
     def __call__(self, groups: Sequence[Group]) -> list[Judgement]:
         queries, texts = self._prefixed(groups)
         distinct = {query: i for i, query in enumerate(dict.fromkeys(queries))}

@@ -128,6 +128,10 @@ class OnnxSparseEncoder:
         rows = Sparse.join(parts)
         return Encoded(rows.take([int(back[i]) for i in position]), _usage(cost, len(contents)) if texts else Usage())
 
+    def term_names(self, numbers: Sequence[int]) -> list[str]:
+        """The terms of the vocabulary by number (see `vectors.NamesTerms`)."""
+        return [self.engine.tokenizer.id_to_token(number) or f"term {number}" for number in numbers]
+
 
 def _weights(out: Output) -> NDArray[np.float32]:
     """Term weights [rows, vocabulary], of the graph itself or of its logits [rows, length, vocabulary]."""

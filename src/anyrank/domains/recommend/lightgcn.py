@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -119,7 +120,7 @@ class LightGCN(nn.Module):  # type: ignore[misc,unused-ignore]
         return np.asarray(out.numpy(), dtype=np.float64)
 
 
-def _weighted(vectors: Tensor, texts: Tensor, batch: Tensor, others: Tensor | None, temperature: float) -> Tensor:
+def _weighted(vectors: Tensor, texts: Tensor, batch: Any, others: Any, temperature: float) -> Tensor:
     """`aligning` of a batch's vectors, against the texts of the positions ``others`` (all without). A batch names a
     user or an item many times, so each is compared once and counted as often as it comes: the same mean at a tenth of
     the work."""

@@ -1,0 +1,1 @@
+"""The playground: a page that compares pipelines side by side, over pasted documents or an index, and judges them."""

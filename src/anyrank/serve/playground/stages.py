@@ -1,0 +1,86 @@
+"""Pipelines as a page writes them: which are allowed, and what their names mean over pasted documents."""
+
+from __future__ import annotations
+
+import ast
+import functools
+import tempfile
+from collections.abc import Collection as Names
+from collections.abc import Sequence
+from pathlib import Path
+
+from ...core.stage import Stage
+from ...core.types import Candidate
+from ...hub.open import open_model
+from ...hub.registry import SHIPPED
+from ...index.build import build
+from ...index.collection import Collection
+from ...pipeline.context import Settings
+from ...pipeline.parser import PipelineError, parse
+
+SAFE = frozenset(
+    {*SHIPPED, "mini", "bm25", "prior", "rm3", "cut", "mmr"}
+    | {"zscore", "minmax", "rrf", "borda", "combsum", "combmnz", "union"}
+)
+"""Names that open nothing but what ships with the package and the index that is served."""
+PASTED = 2000
+"""The most pasted documents that are encoded for a search by vectors."""
+
+
+def check_allowed(text: str, served: Names[str]) -> None:
+    """Raises PipelineError on a pipeline that names more than the `SAFE` stages, or has a text (a model, a path, an
+    address) in it: a page may write such a one only where its reader started the server (``anyrank play``).
+
+    >>> check_allowed("bm25 % 100 >> mini", ())
+    >>> check_allowed('rankgpt("openai:x@http://10.0.0.1")', ())
+    Traceback (most recent call last):
+    anyrank.pipeline.parser.PipelineError: this server runs ... only: 'rankgpt' isn't one...
+    """
+    try:
+        nodes = list(ast.walk(ast.parse(text.strip(), mode="eval"))) if len(text) < 2000 else []
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return  # the parser says what is wrong
+    if not nodes:
+        raise PipelineError(f"a pipeline of {len(text):,} characters", text[:2000], 0, 1)
+    known = SAFE | set(served)
+    for node in nodes:
+        if isinstance(node, ast.Name) and node.id not in known:
+            message = f"this server runs its own and shipped stages only: {node.id!r} isn't one"
+        elif isinstance(node, ast.Constant) and not isinstance(node.value, int | float | bool | None):
+            message = "this server runs pipelines without quoted names only (anyrank play runs any)"
+        else:
+            continue
+        raise PipelineError(message, text.strip(), node.col_offset, node.end_col_offset or node.col_offset + 1)
+
+
+def over_documents(text: str, documents: Sequence[Candidate]) -> tuple[Stage, tuple[Candidate, ...]]:
+    """The stage of a pipeline over given documents, and the candidates that it starts with: the documents, or none if
+    it begins with a search, of an index that is made of them and forgotten again."""
+    try:
+        return parse(text, starts=False), tuple(documents)
+    except PipelineError as error:
+        if "needs an index" not in str(error) or not documents:
+            raise
+    return _searching(text, tuple((c.id, c.content) for c in documents)), ()
+
+
+@functools.lru_cache(maxsize=8)
+def _searching(text: str, documents: tuple[tuple[str, str], ...]) -> Stage:
+    collection = _index(documents)[1]
+    try:
+        return parse(text, Settings(collection))
+    except PipelineError as error:
+        if "holds no vectors of" not in str(error) or len(documents) > PASTED:
+            raise
+    for name, model in SHIPPED.items():
+        if name in text and name not in collection.encoded:
+            collection.encode(open_model(model))
+    return parse(text, Settings(Collection.open(collection.path)))
+
+
+@functools.lru_cache(maxsize=4)
+def _index(documents: tuple[tuple[str, str], ...]) -> tuple[tempfile.TemporaryDirectory[str], Collection]:
+    """An index of documents in a folder that is removed with it."""
+    folder = tempfile.TemporaryDirectory(prefix="anyrank-play-", ignore_cleanup_errors=True)
+    candidates = [Candidate(id, content) for id, content in documents]
+    return folder, build(candidates, Path(folder.name) / "index", on_warning=lambda text: None)

@@ -1,0 +1,69 @@
+"""``anyrank calibrate``: the file, its use by search, the report, the plot, and refusals."""
+
+import json
+
+import pytest
+from click.testing import CliRunner
+
+import anyrank as ar
+from anyrank.cli import cli
+from anyrank.core.errors import InputError
+
+RUN = CliRunner()
+WORDS = [f"w{i}x" for i in range(40)]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Documents of three words; a query is one of them, and the document that begins with it is relevant."""
+    path = tmp_path_factory.mktemp("calibrate")
+    docs = [{"id": f"d{i}", "text": f"{w} {WORDS[i - 1]} {WORDS[i - 2]} {w}"} for i, w in enumerate(WORDS)]
+    ar.Index.create(path / "my.index", docs)
+    (path / "q.tsv").write_text("".join(f"{i}\t{w}\n" for i, w in enumerate(WORDS)))
+    (path / "qrels.txt").write_text("".join(f"{i} 0 d{i} 1\n" for i in range(len(WORDS))))
+    return path
+
+
+def calibrate(folder, out, *more, pipeline="bm25 % 3"):
+    args = [folder / "my.index", "-p", pipeline, "--queries", folder / "q.tsv", "--qrels", folder / "qrels.txt"]
+    return RUN.invoke(cli, ["calibrate", *map(str, [*args, "-o", out, *more])], catch_exceptions=False)
+
+
+def test_a_calibration_is_made_and_used(folder, tmp_path):
+    out, plot = tmp_path / "cut.json", tmp_path / "plot.svg"
+    result = calibrate(folder, out, "--plot", plot)
+    assert "bm25 % 3: 40 queries, 3.0 candidates each, which hold 100.0% of all relevant documents" in result.output
+    assert "keep(recall=0.9): keeps 1.0 of 3.0" in result.output
+    assert plot.read_text().count("<circle") >= 2
+    made = json.loads(out.read_text())
+    assert (made["pipeline"], made["queries"], made["alpha"]) == ("bm25 % 3", 40, 0.1)
+    search = ["search", str(folder / "my.index"), WORDS[7], "--json", "-p"]
+    told = RUN.invoke(cli, [*search, f'bm25 % 3 >> keep(recall=0.9, file="{out}")'], catch_exceptions=False)
+    answer = json.loads(told.stdout)
+    assert [row["id"] for row in answer["ranking"]] == ["d7"]
+    assert set(answer["trace"][-1]["cut"]) == {"d8", "d9"}
+    assert "note: 2 of 3 candidates were cut" in told.stderr
+    with pytest.raises(InputError, match="here it follows 'bm25 % 4'"):
+        RUN.invoke(cli, [*search, f'bm25 % 4 >> keep(recall=0.9, file="{out}")'], catch_exceptions=False)
+
+
+def test_json_and_a_promise_that_is_refused(folder, tmp_path):
+    report = json.loads(calibrate(folder, tmp_path / "c.json", "--json", "--alpha", "0.03").stdout)
+    promises = {row["promise"]: row for row in report["promises"]}
+    assert "kept" in promises["recall"]
+    assert "can't be promised by 40" in promises["precision"]["refused"]
+
+
+def test_candidates_of_a_run_and_too_few_queries(folder, tmp_path):
+    run = tmp_path / "run.trec"
+    args = ["search", folder / "my.index", "--queries", folder / "q.tsv", "-k", "3", "-o", run]
+    RUN.invoke(cli, list(map(str, args)), catch_exceptions=False)
+    calibrate(folder, tmp_path / "c.json", "--run", run, pipeline="prior")
+    assert json.loads((tmp_path / "c.json").read_text())["pipeline"] == "prior"
+    few = tmp_path / "few.tsv"
+    few.write_text("1\tw1x\n")
+    with pytest.raises(InputError, match="1 queries with a relevant document"):
+        calibrate(folder, tmp_path / "c.json", "--queries", few)
+    few.write_text("zz\tw1x\n")
+    with pytest.raises(InputError, match="none of the queries is judged"):
+        calibrate(folder, tmp_path / "c.json", "--queries", few)

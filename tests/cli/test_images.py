@@ -1,0 +1,96 @@
+"""``anyrank images`` from the command line: by captions alone, and by a tiny random CLIP and vision-language model."""
+
+import json
+
+import pytest
+from click.testing import CliRunner
+
+pytest.importorskip("PIL")
+pytest.importorskip("jinja2")
+
+from anyrank.cli import cli
+from anyrank.testing import OracleModel
+from anyrank.testing.tiny_images import squares
+
+COLOURS = ("red", "blue", "black", "green")
+
+
+@pytest.fixture
+def photos(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for name, picture in zip(COLOURS, squares(*COLOURS)):
+        picture.save(folder / f"{name}.png")
+    (folder / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    lines = [json.dumps({"id": f"{c}.png", "caption": f"a {c} square"}) + "\n" for c in COLOURS]
+    (tmp_path / "captions.jsonl").write_text("".join(lines))
+    return folder
+
+
+def call(*words, code=0):
+    result = CliRunner().invoke(cli, ["images", *map(str, words)])
+    assert result.exit_code == code, (result.output, result.exception)
+    return result
+
+
+def ids(result):
+    return [r["id"] for r in json.loads(result.stdout)["results"]]
+
+
+def test_captions_are_searched_by_words(photos):
+    made = call("index", "photos", "--captions", "captions.jsonl")
+    assert "4 pictures, searched by words" in made.stdout
+    assert "left out" in made.stderr
+    found = call("search", "photos", "blue squares", "-k", 2, "--page", "found.html")
+    assert found.stdout.splitlines()[0].split()[2:] == ["blue.png", "a", "blue", "square"]
+    assert "data:image/jpeg" in (photos.parent / "found.html").read_text()
+    for words, message in [
+        (["index", "photos", "--captions", "captions.jsonl"], "whose words stay: use --overwrite"),
+        (["index", "photos"], "nothing to search by: give --model, --captions or --words-in-images"),
+        (["search", "photos"], "give a QUERY"),
+        (["search", "photos", "x", "--like", "y.png"], "give a QUERY in words, or a picture by --like"),
+        (["search", "photos", "--like", photos / "red.png"], "a picture is searched by vectors"),
+        (["search", "none", "x"], "make one by anyrank images index none -m MODEL"),
+        (["rerank", "photos", "x", "--model", "minilm", "--by", "order"], "minilm is none: choose --by similarity"),
+    ]:
+        assert message in str(CliRunner().invoke(cli, ["images", *map(str, words)]).exception), words
+    again = call("index", "photos", "--captions", "captions.jsonl", "--overwrite")
+    assert "4 pictures" in again.stdout
+    by_text = call("rerank", "photos", "blue", "--model", "minilm", "--json", "--first", 3)
+    assert ids(by_text)[0] == "blue.png"
+
+
+def test_a_clip_model_searches_by_words_and_pictures(photos, tmp_path):
+    pytest.importorskip("torch")
+    pytest.importorskip("transformers")
+    from anyrank.testing import tiny_images
+
+    tiny_images.clip(tmp_path / "clip")
+    call("index", "photos", "--captions", "captions.jsonl")
+    made = call("index", "photos", "-m", "clip")
+    assert made.stdout.endswith("4 pictures, searched by words, clip\n")
+    like = call("search", "photos", "--like", photos / "blue.png", "--json")
+    assert ids(like)[0] == "blue.png"
+    assert json.loads(like.stdout)["pipeline"] == "model('clip') % 1000"
+    fused = call("search", "photos", "a blue square", "--json", "-k", 3)
+    assert json.loads(fused.stdout)["pipeline"] == "(model('clip') % 1000) + (bm25 % 1000)"
+    assert len(ids(fused)) == 3
+    alone = call("rerank", "photos", "a blue square", "--model", "clip", "--json")
+    searched = call("search", "photos", "a blue square", "-p", "model('clip')", "--json")
+    assert ids(alone) == ids(searched)
+
+
+@pytest.mark.parametrize(("by", "calls"), [("yes-no", 4), ("order", 1)])
+def test_a_vision_language_model_reranks(photos, monkeypatch, by, calls):
+    truth = {"red": 0.0, "blue": 3.0, "black": 1.0, "green": 2.0}
+    model = OracleModel(truth, r"<image '[^']*photos/(\w+)\.png'", reads_images=True)
+    monkeypatch.setattr("anyrank.hub.open.open_model", lambda name: model)
+    result = call("rerank", "photos", "a blue square", "--model", "m", "--by", by, "--json", "--page", "p.html")
+    assert ids(result) == ["blue.png", "green.png", "black.png", "red.png"]
+    assert len(model.log) == calls
+    assert f"{by} by m" in json.loads(result.stdout)["pipeline"]
+    assert "from 2" in (photos.parent / "p.html").read_text()
+    by_default = call("rerank", "photos", "a blue square", "--model", "m", "-k", 1, "--json", "--log", "calls.jsonl")
+    assert ids(by_default) == ["blue.png"]
+    assert len((photos.parent / "calls.jsonl").read_text().splitlines()) == 4
