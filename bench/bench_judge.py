@@ -31,6 +31,8 @@ from anyrank.judging.session import Session
 from anyrank.pipeline.parser import Settings, parse
 
 STOPS = (25, 50, 100, 200, 400)
+LAST = 1200
+"""Judgements after which a session ends without a verdict; it counts as the whole pool then."""
 PIPELINES = {
     "bm25": "bm25 % 100",
     "rm3": "bm25 % 100 >> rm3 >> bm25 % 100",
@@ -76,14 +78,16 @@ def depth_order(pool: Pool, runs: dict[str, Any], seed: int) -> list[int]:
 
 
 def replay(
-    pool: Pool, labels: dict[tuple[str, str], int], seed: int, other: dict[Any, float] | None = None
+    pool: Pool, labels: dict[tuple[str, str], int], seed: int, other: dict[Any, float] | None = None, last: int = LAST
 ) -> dict[str, Any]:
-    """One session over a pool of two runs until 400 judgements."""
+    """One session over a pool of two runs: past the verdict until the largest stop, and without one until ``last``."""
     gains = np.array([pool.measure.gain(labels[i]) for i in pool.items])
     truth = float(pool.weights[0] @ gains)
     session = Session(pool, seed, labels=other or {})
     out: dict[str, Any] = {"truth": truth, "pool": len(gains), "decided": None, "stops": {}}
-    while len(session.judged) < max(STOPS) and (item := session.next(after=True)) is not None:
+    while (item := session.next(after=True)) is not None:
+        if len(session.judged) >= (last if out["decided"] is None else min(max(STOPS), last)):
+            break
         session.record(labels[item])
         count = len(session.judged)
         if session.decided and out["decided"] is None:
@@ -156,8 +160,8 @@ class Replays:
         labels = {(q, d): max(self.grades[q].get(d, 0), 0) for q, d in pool.items}
         row = {"pair": f"{a} - {b}", **replay(pool, labels, n), "depth": pooled(pool, two, labels, n)}
         if n < len(pairs):
-            row["planted"] = replay(pool, labels, n, flattered(pool, self.runs, labels, b))
-            row["honest"] = replay(pool, labels, n, {i: float(g) for i, g in labels.items()})
+            row["planted"] = replay(pool, labels, n, flattered(pool, self.runs, labels, b), 100)
+            row["honest"] = replay(pool, labels, n, {i: float(g) for i, g in labels.items()}, 100)
         self.rows.append({**row, "seconds": time.process_time() - start})
         with self.path.open("a") as file:
             file.write(json.dumps(self.rows[-1]) + "\n")
@@ -178,7 +182,8 @@ def summary(done: Replays) -> dict[str, Any]:
         "pairs": math.comb(len(runs), 2),
         "replays": len(rows),
         "pool (median)": float(np.median([r["pool"] for r in rows])),
-        "decided within 400": float(np.mean([r["decided"] is not None for r in rows])),
+        "decided within 400": float(np.mean([(r["decided"] or 9999) <= 400 for r in rows])),
+        "decided within 1200": float(np.mean([r["decided"] is not None for r in rows])),
         "wrong verdicts": error,
         "judgements to a verdict (median; undecided: the whole pool)": float(np.median(needed)),
         "depth pooling: whole pool (median)": float(np.median([r["pool"] for r in rows])),
