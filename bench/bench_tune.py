@@ -55,6 +55,8 @@ DEVELOPMENT = {"scifact": "train", "nfcorpus": "dev", "cosqa": "dev"}
 TESTS = {"scifact": "test", "cranfield": None, "vaswani": None}
 MEASURES = {"cosqa": "RR@10"}
 SIZES = (10, 20, 50)
+RERANK: list[str] = []
+"""Rerankers that are tried beside the fusions (--rerank)."""
 
 
 def dl19(data: Path) -> Iterator[tuple[str, ScoreTable, Graded, Space, Measure]]:
@@ -99,8 +101,7 @@ def of_collection(
     part = dataset.chosen(split)
     qrels = dataset.qrels(part)
     queries = judged_queries(list(dataset.queries(part)), qrels)
-    rerankers = ["tiny", "mini"] if "mini" in opened.encoded else ["tiny"]  # mini by stored states alone: it is slow
-    tried = space(parts_of(opened), rerankers)
+    tried = space(parts_of(opened), RERANK)
     table = ScoreTable(queries, opened, work / f"{name}.scores", on_run=lambda text: print(name, text, flush=True))
     tried.run(table)
     measure = Measure.of(MEASURES.get(name, "nDCG@10"))
@@ -122,7 +123,7 @@ def draw(values: Any, tried: Space, n: int, draws: int, more: Callable[..., Any]
     for number in range(draws):
         order = rng.permutation(len(values))
         c = Contenders(values[order[:n]], tried.points, tried.default)
-        result = chosen(c, seed=number, repeats=1, flips=500, curve=False)
+        result = chosen(c, seed=number, repeats=1, flips=200, curve=False)
         rest = values[order[n:]].mean(axis=0)
         gains = rest - rest[tried.default]
         taken = result.chosen if result.worth else tried.default
@@ -153,18 +154,16 @@ def keep(part: str, rows: Any) -> None:
 
 
 def draws(data: Path, work: Path, count: int, only: str) -> None:
-    rows = {(r["data"], r["n"]): r for r in (json.loads(OUT.read_text()).get("draws", []) if OUT.exists() else [])}
     for name, table, graded, tried, measure in development(data, work, only):
         values = tried.values(table, graded, measure)
         for n in (10, 20, 30) if len(values) < 60 else SIZES:
-            if (name, n) in rows and not only:
-                continue  # measured by an earlier call
             start = time.process_time()
             row = {"data": name, "measure": str(measure), **draw(values, tried, n, count)}
             row["cpu_seconds"] = time.process_time() - start
-            rows[name, n] = {k: round(v, 4) if isinstance(v, float) else v for k, v in row.items()}
-            print(json.dumps(rows[name, n], default=float), flush=True)
-            keep("draws", list(rows.values()))
+            row = {k: round(v, 4) if isinstance(v, float) else v for k, v in row.items()}
+            print(json.dumps(row, default=float), flush=True)
+            known = json.loads(OUT.read_text()).get("draws", []) if OUT.exists() else []  # other processes may write
+            keep("draws", [r for r in known if (r["data"], r["n"]) != (name, n)] + [row])
 
 
 def permuted(graded: Graded, pools: list[Any], rng: np.random.Generator) -> Graded:
@@ -269,7 +268,9 @@ def main() -> None:
     parser.add_argument("work", type=Path)
     parser.add_argument("--draws", type=int, default=200)
     parser.add_argument("--only", default="")
+    parser.add_argument("--rerank", action="append", default=[])
     args = parser.parse_args()
+    RERANK.extend(args.rerank)
     if args.part == "draws":
         draws(args.data, args.work, args.draws, args.only)
     elif args.part == "luck":

@@ -16,7 +16,7 @@ from anyrank.core.content import Image
 from anyrank.core.types import Candidate
 from anyrank.hub.open import declare, open_model
 from anyrank.models import model_class
-from anyrank.models.image_text import altered
+from anyrank.models.image_text import augment
 from anyrank.models.parts.efficientnet_lite import EfficientNetLite, Same, Shape
 from anyrank.testing.check_model import check_model
 from anyrank.testing.tiny_images import squares
@@ -136,7 +136,7 @@ def test_weights_of_another_tower_are_refused(tokenizer, model, tmp_path):
 def test_training_shows_pictures_altered_within_their_range():
     torch.manual_seed(0)
     pixels = torch.stack([torch.full((3, 8, 8), -1.0), torch.full((3, 8, 8), 1.0)]).repeat(8, 1, 1, 1)
-    shown = altered(pixels)
+    shown = augment(pixels)
     assert shown.shape == pixels.shape
     assert float(shown.min()) >= -1.001
     assert torch.allclose(shown[1], torch.ones(3, 8, 8), atol=1e-5)  # white stays white, whatever is beyond the edge

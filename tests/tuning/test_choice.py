@@ -17,10 +17,20 @@ def world(seed, queries, peak=0.6, height=0.3, noise=0.08):
     return 0.5 - height * (POINTS[:, 0] - tastes) ** 2 + rng.normal(0, noise, (queries, 21))
 
 
-def test_the_choice_is_between_the_default_and_the_winners():
-    for seed in range(5):
-        c = Contenders(world(seed, 40), POINTS, 0)
-        assert 0 < choose(c, np.random.default_rng(seed)) <= 10  # at most half way to weights of at most 1
+def test_the_choice_goes_farther_from_the_default_the_more_evidence_there_is():
+    """The best weight is .8: without evidence about a third of the way to it, half with some, with much nearly all."""
+    few, more, many = (
+        np.mean(
+            [
+                POINTS[choose(Contenders(world(s, n, 0.8, 0.3, noise), POINTS, 0), np.random.default_rng(s)), 0]
+                for s in range(9)
+            ]
+        )
+        for n, noise in ((5, 0.6), (12, 0.25), (60, 0.05))
+    )
+    assert few < more < many
+    assert many == pytest.approx(0.76, abs=0.05)
+    assert few < 0.4
 
 
 def test_a_choice_is_the_same_for_the_same_seed_and_costs_no_more_than_the_highest_mean():

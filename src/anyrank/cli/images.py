@@ -136,7 +136,7 @@ def search_command(
 ) -> int:
     """Search the pictures in FOLDER, which 'anyrank images index' has indexed, for a QUERY in words, or --like a
     picture."""
-    text, ranking = _searched(folder, query, like, index_folder, pipeline, top, log_file)
+    text, ranking = _search_index(folder, query, like, index_folder, pipeline, top, log_file)
     return _show(ranking, text, page, json_out)
 
 
@@ -170,7 +170,7 @@ def rerank_command(
 
     stage, how = _judge(model, by, log_file)
     if (index_folder or folder / INDEX).exists() or pipeline:
-        text, before = _searched(folder, query, like, index_folder, pipeline, first, None)
+        text, before = _search_index(folder, query, like, index_folder, pipeline, first, None)
     else:
         warn: Callable[[InputError], None] = lambda error: click.echo(f"warning: left out: {error}", err=True)  # noqa: E731
         pictures = list(documents(folder, on_unreadable=warn))[:first]
@@ -186,7 +186,7 @@ def _query(words: str | None, like: Path | None) -> Query:
     return Query("q1", words if like is None else Image(str(like)))
 
 
-def _searched(
+def _search_index(
     folder: Path,
     words: str | None,
     like: Path | None,

@@ -29,7 +29,8 @@ from .progress import advance, progress
 @click.option(
     "--default",
     default="",
-    help="The pipeline in use, which the others must beat: a fusion or a reranking of those tried.",
+    help="The pipeline in use, which the others must beat, one of those tried.  [default: the even fusion of the first "
+    "two searches, as bm25 + minilm]",
 )
 @click.option("-m", "--measure", default="nDCG@10", show_default=True, help="nDCG@10, RR@10, P@5, R@100 or Success@5.")
 @click.option("--max-ms", type=float, help="Only pipelines that take at most so many milliseconds a query here.")
@@ -166,7 +167,7 @@ def _of_index(
     from ..pipeline.parser import Settings
     from ..tuning.space import DEPTHS, space
     from ..tuning.table import ScoreTable
-    from ..tuning.tune import RERANKERS, judged_queries, measured_costs, parts_of
+    from ..tuning.tune import FEEDBACK, RERANKERS, judged_queries, measured_costs, parts_of
 
     collection = Collection.open(index)
     if is_dataset(queries):
@@ -180,7 +181,10 @@ def _of_index(
         grades, topics = _grades(qrels, split), read_queries(queries)
     topics = judged_queries(topics, grades)
     tried = () if "none" in rerankers else rerankers or RERANKERS
-    pipelines = space(list(searches) or parts_of(collection), list(tried), depths or DEPTHS, default)
+    parts = list(searches) or parts_of(collection)
+    if not searches and parts[1:] == [FEEDBACK]:
+        default = default or parts[0]
+    pipelines = space(parts, list(tried), depths or DEPTHS, default)
     settings = Settings(collection, None, ignore_self)
     table = ScoreTable(
         topics, collection, scores, settings, on_run=lambda text: click.echo(f"running {text}", err=True)

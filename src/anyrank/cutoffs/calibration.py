@@ -90,9 +90,14 @@ class Calibration:
                     unseen[i] = model.logits(rows[i])
         model = _fitted(rows, labels)
         logits, marks = np.concatenate(unseen), np.concatenate(labels)
-        factor = temperature(logits, marks) if method == "temperature" else 1.0
-        corners = tuple(isotonic(logits, marks)) if method == "isotonic" else ()
-        mapped = [_mapped(mine, factor, corners) for mine in unseen]
+        factor, corners = _map_of(method, logits, marks)
+        mapped: list[Floats] = [np.zeros(0)] * len(judged)
+        for fold in sorted(set(folds)):  # the map, too, is fitted on the other folds
+            rest = np.repeat([f != fold for f in folds], [len(mine) for mine in unseen])
+            own = _map_of(method, logits[rest], marks[rest])
+            for i, f in enumerate(folds):
+                if f == fold:
+                    mapped[i] = _mapped(unseen[i], *own)
         falling = [np.minimum.accumulate(p) for p in mapped]
         pools = [Pool(p, mine) for p, mine in zip(falling, labels)]
         raw = [Pool(mine[:, 0], marks_of) for mine, marks_of in zip(rows, labels)]
@@ -241,6 +246,12 @@ def least_queries(alpha: float) -> int:
 
 def _fitted(rows: Sequence[Floats], labels: Sequence[Floats]) -> Logistic:
     return logistic(np.concatenate(rows), np.concatenate(labels))
+
+
+def _map_of(method: Method, logits: Floats, marks: Floats) -> tuple[float, tuple[tuple[float, float], ...]]:
+    """The factor and the corners by which a method maps logits to probabilities."""
+    factor = temperature(logits, marks) if method == "temperature" else 1.0
+    return factor, tuple(isotonic(logits, marks)) if method == "isotonic" else ()
 
 
 def _mapped(logits: Floats, factor: float, corners: Sequence[tuple[float, float]]) -> Floats:

@@ -224,6 +224,13 @@ def _named(call: Call, position: str, planned: Planned, n: int, index: Any) -> E
         does = f"moves the query's vector by the scores so far, and finds the {k:,} nearest documents"
         formula = f"the query, and those of {n} candidates without a stored vector, are encoded"
         return Explanation(text, does, n, k, n + 1, n + 1, True, formula, needs)
+    if name == "explore":
+        judge, neighbours = (SHIPPED.get(m, m) for m in (str(arguments["judge"]), str(arguments["neighbours"])))
+        budget = arguments["budget"]
+        formula = f"{budget} documents and the query are read once"
+        does = f"scores the candidates and the neighbours of the best by {judge}, up to {budget} documents"
+        needs = (*of_model(judge), *of_index(index, stored(neighbours)))
+        return Explanation(text, does, n, n + budget, budget + 1, budget + 1, True, formula, needs)
     if name == "passages":
         formula = f"each passage of {n} candidates, one every {arguments['stride']} words, and the query are read"
         does = f"scores passages of {arguments['words']} words by {model}, and takes the {arguments['aggregate']}"

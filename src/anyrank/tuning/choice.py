@@ -2,9 +2,9 @@
 
 The pipeline with the highest mean on some dozen queries is often worse than the default on all others: of many, one is
 always lucky. So queries are resampled, the winner of each sample is taken, and the mean of their settings counts, moved
-back at least half way to the default. What the measured gain owes to the choosing, its optimism, is estimated by
-choosing again without some of the queries, and taken off. The test in `luck` says what the best of so many would gain
-by chance.
+back towards the default, the farther the less evidence there is. What the measured gain owes to the choosing, its
+optimism, is estimated by choosing again without some of the queries, and taken off. The test in `luck` says what the
+best of so many would gain by chance.
 """
 
 from __future__ import annotations
@@ -23,10 +23,11 @@ Floats = NDArray[np.float64]
 
 BAGS = 30
 """Samples of queries whose winners are averaged."""
-FARTHEST, NEAREST = 0.5, 0.3
-"""How far the choice goes from the default to the bagged winner, with evidence for it and without."""
-EVIDENCE = 0.7
-"""Standard errors by which the bagged winner is above the default, from which the choice goes farthest."""
+EVIDENCE = (0.7, 0.7, 2.0, 5.0)
+SHARES = (0.3, 0.5, 0.5, 0.95)
+"""How far the choice goes from the default to the bagged winner, by the standard errors that the latter is above the
+default: a third of the way without evidence, half way with some, nearly all of it where there is no doubt. Chosen on
+development parts (bench/bench_tune.py)."""
 REPEATS = 5
 """Cross-validations by which optimism is estimated."""
 FEWEST = 5
@@ -91,8 +92,8 @@ def choose(c: Contenders, rng: np.random.Generator, bags: int = BAGS) -> int:
     counts = rng.multinomial(n, np.full(n, 1 / n), size=bags)
     mean = c.points[c.best(counts @ c.values / n)].mean(axis=0)
     bagged = c.differences[:, c.nearest(mean)]
-    error = float(bagged.std(ddof=1)) / n**0.5
-    share = FARTHEST if bagged.mean() > EVIDENCE * error else NEAREST
+    error = max(float(bagged.std(ddof=1)) / n**0.5, 1e-12)
+    share = float(np.interp(bagged.mean() / error, EVIDENCE, SHARES))
     return c.nearest(share * mean + (1 - share) * c.points[c.default])
 
 
@@ -116,11 +117,12 @@ class Gain:
 class Choice:
     """What was chosen among `Contenders`, and what it is worth.
 
-    ``chosen`` is the position of the choice, with its ``gain``; ``best`` that of the highest mean, with ``best_gain``.
-    ``luck`` is the test whether any pipeline beats the default. ``curve``: gains to be expected by the number of judged
-    queries, those up to the number at hand measured, the last one extrapolated.
+    ``chosen`` is the position of the choice among those beside ``default``, with its ``gain``; ``best`` that of the
+    highest mean, with ``best_gain``. ``luck`` is the test whether any pipeline beats the default. ``curve``: gains to
+    be expected by the number of judged queries, those up to the number at hand measured, the last one extrapolated.
     """
 
+    default: int
     chosen: int
     gain: Gain
     best: int
@@ -135,8 +137,10 @@ class Choice:
 
     @property
     def worth(self) -> bool:
-        """Whether the choice can be expected to be better than the default, shown or not."""
-        return self.gain.expected > 0
+        """Whether the choice is worth taking, shown to be better or not: its gain is expected to be no loss, or one of
+        at most a third of its standard error."""
+        g = self.gain
+        return self.chosen != self.default and g.expected > -(g.high - g.low) / 3.92 / 3
 
     @property
     def more(self) -> float:
@@ -154,6 +158,7 @@ def chosen(
     optimism, best_optimism = optimisms(c, rng, repeats)
     at_end = float(c.differences[:, position].mean()) - optimism
     return Choice(
+        c.default,
         position,
         _gain(c, position, optimism),
         best,

@@ -69,11 +69,12 @@ class Tuning:
     def verdict(self) -> str:
         """What was found, in a sentence."""
         c = self.choice
-        luck = f"p = {c.luck.p:.3f}; the best has t = {c.luck.t:.2f}, luck alone reaches {c.luck.line:.2f}"
+        chance = f"p = {c.luck.p:.3f}" if c.luck.p >= 0.001 else "p < 0.001"
+        luck = f"{chance}; the best has t = {c.luck.t:.2f}, luck alone reaches {c.luck.line:.2f}"
         if c.winner:
             return f"a winner: better than the default by more than luck ({luck})"
         if c.worth:
-            return f"no winner: what the best gains, luck can ({luck}); the recommended pipeline is the better bet"
+            return f"no winner: what the best gains, luck can ({luck}); the recommended one is a careful step its way"
         return f"nothing beats the default ({luck})"
 
     def as_dict(self) -> dict[str, Any]:
