@@ -1,6 +1,6 @@
 """Do cut-offs keep their promises on queries that were never seen, and how much do they keep? 300 splits a collection.
 
-    python bench/bench_cutoffs.py pools DATA WORK [NAME …]   # bm25 % 100 >> mini, once, into WORK
+    python bench/bench_cutoffs.py pools DATA WORK [NAME …]   # bm25 % 100 >> mini (or tiny), once, into WORK
     python bench/bench_cutoffs.py splits WORK OUT.json       # the measurements, of what WORK holds
 
 Every split draws 100 calibration queries (half of them where there are fewer than 200) with a relevant document among
@@ -33,22 +33,23 @@ from anyrank.index.collection import Collection
 from anyrank.io.dataset import Dataset
 from anyrank.pipeline.parser import Settings, parse
 
-PIPELINE = "bm25 % 100 >> mini"
+MINI, TINY = "bm25 % 100 >> mini", "bm25 % 100 >> tiny"
 POOLS = {
-    "cranfield": ("demo", "demo", ["test"]),
-    "nfcorpus": ("nfcorpus", "nfcorpus", ["dev"]),
-    "scifact": ("scifact", "scifact", ["train", "test"]),
-    "scifact-on-vaswani": ("vaswani", "scifact", ["test"]),
+    "cranfield": (MINI, "demo", "demo", ["test"]),
+    "nfcorpus": (TINY, "nfcorpus", "nfcorpus", ["dev"]),
+    "scifact": (TINY, "scifact", "scifact", ["train", "test"]),
+    "scifact-on-vaswani": (TINY, "vaswani", "scifact", ["test"]),
 }
-"""Name: the collection that is searched, that of the queries, and the parts of the queries."""
-SPLITS, ALPHA = 300, 0.1
+"""Name: the pipeline, the collection that is searched, that of the queries, and the parts of the queries."""
+SPLITS, ALPHA, JUDGED = 300, 0.1, 150
+"""Splits, the loss that is promised, and the unseen queries that are judged in each split at most."""
 
 
 def pools(data: Path, work: Path, names: Sequence[str]) -> None:
     """The scores of the pipeline for every query, and the judgements, as JSON."""
     work.mkdir(parents=True, exist_ok=True)
     for name in names or POOLS:
-        searched, asked, parts = POOLS[name]
+        pipeline, searched, asked, parts = POOLS[name]
         out = work / f"{name}.json"
         if out.exists():
             continue
@@ -56,7 +57,7 @@ def pools(data: Path, work: Path, names: Sequence[str]) -> None:
         corpus, topics = (Dataset.open(n if n == "demo" else data / n) for n in (searched, asked))
         folder = work / f"{searched}.index"
         collection = Collection.open(folder) if folder.exists() else build(corpus.documents(), str(folder))
-        stage = parse(PIPELINE, Settings(collection))
+        stage = parse(pipeline, Settings(collection))
         queries = {q.id: q for part in parts for q in topics.queries(part)}
         rankings = stage.batch([Ranking(q) for q in queries.values()])
         qrels = {id: grades for part in parts for id, grades in topics.qrels(part).items()}
@@ -98,17 +99,19 @@ def kept_and_missed(values: Any, threshold: float, relevant: Any) -> tuple[float
 def recall_splits(rankings: Sequence[Ranking], qrels: Mapping[str, Mapping[str, int]]) -> dict[str, Any]:
     marks = {r.query.id: np.array([float(i in qrels[r.query.id]) for i in r.ids]) for r in rankings}
     useful = [r for r in rankings if marks[r.query.id].any()]
+    single = {name: {r.query.id: value(r) for r in useful} for name, value in SINGLE.items()}
     draw, n = np.random.default_rng(0), min(100, len(useful) // 2)
     out: dict[str, list[tuple[float, float]]] = {name: [] for name in (*SINGLE, "joint")}
     for _ in range(SPLITS):
         order = draw.permutation(len(useful))
-        seen, unseen = [useful[i] for i in order[:n]], [useful[i] for i in order[n:]]
-        for name, value in SINGLE.items():
-            losses = curve("recall", [Pool(value(r), marks[r.query.id]) for r in seen], steps=100_000)
+        seen, unseen = [useful[i] for i in order[:n]], [useful[i] for i in order[n : n + JUDGED]]
+        for name, known in single.items():
+            losses = curve("recall", [Pool(known[r.query.id], marks[r.query.id]) for r in seen], steps=2_000)
             threshold = losses.controlled(ALPHA)
-            pairs = [kept_and_missed(value(r), threshold or -math.inf, marks[r.query.id]) for r in unseen]
+            least = -math.inf if threshold is None else threshold
+            pairs = [kept_and_missed(known[r.query.id], least, marks[r.query.id]) for r in unseen]
             out[name].append(tuple(np.mean(pairs, axis=0).tolist()))
-        made = Calibration.of(seen, qrels, PIPELINE, "", alpha=ALPHA)
+        made = Calibration.of(seen, qrels, MINI, "", alpha=ALPHA)
         threshold = made.threshold("recall", 1 - ALPHA)
         pairs = [kept_and_missed(made.probabilities(r.scores), threshold, marks[r.query.id]) for r in unseen]
         out["joint"].append(tuple(np.mean(pairs, axis=0).tolist()))
@@ -132,22 +135,22 @@ def mean_size(rankings: Sequence[Ranking]) -> float:
 
 
 def other_promises(rankings: Sequence[Ranking], qrels: Mapping[str, Mapping[str, int]]) -> dict[str, Any]:
-    """Precision .5 and any .9 over 60 splits: what was promised and what came."""
+    """Precision .5 and any .9 over 30 splits: what was promised and what came."""
     draw, out = np.random.default_rng(1), {}
     useful = [r for r in rankings if set(r.ids) & set(qrels[r.query.id])]
     n = min(100, len(useful) // 2)
     for kind, level in (("any", 0.9), ("precision", 0.5)):
         losses, kept, refused = [], [], 0
-        for _ in range(60):
+        for _ in range(30):
             order = draw.permutation(len(useful))
-            made = Calibration.of([useful[i] for i in order[:n]], qrels, PIPELINE, "")
+            made = Calibration.of([useful[i] for i in order[:n]], qrels, MINI, "")
             try:
                 threshold = made.threshold(kind, level)  # type: ignore[arg-type]
             except InputError:
                 refused += 1
                 continue
             mine, sizes = [], []
-            for i in order[n:]:
+            for i in order[n : n + JUDGED]:
                 values = made.values(kind, useful[i].scores)  # type: ignore[arg-type]
                 ids = [d for d, v in zip(useful[i].ids, values) if v >= threshold]
                 hits = sum(d in qrels[useful[i].query.id] for d in ids)
@@ -156,7 +159,7 @@ def other_promises(rankings: Sequence[Ranking], qrels: Mapping[str, Mapping[str,
             losses.append(float(np.mean(mine)))
             kept.append(float(np.mean(sizes)))
         held = {} if not losses else {"loss": round(float(np.mean(losses)), 4), "kept": round(float(np.mean(kept)), 2)}
-        out[f"{kind}={level}"] = {"promised loss": round(1 - level, 3), "refused splits of 60": refused, **held}
+        out[f"{kind}={level}"] = {"promised loss": round(1 - level, 3), "refused splits of 30": refused, **held}
     return out
 
 
@@ -166,7 +169,7 @@ def nothing(work: Path) -> dict[str, Any]:
     foreign, _, _ = read(work, "scifact-on-vaswani")
     train = [r for r in rankings if parts[r.query.id] == "train"]
     test = [r for r in rankings if parts[r.query.id] == "test" and set(r.ids) & set(qrels[r.query.id])]
-    made = Calibration.of(train, qrels, PIPELINE, "")
+    made = Calibration.of(train, qrels, MINI, "")
     out: dict[str, Any] = {"calibration": made.queries, "own claims": len(test), "foreign claims": len(foreign)}
     for level in (0.95, 0.9, 0.85):
         threshold = made.threshold("any", level)
@@ -186,7 +189,7 @@ def nothing(work: Path) -> dict[str, Any]:
 def calibration_errors(rankings: Sequence[Ranking], qrels: Mapping[str, Mapping[str, int]]) -> dict[str, float]:
     """ECE by method on queries unseen by the regression."""
     return {
-        method: round(Calibration.of(rankings, qrels, PIPELINE, "", method=method).reliability.ece, 5)  # type: ignore[arg-type]
+        method: round(Calibration.of(rankings, qrels, MINI, "", method=method).reliability.ece, 5)  # type: ignore[arg-type]
         for method in ("platt", "temperature", "isotonic")
     }
 
@@ -199,16 +202,18 @@ def splits(work: Path, out: Path) -> None:
         start = time.process_time()
         rankings, qrels, _ = read(work, name)
         results[name] = {
-            "pipeline": PIPELINE,
+            "pipeline": POOLS[name][0],
             "alpha": ALPHA,
             "splits": SPLITS,
             "recall": recall_splits(rankings, qrels),
             "others": other_promises(rankings, qrels),
-            "ece": calibration_errors(rankings, qrels),
             "cpu seconds": round(time.process_time() - start),
         }
         out.write_text(json.dumps(results, indent=1) + "\n")
         print(name, json.dumps(results[name]), flush=True)
+    for name in results.keys() & {"cranfield", "nfcorpus", "scifact"}:
+        rankings, qrels, _ = read(work, name)
+        results[name]["ece"] = calibration_errors(rankings, qrels)
     if all((work / f"{name}.json").exists() for name in ("scifact", "scifact-on-vaswani")):
         results["nothing relevant"] = nothing(work)
         print(json.dumps(results["nothing relevant"]), flush=True)

@@ -36,7 +36,7 @@ from anyrank.evaluate.significance import intervals
 from anyrank.hub.open import open_model
 from anyrank.judges.similarity import Similarity
 
-RESULTS = Path(__file__).parent / "results" / "forecasting.json"
+RESULTS = Path(__file__).parent / "results"
 CLAIMS = 300
 FLAT = Recency((0.0, 1.0), (1.0, 1.0))
 
@@ -54,7 +54,7 @@ def by_overlap(groups):
                        for c in members]) for q, members in groups]  # fmt: skip
 
 
-def main(data: Path, name: str = "minilm") -> None:
+def main(data: Path, judge: str = "minilm") -> None:
     start = time.process_time()
     lines = gzip.decompress((data / "climate-fever" / "climate-fever.jsonl.gz").read_bytes()).decode().splitlines()
     claims = [json.loads(line) for line in lines]
@@ -73,8 +73,8 @@ def main(data: Path, name: str = "minilm") -> None:
         rng.shuffle(dates)
         shuffled += [replace(a, date=d) for a, d in zip(own, dates)]
     before = rankings(test, made.articles)
-    relevance = by_overlap if name == "overlap" else Similarity(open_model("minilm"))
-    alone = f"relevance ({name})"
+    relevance = by_overlap if judge == "overlap" else Similarity(open_model("minilm"))
+    alone = f"relevance ({judge})"
 
     def constant(groups):
         return [Judgement([1.0] * len(members)) for _, members in groups]
@@ -106,7 +106,8 @@ def main(data: Path, name: str = "minilm") -> None:
         "runs": table,
         "cpu seconds": round(time.process_time() - start),
     }
-    RESULTS.write_text(json.dumps(result, indent=1) + "\n")
+    file = "forecasting.json" if judge == "overlap" else f"forecasting-{judge}.json"
+    (RESULTS / file).write_text(json.dumps(result, indent=1) + "\n")
     print(json.dumps(result, indent=1))
 
 

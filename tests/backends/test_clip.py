@@ -18,6 +18,7 @@ from anyrank.judges.similarity import Similarity
 from anyrank.pipeline.parser import Settings, parse
 from anyrank.store.vector_names import stored
 from anyrank.testing import tiny_images
+from anyrank.testing.hub import FakeHub, serve_hub
 
 PICTURES = tiny_images.squares("red", "blue", "black")
 TEXTS = ["a red square", "blue", "a text of far more letters than the tower reads, which is twenty"]
@@ -119,3 +120,17 @@ def test_what_cannot_be_read_is_named(clip, tmp_path):
     )
     with pytest.raises(ModelError, match="openai/clip-vit-base-patch32"):
         read(tmp_path)
+
+
+def test_a_name_of_the_registry_is_fetched_with_its_weights(clip, tmp_path, monkeypatch):
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
+    for name in ("HF_HUB_OFFLINE", "HF_TOKEN", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    with serve_hub(FakeHub()) as hub:
+        monkeypatch.setenv("HF_ENDPOINT", hub.endpoint)
+        files = {p.name: p.read_bytes() for p in clip.iterdir()}
+        hub.add("openai/clip-vit-base-patch32", {**files, "pytorch_model.bin": b"", "onnx/model.onnx": b""})
+        encoder = open_model("clip-b32")
+    assert encoder.name == "clip-b32"
+    here = open_model(clip).encode(["a red square"]).vectors
+    assert np.allclose(encoder.encode(["a red square"]).vectors, here, atol=1e-6)

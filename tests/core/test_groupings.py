@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from anyrank.core.errors import InputError
-from anyrank.core.groupings import AllPairs, Bubble, Heap, MergeSort, Pointwise, Sliding, Tournament
+from anyrank.core.groupings import AllPairs, Bubble, Heap, MergeSort, Pointwise, Sliding, Tournament, Uncertain
 from anyrank.core.rerank import Rerank
 from anyrank.core.types import Ranking
 from anyrank.judges.both_orders import BothOrders
@@ -37,6 +37,7 @@ groupings = st.one_of(
     st.builds(Heap, st.integers(2, 20), st.integers(1, 30), st.booleans()),
     st.builds(Bubble, st.integers(1, 20), st.integers(1, 30)),
     st.builds(lambda s: Tournament(s, s // 2), st.integers(2, 30)),
+    st.builds(Uncertain, st.integers(2, 20), st.integers(1, 12), st.sampled_from([0.01, 0.1, 0.3]), st.integers(1, 3)),
 )
 
 
@@ -210,3 +211,17 @@ def test_passes_of_pairs_that_do_not_carry_upward_settle_no_place():
 def test_impossible_settings_are_refused(make):
     with pytest.raises(InputError):
         make()
+
+
+def test_only_uncertain_candidates_are_judged_again():
+    """An input that is nearly right costs few groups, and far fewer candidates are judged than stand in it; of one that
+    is in no order those that stood high keep some of their credit."""
+    judge = Scripted(lambda _, members: [-float(c.id) for c in members])
+    ids = [str(i) for i in BEST]
+    after = Rerank(judge, Uncertain(20, 10))(Ranking.of("q", ids, ids))
+    assert after.ids[:20] == ids[:20]
+    assert len(judge.log) <= 6
+    assert len({i for group in judge.log for i in group}) < 80
+    assert max(sum(i in group for group in judge.log) for i in ids) <= 4
+    with pytest.raises(InputError, match="most=0: must be at least 1"):
+        Uncertain(most=0)

@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,11 +11,13 @@ from hypothesis import strategies as st
 
 import anyrank as ar
 from anyrank.core.errors import InputError
+from anyrank.core.rerank import Rerank
 from anyrank.core.types import Candidate, Query, Ranking
 from anyrank.cutoffs.calibration import Calibration, least_queries
 from anyrank.cutoffs.features import features
 from anyrank.cutoffs.fit import isotonic, logistic, reliability, sigmoid, temperature
 from anyrank.cutoffs.risk import Pool, curve, p_value
+from anyrank.cutoffs.stages import Cutoff, Probabilities
 from anyrank.pipeline.arguments import Call
 from anyrank.pipeline.describe import described
 from anyrank.pipeline.named import Named
@@ -31,7 +34,7 @@ def pools(n, seed=0, size=30):
         scores = draw.normal(size=size) + 2.0 * relevant + draw.normal()
         order = np.argsort(-scores)
         ids = [f"{q}-{i}" for i in order]
-        candidates = tuple(Candidate(id, "", float(s)) for id, s in zip(ids, scores[order]))
+        candidates = tuple(Candidate(id, "a text", float(s)) for id, s in zip(ids, scores[order]))
         rankings.append(Ranking(Query(f"q{q}", "?"), candidates))
         qrels[f"q{q}"] = {id: 1 for id, i in zip(ids, order) if relevant[i]}
     return rankings, qrels
@@ -225,3 +228,28 @@ def test_a_plain_score_can_be_a_cut_off_too():
     assert after.trace[-1].notes == ("1 of 3 candidates were cut, below the score 2",)
     with pytest.raises(InputError, match="a cut-off is a finite number"):
         _ = ar.pipeline("prior") >= math.nan
+
+
+def test_nothing_is_cut_by_scores_that_no_judge_gave(file):
+    def dead(groups):
+        raise RuntimeError("no server")
+
+    broken = Rerank(dead, name="dead")
+    ranking = pools(1, seed=5)[0][0]
+    cut = Cutoff(Calibration.load(file), kind="recall", level=0.9)
+    after = (broken >> cut)(ranking)
+    assert after.ids == ranking.ids
+    assert after.trace[-1].notes == (
+        "nothing was cut: dead did not judge all candidates, so its scores are not the calibrated ones",
+    )
+    after = (broken >> Probabilities(Calibration.load(file)) >= 0.5)(ranking)
+    assert len(after) == 30
+    assert "dead did not judge all candidates" in after.trace[1].notes[0]
+
+
+def test_another_number_of_documents_is_noted(file):
+    made = replace(Calibration.load(file), documents=1400)
+    ranking = pools(1, seed=5)[0][0]
+    for now, noted in ((1500, False), (11429, True), (0, False)):
+        after = Cutoff(made, documents=now)(ranking)
+        assert ("had 1,400 documents then, and has 11,429 now: calibrate again" in after.trace[0].notes[0]) is noted

@@ -177,7 +177,14 @@ def test_every_name_has_a_text_form():
     table = names()
     assert set(FUSIONS) == {n for n in PARTS if not isinstance(PARTS[n], Part)}
     arguments = {"model": '"mini"', "search": '"minilm"', "passages": '"mini"', "feedback": '"minilm"', "keep": '"x"'}
-    arguments |= {"fde": '"mini"', "text_prf": '"mini"', "gym": '"http://x"', "mmr": '"minilm"', "xquad": '"minilm"'}
+    arguments |= {
+        "fde": '"mini"',
+        "text_prf": '"mini"',
+        "gym": '"http://x"',
+        "mmr": '"minilm"',
+        "xquad": '"minilm"',
+        "explore": '"mini"',
+    }
     for name in table:
         part = table[name]
         if not isinstance(part, Part):

@@ -47,6 +47,7 @@ COMMANDS = {
     "summaries": "summaries",
     "synth": "synth",
     "train": "train",
+    "tune": "tune",
 }
 
 EXIT = """\b

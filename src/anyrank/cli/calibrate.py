@@ -87,7 +87,15 @@ def calibrate_command(
     running = stage if run is None else Attach(collection) >> stage
     results = list(batches(running, asked, "searching"))
     text, fingerprint = described(stage)
-    made = Calibration.of(results, judged, text, fingerprint, method=method, alpha=alpha)  # type: ignore[arg-type]
+    made = Calibration.of(
+        results,
+        judged,
+        text,
+        fingerprint,
+        method=method,  # type: ignore[arg-type]
+        alpha=alpha,
+        documents=len(collection),
+    )
     made.save(out)
     if plot is not None:
         from ..disk import whole_file

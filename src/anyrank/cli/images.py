@@ -136,7 +136,7 @@ def search_command(
 ) -> int:
     """Search the pictures in FOLDER, which 'anyrank images index' has indexed, for a QUERY in words, or --like a
     picture."""
-    text, ranking = _searched(folder, query, like, index_folder, pipeline, top, log_file)
+    text, ranking = _search_index(folder, query, like, index_folder, pipeline, top, log_file)
     return _show(ranking, text, page, json_out)
 
 
@@ -170,7 +170,7 @@ def rerank_command(
 
     stage, how = _judge(model, by, log_file)
     if (index_folder or folder / INDEX).exists() or pipeline:
-        text, before = _searched(folder, query, like, index_folder, pipeline, first, None)
+        text, before = _search_index(folder, query, like, index_folder, pipeline, first, None)
     else:
         warn: Callable[[InputError], None] = lambda error: click.echo(f"warning: left out: {error}", err=True)  # noqa: E731
         pictures = list(documents(folder, on_unreadable=warn))[:first]
@@ -186,7 +186,7 @@ def _query(words: str | None, like: Path | None) -> Query:
     return Query("q1", words if like is None else Image(str(like)))
 
 
-def _searched(
+def _search_index(
     folder: Path,
     words: str | None,
     like: Path | None,
@@ -254,6 +254,11 @@ def _show(ranking: Ranking, text: str, page: Path | None, json_out: bool, before
     """Write a ranking to standard output, and as a page; returns the exit code."""
     from ..core.content import text_of
 
+    if page is not None:
+        from ..domains.images.page import write_images_page
+
+        write_images_page(page, ranking, text, before)
+        click.echo(f"{page}: {len(ranking)} thumbnails", err=True)
     if json_out:
         rows = [{"id": c.id, "score": c.score, "text": text_of(c.content)} for c in ranking]
         click.echo(as_json({"pipeline": text, "results": rows}))
@@ -262,11 +267,6 @@ def _show(ranking: Ranking, text: str, page: Path | None, json_out: bool, before
             words = " ".join(text_of(c.content).split())
             line = f"{rank:>3}  {c.score:8.4f}  {c.id}" + (f"  {words[:80]}" if words else "")
             click.echo(printable(line))
-    if page is not None:
-        from ..domains.images.page import write_images_page
-
-        write_images_page(page, ranking, text, before)
-        click.echo(f"{page}: {len(ranking)} thumbnails", err=True)
     return report_status([ranking])
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -46,6 +47,13 @@ if TYPE_CHECKING:
     help="A calibration of 'anyrank peptides calibrate'. Without it, spectra with known peptides in the input "
     "calibrate the others; without these the confidence is the agreement of the engines, which is no probability.",
 )
+@click.option(
+    "--fdr",
+    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    metavar="RATE",
+    help="Write only the spectra whose choices are expected to have at most this share of wrong ones (0.05), by the "
+    "calibrated confidence.",
+)
 @click.option("--html", type=click.Path(path_type=Path), help="Also write a self-contained HTML report.")
 @click.option("--pin", type=click.Path(path_type=Path), help="Also write features for Percolator and mokapot (.pin).")
 @click.option(
@@ -58,6 +66,7 @@ def rerank_command(
     out: Path,
     keep: int,
     calibration: str | None,
+    fdr: float | None,
     html: Path | None,
     pin: Path | None,
     ms2rescore: Path | None,
@@ -89,8 +98,9 @@ def rerank_command(
         for r, values in zip(after, confidence.values)
     ]
     engines = inputs.setting.engines
+    accepted = after if fdr is None else confidence.accepted(after, fdr)
     rows = write_mztab(
-        out, after, run=inputs.runs, method=method, top=keep, version=__version__, engines=engines,
+        out, accepted, run=inputs.runs, method=method, top=keep, version=__version__, engines=engines,
         confidence=confidence.about,
     )  # fmt: skip
     pairs = [(a, b) for a, b in zip(before, after) if len(a)]
@@ -189,6 +199,30 @@ class Confidences:
     values: list[list[float]]
     about: str
     thresholds: list[Threshold]
+    calibrated: bool = True
+
+    def accepted(self, rankings: Sequence[Ranking], rate: float) -> list[Ranking]:
+        """The rankings, those emptied whose choice isn't among the ones that are expected to have at most a share
+        ``rate`` of wrong ones; says on standard error how many wrong ones are expected. Raises InputError without a
+        calibration."""
+        from ..domains.peptides.confidence import expected_wrong, thresholds
+
+        if not self.calibrated:
+            raise InputError(
+                "--fdr needs a calibrated confidence, and the input has too few known peptides: give one by "
+                "--confidence FILE of 'anyrank peptides calibrate'"
+            )
+        firsts = [v[0] if v else None for v in self.values]
+        advised = next(iter(thresholds(firsts, (rate,))), None)
+        least = math.inf if advised is None else advised.confidence
+        chosen = [v for v in firsts if v is not None and v >= least]
+        wrong, spread = expected_wrong(chosen)
+        click.echo(
+            f"{len(chosen)} of {len(rankings)} spectra are written, for an expected share of wrong choices of at most "
+            f"{rate:.1%}: {wrong:.1f} wrong ones expected, standard deviation {spread:.1f}, if the calibration holds",
+            err=True,
+        )
+        return [r if v is not None and v >= least else replace(r, candidates=()) for r, v in zip(rankings, firsts)]
 
     def echo(self) -> None:
         """Say on standard error how the confidence was made, and which choices to trust."""
@@ -216,7 +250,7 @@ def confidences(rankings: Sequence[Ranking], setting: Setting, path: str | None,
             calibrations = []
         if not calibrations:
             about = "agreement of the engines: mean percentile of their scores (no probability; see anyrank peptides "
-            return Confidences(agreement(rankings, setting.engines, top), about + "calibrate)", [])
+            return Confidences(agreement(rankings, setting.engines, top), about + "calibrate)", [], calibrated=False)
         about = f"confidence calibrated on {annotated} annotated spectra of the input by cross-fitting over peptides"
     values = of_candidates(rankings, calibrations, top)
     return Confidences(values, about, thresholds([v[0] for v in values if v]))

@@ -30,7 +30,7 @@ KINDS = {
     "engine": {"rounds", "batch", "rate", "patience", "seed", "simulated", "valid", "width", "layers", "ions", "truth",
                "residues", "columns", "by"},
     "lightgbm": {"rounds", "seed", "valid", "candidates", "engines", "columns", "by", "top", "tolerance", "truth",
-                 "residues"},
+                 "residues", "learn"},
 }  # fmt: skip
 """The options that each kind of training takes; any other one is an error rather than ignored."""
 
@@ -99,6 +99,13 @@ def _reading(command: Command) -> Command:
     help="Let the candidates of a spectrum attend to each other.",
 )
 @click.option("--ions/--no-ions", default=True, help="Start the model with attention to fragment ions.")
+@click.option(
+    "--learn",
+    multiple=True,
+    type=click.Choice(["intensities", "retention"]),
+    help="For trees: features that are learned from the annotated spectra too, the heights of fragment ions and the "
+    "retention time (repeat).",
+)
 @click.option("--resume", is_flag=True, help="Resume a reranker's training from its last checkpoint.")
 @_reading
 @columns_option("--columns", "--engine-columns")
@@ -168,6 +175,7 @@ def _trees(
         valid=options["valid"],
         seed=options["seed"],
         tolerance=Tolerance.of(options["tolerance"]),
+        learn=options["learn"],
     )
     result.trees.save(out)
     _echo_exact(result.exact)

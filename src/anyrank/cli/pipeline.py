@@ -84,8 +84,10 @@ def explain_command(pipeline: str, index: Path | None, n: int, json_out: bool) -
     No model is opened and no server asked."""
     from ..index.collection import Collection
     from ..pipeline.explain import counted, explain
+    from ..pipeline.lint import lint
 
     steps = explain(pipeline, None if index is None else Collection.open(index), n)
+    findings = lint(pipeline)
     if json_out:
         click.echo(as_json([step.as_dict() for step in steps]))
         return
@@ -100,6 +102,8 @@ def explain_command(pipeline: str, index: Path | None, n: int, json_out: bool) -
     most = "at most " if any(step.bound for step in steps) else ""
     more = ", and those whose number depends on the texts" if None in total else ""
     click.echo(f"in all: {most}{counted(known, 'model call')} a query{more}")
+    for finding in findings:
+        click.echo(f"warning: {finding}", err=True)
 
 
 def _cost(step: Any) -> str:

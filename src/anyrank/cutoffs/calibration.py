@@ -35,7 +35,7 @@ class Calibration:
     the probability: nothing more ("platt"), a ``factor`` fitted on queries that the model didn't see ("temperature"),
     or the ``corners`` of a rising line ("isotonic"). ``curves`` are measured on queries that the model behind them
     didn't see. ``found`` is the mean share of all relevant documents that the pipeline's result holds, which no
-    cut-off can raise.
+    cut-off can raise. ``documents``: those of the index then, 0 if there was none.
     """
 
     pipeline: str
@@ -51,6 +51,7 @@ class Calibration:
     found: float
     factor: float = 1.0
     corners: tuple[tuple[float, float], ...] = ()
+    documents: int = 0
 
     @classmethod
     def of(
@@ -63,6 +64,7 @@ class Calibration:
         method: Method = "platt",
         alpha: float = 0.1,
         today: str = "",
+        documents: int = 0,
     ) -> Calibration:
         """The calibration of a pipeline by its results for judged queries; unjudged candidates count as not relevant.
 
@@ -88,9 +90,14 @@ class Calibration:
                     unseen[i] = model.logits(rows[i])
         model = _fitted(rows, labels)
         logits, marks = np.concatenate(unseen), np.concatenate(labels)
-        factor = temperature(logits, marks) if method == "temperature" else 1.0
-        corners = tuple(isotonic(logits, marks)) if method == "isotonic" else ()
-        mapped = [_mapped(mine, factor, corners) for mine in unseen]
+        factor, corners = _map_of(method, logits, marks)
+        mapped: list[Floats] = [np.zeros(0)] * len(judged)
+        for fold in sorted(set(folds)):  # the map, too, is fitted on the other folds
+            rest = np.repeat([f != fold for f in folds], [len(mine) for mine in unseen])
+            own = _map_of(method, logits[rest], marks[rest])
+            for i, f in enumerate(folds):
+                if f == fold:
+                    mapped[i] = _mapped(unseen[i], *own)
         falling = [np.minimum.accumulate(p) for p in mapped]
         pools = [Pool(p, mine) for p, mine in zip(falling, labels)]
         raw = [Pool(mine[:, 0], marks_of) for mine, marks_of in zip(rows, labels)]
@@ -113,6 +120,7 @@ class Calibration:
             float(np.mean(shares)) if shares else 0.0,
             factor,
             corners,
+            documents,
         )
 
     def probabilities(self, scores: Sequence[float]) -> Floats:
@@ -210,6 +218,7 @@ class Calibration:
             float(record["found"]),
             float(record["factor"]),
             tuple((float(x), float(p)) for x, p in record["corners"]),
+            int(record.get("documents", 0)),
         )
 
     def check(self, pipeline: str, fingerprint: str) -> None:
@@ -237,6 +246,12 @@ def least_queries(alpha: float) -> int:
 
 def _fitted(rows: Sequence[Floats], labels: Sequence[Floats]) -> Logistic:
     return logistic(np.concatenate(rows), np.concatenate(labels))
+
+
+def _map_of(method: Method, logits: Floats, marks: Floats) -> tuple[float, tuple[tuple[float, float], ...]]:
+    """The factor and the corners by which a method maps logits to probabilities."""
+    factor = temperature(logits, marks) if method == "temperature" else 1.0
+    return factor, tuple(isotonic(logits, marks)) if method == "isotonic" else ()
 
 
 def _mapped(logits: Floats, factor: float, corners: Sequence[tuple[float, float]]) -> Floats:

@@ -24,7 +24,7 @@ Earlier = Callable[[str], tuple[Part, ...]]
 """The parts of the score that a candidate had before a stage."""
 GIVEN = "scores as given"
 """The name of the part of candidates that came in with scores."""
-TEXT = 2_000
+TEXT = 20_000
 """Characters of a document's text in an explanation."""
 
 

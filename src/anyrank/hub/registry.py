@@ -26,6 +26,7 @@ CATALOG = Path(__file__).with_name("catalog.json")
 TASKS = {
     "dense": "retrieve",
     "sparse": "retrieve",
+    "clip": "retrieve",
     "late": "rerank",
     "colbert": "rerank",
     "cross": "rerank",

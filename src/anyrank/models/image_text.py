@@ -60,6 +60,7 @@ class ImageText(nn.Module):  # type: ignore[misc,unused-ignore]
     ) -> None:
         super().__init__()
         self.text = text
+        self.max_length = text.max_length
         self.tower = tower
         self.shape = shape
         self.size = size
@@ -174,11 +175,11 @@ class ImageText(nn.Module):  # type: ignore[misc,unused-ignore]
         if inputs["texts"]:
             out = out.index_copy(0, (~is_picture).nonzero()[:, 0], self.text.embed(inputs["texts"]))
         if len(inputs["pictures"]):
-            pixels = altered(inputs["pictures"]) if self.training else inputs["pictures"]
-            out = out.index_copy(0, is_picture.nonzero()[:, 0], self.seen(pixels))
+            pixels = augment(inputs["pictures"]) if self.training else inputs["pictures"]
+            out = out.index_copy(0, is_picture.nonzero()[:, 0], self.picture_vectors(pixels))
         return out
 
-    def seen(self, pixels: Tensor) -> Tensor:
+    def picture_vectors(self, pixels: Tensor) -> Tensor:
         """Vectors [pictures, width] of length 1."""
         return F.normalize(self.projection(self.tower(pixels).float()), dim=1)
 
@@ -188,11 +189,11 @@ class ImageText(nn.Module):  # type: ignore[misc,unused-ignore]
         queries, members = self.embed(features["queries"]), self.embed(features["members"])
         scores = queries @ members.T / self.temperature  # [batch, members]
         same = queries @ queries.T > ALIKE
-        right = same[:, owners(mask)] & (labels[mask] > 0)
-        rows = scores.logsumexp(1) - scores.masked_fill(~right, -torch.inf).logsumexp(1)
-        counted = right.any(0)  # a picture that is right for no text teaches as a negative alone
-        columns = scores.logsumexp(0) - scores.masked_fill(~right, -torch.inf).logsumexp(0)
-        return (rows[right.any(1)].mean() + columns[counted].mean()) / 2
+        positive = same[:, owners(mask)] & (labels[mask] > 0)
+        rows = scores.logsumexp(1) - scores.masked_fill(~positive, -torch.inf).logsumexp(1)
+        counted = positive.any(0)  # a picture that is positive for no text teaches as a negative alone
+        columns = scores.logsumexp(0) - scores.masked_fill(~positive, -torch.inf).logsumexp(0)
+        return (rows[positive.any(1)].mean() + columns[counted].mean()) / 2
 
     def texts(self, texts: Sequence[str]) -> tuple[Tensor, int, int]:
         """Vectors of texts, the tokens that were read, and the number of texts that were cut."""
@@ -202,7 +203,7 @@ class ImageText(nn.Module):  # type: ignore[misc,unused-ignore]
 
     def pictures(self, pictures: Sequence[Any]) -> Tensor:
         """Vectors of pictures in RGB, as Pillow has them."""
-        return self.seen(self.pixels(pictures).to(self.projection.weight.device))
+        return self.picture_vectors(self.pixels(pictures).to(self.projection.weight.device))
 
     def _moved(self, chunks: Sequence[Mapping[str, Tensor]]) -> list[dict[str, Tensor]]:
         return [{k: v.to(self.projection.weight.device) for k, v in chunk.items()} for chunk in chunks]
@@ -220,7 +221,7 @@ class ImageText(nn.Module):  # type: ignore[misc,unused-ignore]
         declare(folder, self.kind, "clip", max_length=self.text.max_length, **form)
 
 
-def altered(pixels: Tensor) -> Tensor:
+def augment(pixels: Tensor) -> Tensor:
     """Pictures [n, 3, size, size] as training shows them: each moved by up to an eighth and scaled by .8 to 1.2, white
     beyond its edges, and a fifth of them grey."""
     n, device = len(pixels), pixels.device

@@ -81,13 +81,15 @@ def bars(differences: Sequence[Bar], label: str) -> Markup:
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """One run: milliseconds a query, quality and its interval."""
+    """One run: milliseconds a query, quality and its interval, and the interval of the milliseconds if it is known."""
 
     name: str
     ms: float
     quality: float
     low: float
     high: float
+    ms_low: float = 0.0
+    ms_high: float = 0.0
 
 
 def pareto(points: Sequence[Point]) -> list[Point]:
@@ -106,7 +108,7 @@ def pareto(points: Sequence[Point]) -> list[Point]:
 def scatter(points: Sequence[Point], measure: str) -> Markup:
     """Quality against latency (logarithmic), whiskers for the intervals, the Pareto front as a stepped line."""
     left, top, right, bottom = frame = (64.0, 32.0, WIDTH - 20.0, 410.0)
-    powers = [math.log10(p.ms) for p in points]
+    powers = [math.log10(ms) for p in points for ms in (p.ms, p.ms_low, p.ms_high) if ms > 0]
     x0, x1 = min(powers) - 0.15, max(powers) + 0.15
     if x1 - x0 < 1:
         x0, x1 = (x0 + x1) / 2 - 0.5, (x0 + x1) / 2 + 0.5
@@ -140,9 +142,12 @@ def scatter(points: Sequence[Point], measure: str) -> Markup:
         cx, cy, best = x(p.ms), y(p.quality), p in front
         details = f"{p.name}: {p.quality:.4f} ({p.low:.3f} to {p.high:.3f}), {_duration(p.ms)} a query"
         dot = element("circle", cx=cx, cy=cy, r=6.5, class_="dot" if best else "dot dim")
-        interval = line(cx, y(p.low), cx, y(p.high), "range faint")
+        intervals = [line(cx, y(p.low), cx, y(p.high), "range faint")]
+        if 0 < p.ms_low < p.ms_high:
+            intervals.append(line(x(p.ms_low), cy, x(p.ms_high), cy, "range faint"))
+            details += f" ({_duration(p.ms_low)} to {_duration(p.ms_high)})"
         more = ", on the Pareto front" if best else ""
-        marks.append(element("g", title(details + more), interval, dot, class_="mark", tabindex=0))
+        marks.append(element("g", title(details + more), *intervals, dot, class_="mark", tabindex=0))
         labels.append(_point_label(p.name, cx, cy, taken, steps_of_front, frame, best))
     return drawing(f"{measure} against time a query", WIDTH, bottom + 50, *marks, *labels)
 

@@ -15,9 +15,9 @@ HEIGHT = 190.0
 Points = Sequence[tuple[float, float]]
 
 
-def training_curve(series: Mapping[str, Points]) -> Markup:
+def training_curve(series: Mapping[str, Points], x_label: str = "step") -> Markup:
     """A panel for each series of (step, value), one below the other over the same steps; values that aren't finite and
-    series without any are left out. Raises ValueError if nothing is left.
+    series without any are left out. ``x_label`` names the steps. Raises ValueError if nothing is left.
 
     >>> training_curve({"loss": [(1, 0.7), (2, 0.4)], "nDCG@10": [(2, 0.5)]}).count("<g")
     2
@@ -31,8 +31,8 @@ def training_curve(series: Mapping[str, Points]) -> Markup:
     for i, (name, points) in enumerate(panels.items()):
         marks += _panel(name, points, (min(steps), max(steps)), 24.0 + i * HEIGHT)
     bottom = len(panels) * HEIGHT
-    marks.append(text(WIDTH / 2, bottom + 20, "step", "note", "middle"))
-    return drawing(f"{', '.join(panels)} by step", WIDTH, bottom + 30, *marks)
+    marks.append(text(WIDTH / 2, bottom + 20, x_label, "note", "middle"))
+    return drawing(f"{', '.join(panels)} by {x_label}", WIDTH, bottom + 30, *marks)
 
 
 def _panel(name: str, points: Points, steps: tuple[float, float], top: float) -> list[Markup]:

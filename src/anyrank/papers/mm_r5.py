@@ -1,10 +1,10 @@
 """MM-R5: all candidates in order after a thought about each.
 
 Xu et al., "MM-R5: MultiModal Reasoning-Enhanced ReRanker via Reinforcement Learning for Document Retrieval", 2025,
-arXiv 2506.12364. Documents are pages as images there; here they may be images for a server that reads them, and texts
-for any model. Labels out of range are dropped, repeated ones counted once (the authors leave them in), absent ones
-follow in the present order. Its training: GRPO by the form of the answer and the cubed ranks of the relevant
-(`train.rewards`); of texts, since our training reads texts alone.
+arXiv 2506.12364. Documents are pages as images there; here they may be images for a model that reads them (by
+transformers, or on a server), and texts for any model. Labels out of range are dropped, repeated ones counted once (the
+authors leave them in), absent ones follow in the present order. Its training: GRPO by the form of the answer and the
+cubed ranks of the relevant (`train.rewards`); of texts, since our training reads texts alone.
 """
 
 from __future__ import annotations

@@ -133,13 +133,19 @@ def explain(text: str, index: Any = None, n: int = 100) -> list[Explanation]:
     >>> explain("bm25 % 100 >> mini")[1].formula
     'each of 100 candidates and the query are read once'
     """
+    stage, starts = plan(text)
+    return list(_steps(stage, 0 if starts else n, index))
+
+
+def plan(text: str) -> tuple[Stage, bool]:
+    """The stage that a pipeline describes, of `Planned` parts, and whether it begins with a search; no model is opened.
+    Raises PipelineError as `parse` does."""
     names = _Plans(all_names())
     try:
-        stage, n = parse(text, Settings(), names), 0
+        return parse(text, Settings(), names), True
     except InputError:
         # perhaps a pipeline that continues from given candidates; if not, this raises the error that fits
-        stage = parse(text, Settings(), names, starts=False)
-    return list(_steps(stage, n, index))
+        return parse(text, Settings(), names, starts=False), False
 
 
 def _steps(stage: Stage, n: int, index: Any) -> Iterator[Explanation]:
@@ -158,7 +164,7 @@ def _steps(stage: Stage, n: int, index: Any) -> Iterator[Explanation]:
             yield from (step for part in parts for step in part)
             sizes = [part[-1].after if part else n for part in parts]
             # rerankers return what they were given; searches may return different documents
-            searched = any(_searches(part) for part in stages)
+            searched = any(searches(part) for part in stages)
             after = sum(sizes) if searched else max(sizes, default=n)
             kind = type(method).__name__
             yield Explanation(f"fusion of {len(stages)}", f"fuses the {len(stages)} results by {kind}", n, after)
@@ -178,14 +184,15 @@ def _with_k(call: Call, k: int) -> tuple[tuple[str, Any], ...]:
     return (*((name, value) for name, value in call.arguments if name != "k"), ("k", least))
 
 
-def _searches(stage: Stage) -> bool:
+def searches(stage: Stage) -> bool:
+    """Whether a planned stage finds documents by itself, beside those that come in."""
     match stage:
         case Then(first, second):
-            return _searches(first) or _searches(second)
+            return searches(first) or searches(second)
         case Weighted(inner, _):
-            return _searches(inner)
+            return searches(inner)
         case Fuse(stages, _):
-            return any(map(_searches, stages))
+            return any(map(searches, stages))
         case Named(_, position, Planned(name)):
             return name in ("bm25", "search", "fde", "generative", "feedback") or position == "start"
     return False
@@ -217,6 +224,13 @@ def _named(call: Call, position: str, planned: Planned, n: int, index: Any) -> E
         does = f"moves the query's vector by the scores so far, and finds the {k:,} nearest documents"
         formula = f"the query, and those of {n} candidates without a stored vector, are encoded"
         return Explanation(text, does, n, k, n + 1, n + 1, True, formula, needs)
+    if name == "explore":
+        judge, neighbours = (SHIPPED.get(m, m) for m in (str(arguments["judge"]), str(arguments["neighbours"])))
+        budget = arguments["budget"]
+        formula = f"{budget} documents and the query are read once"
+        does = f"scores the candidates and the neighbours of the best by {judge}, up to {budget} documents"
+        needs = (*of_model(judge), *of_index(index, stored(neighbours)))
+        return Explanation(text, does, n, n + budget, budget + 1, budget + 1, True, formula, needs)
     if name == "passages":
         formula = f"each passage of {n} candidates, one every {arguments['stride']} words, and the query are read"
         does = f"scores passages of {arguments['words']} words by {model}, and takes the {arguments['aggregate']}"

@@ -174,6 +174,29 @@ def _feedback(settings: Settings, name: str, k: int = 1000, loss: str = "kl") ->
     return _searching(settings, feedback, k)
 
 
+def _explore(
+    settings: Settings, judge: str, neighbours: str = "minilm", budget: int = 100, near: int = 16, size: int = 16
+) -> Stage:
+    """Score the candidates by a model, and the neighbours of the best, which are added."""
+    from ..retrieve.explore import Explore
+
+    collection, key = _collection(settings, "explore"), stored(model(SHIPPED.get(neighbours, neighbours)).name)
+    if key not in collection.encoded:
+        command = encode_command(collection.path, neighbours)
+        raise InputError(f"the index holds no vectors of {quoted(neighbours)} to find neighbours by: `{command}`")
+    return Explore(
+        _judge(settings, judge),
+        collection.vectors(key),
+        collection,
+        _count(budget),
+        near,
+        size,
+        settings.filter,
+        settings.ignore_self,
+        name=f"explore({judge})",
+    )
+
+
 def _gym(settings: Settings, url: str, k: int = 10, key_env: str = "") -> Stage:
     """Search by a server with DeepResearchGym's interface."""
     from ..retrieve.gym import GymSearch
@@ -272,14 +295,19 @@ def _keep(
     from ..cutoffs.stages import Cutoff
 
     ((kind, level),) = given.items()
-    return Cutoff(_calibration(file, f"keep({kind}={level:g}, …)"), described, kind=kind, level=level)  # type: ignore[arg-type]
+    made, now = _calibration(file, f"keep({kind}={level:g}, …)"), _documents(settings)
+    return Cutoff(made, described, documents=now, kind=kind, level=level)  # type: ignore[arg-type]
 
 
 def _calibrated(settings: Settings, file: str) -> Stage:
     """Turn scores into probabilities of relevance."""
     from ..cutoffs.stages import Probabilities
 
-    return Probabilities(_calibration(file, "calibrated(…)"), described)
+    return Probabilities(_calibration(file, "calibrated(…)"), described, documents=_documents(settings))
+
+
+def _documents(settings: Settings) -> int:
+    return 0 if settings.collection is None else len(settings.collection)
 
 
 def _calibration(file: str, what: str) -> Any:
@@ -350,6 +378,11 @@ PARTS: dict[str, Part | Fusion] = {
     ),
     "mmr": Part('relevant candidates unlike those above them: bm25 % 100 >> mmr("minilm", lam=0.7)', then=_mmr),
     "xquad": Part('all aspects of a query early: multi_query >> bm25 % 100 >> xquad("minilm", lam=0.5)', then=_xquad),
+    "explore": Part(
+        "candidates scored by a model, and the neighbours of the best by stored vectors, which are added: "
+        'bm25 % 100 >> explore("mini", neighbours="minilm", budget=100)',
+        then=_explore,
+    ),
     "gym": Part(
         'search by a server with DeepResearchGym\'s interface: gym("http://HOST:8000/search", k=20)', _gym, _gym
     ),

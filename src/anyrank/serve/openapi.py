@@ -71,7 +71,8 @@ _SCORE = _object(
 
 _USAGE = _object({"prompt_tokens": _INTEGER, "total_tokens": _INTEGER}, "prompt_tokens", "total_tokens")
 _REPORT = {"status": {"enum": list(get_args(Status))}, "usage": _ANY, "notes": _list(_TEXT)}
-_ANYRANK = {"anyrank": _object(_REPORT, *_REPORT)}
+_CUT = {"cut": {**_list(_INTEGER), "description": "positions of documents that a cut-off of the pipeline dropped"}}
+_ANYRANK = {"anyrank": _object({**_REPORT, **_CUT}, *_REPORT)}
 _SCORED = {
     "anyOf": [
         _object({"index": _INTEGER, "relevance_score": _NUMBER}, "index", "relevance_score"),
@@ -89,7 +90,9 @@ _ANSWERS: dict[str, Schema] = {
             _object({"data": _list(_SCORED), "usage": _USAGE, **_ANYRANK}, "model", "data", "usage", "anyrank"),
         ]
     },
-    "rank": _object({"id": _TEXT, "model": _TEXT, "results": _list(_RANKED), **_REPORT}, "id", "results", *_REPORT),
+    "rank": _object(
+        {"id": _TEXT, "model": _TEXT, "results": _list(_RANKED), **_REPORT, **_CUT}, "id", "results", *_REPORT
+    ),
     "score": _object({"data": _list(_SCORED), "usage": _USAGE, **_ANYRANK}, "model", "data", "usage", "anyrank"),
     "embeddings": _object(
         {"data": _list(_object({"index": _INTEGER, "embedding": _VECTOR}, "index", "embedding")), "usage": _USAGE},

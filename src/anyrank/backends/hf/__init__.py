@@ -17,9 +17,9 @@ def open_folder(declared: Declared, **options: Any) -> Any:
     """
     revision = declared.revision or None
     if declared.kind == "language":
-        from .vision import Vision, sees
+        from .vision import Vision, has_vision_tower
 
-        if declared.gguf is None and sees(declared.folder):
+        if declared.gguf is None and has_vision_tower(declared.folder):
             return Vision(declared.path, revision=revision, **options)
         from .language_model import HF
 

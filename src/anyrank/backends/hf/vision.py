@@ -22,7 +22,7 @@ from ...io.pictures import decode
 from .load import device_of, dtype_of, quiet, torch_module
 
 
-def sees(folder: Path) -> bool:
+def has_vision_tower(folder: Path) -> bool:
     """Whether a folder's config.json is that of a language model with a tower for images."""
     file = folder / "config.json"
     return file.is_file() and "vision_config" in json.loads(file.read_text("utf-8"))
@@ -111,7 +111,7 @@ class Vision(Fingerprinted):
 
     def next_token_logprobs(self, prompts: Sequence[Prompt], options: Sequence[Sequence[str]]) -> list[LogProbs]:
         """Options are tokenised apart from the prompt."""
-        return [self._scored(prompt, mine) for prompt, mine in zip(prompts, options, strict=True)]
+        return [self._scored(prompt, texts) for prompt, texts in zip(prompts, options, strict=True)]
 
     def loglikelihood(self, prompts: Sequence[Prompt], continuations: Sequence[str]) -> list[LogProbs]:
         return self.next_token_logprobs(prompts, [(text,) for text in continuations])
@@ -124,14 +124,14 @@ class Vision(Fingerprinted):
         values = []
         with torch.inference_mode():
             first = model(**inputs).logits[0, -1].float().log_softmax(-1)
-            for mine in ids:
-                if not mine:
+            for option in ids:
+                if not option:
                     values.append(0.0)
                     continue
-                value = float(first[mine[0]])
-                if len(mine) > 1:
-                    logits = model(**self._continued(inputs, mine[:-1])).logits[0, length:].float().log_softmax(-1)
-                    value += float(logits[range(len(mine) - 1), mine[1:]].double().sum())
+                value = float(first[option[0]])
+                if len(option) > 1:
+                    logits = model(**self._continued(inputs, option[:-1])).logits[0, length:].float().log_softmax(-1)
+                    value += float(logits[range(len(option) - 1), option[1:]].double().sum())
                 values.append(value)
         return LogProbs(tuple(values), Usage(1, length), tuple(map(len, ids)))
 
@@ -157,12 +157,12 @@ class Vision(Fingerprinted):
         """A prompt as the model's arguments. Raises InputError if it and ``reserve`` more tokens don't fit."""
         torch, (model, processor) = torch_module("images"), self._loaded
         turns = (Turn("user", prompt),) if isinstance(prompt, str) else prompt
-        goes_on = bool(turns) and turns[-1].role == "assistant"
+        continues = bool(turns) and turns[-1].role == "assistant"
         text = processor.apply_chat_template(
             [_message(turn) for turn in turns],
             tokenize=False,
-            add_generation_prompt=not goes_on,
-            continue_final_message=goes_on,
+            add_generation_prompt=not continues,
+            continue_final_message=continues,
         )
         pictures = [decode(image) for image in images_in(turns)]
         inputs = processor(text=text, images=pictures or None, return_tensors="pt", add_special_tokens=False)

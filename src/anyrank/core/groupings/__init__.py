@@ -13,6 +13,7 @@ from .merge_sort import MergeSort
 from .pointwise import Pointwise
 from .sliding import Sliding
 from .tournament import Tournament
+from .uncertain import Uncertain
 from .whole import Whole
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "Scores",
     "Sliding",
     "Tournament",
+    "Uncertain",
     "Whole",
     "at_least",
     "best_first",

@@ -34,11 +34,13 @@ def train_trees(
     valid: float = 0.1,
     seed: int = 0,
     tolerance: Tolerance = NARROW,
+    learn: Sequence[str] = (),
 ) -> TrainedTrees:
     """Train trees on rankings whose queries are annotated spectra (others are left out, as are those without
     candidates).
 
-    A share ``valid`` of the peptides is held out and measures the trees. Raises InputError if no spectrum is annotated,
+    A share ``valid`` of the peptides is held out and measures the trees; ``learn`` names features that are learned from
+    the others too (`boosted.LEARNED`). Raises InputError if no spectrum is annotated,
     or unless there are right and wrong candidates.
     """
     annotated = [r for r in rankings if r.query.content.peptide is not None]
@@ -51,7 +53,7 @@ def train_trees(
         parts[r.query.content.peptide.backbone in held_out_keys].append(r)
     train, valid_rankings = [r for r in parts[0] if len(r)], parts[1]
     truths = [r.query.content.peptide for r in train]
-    trees = Boosted.fit(train, truths, engines, rounds=rounds, seed=seed, tolerance=tolerance)
+    trees = Boosted.fit(train, truths, engines, rounds=rounds, seed=seed, tolerance=tolerance, learn=learn)
     exact = _exact(trees, valid_rankings, tolerance) if valid_rankings else {}
     facts = {**trees.facts, "seed": seed, "held out": {"spectra": len(valid_rankings), "exact": exact}}
     return TrainedTrees(replace(trees, facts=facts), exact, len(valid_rankings))

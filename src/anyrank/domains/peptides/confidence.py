@@ -14,7 +14,6 @@ from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from os import PathLike
-from random import Random
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +24,7 @@ from .matching import NARROW, Tolerance, coverage, match
 from .precursor import fits
 from .saved import read_record, write_record
 from .split import fingerprints
+from .split import folds as folds_of
 
 Floats = NDArray[np.float64]
 KIND = "anyrank peptide confidence"
@@ -159,9 +159,8 @@ def cross_calibrations(
     peptide, and each fold's calibration is fitted on the others; that of spectra without annotation on all annotated
     ones. Raises InputError as `Calibration.fit` does."""
     truths = [r.query.content.peptide for r in rankings]
-    keys = sorted({p.backbone for p in truths if p is not None})
-    Random(seed).shuffle(keys)
-    fold = {key: i % folds for i, key in enumerate(keys)}
+    known = [p for p in truths if p is not None]
+    fold = {p.backbone: k for p, k in zip(known, folds_of(known, folds, seed))}
     fitted: dict[int | None, Calibration] = {}
     out = []
     for p in truths:
@@ -232,6 +231,16 @@ def thresholds(confidences: Sequence[float | None], rates: Sequence[float] = RAT
             last = int(reached[-1])
             out.append(Threshold(rate, float(falling[last]), last + 1))
     return out
+
+
+def expected_wrong(confidences: Sequence[float]) -> tuple[float, float]:
+    """The expected number of wrong choices, and its standard deviation if each is right by itself with the probability
+    that its confidence states.
+
+    >>> expected_wrong([0.5, 0.5])
+    (1.0, 0.7071067811865476)
+    """
+    return math.fsum(1 - c for c in confidences), math.sqrt(math.fsum(c * (1 - c) for c in confidences))
 
 
 def calibration_error(confidences: Sequence[float], right: Sequence[bool], bins: int = 5) -> float:

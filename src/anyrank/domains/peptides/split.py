@@ -24,6 +24,14 @@ def split_by_peptide(spectra: Sequence[Spectrum], share: float, seed: int = 0) -
     return parts
 
 
+def folds(peptides: Sequence[Peptide], count: int, seed: int = 0) -> list[int]:
+    """The fold, 0 to ``count`` - 1, of each peptide; the same for those of one backbone."""
+    keys = sorted({p.backbone for p in peptides})
+    Random(seed).shuffle(keys)
+    fold = {key: i % count for i, key in enumerate(keys)}
+    return [fold[p.backbone] for p in peptides]
+
+
 def fingerprints(peptides: Iterable[Peptide]) -> list[str]:
     """Short hashes of the peptides' backbones, sorted, each once: a model's file keeps them, so that an evaluation on
     its training peptides can be told, without the peptides themselves.

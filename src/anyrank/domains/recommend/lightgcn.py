@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -119,15 +120,21 @@ class LightGCN(nn.Module):  # type: ignore[misc,unused-ignore]
         return np.asarray(out.numpy(), dtype=np.float64)
 
 
-def _weighted(vectors: Tensor, texts: Tensor, batch: Tensor, others: Tensor | None, temperature: float) -> Tensor:
+def _weighted(vectors: Tensor, texts: Tensor, batch: Any, others: Any, temperature: float) -> Tensor:
     """`aligning` of a batch's vectors, against the texts of the positions ``others`` (all without). A batch names a
     user or an item many times, so each is compared once and counted as often as it comes: the same mean at a tenth of
     the work."""
-    rows, times = batch.unique(return_counts=True)
+    rows, times = _counted(batch)
     if others is None:
         return aligning(vectors[rows], texts[rows], texts, temperature, times)
-    among, counts = others.unique(return_counts=True)
+    among, counts = _counted(others)
     return aligning(vectors[rows], texts[rows], texts[among], temperature, times, counts)
+
+
+def _counted(positions: Tensor) -> tuple[Tensor, Tensor]:
+    """The different positions, and how often each comes."""
+    values, counts = np.unique(positions.numpy(), return_counts=True)
+    return torch.tensor(values), torch.tensor(counts)
 
 
 def aligning(

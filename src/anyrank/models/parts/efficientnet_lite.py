@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -92,6 +93,7 @@ class EfficientNetLite(nn.Module):  # type: ignore[misc,unused-ignore]
         self._bn1 = norm(shape.head)
 
     def forward(self, pictures: Tensor) -> Tensor:
+        pictures = pictures.contiguous(memory_format=torch.channels_last)  # about a third faster on a CPU
         x = F.relu6(self._bn0(self._conv_stem(pictures)))
         for block in self._blocks:
             x = block(x)

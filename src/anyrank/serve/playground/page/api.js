@@ -13,7 +13,9 @@ export function setKey(value) {
 
 async function answer(response) {
   let body = {};
-  try { body = await response.json(); } catch { /* no JSON: the status says enough */ }
+  try { body = await response.json(); } catch (e) {
+    if (response.ok) throw e; // aborted, or cut off; of an error the status says enough
+  }
   if (!response.ok) throw new Refused(response.status, body.message || `the server answered ${response.status}`);
   return body;
 }

@@ -146,7 +146,7 @@ function App({ info, start }) {
   const setDocs = (list) => { edited.current = true; change({ docs: list }); };
   const choose = (id, more) => setChosen((c) => (c[0] === id ? [] : more && c.length ? [c[0], id] : [id]));
   const explain = (pipeline, ids) => post("explain", { query, pipeline, ids, ...(given ? { documents: given } : {}) });
-  const names = useMemo(() => [...info.pipelines.map((p) => p.name), ...(info.index ? ["bm25", "bm25 % 100 >> mini", "bm25 % 100 >> tiny", "bm25 % 100 >> minilm"] : ["mini", "tiny", "minilm", "splade", "minilm + mini", "bm25 % 10 >> mini"])], [info]);
+  const names = useMemo(() => [...(source === "docs" ? info.pipelines.map((p) => p.name) : [info.start[1]]), ...(source === "index" ? ["bm25", "bm25 % 100 >> mini", "bm25 % 100 >> tiny", "bm25 % 100 >> minilm"] : ["mini", "tiny", "minilm", "splade", "minilm + mini", "bm25 % 10 >> mini"])], [info, source]);
   const tabs = { rank: "Rank", queries: "Queries", judge: "Judge" };
   const detail = chosen.length && answer?.texts[chosen[0]] ? chosen[0] : null;
   const own = source === "docs" ? docs.findIndex((d) => d.id === detail) : -1;

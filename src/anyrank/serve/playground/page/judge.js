@@ -1,5 +1,5 @@
 // Judging by keys: one document at a time, pipelines hidden, until it is clear which one is better.
-import { html, useEffect, useState } from "./preact.js";
+import { html, useEffect, useLayoutEffect, useState } from "./preact.js";
 import { post } from "./api.js";
 import { download } from "./documents.js";
 import { runAll } from "./queries.js";
@@ -53,6 +53,7 @@ export function Judge({ info, source, query, documents, pipelines, answer, resul
     const next = await post("judge", { runs: named, labels: list.map((l) => l.label) });
     setLabels(list);
     setState(next);
+    setBusy("");
     localStorage.setItem(place, JSON.stringify(list));
   }
 
@@ -73,7 +74,7 @@ export function Judge({ info, source, query, documents, pipelines, answer, resul
     setBusy("");
   }
 
-  useEffect(() => {
+  useLayoutEffect(() => {
     const press = (e) => {
       if (e.target.closest?.("input, textarea, select") || e.ctrlKey || e.metaKey || e.altKey) return;
       if (/^[0-3]$/.test(e.key)) { e.preventDefault(); give(Number(e.key)); }

@@ -2,6 +2,7 @@
 import { html, useEffect, useRef, useState } from "./preact.js";
 
 const ROW = 76, GUTTER = 56;
+const STEP = 20; // rows outside the window are not there; it moves by so many at a time
 const HUES = ["a", "b", "c", "d"];
 
 const ms = (seconds) => (seconds >= 10 ? `${seconds.toFixed(0)} s` : seconds >= 1 ? `${seconds.toFixed(1)} s` : `${Math.round(seconds * 1000)} ms`);
@@ -48,7 +49,7 @@ function moved(before, now) {
   return html`<span class=${up ? "up" : "down"} aria-label="${up ? "up" : "down"} ${by}">${up ? "▲" : "▼"}${by}</span>`;
 }
 
-function Row({ n, id, rank, value, text, before, lane, chosen, onChoose }) {
+function Row({ n, id, rank, value, text, before, lane, first, count, chosen, onChoose }) {
   const place = (e) => {
     const step = { ArrowDown: [0, 1], ArrowUp: [0, -1], ArrowRight: [1, 0], ArrowLeft: [-1, 0] }[e.key];
     if (e.key === "Enter" || e.key === " ") { e.preventDefault(); onChoose(id, e.shiftKey); }
@@ -58,8 +59,7 @@ function Row({ n, id, rank, value, text, before, lane, chosen, onChoose }) {
       : step[1] > 0 ? e.currentTarget.nextElementSibling : e.currentTarget.previousElementSibling;
     if (next && next.matches(".row")) next.focus();
   };
-  return html`<li class="row ${chosen ? "chosen" : ""}" data-n=${n} tabindex=${rank === 1 ? 0 : -1} role="option" aria-selected=${chosen ? "true" : "false"}
-      aria-label="rank ${rank}, ${id}, score ${score(value)}. ${text.slice(0, 120)}"
+  return html`<li class="row ${chosen ? "chosen" : ""}" data-n=${n} tabindex=${first ? 0 : -1} role="option" aria-posinset=${rank} aria-setsize=${count} aria-selected=${chosen ? "true" : "false"}
       onClick=${(e) => onChoose(id, e.shiftKey)} onKeyDown=${place}>
     <span class="rank">${rank}${moved(before, rank)}</span>
     <span class="words"><bdi dir="auto">${text.slice(0, 400)}</bdi></span>
@@ -67,8 +67,11 @@ function Row({ n, id, rank, value, text, before, lane, chosen, onChoose }) {
   </li>`;
 }
 
+/** The place of rows outside the window. */
+const Space = ({ rows }) => (rows > 0 ? html`<li role="presentation" style=${{ height: `${rows * ROW}px` }}></li>` : null);
+
 /** Lines between two lanes: from where a document is in the left one to where it is in the right one. */
-function Flow({ left, right, number, height }) {
+function Flow({ left, right, number, height, span }) {
   const y = (rank) => (rank - 0.5) * ROW;
   const bend = GUTTER / 2;
   const shown = (lane) => new Map(lane.results.map((r, i) => [r.id, i + 1]));
@@ -76,6 +79,7 @@ function Flow({ left, right, number, height }) {
   const a = shown(left), b = shown(right);
   const lines = [...new Set([...a.keys(), ...b.keys()])].map((id) => {
     const from = a.get(id), to = b.get(id);
+    if (![from, to].some((rank) => rank > span[0] && rank <= span[1])) return null;
     const y1 = from ? y(from) : height + 10, y2 = to ? y(to) : height + 10;
     const kind = from && to ? (from === to ? "level" : from > to ? "rises" : "falls") : "out";
     return html`<path data-n=${number(id)} class="line ${kind}" d="M0 ${y1}C${bend} ${y1} ${bend} ${y2} ${GUTTER} ${y2}" />`;
@@ -83,14 +87,12 @@ function Flow({ left, right, number, height }) {
   return html`<svg class="flow" width=${GUTTER} height=${height + 16} viewBox="0 0 ${GUTTER} ${height + 16}" aria-hidden="true">${lines}</svg>`;
 }
 
-const sheet = new CSSStyleSheet();
-document.adoptedStyleSheets = [...document.adoptedStyleSheets, sheet];
-
-/** Lights up a document in all lanes. Its number, never its id, goes into the rule. */
-function follow(n) {
-  sheet.replaceSync(n === null ? "" : `.row[data-n="${n}"]{background:var(--lit);box-shadow:inset 3px 0 var(--accent)}
-    .flow [data-n="${n}"]{stroke:var(--accent);stroke-width:3.5;opacity:1}.flow .line:not([data-n="${n}"]){opacity:.15}
-    .gone [data-n="${n}"]{background:var(--lit)}`);
+/** Lights up a document in all lanes. Its number, never its id, goes into the selector. */
+function follow(box, n) {
+  if (!box || box.dataset.following === (n ?? "")) return;
+  for (const lit of box.querySelectorAll(".lit")) lit.classList.remove("lit");
+  box.dataset.following = n ?? "";
+  if (n !== null) for (const part of box.querySelectorAll(`[data-n="${Number(n)}"]`)) part.classList.add("lit");
 }
 
 export function Lanes({ pipelines, answer, names, before, chosen, busy, onPipelines, onChoose, onMore }) {
@@ -102,24 +104,39 @@ export function Lanes({ pipelines, answer, names, before, chosen, busy, onPipeli
   const most = Math.max(0, ...lanes.map((l) => (l.results ? l.results.length : 0)));
   const height = most * ROW;
   const box = useRef();
-  useEffect(() => () => follow(null), []);
+  const [span, setSpan] = useState([0, 2 * STEP]);
+  useEffect(() => {
+    const look = () => {
+      const list = box.current?.querySelector(".lane");
+      if (!list) return;
+      const start = Math.max(0, Math.floor(-list.getBoundingClientRect().top / ROW / STEP - 0.5) * STEP);
+      const end = start + Math.ceil(window.innerHeight / ROW / STEP + 1.5) * STEP;
+      setSpan((old) => (old[0] === start && old[1] === end ? old : [start, end]));
+    };
+    look();
+    window.addEventListener("scroll", look, { passive: true });
+    window.addEventListener("resize", look);
+    return () => { window.removeEventListener("scroll", look); window.removeEventListener("resize", look); };
+  }, [most]);
   const over = (e) => {
     const at = e.target.closest?.("[data-n]");
-    follow(at ? at.dataset.n : null);
+    follow(box.current, at ? at.dataset.n : null);
   };
   const set = (n, text) => onPipelines(pipelines.map((p, i) => (i === n ? text : p)));
   const columns = pipelines.map((_, n) => (n ? `${GUTTER}px ` : "") + "minmax(230px, 1fr)").join(" ");
   const cells = (make, between) => pipelines.map((p, n) => html`${n > 0 && (between ? between(n) : html`<div></div>`)}${make(p, n)}`);
   return html`<div class="scroller"><div class="lanes ${busy ? "busy" : ""}" ref=${box} style=${{ gridTemplateColumns: columns }}
-      onMouseOver=${over} onMouseLeave=${() => follow(null)} onFocusIn=${over}>
+      onMouseOver=${over} onMouseLeave=${() => follow(box.current, null)} onFocusIn=${over}>
     ${cells((p, n) => html`<${Editor} n=${n} text=${p} lane=${lanes[n]} names=${names} onText=${(t) => set(n, t)}
       onRemove=${pipelines.length > 1 ? () => onPipelines(pipelines.filter((_, i) => i !== n)) : null} />`)}
     ${cells(
       (p, n) => html`<ol class="lane" data-lane=${n} role="listbox" aria-label="results of pipeline ${HUES[n].toUpperCase()}">
-        ${lanes[n]?.results?.map((r, i) => html`<${Row} key=${r.id} n=${number(r.id)} id=${r.id} rank=${i + 1} value=${r.score} lane=${n}
-          text=${words(r.id)} before=${before?.[n]?.[r.id]} chosen=${chosen.includes(r.id)} onChoose=${onChoose} />`)}
+        ${lanes[n]?.results && html`<${Space} rows=${Math.min(span[0], lanes[n].results.length)} />`}
+        ${lanes[n]?.results?.slice(...span).map((r, i) => html`<${Row} key=${r.id} n=${number(r.id)} id=${r.id} rank=${span[0] + i + 1} value=${r.score} lane=${n}
+          first=${i === 0} count=${lanes[n].results.length} text=${words(r.id)} before=${before?.[n]?.[r.id]} chosen=${chosen.includes(r.id)} onChoose=${onChoose} />`)}
+        ${lanes[n]?.results && html`<${Space} rows=${lanes[n].results.length - span[1]} />`}
         ${lanes[n]?.results?.length === 0 && html`<li class="empty">nothing found</li>`}</ol>`,
-      (n) => lanes[n - 1] && lanes[n] ? html`<${Flow} left=${lanes[n - 1]} right=${lanes[n]} number=${number} height=${height} />` : html`<div></div>`)}
+      (n) => lanes[n - 1] && lanes[n] ? html`<${Flow} left=${lanes[n - 1]} right=${lanes[n]} number=${number} height=${height} span=${span} />` : html`<div></div>`)}
     ${cells((p, n) => html`<${Gone} lane=${lanes[n]} number=${number} words=${words} onChoose=${onChoose} />`)}
   </div>
   ${answer && lanes.some((l) => l.results && l.count > l.results.length) && html`<p class="more"><button onClick=${onMore}>Show more of each</button></p>`}

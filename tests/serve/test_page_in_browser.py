@@ -1,0 +1,208 @@
+"""The playground's page in headless Chromium, end to end; only where playwright and chromium are installed."""
+
+import json
+import os
+import shutil
+
+import pytest
+
+sync_api = pytest.importorskip("playwright.sync_api")
+CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
+if CHROMIUM is None:
+    pytest.skip("no chromium: install it, or name its path in CHROMIUM", allow_module_level=True)
+
+from anyrank.core.types import Candidate, Query  # noqa: E402
+from anyrank.index.build import build  # noqa: E402
+from anyrank.serve.app import Server  # noqa: E402
+from anyrank.serve.playground.playground import Playground  # noqa: E402
+from anyrank.serve.service import Service  # noqa: E402
+
+HOSTILE = [
+    "<script>hit()</script>",
+    '"><img src=x onerror=hit()>',
+    "\u202eesrever\u200b wing",
+    "wing " + "x" * 1_000_000,
+]
+
+
+@pytest.fixture(scope="module")
+def address(serving, words, tmp_path_factory):
+    texts = [f"{'wing ' * (n % 7)}text {n}" for n in range(30)]
+    folder = tmp_path_factory.mktemp("page") / "my.index"
+    collection = build([Candidate(f"d{n}", t) for n, t in enumerate(texts)], folder)
+    queries = [Query(f"q{n}", f"wing text {n}") for n in range(12)]
+    qrels = {f"q{n}": {f"d{n}": 3, f"d{n + 1}": 1} for n in range(12)}
+    service = Service({"words": words}, "bm25", collection)
+    server = Server(service, playground=Playground(service, free=True, queries=queries, qrels=qrels))
+    with serving(server) as client:
+        yield f"http://127.0.0.1:{client.port}/"
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(browser, address):
+    """The page, opened; an error of a script or of the policy fails the test."""
+    context = browser.new_context(viewport={"width": 1300, "height": 900})
+    page, faults = context.new_page(), []
+    page.on("pageerror", lambda e: faults.append(e.stack or str(e)))
+    page.on("console", lambda m: faults.append(m.text) if m.type == "error" else None)
+    page.set_default_timeout(20_000)
+    page.goto(address)
+    page.wait_for_selector(".lane .row")
+    yield page
+    assert not faults
+    context.close()
+
+
+def lane(page, n):
+    return page.locator(f".lane[data-lane='{n}'] .row")
+
+
+def settled(page, condition, argument=None):
+    page.wait_for_function(condition, arg=argument)
+
+
+def pasted(page, texts):
+    page.get_by_role("button", name="Pasted").click()
+    page.get_by_role("button", name="JSON").click()
+    page.get_by_label("documents as JSON").fill(json.dumps([{"id": f"x{n}", "text": t} for n, t in enumerate(texts)]))
+    page.get_by_label("pipeline A", exact=True).fill("words")
+    page.get_by_role("textbox", name="Query").fill("wing lift")
+    settled(page, "n => document.querySelectorAll('.lane[data-lane=\"0\"] .row').length === n", min(len(texts), 10))
+
+
+def test_pasted_documents_are_ranked_and_edited_in_place(page):
+    pasted(page, ["a wing", "wing lift", "nothing"])
+    assert "wing lift" in lane(page, 0).nth(0).inner_text()
+    page.get_by_role("button", name="Table").click()
+    assert page.get_by_label("text of document 2").input_value() == "wing lift"
+    lane(page, 0).nth(2).click()
+    page.get_by_label("Edit it, and see it move").fill("wing lift wing lift lift")
+    page.wait_for_selector(".lane[data-lane='0'] .row .up")
+    assert page.get_by_label("text of document 3").input_value() == "wing lift wing lift lift"
+
+
+def test_a_dropped_file_is_read(page):
+    page.get_by_role("button", name="Pasted").click()
+    rows = 'id,text\nf1,"wing, of lift"\nf2,other\n'
+    page.set_input_files("input[type=file]", {"name": "x.csv", "mimeType": "text/csv", "buffer": rows.encode()})
+    assert page.get_by_label("text of document 1").input_value() == "wing, of lift"
+    page.set_input_files("input[type=file]", {"name": "x.jsonl", "mimeType": "text/plain", "buffer": b'{"id": 1}\n{x'})
+    assert "line 2" in page.get_by_role("alert").inner_text()
+
+
+def test_pipelines_side_by_side(page):
+    page.get_by_label("pipeline B", exact=True).fill("bm25 % 3 >> nixx")
+    assert page.locator(".wrong mark").inner_text() == "nixx"
+    assert lane(page, 0).count() == 10
+    page.get_by_label("pipeline B", exact=True).fill("bm25 % 3")
+    settled(page, "() => document.querySelectorAll('.lane[data-lane=\"1\"] .row').length === 3")
+    assert "not found by bm25 % 3" in page.locator(".gone").inner_text()
+    first = lane(page, 0).nth(0)
+    first.hover()
+    number = first.get_attribute("data-n")
+    lit = "n => getComputedStyle(document.querySelector(`.flow [data-n='${n}']`)).strokeWidth"
+    assert page.evaluate(lit, number) == "3.5px"
+    page.get_by_role("button", name="Add a pipeline").click()
+    page.get_by_label("pipeline C", exact=True).fill("bm25 % 1")
+    settled(page, "() => document.querySelectorAll('.lane').length === 3")
+
+
+def test_a_score_is_explained_by_the_keyboard_alone(page):
+    first = lane(page, 0).nth(0)
+    first.focus()
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Enter")
+    bars = page.locator(".detail .bars .label")
+    bars.first.wait_for()
+    assert "bm25" in bars.first.inner_text()
+    first.focus()
+    page.keyboard.press("Shift+Enter")
+    page.locator(".why", has_text="below").first.wait_for()
+    page.keyboard.press("Tab")
+    page.locator(".detail h2").focus()
+    page.keyboard.press("Escape")
+    assert page.locator(".detail").count() == 0
+
+
+def test_all_queries_without_a_trophy_where_the_interval_holds_zero(page):
+    page.get_by_label("pipeline B", exact=True).fill("bm25")
+    page.get_by_role("button", name="Queries").click()
+    page.get_by_role("button", name="Run all 12 queries").click()
+    verdict = page.locator(".verdict", has_text="Not told apart")
+    verdict.wait_for()
+    assert "12 level" in verdict.inner_text()
+    page.locator(".rows button").first.click()
+    assert page.get_by_role("textbox", name="Query").input_value().startswith("wing text")
+
+
+def test_judging_by_keys_hides_the_pipelines(page):
+    page.get_by_label("pipeline B", exact=True).fill("bm25(k1=0, b=0) % 4")
+    page.get_by_role("button", name="Judge").click()
+    page.get_by_role("button", name="Begin").click()
+    page.locator(".keys").wait_for()
+    assert "bm25" not in page.locator("main").inner_text()
+    for n, key in enumerate("302", 1):
+        page.keyboard.press(key)
+        page.get_by_text(f"{n} judged").wait_for()
+    page.keyboard.press("u")
+    page.get_by_text("2 judged").wait_for()
+    with page.expect_download() as saved:
+        page.get_by_role("button", name="Save as qrels").click()
+    assert [line.split()[3] for line in saved.value.path().read_text().splitlines()] == ["3", "0"]
+    page.reload()
+    page.get_by_label("pipeline B", exact=True).fill("bm25(k1=0, b=0) % 4")
+    page.get_by_role("button", name="Judge").click()
+    page.get_by_role("button", name="Begin").click()
+    page.get_by_text("2 judged").wait_for()  # kept in the browser
+
+
+def test_a_link_holds_the_state(page, browser, address):
+    pasted(page, ["one wing", "two"])
+    page.get_by_role("button", name="Copy or save").click()
+    assert "words" in page.locator("dialog textarea").input_value()
+    page.get_by_role("button", name="link").click()
+    page.locator("dialog textarea[aria-label=link]").wait_for()
+    link = page.locator("dialog textarea").input_value()
+    other = browser.new_page()
+    other.goto(link)
+    other.wait_for_selector(".lane .row")
+    assert other.get_by_role("textbox", name="Query").input_value() == "wing lift"
+    assert other.get_by_label("text of document 1").input_value() == "one wing"
+    other.goto(address + "#s=broken")
+    other.reload()
+    other.wait_for_selector(".lane .row")
+    other.close()
+
+
+def test_hostile_texts_do_nothing(page):
+    page.evaluate("() => { window.hit = () => { window.wasHit = true; }; }")
+    pasted(page, [*HOSTILE, *(f"wing {n}" for n in range(6))])
+    page.get_by_role("button", name="Table").click()
+    for n in range(3):
+        lane(page, 0).nth(n).click()
+    assert page.evaluate(
+        "() => [window.wasHit, document.querySelectorAll('#app script, #app img[onerror]').length]"
+    ) == [None, 0]
+    assert "characters" in page.locator(".documents .long").inner_text()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_small_screen_needs_no_sideways_scrolling_of_the_page(browser, address, scheme):
+    page = browser.new_page(viewport={"width": 360, "height": 740}, color_scheme=scheme)
+    page.goto(address)
+    page.wait_for_selector(".lane .row")
+    assert page.evaluate("() => document.documentElement.scrollWidth <= 360")
+    colours = page.evaluate(
+        "() => [getComputedStyle(document.body).color, getComputedStyle(document.body).backgroundColor]"
+    )
+    light = [sum(map(int, c[4:-1].split(","))) for c in colours]
+    assert (light[0] < light[1]) == (scheme == "light")
+    page.close()
