@@ -1,19 +1,21 @@
 """Judging against hidden judgements: how often the intervals cover, how many judgements decide, and what a biased judge
-does. ``python bench/bench_judge.py DATA WORK [REPLAYS]``: DATA is the folder of optional test data, WORK one for runs;
-writes ``bench/results/judge.json``.
+does. ``python bench/bench_judge.py DATA WORK [REPLAYS [SECONDS]]``: DATA is the folder of optional test data, WORK one
+for runs and replays; writes ``bench/results/judge.json``. Without SECONDS it takes about 10 minutes of CPU.
 
 DL19: the six given runs, all 15 pairs. Cranfield: seven pipelines of ours, all 21 pairs. A label is the grade of the
 judgements (0 where there is none), shown one document at a time. Depth pooling judges the same pool by falling rank,
 the queries in an order shuffled by the seed; its order of two runs is the sign of the difference by the labels so far.
-Constants were chosen on TREC-COVID and TREC News runs (``tune``).
+Constants were chosen on runs of TREC-COVID and TREC News.
 """
 
 from __future__ import annotations
 
 import itertools
 import json
+import math
 import sys
 import time
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +31,8 @@ from anyrank.judging.session import Session
 from anyrank.pipeline.parser import Settings, parse
 
 STOPS = (25, 50, 100, 200, 400)
+LAST = 1200
+"""Judgements after which a session ends without a verdict; it counts as the whole pool then."""
 PIPELINES = {
     "bm25": "bm25 % 100",
     "rm3": "bm25 % 100 >> rm3 >> bm25 % 100",
@@ -43,21 +47,20 @@ RESULTS = Path(__file__).parent / "results"
 
 def runs_of(name: str, data: Path, work: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     """The runs of a collection by name, and its grades."""
-    if name in ("dl19", "covid", "news"):
-        folder = data / ("dl-candidates/runs" if name == "dl19" else "runs-trec")
-        files = {p.name.split(".")[1]: p for p in sorted(folder.glob(f"{name}.*.top100.trec*"))}
-        qrels = data / ("dl-candidates/qrels/dl19-passage.qrels" if name == "dl19" else f"runs-trec/{name}.qrels.gz")
-        grades = Judgements.of(qrels).grades
+    if name == "dl19":
+        folder = data / "dl-candidates"
+        files = {p.name.split(".")[1]: p for p in sorted(folder.glob("runs/dl19.*.top100.trec"))}
+        grades = Judgements.of(folder / "qrels/dl19-passage.qrels").grades
     else:
         dataset = Dataset.open("demo")
         grades = Judgements.of(dataset.qrels()).grades
         files = {n: work / f"cranfield.{n}.trec" for n in PIPELINES}
-        if not all(f.exists() for f in files.values()):
-            index = work / "cranfield.index"
-            collection = Collection.open(index)  # anyrank index demo -o WORK/cranfield.index --encode minilm
-            for run, text in PIPELINES.items():
-                stage = parse(text, Settings(collection))
-                write_run(files[run], stage.batch([Ranking(q) for q in dataset.queries()]), run)
+        missing = [n for n, f in files.items() if not f.exists()]
+        if missing:
+            collection = Collection.open(work / "cranfield.index")  # anyrank index demo -o … --encode minilm
+        for run in missing:
+            stage = parse(PIPELINES[run], Settings(collection))
+            write_run(files[run], stage.batch([Ranking(q) for q in dataset.queries()]), run)
     read = {n: {q: d[:10] for q, d in lists(f)[0].items() if q in grades} for n, f in files.items()}
     return read, dict(grades)
 
@@ -75,14 +78,16 @@ def depth_order(pool: Pool, runs: dict[str, Any], seed: int) -> list[int]:
 
 
 def replay(
-    pool: Pool, labels: dict[tuple[str, str], int], seed: int, other: dict[Any, float] | None = None
+    pool: Pool, labels: dict[tuple[str, str], int], seed: int, other: dict[Any, float] | None = None, last: int = LAST
 ) -> dict[str, Any]:
-    """One session over a pool of two runs until 400 judgements."""
+    """One session over a pool of two runs: past the verdict until the largest stop, and without one until ``last``."""
     gains = np.array([pool.measure.gain(labels[i]) for i in pool.items])
     truth = float(pool.weights[0] @ gains)
     session = Session(pool, seed, labels=other or {})
     out: dict[str, Any] = {"truth": truth, "pool": len(gains), "decided": None, "stops": {}}
-    while len(session.judged) < max(STOPS) and (item := session.next(after=True)) is not None:
+    while (item := session.next(after=True)) is not None:
+        if len(session.judged) >= (last if out["decided"] is None else min(max(STOPS), last)):
+            break
         session.record(labels[item])
         count = len(session.judged)
         if session.decided and out["decided"] is None:
@@ -129,23 +134,44 @@ def flattered(pool: Pool, runs: dict[str, Any], labels: dict[tuple[str, str], in
     return {(q, d): min(labels[q, d] + (d in runs[run].get(q, ())), most) for q, d in pool.items}
 
 
-def collection(name: str, data: Path, work: Path, replays: int) -> dict[str, Any]:
-    runs, grades = runs_of(name, data, work)
-    most = max(g for docs in grades.values() for g in docs.values())
-    measure = Measure("SDCG@10", most)
-    pairs = list(itertools.combinations(runs, 2))
-    rows, depth, planted = [], [], []
-    for n in range(replays):
+@dataclass
+class Replays:
+    """The replays of one collection so far: a JSON line each in a file, so that a run that was stopped goes on."""
+
+    runs: dict[str, Any]
+    grades: dict[str, Any]
+    path: Path
+    rows: list[dict[str, Any]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        if self.path.exists():
+            self.rows = [json.loads(line) for line in self.path.read_text().splitlines()]
+
+    def next(self) -> None:
+        """Replay the next pair, each round with other seeds, in the first also with the true labels and with a
+        planted judge's as a control variate."""
+        start = time.process_time()
+        measure = Measure("SDCG@10", max(g for docs in self.grades.values() for g in docs.values()))
+        pairs = list(itertools.combinations(self.runs, 2))
+        n = len(self.rows)
         a, b = pairs[n % len(pairs)]
-        two = {a: runs[a], b: runs[b]}
+        two = {a: self.runs[a], b: self.runs[b]}
         pool = Pool.of(two, measure)
-        labels = {(q, d): max(grades[q].get(d, 0), 0) for q, d in pool.items}
-        rows.append({"pair": f"{a} - {b}", **replay(pool, labels, n)})
-        depth.append(pooled(pool, two, labels, n))
-        if n < 3 * len(pairs):
-            biased = replay(pool, labels, n, flattered(pool, runs, labels, b))
-            honest = replay(pool, labels, n, {i: float(g) for i, g in labels.items()})
-            planted.append((rows[-1], biased, honest))
+        labels = {(q, d): max(self.grades[q].get(d, 0), 0) for q, d in pool.items}
+        row = {"pair": f"{a} - {b}", **replay(pool, labels, n), "depth": pooled(pool, two, labels, n)}
+        if n < len(pairs):
+            row["planted"] = replay(pool, labels, n, flattered(pool, self.runs, labels, b), 100)
+            row["honest"] = replay(pool, labels, n, {i: float(g) for i, g in labels.items()}, 100)
+        self.rows.append({**row, "seconds": time.process_time() - start})
+        with self.path.open("a") as file:
+            file.write(json.dumps(self.rows[-1]) + "\n")
+        self.rows[-1] = json.loads(json.dumps(self.rows[-1]))  # as it is read again
+
+
+def summary(done: Replays) -> dict[str, Any]:
+    """What the replays of a collection show."""
+    runs, rows, depth = done.runs, done.rows, [r["depth"] for r in done.rows]
+    planted = [(r, r["planted"], r["honest"]) for r in rows if "planted" in r]
     error = float(np.mean([r.get("right") is False for r in rows]))
     needed = [r["decided"] or r["pool"] for r in rows]
     sure = [d["certain"] for d in depth]
@@ -153,10 +179,11 @@ def collection(name: str, data: Path, work: Path, replays: int) -> dict[str, Any
     out: dict[str, Any] = {
         "runs": list(runs),
         "queries": len(next(iter(runs.values()))),
-        "pairs": len(pairs),
+        "pairs": math.comb(len(runs), 2),
         "replays": len(rows),
         "pool (median)": float(np.median([r["pool"] for r in rows])),
-        "decided within 400": float(np.mean([r["decided"] is not None for r in rows])),
+        "decided within 400": float(np.mean([(r["decided"] or 9999) <= 400 for r in rows])),
+        "decided within 1200": float(np.mean([r["decided"] is not None for r in rows])),
         "wrong verdicts": error,
         "judgements to a verdict (median; undecided: the whole pool)": float(np.median(needed)),
         "depth pooling: whole pool (median)": float(np.median([r["pool"] for r in rows])),
@@ -168,7 +195,7 @@ def collection(name: str, data: Path, work: Path, replays: int) -> dict[str, Any
         "by pair": {},
     }
     for stop in STOPS:
-        at = [(r, r["stops"][stop], d) for r, d in zip(rows, depth) if stop in r["stops"]]
+        at = [(r, r["stops"][str(stop)], d) for r, d in zip(rows, depth) if str(stop) in r["stops"]]
         signs = [np.sign(s["estimate"]) != np.sign(r["truth"]) for r, s, _ in at]
         errors = [(s["estimate"] - r["truth"]) for r, s, _ in at]
         out["stops"][stop] = {
@@ -181,15 +208,16 @@ def collection(name: str, data: Path, work: Path, replays: int) -> dict[str, Any
             "order of depth pooling wrong": float(np.mean([d["wrong"][stop - 1] for _, _, d in at])),
         }
     moves = [
-        (b["stops"][100]["estimate"] - p["stops"][100]["estimate"]) / p["stops"][100]["error"] for p, b, _ in planted
+        (b["stops"]["100"]["estimate"] - p["stops"]["100"]["estimate"]) / p["stops"]["100"]["error"]
+        for p, b, _ in planted
     ]
     out["planted judge"] = {
         "what": "true labels, a grade more for what the second run returns, as a control variate; at 100 judgements",
         "mean shift in standard errors": float(np.mean(moves)),
         "mean absolute shift in standard errors": float(np.mean(np.abs(moves))),
-        "covers": float(np.mean([b["stops"][100]["covers"] for _, b, _ in planted])),
+        "covers": float(np.mean([b["stops"]["100"]["covers"] for _, b, _ in planted])),
         "width, no / planted / true labels": [
-            float(np.mean([x[k]["stops"][100]["width"] for x in planted])) for k in range(3)
+            float(np.mean([x[k]["stops"]["100"]["width"] for x in planted])) for k in range(3)
         ],
         "wrong verdicts": float(np.mean([b.get("right") is False for _, b, _ in planted])),
     }
@@ -206,17 +234,22 @@ def collection(name: str, data: Path, work: Path, replays: int) -> dict[str, Any
             "depth pooling until sure (median)": float(np.median([d["certain"] for _, d in of])),
             "wrong": sum(r.get("right") is False for r, _ in of),
         }
+    out["CPU seconds"] = round(sum(r["seconds"] for r in rows), 1)
     return out
 
 
-def main(data: str, work: str, replays: str = "500") -> None:
-    out: dict[str, Any] = {}
-    for name in ("dl19", "cranfield"):
-        start = time.process_time()
-        out[name] = collection(name, Path(data), Path(work), int(replays))
-        out[name]["CPU seconds"] = round(time.process_time() - start, 1)
-        print(json.dumps(out[name], indent=1), flush=True)
-        (RESULTS / "judge.json").write_text(json.dumps(out, indent=1) + "\n")
+def main(data: str, work: str, replays: str = "500", seconds: str = "1e9") -> None:
+    """Replays until there are so many of each collection, or so many CPU seconds are spent; the next call goes on."""
+    names = ("dl19", "cranfield")
+    every = {n: Replays(*runs_of(n, Path(data), Path(work)), Path(work) / f"judge.{n}.jsonl") for n in names}
+    while (least := min(every.values(), key=lambda r: len(r.rows))) and len(least.rows) < int(replays):
+        if time.process_time() > float(seconds):
+            break
+        least.next()
+    out = {name: summary(done) for name, done in every.items() if done.rows}
+    (RESULTS / "judge.json").write_text(json.dumps(out, indent=1) + "\n")
+    for name, result in out.items():
+        print(name, json.dumps({k: v for k, v in result.items() if k != "by pair"}, indent=1))
 
 
 if __name__ == "__main__":
