@@ -1,15 +1,16 @@
 """MMR and xQuAD on ambiguous queries made of Cranfield's (a simulation), three seeds.
 
-    python bench/bench_diversity.py WORK      # anyrank[eval]; WORK keeps the index
+    anyrank index demo -o WORK --encode splade
+    python bench/bench_diversity.py WORK [SEED …]      # anyrank[eval]
 
 No collection at hand is judged by subtopics, so ambiguity is made up: a query is the texts of three real queries one
 after another, its subtopics are these three, and a document is relevant to a subtopic by the judgements of that query.
 Real are documents, queries and judgements; made up is that somebody asks for three things at once. So it shows whether
 a stage covers what it is told or finds by itself, not what real ambiguous queries gain. Each seed deals all queries
 into other triples. xQuAD is told the three texts as aspects (the best case: no rewriter has to find them); MMR is told
-nothing. Candidates: the best 100 of BM25, or of BM25 and MiniLM by the sum of z-scores. ``lam`` was not tuned: the
-defaults and one more of each. Intervals are 95 % bootstraps over queries of the difference from the candidates' own
-order, seeds together.
+nothing. Candidates: the best 100 of BM25; both stages read SPLADE-tiny's vectors. ``lam`` was not tuned: the defaults
+and one more of each. Intervals are 95 % bootstraps over queries of the difference from BM25's order, seeds together.
+The results file is added to seed by seed.
 """
 
 from __future__ import annotations
@@ -27,22 +28,20 @@ import numpy as np
 from anyrank.core.types import Query, Ranking
 from anyrank.evaluate.measures import Meter
 from anyrank.evaluate.significance import intervals
-from anyrank.index.build import build
 from anyrank.index.collection import Collection
 from anyrank.io.dataset import Dataset
 from anyrank.pipeline.parser import Settings, parse
-from anyrank.pipeline.table import model
 
 OUT = Path(__file__).parent / "results" / "diversity.json"
 MEASURES = ("alpha_nDCG@10", "ERR_IA@10", "StRecall@10")
-SEEDS, PARTS = (0, 1, 2), 3
-CANDIDATES = {"BM25": "bm25 % 100", "BM25 + MiniLM": "(bm25 + minilm) % 100"}
+PARTS = 3
 STAGES = {
-    "as found": "",
-    "MMR, lam .7": 'mmr("minilm", lam=0.7)',
-    "MMR, lam .5": 'mmr("minilm", lam=0.5)',
-    "xQuAD, lam .5": 'xquad("minilm", lam=0.5)',
-    "xQuAD, lam .8": 'xquad("minilm", lam=0.8)',
+    "BM25": "",
+    "MMR, lam .7": 'mmr("splade", lam=0.7)',
+    "MMR, lam .5": 'mmr("splade", lam=0.5)',
+    "xQuAD, lam .5": 'xquad("splade", lam=0.5)',
+    "xQuAD, lam .8": 'xquad("splade", lam=0.8)',
+    "SPLADE-tiny's order": "splade",
 }
 
 
@@ -66,46 +65,42 @@ def ambiguous(
     return asked, grades
 
 
-def main() -> None:
-    work, start = Path(sys.argv[1]), time.process_time()
+def measured(work: Path, seed: int) -> dict[str, dict[str, list[float]]]:
+    """The values of every query, by stage and measure."""
     data = Dataset.open("demo")
     part = data.chosen(None)
-    if not (work / "manifest.json").is_file():
-        build(data.documents(), work).encode(model("minilm"))
     settings = Settings(Collection.open(work), remember=True)
-    queries, qrels = {q.id: q for q in data.queries(part)}, data.qrels(part)
-    values: dict[str, dict[str, list[list[float]]]] = {}
-    for seed in SEEDS:
-        asked, grades = ambiguous(queries, qrels, seed)
-        meter = Meter(MEASURES, grades)
-        for found, search in CANDIDATES.items():
-            before = parse(search, settings).batch([Ranking(q) for q in asked])
-            for name, stage in STAGES.items():
-                after = parse(stage, settings, starts=False).batch(before) if stage else before
-                rows = meter({r.query.id: r.ids for r in after})
-                for measure, own in rows.items():
-                    values.setdefault(f"{found}, {name}", {}).setdefault(measure, []).append(own)
-            print(seed, found, round(time.process_time() - start), flush=True)
+    asked, grades = ambiguous({q.id: q for q in data.queries(part)}, data.qrels(part), seed)
+    meter = Meter(MEASURES, grades)
+    before = parse("bm25 % 100", settings).batch([Ranking(q) for q in asked])
+    out = {}
+    for name, stage in STAGES.items():
+        after = parse(stage, settings, starts=False).batch(before) if stage else before
+        out[name] = {m: [round(v, 5) for v in row] for m, row in meter({r.query.id: r.ids for r in after}).items()}
+    return out
+
+
+def main() -> None:
+    work, start = Path(sys.argv[1]), time.process_time()
+    known: dict[str, Any] = json.loads(OUT.read_text("utf-8"))["seeds"] if OUT.is_file() else {}
+    for seed in sys.argv[2:] or ("0", "1", "2"):
+        known[seed] = {"values": measured(work, int(seed)), "cpu seconds": round(time.process_time() - start)}
     table: dict[str, Any] = {}
-    for name, rows in values.items():
-        base = values[f"{name.partition(', ')[0]}, as found"]
+    for name in STAGES:
         table[name] = {}
-        for measure, seeds in rows.items():
-            gain = np.concatenate(seeds) - np.concatenate(base[measure])
+        for measure in MEASURES:
+            seeds = [np.array(k["values"][name][measure]) for k in known.values()]
+            base = np.concatenate([k["values"]["BM25"][measure] for k in known.values()])
+            gain = np.concatenate(seeds) - base
             low, high = (float(bound[0]) for bound in intervals(gain[:, None]))
             table[name][measure] = {
-                "mean": round(float(np.mean(np.concatenate(seeds))), 4),
-                "each seed": [round(float(np.mean(s)), 4) for s in seeds],
+                "mean": round(float(np.concatenate(seeds).mean()), 4),
+                "each seed": [round(float(s.mean()), 4) for s in seeds],
                 "gain": [round(float(gain.mean()), 4), round(low, 4), round(high, 4)],
             }
         print(name, {m: (v["mean"], v["gain"]) for m, v in table[name].items()})
-    result = {
-        "data": "Cranfield's queries in threes: a simulation of ambiguous queries",
-        "queries a seed": len(next(iter(values.values()))[MEASURES[0]][0]),
-        "table": table,
-        "cpu seconds": round(time.process_time() - start),
-    }
-    OUT.write_text(json.dumps(result, indent=1) + "\n", "utf-8")
+    about = "Cranfield's queries in threes: a simulation of ambiguous queries"
+    OUT.write_text(json.dumps({"data": about, "table": table, "seeds": known}, indent=1) + "\n", "utf-8")
 
 
 if __name__ == "__main__":

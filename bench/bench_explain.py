@@ -1,6 +1,6 @@
 """Do explanations add up, and does the sentence that they name matter to the judge?
 
-    python bench/bench_explain.py DATA OUT.json [sums] [scifact] [climate]
+    python bench/bench_explain.py DATA OUT.json [sums] [scifact] [climate] [--most N]
 
 sums: ten pipelines over Cranfield, 8 queries each: the largest difference of a score from its parts, at any level.
 scifact: the relevant abstract of every test claim, judged by mini. A sentence is named by the pairs of tokens inside
@@ -95,7 +95,7 @@ def named_by_leaving_out(judge: Any, budget: Callable[[int], int]) -> Callable[[
     return name
 
 
-def scifact(data: Path) -> dict[str, Any]:
+def scifact(data: Path, most: int) -> dict[str, Any]:
     collection = Dataset.open(data / "scifact")
     documents = {d.id: text_of(d.content) for d in collection.documents()}
     mini, minilm = open_model("mini"), open_model("minilm")
@@ -110,7 +110,7 @@ def scifact(data: Path) -> dict[str, Any]:
     }
     rows: dict[str, list[tuple[float, float]]] = {way: [] for way in ways}
     faith, claims = [], 0
-    for query in collection.queries("test"):
+    for query in collection.queries("test")[:most]:
         relevant = next(id for id, grade in qrels[query.id].items() if grade > 0)
         text = documents[relevant]
         parts = sentences(text)
@@ -151,7 +151,7 @@ def share(values: Sequence[float]) -> dict[str, Any]:
     return {"mean": round(float(x.mean()), 4), "interval": [round(float(low), 4), round(float(high), 4)]}
 
 
-def climate(data: Path, most: int = 300) -> dict[str, Any]:
+def climate(data: Path, most: int) -> dict[str, Any]:
     judge, draw = Similarity(open_model("mini")), random.Random(0)
     hits, chances, gains, first = [], [], [], []
     with gzip.open(data / "climate-fever" / "climate-fever.jsonl.gz", "rt", encoding="utf-8") as file:
@@ -183,11 +183,20 @@ def climate(data: Path, most: int = 300) -> dict[str, Any]:
 
 
 def main() -> None:
-    data, out, chosen = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3:] or ["sums", "scifact", "climate"]
+    words = sys.argv[1:]
+    most = 10**6
+    if "--most" in words:
+        at = words.index("--most")
+        most, words = int(words[at + 1]), words[:at] + words[at + 2 :]
+    data, out, chosen = Path(words[0]), Path(words[1]), words[2:] or ["sums", "scifact", "climate"]
     results: dict[str, Any] = json.loads(out.read_text()) if out.exists() else {}
     for name in chosen:
         start = time.process_time()
-        results[name] = {"sums": sums, "scifact": lambda: scifact(data), "climate": lambda: climate(data)}[name]()
+        results[name] = {
+            "sums": sums,
+            "scifact": lambda: scifact(data, most),
+            "climate": lambda: climate(data, most),
+        }[name]()
         results[name]["cpu seconds"] = round(time.process_time() - start)
         out.write_text(json.dumps(results, indent=1) + "\n")
         print(name, json.dumps(results[name]), flush=True)

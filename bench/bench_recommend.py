@@ -21,14 +21,11 @@ from typing import Any
 import numpy as np
 
 from anyrank.domains.recommend.interactions import ITEM, read_attributes, read_interactions
-from anyrank.domains.recommend.lightgcn import LightGCN, Shape
 from anyrank.domains.recommend.measures import full_ranking
 from anyrank.domains.recommend.profiles import item_profiles, user_profiles
 from anyrank.domains.recommend.rankers import bm25, encoded, popularity
 from anyrank.domains.recommend.split import Split, split
-from anyrank.domains.recommend.training import Drawn, train
 from anyrank.hub.open import open_model
-from anyrank.papers.easyrec import recipe
 
 STARTS = {"easyrec, from BERT-tiny": ("splade-tiny-fp32", 20), "easyrec, from MiniLM": ("all-minilm-l6-v2", 2)}
 """Starts and epochs, which fit the machine and not the paper's 25."""
@@ -70,7 +67,16 @@ def methods(folder: Path, runs: Path, seed: int) -> tuple[dict[str, Callable[[],
     def nearness(us: Any) -> Any:
         return vectors()[0][list(us)] @ vectors()[1].T
 
+    def lightgcn(texts: bool) -> Any:
+        from anyrank.domains.recommend.lightgcn import LightGCN, Shape  # with torch, which the first three don't need
+
+        own = vectors() if texts else ()
+        return LightGCN(parts.train, Shape() if texts else Shape(weight=0.0), *own, seed=seed).fit().scores
+
     def trained(model: str, epochs: int) -> Any:
+        from anyrank.domains.recommend.training import Drawn, train
+        from anyrank.papers.easyrec import recipe
+
         out = runs / f"{model}-{seed}"
         plan = replace(recipe(str(out), (), start=model, pooling="mean"), seed=seed)
         plan = replace(plan, optimiser=replace(plan.optimiser, epochs=epochs, batch=64, rate=1e-4))
@@ -81,9 +87,9 @@ def methods(folder: Path, runs: Path, seed: int) -> tuple[dict[str, Callable[[],
         "random": lambda: lambda us: rng.random((len(us), len(data.items))),
         "popularity": lambda: popularity(parts.train),
         "BM25 on profiles": lambda: bm25(versions[0], texts),
-        "LightGCN": lambda: LightGCN(parts.train, Shape(weight=0.0), seed=seed).fit().scores,
+        "LightGCN": lambda: lightgcn(texts=False),
         "MiniLM on profiles, not trained": lambda: nearness,
-        "LightGCN with texts": lambda: LightGCN(parts.train, Shape(), *vectors(), seed=seed).fit().scores,
+        "LightGCN with texts": lambda: lightgcn(texts=True),
     }
     for name, (model, epochs) in STARTS.items():
         if seed == 0 or "tiny" in name:

@@ -19,7 +19,6 @@ import argparse
 import json
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -33,9 +32,9 @@ from anyrank.io.runs import read_run
 from anyrank.pipeline.table import model
 from anyrank.store.vector_names import stored
 from anyrank.tuning.choice import Contenders, chosen
-from anyrank.tuning.luck import luck_of
+from anyrank.tuning.luck import LEVEL, luck_of
 from anyrank.tuning.measures import Graded, Measure
-from anyrank.tuning.pool import measured
+from anyrank.tuning.pool import Pool, measured
 from anyrank.tuning.space import Space, grid, of_runs, space
 from anyrank.tuning.table import ScoreTable
 from anyrank.tuning.tune import judged_queries, parts_of
@@ -166,61 +165,48 @@ def draws(data: Path, work: Path, count: int, only: str) -> None:
             keep("draws", [r for r in known if (r["data"], r["n"]) != (name, n)] + [row])
 
 
-def permuted(graded: Graded, pools: list[Any], rng: np.random.Generator) -> Graded:
-    """The judgements with their grades dealt anew among all documents of each query's pool."""
-    documents, grades = [], []
-    for q, pool in enumerate(pools):
-        values = np.zeros(len(pool))
-        values[: len(graded.grades[q])] = graded.of(q, pool)[np.argsort(-graded.of(q, pool))][: len(graded.grades[q])]
-        documents.append(np.sort(pool))
-        grades.append(rng.permutation(values))
-    return replace(graded, documents=documents, grades=grades)
+def first_of_all(table: ScoreTable, tried: Space, k: int) -> tuple[list[Any], list[Any]]:
+    """Of every query the documents of its pool, and the first k of every pipeline as positions in it, -1 if fewer."""
+    results = [family.results(table) for family in tried.families]
+    pools, tops = [], []
+    for q in range(len(table.queries)):
+        every = [Pool.of([r[q] for r in parts.values()]) for parts in results]
+        pool = np.unique(np.concatenate([p.documents for p in every]))
+        rows = []
+        for p, family in zip(every, tried.families):
+            best = np.searchsorted(pool, p.documents[p.top(family.weights, k)])
+            rows.append(np.pad(best, ((0, 0), (0, k - best.shape[1])), constant_values=-1))
+        pools.append(pool)
+        tops.append(np.concatenate(rows))
+    return pools, tops
 
 
 def luck(data: Path, work: Path, count: int, only: str) -> None:
-    rows = []
+    """Winners where no pipeline can be better: the grades of each query are dealt anew among all documents that any
+    search found."""
     for name, table, graded, tried, measure in development(data, work, only):
+        pools, tops = first_of_all(table, tried, measure.depth)
         rng = np.random.default_rng(0)
-        results = [family.results(table) for family in tried.families if not family.first]
-        pools = [
-            np.unique(np.concatenate([r[q].documents[:100] for parts in results for r in parts.values()]))
-            for q in range(len(table.queries))
-        ]
-        for n in (20, 50):
+        for n in (10, 20, 50):
             if n > len(pools):
                 continue
             winners = 0
             for number in range(count):
-                some = rng.choice(len(pools), n, replace=False)
-                dealt = permuted(graded, pools, rng)
-                part = _some(dealt, some)
-                values = np.concatenate(
-                    [
-                        measured(
-                            {p: [r[q] for q in some] for p, r in family.results(table).items()},
-                            family.weights,
-                            part,
-                            measure,
-                        )
-                        for family in tried.families
-                    ],
-                    axis=1,
-                )
-                c = Contenders(values, tried.points, tried.default)
-                test = luck_of(c.differences, number, flips=1000)
-                winners += test.p <= 0.05
-            rows.append({"data": name, "n": n, "draws": count, "no winner": round(1 - winners / count, 4)})
-            print(json.dumps(rows[-1]), flush=True)
-            keep("luck", rows)
+                values = []
+                for q in rng.choice(len(pools), n, replace=False):
+                    grades = np.append(rng.permutation(graded.of(q, pools[q])), 0.0)  # the last for places left empty
+                    values.append(measure.values(grades[tops[q]], graded.all[q]))
+                c = Contenders(np.array(values), tried.points, tried.default)
+                winners += luck_of(c.differences, number, flips=1000).p <= LEVEL
+            row = {"data": name, "n": n, "draws": count, "no winner": round(1 - winners / count, 4)}
+            print(json.dumps(row), flush=True)
+            known = json.loads(OUT.read_text()).get("luck", []) if OUT.exists() else []
+            keep("luck", [r for r in known if (r["data"], r["n"]) != (name, n)] + [row])
 
 
 def _some(graded: Graded, queries: Any) -> Graded:
     parts = (graded.documents, graded.grades, graded.all)
     return Graded(*([part[q] for q in queries] for part in parts))
-
-
-def _chosen(results: dict[str, Any], queries: Any) -> dict[str, Any]:
-    return {part: [result[q] for q in queries] for part, result in results.items()}
 
 
 def speed(data: Path, work: Path) -> None:

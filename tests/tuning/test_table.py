@@ -1,5 +1,7 @@
 """The score table equals the pipeline really run; its files are found again, and only by what made them."""
 
+import shutil
+
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
@@ -10,12 +12,14 @@ from anyrank.core.rerank import Rerank
 from anyrank.core.types import Candidate, Query
 from anyrank.index.build import build
 from anyrank.judges.similarity import Similarity
+from anyrank.pipeline.arguments import Call
 from anyrank.pipeline.context import Settings
 from anyrank.pipeline.parser import parse
 from anyrank.pipeline.parts import Part
 from anyrank.pipeline.table import names
 from anyrank.retrieve.stages import VectorSearch
 from anyrank.testing import Hostile
+from anyrank.tuning.fingerprint import files, fingerprint
 from anyrank.tuning.table import ScoreTable
 
 
@@ -138,6 +142,17 @@ def test_pairs_that_a_judge_failed_on_are_tried_again(world, tmp_path, monkeypat
     assert failed == ScoreTable(QUERIES, collection, names=fakes).run("bm25 % 9")
     monkeypatch.setattr(judge, "faults", ("fine",))
     assert ScoreTable(QUERIES, collection, tmp_path, names=fakes).run("bm25 % 9 >> taste") != failed
+
+
+def test_a_model_is_known_by_its_files(tmp_path):
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "weights.bin").write_bytes(bytes(range(256)) * 4000)
+    shutil.copytree(tmp_path / "a", tmp_path / "b")
+    assert files(tmp_path / "a") == files(tmp_path / "b")
+    (tmp_path / "b" / "weights.bin").write_bytes(bytes(range(255, -1, -1)) * 4000)
+    assert files(tmp_path / "a") != files(tmp_path / "b")
+    named = [fingerprint("model", [Call("model", (("", str(tmp_path / name)),))], None) for name in "ab"]
+    assert named[0] != named[1]
 
 
 def test_runs_are_stages_of_their_names():

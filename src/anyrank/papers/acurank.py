@@ -1,6 +1,7 @@
 """AcuRank: only candidates whose place in the top k is uncertain are judged again, in groups.
 
 Yoon et al., "AcuRank: Uncertainty-Aware Adaptive Computation for Listwise Reranking", arXiv 2505.18512.
+Figures: none in the sources at hand.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core.errors import InputError
-from .luck import FLIPS, Luck, luck_of
+from .luck import FLIPS, LEVEL, Luck, luck_of
 
 Floats = NDArray[np.float64]
 
@@ -26,8 +26,11 @@ BAGS = 30
 EVIDENCE = (0.7, 0.7, 2.0, 5.0)
 SHARES = (0.3, 0.5, 0.5, 0.95)
 """How far the choice goes from the default to the bagged winner, by the standard errors that the latter is above the
-default: a third of the way without evidence, half way with some, nearly all of it where there is no doubt. Chosen on
-development parts (bench/bench_tune.py)."""
+default: a third of the way without evidence, half way with some, nearly all of it where there is no doubt."""
+LARGE = (0.02, 0.06)
+"""Gains of the bagged winner from which, with some evidence, the choice goes farther than half way, and nearly all of
+it: the default is then far from good, and staying near it costs more than luck can. All chosen on development parts
+(bench/bench_tune.py)."""
 REPEATS = 5
 """Cross-validations by which optimism is estimated."""
 FEWEST = 5
@@ -86,14 +89,17 @@ def choose(c: Contenders, rng: np.random.Generator, bags: int = BAGS) -> int:
     >>> values = np.random.default_rng(0).normal(0, 0.1, (30, 1)) + np.array([[0.2, 0.4, 0.6, 0.6, 0.6]])
     >>> points = np.array([[0.0], [0.25], [0.5], [0.75], [1.0]])
     >>> choose(Contenders(values, points, 0), np.random.default_rng(0))
-    1
+    2
     """
     n = len(c.values)
     counts = rng.multinomial(n, np.full(n, 1 / n), size=bags)
     mean = c.points[c.best(counts @ c.values / n)].mean(axis=0)
     bagged = c.differences[:, c.nearest(mean)]
     error = max(float(bagged.std(ddof=1)) / n**0.5, 1e-12)
-    share = float(np.interp(bagged.mean() / error, EVIDENCE, SHARES))
+    t = float(bagged.mean()) / error
+    share = float(np.interp(t, EVIDENCE, SHARES))
+    if t > EVIDENCE[0]:
+        share = max(share, float(np.interp(bagged.mean(), LARGE, (SHARES[1], SHARES[-1]))))
     return c.nearest(share * mean + (1 - share) * c.points[c.default])
 
 
@@ -133,14 +139,15 @@ class Choice:
     @property
     def winner(self) -> bool:
         """Whether a pipeline is better than the default by more than the luck of the best of so many."""
-        return self.luck.p <= 0.05 and self.gain.expected > 0
+        return self.luck.p <= LEVEL and self.gain.expected > 0
 
     @property
     def worth(self) -> bool:
         """Whether the choice is worth taking, shown to be better or not: its gain is expected to be no loss, or one of
-        at most a third of its standard error."""
+        at most a third of its standard error; or what was seen is a large gain (`LARGE`), which luck rarely makes."""
         g = self.gain
-        return self.chosen != self.default and g.expected > -(g.high - g.low) / 3.92 / 3
+        expected = g.expected > -(g.high - g.low) / 3.92 / 3
+        return self.chosen != self.default and (expected or g.seen >= LARGE[0])
 
     @property
     def more(self) -> float:

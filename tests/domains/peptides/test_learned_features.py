@@ -10,6 +10,7 @@ pytest.importorskip("pyteomics")
 pytest.importorskip("lightgbm")
 
 from anyrank.cli import cli
+from anyrank.cli.peptides_rerank import Confidences
 from anyrank.core.errors import InputError
 from anyrank.core.types import Candidate, Query
 from anyrank.domains.peptides.boosted import Boosted
@@ -122,3 +123,30 @@ def test_expected_wrong_choices():
 def test_rates_that_can_not_be_are_refused(tmp_path):
     result = CliRunner().invoke(cli, ["peptides", "rerank", "--fdr", "1.5", "-o", str(tmp_path / "x")])
     assert result.exit_code == 2
+
+
+def test_choices_are_held_to_an_error_rate(spectra, capsys):
+    rankings = practice(spectra[:4], 2)
+    confidences = Confidences([[0.99], [0.6], [0.97], []], "fitted", [])
+    accepted = confidences.accepted([*rankings[:3], rankings[3][:0]], 0.05)
+    assert [len(r) for r in accepted] == [len(rankings[0]), 0, len(rankings[2]), 0]
+    assert "2 of 4 spectra are written" in capsys.readouterr().err
+    assert not any(len(r) for r in confidences.accepted(rankings[:3], 0.001))
+    with pytest.raises(InputError, match="--fdr needs a calibrated confidence"):
+        Confidences([], "agreement", [], calibrated=False).accepted([], 0.05)
+
+
+def test_the_command_learns_what_it_is_told(spectra, write_mgf, tmp_path):
+    out = tmp_path / "trees.json"
+    options = ["--learn", "intensities", "--rounds", "3", "--valid", "0"]
+    command = ["peptides", "train", "--spectra", str(write_mgf(spectra[:30])), "--kind", "lightgbm", *options]
+    result = CliRunner().invoke(cli, [*command, "-o", str(out)], standalone_mode=False, catch_exceptions=False)
+    assert result.return_value == 0
+    assert Boosted.load(out).learned.kinds == ("intensities",)
+    with pytest.raises(InputError, match="--learn has no effect with --kind engine"):
+        CliRunner().invoke(
+            cli,
+            ["peptides", "train", "--spectra", "x", "--kind", "engine", "--learn", "retention", "-o", "y"],
+            standalone_mode=False,
+            catch_exceptions=False,
+        )

@@ -314,3 +314,12 @@ def test_counting_what_comes_often_in_a_batch_gives_the_same_loss():
     for others, against in ((batch, texts[batch]), (None, texts)):
         direct = aligning(vectors[batch], texts[batch], against, 0.5)
         assert torch.allclose(_weighted(vectors, texts, batch, others, 0.5), direct)
+
+
+def test_profiles_are_the_same_in_every_process():
+    """Of kinds that are as frequent, the first met come first: no order of a set, which differs from process to
+    process."""
+    kinds = [f"kind{i}" for i in range(9)]
+    data = Interactions(("u",), ("a", "b"), np.array([[0, 0], [0, 1]]))
+    texts = ["A\n" + ", ".join(kinds), "B\n" + ", ".join(kinds)]
+    assert user_profiles(data, texts) == [f"Likes {', '.join(kinds[:4])}. Liked B; A"]

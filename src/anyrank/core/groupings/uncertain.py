@@ -44,7 +44,7 @@ class Uncertain:
         judged = [0] * n
         while n > max(self.k, self.size):  # fewer are judged together, below
             open_ = [i for i in self._open(mean, variance) if judged[i] < self.most]
-            if len(open_) <= self.size // 4:  # the last group decides on so few
+            if len(open_) <= max(self.size // 4, 1):  # the last group decides on so few
                 break
             # Neighbours by estimate are dealt out, so that every group spans the whole range that is open.
             count = -(-len(open_) // self.size)

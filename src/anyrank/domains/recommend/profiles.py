@@ -55,7 +55,7 @@ def user_profiles(
         attributes = item_profile((users or {}).get(user, {})).replace("\n", ". ")
         kinds: Counter[str] = Counter()
         for item in mine:
-            kinds.update(set(_kinds(profiles[item])))
+            kinds.update(dict.fromkeys(_kinds(profiles[item]), 1))  # of equal counts the first met, whatever the hashes
         shown = mine[::-1][:SHOWN]
         if version and len(mine) > SHOWN:
             shown = random.Random(f"{version}/{user}").sample(mine, SHOWN)
