@@ -236,6 +236,13 @@ def test_a_page_of_a_server_runs_nothing_that_opens_something(client, text):
         check_allowed(text, ())
 
 
+@pytest.mark.parametrize("space", ["\n", "\r\n", "\x0b", "\xa0", "\u2028", " \t\n "])
+def test_no_space_of_any_kind_hides_a_stage_from_the_look_at_what_is_allowed(client, space):
+    text = f'bm25{space}>> model("/etc/passwd")'
+    (lane,) = ask(client, "run", query="x", pipelines=[text])["lanes"]
+    assert "without quoted names only" in lane["error"] or "'model' isn't one" in lane["error"]
+
+
 def test_the_readers_own_page_runs_any_pipeline(collection):
     free = client_of(Service({"mini": parse("mini", starts=False)}, "bm25", collection), free=True)
     (lane,) = ask(free, "run", query="wing", pipelines=['bm25 >> keep("x")'])["lanes"]

@@ -68,16 +68,7 @@ def parse(
     >>> parse("mini%10", starts=False) == parse("(mini() % 10)", starts=False)
     True
     """
-    if len(text) > LONGEST_TEXT:
-        message = f"a pipeline of {len(text):,} characters: at most {LONGEST_TEXT:,} are read"
-        raise PipelineError(message, text[:LONGEST_TEXT], 0, 1)
-    text = _SPACE.sub(lambda m: m[1] or " ", text).strip()
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", SyntaxWarning)
-            tree = ast.parse(text, mode="eval").body
-    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-        raise _syntax(text, error) from None
+    text, tree = read(text)
     if names is None:
         from .table import names as all_names
 
@@ -89,6 +80,26 @@ def parse(
         return _Reader(text, settings or Settings(), names).stage(tree, "start" if starts else "after")
     except RecursionError:
         raise PipelineError("the pipeline is nested too deeply", text, 0, 1) from None
+
+
+def read(text: str) -> tuple[str, ast.expr]:
+    """A pipeline's text with single spaces, and its tree, of which nothing is looked up. Raises PipelineError on a text
+    that is no expression.
+
+    >>> text, tree = read("bm25\\n>>  mini ")
+    >>> text, type(tree).__name__
+    ('bm25 >> mini', 'BinOp')
+    """
+    if len(text) > LONGEST_TEXT:
+        message = f"a pipeline of {len(text):,} characters: at most {LONGEST_TEXT:,} are read"
+        raise PipelineError(message, text[:LONGEST_TEXT], 0, 1)
+    text = _SPACE.sub(lambda m: m[1] or " ", text).strip()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", SyntaxWarning)
+            return text, ast.parse(text, mode="eval").body
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        raise _syntax(text, error) from None
 
 
 def _syntax(text: str, error: Exception) -> PipelineError:

@@ -16,13 +16,15 @@ from ...hub.registry import SHIPPED
 from ...index.build import build
 from ...index.collection import Collection
 from ...pipeline.context import Settings
-from ...pipeline.parser import PipelineError, parse
+from ...pipeline.parser import PipelineError, parse, read
 
 SAFE = frozenset(
     {*SHIPPED, "mini", "bm25", "prior", "rm3", "cut", "mmr"}
     | {"zscore", "minmax", "rrf", "borda", "combsum", "combmnz", "union"}
 )
 """Names that open nothing but what ships with the package and the index that is served."""
+LONGEST = 2000
+"""Characters of a page's pipeline, where not every one may run."""
 PASTED = 2000
 """The most pasted documents that are encoded for a search by vectors."""
 
@@ -36,21 +38,18 @@ def check_allowed(text: str, served: Names[str]) -> None:
     Traceback (most recent call last):
     anyrank.pipeline.parser.PipelineError: this server runs ... only: 'rankgpt' isn't one...
     """
-    try:
-        nodes = list(ast.walk(ast.parse(text.strip(), mode="eval"))) if len(text) < 2000 else []
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return  # the parser says what is wrong
-    if not nodes:
-        raise PipelineError(f"a pipeline of {len(text):,} characters", text[:2000], 0, 1)
+    if len(text) >= LONGEST:
+        raise PipelineError(f"a pipeline of {len(text):,} characters: a page's has fewer than {LONGEST:,}", text, 0, 1)
+    text, tree = read(text)  # as the parser reads it: what is looked at here is what runs
     known = SAFE | set(served)
-    for node in nodes:
+    for node in ast.walk(tree):
         if isinstance(node, ast.Name) and node.id not in known:
             message = f"this server runs its own and shipped stages only: {node.id!r} isn't one"
         elif isinstance(node, ast.Constant) and not isinstance(node.value, int | float | bool | None):
             message = "this server runs pipelines without quoted names only (anyrank play runs any)"
         else:
             continue
-        raise PipelineError(message, text.strip(), node.col_offset, node.end_col_offset or node.col_offset + 1)
+        raise PipelineError(message, text, node.col_offset, node.end_col_offset or node.col_offset + 1)
 
 
 def over_documents(text: str, documents: Sequence[Candidate]) -> tuple[Stage, tuple[Candidate, ...]]:
