@@ -317,7 +317,7 @@ def _qrels(value: Any) -> dict[str, dict[str, int]]:
         isinstance(docs, dict) and all(type(g) is int and 0 <= g <= HIGHEST for g in docs.values())
         for docs in value.values()
     ):
-        raise Refusal(400, f"qrels: expected grades from 0 to {HIGHEST} by query and document")
+        raise Refusal(400, f"qrels: expected grades by query and document, from 0 to {HIGHEST}")
     return value
 
 
