@@ -124,7 +124,7 @@ def exploring(queries: list[Query], settings: Settings, qrels: Any, budgets: Seq
     rows = []
     for start in ("bm25", "(bm25 + minilm)"):
         for budget in budgets:
-            plain = parse(f"{start} % {budget} >> mini", settings).run(queries)
+            plain = parse(f"{start} % 100 >> mini(depth={budget})", settings).run(queries)
             text = f'{start} % 100 >> explore("mini", neighbours="minilm", budget={budget})'
             explored = parse(text, settings).run(queries)
             a, b = (meter({r.query.id: r.ids for r in rs}) for rs in (plain, explored))

@@ -9,8 +9,9 @@ default.
 DATA is the folder of test data; WORK keeps indexes and scores (an index NAME.index there is used as it is, so that
 vectors are made once). ``draws``: on the parts for development (DL19's given runs, SciFact train, NFCorpus dev, CoSQA
 dev), n judged queries choose, and the others judge the choice. ``luck``: the same with permuted labels, of which no
-pipeline can be better. ``speed``: 10,000 fusions of 300 queries. ``once``: the choice by development queries of other
-collections or of the same one, on parts that nothing was chosen by. Results: bench/results/tune.json.
+pipeline can be better. ``speed``: 10,000 fusions of 300 queries. ``once``: as ``draws``, on
+collections whose judgements nothing was chosen by (SciFact test, Cranfield, Vaswani), beside the shipped pipelines and
+the best in hindsight. Results: bench/results/tune.json.
 """
 
 from __future__ import annotations
