@@ -337,3 +337,12 @@ def test_given_documents_and_stages_of_ones_own(folder):
     told = ar.explain(Query("7", "planes"), ar.pipeline("bm25", folder))
     assert told.qid == "7"
     assert told.pipeline == "bm25"
+
+
+def test_a_document_that_only_a_later_search_found_is_explained_by_that_search(tmp_path):
+    texts = {"a": "wing wing", "b": "wing with many tail words tail", "c": "tail"}
+    index = ar.Index.create(tmp_path / "my.index", [{"id": id, "text": text} for id, text in texts.items()])
+    told = ar.explain("wing", "bm25 % 1 >> rm3 >> bm25", index, top=3)
+    assert len(told.documents) >= 2
+    for document in told.documents:
+        assert sum(part.contribution for part in document.parts) == pytest.approx(document.score)

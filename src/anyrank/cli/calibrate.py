@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +73,8 @@ def calibrate_command(
     from ..pipeline.parser import Settings, parse
     from ..retrieve.stages import Attach
 
+    if math.isnan(alpha):  # which is in any range
+        raise InputError("--alpha is nan: give the loss that the report is for, such as 0.1")
     if (data is None) == (queries is None) or (queries is None) != (qrels is None) or (split and not data):
         raise InputError("give --queries and --qrels, or --data (with --split) in their place")
     collection = Collection.open(index)

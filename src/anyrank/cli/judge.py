@@ -35,16 +35,22 @@ SHOWN = 1200
 @click.option("--most", default=3, show_default=True, type=click.IntRange(1, 9), help="The highest label.")
 @click.option("--relevant", default=1, show_default=True, help="For P and RBP, the lowest label that is relevant.")
 @click.option("--all-pairs", is_flag=True, help="Compare every run with every other, not only with the first.")
-@click.option("--margin", default=0.0, show_default=True, help="Runs that differ by less than this are level.")
+@click.option(
+    "--margin", default=0.0, show_default=True, type=click.FloatRange(0, 1),
+    help="Runs that differ by less than this are level.",
+)  # fmt: skip
 @click.option("--alpha", default=0.05, show_default=True, help="The probability that any verdict is wrong.")
 @click.option(
     "--labels", help="Another judge's qrels (a language model's), used to need fewer judgements, never as them."
 )
 @click.option("--labels-by", default="", metavar="NAME", help="Whose --labels they are.")
 @click.option("--who", help="The judge's name, written beside each label.  [default: the user's]")
-@click.option("--repeats", default=0.0, show_default=True, help="The share of documents shown a second time.")
+@click.option(
+    "--repeats", default=0.0, show_default=True, type=click.FloatRange(0, 1),
+    help="The share of documents shown a second time.",
+)  # fmt: skip
 @click.option("--go-on", is_flag=True, help="Go on after the verdict, to narrow the interval.")
-@click.option("--seed", default=0, show_default=True, help="The seed of the draws.")
+@click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="The seed of the draws.")
 @click.option("--resume", is_flag=True, help="Go on with a session that was stopped, by the same arguments.")
 @as_json_option
 def judge_command(
@@ -142,8 +148,11 @@ def _key() -> str:
     """The next key, "" at the end of what is piped in."""
     if sys.stdin.isatty():
         return click.getchar().lower()
-    while (key := sys.stdin.read(1)).isspace():
-        pass
+    try:
+        while (key := sys.stdin.read(1)).isspace():
+            pass
+    except UnicodeDecodeError:
+        return "?"  # no key, as any other that isn't known; the decoder goes on after it
     return key.lower()
 
 

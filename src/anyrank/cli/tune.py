@@ -43,7 +43,7 @@ from .progress import advance, progress
     help="A folder that keeps the scores, for the next time.",
 )
 @click.option("--html", type=click.Path(path_type=Path), help="Also write a self-contained HTML report.")
-@click.option("--seed", default=0, show_default=True, help="The seed of all samples.")
+@click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="The seed of all samples.")
 @ignore_self_option
 @as_json_option
 def tune_command(
@@ -76,8 +76,10 @@ def tune_command(
     anyrank tune --run bm25.trec --run dense.trec --qrels qrels.txt
     """
     from ..tuning import space as spaces
+    from ..tuning.measures import Measure
     from ..tuning.tune import tune
 
+    Measure.of(measure)  # a name that is none is told before the work
     if (max_cost is None) != (price is None):
         raise InputError("--max-cost and --price go together: --max-cost 0.001 --price 0.5 a million tokens")
     if html is not None:  # if a package is missing, fail now rather than after the work

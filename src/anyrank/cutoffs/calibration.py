@@ -183,14 +183,13 @@ class Calibration:
         except (OSError, ValueError, RecursionError) as error:
             raise InputError(f"is no calibration: {error}", path=label(path)) from None
         try:
-            if record["format"] > FORMAT:
-                raise InputError(
-                    f"is of format {record['format']}, and this anyrank reads {FORMAT}: update it", path=label(path)
-                )
-            return cls._read(record)
-        except (KeyError, TypeError, ValueError) as error:
+            if int(record["format"]) <= FORMAT:
+                return cls._read(record)
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
             what = f"is no calibration ({type(error).__name__}: {error}): make it anew by anyrank calibrate"
             raise InputError(what, path=label(path)) from None
+        what = f"is of format {int(record['format'])}, and this anyrank reads {FORMAT}: update it"
+        raise InputError(what, path=label(path))
 
     @classmethod
     def _read(cls, record: Mapping[str, Any]) -> Calibration:
@@ -202,6 +201,10 @@ class Calibration:
                 raise ValueError(f"{len(thresholds)} thresholds and {len(losses)} losses of {kind}")
             curves[kind] = Curve(int(stated["n"]), thresholds, losses)
         weights, held = tuple(map(float, record["model"]["weights"])), record["reliability"]
+        factor, corners = float(record["factor"]), tuple((float(x), float(p)) for x, p in record["corners"])
+        numbers = (*weights, float(record["model"]["bias"]), factor, *(n for corner in corners for n in corner))
+        if not all(map(math.isfinite, numbers)) or list(corners) != sorted(corners):
+            raise ValueError("a weight or corner is no number, or corners fall")
         if len(weights) != len(NAMES):
             raise ValueError(f"{len(weights)} weights of {len(NAMES)} features")
         return cls(
@@ -216,8 +219,8 @@ class Calibration:
             curves,
             Reliability(tuple((float(p), float(s), int(n)) for p, s, n in held["bins"]), float(held["ece"])),
             float(record["found"]),
-            float(record["factor"]),
-            tuple((float(x), float(p)) for x, p in record["corners"]),
+            factor,
+            corners,
             int(record.get("documents", 0)),
         )
 

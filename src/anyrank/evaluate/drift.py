@@ -117,7 +117,7 @@ def _records(path: File, scores: Mapping[str, tuple[float, ...]], texts: Mapping
             else:
                 id = str(record["query"])
                 yield Answered(texts.get(id, ""), scores.get(id), steps)
-        except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
+        except (KeyError, TypeError, ValueError, OverflowError, AttributeError, RecursionError) as error:
             what = (
                 f"is no answer with its trace ({type(error).__name__}: {error}): expected the output of anyrank search "
                 "--json, or a run with its trace"

@@ -107,7 +107,8 @@ class Meter:
             self._names[computed, condensed(m)] = name
             groups.setdefault((_depth(m), by_subtopic(m), condensed(m)), []).append(computed)
         self._plain = {
-            str(i): {number: self.judgements.grades[q][d] for d, number in self._numbers[q].items()}
+            # trec_eval takes all grades below 0 alike, and writes beside its memory at some of them
+            str(i): {number: max(self.judgements.grades[q][d], -1) for d, number in self._numbers[q].items()}
             for i, q in enumerate(self.queries)
         }
         self._parts = []

@@ -92,6 +92,8 @@ class _Explaining:
         """The parts that add up to the score of a candidate in the i-th result of a node."""
         if node.kind == "then":
             first, second = node.children
+            if first.results and id not in first.results[i][1].ids:  # a later search found it itself
+                return self.parts(second, i, id, lambda id: ())
             return self.parts(second, i, id, lambda id: self.parts(first, i, id, earlier))
         if node.kind == "fuse" and isinstance(node.stage, Fuse):
             return (*self.replaced(earlier, id), *self.fused(node, node.stage, i, id, earlier))

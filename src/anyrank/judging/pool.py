@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 from ..core.errors import InputError
 
 Floats = NDArray[np.float64]
+DEEPEST = 100_000
+"""The deepest rank that a measure looks at."""
 Lists = Mapping[str, Sequence[str]]
 """Document ids by query id, best first."""
 
@@ -35,6 +37,8 @@ class Measure:
             raise InputError(
                 f"measure {self.name!r}: judging estimates SDCG@k, P@k and RBP@k, which are sums over documents"
             )
+        if self.depth > DEEPEST:
+            raise InputError(f"measure {self.name!r}: the depth is at most {DEEPEST:,}")
         if not 1 <= self.relevant <= self.most:
             raise InputError(f"the lowest relevant label {self.relevant} is not between 1 and the highest, {self.most}")
 

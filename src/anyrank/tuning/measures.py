@@ -48,7 +48,8 @@ class Measure:
         if self.name == "nDCG":
             if not len(all):
                 return np.zeros(len(top))
-            discounts = 1 / np.log2(np.arange(2, self.depth + 2))
+            length = min(self.depth, max(len(all), top.shape[1]))  # a depth may be far beyond both
+            discounts = 1 / np.log2(np.arange(2, length + 2))
             ideal = np.sort(all)[::-1][: self.depth] @ discounts[: len(all)]
             return np.asarray(np.maximum(top, 0) @ discounts[: top.shape[1]] / ideal)
         relevant = top >= self.rel

@@ -105,6 +105,7 @@ def space(
     >>> len(pipelines.texts), pipelines.texts[pipelines.default]
     (131, 'bm25 + minilm')
     """
+    searches, scorers = list(dict.fromkeys(searches)), list(dict.fromkeys(scorers))
     if not searches or len(searches) > MOST_PARTS:
         raise InputError(f"{len(searches)} searches to fuse: give 1 to {MOST_PARTS}")
     weights = grid(len(searches), step)
@@ -115,7 +116,7 @@ def space(
     pairs = [_even(len(searches), range(min(2, len(searches)))), _even(len(searches), range(len(searches)))]
     first = {fusion(searches, row): row for row in [*singles, *pairs]}
     reranking = [
-        family for text in first for depth in sorted(depths) for family in _rerankings(text, depth, scorers, step)
+        family for text in first for depth in sorted(set(depths)) for family in _rerankings(text, depth, scorers, step)
     ]
     default = default or fusion(searches, _even(len(searches), range(min(2, len(searches)))))
     everything = [*searching, *reranking]

@@ -133,6 +133,8 @@ def tune(
     of = Measure.of(measure)
     space.run(table)  # so that the table knows all documents before their grades are looked up
     graded = Graded.by(qrels, [q.id for q in table.queries], table.ids)
+    if not any(map(len, graded.documents)):
+        raise InputError("none of the judged documents is in any result: are the ids of documents the same?")
     values = space.values(table, graded, of, on_progress)
     spent = [FREE] * len(space.texts) if costs is None else costs_of(space, costs)
     within, default, notes = _within(space, spent, max_ms, max_tokens)

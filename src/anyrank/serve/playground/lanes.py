@@ -11,6 +11,7 @@ from ...core.errors import InputError
 from ...core.stage import Cut, Limited, Stage, Then
 from ...core.types import Candidate, Ranking
 from ...pipeline.text import text
+from ..service import finite
 
 TEXT = 4000
 """Characters of a document that the page gets."""
@@ -54,7 +55,7 @@ class Lane:
 
 
 def _ranks(ranking: Ranking) -> dict[str, tuple[int, float]]:
-    return {id: (n, score) for n, (id, score) in enumerate(zip(ranking.ids, ranking.scores), 1)}
+    return {id: (n, score) for n, (id, score) in enumerate(zip(ranking.ids, finite(ranking.scores)), 1)}
 
 
 def _steps(stage: Stage) -> Iterator[tuple[Stage, str]]:

@@ -38,6 +38,8 @@ from .stages import check_allowed, over_documents
 PIPELINES, DOCUMENTS, AT_ONCE, LABELS, RUNS, LANES = 4, 10_000, 32, 5_000, 200_000, 12
 """The most pipelines, pasted documents, queries of one request, labels, results in the runs of a session, and
 lanes that are kept."""
+HIGHEST = 1000
+"""The highest grade of a page's own judgements; the program that measures makes room for all up to it."""
 
 
 @dataclass(slots=True, eq=False)
@@ -312,9 +314,10 @@ def _qrels(value: Any) -> dict[str, dict[str, int]]:
     if value is None:
         return {}
     if not isinstance(value, dict) or not all(
-        isinstance(docs, dict) and all(type(g) is int for g in docs.values()) for docs in value.values()
+        isinstance(docs, dict) and all(type(g) is int and 0 <= g <= HIGHEST for g in docs.values())
+        for docs in value.values()
     ):
-        raise Refusal(400, "qrels: expected grades by query and document")
+        raise Refusal(400, f"qrels: expected grades by query and document, from 0 to {HIGHEST}")
     return value
 
 
