@@ -212,6 +212,8 @@ def test_hostile_texts_come_back_as_they_are(client):
         ("values", {"pipelines": ["bm25"], "ids": ["1"], "qrels": {"1": 3}}, "grades by query"),
         ("compare", {"a": [1], "b": []}, "1 and 0 values"),
         ("compare", {"a": ["1"], "b": [1]}, "a: expected a list of numbers"),
+        ("compare", {"a": [10**400], "b": [1]}, "a: expected a list of numbers"),
+        ("judge", {"labels": [], "runs": {}, "seed": -1}, "seed is -1: expected 0"),
         ("judge", {"runs": RUNS, "labels": [9]}, "whole numbers from 0 to 3"),
         ("judge", {"runs": {"a": {}}, "labels": []}, "2 to 8 runs"),
         ("judge", {"runs": {"a": {"q": [1]}, "b": {}}, "labels": []}, "lists of ids"),

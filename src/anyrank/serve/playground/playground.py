@@ -289,7 +289,7 @@ def _documents(value: Any) -> list[Candidate] | None:
         parts = [fields.get(name) for name in ("title", "text")]
         if not isinstance(parts[1], str) or not isinstance(parts[0], str | None):
             raise Refusal(400, f"document {n + 1}: expected a text, or an object with a text")
-        id = clean(str(fields.get("id", n)))
+        id = clean(str(n if fields.get("id") is None else fields["id"]))
         if id in out:
             raise Refusal(400, f"two documents have the id {id[:80]!r}")
         out[id] = Candidate(id, clean("\n".join(p for p in parts if p)), float(-n))
@@ -322,7 +322,11 @@ def _qrels(value: Any) -> dict[str, dict[str, int]]:
 
 
 def _numbers(value: Any, name: str) -> list[float]:
-    if not isinstance(value, list) or len(value) > 100_000 or not all(type(x) in (int, float) for x in value):
+    if (
+        not isinstance(value, list)
+        or len(value) > 100_000
+        or not all(type(x) in (int, float) and -1e9 < x < 1e9 for x in value)
+    ):
         raise Refusal(400, f"{name}: expected a list of numbers")
     return [float(x) for x in value]
 
