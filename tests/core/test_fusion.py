@@ -91,3 +91,9 @@ def test_values_are_numbered_as_they_first_appear(far, parts):
 def test_bad_names_are_refused():
     with pytest.raises(InputError, match="choose one of zscore, minmax, none"):
         Combine(normalise="softmax")
+
+
+@pytest.mark.parametrize("k", [-60, -1, float("nan"), float("inf")])
+def test_a_constant_that_leaves_a_rank_no_term_is_refused(k):
+    with pytest.raises(InputError, match="takes a number above -1"):
+        RRF(k)

@@ -176,6 +176,10 @@ class RRF(ArrayFusion):
 
     k: float = 60.0
 
+    def __post_init__(self) -> None:
+        if not -1 < self.k < math.inf:  # the first rank's term would be no positive number
+            raise InputError(f"k={self.k}: reciprocal rank fusion takes a number above -1, such as 60")
+
     def fuse(self, items: Sequence[Ints], scores: Sequence[Floats], n: int, weights: Sequence[float]) -> Floats:
         import numpy as np
 
