@@ -133,10 +133,12 @@ def exploring(queries: list[Query], settings: Settings, qrels: Any, budgets: Seq
                 difference = np.array(b[measure]) - np.array(a[measure])
                 low, high = intervals(difference[:, None])
                 row[measure] = {
-                    "fixed": round(float(np.mean(a[measure])), 4), "explore": round(float(np.mean(b[measure])), 4),
-                    "difference": round(float(difference.mean()), 4), "low": round(float(low[0]), 4),
+                    "fixed": round(float(np.mean(a[measure])), 4),
+                    "explore": round(float(np.mean(b[measure])), 4),
+                    "difference": round(float(difference.mean()), 4),
+                    "low": round(float(low[0]), 4),
                     "high": round(float(high[0]), 4),
-                }  # fmt: skip
+                }
             rows.append(row)
     keep("explore cranfield", rows)
 

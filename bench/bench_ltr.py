@@ -1,6 +1,6 @@
 """Learning to rank on LightGBM's lambdarank example: nDCG@10 on rank.test by the example's own settings and by ours.
 
-    python bench/bench_ltr.py ../shared/data/ltr-lightgbm bench/results/ltr.json
+    python bench/bench_ltr.py DATA/ltr-lightgbm bench/results/ltr.json
 
 "LightGBM's example" is trained by LightGBM itself on the files, with train.conf's settings; the next row by
 `LambdaMart.fit` with the same settings. "ours" are the defaults of `anyrank ltr train`: a tenth of the training queries

@@ -1,6 +1,6 @@
 """Recommendation on MovieLens 100k: Recall@20 and nDCG@20 of warm and cold items, three seeds of split and training.
 
-    python bench/bench_recommend.py ../shared/data/ml-100k RUNS bench/results/recommend.json ["METHOD|…" [SEED …]]
+    python bench/bench_recommend.py DATA/ml-100k RUNS bench/results/recommend.json ["METHOD|…" [SEED …]]
 
 All of a user's interactions (ratings of any value count) but the held-out fifth are trained on; a tenth of the items is
 cold, ranked among each other. The results file is added to method by method, and what it has is not measured again;

@@ -42,9 +42,13 @@ from anyrank.tuning.tune import judged_queries, parts_of
 
 OUT = Path(__file__).parent / "results" / "tune.json"
 RUNS = {
-    "bm": "BM25", "rm": "BM25_RM3", "tasb": "D_BERT_KD_TASB", "ada": "OPEN_AI_ADA2", "llama": "REP_LLAMA",
+    "bm": "BM25",
+    "rm": "BM25_RM3",
+    "tasb": "D_BERT_KD_TASB",
+    "ada": "OPEN_AI_ADA2",
+    "llama": "REP_LLAMA",
     "spl": "SPLADE_P_P_ENSEMBLE_DISTIL",
-}  # fmt: skip
+}
 SETS = [
     ("bm", "tasb"),
     ("bm", "spl", "tasb", "ada"),
@@ -128,22 +132,44 @@ def draw(values: Any, tried: Space, n: int, draws: int, more: Callable[..., Any]
         gains = rest - rest[tried.default]
         taken = result.chosen if result.worth else tried.default
         # Optimism is compared as a gain over the default, which the queries' own difficulty moves less.
-        rows.append([
-            rest[tried.default], rest[result.best], rest[result.chosen], rest[taken], gains[result.best],
-            gains[result.chosen], gains[taken], result.gain.seen - gains[result.chosen], result.gain.optimism,
-            result.best_gain.seen - gains[result.best], result.best_gain.optimism, float(result.winner),
-        ])  # fmt: skip
+        rows.append(
+            [
+                rest[tried.default],
+                rest[result.best],
+                rest[result.chosen],
+                rest[taken],
+                gains[result.best],
+                gains[result.chosen],
+                gains[taken],
+                result.gain.seen - gains[result.chosen],
+                result.gain.optimism,
+                result.best_gain.seen - gains[result.best],
+                result.best_gain.optimism,
+                float(result.winner),
+            ]
+        )
     a = np.array(rows)
     mean = a.mean(axis=0)
     error = a.std(axis=0) / len(a) ** 0.5
     return {
-        "n": n, "held_out": len(values) - n, "draws": draws, "pipelines": len(tried.texts),
-        "default": mean[0], "argmax": mean[1], "choice": mean[2], "recommended": mean[3],
-        "below.argmax": float((a[:, 4] < -0.01).mean()), "below.choice": float((a[:, 5] < -0.01).mean()),
+        "n": n,
+        "held_out": len(values) - n,
+        "draws": draws,
+        "pipelines": len(tried.texts),
+        "default": mean[0],
+        "argmax": mean[1],
+        "choice": mean[2],
+        "recommended": mean[3],
+        "below.argmax": float((a[:, 4] < -0.01).mean()),
+        "below.choice": float((a[:, 5] < -0.01).mean()),
         "below.recommended": float((a[:, 6] < -0.01).mean()),
-        "optimism.true": mean[7], "optimism.true.error": error[7], "optimism.stated": mean[8],
-        "argmax.optimism.true": mean[9], "argmax.optimism.stated": mean[10], "winner": mean[11],
-    }  # fmt: skip
+        "optimism.true": mean[7],
+        "optimism.true.error": error[7],
+        "optimism.stated": mean[8],
+        "argmax.optimism.true": mean[9],
+        "argmax.optimism.stated": mean[10],
+        "winner": mean[11],
+    }
 
 
 def keep(part: str, rows: Any) -> None:

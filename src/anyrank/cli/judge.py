@@ -29,16 +29,22 @@ SHOWN = 1200
 @click.option("--documents", help="The texts of the documents: a file, a collection's folder, or an index.")
 @click.option("-o", "--out", required=True, type=click.Path(dir_okay=False), help="The judgements to write (qrels).")
 @click.option(
-    "-m", "--measure", default="SDCG@10", show_default=True,
+    "-m",
+    "--measure",
+    default="SDCG@10",
+    show_default=True,
     help="What the runs are compared by: SDCG@k (discounted gain as a share of the highest), P@k or RBP@k.",
-)  # fmt: skip
+)
 @click.option("--most", default=3, show_default=True, type=click.IntRange(1, 9), help="The highest label.")
 @click.option("--relevant", default=1, show_default=True, help="For P and RBP, the lowest label that is relevant.")
 @click.option("--all-pairs", is_flag=True, help="Compare every run with every other, not only with the first.")
 @click.option(
-    "--margin", default=0.0, show_default=True, type=click.FloatRange(0, 1),
+    "--margin",
+    default=0.0,
+    show_default=True,
+    type=click.FloatRange(0, 1),
     help="Runs that differ by less than this are level.",
-)  # fmt: skip
+)
 @click.option("--alpha", default=0.05, show_default=True, help="The probability that any verdict is wrong.")
 @click.option(
     "--labels", help="Another judge's qrels (a language model's), used to need fewer judgements, never as them."
@@ -46,9 +52,12 @@ SHOWN = 1200
 @click.option("--labels-by", default="", metavar="NAME", help="Whose --labels they are.")
 @click.option("--who", help="The judge's name, written beside each label.  [default: the user's]")
 @click.option(
-    "--repeats", default=0.0, show_default=True, type=click.FloatRange(0, 1),
+    "--repeats",
+    default=0.0,
+    show_default=True,
+    type=click.FloatRange(0, 1),
     help="The share of documents shown a second time.",
-)  # fmt: skip
+)
 @click.option("--go-on", is_flag=True, help="Go on after the verdict, to narrow the interval.")
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="The seed of the draws.")
 @click.option("--resume", is_flag=True, help="Go on with a session that was stopped, by the same arguments.")

@@ -21,11 +21,18 @@ from .progress import advance, progress
 @click.option("--run", "runs", multiple=True, help="A TREC run, without an index (repeat): their fusions are tried.")
 @click.option("--search", "searches", multiple=True, help="A search to fuse (repeat).  [default: all of the index]")
 @click.option(
-    "--rerank", "rerankers", multiple=True, help="A reranker to try, as 'model(\"owner/name\")' (repeat); 'none' for "
-    "no reranker.  [default: tiny, mini]",
-)  # fmt: skip
-@click.option("--depth", "depths", multiple=True, type=click.IntRange(2), help="A depth of reranking (repeat).  "
-    "[default: 10, 20, 50, 100]")  # fmt: skip
+    "--rerank",
+    "rerankers",
+    multiple=True,
+    help="A reranker to try, as 'model(\"owner/name\")' (repeat); 'none' for no reranker.  [default: tiny, mini]",
+)
+@click.option(
+    "--depth",
+    "depths",
+    multiple=True,
+    type=click.IntRange(2),
+    help="A depth of reranking (repeat).  [default: 10, 20, 50, 100]",
+)
 @click.option(
     "--default",
     default="",
@@ -104,9 +111,16 @@ def tune_command(
         )
     with progress("measuring", len(space.texts), "pipelines") as bar:
         result = tune(
-            table, grades, space, measure=measure, costs=costs, max_ms=max_ms, max_tokens=max_tokens, seed=seed,
+            table,
+            grades,
+            space,
+            measure=measure,
+            costs=costs,
+            max_ms=max_ms,
+            max_tokens=max_tokens,
+            seed=seed,
             on_progress=lambda done: advance(bar, done),
-        )  # fmt: skip
+        )
     click.echo(as_json(result.as_dict()) if json_out else _text(result))
     if html is not None:
         write_tuning(html, result)

@@ -92,11 +92,19 @@ def llava(folder: Path, seed: int = 0) -> Any:
     image = words.convert_tokens_to_ids("<image>")
     config = LlavaConfig(
         vision_config={**tower, "model_type": "clip_vision_model", "image_size": 16, "patch_size": 8},
-        text_config={**tower, "model_type": "llama", "vocab_size": len(words), "max_position_embeddings": 512,
-                     "initializer_range": 0.4, "bos_token_id": 1, "eos_token_id": 2, "pad_token_id": 0},
+        text_config={
+            **tower,
+            "model_type": "llama",
+            "vocab_size": len(words),
+            "max_position_embeddings": 512,
+            "initializer_range": 0.4,
+            "bos_token_id": 1,
+            "eos_token_id": 2,
+            "pad_token_id": 0,
+        },
         image_token_index=image,
         vision_feature_layer=-1,
-    )  # fmt: skip
+    )
     model: Any = LlavaForConditionalGeneration(config)
     with torch.no_grad():  # so that a picture counts beside the words
         for name, p in model.named_parameters():

@@ -172,4 +172,6 @@ def test_questions_and_temperatures_that_can_not_be_are_errors():
 def test_an_answer_that_no_sentence_gives_says_so():
     answer = Answerer()([Ranking.of("what is lift", ["Heat flows."])])[0]
     assert (answer.text, answer.ranking.trace[-1].notes) == (
-        "", ("no sentence of the passages has a word of the question",))  # fmt: skip
+        "",
+        ("no sentence of the passages has a word of the question",),
+    )

@@ -107,7 +107,9 @@ def test_what_is_not_held_out_is_not_measured(tmp_path):
     with pytest.raises(InputError, match="nothing is held out"):
         call("eval", table, "--test", 0, "--cold", 0)
     assert list(json.loads(call("eval", table, "-m", "popularity", "--cold", 0, "--json").output)["popularity"]) == [
-        "warm Recall@20", "warm nDCG@20"]  # fmt: skip
+        "warm Recall@20",
+        "warm nDCG@20",
+    ]
 
 
 def test_splits_hold_out_and_freeze():

@@ -47,8 +47,9 @@ class Retention:
         x = np.stack([descriptors(s.peptide) for s in known if s.peptide is not None])
         y = np.array([s.rt for s in known], dtype=np.float64)
         fold = np.arange(len(y)) % 5
-        errors = np.concatenate([np.abs(x[fold == k] @ _solve(x[fold != k], y[fold != k], ridge) - y[fold == k])
-                                 for k in range(5)])  # fmt: skip
+        errors = np.concatenate(
+            [np.abs(x[fold == k] @ _solve(x[fold != k], y[fold != k], ridge) - y[fold == k]) for k in range(5)]
+        )
         return cls(tuple(_solve(x, y, ridge).tolist()), max(float(np.median(errors)), 1e-3))
 
     def expected(self, peptide: Peptide) -> float:
