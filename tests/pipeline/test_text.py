@@ -117,7 +117,7 @@ def grown(first, after):
         st.tuples(st.sampled_from(FUSIONS), st.lists(first, min_size=1, max_size=3)).map(
             lambda p: f"{p[0]}({', '.join(p[1])})"
         ),
-        st.tuples(st.lists(first, min_size=1, max_size=3), numbers).map(
+        st.tuples(st.lists(first, min_size=1, max_size=3), numbers.filter(lambda k: k > -1)).map(
             lambda p: f"rrf({', '.join(p[0])}, k={literal(p[1])})"
         ),
     )
