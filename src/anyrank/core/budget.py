@@ -132,8 +132,9 @@ def affordable(groups: Sequence[tuple[Account, int]], estimate: CallEstimate, *,
     """Which of some groups, each given as its query's account and its size, may be judged in one batch.
 
     No query gets more calls than its budget by the estimate; a group that would pass it is refused, with all groups of
-    its query after it. Of the sizes that nothing is known of, only the first group is judged now, so that a judge's
-    price is learnt from one group. Under a bound on tokens or time a batch has at most ``chunk`` groups.
+    its query after it. While a group of a size that nothing is known of is judged, those under a bound on calls whose
+    price isn't known either wait, so that a judge's price is learnt before it is overspent twice. Under a bound on
+    tokens or time a batch has at most ``chunk`` groups.
     """
     split = Split([], [], [])
     small_batches = any(account.budget.known_after for account, _ in groups)
@@ -160,5 +161,5 @@ def affordable(groups: Sequence[tuple[Account, int]], estimate: CallEstimate, *,
         else:
             split.now.append(position)
             planned[key] = planned.get(key, 0) + need
-            exploring = exploring or unknown
+            exploring = exploring or not estimate.knows(size)
     return split
