@@ -121,7 +121,7 @@ def test_a_reranker_on_a_server_is_logged_too(lists, tmp_path):
 
 
 def test_a_log_that_cannot_be_written_is_said_at_once(lists, tmp_path):
-    with pytest.raises(BadParameter, match="there is no folder .*/no: make it first"):
+    with pytest.raises(BadParameter, match=r"there is no folder .*/no: make it first"):
         rerank(lists, "--log", tmp_path / "no" / "calls.jsonl")
     with pytest.raises(InputError, match="the log can't be written"):
         CallLog(tmp_path / "no" / "calls.jsonl")
