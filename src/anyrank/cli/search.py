@@ -23,6 +23,7 @@ from .common import (
 )
 from .jobs import job, not_finished, other_inputs, stamp
 from .progress import batches
+from .shards import Piece, shard_options
 
 
 @click.command("search")
@@ -50,6 +51,7 @@ from .progress import batches
 @as_json_option
 @times_option
 @log_option
+@shard_options()
 def search_command(
     index: Path,
     query: str | None,
@@ -64,6 +66,7 @@ def search_command(
     json_out: bool,
     times: bool,
     log_file: Path | None,
+    piece: Piece,
 ) -> int:
     """Search INDEX (made by 'anyrank index') for one QUERY, or for a file of queries.
 
@@ -95,7 +98,7 @@ def search_command(
         options = {"query": query, "pipeline": pipeline, "k": depth, "filter": pairs}
         options |= {"ignore_self": True} if ignore_self else {}
         settings = {"files": stamp(index, queries), **options, **other_inputs(rankings, [queries], pipeline)}
-        return job(stage, rankings, out, settings, resume, "searching", overwrite)
+        return job(stage, rankings, out, settings, resume, "searching", overwrite, piece)
     results = []
     for r in batches(stage, rankings, "searching"):
         results.append(r)
