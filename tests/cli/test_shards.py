@@ -102,7 +102,7 @@ def test_a_merge_replaces_nothing_without_overwrite(folder):
     call("merge", *parts, "-o", "whole", "--overwrite")
     assert Path("whole").read_bytes() == before
     with pytest.raises(
-        InputError, match="shard 2/2 is missing: anyrank search ix --queries q.tsv --pipeline 'bm25 % 5'"
+        InputError, match=r"shard 2/2 is missing: anyrank search ix --queries q\.tsv --pipeline 'bm25 % 5'"
     ):
         call("merge", parts[0], "-o", "other")
     assert not Path("other").exists()
@@ -221,7 +221,7 @@ def test_a_job_that_was_stopped_goes_on_from_its_finished_shards(folder, inline,
 
 
 def test_the_error_of_a_worker_is_the_error_of_the_command(folder, inline):
-    with pytest.raises(InputError, match="shard 1/8: .*holds no vectors"):
+    with pytest.raises(InputError, match=r"shard 1/8: .*holds no vectors"):
         call("search", "ix", "--queries", "q.tsv", "-p", "minilm", "-o", "out", "--on", "processes:2")
 
 

@@ -75,10 +75,10 @@ def search_command(
     anyrank search my.index "wing flutter" -p "bm25 % 100 >> splade + minilm" --filter year=1950..
     anyrank search my.index --queries topics.tsv -o run.trec --resume
     """
-    from ..index.collection import Collection
     from ..io.corpus import read_queries
     from ..pipeline.parser import Settings, parse
     from ..retrieve.ignore_self import without_self
+    from ..scale.sharded import open_collection
 
     if (query is None) == (queries is None):
         raise InputError("give one QUERY, or a file of them with --queries")
@@ -90,7 +90,7 @@ def search_command(
         raise InputError("the QUERY is not UTF-8")
     requests = [Query("q1", query)] if queries is None else read_queries(queries)
     depth = k or (10 if out is None else 1000)
-    stage = parse(pipeline, Settings(Collection.open(index), pairs or None, ignore_self, call_log(log_file, resume)))
+    stage = parse(pipeline, Settings(open_collection(index), pairs or None, ignore_self, call_log(log_file, resume)))
     # Every search of the pipeline leaves the query out; a plug-in's search may not, so the end leaves it out as well.
     stage = (stage % (depth + 1) >> Each(without_self)) % depth if ignore_self else stage % depth
     rankings = [Ranking(q) for q in requests]

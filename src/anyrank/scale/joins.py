@@ -32,7 +32,8 @@ Shards = Sequence[tuple[Path, Manifest]]
 
 def merge(paths: Sequence[Path], out: Path, overwrite: bool = False) -> str:
     """Writes the output of a whole job, joined from its shards, byte for byte that of one process; returns what there
-    is to show of it, a benchmark's figures. Raises InputError on shards that don't make up one job (`complete`), and if ``out`` is there already."""
+    is to show of it, a benchmark's figures. Raises InputError on shards that don't make up one job (`complete`), and
+    if ``out`` is there already."""
     shards = complete(paths)
     first = shards[0][1]
     if any(out.resolve() == path.resolve() for path, _ in shards):
