@@ -1,7 +1,7 @@
 """Shards on workers against one process: the same bytes, CPU seconds, memory a worker, a worker killed, the head of a
 cluster killed and started again. Writes bench/results/scale.json and scale.md.
 
-    taskset -c 0,1 python bench/bench_scale.py WORK_FOLDER [--queries 225] [--depth 10]
+    taskset -c 0,1 python bench/bench_scale.py WORK_FOLDER [--queries 128] [--depth 5]
 
 Needs the extra `ray`. CPU seconds are of all processes of a run, read from /proc twice a second; the machine may be
 busy otherwise, so no wall times are reported.
@@ -175,8 +175,8 @@ def kill_marked(mark: str) -> None:
 
 @click.command()
 @click.argument("folder", type=click.Path(path_type=Path))
-@click.option("--queries", default=225, help="Of Cranfield's queries, the first so many.")
-@click.option("--depth", default=10, help="Candidates that are reranked for each query.")
+@click.option("--queries", default=128, help="Of Cranfield's queries, the first so many.")
+@click.option("--depth", default=5, help="Candidates that are reranked for each query.")
 @click.option("--port", default=26379)
 @click.option("--skip-head", is_flag=True, help="Leave out the runs that kill the head.")
 def main(folder: Path, queries: int, depth: int, port: int, skip_head: bool) -> None:
@@ -195,10 +195,7 @@ def main(folder: Path, queries: int, depth: int, port: int, skip_head: bool) -> 
     pipeline = f"bm25 % {depth} >> tiny"
     bench = Bench(folder, ["search", "ix", "--queries", "q.jsonl", "-p", pipeline, "-k", str(depth)])
     one = bench.run("one process")
-    bench.run("processes:2", "--on", "processes:2")
-    bench.run("processes:2, a worker killed", "--on", "processes:2", during=bench.kill_a_worker)
     bench.run("ray:2", "--on", "ray:2")
-    bench.run("ray:4", "--on", "ray:4")
     bench.run("ray:2, a worker killed", "--on", "ray:2", during=bench.kill_a_worker)
     done = 0
     if not skip_head:
@@ -216,6 +213,9 @@ def main(folder: Path, queries: int, depth: int, port: int, skip_head: bool) -> 
         head(bench, mark, port)
         bench.run("cluster, started again, --resume", "--on", f"ray@127.0.0.1:{port}", "--resume")
         kill_marked(mark)
+    bench.run("ray:4", "--on", "ray:4")
+    bench.run("processes:2", "--on", "processes:2")
+    bench.run("processes:2, a worker killed", "--on", "processes:2", during=bench.kill_a_worker)
     for row in bench.runs:
         row["cpu_ratio"] = round(float(str(row["cpu_seconds"])) / float(str(one["cpu_seconds"])), 2)
     record = {

@@ -13,12 +13,13 @@ from .workers import TRIES, lost
 
 
 @contextmanager
-def cluster(address: str, count: int) -> Iterator[Any]:
+def cluster(address: str = "local", count: int = 0) -> Iterator[Any]:
     """Ray, connected to the cluster at ``address`` ("local": a new one of ``count`` processors, which ends with the
-    block); a connection that is there already is used and stays. Its usage statistics are off, and so are its
+    block; 0: all); a connection that is there already is used and stays, so that ``with scale.ray(): …`` serves several
+    runs. Its usage statistics are off, and so are its
     dashboard and its copies of the workers' output."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # workers see GPUs, as one process does
     try:
         import ray
     except ImportError:
@@ -59,13 +60,19 @@ def run(work: Callable[[Shard], Any], shards: Sequence[Shard], address: str, cou
             while waiting and idle:
                 worker, shard = idle.pop(), waiting.pop()
                 running[worker.do.remote(work, shard)] = worker, shard
-            done, _ = ray.wait(list(running), num_returns=1)
-            worker, shard = running.pop(done[0])
             try:
+                done, _ = ray.wait(list(running), num_returns=1)
+                worker, shard = running.pop(done[0])
                 result = ray.get(done[0])
             except ray.exceptions.RayActorError:
                 raise lost(shard) from None
             except ray.exceptions.RayTaskError as error:
                 raise error.cause from None
+            except (ConnectionError, ray.exceptions.RayError) as error:
+                reason = " ".join(str(error).split())[:200]
+                raise InputError(
+                    f"the cluster of Ray is gone ({reason}): start it again; the same command with --resume goes on "
+                    "from the shards that are done"
+                ) from None
             idle.append(worker)
             yield shard, result

@@ -94,7 +94,7 @@ class JoinedSearcher:
         return self.searcher.terms_with_prefix(*args, **options)
 
     def fast_field_values(self, name: str, addresses: Sequence[tantivy.DocAddress]) -> list[int]:
-        values = self.searcher.fast_field_values(name, list(addresses))
+        values: Any = self.searcher.fast_field_values(name, list(addresses))
         return [value + self.firsts[address.segment_ord] for value, address in zip(values, addresses)]
 
 
@@ -240,11 +240,11 @@ class ShardedVectors:
         reader = self.store.rows.reader(())
         out = []
         for parts in zip(*results):
-            best = nothing()[0], np.zeros(0, dtype=np.float64)
+            best = nothing()
             for first, part in zip(_firsts(self.store), parts):
                 order = np.argsort(part.rows, kind="stable")
-                best = merged(best, part.rows[order] + first, part.scores[order], k)
-            out.append(Matches(best[0], best[1], reader))
+                best = merged(best, part.rows[order] + first, part.scores[order].astype(np.float32), k)
+            out.append(Matches(best[0], best[1].astype(np.float64), reader))
         return out
 
     def vectors(self, ids: Sequence[str]) -> tuple[list[int], Vectors | None]:
