@@ -13,8 +13,9 @@ from anyrank.core.errors import InputError, MissingExtra
 from anyrank.core.types import Candidate, Query
 from anyrank.index.build import build
 from anyrank.scale import ray_workers
+from anyrank.scale.processes import TRIES, run_processes
 from anyrank.scale.shards import Shard, every
-from anyrank.scale.workers import TRIES, Workers, run_processes
+from anyrank.scale.workers import Workers
 
 
 @pytest.mark.parametrize(
@@ -52,7 +53,7 @@ def quick_pools(monkeypatch):
     import multiprocessing
 
     fork = multiprocessing.get_context("fork")
-    monkeypatch.setattr("anyrank.scale.workers.multiprocessing.get_context", lambda name: fork)
+    monkeypatch.setattr("anyrank.scale.processes.multiprocessing.get_context", lambda name: fork)
 
 
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")

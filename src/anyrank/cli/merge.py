@@ -28,15 +28,14 @@ def merge_command(shards: tuple[Path, ...], out: Path, link: bool, overwrite: bo
     anyrank merge my.index.*-of-4 -o my.index
     anyrank merge my.index.*-of-4 -o my.index --link
     """
+    from ..scale.joins import link as link_indexes
     from ..scale.joins import merge
 
     given = [Path(str(path).removesuffix(".shard.json")) for path in shards]
     if not given:
         raise InputError("no shards")
     if link:
-        from ..scale import sharded
-
-        sharded.link(given, out, overwrite)
+        link_indexes(given, out, overwrite)
     elif text := merge(given, out, overwrite):
         click.echo(text)
     click.echo(f"wrote {out}: {len(given)} shards", err=True)

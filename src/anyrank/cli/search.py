@@ -75,10 +75,10 @@ def search_command(
     anyrank search my.index "wing flutter" -p "bm25 % 100 >> splade + minilm" --filter year=1950..
     anyrank search my.index --queries topics.tsv -o run.trec --resume
     """
+    from ..index.sharded import open_collection
     from ..io.corpus import read_queries
     from ..pipeline.parser import Settings, parse
     from ..retrieve.ignore_self import without_self
-    from ..scale.sharded import open_collection
 
     if (query is None) == (queries is None):
         raise InputError("give one QUERY, or a file of them with --queries")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
@@ -14,8 +15,10 @@ import numpy as np
 
 from ..core.errors import InputError
 from ..core.types import Candidate, Query, Ranking
+from ..disk import whole_file
 from ..index.build import build
 from ..index.collection import Collection
+from ..index.sharded import NAME as SHARDS
 from ..index.vector_store import VectorStore
 from ..io.candidates import step_from_dict
 from ..io.files import atomic, texts
@@ -162,3 +165,17 @@ def _copy_vectors(name: str, collections: Sequence[Collection], live: Any, order
             dtype = str(source.meta["dtype"])
             store = VectorStore.create(out / "vectors" / name, vectors, dtype, source.meta.get("index"), source.options)
             store.append(rows[part.rows[keep]].tolist(), vectors, blank[keep].tolist())
+
+
+def link(paths: Sequence[Path], out: Path, overwrite: bool = False) -> None:
+    """Makes the folder ``out`` a sharded collection of these shards, which stay where they are. Raises InputError on
+    shards that don't make up one job (`complete`), or if ``out`` is there already."""
+    shards = complete(paths)
+    if shards[0][1].kind != "index":
+        raise InputError(f"--link is for indexes: these are shards of a {shards[0][1].kind}", path=paths[0])
+    if out.exists() and not (overwrite and set(os.listdir(out)) <= {SHARDS}):
+        raise InputError("is there already: use --overwrite to replace it, or another name", path=out)
+    out.mkdir(parents=True, exist_ok=True)
+    with whole_file(out / SHARDS) as file:
+        names = [os.path.relpath(path.resolve(), out.resolve()) for path, _ in shards]
+        file.write((json.dumps({"format": 1, "shards": names}, indent=1) + "\n").encode())

@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from typing import Any
 
 from ..core.errors import InputError, MissingExtra
+from .processes import TRIES, lost
 from .shards import Shard
-from .workers import TRIES, lost
 
 
 @contextmanager

@@ -8,8 +8,8 @@ from os import PathLike
 from pathlib import Path
 
 from ..core.types import Query, Ranking
+from ..index.sharded import open_collection
 from ..pipeline.parser import Settings, parse
-from .sharded import open_collection
 from .shards import BLOCK, Shard, every, in_order
 from .workers import Workers
 

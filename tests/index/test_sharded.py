@@ -11,11 +11,12 @@ from anyrank.core.errors import InputError
 from anyrank.core.types import Candidate, Query, Ranking
 from anyrank.index.build import build
 from anyrank.index.collection import Collection
+from anyrank.index.sharded import ShardedCollection, open_collection
 from anyrank.pipeline.context import Settings
 from anyrank.pipeline.parser import parse
 from anyrank.retrieve.stages import VectorSearch
+from anyrank.scale.joins import link
 from anyrank.scale.manifest import Manifest, content_hash
-from anyrank.scale.sharded import ShardedCollection, link, open_collection
 from anyrank.scale.shards import BLOCK, every
 
 WORDS = "the wing lift drag flow heat shock boundary layer plate jet nozzle speed mach cone body wake".split()  # noqa: SIM905

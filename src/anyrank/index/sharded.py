@@ -28,39 +28,24 @@ from numpy.typing import NDArray
 from ..core.errors import InputError
 from ..core.matches import Document, Matches, Reader
 from ..core.types import Candidate
-from ..disk import whole_file
-from ..index.base import CountsBlank, ScoresStored, VectorIndex
-from ..index.collection import Collection
-from ..index.lexical import Lexical
-from ..index.nearest import merged, nothing
 from ..store.engine import FOLDER
 from ..store.engine_files import META
 from ..store.filters import Filter
 from ..store.rows import Rows
 from ..store.store import Store
 from ..vectors import Vectors, join
-from .manifest import complete
+from .base import CountsBlank, ScoresStored, VectorIndex
+from .collection import Collection
+from .lexical import Lexical
+from .nearest import merged, nothing
 
 NAME = "shards.json"
 """The file of a folder that names the shards of a collection."""
 
 
-def link(paths: Sequence[Path], out: Path, overwrite: bool = False) -> None:
-    """Makes the folder ``out`` a sharded collection of these shards, which stay where they are. Raises InputError on
-    shards that don't make up one job (`complete`), or if ``out`` is there already."""
-    shards = complete(paths)
-    if shards[0][1].kind != "index":
-        raise InputError(f"--link is for indexes: these are shards of a {shards[0][1].kind}", path=paths[0])
-    if out.exists() and not (overwrite and set(os.listdir(out)) <= {NAME}):
-        raise InputError("is there already: use --overwrite to replace it, or another name", path=out)
-    out.mkdir(parents=True, exist_ok=True)
-    with whole_file(out / NAME) as file:
-        names = [os.path.relpath(path.resolve(), out.resolve()) for path, _ in shards]
-        file.write((json.dumps({"format": 1, "shards": names}, indent=1) + "\n").encode())
-
-
-def open_collection(path: Path) -> Collection:
+def open_collection(folder: str | Path) -> Collection:
     """The index of a folder, or the sharded collection that it names."""
+    path = Path(folder)
     if not (path / NAME).is_file():
         return Collection.open(path)
     try:
