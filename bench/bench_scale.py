@@ -23,7 +23,8 @@ from pathlib import Path
 import click
 
 ROOT = Path(__file__).parents[1]
-TICKS, PAGE = os.sysconf("SC_CLK_TCK"), os.sysconf("SC_PAGE_SIZE")
+RESULTS = ROOT / "bench/results"
+TICKS = os.sysconf("SC_CLK_TCK")
 MARK = "ANYRANK_BENCH_SCALE"
 
 
@@ -40,7 +41,7 @@ class Process:
 class Watch:
     """All processes that carry a mark in their environment, sampled until the block ends."""
 
-    mark: str
+    marks: tuple[str, ...]
     processes: dict[int, Process] = field(default_factory=dict)
     _end: threading.Event = field(default_factory=threading.Event)
 
@@ -77,7 +78,8 @@ class Watch:
         for name in os.listdir("/proc"):
             if name.isdigit():
                 try:
-                    if f"{MARK}={self.mark}".encode() in Path(f"/proc/{name}/environ").read_bytes().split(b"\0"):
+                    values = Path(f"/proc/{name}/environ").read_bytes().split(b"\0")
+                    if any(f"{MARK}={mark}".encode() in values for mark in self.marks):
                         out.append(int(name))
                 except OSError:
                     continue
@@ -88,11 +90,15 @@ class Watch:
         kinds = ("ray::Worker", "from multiprocessing.spawn import spawn_main")
         return {pid: p for pid, p in self.processes.items() if any(k in p.command for k in kinds)}
 
+    def cpu(self) -> float:
+        """CPU seconds of all processes."""
+        return sum(p.cpu for p in self.processes.values())
+
     def summary(self) -> dict[str, object]:
         workers = self.workers()
-        total, own = (sum(p.cpu for p in group.values()) for group in (self.processes, workers))
+        own = sum(p.cpu for p in workers.values())
         return {
-            "cpu_seconds": round(total, 1),
+            "cpu_seconds": round(self.cpu(), 1),
             "cpu_seconds_of_workers": round(own, 1),
             "workers": len(workers),
             "peak_mb_of_each_worker": sorted(round(p.memory / 1e6) for p in workers.values()),
@@ -107,6 +113,8 @@ class Bench:
 
     folder: Path
     job: list[str]
+    about: dict[str, object]
+    done_at_kill: int = 0
     runs: list[dict[str, object]] = field(default_factory=list)
     expected: bytes = b""
 
@@ -118,11 +126,13 @@ class Bench:
         return {**os.environ, **fixed, MARK: mark}
 
     def run(
-        self, name: str, *args: str, during: Callable[[Watch], None] | None = None, fails: bool = False
-    ) -> dict[str, object]:
-        """Run the command, and note what it cost and whether its output is that of one process."""
+        self, name: str, *args: str, during: Callable[[Watch], None] | None = None, fails: bool = False,
+        head_mark: str = "",
+    ) -> None:  # fmt: skip
+        """Run the command, and note what it cost, with the processes of a cluster of that mark, and whether its output
+        is that of one process."""
         out, mark = self.folder / "out", f"{os.getpid()}-{len(self.runs)}"
-        with Watch(mark) as watch:
+        with Watch((mark, head_mark) if head_mark else (mark,)) as watch:
             process = subprocess.Popen(
                 self.command("-o", str(out), "--overwrite", *args),
                 cwd=self.folder, env=self.environment(mark), stderr=subprocess.PIPE, text=True,
@@ -131,8 +141,7 @@ class Bench:
                 during(watch)
             said = process.communicate()[1]
             watch.sample()
-        for pid in watch.alive():
-            os.kill(pid, signal.SIGKILL)
+        kill_marked(mark)
         if fails == (process.returncode == 0):
             raise SystemExit(f"{name}: exit code {process.returncode}\n{said}")
         row = {"run": name, "exit_code": process.returncode, **watch.summary()}
@@ -140,8 +149,15 @@ class Bench:
             self.expected = self.expected or out.read_bytes()
             row["same_bytes"] = out.read_bytes() == self.expected
         self.runs.append(row)
+        row["cpu_ratio"] = round(watch.cpu() / float(str(self.runs[0]["cpu_seconds"])), 2)
+        self.write()
         click.echo(json.dumps(row))
-        return row
+
+    def write(self) -> None:
+        """The results so far."""
+        record = {**self.about, "shards_done_when_the_head_was_killed": self.done_at_kill, "runs": self.runs}
+        (RESULTS / "scale.json").write_text(json.dumps(record, indent=1) + "\n")
+        (RESULTS / "scale.md").write_text(table(record))
 
     def done(self) -> int:
         """How many shards are finished."""
@@ -166,7 +182,7 @@ def head(bench: Bench, mark: str, port: int) -> None:
 
 
 def kill_marked(mark: str) -> None:
-    for pid in Watch(mark).alive():
+    for pid in Watch((mark,)).alive():
         try:
             os.kill(pid, signal.SIGKILL)
         except ProcessLookupError:
@@ -193,38 +209,29 @@ def main(folder: Path, queries: int, depth: int, port: int, skip_head: bool) -> 
     if not (folder / "ix").exists():
         subprocess.run([sys.executable, "-m", "anyrank", "index", str(source), "-o", str(folder / "ix")], check=True)
     pipeline = f"bm25 % {depth} >> tiny"
-    bench = Bench(folder, ["search", "ix", "--queries", "q.jsonl", "-p", pipeline, "-k", str(depth)])
-    one = bench.run("one process")
+    about = {"collection": "Cranfield, 1,400 documents", "queries": len(lines), "pipeline": pipeline}
+    bench = Bench(folder, ["search", "ix", "--queries", "q.jsonl", "-p", pipeline, "-k", str(depth)], about)
+    bench.run("one process")
     bench.run("ray:2", "--on", "ray:2")
     bench.run("ray:2, a worker killed", "--on", "ray:2", during=bench.kill_a_worker)
-    done = 0
     if not skip_head:
         mark = f"head-{os.getpid()}"
         head(bench, mark, port)
 
         def kill_head(_: Watch) -> None:
-            nonlocal done
             bench.until(2)
             kill_marked(mark)
-            done = bench.done()
 
-        bench.run("cluster, its head killed", "--on", f"ray@127.0.0.1:{port}", during=kill_head, fails=True)
-        done = bench.done()
+        bench.run(
+            "cluster, its head killed", "--on", f"ray@127.0.0.1:{port}", during=kill_head, fails=True, head_mark=mark
+        )
+        bench.done_at_kill = bench.done()
         head(bench, mark, port)
-        bench.run("cluster, started again, --resume", "--on", f"ray@127.0.0.1:{port}", "--resume")
+        bench.run("cluster, started again, --resume", "--on", f"ray@127.0.0.1:{port}", "--resume", head_mark=mark)
         kill_marked(mark)
     bench.run("ray:4", "--on", "ray:4")
     bench.run("processes:2", "--on", "processes:2")
     bench.run("processes:2, a worker killed", "--on", "processes:2", during=bench.kill_a_worker)
-    for row in bench.runs:
-        row["cpu_ratio"] = round(float(str(row["cpu_seconds"])) / float(str(one["cpu_seconds"])), 2)
-    record = {
-        "collection": "Cranfield, 1,400 documents", "queries": len(lines), "pipeline": pipeline,
-        "shards_done_when_the_head_was_killed": done, "runs": bench.runs,
-    }  # fmt: skip
-    results = ROOT / "bench/results"
-    (results / "scale.json").write_text(json.dumps(record, indent=1) + "\n")
-    (results / "scale.md").write_text(table(record))
 
 
 def table(record: dict) -> str:

@@ -202,7 +202,7 @@ def _check_shard(corpus: str, changes: bool, vector_index: str | None) -> None:
     if vector_index is not None:
         raise InputError(
             f"--vector-index {vector_index} goes with the merged index, since it is made of all vectors: index the "
-            "parts without it, then anyrank index MERGED --encode MODEL with it"
+            "parts without it, then give it to anyrank index MERGED --encode MODEL (or to each part, for merge --link)"
         )
 
 
