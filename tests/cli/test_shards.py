@@ -145,6 +145,31 @@ def test_a_benchmark_in_shards_has_the_figures_of_one(folder):
     assert "accuracy" in call("merge", *Path().glob("whole.*-of-2"), "-o", "again").stdout
 
 
+def test_a_finished_shard_of_another_job_is_no_result_of_this_one(folder, inline):
+    args = [*JOBS["search"], "-o", "out", "--shard", "1/2"]
+    call(*args)
+    with pytest.raises(InputError, match="shard 1/2 is there, of another job: pipeline 'bm25 % 5' instead of 'bm25'"):
+        call("search", "ix", "--queries", "q.tsv", "-p", "bm25", "-o", "out", "--shard", "1/2", "--resume")
+    inline.add("2/8")
+    job = [*JOBS["search"], "-o", "whole", "--on", "processes:2"]
+    call(*job)
+    inline.clear()
+    Path("q.tsv").write_text(Path("q.tsv").read_text().replace("zebra", "wing"))
+    with pytest.raises(InputError, match="of another job: files"):
+        call(*job, "--resume")
+    assert not Path("whole").exists()
+    call("index", "corpus.jsonl", "-o", "part", "--shard", "1/2")
+    for text, changed in (("lift", "drift"), ("\n", "\n" + json.dumps({"_id": "new", "text": "x"}) + "\n")):
+        other = Path("corpus.jsonl").read_text().replace(text, changed, 1)
+        Path("other.jsonl").write_text(other)
+        with pytest.raises(InputError, match="is not the one committed"):
+            call("index", "other.jsonl", "-o", "part", "--shard", "1/2")
+    with pytest.raises(InputError, match="built with language='english'"):
+        call("index", "corpus.jsonl", "-o", "part", "--shard", "1/2", "--language", "german")
+    with pytest.raises(InputError, match="--report shows a whole job"):
+        call(*JOBS["synth"], "-o", "s", "--report", "r.html", "--shard", "1/2")
+
+
 def test_shards_need_a_file_in_and_a_file_out(folder):
     with pytest.raises(InputError, match="--shard needs --out"):
         call("search", "ix", "--queries", "q.tsv", "--shard", "1/2")

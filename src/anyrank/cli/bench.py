@@ -138,16 +138,10 @@ def run_command(
     if len(left_out) == len([t for t in known if not chosen or t in chosen]):
         raise InputError(f"the pipeline fits no task of {name}: {next(iter(left_out.values()))}")
     if piece.shard is not None and out is not None:
-        folder = data_folder(name, data)
-        settings: dict[str, Any] = {
-            "files": stamp(folder),
-            "benchmark": name,
-            "data": str(folder),
-            "pipeline": pipeline,
-        }
-        settings |= {"tasks": list(chosen), "limit": limit, "encode": list(encode)}
         write_jsonl(out, (ranking_record(task_name, ranking) for task_name, ranking in parts))
-        piece.finish(out, "bench", settings, [1] * len(parts))
+        settings: dict[str, Any] = {"files": stamp(data_folder(name, data)), "benchmark": name, "pipeline": pipeline}
+        settings |= {"data": str(data_folder(name, data)), "tasks": list(chosen), "limit": limit}
+        piece.finish(out, "bench", settings | {"encode": list(encode)}, [1] * len(parts))
         return code
     record = bench_record(benchmark, results)
     if out is not None:

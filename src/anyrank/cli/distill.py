@@ -158,6 +158,8 @@ def _job(
 
     rankings = piece.rows(rankings)
     queries = [r.query for r in rankings]
+    if piece.finished(out, "groups", settings):
+        return 0
     failed: dict[str, Ranking] = {}
     with Journal.open(f"{out}.journal", settings, resume=resume) as journal, resume_hint(journal, len(queries)):
         if resume and len(journal):

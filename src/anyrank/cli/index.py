@@ -159,7 +159,7 @@ def index_command(
                     on_warning=partial(_warn, out),
                 )
         elif piece.shard is not None:
-            pass  # its documents are there since an earlier call; perhaps not their vectors
+            _check_built(out, documents(), language, stop_words)
         elif encode:
             click.echo(f"note: {out} holds a finished index; {corpus} is not read again (--update does that)", err=True)
         else:
@@ -204,6 +204,22 @@ def _check_shard(corpus: str, changes: bool, vector_index: str | None) -> None:
             f"--vector-index {vector_index} goes with the merged index, since it is made of all vectors: index the "
             "parts without it, then give it to anyrank index MERGED --encode MODEL (or to each part, for merge --link)"
         )
+
+
+def _check_built(out: Path, documents: Iterator[Candidate], language: str, stop_words: bool) -> None:
+    """Raises InputError if the documents of a shard that is there since an earlier call are not these."""
+    from ..index.build import differs
+    from ..store.manifest import Manifest
+    from ..store.rows import Rows
+
+    rows, manifest = Rows(out), Manifest.read(out)
+    different = differs(documents, rows, len(rows))
+    if not different and next(documents, None) is not None:
+        different = f"this corpus has more than the {len(rows)} documents that were indexed"
+    if not different and (manifest.language, manifest.stop_words) != (language, stop_words):
+        different = f"it was built with language={manifest.language!r}, stop_words={manifest.stop_words}"
+    if different:
+        raise InputError(f"{different}: use --overwrite, or another --out", path=out)
 
 
 @contextmanager

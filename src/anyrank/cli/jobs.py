@@ -53,6 +53,8 @@ def job(
     queries = [r.query for r in rankings]
     lines: list[int] = []
     not_finished(out, overwrite)
+    if piece.finished(out, "run", settings):
+        return 0
     with Journal.open(f"{out}.journal", settings, resume=resume) as journal, resume_hint(journal, len(queries)):
         if resume and len(journal):
             click.echo(f"resuming: {len(journal)} of {len(queries)} queries are done", err=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import io
+import json
 import os
 import shutil
 from collections import Counter
@@ -17,7 +18,7 @@ import click
 
 from ..core.errors import AnyrankError, InputError
 from ..io.traces import trace_path
-from ..scale.manifest import ENDING, Manifest, beside, content_hash
+from ..scale.manifest import ENDING, Manifest, beside, content_hash, differences
 from ..scale.shards import BLOCK, Shard, every
 from ..scale.workers import Workers
 from .common import Command
@@ -28,11 +29,13 @@ Row = TypeVar("Row")
 
 @dataclass(slots=True)
 class Piece:
-    """The part of a job that a command does: a shard, or without one the whole. ``words`` are its command line."""
+    """The part of a job that a command does: a shard, or without one the whole. ``words`` are its command line;
+    ``resume`` says that a finished shard is not made again."""
 
     shard: Shard | None = None
     words: Sequence[str] = ()
     block: int = BLOCK
+    resume: bool = False
 
     def rows(self, rows: Iterable[Row]) -> list[Row]:
         """The rows of this part, in their order."""
@@ -42,14 +45,28 @@ class Piece:
         """The rows of this part, one by one."""
         return rows if self.shard is None else self.shard.stream(rows, self.block)
 
+    def manifest(self, kind: str, settings: Mapping[str, Any], lines: Sequence[int], output: str) -> Manifest:
+        """The manifest of this shard."""
+        assert self.shard is not None
+        shared = json.loads(json.dumps({"command": self.words[0], **settings}, default=repr))
+        number, of = self.shard.number, self.shard.of
+        return Manifest(number, of, kind, self.words, shared, self.block, len(lines), lines, output)
+
+    def finished(self, out: Path, kind: str, settings: Mapping[str, Any]) -> bool:
+        """Whether this shard is to be resumed, and was finished before. Raises InputError if it was of another job."""
+        if self.shard is None or not self.resume or not beside(out).exists():
+            return False
+        if different := differences(self.manifest(kind, settings, (), ""), Manifest.read(out)):
+            what = f"shard {self.shard} is there, of another job: {different}: use --overwrite, or another --out"
+            raise InputError(what, path=out)
+        click.echo(f"shard {self.shard} is done already: {out}", err=True)
+        return True
+
     def finish(self, out: Path, kind: str, settings: Mapping[str, Any], lines: Sequence[int]) -> None:
         """Writes the shard's manifest: ``lines`` counts the lines of ``out`` for each of its rows."""
         if self.shard is None:
             return
-        shared = {"command": self.words[0], **settings}
-        Manifest(
-            self.shard.number, self.shard.of, kind, self.words, shared, self.block, len(lines), lines, content_hash(out)
-        ).write(out)
+        self.manifest(kind, settings, lines, content_hash(out)).write(out)
         click.echo(f"shard {self.shard}: {len(lines):,} rows", err=True)
 
 
@@ -109,13 +126,14 @@ def shard_options(block: int = BLOCK) -> Callable[[Command], Command]:
             assert shard is not None
             own = shard.path(options["out"])
             words = [*words, "--shard", str(shard)]
-            if options.get("resume") and beside(own).exists():
-                Manifest.read(own)
-                click.echo(f"shard {shard} is done already: {own}", err=True)
-                return 0
-            if not options.get("resume") and options.get("overwrite"):
+            resume, changed = bool(options.get("resume")), {"out": own}
+            if resume and beside(own).exists():
+                changed["overwrite"] = True
+            elif options.get("overwrite"):
                 beside(own).unlink(missing_ok=True)
-            return int(command(piece=Piece(shard, words, block), **{**options, "out": own}) or 0)
+            if options.get("log_file"):
+                changed["log_file"] = shard.path(options["log_file"])
+            return int(command(piece=Piece(shard, words, block, resume), **{**options, **changed}) or 0)
 
         return run  # type: ignore[return-value]
 
@@ -173,17 +191,16 @@ def run_on(workers: Workers, words: Sequence[str], names: tuple[str, ...], optio
         )
     of = int(before[0].name.rpartition("-of-")[2]) if before else workers.shards()
     shards = every(of)
-    todo = [s for s in shards if not beside(s.path(out)).exists()]
-    if len(todo) < of:
-        click.echo(f"resuming: {of - len(todo)} of {of} shards are done", err=True)
-    # What a lost worker has begun is taken up where it stopped.
+    if done := sum(beside(s.path(out)).exists() for s in shards):
+        click.echo(f"resuming: {done} of {of} shards are done", err=True)
+    # What a lost worker has begun is taken up where it stopped; an index does so by itself.
     again = options | dict.fromkeys({"resume", "overwrite"} & set(options), True)
-    if "resume" not in options:
+    if names == ("index",):
         again["overwrite"] = False
     outcomes: dict[Shard, Outcome] = {}
     with progress(words[0], of, "shards") as bar:
-        bar.update(of - len(todo))
-        for shard, outcome in workers.run(functools.partial(run_shard, names, words, again, os.getcwd()), todo):
+        # Finished shards too: each compares its inputs with those of this call.
+        for shard, outcome in workers.run(functools.partial(run_shard, names, words, again, os.getcwd()), shards):
             outcomes[shard] = outcome
             bar.update(1)
     report(outcomes)

@@ -434,6 +434,10 @@ def generate(
     not_finished(out, overwrite)
     items = piece.rows(items)
     stated = {"title": title, **settings, "model": model, "seed": seed}
+    if piece.shard is not None and report is not None:
+        raise InputError("--report shows a whole job: leave it out of a part")
+    if piece.finished(out, "groups", {**stated, "distinct": distinct}):
+        return 0
     with Journal.open(f"{out}.journal", stated, resume=resume) as journal, resume_hint(journal, len(items)):
         if resume and len(journal):
             click.echo(f"resuming: {len(journal)} of {len(items)} are done", err=True)
