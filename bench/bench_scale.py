@@ -117,6 +117,7 @@ class Bench:
     done_at_kill: int = 0
     runs: list[dict[str, object]] = field(default_factory=list)
     expected: bytes = b""
+    alone: float = 0.0  # CPU seconds of one process
 
     def command(self, *args: str) -> list[str]:
         return [sys.executable, "-m", "anyrank", *self.job, *args]
@@ -149,7 +150,8 @@ class Bench:
             self.expected = self.expected or out.read_bytes()
             row["same_bytes"] = out.read_bytes() == self.expected
         self.runs.append(row)
-        row["cpu_ratio"] = round(watch.cpu() / float(str(self.runs[0]["cpu_seconds"])), 2)
+        self.alone = self.alone or watch.cpu()
+        row["cpu_ratio"] = round(watch.cpu() / self.alone, 2)
         self.write()
         click.echo(json.dumps(row))
 
