@@ -12,7 +12,7 @@ import click
 
 from ..core.errors import InputError, listed, quoted
 from ..core.types import Candidate
-from .common import Command, is_dataset, overwrite_option
+from .common import Command, OutputFile, is_dataset, overwrite_option
 from .jobs import counted, not_finished, resume_hint, stamp
 from .near import Near
 from .progress import progress
@@ -41,7 +41,7 @@ def job_options(command: Command) -> Command:
             type=click.Path(path_type=Path),
             help="The file of groups to write: JSON lines.",
         ),
-        click.option("--report", type=click.Path(path_type=Path), help="Write an HTML report with samples to read."),
+        click.option("--report", type=OutputFile(), help="Write an HTML report with samples to read."),
         click.option("--seed", default=0, show_default=True, help="Of all draws."),
         click.option("--resume", is_flag=True, help="Resume a job that was stopped, with the same arguments."),
         overwrite_option,

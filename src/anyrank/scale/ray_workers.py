@@ -32,7 +32,7 @@ def cluster(address: str = "local", count: int = 0) -> Iterator[Any]:
         options |= {"num_cpus": count or None, "include_dashboard": False}
     try:
         ray.init(**options)
-    except Exception as error:  # noqa: BLE001 (Ray raises a plain one for a node that doesn't start in 30 seconds)
+    except Exception as error:  # a plain one, if a node doesn't start within half a minute
         raise InputError(f"no cluster of Ray at {address} ({' '.join(str(error).split())[:200]})") from error
     try:
         yield ray
