@@ -140,11 +140,11 @@ class Bench:
             )  # fmt: skip
             if during is not None:
                 during(watch)
-            said = process.communicate()[1]
+            errors = process.communicate()[1]
             watch.sample()
         kill_marked(mark)
         if fails == (process.returncode == 0):
-            raise SystemExit(f"{name}: exit code {process.returncode}\n{said}")
+            raise SystemExit(f"{name}: exit code {process.returncode}\n{errors}")
         row = {"run": name, "exit_code": process.returncode, **watch.summary()}
         if not fails:
             self.expected = self.expected or out.read_bytes()

@@ -85,18 +85,18 @@ def test_a_doubled_shard_is_named(shards, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "text"),
     [
         ({"pipeline": "mini"}, "pipeline 'mini' instead of 'bm25'"),
         ({"files": [["/data/q.tsv", "xyz"]]}, "xyz"),
         ({"of": 4}, "shards 4 instead of 3"),
     ],
 )
-def test_a_shard_of_another_job_is_named_wherever_it_stands(shards, change, said):
+def test_a_shard_of_another_job_is_named_wherever_it_stands(shards, change, text):
     odd = shards([1], **change)
     with pytest.raises(InputError, match=r"run.1-of-\d: shard 1/\d is of another job") as error:
         complete([*odd, *shards([2, 3])])
-    assert said in str(error.value)
+    assert text in str(error.value)
     assert "--shard 1/3 --overwrite" in str(error.value)
 
 

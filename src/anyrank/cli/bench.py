@@ -71,9 +71,7 @@ data_option = click.option(
 @click.option(
     "--index", "indexes", type=click.Path(path_type=Path), help="The folder that the tasks' indexes are kept in."
 )
-@click.option(
-    "-o", "--out", type=click.Path(path_type=Path), help="Write the figures to this file, as JSON; a part its rankings."
-)
+@click.option("-o", "--out", type=OutputFile(), help="Write the figures to this file, as JSON; a part its rankings.")
 @overwrite_option
 @as_json_option
 @shard_options(block=BATCH)

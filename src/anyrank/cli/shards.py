@@ -126,7 +126,8 @@ def shard_options(block: int = BLOCK) -> Callable[[Command], Command]:
             assert shard is not None
             own = shard.path(options["out"])
             words = [*words, "--shard", str(shard)]
-            resume, changed = bool(options.get("resume")), {"out": own}
+            resume = bool(options.get("resume"))
+            changed: dict[str, Any] = {"out": own}
             if resume and beside(own).exists():
                 changed["overwrite"] = True
             elif options.get("overwrite"):
@@ -142,7 +143,7 @@ def shard_options(block: int = BLOCK) -> Callable[[Command], Command]:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """The end of a shard: the command's exit code, what it said on standard error, and its error, if it has one."""
+    """The end of a shard: the command's exit code, its standard error, and its error, if it has one."""
 
     code: int
     text: str
@@ -222,14 +223,14 @@ def run_on(workers: Workers, words: Sequence[str], names: tuple[str, ...], optio
 
 
 def report(outcomes: Mapping[Shard, Outcome]) -> None:
-    """Say on standard error what shards said, the same line of several once."""
-    said = Counter(
+    """Write the notes and warnings of shards to standard error, the same line of several once."""
+    counts = Counter(
         line
         for outcome in outcomes.values()
         for line in outcome.text.splitlines()
         if line.startswith(("note: ", "warning: "))
     )
-    for line, count in said.items():
+    for line, count in counts.items():
         click.echo(line if count == 1 else f"{line} ({count} shards)", err=True)
 
 
