@@ -179,7 +179,7 @@ class Bench:
 def head(bench: Bench, mark: str, port: int) -> None:
     """Start a cluster of Ray on this machine."""
     start = [sys.executable, "-m", "ray.scripts.scripts", "start", "--head", f"--port={port}", "--num-cpus=2"]
-    start += ["--include-dashboard=false", "--disable-usage-stats"]
+    start += ["--include-dashboard=false", "--disable-usage-stats", f"--ray-client-server-port={port + 1}"]
     subprocess.run(start, env=bench.environment(mark), check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
@@ -216,8 +216,8 @@ def main(folder: Path, queries: int, depth: int, port: int, skip_head: bool) -> 
     bench.run("one process")
     bench.run("ray:2", "--on", "ray:2")
     bench.run("ray:2, a worker killed", "--on", "ray:2", during=bench.kill_a_worker)
+    mark = f"head-{os.getpid()}"
     if not skip_head:
-        mark = f"head-{os.getpid()}"
         head(bench, mark, port)
 
         def kill_head(_: Watch) -> None:
@@ -234,6 +234,10 @@ def main(folder: Path, queries: int, depth: int, port: int, skip_head: bool) -> 
     bench.run("ray:4", "--on", "ray:4")
     bench.run("processes:2", "--on", "processes:2")
     bench.run("processes:2, a worker killed", "--on", "processes:2", during=bench.kill_a_worker)
+    if not skip_head:
+        head(bench, mark, port)
+        bench.run("cluster, by its client", "--on", f"ray://127.0.0.1:{port + 1}#workers=2", head_mark=mark)
+        kill_marked(mark)
 
 
 def table(record: dict) -> str:
