@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import glob
 import io
 import json
 import os
@@ -236,7 +237,7 @@ def report(outcomes: Mapping[Shard, Outcome]) -> None:
 
 def leftovers(out: Path) -> list[Path]:
     """The files and folders of shards of an output that are there, finished or not, without what is beside them."""
-    pattern = f"{out.name}.*-of-*"
+    pattern = f"{glob.escape(out.name)}.*-of-*"
     names = {p.name.removesuffix(ENDING).removesuffix(".journal") for p in out.parent.glob(pattern)}
     return sorted(out.parent / n for n in names if n.rpartition("-of-")[2].isdecimal())
 

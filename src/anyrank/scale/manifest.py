@@ -57,7 +57,7 @@ class Manifest:
     def write(self, output: Path) -> None:
         """Written beside the shard's output, whole or not at all."""
         with whole_file(beside(output)) as file:
-            file.write((json.dumps(asdict(self), ensure_ascii=False) + "\n").encode())
+            file.write((json.dumps(asdict(self)) + "\n").encode())
 
     @classmethod
     def read(cls, output: Path) -> Manifest:
