@@ -507,10 +507,9 @@ def backend_of(name: str) -> Any:
 def encoder_of(name: str) -> Any:
     """The encoder of a name. Raises InputError if it is none."""
     from ..hub.open import open_model
-    from ..hub.registry import SHIPPED
     from ..vectors import Encoder
 
-    encoder = open_model(SHIPPED.get(name, name))
+    encoder = open_model(name)
     if not isinstance(encoder, Encoder):
         raise InputError(f"{name} gives no vectors: name an encoder, such as minilm")
     return encoder
