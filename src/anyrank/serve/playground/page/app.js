@@ -3,8 +3,12 @@ import { h, html, render, useEffect, useMemo, useRef, useState } from "./preact.
 import { info as readInfo, post, Refused, setKey } from "./api.js";
 import { download, packed, readDocuments, unpacked } from "./documents.js";
 import { Detail, Lanes } from "./lanes.js";
+import { Curves } from "./curves.js";
+import { Cutoff } from "./cutoff.js";
 import { Judge } from "./judge.js";
+import { Measure } from "./measured.js";
 import { Queries } from "./queries.js";
+import { useSlides } from "./sliders.js";
 
 const SAMPLE = {
   query: "what makes aircraft wings stall",
@@ -83,8 +87,8 @@ function Share({ state, answer, onClose }) {
   const dialog = useRef();
   useEffect(() => { dialog.current.showModal(); }, []);
   const link = async () => {
-    const { docs, query, pipelines, source, k } = state;
-    const text = `${location.origin}${location.pathname}#s=${await packed({ docs: source === "docs" ? docs : undefined, query, pipelines, source, k })}`;
+    const { docs, query, pipelines, source, k, tab, depth, cut } = state;
+    const text = `${location.origin}${location.pathname}#s=${await packed({ docs: source === "docs" ? docs : undefined, query, pipelines, source, k, tab, depth, cut })}`;
     history.replaceState(null, "", text.length < 60000 ? text : "#");
     setShown({ name: "link", text, note: text.length > 8000 ? `${text.length.toLocaleString()} characters: some programs cut long links` : "" });
   };
@@ -107,6 +111,8 @@ function App({ info, start }) {
   const [note, setNote] = useState("");
   const [chosen, setChosen] = useState([]);
   const [results, setResults] = useState(null);
+  const [measured, setMeasured] = useState(null);
+  const [cutoffs, setCutoffs] = useState({});
   const [sharing, setSharing] = useState(false);
   const [theme, setTheme] = useState(localStorage.getItem("anyrank.theme") || "");
   const edited = useRef(false);
@@ -120,14 +126,24 @@ function App({ info, start }) {
   }, [theme]);
 
   const given = source === "docs" ? docs.filter((d) => d.text.trim()) : null;
-  const wanted = JSON.stringify([query, given, pipelines, k]);
+  const textOf = (p) => p.trim() || info.pipelines[0].name;
+  const keyOf = (texts) => JSON.stringify([query, given, texts, k]);
+  const wanted = keyOf(pipelines);
+  const slides = useSlides({
+    pipelines, keyOf, onError: setError,
+    body: (texts) => ({ query, pipelines: texts.map(textOf), k, ...(given ? { documents: given } : {}) }),
+    ranks: () => last.current?.lanes.map((l) => l.ranks || {}) || null,
+    onPipelines: (texts) => change({ pipelines: texts }),
+    onAnswer: (next, ranks) => { last.current = next; setAnswer(next); setBefore(ranks || null); setError(""); },
+  });
   useEffect(() => {
+    if (slides.handles(wanted)) { setBusy(false); return undefined; } // computed from scores, not run
     if (!query.trim() || (given && !given.length) || !pipelines.some((p) => p.trim())) { setAnswer(null); return undefined; }
     const control = new AbortController();
     const timer = setTimeout(async () => {
       setBusy(true);
       try {
-        const texts = pipelines.map((p) => p.trim() || info.pipelines[0].name);
+        const texts = pipelines.map(textOf);
         const old = edited.current && last.current ? last.current.lanes.map((l) => l.ranks || {}) : null;
         for (let n = 1; n <= texts.length; n++) { // one more lane each time: those before it are not run again
           const next = await post("run", { query, pipelines: texts.slice(0, n), k, ...(given ? { documents: given } : {}) }, control.signal);
@@ -147,7 +163,8 @@ function App({ info, start }) {
   const choose = (id, more) => setChosen((c) => (c[0] === id ? [] : more && c.length ? [c[0], id] : [id]));
   const explain = (pipeline, ids) => post("explain", { query, pipeline, ids, ...(given ? { documents: given } : {}) });
   const names = useMemo(() => [...(source === "docs" ? info.pipelines.map((p) => p.name) : [info.start[1]]), ...(source === "index" ? ["bm25", "bm25 % 100 >> mini", "bm25 % 100 >> tiny", "bm25 % 100 >> minilm"] : ["mini", "tiny", "minilm", "splade", "minilm + mini", "bm25 % 10 >> mini"])], [info, source]);
-  const tabs = { rank: "Rank", queries: "Queries", judge: "Judge" };
+  const tabs = { rank: "Rank", queries: "Queries", curves: "Depth", cutoff: "Cut-off", judge: "Judge" };
+  const measurable = source === "index" && info.measured.length > 0;
   const detail = chosen.length && answer?.texts[chosen[0]] ? chosen[0] : null;
   const own = source === "docs" ? docs.findIndex((d) => d.id === detail) : -1;
 
@@ -169,14 +186,18 @@ function App({ info, start }) {
         ${source === "index" && answer && html`<button onClick=${() => change({ source: "docs", docs: Object.entries(answer.texts).map(([id, t]) => ({ id, text: t.text })), pipelines: [...new Set(pipelines.map(afterSearch))] })}>Edit these results as documents</button>`}
       </section>
       <section class="compare" aria-label="pipelines" aria-busy=${busy ? "true" : "false"}>
-        <div class="bar"><h2>Pipelines</h2><button disabled=${pipelines.length > 3} onClick=${() => change({ pipelines: [...pipelines, names.find((n) => !pipelines.includes(n)) || "mini"] })}>Add a pipeline</button><span class="faint" role="status">${busy ? "ranking …" : ""}</span></div>
-        <${Lanes} pipelines=${pipelines} answer=${answer} names=${names} before=${before} chosen=${chosen} busy=${busy} onPipelines=${(p) => change({ pipelines: p })} onChoose=${choose} onMore=${() => change({ k: Math.min(k * 4, 1000) })} />
+        <div class="bar"><h2>Pipelines</h2><button disabled=${pipelines.length > 3} onClick=${() => change({ pipelines: [...pipelines, names.find((n) => !pipelines.includes(n)) || "mini"] })}>Add a pipeline</button>
+          ${measurable && answer && html`<${Measure} ids=${info.measured} pipelines=${pipelines.map(textOf)} onError=${setError} work=${slides.again} label="Measure on ${info.measured.length} queries" />`}
+          <span class="faint" role="status">${busy ? "ranking …" : slides.note}</span></div>
+        <${Lanes} pipelines=${pipelines} answer=${answer} names=${names} before=${before} chosen=${chosen} busy=${busy} slides=${slides} onPipelines=${(p) => change({ pipelines: p })} onChoose=${choose} onMore=${() => change({ k: Math.min(k * 4, 1000) })} />
         ${!answer && !busy && !error && html`<p class="hint">Write a query${source === "docs" ? " and a document or two" : ""}: it is ranked at once.</p>`}
       </section>
       ${detail && html`<${Detail} id=${detail} other=${chosen[1]} answer=${answer} pipelines=${pipelines} explain=${explain} editable=${own >= 0 ? docs[own] : null}
         onText=${(text) => setDocs(docs.map((d, i) => (i === own ? { ...d, text } : d)))} onClose=${() => setChosen([])} onOther=${(id) => setChosen(id ? [detail, id] : [detail])} />`}
     </main>`}
     ${tab === "queries" && html`<main class="one"><${Queries} info=${info} pipelines=${pipelines} results=${results} onResults=${setResults} onOpen=${(text) => change({ tab: "rank", source: "index", query: text })} /></main>`}
+    ${tab === "curves" && html`<main class="one"><${Curves} info=${info} pipelines=${pipelines} measured=${measured} onMeasured=${setMeasured} depth=${state.depth} onDepth=${(depth) => change({ depth })} onPipelines=${(p) => change({ pipelines: p })} /></main>`}
+    ${tab === "cutoff" && html`<main class="one"><${Cutoff} info=${info} pipelines=${pipelines} cutoffs=${cutoffs} onCutoffs=${setCutoffs} cut=${state.cut} onCut=${(cut) => change({ cut })} /></main>`}
     ${tab === "judge" && html`<main class="one"><${Judge} info=${info} source=${source} query=${query} documents=${given || []} pipelines=${pipelines} answer=${answer} results=${results} onResults=${setResults} /></main>`}
     ${sharing && html`<${Share} state=${{ ...state, docs: given || [] }} answer=${answer} onClose=${() => setSharing(false)} />`}
     <footer>anyrank ${info.version} · ${info.free ? "any pipeline runs here" : "shipped and served pipelines run here"} · keys: arrows follow, Enter opens, Shift+Enter compares</footer>
@@ -203,7 +224,7 @@ async function begin() {
   const search = info.free || info.search === "bm25" ? "bm25 % 20 >> mini" : info.search;
   info.start = info.index ? ["bm25", search] : [info.pipelines[0].name, info.pipelines[0].name === "tiny" ? "mini" : "tiny"];
   const linked = location.hash.startsWith("#s=") ? await unpacked(location.hash.slice(3)) : null;
-  const fresh = { tab: "rank", source: info.index ? "index" : "docs", query: info.index ? (info.queries[0]?.text ?? "") : SAMPLE.query, docs: SAMPLE.docs, pipelines: info.start, k: 10 };
+  const fresh = { tab: "rank", source: info.index ? "index" : "docs", query: info.index ? (info.queries[0]?.text ?? "") : SAMPLE.query, docs: SAMPLE.docs, pipelines: info.start, k: 10, depth: 20, cut: { lane: 0, kind: "recall", level: 0.9 } };
   const start = { ...fresh };
   if (linked && typeof linked === "object") {
     if (typeof linked.query === "string") start.query = linked.query;
@@ -211,6 +232,10 @@ async function begin() {
     if (Array.isArray(linked.pipelines)) start.pipelines = linked.pipelines.filter((p) => typeof p === "string").slice(0, 4);
     if (linked.source === "docs" || info.index) start.source = linked.source === "index" ? "index" : "docs";
     if (Number.isInteger(linked.k) && linked.k > 0) start.k = Math.min(linked.k, 1000);
+    if (["rank", "queries", "curves", "cutoff", "judge"].includes(linked.tab)) start.tab = linked.tab;
+    if (Number.isInteger(linked.depth) && linked.depth > 1) start.depth = Math.min(linked.depth, 1000);
+    const { lane, kind, level } = linked.cut || {};
+    if (Number.isInteger(lane) && lane >= 0 && lane < 4 && ["recall", "any", "precision"].includes(kind) && level >= 0.5 && level <= 0.99) start.cut = { lane, kind, level };
     if (!start.pipelines.length) start.pipelines = info.start;
   }
   show(h(App, { info, start }));

@@ -1,5 +1,6 @@
 // Pipelines side by side: their texts, their results, and lines that follow a document from one to the next.
-import { html, useEffect, useRef, useState } from "./preact.js";
+import { html, useEffect, useLayoutEffect, useMemo, useRef, useState } from "./preact.js";
+import { Quality, shapeOf, Sliders } from "./sliders.js";
 
 const ROW = 76, GUTTER = 56;
 const STEP = 20; // rows outside the window are not there; it moves by so many at a time
@@ -9,7 +10,7 @@ const ms = (seconds) => (seconds >= 10 ? `${seconds.toFixed(0)} s` : seconds >= 
 const score = (value) => (Math.abs(value) >= 1000 ? value.toFixed(0) : value.toPrecision(4));
 
 /** The text of a pipeline, to be edited in place, with what is wrong pointed at. */
-function Editor({ n, text, lane, names, onText, onRemove }) {
+function Editor({ n, text, lane, names, slides, onText, onRemove }) {
   const wrong = lane && lane.error !== undefined;
   const parts = wrong && lane.end > 0 ? [text.slice(0, lane.start), text.slice(lane.start, lane.end) || " ", text.slice(lane.end)] : null;
   return html`<div class="editor ${HUES[n]}">
@@ -23,14 +24,16 @@ function Editor({ n, text, lane, names, onText, onRemove }) {
     ${wrong && html`<div class="wrong" id="wrong${n}" role="status">
       ${parts && html`<code aria-hidden="true">${parts[0]}<mark>${parts[1]}</mark>${parts[2]}</code>`}
       <span>${lane.error}</span></div>`}
-    ${lane && !wrong && html`<${Cost} lane=${lane} />`}
+    ${lane && !wrong && html`<${Cost} lane=${lane} />
+      <${Quality} quality=${lane.quality} since=${slides.since()} />
+      <${Sliders} n=${n} shape=${shapeOf(text, lane, slides.shapes()[n])} slides=${slides} />`}
   </div>`;
 }
 
 /** What a lane cost, and how its ranking came about: always in sight. */
 function Cost({ lane }) {
   const { usage } = lane;
-  const facts = [ms(lane.seconds), `${lane.count.toLocaleString()} ranked`];
+  const facts = [lane.computed ? "from stored scores" : ms(lane.seconds), `${lane.count.toLocaleString()} ranked`];
   if (usage.calls) facts.push(`${usage.calls.toLocaleString()} calls`);
   const tokens = (usage.prompt_tokens || 0) + (usage.completion_tokens || 0);
   if (tokens) facts.push(`${tokens.toLocaleString()} tokens`);
@@ -70,35 +73,48 @@ function Row({ n, id, rank, value, text, before, lane, first, count, chosen, onC
 /** The place of rows outside the window. */
 const Space = ({ rows }) => (rows > 0 ? html`<li role="presentation" style=${{ height: `${rows * ROW}px` }}></li>` : null);
 
-/** Lines between two lanes: from where a document is in the left one to where it is in the right one. */
-function Flow({ left, right, number, height, span }) {
-  const y = (rank) => (rank - 0.5) * ROW;
-  const bend = GUTTER / 2;
-  const shown = (lane) => new Map(lane.results.map((r, i) => [r.id, i + 1]));
-  if (!left.results || !right.results) return html`<div></div>`;
-  const a = shown(left), b = shown(right);
-  const lines = [...new Set([...a.keys(), ...b.keys()])].map((id) => {
-    const from = a.get(id), to = b.get(id);
+const y = (rank) => (rank - 0.5) * ROW;
+
+/** The line of a document from its rank in one lane to that in the next; below the lists, if it isn't shown. */
+function curve(from, to, height) {
+  const y1 = from ? y(from) : height + 10, y2 = to ? y(to) : height + 10, bend = GUTTER / 2;
+  return `M0 ${y1}C${bend} ${y1} ${bend} ${y2} ${GUTTER} ${y2}`;
+}
+
+/** Lines between two lanes, of the documents near the window, and over them the one of the document that is followed. */
+function Flow({ gap, left, right, height, span }) {
+  if (!left || !right) return html`<div></div>`;
+  const top = Math.min(span[0] * ROW, height), bottom = Math.min(span[1] * ROW, height) + 16;
+  const lines = [...new Set([...left.keys(), ...right.keys()])].map((id) => {
+    const from = left.get(id), to = right.get(id);
     if (![from, to].some((rank) => rank > span[0] && rank <= span[1])) return null;
-    const y1 = from ? y(from) : height + 10, y2 = to ? y(to) : height + 10;
     const kind = from && to ? (from === to ? "level" : from > to ? "rises" : "falls") : "out";
-    return html`<path data-n=${number(id)} class="line ${kind}" d="M0 ${y1}C${bend} ${y1} ${bend} ${y2} ${GUTTER} ${y2}" />`;
+    return html`<path class="line ${kind}" d=${curve(from, to, height)} />`;
   });
-  return html`<svg class="flow" width=${GUTTER} height=${height + 16} viewBox="0 0 ${GUTTER} ${height + 16}" aria-hidden="true">${lines}</svg>`;
+  const box = `0 ${top} ${GUTTER} ${bottom - top}`, place = { top: `${top}px`, height: `${bottom - top}px` };
+  return html`<div class="flow" data-gap=${gap} style=${{ height: `${height + 16}px` }} aria-hidden="true"><svg viewBox=${box} style=${place}>${lines}</svg>
+    <svg class="over" viewBox=${box} style=${place}><path class="line" /></svg></div>`;
 }
 
-/** Lights up a document in all lanes. Its number, never its id, goes into the selector. */
-function follow(box, n) {
+/** Lights up the rows of a document, and draws its lines over the others; all else stays as it is. */
+function follow(box, n, ids, ranks, height) {
   if (!box || box.dataset.following === (n ?? "")) return;
-  for (const lit of box.querySelectorAll(".lit")) lit.classList.remove("lit");
+  for (const lit of [...box.getElementsByClassName("lit")]) lit.classList.remove("lit");
   box.dataset.following = n ?? "";
-  if (n !== null) for (const part of box.querySelectorAll(`[data-n="${Number(n)}"]`)) part.classList.add("lit");
+  if (n !== null) for (const row of box.querySelectorAll(`[data-n="${Number(n)}"]`)) row.classList.add("lit");
+  box.querySelectorAll(".over path").forEach((path) => {
+    const gap = Number(path.closest("[data-gap]").dataset.gap);
+    const from = n === null ? undefined : ranks[gap - 1]?.get(ids[n]), to = n === null ? undefined : ranks[gap]?.get(ids[n]);
+    path.setAttribute("d", from || to ? curve(from, to, height) : "");
+  });
 }
 
-export function Lanes({ pipelines, answer, names, before, chosen, busy, onPipelines, onChoose, onMore }) {
+export function Lanes({ pipelines, answer, names, before, chosen, busy, slides, onPipelines, onChoose, onMore }) {
   const lanes = answer ? answer.lanes : [];
-  const ids = answer ? Object.keys(answer.texts) : [];
-  const numbers = new Map(ids.map((id, n) => [id, n]));
+  const [ids, numbers, ranks] = useMemo(() => {
+    const all = answer ? Object.keys(answer.texts) : [];
+    return [all, new Map(all.map((id, n) => [id, n])), lanes.map((l) => l.results && new Map(l.results.map((r, i) => [r.id, i + 1])))];
+  }, [answer]);
   const number = (id) => numbers.get(id);
   const words = (id) => answer.texts[id]?.text || "";
   const most = Math.max(0, ...lanes.map((l) => (l.results ? l.results.length : 0)));
@@ -118,16 +134,20 @@ export function Lanes({ pipelines, answer, names, before, chosen, busy, onPipeli
     window.addEventListener("resize", look);
     return () => { window.removeEventListener("scroll", look); window.removeEventListener("resize", look); };
   }, [most]);
-  const over = (e) => {
-    const at = e.target.closest?.("[data-n]");
-    follow(box.current, at ? at.dataset.n : null);
-  };
+  const light = (n) => follow(box.current, n, ids, ranks, height);
+  const over = (e) => light(e.target.closest?.("[data-n]")?.dataset.n ?? null);
+  useLayoutEffect(() => { // what was drawn anew is no longer lit
+    const n = box.current?.dataset.following;
+    if (!n) return;
+    delete box.current.dataset.following;
+    light(ids[n] === undefined ? null : n);
+  }, [answer, span]);
   const set = (n, text) => onPipelines(pipelines.map((p, i) => (i === n ? text : p)));
   const columns = pipelines.map((_, n) => (n ? `${GUTTER}px ` : "") + "minmax(230px, 1fr)").join(" ");
   const cells = (make, between) => pipelines.map((p, n) => html`${n > 0 && (between ? between(n) : html`<div></div>`)}${make(p, n)}`);
   return html`<div class="scroller"><div class="lanes ${busy ? "busy" : ""}" ref=${box} style=${{ gridTemplateColumns: columns }}
-      onMouseOver=${over} onMouseLeave=${() => follow(box.current, null)} onFocusIn=${over}>
-    ${cells((p, n) => html`<${Editor} n=${n} text=${p} lane=${lanes[n]} names=${names} onText=${(t) => set(n, t)}
+      onMouseOver=${over} onMouseLeave=${() => light(null)} onFocusIn=${over}>
+    ${cells((p, n) => html`<${Editor} n=${n} text=${p} lane=${lanes[n]} names=${names} slides=${slides} onText=${(t) => set(n, t)}
       onRemove=${pipelines.length > 1 ? () => onPipelines(pipelines.filter((_, i) => i !== n)) : null} />`)}
     ${cells(
       (p, n) => html`<ol class="lane" data-lane=${n} role="listbox" aria-label="results of pipeline ${HUES[n].toUpperCase()}">
@@ -136,7 +156,7 @@ export function Lanes({ pipelines, answer, names, before, chosen, busy, onPipeli
           first=${i === 0} count=${lanes[n].results.length} text=${words(r.id)} before=${before?.[n]?.[r.id]} chosen=${chosen.includes(r.id)} onChoose=${onChoose} />`)}
         ${lanes[n]?.results && html`<${Space} rows=${lanes[n].results.length - span[1]} />`}
         ${lanes[n]?.results?.length === 0 && html`<li class="empty">nothing found</li>`}</ol>`,
-      (n) => lanes[n - 1] && lanes[n] ? html`<${Flow} left=${lanes[n - 1]} right=${lanes[n]} number=${number} height=${height} span=${span} />` : html`<div></div>`)}
+      (n) => lanes[n - 1] && lanes[n] ? html`<${Flow} gap=${n} left=${ranks[n - 1]} right=${ranks[n]} height=${height} span=${span} />` : html`<div></div>`)}
     ${cells((p, n) => html`<${Gone} lane=${lanes[n]} number=${number} words=${words} onChoose=${onChoose} />`)}
   </div>
   ${answer && lanes.some((l) => l.results && l.count > l.results.length) && html`<p class="more"><button onClick=${onMore}>Show more of each</button></p>`}
