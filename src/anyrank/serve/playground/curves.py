@@ -21,7 +21,7 @@ from .knobs import Dial
 Floats = NDArray[np.float64]
 MEASURE = Measure()
 """nDCG@10, as elsewhere on the page."""
-DEPTHS = (2, 5, 10, 15, 20, 30, 40, 50, 60, 80, 100)
+DEPTHS = (10, 15, 20, 30, 40, 50, 60, 80, 100)
 """Depths of a curve."""
 
 
@@ -59,8 +59,8 @@ def depths_of(dial: Dial) -> list[tuple[int, str]]:
     """The depths at which a pipeline's reranker is measured, each with the pipeline's text; its own alone, if there is
     none to turn (then the depth is 0).
 
-    >>> depths_of(Dial.of("bm25 % 7 >> mini", 10))
-    [(2, 'bm25 % 2 >> mini'), (5, 'bm25 % 5 >> mini'), (7, 'bm25 % 7 >> mini'), (10, 'bm25 % 10 >> mini')]
+    >>> depths_of(Dial.of("bm25 % 7 >> mini", 12))
+    [(7, 'bm25 % 7 >> mini'), (10, 'bm25 % 10 >> mini'), (12, 'bm25 % 12 >> mini')]
     """
     if dial.depth is None:
         return [(0, dial.text)]

@@ -196,8 +196,8 @@ function App({ info, start }) {
         onText=${(text) => setDocs(docs.map((d, i) => (i === own ? { ...d, text } : d)))} onClose=${() => setChosen([])} onOther=${(id) => setChosen(id ? [detail, id] : [detail])} />`}
     </main>`}
     ${tab === "queries" && html`<main class="one"><${Queries} info=${info} pipelines=${pipelines} results=${results} onResults=${setResults} onOpen=${(text) => change({ tab: "rank", source: "index", query: text })} /></main>`}
-    ${tab === "curves" && html`<main class="one"><${Curves} info=${info} pipelines=${pipelines} measured=${measured} onMeasured=${setMeasured} depth=${state.depth} onDepth=${(depth) => change({ depth })} onPipelines=${(p) => change({ pipelines: p })} /></main>`}
-    ${tab === "cutoff" && html`<main class="one"><${Cutoff} info=${info} pipelines=${pipelines} cutoffs=${cutoffs} onCutoffs=${setCutoffs} cut=${state.cut} onCut=${(cut) => change({ cut })} /></main>`}
+    ${tab === "curves" && html`<main class="one"><${Curves} info=${info} pipelines=${pipelines} measured=${measured} onMeasured=${setMeasured} onScored=${slides.again} depth=${state.depth} onDepth=${(depth) => change({ depth })} onPipelines=${(p) => change({ pipelines: p })} /></main>`}
+    ${tab === "cutoff" && html`<main class="one"><${Cutoff} info=${info} pipelines=${pipelines} cutoffs=${cutoffs} onCutoffs=${setCutoffs} onScored=${slides.again} cut=${state.cut} onCut=${(cut) => change({ cut })} /></main>`}
     ${tab === "judge" && html`<main class="one"><${Judge} info=${info} source=${source} query=${query} documents=${given || []} pipelines=${pipelines} answer=${answer} results=${results} onResults=${setResults} /></main>`}
     ${sharing && html`<${Share} state=${{ ...state, docs: given || [] }} answer=${answer} onClose=${() => setSharing(false)} />`}
     <footer>anyrank ${info.version} · ${info.free ? "any pipeline runs here" : "shipped and served pipelines run here"} · keys: arrows follow, Enter opens, Shift+Enter compares</footer>

@@ -3,6 +3,12 @@ import { html } from "./preact.js";
 
 export const LETTERS = "ABCD";
 
+/** The frame of a chart: narrower on small screens, so that its words stay readable. */
+export function frame(height) {
+  const width = window.innerWidth < 700 ? 380 : 720;
+  return { width, height, left: 50, right: width - 14, top: 14, bottom: height - 44 };
+}
+
 /** Round numbers between two ends, about `count` of them. */
 export function ticks(low, high, count = 5) {
   const raw = (high - low) / count || 1, power = 10 ** Math.floor(Math.log10(raw));
@@ -15,7 +21,7 @@ export function ticks(low, high, count = 5) {
 /** A scale from values to pixels. */
 export const scale = (low, high, start, end) => (v) => start + ((end - start) * (v - low)) / (high - low || 1);
 
-export const time = (ms) => (ms >= 10000 ? `${Math.round(ms / 1000)} s` : ms >= 1000 ? `${(ms / 1000).toFixed(1)} s` : ms >= 10 ? `${Math.round(ms)} ms` : `${ms.toPrecision(2)} ms`);
+export const time = (ms) => (ms >= 10000 ? `${Math.round(ms / 1000)} s` : ms >= 1000 ? `${(ms / 1000).toFixed(1)} s` : ms >= 10 ? `${Math.round(ms)} ms` : `${Number(ms.toPrecision(2))} ms`);
 
 /** The ends of an axis that hold some intervals with a little room. */
 export function room(lows, highs) {

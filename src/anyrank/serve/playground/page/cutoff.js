@@ -2,10 +2,9 @@
 import { html, useEffect, useState } from "./preact.js";
 import { post } from "./api.js";
 import { download } from "./documents.js";
-import { Grid, LETTERS, Table, scale, ticks } from "./charts.js";
+import { Grid, LETTERS, Table, frame, scale, ticks } from "./charts.js";
 import { Measure, Unmeasured } from "./measured.js";
 
-const WIDTH = 720, HEIGHT = 260, LEFT = 54, RIGHT = WIDTH - 14, TOP = 14, BOTTOM = HEIGHT - 44;
 const KINDS = {
   recall: { name: "Recall", missed: "of the relevant documents are cut", head: "relevant cut" },
   any: { name: "Any", missed: "of the queries lose all they have", head: "queries that lose all" },
@@ -13,7 +12,7 @@ const KINDS = {
 };
 const percent = (x, digits = 1) => `${(100 * x).toFixed(digits)} %`;
 
-export function Cutoff({ info, pipelines, cutoffs, onCutoffs, cut, onCut }) {
+export function Cutoff({ info, pipelines, cutoffs, onCutoffs, onScored, cut, onCut }) {
   const [error, setError] = useState("");
   const texts = new Map(info.queries.map((q) => [q.id, q.text]));
   const n = Math.min(cut.lane, pipelines.length - 1), pipeline = pipelines[n].trim();
@@ -21,6 +20,7 @@ export function Cutoff({ info, pipelines, cutoffs, onCutoffs, cut, onCut }) {
   const load = async (signal) => {
     const answer = await post("cutoff", { pipeline }, signal);
     if (!answer.unscored) onCutoffs({ ...cutoffs, [pipeline]: answer });
+    if (signal) onScored();
   };
   useEffect(() => { // what was scored already needs no button
     if (result || !info.measured.length || !info.index) return;
@@ -64,15 +64,16 @@ function Promise_({ result, cut, onCut, texts, pipeline }) {
 
 /** What is kept, and what is missed, by the promised level. */
 function Trade({ levels, at, pool, kind }) {
-  const x = scale(levels[0].level, levels.at(-1).level, LEFT, RIGHT), y = scale(0, 1, BOTTOM, TOP);
+  const { width, height, left, right, top, bottom } = frame(250);
+  const x = scale(levels[0].level, levels.at(-1).level, left, right), y = scale(0, 1, bottom, top);
   const line = (value) => `M${levels.map((l) => `${x(l.level)} ${y(value(l))}`).join("L")}`;
   const here = at.refused === undefined;
   return html`<figure class="chart"><figcaption><span class="key kept">kept</span> <span class="key missed">missed</span> <span class="key allowed">allowed to miss</span></figcaption>
-    <svg viewBox="0 0 ${WIDTH} ${HEIGHT}" role="img" aria-label="share kept and missed by the promised level; the numbers are in the table below">
-      <${Grid} values=${[0, 0.25, 0.5, 0.75, 1]} y=${y} left=${LEFT} right=${RIGHT} format=${(v) => percent(v, 0)} />
-      ${ticks(levels[0].level, levels.at(-1).level, 8).map((v) => html`<text class="tick" x=${x(v)} y=${BOTTOM + 20} text-anchor="middle">${percent(v, 0)}</text>`)}
-      <text class="axis" x=${(LEFT + RIGHT) / 2} y=${HEIGHT - 6} text-anchor="middle">promise</text>
-      ${here && html`<line class="cursor" x1=${x(at.level)} x2=${x(at.level)} y1=${TOP} y2=${BOTTOM} />`}
+    <svg viewBox="0 0 ${width} ${height}" role="img" aria-label="share kept and missed by the promised level; the numbers are in the table below">
+      <${Grid} values=${[0, 0.25, 0.5, 0.75, 1]} y=${y} left=${left} right=${right} format=${(v) => percent(v, 0)} />
+      ${ticks(levels[0].level, levels.at(-1).level, 8).map((v) => html`<text class="tick" x=${x(v)} y=${bottom + 20} text-anchor="middle">${percent(v, 0)}</text>`)}
+      <text class="axis" x=${(left + right) / 2} y=${height - 6} text-anchor="middle">promise</text>
+      ${here && html`<line class="cursor" x1=${x(at.level)} x2=${x(at.level)} y1=${top} y2=${bottom} />`}
       <path class="curve kept" d=${line((l) => l.kept / pool)} /><path class="curve missed" d=${line((l) => l.missed)} /><path class="curve allowed" d=${line((l) => 1 - l.level)} />
       ${here && html`<circle class="kept" cx=${x(at.level)} cy=${y(at.kept / pool)} r="5" /><circle class="missed" cx=${x(at.level)} cy=${y(at.missed)} r="5" />`}
     </svg>
@@ -84,15 +85,15 @@ function Trade({ levels, at, pool, kind }) {
 function Examples({ result, at, kind, texts }) {
   const [from, setFrom] = useState(0);
   const shown = result.examples.slice(from, from + 8);
-  return html`<figure class="chart"><figcaption>Where the lists of some queries end <small>height: probability; <span class="key relevant">relevant</span>; faded: cut</small>
+  return html`<figure class="chart"><figcaption>Where the lists of some queries end <small>height: root of the probability; <span class="key relevant">relevant</span>; faded: cut</small>
       <button onClick=${() => setFrom(from + 8 < result.examples.length ? from + 8 : 0)}>Other queries</button></figcaption>
     <ol class="strips">${shown.map((e) => {
       const values = kind === "any" ? e.scores : e.probabilities;
       const kept = values.filter((v) => v >= at.threshold).length, lost = e.relevant.filter((i) => i >= kept).length;
-      const top = Math.max(...e.probabilities, 1e-9), width = 600 / Math.max(e.ids.length, 1);
+      const top = Math.max(...e.probabilities, 1e-9), tall = (p) => Math.max(38 * Math.sqrt(p / top), 2), width = 600 / Math.max(e.ids.length, 1);
       return html`<li><span class="words"><bdi dir="auto">${texts.get(e.query) || e.query}</bdi></span>
         <svg viewBox="0 0 600 44" preserveAspectRatio="none" role="img" aria-label="${kept} of ${e.ids.length} kept, ${e.relevant.length - lost} of ${e.relevant.length} relevant ones among them">
-          ${e.ids.map((id, i) => html`<rect class="${e.relevant.includes(i) ? "relevant" : ""} ${i < kept ? "" : "gone"}" x=${i * width} width=${Math.max(width - 1, 0.5)} y=${40 - Math.max(36 * (e.probabilities[i] / top), 2)} height=${Math.max(36 * (e.probabilities[i] / top), 2)} />`)}
+          ${e.ids.map((id, i) => html`<rect class="${e.relevant.includes(i) ? "relevant" : ""} ${i < kept ? "" : "gone"}" x=${i * width} width=${Math.max(width - 1, 0.5)} y=${40 - tall(e.probabilities[i])} height=${tall(e.probabilities[i])} />`)}
           <line class="end" x1=${kept * width} x2=${kept * width} y1="0" y2="44" /></svg>
         <span class="number">${kept} kept, ${lost ? html`<b class="down">${lost} of ${e.relevant.length} relevant cut</b>` : `all ${e.relevant.length} relevant`}</span></li>`;
     })}</ol></figure>`;

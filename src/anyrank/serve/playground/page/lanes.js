@@ -3,7 +3,7 @@ import { html, useEffect, useLayoutEffect, useMemo, useRef, useState } from "./p
 import { Quality, shapeOf, Sliders } from "./sliders.js";
 
 const ROW = 76, GUTTER = 56;
-const STEP = 20; // rows outside the window are not there; it moves by so many at a time
+const STEP = 10; // rows outside the window are not there; it moves by so many at a time
 const HUES = ["a", "b", "c", "d"];
 
 const ms = (seconds) => (seconds >= 10 ? `${seconds.toFixed(0)} s` : seconds >= 1 ? `${seconds.toFixed(1)} s` : `${Math.round(seconds * 1000)} ms`);
@@ -96,12 +96,19 @@ function Flow({ gap, left, right, height, span }) {
     <svg class="over" viewBox=${box} style=${place}><path class="line" /></svg></div>`;
 }
 
-/** Lights up the rows of a document, and draws its lines over the others; all else stays as it is. */
+/**
+ * Lights up the rows of a document, and draws its lines over the others. A pane over each lane is moved there, so that
+ * no row is drawn anew.
+ */
 function follow(box, n, ids, ranks, height) {
   if (!box || box.dataset.following === (n ?? "")) return;
-  for (const lit of [...box.getElementsByClassName("lit")]) lit.classList.remove("lit");
   box.dataset.following = n ?? "";
-  if (n !== null) for (const row of box.querySelectorAll(`[data-n="${Number(n)}"]`)) row.classList.add("lit");
+  for (const lit of [...box.getElementsByClassName("lit")]) lit.classList.remove("lit");
+  if (n !== null) for (const item of box.querySelectorAll(`.gone [data-n="${Number(n)}"]`)) item.classList.add("lit");
+  box.querySelectorAll(".pane").forEach((pane, lane) => {
+    const rank = n === null ? undefined : ranks[lane]?.get(ids[n]);
+    pane.style.transform = `translateY(${rank ? (rank - 1) * ROW : -2 * ROW}px)`;
+  });
   box.querySelectorAll(".over path").forEach((path) => {
     const gap = Number(path.closest("[data-gap]").dataset.gap);
     const from = n === null ? undefined : ranks[gap - 1]?.get(ids[n]), to = n === null ? undefined : ranks[gap]?.get(ids[n]);
@@ -150,12 +157,12 @@ export function Lanes({ pipelines, answer, names, before, chosen, busy, slides, 
     ${cells((p, n) => html`<${Editor} n=${n} text=${p} lane=${lanes[n]} names=${names} slides=${slides} onText=${(t) => set(n, t)}
       onRemove=${pipelines.length > 1 ? () => onPipelines(pipelines.filter((_, i) => i !== n)) : null} />`)}
     ${cells(
-      (p, n) => html`<ol class="lane" data-lane=${n} role="listbox" aria-label="results of pipeline ${HUES[n].toUpperCase()}">
+      (p, n) => html`<div class="holder"><div class="pane" aria-hidden="true"></div><ol class="lane" data-lane=${n} role="listbox" aria-label="results of pipeline ${HUES[n].toUpperCase()}">
         ${lanes[n]?.results && html`<${Space} rows=${Math.min(span[0], lanes[n].results.length)} />`}
         ${lanes[n]?.results?.slice(...span).map((r, i) => html`<${Row} key=${r.id} n=${number(r.id)} id=${r.id} rank=${span[0] + i + 1} value=${r.score} lane=${n}
           first=${i === 0} count=${lanes[n].results.length} text=${words(r.id)} before=${before?.[n]?.[r.id]} chosen=${chosen.includes(r.id)} onChoose=${onChoose} />`)}
         ${lanes[n]?.results && html`<${Space} rows=${lanes[n].results.length - span[1]} />`}
-        ${lanes[n]?.results?.length === 0 && html`<li class="empty">nothing found</li>`}</ol>`,
+        ${lanes[n]?.results?.length === 0 && html`<li class="empty">nothing found</li>`}</ol></div>`,
       (n) => lanes[n - 1] && lanes[n] ? html`<${Flow} gap=${n} left=${ranks[n - 1]} right=${ranks[n]} height=${height} span=${span} />` : html`<div></div>`)}
     ${cells((p, n) => html`<${Gone} lane=${lanes[n]} number=${number} words=${words} onChoose=${onChoose} />`)}
   </div>
