@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ...core.content import text_of
+from ...core.content import images_of, text_of
 from ...core.errors import InputError
 from ...core.stage import Cut, Limited, Stage, Then
 from ...core.types import Candidate, Ranking
@@ -105,4 +105,9 @@ def _name(stage: Stage) -> str:
 
 def shown(candidates: Iterable[Candidate]) -> dict[str, Any]:
     """The beginnings of documents by id, as the page shows them."""
-    return {c.id: {"text": text_of(c.content)[:TEXT], "length": len(text_of(c.content))} for c in candidates}
+    return {c.id: _beginning(c) for c in candidates}
+
+
+def _beginning(candidate: Candidate) -> dict[str, Any]:
+    text, pictures = text_of(candidate.content), images_of(candidate.content)
+    return {"text": text[:TEXT], "length": len(text), **({"picture": True} if pictures else {})}

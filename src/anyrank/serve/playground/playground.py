@@ -10,6 +10,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -43,6 +44,8 @@ from .curves import Floats, Mean
 from .cutoffs import promises
 from .knobs import Dial
 from .lanes import Lane, shown
+from .pictures import thumbnails
+from .spectra import annotated
 from .stages import check_allowed, over_documents
 from .tables import Tables, Unscored
 
@@ -63,12 +66,13 @@ Answer = Callable[[Mapping[str, Any]], dict[str, Any]]
 @dataclass(slots=True, eq=False)
 class Playground:
     """The playground over a service. ``free``: a page may run any pipeline (else see `stages.check_allowed`);
-    ``queries`` and ``qrels`` are those of the index, if there are any."""
+    ``queries`` and ``qrels`` are those of the index, if there are any; ``given`` are spectra with their candidates."""
 
     service: Service
     free: bool = False
     queries: Sequence[Query] = ()
     qrels: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    given: Mapping[str, Ranking] = field(default_factory=dict)
     _lanes: OrderedDict[str, tuple[Lane, float]] = field(default_factory=OrderedDict, repr=False)
     _sessions: OrderedDict[str, Session] = field(default_factory=OrderedDict, repr=False)
     _tables: Tables = field(default_factory=Tables, repr=False)
@@ -79,6 +83,7 @@ class Playground:
     def answers(self) -> dict[str, Answer]:
         """What the page may ask for, by name."""
         every = (self.run, self.fill, self.cost, self.values, self.compare, self.judge, self.explain)
+        every += (self.pictures, self.spectrum)
         computed = (self.slide, self.curve, self.cutoff)
         answers: dict[str, Answer] = {answer.__name__: answer for answer in every}
         return answers | {answer.__name__: functools.partial(_or_unscored, answer) for answer in computed}
@@ -100,14 +105,44 @@ class Playground:
             "judged": bool(self.qrels),
             "measured": [q.id for q in self._measured()],
             "documents": DOCUMENTS,
+            "spectra": [{"id": id, "candidates": len(r)} for id, r in self.given.items()],
         }
 
     def run(self, body: Mapping[str, Any]) -> dict[str, Any]:
         """Lanes of up to four ``pipelines`` for a ``query``, over ``documents`` or the index; ``k`` results of each."""
-        query = Query("q", query_text(body.get("query")))
-        documents, k = _documents(body.get("documents")), whole(body.get("k"), "k", 1, 1000) or 10
+        query, documents = self._asked(body)
+        k = whole(body.get("k"), "k", 1, 1000) or 10
         lanes = [self._lane(p, query, documents) for p in _pipelines(body)]
         return self._shown(_pipelines(body), lanes, k, documents)
+
+    def _asked(self, body: Mapping[str, Any]) -> tuple[Query, list[Candidate] | None]:
+        """The query of a request and its documents, None for the index: those of a spectrum that the server was given,
+        or pasted ones."""
+        if body.get("spectrum") is not None:
+            ranking = self._spectrum(body["spectrum"])
+            return ranking.query, list(ranking)
+        return Query("q", query_text(body.get("query"))), _documents(body.get("documents"))
+
+    def _spectrum(self, id: Any) -> Ranking:
+        if not isinstance(id, str) or id not in self.given:
+            raise Refusal(400, "spectrum: expected the id of one that /play/info lists")
+        return self.given[id]
+
+    def spectrum(self, body: Mapping[str, Any]) -> dict[str, Any]:
+        """The peaks of a ``spectrum``, with the ions of the peptides with these one or two ``ids``."""
+        ranking, ids = self._spectrum(body.get("spectrum")), body.get("ids")
+        if not isinstance(ids, list) or not 1 <= len(ids) <= 2 or not all(i in ranking.ids for i in ids):
+            raise Refusal(400, "ids: expected the ids of one or two of the spectrum's peptides")
+        return annotated(ranking, ids, text(body.get("tolerance", "20ppm"), "tolerance"))
+
+    def pictures(self, body: Mapping[str, Any]) -> dict[str, Any]:
+        """Thumbnails of the pictures of documents of the index with these ``ids``. Where not every pipeline may run,
+        only pictures are shown that lie beside the index, or in its documents."""
+        ids, collection = body.get("ids"), self._collection()
+        if not isinstance(ids, list) or len(ids) > AT_ONCE or not all(isinstance(i, str) for i in ids):
+            raise Refusal(400, f"ids: expected at most {AT_ONCE} ids of documents")
+        documents = collection.get([i for i in dict.fromkeys(ids) if i in collection])
+        return {"pictures": thumbnails(documents, None if self.free else Path(collection.path).resolve().parent)}
 
     def _shown(
         self,
@@ -233,7 +268,8 @@ class Playground:
         for pipeline in pipelines:
             if not self.free:
                 check_allowed(pipeline, self.service.pipelines)
-            for extreme in (pipeline, *Dial.of(pipeline, DEEPEST).extremes()):
+            dial = Dial.of(pipeline, DEEPEST)
+            for extreme in filter(None, (dial.first, pipeline, *dial.extremes())):  # the deepest search first
                 table.lists(extreme)
         return {"usage": counts_of(table.spent)}
 
@@ -293,7 +329,7 @@ class Playground:
             return self._lanes[key]
         start = time.perf_counter()
         try:
-            stage, given = self._stage(pipeline, documents)
+            stage, given = self._stage(pipeline, documents, listed=query.id in self.given)
             lane = Lane.of(stage, Ranking(query, given, limits=Limits.within(self.service.seconds)))
         except InputError as error:
             return error, 0.0
@@ -307,13 +343,20 @@ class Playground:
         self.service.refresh()
         collection = self.service.collection
         state = "" if collection is None or documents is not None else version(collection)
+        if query.id in self.given:
+            return f"{query.id} {pipeline}"
         given_texts = None if documents is None else [(c.id, c.content) for c in documents]
         return hashlib.sha256(json.dumps([pipeline, query.content, state, given_texts]).encode()).hexdigest()
 
-    def _stage(self, pipeline: str, documents: list[Candidate] | None = None) -> tuple[Stage, tuple[Candidate, ...]]:
-        """The stage of a pipeline over given documents, or over the index, and the candidates that it starts with."""
+    def _stage(
+        self, pipeline: str, documents: list[Candidate] | None = None, *, listed: bool = False
+    ) -> tuple[Stage, tuple[Candidate, ...]]:
+        """The stage of a pipeline over given documents, or over the index, and the candidates that it starts with.
+        ``listed``: these can only be reranked, not searched."""
         if not self.free:
             check_allowed(pipeline, self.service.pipelines)
+        if documents is not None and listed:
+            return parse(pipeline, starts=False), tuple(documents)
         if documents is not None and pipeline in self.service.pipelines:
             return self.service.pipelines[pipeline], tuple(documents)
         if documents is not None:
@@ -325,12 +368,12 @@ class Playground:
     def explain(self, body: Mapping[str, Any]) -> dict[str, Any]:
         """What the score of the first of two ``ids`` is made of by a ``pipeline``, and why it stands above the second,
         or below, if there is one."""
-        query = Query("q", query_text(body.get("query")))
-        documents, ids = _documents(body.get("documents")), body.get("ids")
+        query, documents = self._asked(body)
+        ids = body.get("ids")
         if not isinstance(ids, list) or not 1 <= len(ids) <= 2 or not all(isinstance(i, str) for i in ids):
             raise Refusal(400, "ids: expected the ids of one document or two")
         pipeline = text(body.get("pipeline"), "pipeline").strip()
-        stage, given = self._stage(pipeline, documents)
+        stage, given = self._stage(pipeline, documents, listed=query.id in self.given)
         start = Ranking(query, given, limits=Limits.within(self.service.seconds))
         explanation = explain(start, stage, top=0, ids=ids, pipeline=pipeline)
         known = {d.id for d in explanation.documents if d.score is not None}
@@ -475,8 +518,8 @@ def _lane_answer(lane: Lane | InputError, seconds: float, ids: list[str], k: int
 
 
 def _dial(pipeline: str, lane: Lane | InputError, deepest: int) -> dict[str, Any]:
-    """What sliders of a lane may move."""
-    if not isinstance(lane, Lane):
+    """What sliders of a lane may move: of what isn't text, nothing."""
+    if not isinstance(lane, Lane) or not isinstance(lane.ranking.query.content, str):
         return {}
     return {"computed": not lane.ranking.trace, "text": pipeline, **Dial.of(pipeline, deepest).as_dict()}
 

@@ -1,5 +1,7 @@
 // Pipelines side by side: their texts, their results, and lines that follow a document from one to the next.
 import { html, useEffect, useLayoutEffect, useMemo, useRef, useState } from "./preact.js";
+import { post } from "./api.js";
+import { Spectrum } from "./spectrum.js";
 import { Quality, shapeOf, Sliders } from "./sliders.js";
 
 const ROW = 76, GUTTER = 56;
@@ -52,7 +54,30 @@ function moved(before, now) {
   return html`<span class=${up ? "up" : "down"} aria-label="${up ? "up" : "down"} ${by}">${up ? "▲" : "▼"}${by}</span>`;
 }
 
-function Row({ n, id, rank, value, text, before, lane, first, count, chosen, onChoose }) {
+/** Pictures of documents near the window, fetched once. */
+function usePictures(answer, span) {
+  const known = useRef(new Map());
+  const [, drawn] = useState(0);
+  useEffect(() => {
+    const near = new Set((answer?.lanes || []).flatMap((l) => (l.results || []).slice(...span).map((r) => r.id)));
+    const wanted = [...near].filter((id) => answer.texts[id]?.picture && !known.current.has(id));
+    if (!wanted.length) return undefined;
+    let live = true;
+    (async () => {
+      for (let i = 0; i < wanted.length && live; i += 24) {
+        const ids = wanted.slice(i, i + 24);
+        let pictures = {};
+        try { ({ pictures } = await post("pictures", { ids })); } catch { /* shown without */ }
+        for (const id of ids) known.current.set(id, pictures[id] || "");
+        if (live) drawn((d) => d + 1);
+      }
+    })();
+    return () => { live = false; };
+  }, [answer, span]);
+  return (id) => known.current.get(id) || "";
+}
+
+function Row({ n, id, rank, value, text, picture, before, lane, first, count, chosen, onChoose }) {
   const place = (e) => {
     const step = { ArrowDown: [0, 1], ArrowUp: [0, -1], ArrowRight: [1, 0], ArrowLeft: [-1, 0] }[e.key];
     if (e.key === "Enter" || e.key === " ") { e.preventDefault(); onChoose(id, e.shiftKey); }
@@ -62,9 +87,10 @@ function Row({ n, id, rank, value, text, before, lane, first, count, chosen, onC
       : step[1] > 0 ? e.currentTarget.nextElementSibling : e.currentTarget.previousElementSibling;
     if (next && next.matches(".row")) next.focus();
   };
-  return html`<li class="row ${chosen ? "chosen" : ""}" data-n=${n} tabindex=${first ? 0 : -1} role="option" aria-posinset=${rank} aria-setsize=${count} aria-selected=${chosen ? "true" : "false"}
-      onClick=${(e) => onChoose(id, e.shiftKey)} onKeyDown=${place}>
+  return html`<li class="row ${chosen ? "chosen" : ""} ${picture ? "pictured" : ""}" data-n=${n} tabindex=${first ? 0 : -1} role="option" aria-posinset=${rank} aria-setsize=${count} aria-selected=${chosen ? "true" : "false"}
+      onClick=${(e) => onChoose(id, e.shiftKey)} onMouseDown=${(e) => e.shiftKey && e.preventDefault()} onKeyDown=${place}>
     <span class="rank">${rank}${moved(before, rank)}</span>
+    ${picture && html`<img class="picture" src=${picture} alt="" />`}
     <span class="words"><bdi dir="auto">${text.slice(0, 400)}</bdi></span>
     <span class="meta"><bdi>${id.slice(0, 60)}</bdi><span>${score(value)}</span></span>
   </li>`;
@@ -116,7 +142,7 @@ function follow(box, n, ids, ranks, height) {
   });
 }
 
-export function Lanes({ pipelines, answer, names, before, chosen, busy, slides, onPipelines, onChoose, onMore }) {
+export function Lanes({ pipelines, answer, names, before, chosen, busy, slides, pictures, onPipelines, onChoose, onMore }) {
   const lanes = answer ? answer.lanes : [];
   const [ids, numbers, ranks] = useMemo(() => {
     const all = answer ? Object.keys(answer.texts) : [];
@@ -128,6 +154,7 @@ export function Lanes({ pipelines, answer, names, before, chosen, busy, slides, 
   const height = most * ROW;
   const box = useRef();
   const [span, setSpan] = useState([0, 2 * STEP]);
+  const picture = usePictures(answer, span);
   useEffect(() => {
     const look = () => {
       const list = box.current?.querySelector(".lane");
@@ -160,7 +187,7 @@ export function Lanes({ pipelines, answer, names, before, chosen, busy, slides, 
       (p, n) => html`<div class="holder"><div class="pane" aria-hidden="true"></div><ol class="lane" data-lane=${n} role="listbox" aria-label="results of pipeline ${HUES[n].toUpperCase()}">
         ${lanes[n]?.results && html`<${Space} rows=${Math.min(span[0], lanes[n].results.length)} />`}
         ${lanes[n]?.results?.slice(...span).map((r, i) => html`<${Row} key=${r.id} n=${number(r.id)} id=${r.id} rank=${span[0] + i + 1} value=${r.score} lane=${n}
-          first=${i === 0} count=${lanes[n].results.length} text=${words(r.id)} before=${before?.[n]?.[r.id]} chosen=${chosen.includes(r.id)} onChoose=${onChoose} />`)}
+          first=${i === 0} count=${lanes[n].results.length} text=${words(r.id)} picture=${pictures.get(r.id) || picture(r.id)} before=${before?.[n]?.[r.id]} chosen=${chosen.includes(r.id)} onChoose=${onChoose} />`)}
         ${lanes[n]?.results && html`<${Space} rows=${lanes[n].results.length - span[1]} />`}
         ${lanes[n]?.results?.length === 0 && html`<li class="empty">nothing found</li>`}</ol></div>`,
       (n) => lanes[n - 1] && lanes[n] ? html`<${Flow} gap=${n} left=${ranks[n - 1]} right=${ranks[n]} height=${height} span=${span} />` : html`<div></div>`)}
@@ -185,13 +212,15 @@ function Gone({ lane, number, words, onChoose }) {
 }
 
 /** One document: its text (to be edited, if it was pasted), its way through each pipeline, and what its score is made of. */
-export function Detail({ id, other, answer, pipelines, explain, editable, onText, onClose, onOther }) {
+export function Detail({ id, other, answer, pipelines, explain, spectrum, picture, editable, onText, onClose, onOther }) {
   const document_ = answer.texts[id] || { text: "", length: 0 };
   const heading = useRef();
   useEffect(() => { heading.current?.focus(); }, [id]);
   return html`<aside class="detail" aria-label="document ${id}" onKeyDown=${(e) => e.key === "Escape" && onClose()}>
     <header><h2 tabindex="-1" ref=${heading}><bdi>${id.slice(0, 80)}</bdi></h2><button class="quiet" aria-label="close" onClick=${onClose}>×</button></header>
-    ${editable
+    ${picture && html`<img class="large" src=${picture} alt="picture of ${id.slice(0, 80)}" />`}
+    ${spectrum && html`<${Spectrum} spectrum=${spectrum} ids=${other ? [id, other] : [id]} />`}
+    ${spectrum ? null : editable
       ? html`<label class="edit">Edit it, and see it move<textarea dir="auto" rows="6" value=${editable.text} onInput=${(e) => onText(e.target.value)}></textarea></label>`
       : html`<p class="text" dir="auto">${document_.text}${document_.length > document_.text.length ? ` … (${document_.length.toLocaleString()} characters)` : ""}</p>`}
     ${answer.lanes.map((lane, n) => lane.results && html`<section><h3><span class="letter ${HUES[n]}">${HUES[n].toUpperCase()}</span> <code>${pipelines[n]}</code></h3>
