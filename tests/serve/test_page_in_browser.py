@@ -138,7 +138,7 @@ def test_a_score_is_explained_by_the_keyboard_alone(page):
 
 def test_all_queries_without_a_trophy_where_the_interval_holds_zero(page):
     page.get_by_label("pipeline B", exact=True).fill("bm25")
-    page.get_by_role("button", name="Queries").click()
+    page.get_by_role("button", name="Queries", exact=True).click()
     page.get_by_role("button", name="Run all 24 queries").click()
     verdict = page.locator(".verdict", has_text="Not told apart")
     verdict.wait_for()

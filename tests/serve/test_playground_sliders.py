@@ -270,6 +270,12 @@ def test_what_is_wrong_with_a_request_is_named(client, name, body, message):
     assert message in response.json()["message"]
 
 
+def test_a_depth_of_any_size_is_written_as_it_was():
+    assert Dial.of("bm25 % 1000000 >> tiny").extremes() == ["bm25 % 1000000 >> tiny"]
+    assert Dial.of(f"bm25 % {'9' * 4000} >> tiny").knobs == ()
+    assert [k.label for k in Dial.of(f"{'9' * 4000} * bm25 + tiny").knobs] == ["tiny"]
+
+
 def test_a_slide_of_what_may_not_run_is_an_error_in_its_lane(client):
     wrong, right = ask(client, "slide", query="x", pipelines=['bm25 >> keep("x")', "bm25"], fill=True)["lanes"]
     assert "this server runs" in wrong["error"]

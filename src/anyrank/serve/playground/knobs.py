@@ -11,6 +11,8 @@ from ...pipeline.parser import read
 
 HEAVIEST = 2.0
 """The highest weight of a slider, unless a pipeline has a higher one."""
+LARGEST = 1_000_000
+"""The greatest weight and depth that have a slider."""
 LABEL = 60
 """Characters of a label."""
 
@@ -31,7 +33,9 @@ class Knob:
 
     def written(self, value: float) -> str:
         """The text of another value, as it stands in the pipeline."""
-        return f"{value:g}" if self.end > self.start else f"{value:g} * "
+        if self.kind == "depth":
+            return str(int(value))
+        return f"{value:.12g}" if self.end > self.start else f"{value:.12g} * "
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +112,7 @@ class _Reader:
     def knobs(self, node: ast.AST, then: bool = False) -> Iterator[Knob]:
         """The knobs of an expression. ``then``: another stage follows."""
         match node:
-            case ast.BinOp(ast.expr() as left, ast.Mod(), ast.Constant(int() as k)) if k is not True and k > 0:
+            case ast.BinOp(ast.expr() as left, ast.Mod(), ast.Constant(int() as k)) if _is_depth(k):
                 yield self.depth(node.right, self.span(left), k, then)
                 yield from self.knobs(left)
             case ast.BinOp(left, ast.RShift(), right):
@@ -121,7 +125,7 @@ class _Reader:
                 yield from self.fusion(stages)
                 for keyword in keywords:
                     match keyword:
-                        case ast.keyword("depth", ast.Constant(int() as k) as value) if k is not True and k > 0:
+                        case ast.keyword("depth", ast.Constant(int() as k) as value) if _is_depth(k):
                             yield self.depth(value, self.span(node), k, True)
             case _:
                 for child in ast.iter_child_nodes(node):
@@ -131,14 +135,14 @@ class _Reader:
     def fusion(self, parts: Sequence[ast.expr]) -> Iterator[Knob]:
         """The weights of a fusion's parts, and the knobs within these."""
         written = [_weight(part) for part in parts]
-        values = [1.0 if w is None else float(ast.literal_eval(w[0])) for w in written]
+        values = [1.0 if w is None else float(min(ast.literal_eval(w[0]), 2 * LARGEST)) for w in written]
         most = max([1.0 if sum(values) < 1.01 and len(values) > 1 else HEAVIEST, *values])
         for part, weight, value in zip(parts, written, values):
             if weight is None:
                 start, end = self.span(part)
                 if not isinstance(part, ast.BinOp | ast.Compare) or self.text[start] == "(" or _cut(part):
                     yield Knob("weight", self.label(start, end), value, most, start, start)
-            elif value >= 0:
+            elif 0 <= value <= LARGEST:
                 start, end = self.span(weight[0])
                 yield Knob("weight", self.label(*self.span(weight[1])), value, most, start, end)
             yield from self.knobs(part)
@@ -184,6 +188,10 @@ def _weight(node: ast.expr) -> tuple[ast.expr, ast.expr] | None:
         case ast.BinOp(part, ast.Mult(), ast.Constant(int() | float()) as weight):
             return weight, part
     return None
+
+
+def _is_depth(k: int) -> bool:
+    return k is not True and 0 < k <= LARGEST
 
 
 def _cut(node: ast.expr) -> bool:
