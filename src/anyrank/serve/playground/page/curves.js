@@ -47,7 +47,12 @@ export function Curves({ info, pipelines, measured, onMeasured, onScored, depth,
     onMeasured({ key, lanes });
     onScored();
   }
-  const use = (n) => onPipelines(pipelines.map((p, i) => (i === n ? current[n].curve.points.reduce((a, b) => (Math.abs(b.depth - depth) < Math.abs(a.depth - depth) ? b : a)).pipeline : p)));
+  const use = (n) => { // what was measured holds for the pipeline of another depth too
+    const point = current[n].curve.points.reduce((a, b) => (Math.abs(b.depth - depth) < Math.abs(a.depth - depth) ? b : a));
+    const now = texts.map((p, i) => (i === n ? point.pipeline : p));
+    onMeasured({ key: JSON.stringify(now), lanes: current.map((l, i) => (i === n ? { ...l, curve: { ...l.curve, depth: point.depth } } : l)) });
+    onPipelines(now);
+  };
   return html`<section class="measured" aria-label="depth and cost">
     <div class="bar"><h2>How deep, and at what cost</h2>
       <${Measure} ids=${info.measured} pipelines=${texts} primary=${!current} onError=${setError} work=${work} label=${current ? "Measure again" : `Measure on ${info.measured.length} judged queries`} /></div>

@@ -14,11 +14,13 @@ const percent = (x, digits = 1) => `${(100 * x).toFixed(digits)} %`;
 
 export function Cutoff({ info, pipelines, cutoffs, onCutoffs, onScored, cut, onCut }) {
   const [error, setError] = useState("");
+  const [unscored, setUnscored] = useState("");
   const texts = new Map(info.queries.map((q) => [q.id, q.text]));
   const n = Math.min(cut.lane, pipelines.length - 1), pipeline = pipelines[n].trim();
   const result = cutoffs[pipeline];
   const load = async (signal) => {
     const answer = await post("cutoff", { pipeline }, signal);
+    setUnscored(answer.unscored ? pipeline : "");
     if (!answer.unscored) onCutoffs({ ...cutoffs, [pipeline]: answer });
     if (signal) onScored();
   };
@@ -31,7 +33,7 @@ export function Cutoff({ info, pipelines, cutoffs, onCutoffs, onScored, cut, onC
   return html`<section class="measured" aria-label="cut-off">
     <div class="bar"><h2>Where a list may end</h2>
       <label>after <select value=${n} onChange=${(e) => onCut({ ...cut, lane: Number(e.target.value) })}>${pipelines.map((p, i) => html`<option value=${i}>${LETTERS[i]}: ${p}</option>`)}</select></label>
-      ${!result && html`<${Measure} ids=${info.measured} pipelines=${[pipeline]} primary=${true} onError=${setError} work=${load} label="Calibrate on ${info.measured.length} judged queries" />`}</div>
+      ${!result && unscored === pipeline && html`<${Measure} ids=${info.measured} pipelines=${[pipeline]} primary=${true} onError=${setError} work=${load} label="Calibrate on ${info.measured.length} judged queries" />`}</div>
     ${error && html`<p class="wrong" role="alert">${error}</p>`}
     ${!result && !error && html`<p class="faint">The pipeline's scores become probabilities of relevance, and a threshold on these keeps a promise: so many of the relevant documents stay, on average over queries like the judged ones.</p>`}
     ${result && html`<${Promise_} result=${result} cut=${cut} onCut=${onCut} texts=${texts} pipeline=${pipeline} />`}
