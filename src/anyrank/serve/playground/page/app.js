@@ -182,7 +182,7 @@ function App({ info, start }) {
       <section class="ask" aria-label="query and documents">
         ${info.spectra.length > 0 && html`<label class="query"><span>Spectrum</span><select value=${spectrum} onChange=${(e) => change({ source: "spectra", query: e.target.value })}>
           ${info.spectra.slice(0, 5000).map((s) => html`<option value=${s.id}>${s.id.slice(0, 80)}, ${s.candidates} ${s.candidates > 1 ? "peptides" : "peptide"}</option>`)}</select></label>`}
-        ${source !== "spectra" && html`<label class="query"><span>Query</span><textarea rows="2" dir="auto" value=${query} onInput=${(e) => change({ query: e.target.value })}></textarea></label>`}
+        ${source !== "spectra" && html`<label class="query"><span>Query</span><textarea rows="3" dir="auto" value=${query} onInput=${(e) => change({ query: e.target.value })}></textarea></label>`}
         ${info.queries.length > 0 && source === "index" && html`<label class="try">or one of ${info.queries.length} <select onChange=${(e) => e.target.value && change({ query: info.queries[Number(e.target.value)].text })}>
           <option value="">choose</option>${info.queries.slice(0, 500).map((q, n) => html`<option value=${n}>${q.text.slice(0, 90)}</option>`)}</select></label>`}
         ${info.index && html`<div class="tabs" role="group" aria-label="what is ranked"><button aria-pressed=${source === "index"} onClick=${() => change({ source: "index", pipelines: info.start })}>Index <small>${info.index.documents.toLocaleString()}</small></button>
@@ -192,7 +192,7 @@ function App({ info, start }) {
       </section>
       <section class="compare" aria-label="pipelines" aria-busy=${busy ? "true" : "false"}>
         <div class="bar"><h2>Pipelines</h2><button disabled=${pipelines.length > 3} onClick=${() => change({ pipelines: [...pipelines, names.find((n) => !pipelines.includes(n)) || "mini"] })}>Add a pipeline</button>
-          ${measurable && answer && html`<${Measure} ids=${info.measured} pipelines=${pipelines.map(textOf)} onError=${setError} work=${slides.again} label="Measure on ${info.measured.length} queries" />`}
+          ${measurable && answer?.lanes.some((l) => l.results && !l.quality) && html`<${Measure} ids=${info.measured} pipelines=${pipelines.map(textOf)} onError=${setError} work=${slides.again} label="Measure on ${info.measured.length} queries" />`}
           <span class="faint" role="status">${busy ? "ranking …" : slides.note}</span></div>
         <${Lanes} pipelines=${pipelines} answer=${answer} names=${names} before=${before} chosen=${chosen} busy=${busy} slides=${slides} pictures=${pictures} onPipelines=${(p) => change({ pipelines: p })} onChoose=${choose} onMore=${() => change({ k: Math.min(k * 4, 1000) })} />
         ${!answer && !busy && !error && html`<p class="hint">Write a query${source === "docs" ? " and a document or two" : ""}: it is ranked at once.</p>`}

@@ -27,7 +27,7 @@ function Editor({ n, text, lane, names, slides, onText, onRemove }) {
       ${parts && html`<code aria-hidden="true">${parts[0]}<mark>${parts[1]}</mark>${parts[2]}</code>`}
       <span>${lane.error}</span></div>`}
     ${lane && !wrong && html`<${Cost} lane=${lane} />
-      <${Quality} quality=${lane.quality} since=${slides.since()} />
+      <${Quality} quality=${lane.quality} since=${slides.since() && slides.since()[n] !== text} />
       <${Sliders} n=${n} shape=${shapeOf(text, lane, slides.shapes()[n])} slides=${slides} />`}
   </div>`;
 }
