@@ -176,7 +176,7 @@ export function Lanes({ pipelines, answer, names, before, chosen, busy, slides, 
     delete box.current.dataset.following;
     light(ids[n] === undefined ? null : n);
   }, [answer, span]);
-  const set = (n, text) => onPipelines(pipelines.map((p, i) => (i === n ? text : p)));
+  const set = (n, text) => onPipelines((now) => now.map((p, i) => (i === n ? text : p)));
   const columns = pipelines.map((_, n) => (n ? `${GUTTER}px ` : "") + "minmax(230px, 1fr)").join(" ");
   const cells = (make, between) => pipelines.map((p, n) => html`${n > 0 && (between ? between(n) : html`<div></div>`)}${make(p, n)}`);
   return html`<div class="scroller"><div class="lanes ${busy ? "busy" : ""}" ref=${box} style=${{ gridTemplateColumns: columns }}
