@@ -82,10 +82,10 @@ class Playground:
 
     def answers(self) -> dict[str, Answer]:
         """What the page may ask for, by name."""
-        ran = (self.run, self.fill, self.cost, self.values, self.compare, self.judge, self.explain)
-        drawn = (self.pictures, self.spectrum)
+        lanes = (self.run, self.fill, self.cost, self.values, self.compare, self.judge, self.explain)
+        contents = (self.pictures, self.spectrum)
         computed = (self.slide, self.curve, self.cutoff)
-        answers: dict[str, Answer] = {answer.__name__: answer for answer in (*ran, *drawn)}
+        answers: dict[str, Answer] = {answer.__name__: answer for answer in (*lanes, *contents)}
         return answers | {answer.__name__: functools.partial(_or_unscored, answer) for answer in computed}
 
     def info(self) -> dict[str, Any]:
