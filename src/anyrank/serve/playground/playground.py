@@ -46,7 +46,7 @@ from .knobs import Dial
 from .lanes import Lane, shown
 from .pictures import thumbnails
 from .spectra import annotated
-from .stages import check_allowed, over_documents
+from .stages import SAFE, check_allowed, over_documents
 from .tables import Tables, Unscored
 
 PIPELINES, DOCUMENTS, AT_ONCE, LABELS, RUNS, LANES = 4, 10_000, 32, 5_000, 200_000, 12
@@ -101,6 +101,7 @@ class Playground:
             "search": self.service.search,
             "index": index,
             "free": self.free,
+            "safe": sorted(SAFE | set(self.service.pipelines)),
             "queries": queries,
             "judged": bool(self.qrels),
             "measured": [q.id for q in self._measured()],
