@@ -127,9 +127,15 @@ class Page:
             return ""
         words = shlex.split(line)
         if words[0] == "anyrank":
+            words, file = (words[:-2], words[-1]) if words[-2:-1] == [">"] else (words, "")
             done = CliRunner().invoke(cli, words[1:], prog_name="anyrank")
             assert done.exit_code == 0, f"{line}\n{done.output}\n{done.exception!r}"
-            return done.output
+            if file:
+                Path(file).write_text(done.stdout, encoding="utf-8")
+            return done.stderr if file else done.output
+        if words[:2] == ["python", "-c"]:
+            exec(words[2], {})
+            return ""
         if words[0] == "python":
             with contextlib.redirect_stdout(io.StringIO()) as out:
                 self.monkeypatch.setattr(sys, "path", [os.getcwd(), *sys.path])
