@@ -7,6 +7,7 @@ HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))
 
 import pages  # noqa: E402
+import tables  # noqa: E402
 
 import anyrank  # noqa: E402
 
@@ -43,5 +44,10 @@ pygments_dark_style = "github-dark"
 
 
 def setup(app) -> None:
-    """Write the pages that are made of the code before Sphinx looks which there are."""
+    """Write the pages that are made of the code before Sphinx looks which there are, and fill in tables."""
     app.connect("config-inited", lambda app, config: pages.write(HERE / "made"))
+    app.connect("source-read", _fill)
+
+
+def _fill(app, name: str, source: list[str]) -> None:
+    source[0] = tables.filled(source[0])

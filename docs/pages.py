@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import ast
 import inspect
-import shutil
 from collections.abc import Iterator, Sequence
 from importlib import import_module
 from pathlib import Path
@@ -49,7 +48,7 @@ ROOMS: dict[str, tuple[str, str, tuple[str, ...]]] = {
     ),
     "evaluate": ("Evaluate", "Measures, tests, intervals.", ("anyrank.evaluate", "anyrank.evaluate.significance")),
     "io": ("Files", "TREC, BEIR, JSONL and tables in and out.", ("anyrank.io",)),
-    "index": (
+    "stores": (
         "Stores and indexes",
         "Documents, and the indexes over them.",
         ("anyrank.vectors", "anyrank.index.base", "anyrank.index.collection", "anyrank.index.nearest"),
@@ -103,8 +102,7 @@ ROOMS: dict[str, tuple[str, str, tuple[str, ...]]] = {
 
 
 def write(folder: Path) -> None:
-    """Write all pages; those of an earlier build are removed."""
-    shutil.rmtree(folder, ignore_errors=True)
+    """Write the pages that have changed; those that are no longer made are removed."""
     pages = {
         "commands.md": commands_page(),
         "methods.md": methods_page(),
@@ -115,10 +113,13 @@ def write(folder: Path) -> None:
     }
     pages |= {f"systems/{s.name}.md": system_page(s) for s in all_systems()}
     pages |= {f"api/{name}.md": room_page(name) for name in ROOMS}
+    for old in set(folder.rglob("*.md")) - {folder / name for name in pages}:
+        old.unlink()
     for name, text in pages.items():
         path = folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
+        if not path.is_file() or path.read_text(encoding="utf-8") != text:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
 
 
 def commands(command: click.Command = cli, path: tuple[str, ...] = ("anyrank",)) -> Iterator[tuple[str, str]]:
