@@ -1,4 +1,4 @@
-"""Sphinx's settings for these pages. `make docs` builds the site; what `pages.py` makes of the code lands in `made/`."""
+"""Sphinx's settings for these pages. `make docs` builds the site; what `pages.py` makes of the code is in ``made/``."""
 
 import sys
 from pathlib import Path

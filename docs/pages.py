@@ -122,17 +122,16 @@ def write(folder: Path) -> None:
             path.write_text(text, encoding="utf-8")
 
 
-def commands(command: click.Command = cli, path: tuple[str, ...] = ("anyrank",)) -> Iterator[tuple[str, str]]:
+def commands(
+    command: click.Command = cli, name: str = "anyrank", parent: click.Context | None = None
+) -> Iterator[tuple[str, str]]:
     """Every command's name and its help, groups before their members."""
-    context = click.Context(command, info_name=path[-1], terminal_width=96)
-    for name in reversed(path[:-1]):
-        context.parent = click.Context(click.Command(name), info_name=name, parent=context.parent)
-    yield " ".join(path), command.get_help(context)
+    context = click.Context(command, parent, name, terminal_width=96, **command.context_settings)
+    yield context.command_path, command.get_help(context)
     if isinstance(command, click.Group):
-        for name in command.list_commands(context):
-            member = command.get_command(context, name)
-            if member is not None:
-                yield from commands(member, (*path, name))
+        for member in command.list_commands(context):
+            if (found := command.get_command(context, member)) is not None:
+                yield from commands(found, member, context)
 
 
 def commands_page() -> str:
@@ -165,8 +164,8 @@ def systems_page() -> str:
     lines = [
         "# Systems",
         "",
-        "A page for each of the 36 systems of the literature that anyrank is made for: its claim, the commands that run "
-        "it here, the figures measured here with their data and weights, and beside them, never mixed with them, "
+        "A page for each of the 36 systems of the literature that anyrank is made for: its claim, the commands that "
+        "run it here, the figures measured here with their data and weights, and beside them, never mixed with them, "
         "those of its paper. All methods, with those beside the 36: [methods](../methods.md).",
         "",
         "| | system | claim |",
@@ -207,7 +206,8 @@ def system_page(system: System) -> str:
         lines.append(
             "What to expect isn't known."
             if e is None
-            else f"Expected: {e.metric} {e.value:g} on {e.dataset} ({e.source}), within {e.tolerance:g}. Not run by anyrank."
+            else f"Expected: {e.metric} {e.value:g} on {e.dataset} ({e.source}), within {e.tolerance:g}. "
+            "Not run by anyrank."
         )
     if system.note:
         lines += ["", system.note]
@@ -220,7 +220,12 @@ def system_page(system: System) -> str:
 
 def api_page() -> str:
     """The list of the pages of the API."""
-    lines = ["# Python API", "", "From the docstrings, by rooms. How to use it: [anyrank from Python](../../python.md).", ""]
+    lines = [
+        "# Python API",
+        "",
+        "From the docstrings, by rooms. How to use it: [anyrank from Python](../../python.md).",
+        "",
+    ]
     lines += [f"- [{title}]({name}.md): {sentence}" for name, (title, sentence, _) in ROOMS.items()]
     tree = "\n".join(ROOMS)
     return "\n".join(lines) + f"\n\n```{{toctree}}\n:hidden:\n:maxdepth: 1\n\n{tree}\n```\n"

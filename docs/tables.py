@@ -52,7 +52,12 @@ def lexical() -> str:
         for key, name in (("anyrank", "anyrank"), ("engine", "tantivy alone, row numbers"), ("bm25s", "bm25s, numba")):
             build, search = size["build"][key], size["search"][key]
             queries = 1000 / search["seconds"]
-            cells = f"{n / build['seconds']:,.0f}", f"{build['memory']:,.0f}", f"{queries:,.0f}", f"{search['memory']:,.0f}"
+            cells = (
+                f"{n / build['seconds']:,.0f}",
+                f"{build['memory']:,.0f}",
+                f"{queries:,.0f}",
+                f"{search['memory']:,.0f}",
+            )
             rows.append((f"{n:,}", name, *cells))
     head = ("documents", "system", "documents a second", "MiB, building", "queries a second", "MiB, searching")
     return _table(head, rows)
@@ -103,7 +108,12 @@ def strategies() -> str:
 def training() -> str:
     """Training beside sentence-transformers."""
     rows = [
-        (name, f"{v['pairs_a_cpu_second']['ratio']:.2f}", f"{v['pairs_a_cpu_second']['least']:.2f}", str(len(v["rounds"])))
+        (
+            name,
+            f"{v['pairs_a_cpu_second']['ratio']:.2f}",
+            f"{v['pairs_a_cpu_second']['least']:.2f}",
+            str(len(v["rounds"])),
+        )
         for name, v in _read("train.json").items()
     ]
     return _table(("body", "pairs a CPU second, ours over theirs", "least", "rounds"), rows)

@@ -54,7 +54,9 @@ class Block:
 
 def blocks(path):
     pattern = r"(?:^\*\*`(?P<file>[^`\n]+)`\*\*\n\n)?^```(?P<kind>\w+)\n(?P<text>.*?)^```$"
-    return [Block(m["kind"], m["text"], m["file"] or "") for m in re.finditer(pattern, path.read_text("utf-8"), re.M | re.S)]
+    return [
+        Block(m["kind"], m["text"], m["file"] or "") for m in re.finditer(pattern, path.read_text("utf-8"), re.M | re.S)
+    ]
 
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda p: str(p.relative_to(DOCS)))
