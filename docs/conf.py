@@ -21,7 +21,7 @@ root_doc = "index"
 myst_heading_anchors = 4
 myst_enable_extensions = ["colon_fence", "attrs_block"]
 
-autodoc_default_options = {"members": True, "show-inheritance": False}
+autodoc_default_options = {"members": True}
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
 autodoc_preserve_defaults = True
@@ -50,4 +50,4 @@ def setup(app) -> None:
 
 
 def _fill(app, name: str, source: list[str]) -> None:
-    source[0] = tables.filled(source[0])
+    source[0] = tables.filled(source[0]).replace("\n\n```\n", "\n```\n")  # no blank line at the end of doctests

@@ -134,7 +134,8 @@ class Page:
             assert done.exit_code == 0, f"{line}\n{done.output}\n{done.exception!r}"
             if file:
                 Path(file).write_text(done.stdout, encoding="utf-8")
-            return done.stderr if file else done.output
+            # on a slow machine long jobs say how far they are
+            return re.sub(r"^\w+ing\b.*(?: left| in .*)\n", "", done.stderr if file else done.output, flags=re.M)
         if words[:2] == ["python", "-c"]:
             exec(words[2], {})
             return ""
