@@ -19,6 +19,7 @@ from anyrank.serve.playground.curves import depths_of
 from anyrank.serve.playground.knobs import Dial
 from anyrank.serve.playground.playground import Playground
 from anyrank.serve.playground.spectra import read_spectra_with
+from anyrank.serve.playground.stages import Folder
 from anyrank.serve.service import Service
 
 OWN = {"Host": "127.0.0.1:1", "Origin": "http://127.0.0.1:1"}
@@ -291,3 +292,11 @@ def test_without_judgements_nothing_is_measured(words, folder):
     for name in ("curve", "cutoff"):
         assert "judged queries" in ask(client, name, 400, pipeline="bm25")["message"]
     assert json.loads(client.post("/play/slide", json={"query": "x", "pipelines": ["bm25"]}).text)["unscored"]
+
+
+def test_the_folder_of_pasted_documents_goes_with_them():
+    folder = Folder.new()
+    path = folder.path
+    assert path.is_dir()
+    del folder
+    assert not path.exists()

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import ast
 import functools
+import shutil
 import tempfile
+import weakref
 from collections.abc import Collection as Names
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -61,19 +63,34 @@ def over_documents(text: str, documents: Sequence[Candidate]) -> tuple[Stage, tu
     except PipelineError as error:
         if "needs an index" not in str(error) or not documents:
             raise
-    return _searching(text, tuple((c.id, c.content) for c in documents)), ()
+    return _searching(text, tuple((c.id, c.content) for c in documents))[0], ()
 
 
 @functools.lru_cache(maxsize=8)
-def _searching(text: str, documents: tuple[tuple[str, str], ...]) -> Stage:
-    return parse(text, Settings(index_for(text, documents).collection))
+def _searching(text: str, documents: tuple[tuple[str, str], ...]) -> tuple[Stage, Pasted]:
+    """The stage of a pipeline over pasted documents, and the index that it searches, which has to stay."""
+    pasted = index_for(text, documents)
+    return parse(text, Settings(pasted.collection)), pasted
+
+
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
+class Folder:
+    """A new folder for temporary files, removed when nothing refers to this any more."""
+
+    path: Path
+
+    @classmethod
+    def new(cls) -> Folder:
+        folder = cls(Path(tempfile.mkdtemp(prefix="anyrank-play-")))
+        weakref.finalize(folder, shutil.rmtree, folder.path, ignore_errors=True)
+        return folder
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Pasted:
     """An index of pasted documents, in a ``folder`` that is removed with it."""
 
-    folder: tempfile.TemporaryDirectory[str]
+    folder: Folder
     collection: Collection
 
 
@@ -96,7 +113,6 @@ def index_for(text: str, documents: tuple[tuple[str, str], ...]) -> Pasted:
 @functools.lru_cache(maxsize=4)
 def index_of(documents: tuple[tuple[str, str], ...]) -> Pasted:
     """The index of the ids and texts of documents."""
-    folder = tempfile.TemporaryDirectory(prefix="anyrank-play-", ignore_cleanup_errors=True)
+    folder = Folder.new()
     candidates = [Candidate(id, content) for id, content in documents]
-    path = Path(folder.name) / "index"
-    return Pasted(folder, build(candidates, path, on_warning=lambda text: None))
+    return Pasted(folder, build(candidates, folder.path / "index", on_warning=lambda text: None))
