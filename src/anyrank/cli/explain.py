@@ -46,13 +46,13 @@ def explain_command(
     """
     from ..explanations.answers import Answers
     from ..explanations.explain import explain
-    from ..index.collection import Collection
+    from ..index.sharded import open_collection
     from ..pipeline.parser import Settings, parse
 
     if any("\ud800" <= c <= "\udfff" for c in query):
         raise InputError("the QUERY is not UTF-8")
     answers = Answers()
-    stage = parse(pipeline, Settings(Collection.open(index), pairs or None, log=answers))
+    stage = parse(pipeline, Settings(open_collection(index), pairs or None, log=answers))
     if pair:
         told = explain(query, stage, top=0, ids=pair, pipeline=pipeline)
         why = told.why(*pair)

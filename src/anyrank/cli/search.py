@@ -23,6 +23,7 @@ from .common import (
 )
 from .jobs import job, not_finished, other_inputs, stamp
 from .progress import batches
+from .shards import Piece, shard_options
 
 
 @click.command("search")
@@ -50,6 +51,7 @@ from .progress import batches
 @as_json_option
 @times_option
 @log_option
+@shard_options()
 def search_command(
     index: Path,
     query: str | None,
@@ -64,6 +66,7 @@ def search_command(
     json_out: bool,
     times: bool,
     log_file: Path | None,
+    piece: Piece,
 ) -> int:
     """Search INDEX (made by 'anyrank index') for one QUERY, or for a file of queries.
 
@@ -72,7 +75,7 @@ def search_command(
     anyrank search my.index "wing flutter" -p "bm25 % 100 >> splade + minilm" --filter year=1950..
     anyrank search my.index --queries topics.tsv -o run.trec --resume
     """
-    from ..index.collection import Collection
+    from ..index.sharded import open_collection
     from ..io.corpus import read_queries
     from ..pipeline.parser import Settings, parse
     from ..retrieve.ignore_self import without_self
@@ -87,7 +90,7 @@ def search_command(
         raise InputError("the QUERY is not UTF-8")
     requests = [Query("q1", query)] if queries is None else read_queries(queries)
     depth = k or (10 if out is None else 1000)
-    stage = parse(pipeline, Settings(Collection.open(index), pairs or None, ignore_self, call_log(log_file, resume)))
+    stage = parse(pipeline, Settings(open_collection(index), pairs or None, ignore_self, call_log(log_file, resume)))
     # Every search of the pipeline leaves the query out; a plug-in's search may not, so the end leaves it out as well.
     stage = (stage % (depth + 1) >> Each(without_self)) % depth if ignore_self else stage % depth
     rankings = [Ranking(q) for q in requests]
@@ -95,7 +98,7 @@ def search_command(
         options = {"query": query, "pipeline": pipeline, "k": depth, "filter": pairs}
         options |= {"ignore_self": True} if ignore_self else {}
         settings = {"files": stamp(index, queries), **options, **other_inputs(rankings, [queries], pipeline)}
-        return job(stage, rankings, out, settings, resume, "searching", overwrite)
+        return job(stage, rankings, out, settings, resume, "searching", overwrite, piece)
     results = []
     for r in batches(stage, rankings, "searching"):
         results.append(r)
