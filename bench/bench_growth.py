@@ -4,10 +4,10 @@ from 1,000 to 1,000,000 documents; slopes of the logarithms over the sizes.
 python bench/bench_growth.py PART [SIZES] [--data FOLDER]
 
 PART: words (BM25), dense, sparse or tokens (vectors by an index of their own). SIZES: 1000,10000,100000,1000000.
-Documents have real lengths: each is the first half of one abstract and the second half of another of Cranfield, NFCorpus,
-SciFact and Vaswani (22,000). Vectors are random numbers of the shapes of the shipped models' (384 dense; 120 of 30,522
-terms; 180 states of 128), since encoding a million texts is out of reach here: what is measured is storing, searching,
-updating and compacting them. Each size runs in a process of its own; results are written after each step, in
+Documents have real lengths: each is the first half of one abstract and the second half of another of Cranfield,
+NFCorpus, SciFact and Vaswani (22,000). Vectors are random numbers of the shapes of the shipped models' (384 dense; 120
+of 30,522 terms; 180 states of 128), since encoding a million texts is out of reach here: what is measured is storing,
+searching, updating and compacting them. Each size runs in a process of its own; results are written after each step, in
 bench/results/growth.json. Seconds are the processor's, of all threads, unless a name says ``wall``.
 """
 
@@ -74,7 +74,9 @@ class Noise:
             array = rng.standard_normal((n, DIM), dtype=np.float32)
             return Encoded(array / np.linalg.norm(array, axis=1, keepdims=True))
         if self.name == "sparse":
-            rows = [np.unique(self.words[(s := int(rng.integers(len(self.words) - TERMS))) : s + TERMS]) for _ in range(n)]
+            rows = [
+                np.unique(self.words[(s := int(rng.integers(len(self.words) - TERMS))) : s + TERMS]) for _ in range(n)
+            ]
             indptr = np.cumsum([0, *map(len, rows)], dtype=np.int64)
             indices = np.concatenate(rows).astype(np.int32)
             return Encoded(Sparse(indptr, indices, rng.random(len(indices), dtype=np.float32) * 2 + 0.1, VOCABULARY))
@@ -97,7 +99,10 @@ def write(part: str, n: int, values: dict[str, Any]) -> None:
     """The values of one size, into the file of results with those that are there; and the slopes over all sizes."""
     results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
     rows = results.setdefault(part, {}).setdefault("sizes", {})
-    rows[str(n)] = {**rows.get(str(n), {}), **{k: round(v, 4) if isinstance(v, float) else v for k, v in values.items()}}
+    rows[str(n)] = {
+        **rows.get(str(n), {}),
+        **{k: round(v, 4) if isinstance(v, float) else v for k, v in values.items()},
+    }
     results[part]["slopes"] = slopes(rows)
     RESULTS.write_text(json.dumps(results, indent=1) + "\n")
 
@@ -106,7 +111,9 @@ def slopes(rows: dict[str, dict[str, Any]]) -> dict[str, float]:
     """Of each measure the slope of its logarithm over that of the size, by least squares."""
     out = {}
     for name in dict.fromkeys(itertools.chain.from_iterable(rows.values())):
-        pairs = [(int(n), row[name]) for n, row in rows.items() if isinstance(row.get(name), int | float) and row[name] > 0]
+        pairs = [
+            (int(n), row[name]) for n, row in rows.items() if isinstance(row.get(name), int | float) and row[name] > 0
+        ]
         if len(pairs) > 2:
             out[name] = round(float(np.polyfit(*np.log(np.array(pairs, dtype=float).T), 1)[0]), 3)
     return out
@@ -138,7 +145,7 @@ def measure(part: str, n: int, folder: Path) -> None:
     encoder = Noise(part)
     if part == "words":
         write(part, n, {"build_s": seconds, "build_wall_s": wall, "build_peak_bytes": peak(), "bytes": size_of(x)})
-        queries: Any = [q["text"] for name in NAMES for q in lines(name, "queries")][:: 7][:QUERIES]
+        queries: Any = [q["text"] for name in NAMES for q in lines(name, "queries")][::7][:QUERIES]
     else:
         clock = Clock()
         made.encode(encoder, dtype="float16" if part == "tokens" else None)

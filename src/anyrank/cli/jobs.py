@@ -111,9 +111,17 @@ def stamp(*paths: str | Path | None) -> list[tuple[str, str]]:
     whatever their times say.
 
     Of an index its manifest and its last commit count; of a collection's folder its documents, queries and judgements;
-    of any other folder (a model's) all files.
+    of any other folder (a model's) all files. Of a collection on a server only its address is known.
     """
-    return [(str(path), _content_hash(Path(path))) for path in paths if path and Path(path).exists()]
+    from ..stores.address import is_address, shown
+
+    out = []
+    for path in paths:
+        if is_address(path):
+            out.append((shown(str(path)), ""))
+        elif path and Path(path).exists():
+            out.append((str(path), _content_hash(Path(path))))
+    return out
 
 
 def _content_hash(path: Path) -> str:

@@ -16,8 +16,8 @@ from ..store.filters import Filter
 from ..vectors import Vectors
 
 if TYPE_CHECKING:
-    from .exact import Settings
     from ..store.store import Store
+    from .exact import Settings
     from .vector_store import VectorStore
 
 

@@ -44,9 +44,7 @@ def rewrite(folder: Path, *, migrate: bool = False, on_progress: Callable[[int],
     analysis = EDITION if migrate else before.analysis
     with writers_out(folder), replacement(folder) as new:
         collection.reload()  # nothing is written from here on
-        fresh = replace(
-            before, complete=False, documents=0, rows=0, last="", build=uuid4().hex, analysis=analysis
-        )
+        fresh = replace(before, complete=False, documents=0, rows=0, last="", build=uuid4().hex, analysis=analysis)
         build_in(collection.documents(), new, fresh, _BATCH, HEAP, on_progress)
         mask = collection.store.mask()
         numbers = np.cumsum(mask) - 1  # of each row that stays, its number in the new collection
@@ -62,9 +60,7 @@ def rewrite(folder: Path, *, migrate: bool = False, on_progress: Callable[[int],
     return Collection.open(folder)
 
 
-def _copy_vectors(
-    collection: Collection, name: str, new: Path, mask: NDArray[np.bool_], numbers: Ints
-) -> None:
+def _copy_vectors(collection: Collection, name: str, new: Path, mask: NDArray[np.bool_], numbers: Ints) -> None:
     """The vectors of documents that stay, in shards of good size."""
     store = VectorStore.open(collection.path / "vectors" / name)
     waiting: list[tuple[Ints, Vectors, NDArray[np.bool_]]] = []

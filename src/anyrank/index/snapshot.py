@@ -40,4 +40,6 @@ def snapshot(folder: Path, out: Path) -> Collection:
 
 def _passing(folder: str, names: list[str]) -> list[str]:
     """What is not copied: locks, what is being written or thrown away, and the manifest, which comes last."""
-    return [n for n in names if n == NAME or n.endswith(".lock") or n in (".new", ".old") or n.endswith((".tmp", ".old"))]
+    return [
+        n for n in names if n == NAME or n.endswith(".lock") or n in (".new", ".old") or n.endswith((".tmp", ".old"))
+    ]

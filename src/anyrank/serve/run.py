@@ -115,9 +115,9 @@ def service(options: Options) -> Service:
     """The pipelines and the index of options, opened."""
     collection = None
     if options.index:
-        from ..index.collection import Collection
+        from ..stores.open import open_index
 
-        collection = Collection.open(options.index)
+        collection = open_index(options.index)
     stages, search = _stages([_named(p) for p in options.pipelines], options.search, collection)
     limits: dict[str, Any] = {"seconds": options.seconds, "batch": options.batch, "waiting": options.waiting}
     return Service(stages, search, collection, options.embed, options.allow, **limits)

@@ -94,7 +94,11 @@ class Playground:
         """A lane and its seconds, or what is wrong with its pipeline. The last ones are kept: where one of several
         pipelines changes, the others don't run again."""
         collection = self.service.collection
-        build = "" if collection is None else f"{collection.store.manifest.build} {self.service.size()}"
+        build = ""
+        if isinstance(collection, Collection):
+            build = f"{collection.store.manifest.build} {self.service.size()}"
+        elif collection is not None:
+            build = f"{collection.path} {self.service.size()}"
         given_texts = None if documents is None else [(c.id, c.content) for c in documents]
         content = [pipeline, query.content, build, given_texts]
         key = hashlib.sha256(json.dumps(content).encode()).hexdigest()
@@ -236,7 +240,7 @@ class Playground:
         known = next((q for q in self.queries if q.id == query), None)
         if known is not None:
             item["question"] = text_of(known.content)
-        collection: Collection | None = self.service.collection
+        collection = self.service.collection
         if collection is not None and document in collection:
             item["text"] = text_of(collection.get([document])[0].content)[:20_000]
         return item
