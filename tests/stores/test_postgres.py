@@ -1,7 +1,6 @@
 """A collection in a real PostgreSQL with pgvector, beside one in a folder."""
 
 import json
-import time
 
 import numpy as np
 import pytest
@@ -12,6 +11,7 @@ from anyrank.core.errors import InputError, StoreError
 from anyrank.core.types import Candidate, Query, Ranking
 from anyrank.pipeline.context import Settings as Context
 from anyrank.pipeline.parser import parse
+from anyrank.store.engine import whole
 from anyrank.stores.open import open_index, open_server
 from anyrank.stores.remote import Remote
 from anyrank.testing.stores import DOCUMENTS, ENCODERS, FILTERS, PLAIN, in_folder, results, same
@@ -138,8 +138,7 @@ def test_documents_are_read_when_somebody_looks(made):
     assert ranking[1].meta["tags"][1] == "all"
 
 
-def test_what_a_server_can_not_do_says_what_it_can(monkeypatch, made):
-    monkeypatch.setattr("anyrank.pipeline.table.model", ENCODERS.__getitem__)
+def test_what_a_server_can_not_do_says_what_it_can(made):
     with pytest.raises(InputError, match=r"there are bm25, searches by vectors \(small, terms\), filters"):
         made.store  # noqa: B018
     with pytest.raises(InputError, match=r"holds no vectors of 'other'|no vectors 'other'"):
@@ -173,7 +172,7 @@ def test_hostile_texts_ids_and_values_come_back_as_they_were(made):
     docs = [Candidate(i, f"zebra {i} \0 \u2028", meta={"field": i[:200], i[:200]: "x", "n": 2**60}) for i in HOSTILE]
     docs.append(Candidate("long", "zebra " + "very long " * 100_000, meta={"field": "a" * 10_000}))
     assert made.update(docs) == 7
-    assert {d.id: d for d in made.get([d.id for d in docs])} == {d.id: d for d in docs}
+    assert {d.id: d for d in made.get([d.id for d in docs])} == {d.id: whole(d) for d in docs}
     assert {i for i, _ in made.lexical.search(["zebra"], 50)[0]} == {d.id for d in docs}
     for i in HOSTILE:
         assert [h for h, _ in made.lexical.search(["zebra"], 50, {"field": [i[:200]]})[0]] == [i]
@@ -219,13 +218,7 @@ def test_a_killed_server_is_an_error_and_loses_nothing_acknowledged(made, postgr
     with pytest.raises(StoreError, match="can't connect"):
         made.lexical.search(["wing"], 3)
     postgres.start()
-    for _ in range(100):
-        try:
-            count = len(made)
-            break
-        except StoreError:  # it recovers
-            time.sleep(0.05)
-    assert count == 40 + 1 + 4000
+    assert len(made) == 40 + 1 + 4000
     assert "kept" in made
     assert made.lexical.document_frequencies(["stream", "acknowledg"]) == {"stream": 4000, "acknowledg": 1}
     assert made.vectors("small").search(ENCODERS["small"].encode(["wing"]).vectors, 3)[0]
@@ -273,7 +266,7 @@ def test_what_is_wrong_with_an_address_is_said_without_the_password(made, postgr
     refused(lambda: open_index(url.replace("/postgres/", "/")), "database .* does not exist|can't connect")
     refused(lambda: open_index(url.replace(str(postgres.port), "1")), "can't connect")
     refused(lambda: open_index(url + "?colour=red"), "can't be read as an address of PostgreSQL")
-    refused(lambda: open_index(url.replace(PASSWORD, "wrong-word/@?")), "", (InputError, StoreError))
+    refused(lambda: open_index(url.replace(PASSWORD, "wrong-word/@?")), "postgresql://anyrank@127")
     refused(lambda: open_index("mysql://me:wrong-word@host/db/x"), "no store has the scheme 'mysql'")
     refused(lambda: open_index(url.replace("/wings", "/Wings!")), "the last part names the collection")
     sql(postgres, "CREATE SCHEMA other; CREATE TABLE other.documents (x int)")

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 import threading
+import weakref
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -72,7 +73,7 @@ scored AS (
 """
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, weakref_slot=True)
 class Postgres:
     """A `Server`. The connection is made at the first call, and anew after it broke."""
 
@@ -129,6 +130,7 @@ class Postgres:
             self._connection = psycopg.connect(
                 **options, client_encoding="utf8", autocommit=True, prepare_threshold=None, tcp_user_timeout=30_000
             )
+            weakref.finalize(self, self._connection.close)  # with this object, as files are
             # Of short queries a compilation would take longer than the query.
             self._connection.execute("SET jit = off")
         return self._connection
