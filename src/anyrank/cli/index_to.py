@@ -98,7 +98,11 @@ def info_of(address: str, json_out: bool) -> int:
     else:
         click.echo(f"{collection.path}: {documents:,} documents")
         for part in parts:
-            details = "; ".join(f"{n} {v}" for n, v in part.items() if n not in ("name", "documents") and v)
+            shown = {
+                n: v for n, v in part.items() if n not in ("name", "documents", "options", "table", "number") and v
+            }
+            shown |= part.get("options", {})
+            details = "; ".join(f"{n} {', '.join(v) if isinstance(v, list) else v}" for n, v in shown.items())
             click.echo(f"{part['name']}: {part['documents']:,} documents; {details}")
     collection.close()
     return 0
