@@ -1,5 +1,5 @@
 """Cascades against the best fixed depth of equal cost: groups of uncertain candidates, exploration of neighbours, and
-documents skipped by a bound of their late-interaction score.
+documents skipped by a bound of their late-interaction score, and reranking under a bound on time.
 
     python bench/bench_cascades.py DATA WORK
 
@@ -116,6 +116,35 @@ def cranfield(data: Path, work: Path, part: str) -> None:
         skipping(first, collection)
     if part in ("", "explore"):
         exploring(queries, settings, qrels)
+    if part in ("", "time"):
+        bounded(first, qrels)
+
+
+def bounded(rankings: list[Ranking], qrels: Any) -> None:
+    """A reranker under a bound on time, one query at a time: what of the bound it keeps, and its quality beside that of
+    the fixed depth whose mean time is nearest below its own."""
+    meter = Meter(["nDCG@10"], qrels)
+    few = rankings[::4]
+    pipelines = {f"tiny(depth={d})": 0.0 for d in (5, 10, 15, 20, 30, 40, 60, 80, 100)}
+    pipelines |= {f"tiny(max_seconds={s})": s for s in (0.025, 0.05, 0.1, 0.2)}
+    values, ms, judged = {}, {}, {}
+    for text in pipelines:
+        stage = parse(text, starts=False)
+        after = [stage.batch([ranking])[0] for ranking in few[:1] + few][1:]
+        values[text] = np.array(meter({r.query.id: r.ids for r in after})["nDCG@10"])
+        ms[text] = np.array([1000 * r.trace[-1].seconds for r in after])
+        judged[text] = float(np.mean([r.trace[-1].usage.calls for r in after]))
+    rows = []
+    for text, seconds in pipelines.items():
+        row: dict[str, Any] = {"pipeline": text, "nDCG@10": values[text].mean(), "ms": ms[text].mean()}
+        row |= {"p50": np.median(ms[text]), "p95": np.quantile(ms[text], 0.95), "judged": judged[text]}
+        if seconds:
+            cheaper = [t for t, s in pipelines.items() if not s and ms[t].mean() <= ms[text].mean()]
+            fixed = max(cheaper, key=lambda t: ms[t].mean()) if cheaper else "tiny(depth=5)"
+            low, high = intervals((values[text] - values[fixed])[:, None])
+            row |= {"fixed": fixed, "difference": (values[text] - values[fixed]).mean(), "low": low[0], "high": high[0]}
+        rows.append({k: round(float(v), 4) if isinstance(v, float | np.floating) else v for k, v in row.items()})
+    keep("bound on time cranfield", {"queries": len(few), "rows": rows})
 
 
 def exploring(queries: list[Query], settings: Settings, qrels: Any, budgets: Sequence[int] = (20, 50)) -> None:
@@ -201,7 +230,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path)
     parser.add_argument("work", type=Path)
-    parser.add_argument("--part", default="", choices=["", "dl19", "uncertain", "explore", "bound"])
+    parser.add_argument("--part", default="", choices=["", "dl19", "uncertain", "explore", "bound", "time"])
     args = parser.parse_args()
     if args.part in ("", "dl19"):
         dl19(args.data)

@@ -1,7 +1,7 @@
 """The choice of a pipeline by few judged queries: what it is worth on other queries, against the highest mean and the
 default.
 
-    python bench/bench_tune.py draws DATA WORK [--draws 200] [--only "scifact"]
+    python bench/bench_tune.py draws DATA WORK [--draws 200] [--only "scifact"] [--rerank tiny --rerank mini --most 150]
     python bench/bench_tune.py luck DATA WORK [--draws 200]
     python bench/bench_tune.py speed DATA WORK
     python bench/bench_tune.py once DATA WORK
@@ -11,13 +11,15 @@ vectors are made once). ``draws``: on the parts for development (DL19's given ru
 dev), n judged queries choose, and the others judge the choice. ``luck``: the same with permuted labels, of which no
 pipeline can be better. ``speed``: 10,000 fusions of 300 queries. ``once``: as ``draws``, on
 collections whose judgements nothing was chosen by (SciFact test, Cranfield, Vaswani), beside the shipped pipelines and
-the best in hindsight. Results: bench/results/tune.json.
+the best in hindsight. With rerankers, these are tried at every depth and in cascades, by at most so many queries of a
+collection (with mini's vectors stored in NAME.index, its scores cost little). Results: bench/results/tune.json.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import random
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -61,6 +63,8 @@ MEASURES = {"cosqa": "RR@10"}
 SIZES = (10, 20, 50)
 RERANK: list[str] = []
 """Rerankers that are tried beside the fusions (--rerank)."""
+MOST: list[int] = []
+"""The most queries of a collection (--most)."""
 
 
 def dl19(data: Path) -> Iterator[tuple[str, ScoreTable, Graded, Space, Measure]]:
@@ -105,10 +109,13 @@ def of_collection(
     part = dataset.chosen(split)
     qrels = dataset.qrels(part)
     queries = judged_queries(list(dataset.queries(part)), qrels)
+    if MOST and len(queries) > MOST[0]:
+        queries = random.Random(0).sample(queries, MOST[0])
     tried = space(parts_of(opened), RERANK)
     table = ScoreTable(queries, opened, work / f"{name}.scores", on_run=lambda text: print(name, text, flush=True))
     tried.run(table)
     measure = Measure.of(MEASURES.get(name, "nDCG@10"))
+    name = " ".join((name, *RERANK))
     return name, table, Graded.by(qrels, [q.id for q in queries], table.ids), tried, measure
 
 
@@ -261,17 +268,22 @@ def once(data: Path, work: Path) -> None:
         values = tried.values(table, graded, measure)
         best = int(values.mean(axis=0).argmax())
         for n in (20, 50):
-            row = {"data": f"{name} {split or ''}".strip(), "measure": str(measure), **draw(values, tried, n, 50)}
+            row = {
+                "data": " ".join(filter(None, (name, split, *RERANK))),
+                "measure": str(measure),
+                **draw(values, tried, n, 50),
+            }
             row |= {"default.pipeline": tried.texts[tried.default], "hindsight": float(values[:, best].mean())}
             row |= {"default.all": float(values[:, tried.default].mean()), "hindsight.pipeline": tried.texts[best]}
             shipped = {t: float(values[:, tried.texts.index(t)].mean()) for t in SHIPPED if t in tried.texts}
             row["shipped"] = shipped
             rows.append({k: round(v, 4) if isinstance(v, float) else v for k, v in row.items()})
             print(json.dumps(rows[-1], default=float), flush=True)
-            keep("once", rows)
+            known = json.loads(OUT.read_text()).get("once", []) if OUT.exists() else []
+            keep("once", [r for r in known if r["data"] not in {r["data"] for r in rows}] + rows)
 
 
-SHIPPED = ("bm25", "bm25 + minilm", "bm25 % 100 >> mini", "bm25 % 100 >> tiny")
+SHIPPED = ("bm25", "bm25 + minilm", "bm25 % 100 >> mini", "bm25 % 100 >> tiny", "bm25 % 100 >> tiny % 20 >> mini")
 
 
 def main() -> None:
@@ -282,8 +294,10 @@ def main() -> None:
     parser.add_argument("--draws", type=int, default=200)
     parser.add_argument("--only", default="")
     parser.add_argument("--rerank", action="append", default=[])
+    parser.add_argument("--most", type=int, action="append", default=[])
     args = parser.parse_args()
     RERANK.extend(args.rerank)
+    MOST.extend(args.most)
     if args.part == "draws":
         draws(args.data, args.work, args.draws, args.only)
     elif args.part == "luck":

@@ -2,11 +2,13 @@
 
 import json
 
+import click
 import numpy as np
 import pytest
 from click.testing import CliRunner
 
 from anyrank.cli import cli
+from anyrank.cli.common import OutputFile
 from anyrank.core.errors import InputError
 from anyrank.evaluate.drift import read_answered
 from anyrank.judging.pool import Measure as SumMeasure
@@ -21,12 +23,36 @@ from anyrank.tuning.space import space
         (["judge", "a", "b", "--queries", "q", "-o", "o", "--seed", "-1"], "--seed"),
         (["judge", "a", "b", "--queries", "q", "-o", "o", "--margin", "-1"], "--margin"),
         (["judge", "a", "b", "--queries", "q", "-o", "o", "--repeats", "2"], "--repeats"),
+        (["judge", "a", "b", "--queries", "q", "-o", "o", "--alpha", "1"], "--alpha"),
+        (["tune", "x.index", "--html", "none/tune.html"], "there is no folder none: make it first"),
     ],
 )
 def test_numbers_out_of_range_are_refused(arguments, message):
     result = CliRunner().invoke(cli, arguments)
     assert result.exit_code == 2
     assert message in result.output
+
+
+def commands(group, name="anyrank"):
+    """Every command, by its words."""
+    for word in group.list_commands(click.Context(group)):
+        command = group.get_command(click.Context(group), word)
+        if isinstance(command, click.Group):
+            yield from commands(command, f"{name} {word}")
+        else:
+            yield f"{name} {word}", command
+
+
+def test_a_file_that_cannot_be_written_is_refused_before_the_work():
+    reports = {"--html", "--page", "--plot", "--report", "--pin", "--log"}
+    checked = [
+        (name, isinstance(option.type, OutputFile))
+        for name, command in commands(cli)
+        for option in command.params
+        if reports & set(option.opts) and not option.is_flag
+    ]
+    assert len(checked) > 10
+    assert [name for name, is_output in checked if not is_output] == []
 
 
 def test_alpha_that_is_no_number_and_an_unknown_measure_are_told_before_the_work():

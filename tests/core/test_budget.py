@@ -77,6 +77,14 @@ def test_a_group_waits_for_the_price_of_the_first_and_is_refused_where_nothing_i
     assert {account.ended_by for account in accounts} == {"max_calls=10"}
 
 
+def test_a_bounded_group_waits_while_an_unbounded_one_shows_the_price():
+    bounded = Account(Budget(calls=Bound(1, "max_calls=1")))
+    groups, estimate = [(Account(), 4), (bounded, 4)], CallEstimate()
+    assert affordable(groups, estimate, time=0.0, chunk=64) == ([0], [1], [])
+    estimate.learn(4, 3)
+    assert affordable(groups[1:], estimate, time=0.0, chunk=64) == ([], [], [0])
+
+
 def test_batches_are_small_where_the_price_is_known_only_afterwards():
     timed = Account(Budget(deadline=Bound(5.0, "max_seconds=5")))
     free = [(Account(), 1)] * 3

@@ -82,6 +82,8 @@ def test_a_weight_outlives_a_cut_and_nests():
     assert find.asked[-1] == 3
     with pytest.raises(InputError, match="weight inf"):
         float("inf") * up
+    with pytest.raises(InputError, match=r"weight 1e\+308: must be a number from -1e100 to 1e100"):
+        1e308 * up
 
 
 def test_a_chain_of_unions_is_one_union():

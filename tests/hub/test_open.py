@@ -11,7 +11,7 @@ import pytest
 from anyrank import InputError, MissingExtra, ModelError, Query
 from anyrank.core.types import Candidate
 from anyrank.hub.open import declare, is_allowed, open_model
-from anyrank.hub.registry import find
+from anyrank.hub.registry import SHIPPED, find
 from anyrank.vectors import Encoder
 
 TINY = Path(__file__).parents[1] / "backends" / "tiny"
@@ -182,3 +182,8 @@ def test_a_path_counts_by_where_it_leads(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert is_allowed("models/a", ["models/*"])
     assert not is_allowed("other", ["models/*"])
+
+
+@pytest.mark.parametrize(("short", "name"), SHIPPED.items())
+def test_a_shipped_model_has_one_name_by_which_its_vectors_are_stored_and_found(short, name):
+    assert open_model(short).name == open_model(name).name == name

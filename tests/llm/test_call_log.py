@@ -6,6 +6,7 @@ import threading
 import zlib
 
 import pytest
+from click import BadParameter
 from click.testing import CliRunner
 
 from anyrank.cli import cli
@@ -120,8 +121,10 @@ def test_a_reranker_on_a_server_is_logged_too(lists, tmp_path):
 
 
 def test_a_log_that_cannot_be_written_is_said_at_once(lists, tmp_path):
-    with pytest.raises(InputError, match="the log can't be written"):
+    with pytest.raises(BadParameter, match=r"there is no folder .*/no: make it first"):
         rerank(lists, "--log", tmp_path / "no" / "calls.jsonl")
+    with pytest.raises(InputError, match="the log can't be written"):
+        CallLog(tmp_path / "no" / "calls.jsonl")
 
 
 def test_a_log_may_be_continued_and_written_by_threads(tmp_path):

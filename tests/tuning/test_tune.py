@@ -65,6 +65,8 @@ def test_rerankers_are_tried_at_every_depth_alone_and_with_the_scores_so_far():
         "(bm25 + minilm) % 50 >> 0.25 * prior + 0.75 * tiny",
         "minilm % 50 >> tiny + mini",
         "bm25 % 50 >> prior + tiny + mini",
+        "bm25 % 50 >> tiny % 10 >> mini",
+        "(bm25 + minilm) % 50 >> tiny % 10 >> prior + mini",
     ):
         assert text in tried.texts
         parse(text, Settings(), _Known())
@@ -116,6 +118,14 @@ def test_costs_are_those_of_the_parts():
     assert cost["a + b"] == Cost(12, 10, 23, 7)
     assert cost["(a + b) % 20 >> mini"] == Cost(23, 19, 40, 2012)
     assert cost["a % 10 >> prior + mini"].ms == 8
+
+
+def test_a_cascade_costs_its_two_rerankers():
+    tried, costs = space(["a"], ["cheap", "mini"], depths=(10, 20)), model()
+    costs.rerankers["cheap"] = Line(Cost(0, 0, 0), Cost(0.1, 0.1, 0.1, 10))
+    cost = dict(zip(tried.texts, costs_of(tried, costs)))
+    assert cost["a % 20 >> cheap % 10 >> mini"] == Cost(2 + 2 + 6, 1 + 2 + 5, 3 + 2 + 9, 200 + 1005)
+    assert not any("mini % 10 >> cheap" in text for text in tried.texts)
 
 
 def runs(queries=30, seed=0):

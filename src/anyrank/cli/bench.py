@@ -14,7 +14,7 @@ from typing import Any
 import click
 
 from ..core.errors import InputError
-from .common import as_json, as_json_option, report_status
+from .common import OutputFile, as_json, as_json_option, report_status
 from .near import Near
 
 
@@ -151,7 +151,7 @@ def _stage(pipeline: str, collection: Any, folder: Path) -> Any:
 @click.option("--model", required=True, help="The language model that judges, such as openai:gpt-4.1-mini.")
 @click.option("--key-points", type=click.Path(path_type=Path), required=True, help="The folder of ID_aggregated.json.")
 @click.option("--sources", help="The cited pages: documents whose id or field url is the URL.")
-@click.option("--cache", type=click.Path(path_type=Path), help="A file that keeps the model's answers, for replay.")
+@click.option("--cache", type=OutputFile(), help="A file that keeps the model's answers, for replay.")
 @as_json_option
 def reports_command(
     folder: Path, model: str, key_points: Path, sources: str | None, cache: Path | None, json_out: bool

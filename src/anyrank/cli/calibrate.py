@@ -10,7 +10,7 @@ import click
 
 from ..core.errors import InputError
 from ..core.stage import Stage
-from .common import as_json, as_json_option, pipeline_option, report_status
+from .common import OutputFile, as_json, as_json_option, pipeline_option, report_status
 from .progress import batches
 
 
@@ -36,8 +36,8 @@ from .progress import batches
     type=click.FloatRange(0.001, 0.5),
     help="The loss that the report is for; the file serves any that so many queries allow.",
 )
-@click.option("-o", "--out", type=click.Path(path_type=Path), required=True, help="The file, such as cut.json.")
-@click.option("--plot", type=click.Path(path_type=Path), help="Draw the reliability of the probabilities (SVG).")
+@click.option("-o", "--out", type=OutputFile(), required=True, help="The file, such as cut.json.")
+@click.option("--plot", type=OutputFile(), help="Draw the reliability of the probabilities (SVG).")
 @as_json_option
 def calibrate_command(
     index: Path,

@@ -107,12 +107,25 @@ def is_dataset(spec: str) -> bool:
     return spec == "demo" or spec.startswith("irds:") or os.path.isdir(spec)
 
 
+class OutputFile(click.Path):
+    """The type of an option that names a file to write: refused before the work if there is no folder for it."""
+
+    def __init__(self) -> None:
+        super().__init__(dir_okay=False, path_type=Path)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        path = Path(os.fsdecode(super().convert(value, param, ctx)))
+        if not path.parent.is_dir():
+            self.fail(f"there is no folder {path.parent}: make it first", param, ctx)
+        return path
+
+
 overwrite_option = click.option("--overwrite", is_flag=True, help="Replace finished results at --out.")
 times_option = click.option("--times", is_flag=True, help="Write seconds into the JSON, which differ from run to run.")
 log_option = click.option(
     "--log",
     "log_file",
-    type=click.Path(path_type=Path),
+    type=OutputFile(),
     help="Write every call of a language model or of a reranker on a server to this file: prompt, settings, answer, "
     "tokens, seconds, a JSON line each.",
 )

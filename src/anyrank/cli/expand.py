@@ -13,7 +13,7 @@ from ..core.content import is_blank
 from ..core.errors import InputError
 from ..core.trace import Usage
 from ..core.types import Candidate
-from .common import is_dataset, overwrite_option
+from .common import OutputFile, is_dataset, overwrite_option
 from .jobs import not_finished, resume_hint, stamp
 from .progress import progress
 
@@ -28,7 +28,7 @@ Expand = Callable[[Sequence[Candidate]], list[dict[str, Any]]]
 
 @click.command("expand")
 @click.argument("corpus")
-@click.option("-o", "--out", required=True, type=click.Path(path_type=Path), help="The file to write: JSON lines.")
+@click.option("-o", "--out", required=True, type=OutputFile(), help="The file to write: JSON lines.")
 @click.option(
     "--model",
     "name",

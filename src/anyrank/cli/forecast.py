@@ -14,7 +14,7 @@ from ..core.rerank import Judge, Rerank
 from ..core.stage import Stage
 from ..llm.capabilities import offers
 from ..vectors import Encoder
-from .common import as_json, report_status, times_option
+from .common import OutputFile, as_json, report_status, times_option
 from .near import Near
 
 
@@ -31,7 +31,7 @@ def forecast_command() -> None:
 
 @forecast_command.command("curve")
 @click.argument("questions")
-@click.option("-o", "--out", type=click.Path(path_type=Path), required=True, help="The file to write the curve to.")
+@click.option("-o", "--out", type=OutputFile(), required=True, help="The file to write the curve to.")
 @click.option("--before", metavar="DATE", help="Learn from questions that closed before this date alone.")
 def curve_command(questions: str, out: Path, before: str | None) -> int:
     """Learn recency from closed QUESTIONS with forecasts (JSON lines): when does the crowd's accuracy rise?"""

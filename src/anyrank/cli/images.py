@@ -12,7 +12,17 @@ import click
 from ..core.content import Image
 from ..core.errors import InputError
 from ..core.types import Query, Ranking
-from .common import Command, as_json, as_json_option, call_log, echo_cut, log_option, printable, report_status
+from .common import (
+    Command,
+    OutputFile,
+    as_json,
+    as_json_option,
+    call_log,
+    echo_cut,
+    log_option,
+    printable,
+    report_status,
+)
 from .near import Near
 from .progress import advance, progress
 
@@ -50,7 +60,7 @@ def _query_options(command: Command) -> Command:
         click.option("--like", type=click.Path(path_type=Path), help="A picture to search by, in place of words."),
         _index_option,
         click.option("-p", "--pipeline", help="How the index is searched; by default by all that it holds, fused."),
-        click.option("--page", type=click.Path(path_type=Path), help="Write a page of thumbnails to this HTML file."),
+        click.option("--page", type=OutputFile(), help="Write a page of thumbnails to this HTML file."),
         as_json_option,
         log_option,
     ]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..core.errors import InputError
-from .common import as_json, as_json_option, printable
+from .common import OutputFile, as_json, as_json_option, printable
 
 if TYPE_CHECKING:
     from ..judging.sitting import Sitting
@@ -27,7 +27,7 @@ SHOWN = 1200
 @click.option("-p", "--pipeline", "pipelines", multiple=True, help="A pipeline to compare (repeat).")
 @click.option("--queries", required=True, help="The texts of the queries: JSONL or id<TAB>text.")
 @click.option("--documents", help="The texts of the documents: a file, a collection's folder, or an index.")
-@click.option("-o", "--out", required=True, type=click.Path(dir_okay=False), help="The judgements to write (qrels).")
+@click.option("-o", "--out", required=True, type=OutputFile(), help="The judgements to write (qrels).")
 @click.option(
     "-m",
     "--measure",
@@ -45,7 +45,13 @@ SHOWN = 1200
     type=click.FloatRange(0, 1),
     help="Runs that differ by less than this are level.",
 )
-@click.option("--alpha", default=0.05, show_default=True, help="The probability that any verdict is wrong.")
+@click.option(
+    "--alpha",
+    default=0.05,
+    show_default=True,
+    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    help="The probability that any verdict is wrong.",
+)
 @click.option(
     "--labels", help="Another judge's qrels (a language model's), used to need fewer judgements, never as them."
 )

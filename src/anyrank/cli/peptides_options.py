@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from ..core.errors import InputError
-from .common import Command, as_json_option
+from .common import Command, OutputFile, as_json_option
 
 SHOWN = 5
 """Problems of each source that are printed; the rest are only counted."""
@@ -107,7 +107,7 @@ def input_options(command: Command) -> Command:
         ),
         click.option(
             "--problems",
-            type=click.Path(path_type=Path),
+            type=OutputFile(),
             help=f"A file for all that could not be read or matched; the first {SHOWN} of each source are printed too.",
         ),
         as_json_option,

@@ -13,7 +13,7 @@ import click
 
 from ..core.errors import InputError, MissingExtra
 from ..core.types import Ranking
-from .common import Command
+from .common import Command, OutputFile
 from .peptides_inputs import join_engines, read_runs, with_truth
 from .peptides_options import TRUTH, checked, columns_option, reading_options
 from .progress import progress
@@ -226,7 +226,7 @@ def _annotated(
     "-o",
     "--out",
     required=True,
-    type=click.Path(path_type=Path),
+    type=OutputFile(),
     help="The CSV file to write, which rerank reads as an --engine.",
 )
 @click.option(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..core.errors import InputError, MissingExtra
-from .common import Command, as_json, as_json_option
+from .common import Command, OutputFile, as_json, as_json_option
 from .near import Near
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ def eval_command(
 @_tables
 @_method_option(many=False)
 @click.option("-k", default=20, show_default=True, type=click.IntRange(1), help="Items for each user.")
-@click.option("-o", "--out", type=click.Path(dir_okay=False), help="Write a TREC run: users as queries.")
+@click.option("-o", "--out", type=OutputFile(), help="Write a TREC run: users as queries.")
 def rank_command(
     interactions: str, items: str | None, users: str | None, least: float | None, seed: int, method: str, k: int,
     out: str | None,

@@ -12,7 +12,7 @@ import click
 
 from ..core.errors import InputError, listed, quoted
 from ..core.types import Candidate
-from .common import Command, is_dataset, overwrite_option
+from .common import Command, OutputFile, is_dataset, overwrite_option
 from .jobs import not_finished, resume_hint, stamp
 from .near import Near
 from .progress import progress
@@ -40,7 +40,7 @@ def job_options(command: Command) -> Command:
             type=click.Path(path_type=Path),
             help="The file of groups to write: JSON lines.",
         ),
-        click.option("--report", type=click.Path(path_type=Path), help="Write an HTML report with samples to read."),
+        click.option("--report", type=OutputFile(), help="Write an HTML report with samples to read."),
         click.option("--seed", default=0, show_default=True, help="Of all draws."),
         click.option("--resume", is_flag=True, help="Resume a job that was stopped, with the same arguments."),
         overwrite_option,
@@ -491,10 +491,9 @@ def backend_of(name: str) -> Any:
 def encoder_of(name: str) -> Any:
     """The encoder of a name. Raises InputError if it is none."""
     from ..hub.open import open_model
-    from ..hub.registry import SHIPPED
     from ..vectors import Encoder
 
-    encoder = open_model(SHIPPED.get(name, name))
+    encoder = open_model(name)
     if not isinstance(encoder, Encoder):
         raise InputError(f"{name} gives no vectors: name an encoder, such as minilm")
     return encoder

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from ..core.errors import InputError
-from .common import as_json, as_json_option, ignore_self_option, is_dataset
+from .common import OutputFile, as_json, as_json_option, ignore_self_option, is_dataset
 from .evaluate import run_names
 from .progress import advance, progress
 
@@ -24,7 +24,8 @@ from .progress import advance, progress
     "--rerank",
     "rerankers",
     multiple=True,
-    help="A reranker to try, as 'model(\"owner/name\")' (repeat); 'none' for no reranker.  [default: tiny, mini]",
+    help="A reranker to try, as 'model(\"owner/name\")' (repeat, the cheapest first); 'none' for no reranker.  "
+    "[default: tiny, mini]",
 )
 @click.option(
     "--depth",
@@ -49,7 +50,7 @@ from .progress import advance, progress
     type=click.Path(path_type=Path, file_okay=False),
     help="A folder that keeps the scores, for the next time.",
 )
-@click.option("--html", type=click.Path(path_type=Path), help="Also write a self-contained HTML report.")
+@click.option("--html", type=OutputFile(), help="Also write a self-contained HTML report.")
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="The seed of all samples.")
 @ignore_self_option
 @as_json_option
@@ -75,8 +76,8 @@ def tune_command(
     json_out: bool,
 ) -> int:
     """Choose a pipeline for INDEX, or a fusion of given runs, by judged queries: fusions and their weights, feedback,
-    rerankers at every depth, and none. The report says what the choice is worth on other queries, and whether it is
-    more than luck.
+    rerankers at every depth, cascades of two, and none. The report says what the choice is worth on other queries, and
+    whether it is more than luck.
 
     \b
     anyrank tune my.index --queries topics.tsv --qrels qrels.txt --max-ms 80 --html tune.html

@@ -86,8 +86,13 @@ class Account:
     ended_by: str = ""
 
 
+PROBE = 4
+"""Groups of the first batch under a deadline, which shows how fast the judge is."""
+
+
 class CallEstimate:
-    """The calls that a judge makes for a group of each size, learnt from the groups judged so far.
+    """The calls that a judge makes for a group of each size, and the time it takes, learnt from the groups judged so
+    far.
 
     A judge may make one call a group (a listwise prompt), one a member (a cross-encoder) or one a pair.
 
@@ -101,6 +106,7 @@ class CallEstimate:
 
     def __init__(self) -> None:
         self._most: dict[int, int] = {}  # size of a group -> the most calls that one took
+        self._pace = 0.0  # seconds a member in the last batch; 0 before it
 
     def learn(self, size: int, calls: int) -> None:
         """A group of this size took so many calls, answers from a cache included."""
@@ -119,6 +125,25 @@ class CallEstimate:
         )
         return self._most.get(size) or max(others, default=1)
 
+    def learn_pace(self, members: int, seconds: float) -> None:
+        """A batch with so many members in all its groups took so long."""
+        self._pace = seconds / members
+
+    def batch(self, seconds: float, size: int) -> float:
+        """How many groups of ``size`` are judged in so many seconds, by the last batch's pace: at least 1, and `PROBE`
+        before anything is known.
+
+        >>> estimate = CallEstimate()
+        >>> estimate.batch(2.0, size=1), estimate.batch(math.inf, size=1)
+        (4, inf)
+        >>> estimate.learn_pace(members=4, seconds=1.0)
+        >>> estimate.batch(2.0, size=1), estimate.batch(0.1, size=1)
+        (8.0, 1)
+        """
+        if seconds == math.inf:
+            return math.inf
+        return max(1, seconds // (self._pace * max(size, 1))) if self._pace else PROBE
+
 
 class Split(NamedTuple):
     """Positions of groups: those to judge now, those to decide on afterwards, those that no budget is left for."""
@@ -132,16 +157,20 @@ def affordable(groups: Sequence[tuple[Account, int]], estimate: CallEstimate, *,
     """Which of some groups, each given as its query's account and its size, may be judged in one batch.
 
     No query gets more calls than its budget by the estimate; a group that would pass it is refused, with all groups of
-    its query after it. Of the sizes that nothing is known of, only the first group is judged now, so that a judge's
-    price is learnt from one group. Under a bound on tokens or time a batch has at most ``chunk`` groups.
+    its query after it. While a group of a size that nothing is known of is judged, those under a bound on calls whose
+    price isn't known either wait, so that a judge's price is learnt before it is overspent twice. Under a bound on
+    tokens or time a batch has at most ``chunk`` groups, and no more than the time that is left allows.
     """
     split = Split([], [], [])
-    small_batches = any(account.budget.known_after for account, _ in groups)
+    most = math.inf  # groups of the batch
+    if any(account.budget.known_after for account, _ in groups):
+        left = min(account.budget.deadline.most for account, _ in groups) - time
+        most = min(chunk, estimate.batch(max(left, 0.0), max(size for _, size in groups)))
     planned: dict[int, int] = {}  # calls that the batch is expected to take, by account
     waiting: set[int] = set()  # accounts with a group put off: all that follow of it wait too, to keep their order
     exploring = False  # whether the batch has a group of unknown price
     for position, (account, size) in enumerate(groups):
-        if small_batches and len(split.now) >= chunk:
+        if len(split.now) >= most:
             split.later.extend(range(position, len(groups)))
             break
         key, need, bound = id(account), estimate.expect(size), account.budget.calls.most
@@ -160,5 +189,5 @@ def affordable(groups: Sequence[tuple[Account, int]], estimate: CallEstimate, *,
         else:
             split.now.append(position)
             planned[key] = planned.get(key, 0) + need
-            exploring = exploring or unknown
+            exploring = exploring or not estimate.knows(size)
     return split

@@ -75,8 +75,9 @@ class Rerank(Stage):
 
     A group that would pass the limit of calls, by what groups of its size took so far in the batch, isn't judged; so
     only the first group of a batch, or one dearer than all before it, can overspend, by its own calls less one. Tokens
-    and seconds are known only after a call, so they can be overspent by one sub-batch of ``chunk`` groups. ``strict``
-    raises the judge's own error instead of falling back.
+    and seconds are known only after a call, so they can be overspent by one sub-batch of ``chunk`` groups; under a
+    bound on time it has as many as the time left allows by the pace of the one before, and the first only a few.
+    ``strict`` raises the judge's own error instead of falling back.
     """
 
     judge: Judge
@@ -101,7 +102,7 @@ class Rerank(Stage):
         if not self._finds_blank:
             read_together(candidate for ranking in rankings for candidate in ranking[: self.depth])
         runs = [self._start(ranking, own) for ranking in rankings]
-        # What this batch learns of its judge: how often it fails, and what a group costs.
+        # What this batch learns of its judge: how often it fails, what a group costs, and how long it takes.
         failures, estimate = _Failures(), CallEstimate()
         active = [run for run in runs if len(run.ranking) and run.advance()]
         while active:
@@ -150,7 +151,9 @@ class Rerank(Stage):
         with until(max(run.account.budget.deadline.most for run, _ in requests)):
             judgements = self._judge_or_split(groups, failures)
         finds_blank = self._finds_blank
-        share = (time.perf_counter() - start) / len(requests)
+        seconds = time.perf_counter() - start
+        estimate.learn_pace(sum(len(members) for _, members in groups), seconds)
+        share = seconds / len(requests)
         for (run, position), (_, members), judgement in zip(requests, groups, judgements):
             scores, usage, note = _checked(judgement, len(members))
             estimate.learn(len(members), usage.calls + usage.cached)

@@ -186,14 +186,14 @@ class Keep(Stage):
 @dataclass(frozen=True)
 class Weighted(Stage):
     """A stage with its weight in a fusion, also after ``%``; alone it is the stage itself. Raises InputError on a
-    weight that is not a finite number."""
+    weight that is no number from -1e100 to 1e100 (with larger ones sums of scores would pass the largest float)."""
 
     stage: Stage
     weight: float
 
     def __post_init__(self) -> None:
-        if not math.isfinite(self.weight):
-            raise InputError(f"weight {self.weight}: must be a finite number")
+        if not abs(self.weight) <= 1e100:
+            raise InputError(f"weight {self.weight}: must be a number from -1e100 to 1e100")
 
     def __mod__(self, k: int) -> Stage:
         return Weighted(self.stage % k, self.weight)

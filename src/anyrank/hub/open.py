@@ -15,7 +15,7 @@ from ..core.errors import InputError, MissingExtra, ModelError
 from ..vectors import Encoder
 from .folder import LANGUAGE_TOO, Declared, read
 from .huggingface import fetch, fetch_configuration, is_hub_id
-from .registry import RegisteredModel, find, get, resolve, suggestion
+from .registry import SHIPPED, RegisteredModel, find, get, resolve, suggestion
 from .truncated import Truncated, split_dim
 
 RUNTIMES = {"onnx": "onnxruntime", "torch": "torch", "clip": "images", "hf": "torch", "llamacpp": "llamacpp"}
@@ -125,7 +125,7 @@ def declare(name: str | Path, *, runtime: str = "") -> Declared:
         return read(path.resolve(), runtime=runtime, name=name)
     row = get(name)
     if row is not None:
-        return _registered(row, runtime, name)
+        return _registered(row, runtime, SHIPPED.get(name, name))  # one name, by which vectors are stored and found
     if is_hub_id(name):
         return _on_hub(name, runtime, name)
     raise ModelError(f"no model {name!r}: {suggestion(name)}")

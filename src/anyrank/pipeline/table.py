@@ -88,7 +88,7 @@ def fixed_name(model: str, repetitions: int, planes: int, block: int) -> str:
 def _vector_search(settings: Settings, name: str, k: int, exact: bool = False) -> Any:
     from ..retrieve.stages import VectorSearch
 
-    collection, encoder = _collection(settings, name), model(SHIPPED.get(name, name))
+    collection, encoder = _collection(settings, name), model(name)
     if not isinstance(encoder, Encoder):
         check_no_generative(encoder, name)
         raise InputError(f"{name} scores candidates and can't search: put it after '>>'")
@@ -180,7 +180,7 @@ def _explore(
     """Score the candidates by a model, and the neighbours of the best, which are added."""
     from ..retrieve.explore import Explore
 
-    collection, key = _collection(settings, "explore"), stored(model(SHIPPED.get(neighbours, neighbours)).name)
+    collection, key = _collection(settings, "explore"), stored(model(neighbours).name)
     if key not in collection.encoded:
         command = encode_command(collection.path, neighbours)
         raise InputError(f"the index holds no vectors of {quoted(neighbours)} to find neighbours by: `{command}`")

@@ -45,18 +45,17 @@ def _rerank(documents: str, top: str, echo: str) -> Schema:
 
 _COHERE = _rerank("documents", "top_n", "return_documents")
 _RERANKS = [_COHERE, _rerank("texts", "top_n", "return_text"), _rerank("input", "top_k", "return_input")]
+_TEXTS: Schema = {"anyOf": [_WORDS, _list(_WORDS, minItems=1, maxItems=2048)]}
 _EMBEDDINGS = _object(
     {
-        "input": {"anyOf": [_WORDS, _list(_WORDS, minItems=1, maxItems=2048)]},
+        "input": _TEXTS,
         "model": _MODEL,
-        "encoding_format": {"enum": ["float", "base64"]},
+        "encoding_format": {"enum": ["float", "base64", None]},
         "dimensions": _or_null("integer", minimum=1, description="at most those of the model's vectors"),
     },
     "input",
 )
-_EMBED = _object(
-    {"texts": _list(_WORDS, minItems=1, maxItems=2048), "model": _MODEL, "input_type": _or_null("string")}, "texts"
-)
+_EMBED = _object({"texts": _TEXTS, "model": _MODEL, "input_type": _or_null("string")}, "texts")
 _SEARCH = _object(
     {"query": _WORDS, "top_n": _BEST, "filter": _FILTER, "return_documents": _FLAG, "timeout": _SECONDS},
     "query",

@@ -59,6 +59,8 @@ class CostModel:
         """The cost of one pipeline of a family; ``first`` has the searches of every first stage."""
         searches = first[family.first] if family.first else family.parts
         cost = sum((self.searches.get(s, FREE) for s in searches), FREE)
+        if family.sieve in self.rerankers:
+            cost += self.rerankers[family.sieve].at(family.wide)
         for part, weight in zip(family.parts, weights):
             if family.first and weight and part in self.rerankers:
                 cost += self.rerankers[part].at(family.depth)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import combinations
 
 import numpy as np
@@ -28,18 +28,23 @@ MOST_PARTS = 4
 @dataclass(frozen=True, slots=True)
 class Family:
     """Fusions of the same parts, as texts: ``first`` and a depth before ``>>``, or nothing where the parts begin
-    pipelines; ``weights`` [pipelines, parts]."""
+    pipelines; ``weights`` [pipelines, parts]. In a cascade the reranker ``sieve`` reads ``wide`` candidates, of which
+    ``depth`` are left for the parts."""
 
     parts: tuple[str, ...]
     weights: Floats
     first: str = ""
     depth: int = 0
+    sieve: str = ""
+    wide: int = 0
 
     def texts(self) -> list[str]:
         """The pipelines.
 
         >>> Family(("prior", "mini"), np.array([[0.25, 0.75], [0, 1]]), "bm25 + minilm", 20).texts()
         ['(bm25 + minilm) % 20 >> 0.25 * prior + 0.75 * mini', '(bm25 + minilm) % 20 >> mini']
+        >>> Family(("mini",), np.array([[1.0]]), "bm25", 20, sieve="tiny", wide=100).texts()
+        ['bm25 % 100 >> tiny % 20 >> mini']
         """
         return [self._before + fusion(self.parts, row) for row in self.weights.tolist()]
 
@@ -53,7 +58,10 @@ class Family:
 
     @property
     def _before(self) -> str:
-        return f"{_inside(self.first)} % {self.depth} >> " if self.first else ""
+        if not self.first:
+            return ""
+        begin = f"{_inside(self.first)} % {self.wide or self.depth} >> "
+        return f"{begin}{_inside(self.sieve)} % {self.depth} >> " if self.sieve else begin
 
 
 @dataclass(frozen=True)
@@ -68,7 +76,7 @@ class Space:
 
     def run(self, table: ScoreTable) -> None:
         """Let the table run what it has no scores of: the deepest lists first, so that each search is run once."""
-        for family in sorted(self.families, key=lambda f: -f.depth if f.first else -math.inf):
+        for family in sorted(self.families, key=lambda f: -max(f.depth, f.wide) if f.first else -math.inf):
             family.results(table)
 
     def values(
@@ -97,9 +105,10 @@ def space(
 ) -> Space:
     """The pipelines of these searches and rerankers (texts of stages): every fusion of up to four searches, its weights
     multiples of 1 / ``step``; and every search, the even fusion of the first two and that of all reranked at every
-    depth, by each reranker, alone or with the scores so far, and by pairs of them. ``default``: the pipeline that the
-    others are compared with, if it isn't the even fusion of the first two searches. Raises InputError on a default that
-    is not among them.
+    depth, by each reranker, alone or with the scores so far, by pairs of them, and by cascades: one reads a depth, and
+    leaves a smaller one to a later one of ``scorers`` (so these are given the cheapest first). ``default``: the
+    pipeline that the others are compared with, if it isn't the even fusion of the first two searches. Raises InputError
+    on a default that is not among them.
 
     >>> pipelines = space(["bm25", "minilm"], ["mini"])
     >>> len(pipelines.texts), pipelines.texts[pipelines.default]
@@ -115,9 +124,9 @@ def space(
     singles = [_even(len(searches), [i]) for i in range(len(searches))]
     pairs = [_even(len(searches), range(min(2, len(searches)))), _even(len(searches), range(len(searches)))]
     first = {fusion(searches, row): row for row in [*singles, *pairs]}
-    reranking = [
-        family for text in first for depth in sorted(set(depths)) for family in _rerankings(text, depth, scorers, step)
-    ]
+    depths = sorted(set(depths))
+    reranking = [family for text in first for depth in depths for family in _rerankings(text, depth, scorers, step)]
+    reranking += [family for text in first for family in _cascades(text, depths, scorers)]
     default = default or fusion(searches, _even(len(searches), range(min(2, len(searches)))))
     everything = [*searching, *reranking]
     texts = [text for family in everything for text in family.texts()]
@@ -207,12 +216,27 @@ def _rerankings(first: str, depth: int, scorers: Sequence[str], step: int) -> It
         yield from _families(("prior", *pair), weights[(weights[:, 1:] > 0).all(axis=1)], first, depth)
 
 
+def _cascades(first: str, depths: Sequence[int], scorers: Sequence[str]) -> Iterator[Family]:
+    """Two rerankers, the first of which leaves the second a part of its candidates."""
+    weights = np.array([[0.0, 1.0], [0.5, 0.5]])
+    for sieve, scorer in combinations(scorers, 2):
+        for depth, wide in combinations(depths, 2):
+            for family in _families(("prior", scorer), weights, first, depth):
+                yield replace(family, sieve=sieve, wide=wide)
+
+
 def _point(
     family: Family, weights: Floats, searches: Sequence[str], scorers: Sequence[str], first: dict[str, list[float]]
 ) -> list[float]:
-    """The weights of all searches and rerankers, and the depth on a scale on which ten times as deep is .3."""
+    """The weights of all searches and rerankers, the depth on a scale on which ten times as deep is .3, and for each
+    reranker whether it begins a cascade, and how deep."""
     given = dict(zip(family.parts, weights.tolist()))
     if not family.first:
-        return [*(given.get(s, 0.0) for s in searches), 1.0, *[0.0] * len(scorers), 0.0]
+        return [*(given.get(s, 0.0) for s in searches), 1.0, *[0.0] * len(scorers), 0.0, *[0.0] * len(scorers)]
     scores = [given.get("prior", 0.0), *(given.get(s, 0.0) for s in scorers)]
-    return [*first[family.first], *scores, 0.3 * math.log10(family.depth / 10)]
+    sieves = [0.5 + _deep(family.wide) if s == family.sieve else 0.0 for s in scorers]
+    return [*first[family.first], *scores, _deep(family.depth), *sieves]
+
+
+def _deep(depth: int) -> float:
+    return 0.3 * math.log10(depth / 10)

@@ -17,7 +17,7 @@ from ..pipeline.context import Settings
 from ..pipeline.lint import lint
 from ..pipeline.parser import parse
 from ..store.vector_names import model_of
-from .choice import Choice, Contenders, chosen
+from .choice import FEWEST, Choice, Contenders, chosen
 from .cost import FREE, PROBES, Cost, CostModel, cost_of_reranker, cost_of_search
 from .measures import Graded, Measure
 from .space import MOST_PARTS, Space
@@ -295,10 +295,13 @@ def _front(
 
 
 def judged_queries(queries: Sequence[Query], qrels: Mapping[str, Mapping[str, int]]) -> list[Query]:
-    """The queries that have a relevant document. Raises InputError if there is none, or a query has no text."""
+    """The queries that have a relevant document. Raises InputError if these are too few to choose by, or one has no
+    text."""
     judged = [q for q in queries if any(grade > 0 for grade in qrels.get(q.id, {}).values())]
     if not judged:
         raise InputError("no query has a relevant document in the judgements: are their ids the same?")
+    if len(judged) < FEWEST:
+        raise InputError(f"{len(judged)} judged queries: at least {FEWEST} are needed to choose by")
     for q in judged:
         required_text(q.content, f"query {q.id!r}")
     return judged
