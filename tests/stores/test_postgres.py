@@ -28,12 +28,25 @@ def sql(postgres, text):
         return result.fetchall() if result.description else None
 
 
-@pytest.fixture
-def made(postgres):
-    sql(postgres, 'DROP SCHEMA IF EXISTS "wings" CASCADE')
-    collection = Remote.build(open_server(postgres.url("wings")), DOCUMENTS)
+def built(postgres, name):
+    sql(postgres, f'DROP SCHEMA IF EXISTS "{name}" CASCADE')
+    collection = Remote.build(open_server(postgres.url(name)), DOCUMENTS)
     for encoder in ENCODERS.values():
         collection.encode(encoder)
+    return collection
+
+
+@pytest.fixture
+def made(postgres):
+    collection = built(postgres, "wings")
+    yield collection
+    collection.close()
+
+
+@pytest.fixture(scope="module")
+def kept(postgres):
+    """One that no test changes."""
+    collection = built(postgres, "kept")
     yield collection
     collection.close()
 
@@ -57,17 +70,25 @@ def folder(tmp_path_factory):
         f"{PLAIN} % 10 >> feedback('small')",
     ],
 )
-def test_pipelines_find_what_they_find_in_a_folder(monkeypatch, made, folder, pipeline):
-    same(results(monkeypatch, made, pipeline), results(monkeypatch, folder, pipeline))
+def test_pipelines_find_what_they_find_in_a_folder(monkeypatch, kept, folder, pipeline):
+    same(results(monkeypatch, kept, pipeline), results(monkeypatch, folder, pipeline))
 
 
 @pytest.mark.parametrize("filter", FILTERS, ids=lambda f: str(f)[:20])
-def test_filters_pass_the_same(monkeypatch, made, folder, filter):
+def test_filters_pass_the_same(monkeypatch, kept, folder, filter):
     for pipeline in (f"{PLAIN} % 40", "search('small') % 40"):
-        same(results(monkeypatch, made, pipeline, filter), results(monkeypatch, folder, pipeline, filter))
+        same(results(monkeypatch, kept, pipeline, filter), results(monkeypatch, folder, pipeline, filter))
 
 
-def test_a_filter_that_none_could_pass_is_an_error(made):
+def test_a_filter_of_ten_thousand_values(kept):
+    some = {"lang": [*(f"x{n}" for n in range(10_000)), "en"]}
+    (matches,) = kept.vectors("small").search(ENCODERS["small"].encode(["wing"]).vectors, 40, some)
+    assert {d.meta["lang"] for d in kept.get([i for i, _ in matches])} == {"en"}
+    assert len(matches) == 20
+
+
+def test_a_filter_that_none_could_pass_is_an_error(kept):
+    made = kept
     with pytest.raises(InputError, match=r"no document has a field 'langue'.*by.name, lang, tags, title, year"):
         made.lexical.search(["wing"], 3, {"langue": "en"})
     with pytest.raises(InputError, match="holds numbers, such as"):
@@ -138,7 +159,8 @@ def test_documents_are_read_when_somebody_looks(made):
     assert ranking[1].meta["tags"][1] == "all"
 
 
-def test_what_a_server_can_not_do_says_what_it_can(made):
+def test_what_a_server_can_not_do_says_what_it_can(kept):
+    made = kept
     with pytest.raises(InputError, match=r"there are bm25, searches by vectors \(small, terms\), filters"):
         made.store  # noqa: B018
     with pytest.raises(InputError, match=r"holds no vectors of 'other'|no vectors 'other'"):

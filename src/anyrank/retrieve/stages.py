@@ -25,8 +25,8 @@ Results = Sequence[Sequence[tuple[str, float]]]
 
 _NO_TERM = "the query has no term to search for: only signs, which the index leaves out"
 _NO_STOP_WORDS = (
-    "the query has no term to search for: only stop words or signs, which the index leaves out (an index built anew, "
-    "with --overwrite, holds the former)"
+    "the query has no term to search for: only stop words or signs, which the index leaves out (one in a folder, "
+    "built anew with --overwrite, holds the former)"
 )
 
 

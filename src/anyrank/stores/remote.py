@@ -283,6 +283,7 @@ class Remote:
                 f"{self.path}: {model_of(name)} makes {kind} vectors, and this store holds {listed(self.server.kinds)} "
                 "ones: index into a folder (-o) for others"
             )
+        self.reload()
         described = {"kind": kind, "dim": dim, "index": index or "nearest", "options": dict(options or {})}
         self.about = self.about.with_vectors(name, self.server.open_vectors(name, described))
         self.server.write(self.about)
@@ -343,14 +344,20 @@ class Remote:
         for doc in docs:
             for name, value in field_values(doc.meta):
                 values.setdefault(name, []).append(value)
+        if all(name in self.about.fields and self._known(name, some) for name, some in values.items()):
+            return
+        self.reload()  # another program may have added fields or vectors
         fields = dict(self.about.fields)
         for name, some in values.items():
             kinds, example = fields.get(name, ((), some[0]))
             union = sorted({*kinds, *stored_kinds(some)} if any(v != "" for v in some) else kinds or {"texts"})
             fields[name] = union, example[:_EXAMPLE] if isinstance(example, str) else example
-        if fields != self.about.fields:
-            self.about = replace(self.about, fields=fields)
-            self.server.write(self.about)
+        self.about = replace(self.about, fields=fields)
+        self.server.write(self.about)
+
+    def _known(self, name: str, values: Sequence[Any]) -> bool:
+        """Whether a field is known to hold values of these kinds."""
+        return set(stored_kinds(values)) <= set(self.about.fields[name][0]) or all(v == "" for v in values)
 
     def entry(self, doc: Candidate) -> Entry:
         """A ``whole`` document as it is written."""
