@@ -87,7 +87,7 @@ def info_of(address: str, json_out: bool) -> int:
 
     collection = open_index(address)
     about, documents = collection.about, len(collection)
-    parts = [{"name": "documents", "documents": documents, "fields": sorted(about.fields)}]
+    parts: list[dict[str, Any]] = [{"name": "documents", "documents": documents, "fields": sorted(about.fields)}]
     if about.lexical:
         parts.append({"name": "bm25", "documents": documents, "language": about.language})
     for name in collection.encoded:
