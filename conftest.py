@@ -35,6 +35,7 @@ OPTIONAL = {
     "trl": ["src/anyrank/train/grpo_trainer.py"],
     "starlette": ["src/anyrank/serve/*", "tests/serve/*", "tests/cli/test_serve.py"],
     "mcp": ["src/anyrank/serve/mcp.py"],
+    "ray": ["tests/scale/test_ray.py"],
 }
 for package, files in OPTIONAL.items():
     if not find_spec(package):

@@ -22,7 +22,8 @@ def test_the_command_lines_serve_the_page(monkeypatch):
         done = CliRunner().invoke(cli, shlex.split(line)[1:], standalone_mode=False)
         assert done.exception is None, line
         assert "the playground is at http://127.0.0.1:1/" in done.stderr
-    pasted, _, demo, _, own, _ = served
+    pasted, _, demo, _, own, _, spectra, _ = served
+    assert (spectra.spectra, spectra.engines) == ("run.mgf", ("casanovo=run.mztab",))
     assert pasted.free
     assert pasted.host == "127.0.0.1"
     assert demo.queries == "demo"

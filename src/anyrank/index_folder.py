@@ -75,10 +75,11 @@ class Index:
 
     @classmethod
     def open(cls, path: str | PathLike[str]) -> Index:
-        """The index of a folder. Raises InputError if there is none, or its building was not finished."""
-        from .index.collection import Collection
+        """The index of a folder, or the shards that it names (``anyrank merge --link``). Raises InputError if there
+        is none, or its building was not finished."""
+        from .index.sharded import open_collection
 
-        return cls(Path(path), Collection.open(fspath(path)))
+        return cls(Path(path), open_collection(Path(path)))
 
     def add(
         self,
@@ -205,9 +206,11 @@ class Index:
     def reload(self) -> None:
         """Sees what other processes committed since, also a new index in the place of this one. Searches do the former
         by themselves."""
+        from .index.sharded import ShardedCollection
         from .store.manifest import Manifest
 
-        if Manifest.read(self.path).build != self.collection.store.manifest.build:
+        sharded = isinstance(self.collection, ShardedCollection)
+        if sharded or Manifest.read(self.path).build != self.collection.store.manifest.build:
             self.collection = type(self).open(self.path).collection
         else:
             self.collection.reload()

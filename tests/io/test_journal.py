@@ -5,6 +5,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import suppress
 
 import pytest
 
@@ -62,6 +63,17 @@ def test_a_journal_cut_off_at_any_byte_resumes_with_nothing_lost_and_nothing_twi
                 journal.append(job(q))
             assert list(journal.rankings(QUERIES)) == [without_content(job(q)) for q in QUERIES]
         assert not path_log.exists()
+
+
+def test_what_is_written_together_is_kept_whole_or_not_at_all(tmp_path):
+    with Journal.open(tmp_path / "j", SETTINGS) as journal:
+        with journal.together():
+            journal.append(job(QUERIES[0]))
+        with suppress(InputError), journal.together():
+            journal.append(job(QUERIES[1]))
+            journal.append(job(QUERIES[0]))  # which is there already
+    with Journal.open(tmp_path / "j", SETTINGS, resume=True) as journal:
+        assert [q.id in journal for q in QUERIES] == [True, False, False]
 
 
 @pytest.mark.parametrize("before", [b"", "an empty database"])

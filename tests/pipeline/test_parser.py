@@ -139,6 +139,12 @@ def test_errors_point_at_the_place(text, said, under):
         assert line[pointer.index("^") : pointer.rindex("^") + 1] == under
 
 
+def test_numbers_beyond_all_floats():
+    with pytest.raises(PipelineError, match="a weight is a finite number"):
+        read(f"{'9' * 400} * bm25")
+    read(f"bm25 % {'9' * 400}")
+
+
 @pytest.mark.parametrize(
     "text", ["a" * 1_000_000, "bm25 >> " * 100_000, "bm25 >> nope >> " * 50_000 + "bm25", "bm25(" * 50_000]
 )

@@ -30,8 +30,8 @@ def address(serving, words, tmp_path_factory):
     texts = [f"{'wing ' * (n % 7)}text {n}" for n in range(30)]
     folder = tmp_path_factory.mktemp("page") / "my.index"
     collection = build([Candidate(f"d{n}", t) for n, t in enumerate(texts)], folder)
-    queries = [Query(f"q{n}", f"wing text {n}") for n in range(12)]
-    qrels = {f"q{n}": {f"d{n}": 3, f"d{n + 1}": 1} for n in range(12)}
+    queries = [Query(f"q{n}", f"wing text {n}") for n in range(24)]
+    qrels = {f"q{n}": {f"d{n}": 3, f"d{n + 1}": 1} for n in range(24)}
     service = Service({"words": words}, "bm25", collection)
     server = Server(service, playground=Playground(service, free=True, queries=queries, qrels=qrels))
     with serving(server) as client:
@@ -108,8 +108,12 @@ def test_pipelines_side_by_side(page):
     first = lane(page, 0).nth(0)
     first.hover()
     number = first.get_attribute("data-n")
-    lit = "n => getComputedStyle(document.querySelector(`.flow [data-n='${n}']`)).strokeWidth"
-    assert page.evaluate(lit, number) == "3.5px"
+    assert number is not None
+    assert page.locator(".over path").get_attribute("d").startswith("M0 38")
+    box, pane = first.bounding_box(), page.locator(".pane").first.bounding_box()
+    assert abs(box["y"] - pane["y"]) <= 2  # a pane over the row
+    page.mouse.move(5, 5)
+    assert not page.locator(".over path").get_attribute("d")
     page.get_by_role("button", name="Add a pipeline").click()
     page.get_by_label("pipeline C", exact=True).fill("bm25 % 1")
     settled(page, "() => document.querySelectorAll('.lane').length === 3")
@@ -134,13 +138,127 @@ def test_a_score_is_explained_by_the_keyboard_alone(page):
 
 def test_all_queries_without_a_trophy_where_the_interval_holds_zero(page):
     page.get_by_label("pipeline B", exact=True).fill("bm25")
-    page.get_by_role("button", name="Queries").click()
-    page.get_by_role("button", name="Run all 12 queries").click()
+    page.get_by_role("button", name="Queries", exact=True).click()
+    page.get_by_role("button", name="Run all 24 queries").click()
     verdict = page.locator(".verdict", has_text="Not told apart")
     verdict.wait_for()
-    assert "12 level" in verdict.inner_text()
+    assert "24 level" in verdict.inner_text()
     page.locator(".rows button").first.click()
     assert page.get_by_role("textbox", name="Query").input_value().startswith("wing text")
+
+
+def slide(page, label, keys):
+    slider = page.get_by_label(label)
+    slider.focus()
+    for key in keys:
+        page.keyboard.press(key)
+
+
+def test_a_slider_moves_documents_without_a_model(page):
+    page.get_by_label("pipeline A", exact=True).fill("bm25 % 20 >> 0.1 * prior + tiny")
+    page.get_by_label("weight of prior in pipeline A").wait_for()
+    requests = []
+    page.on("response", lambda r: requests.append(r) if "/play/" in r.url else None)
+    slide(page, "weight of prior in pipeline A", ["End"])
+    settled(
+        page, "() => document.querySelector('[aria-label=\"pipeline A\"]').value === 'bm25 % 20 >> 2 * prior + tiny'"
+    )
+    page.get_by_text("from stored scores").first.wait_for()
+    slide(page, "how many are kept of bm25 in pipeline A", ["Home", "ArrowRight", "ArrowRight"])
+    settled(page, "() => document.querySelectorAll('.lane[data-lane=\"0\"] .row').length === 3")
+    assert page.get_by_label("pipeline A", exact=True).input_value() == "bm25 % 3 >> 2 * prior + tiny"
+    page.wait_for_timeout(500)
+    assert {r.url.rpartition("/")[2] for r in requests} == {"slide"}  # nothing was run
+    assert sum("fill" in r.request.post_data_json for r in requests) == 1  # scored once, at the first touch
+
+
+def test_pasted_documents_slide(page):
+    pasted(page, ["a wing", "wing lift", "nothing", "lift"])
+    page.get_by_label("pipeline A", exact=True).fill("prior + 0.5 * tiny")
+    page.get_by_label("weight of prior in pipeline A").wait_for()
+    slide(page, "weight of prior in pipeline A", ["Home"])
+    settled(page, "() => document.querySelector('.lane[data-lane=\"0\"] .row .words').innerText !== 'a wing'")
+    page.locator(".row .up").first.wait_for()
+    slide(page, "weight of prior in pipeline A", ["End"])
+    settled(page, "() => document.querySelector('.lane[data-lane=\"0\"] .row .words').innerText === 'a wing'")
+
+
+def test_depth_and_cost_are_measured(page):
+    page.get_by_label("pipeline A", exact=True).fill("bm25 % 20 >> tiny")
+    page.get_by_label("pipeline B", exact=True).fill("bm25")
+    page.get_by_role("button", name="Depth").click()
+    page.get_by_role("button", name="Measure on 24 judged queries").click()
+    page.locator("figure.chart").first.wait_for()
+    assert page.locator(".curve.dashed").count() == 1
+    assert page.locator(".whiskers").count() >= 1
+    slide(page, "depth to read off", ["Home"])
+    assert "at 10:" in page.locator(".readout li").first.inner_text()
+    page.get_by_role("button", name="Use 10").click()
+    page.get_by_text("The numbers of this chart").click()
+    assert page.locator("figure").first.locator("tbody tr").count() >= 8
+    page.get_by_role("button", name="Rank").click()
+    assert page.get_by_label("pipeline A", exact=True).input_value() == "bm25 % 10 >> tiny"
+    page.locator(".quality").first.wait_for()
+
+
+def test_a_cut_off_keeps_a_promise(page):
+    page.get_by_label("pipeline A", exact=True).fill("bm25 % 20 >> tiny")
+    page.get_by_role("button", name="Cut-off").click()
+    calibrate = page.get_by_role("button", name="Calibrate on 24 judged queries")
+    page.locator(".facts").or_(calibrate).first.wait_for()
+    if calibrate.count():
+        calibrate.click()
+    page.locator(".facts").wait_for()
+    slider = page.get_by_label("promised share")
+    assert "90 % stay" in slider.get_attribute("aria-valuetext")
+    kept = page.locator(".facts dd").first
+    before = kept.inner_text()
+    requests = []
+    page.on("request", lambda r: requests.append(r.url))
+    slide(page, "promised share", ["Home"])
+    assert "50 % stay" in page.locator(".said").inner_text()
+    assert kept.inner_text() != before
+    slide(page, "promised share", ["End"])
+    assert "judge more queries" in page.locator(".promise .wrong").inner_text()
+    slide(page, "promised share", ["PageDown", "PageDown"])
+    assert page.locator(".strips li").count() == 8
+    assert not requests  # a move asks for nothing
+    with page.expect_download() as saved:
+        page.get_by_role("button", name="Save cut.json").click()
+    assert json.loads(saved.value.path().read_text())["pipeline"] == "bm25 % 20 >> tiny"
+
+
+def test_the_link_holds_sliders_and_views(page, browser):
+    page.get_by_label("pipeline A", exact=True).fill("0.35 * bm25 + bm25 % 7")
+    page.get_by_role("button", name="Cut-off").click()
+    page.get_by_role("button", name="Copy or save").click()
+    page.get_by_role("button", name="link").click()
+    page.locator("dialog textarea[aria-label=link]").wait_for()
+    other = browser.new_page()
+    other.goto(page.locator("dialog textarea").input_value())
+    other.locator("section[aria-label=cut-off]").wait_for()
+    other.get_by_role("button", name="Rank").click()
+    assert other.get_by_label("weight of bm25 in pipeline A").first.input_value() == "0.35"
+    other.close()
+
+
+def test_two_tabs_and_a_lane_in_error(page, browser, address):
+    other = browser.new_page()
+    other.goto(address)
+    other.wait_for_selector(".lane .row")
+    for tab in (page, other):
+        tab.get_by_label("pipeline A", exact=True).fill("bm25 % 9 >> 0.5 * prior + tiny")
+        tab.get_by_label("pipeline B", exact=True).fill("bm25 >> nix")
+        tab.locator(".wrong mark").wait_for()
+        tab.get_by_label("weight of prior in pipeline A").wait_for()
+    slide(page, "weight of prior in pipeline A", ["End"])
+    slide(other, "weight of prior in pipeline A", ["Home"])
+    for tab, weight in ((page, "2"), (other, "0")):
+        wanted = f"bm25 % 9 >> {weight} * prior + tiny"
+        settled(tab, "w => document.querySelector('[aria-label=\"pipeline A\"]').value === w", wanted)
+        tab.get_by_text("from stored scores").first.wait_for()
+        assert tab.locator(".wrong mark").inner_text() == "nix"
+    other.close()
 
 
 def test_judging_by_keys_hides_the_pipelines(page):

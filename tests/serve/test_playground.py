@@ -268,6 +268,9 @@ def test_keys_and_hosts_guard_the_page_as_the_rest(words, tmp_path):
     assert guarded.get("/play/info", headers={"Authorization": f"Bearer {key.split()[-1]}"}).status_code == 200
     open_ = client_of(Service({"words": words}))
     assert open_.get("/", headers={"Host": "evil.example"}).status_code == 403
+    for mode, status in (("navigate", 200), ("no-cors", 403), ("cors", 403)):
+        sent = {"Host": OWN["Host"], "Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": mode}
+        assert TestClient(open_.app, headers=sent).get("/").status_code == status
     strange = {**OWN, "Origin": "https://evil.example"}
     assert open_.post("/play/run", json={}, headers=strange).status_code == 403
 

@@ -37,6 +37,7 @@ COMMANDS = {
     "judge": "judge",
     "ltr": "ltr",
     "mcp": "mcp",
+    "merge": "merge",
     "models": "models",
     "monitor": "monitor",
     "papers": "papers",

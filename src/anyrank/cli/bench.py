@@ -6,7 +6,7 @@ import os
 import shlex
 import tempfile
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,8 +14,13 @@ from typing import Any
 import click
 
 from ..core.errors import InputError
-from .common import OutputFile, as_json, as_json_option, report_status
+from ..core.types import Ranking
+from ..io.records import write_jsonl
+from ..scale.bench import BATCH, bench_record, bench_text, ranking_record
+from .common import OutputFile, as_json, as_json_option, overwrite_option, report_status
+from .jobs import not_finished, stamp
 from .near import Near
+from .shards import Piece, shard_options
 
 
 @click.group("bench", cls=Near)
@@ -66,7 +71,10 @@ data_option = click.option(
 @click.option(
     "--index", "indexes", type=click.Path(path_type=Path), help="The folder that the tasks' indexes are kept in."
 )
+@click.option("-o", "--out", type=OutputFile(), help="Write the figures to this file, as JSON; a part its rankings.")
+@overwrite_option
 @as_json_option
+@shard_options(block=BATCH)
 def run_command(
     name: str,
     pipeline: str,
@@ -75,7 +83,10 @@ def run_command(
     limit: int | None,
     encode: tuple[str, ...],
     indexes: Path | None,
+    out: Path | None,
+    overwrite: bool,
     json_out: bool,
+    piece: Piece,
 ) -> int:
     """Run a pipeline on the tasks of benchmark NAME and print its figures ("ours", with 95% intervals) beside the
     published ones ("paper"). A task that gives candidates takes a pipeline that reranks (mini), one that searches a
@@ -86,14 +97,17 @@ def run_command(
     anyrank bench run scifact -p "bm25 + minilm" --encode minilm --index indexes
     """
     from ..benchmarks import load
-    from ..benchmarks.run import collection, measured, ranked, report
+    from ..benchmarks.run import collection, measured, ranked
     from ..evaluate.measures import parse as measure
     from ..pipeline.explain import misfit
     from ..pipeline.table import model
 
     measure("nDCG@10")  # if a package is missing, fail now rather than after the work
     benchmark = load(name)
+    if out is not None:
+        not_finished(out, overwrite)
     results, left_out, code = [], {}, 0
+    parts: list[tuple[str, Ranking]] = []
     known: list[str] = []
     with tempfile.TemporaryDirectory() as scratch:
         for task in benchmark.tasks(data_folder(name, data)):
@@ -107,29 +121,37 @@ def run_command(
                     raise wrong
                 left_out[task.name] = str(wrong).splitlines()[0]
                 continue
-            found = collection(task, folder, [model(e) for e in encode])
-            after = ranked(task, _stage(pipeline, found, folder), partial(_batched, title=task.name))
+            opened = collection(task, folder, [model(e) for e in encode])
+            own = replace(task, rankings=tuple(piece.rows(task.rankings)))
+            after = ranked(own, _stage(pipeline, opened, folder), partial(_batched, title=task.name))
             code = max(code, report_status(after))
-            results.append(measured(task, after, pipeline))
+            if piece.shard is None:
+                results.append(measured(task, after, pipeline))
+            else:
+                parts += [(task.name, ranking) for ranking in after]
     if unknown := [t for t in chosen if t not in known]:
         raise InputError(f"no task {unknown[0]!r} of {name} in the data: there are {', '.join(known)}")
     for task_name, why in left_out.items():
         click.echo(f"note: {task_name} is left out: {why}", err=True)
-    if not results:
+    if len(left_out) == len([t for t in known if not chosen or t in chosen]):
         raise InputError(f"the pipeline fits no task of {name}: {next(iter(left_out.values()))}")
-    if json_out:
-        rows = [asdict(row) for row in benchmark.published()]
-        click.echo(as_json({"benchmark": name, "ours": [r.as_dict() for r in results], "paper": rows}))
-    else:
-        click.echo(f"{benchmark.title}" + (f", arXiv {benchmark.arxiv}" if benchmark.arxiv else ""))
-        click.echo(report(results, benchmark.published()))
+    if piece.shard is not None and out is not None:
+        write_jsonl(out, (ranking_record(task_name, ranking) for task_name, ranking in parts))
+        settings: dict[str, Any] = {"files": stamp(data_folder(name, data)), "benchmark": name, "pipeline": pipeline}
+        settings |= {"data": str(data_folder(name, data)), "tasks": list(chosen), "limit": limit}
+        piece.finish(out, "bench", settings | {"encode": list(encode)}, [1] * len(parts))
+        return code
+    record = bench_record(benchmark, results)
+    if out is not None:
+        write_jsonl(out, [record])
+    click.echo(as_json(record) if json_out else bench_text(benchmark, results))
     return code
 
 
 def _batched(stage: Any, rankings: Any, *, title: str) -> list[Any]:
     from .progress import batches
 
-    return list(batches(stage, list(rankings), title, size=64))
+    return list(batches(stage, list(rankings), title, size=BATCH))
 
 
 def _stage(pipeline: str, collection: Any, folder: Path) -> Any:

@@ -17,6 +17,7 @@ from ..core.types import Query, Ranking
 from .common import from_run, is_dataset, overwrite_option, report_status
 from .jobs import echo_resume, not_finished, other_inputs, resume_hint, stamp
 from .progress import progress
+from .shards import Piece, shard_options
 
 if TYPE_CHECKING:
     from ..train.group import Group
@@ -61,6 +62,7 @@ FEW = 3
 )
 @click.option("--resume", is_flag=True, help="Resume a job that was stopped, with the same arguments.")
 @overwrite_option
+@shard_options()
 def distill_command(
     queries: str | None,
     split: str | None,
@@ -76,6 +78,7 @@ def distill_command(
     out: Path,
     resume: bool,
     overwrite: bool,
+    piece: Piece,
 ) -> int:
     """Make training data: candidates by one pipeline, labels by another. Each line of OUT is a query with its
     candidates' texts, the teacher's scores (labels) and the candidates' own (priors).
@@ -86,7 +89,7 @@ def distill_command(
     anyrank distill --queries q.tsv --run bm25.trec --documents corpus.jsonl -o groups.jsonl
     anyrank distill --groups triples.tsv --format triples --teacher minilm -o groups.jsonl
     """
-    from ..index.collection import Collection
+    from ..index.sharded import open_collection
     from ..pipeline.parser import Settings, parse
     from ..retrieve.stages import Attach
     from ..train.teachers import ranking_of
@@ -112,7 +115,7 @@ def distill_command(
             )
         rankings = [ranking_of(replace(group, id=name)) for name, group in old.items()]
         settings |= other_inputs(rankings, [queries, groups, documents], teacher)
-        return _job(Each(lambda r: r), labels, rankings, out, settings, resume, old)
+        return _job(Each(lambda r: r), labels, rankings, out, settings, resume, piece, old)
     if queries is None:
         raise InputError("--queries is missing: a file of queries, or a collection")
     if (documents is None) != (run is None) or (depth is not None and run is None) or (split and run):
@@ -123,13 +126,13 @@ def distill_command(
         find = Each(lambda r: r) if collection is None else Attach(collection)
     else:
         rankings = [Ranking(q) for q in _queries(queries, split)]
-        collection = Collection.open(index or _indexed(str(corpus), Path(f"{out}.index"), resume))
+        collection = open_collection(index or _indexed(str(corpus), Path(f"{out}.index"), resume))
         find = parse(candidates, Settings(collection))
     labels = parse(teacher, Settings(collection, remember=True), starts=False)
     options = {"candidates": None if run else candidates, "teacher": teacher, "depth": depth, "split": split}
     settings = {"files": stamp(queries, index, corpus, run, documents), **options}
     settings |= other_inputs(rankings, [queries, corpus, run, documents], teacher, None if run else candidates)
-    return _job(find, labels, rankings, out, settings, resume)
+    return _job(find, labels, rankings, out, settings, resume, piece)
 
 
 def _job(
@@ -139,6 +142,7 @@ def _job(
     out: Path,
     settings: Mapping[str, Any],
     resume: bool,
+    piece: Piece,
     labelled: Mapping[str, Group] = MappingProxyType({}),
 ) -> int:
     """Find candidates, score them with the teacher and write the groups to ``out``; returns the exit code.
@@ -152,7 +156,10 @@ def _job(
     from ..train.groups import group_to_dict
     from ..train.teachers import judged_whole, relabelled, taught
 
+    rankings = piece.rows(rankings)
     queries = [r.query for r in rankings]
+    if piece.finished(out, "groups", settings):
+        return 0
     failed: dict[str, Ranking] = {}
     with Journal.open(f"{out}.journal", settings, resume=resume) as journal, resume_hint(journal, len(queries)):
         if resume and len(journal):
@@ -185,8 +192,8 @@ def _job(
 
         def groups() -> Iterator[Mapping[str, Any]]:
             for group in (journal.get(q.id)["group"] for q in queries if q.id not in failed):
+                sizes.append(len(group["texts"]))
                 if group["texts"]:
-                    sizes.append(len(group["texts"]))
                     yield group
 
         code = report_status(judged())
@@ -195,10 +202,11 @@ def _job(
         if failed:
             echo_resume(len(failed), out)
         else:
+            piece.finish(out, "groups", settings, [int(size > 0) for size in sizes])
             journal.close(remove=True)
-    if empty := len(queries) - len(failed) - len(sizes):
+    if empty := sizes.count(0):
         click.echo(f"note: {empty} queries found no candidates and are left out", err=True)
-    click.echo(f"wrote {out}: {len(sizes)} groups, {sum(sizes)} texts", err=True)
+    click.echo(f"wrote {out}: {len(sizes) - empty} groups, {sum(sizes)} texts", err=True)
     return max(code, int(bool(failed)))
 
 

@@ -14,7 +14,9 @@ from ..core.errors import InputError
 from ..core.types import Candidate
 from .common import as_json, as_json_option, echo_cut, is_dataset
 from .index_to import index_to, info_of
+from .jobs import stamp
 from .progress import advance, progress
+from .shards import Piece, shard_options
 
 
 @click.command("index")
@@ -71,6 +73,7 @@ from .progress import advance, progress
 )
 @click.option("--no-header", is_flag=True, help="The first row of a table is a document: its columns are id and text.")
 @as_json_option
+@shard_options()
 def index_command(
     corpus: str | None,
     folder: str | None,
@@ -95,6 +98,7 @@ def index_command(
     form: str | None,
     no_header: bool,
     json_out: bool,
+    piece: Piece,
 ) -> int:
     """Index CORPUS: a JSONL, CSV, TSV or TREC file (.gz too, '-' for standard input), a folder in BEIR's layout, an
     ir_datasets id (irds:…), or 'demo'. A build that was stopped is resumed. CORPUS may be an index itself, to which
@@ -135,6 +139,10 @@ def index_command(
         return _rewrite(Path(str(corpus)), migrate, json_out)
     if copy:
         return _copy(Path(str(corpus)), out, json_out)
+    if piece.shard is not None:
+        if to is not None:
+            raise InputError("--shard and --on build an index in a folder (-o); --to writes from one process")
+        _check_shard(str(corpus), update or delete, vector_index or ("approximate" if ann else None))
     chosen = _chosen_index(encode, ann, vector_index, options)
     if to is not None:
         if out is not None:
@@ -152,7 +160,10 @@ def index_command(
     if out is None:
         raise InputError("-o is missing: the folder of the index")
     with progress("indexing", None, "documents") as bar:
-        documents = partial(_documents, corpus, id_field, text_field, title_field, form, no_header)
+
+        def documents() -> Iterator[Candidate]:
+            return piece.stream(_documents(corpus, id_field, text_field, title_field, form, no_header))
+
         # A model that can't be opened is an error before anything is built or replaced.
         encoders = {n: model(n) for n in dict.fromkeys(SHIPPED.get(n, n) for n in encode)}
         requested = {encoder.name for encoder in encoders.values()}
@@ -176,6 +187,8 @@ def index_command(
                     on_progress=partial(advance, bar),
                     on_warning=partial(_warn, out),
                 )
+        elif piece.shard is not None:
+            _check_built(out, documents(), language, stop_words)
         elif encode:
             click.echo(f"note: {out} holds a finished index; {corpus} is not read again (--update does that)", err=True)
         else:
@@ -192,6 +205,10 @@ def index_command(
         truncated[encoder.name] = usage.truncated
         echo_cut(usage.truncated, encoder.name)
     vectors = sorted(map(model_of, collection.encoded))
+    if piece.shard is not None:
+        settings = {"files": stamp(corpus), "language": language, "stop_words": stop_words, "encode": sorted(encoders)}
+        settings |= {"fields": [id_field, text_field, title_field], "format": form, "header": not no_header}
+        piece.finish(out, "index", settings, [1] * len(collection))
     if json_out:
         summary = {"documents": len(collection), "changed": changed, "vectors": vectors, "path": str(out)}
         summary |= {"truncated": truncated} if truncated else {}
@@ -219,6 +236,37 @@ def _documents(
         return Dataset.open(corpus).documents()
     fields = DOCUMENT.pick(id_field, text_field, title_field)
     return read_documents(corpus, format=form, fields=fields, header=False if no_header else None)
+
+
+def _check_shard(corpus: str, changes: bool, vector_index: str | None) -> None:
+    """Raises InputError if a shard of an index can't be made so."""
+    if changes:
+        raise InputError("--shard and --on build an index: --update and --delete change one that is there")
+    if _is_index(Path(corpus)):
+        raise InputError(
+            "is an index: --shard and --on take the corpus that it was made of, with --encode", path=corpus
+        )
+    if vector_index is not None:
+        raise InputError(
+            f"--vector-index {vector_index} goes with the merged index, since it is made of all vectors: index the "
+            "parts without it, then give it to anyrank index MERGED --encode MODEL (or to each part, for merge --link)"
+        )
+
+
+def _check_built(out: Path, documents: Iterator[Candidate], language: str, stop_words: bool) -> None:
+    """Raises InputError if the documents of a shard that is there since an earlier call are not these."""
+    from ..index.build import differs
+    from ..store.manifest import Manifest
+    from ..store.rows import Rows
+
+    rows, manifest = Rows(out), Manifest.read(out)
+    different = differs(documents, rows, len(rows))
+    if not different and next(documents, None) is not None:
+        different = f"this corpus has more than the {len(rows)} documents that were indexed"
+    if not different and (manifest.language, manifest.stop_words) != (language, stop_words):
+        different = f"it was built with language={manifest.language!r}, stop_words={manifest.stop_words}"
+    if different:
+        raise InputError(f"{different}: use --overwrite, or another --out", path=out)
 
 
 @contextmanager

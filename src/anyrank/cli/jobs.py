@@ -4,22 +4,26 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from ..core.errors import InputError
 from ..core.stage import Stage
 from ..core.types import Ranking
+from ..scale.manifest import content_hash
 from .common import report_status
-from .progress import batches
+from .progress import batch_results
+from .shards import WHOLE, Piece
 
 if TYPE_CHECKING:
     from ..io.journal import Journal
+
+Row = TypeVar("Row")
 
 
 def job(
@@ -30,8 +34,10 @@ def job(
     resume: bool,
     title: str,
     overwrite: bool = False,
+    piece: Piece = WHOLE,
 ) -> int:
-    """Run a stage over all queries into the run file ``out``, with their trace beside it; returns the exit code.
+    """Run a stage over all queries, or those of a ``piece``, into the run file ``out``, with their trace beside it;
+    returns the exit code.
 
     Each finished query goes into a journal beside the file, so that a killed job can be resumed. Queries that were not
     judged, because a server was down for example, are left out of the journal, so that resuming tries them again.
@@ -41,36 +47,51 @@ def job(
     from ..io.runs import one_word, write_run
     from ..io.traces import write_traces
 
+    for ranking in rankings:
+        one_word("query id", ranking.query.id)
+    rankings = piece.rows(rankings)
     queries = [r.query for r in rankings]
-    for query in queries:
-        one_word("query id", query.id)
+    lines: list[int] = []
     not_finished(out, overwrite)
+    if piece.finished(out, "run", settings):
+        return 0
     with Journal.open(f"{out}.journal", settings, resume=resume) as journal, resume_hint(journal, len(queries)):
         if resume and len(journal):
             click.echo(f"resuming: {len(journal)} of {len(queries)} queries are done", err=True)
         failed: dict[str, Ranking] = {}
-        for ranking in batches(stage, [r for r in rankings if r.query.id not in journal], title):
-            for c in ranking:
-                one_word("document id", c.id)
-            if _failed(ranking):
-                without_texts = tuple(replace(c, content=None) for c in ranking)
-                failed[ranking.query.id] = replace(ranking, candidates=without_texts)
-            else:
-                journal.append(ranking)
+        for results in batch_results(stage, [r for r in rankings if r.query.id not in journal], title):
+            # A batch is finished as a whole, since its composition decides the last digits of some models' scores.
+            with journal.together():
+                for ranking in results:
+                    for c in ranking:
+                        one_word("document id", c.id)
+                    if _failed(ranking):
+                        without_texts = tuple(replace(c, content=None) for c in ranking)
+                        failed[ranking.query.id] = replace(ranking, candidates=without_texts)
+                    else:
+                        journal.append(ranking)
 
-        def results() -> Iterator[Ranking]:
+        def all_results() -> Iterator[Ranking]:
             return (failed[q.id] if q.id in failed else next(journal.rankings([q])) for q in queries)
 
-        code = report_status(results())
-        write_run(out, results())
+        code = report_status(all_results())
+        write_run(out, counted(all_results(), lines, len))
         if out.is_file():  # not a pipe or a terminal
-            write_traces(out, results())
+            write_traces(out, all_results())
         if failed:
             echo_resume(len(failed), out)
         else:
+            piece.finish(out, "run", settings, lines)
             journal.close(remove=True)
     click.echo(f"wrote {out}: {len(queries)} queries", err=True)
     return code
+
+
+def counted(rows: Iterable[Row], sizes: list[int], size: Callable[[Row], int]) -> Iterator[Row]:
+    """The rows, as they are; the size of each is added to ``sizes``."""
+    for row in rows:
+        sizes.append(size(row))
+        yield row
 
 
 def echo_resume(failed: int, out: Path) -> None:
@@ -107,12 +128,8 @@ def resume_hint(journal: Journal, total: int) -> Iterator[None]:
 
 
 def stamp(*paths: str | Path | None) -> list[tuple[str, str]]:
-    """Name and hash of the content of input files. A job is resumed only if they are the same as when it began,
-    whatever their times say.
-
-    Of an index its manifest and its last commit count; of a collection's folder its documents, queries and judgements;
-    of any other folder (a model's) all files. Of a collection on a server only its address is known.
-    """
+    """Name and hash of the content of input files and folders (`content_hash`). A job is resumed only if they are the
+    same as when it began, whatever their times say. Of a collection on a server only its address is known."""
     from ..stores.address import is_address, shown
 
     out = []
@@ -120,19 +137,8 @@ def stamp(*paths: str | Path | None) -> list[tuple[str, str]]:
         if is_address(path):
             out.append((shown(str(path)), ""))
         elif path and Path(path).exists():
-            out.append((str(path), _content_hash(Path(path))))
+            out.append((str(path), content_hash(Path(path))))
     return out
-
-
-def _content_hash(path: Path) -> str:
-    if path.is_file():
-        with open(path, "rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()[:16]
-    index = [p for n in ("manifest.json", "lexical/meta.json") if (p := path / n).is_file()]
-    collection = sorted(p for n in ("corpus.jsonl*", "queries.jsonl*", "qrels/*") for p in path.glob(n) if p.is_file())
-    files = index or collection or sorted(p for p in path.rglob("*") if p.is_file())
-    parts = "".join(f"{p.relative_to(path)}\0{_content_hash(p)}\0" for p in files)
-    return hashlib.sha256(parts.encode()).hexdigest()[:16]
 
 
 _QUOTED = re.compile(r"""(\bcache\s*=\s*)?(?:"([^"]+)"|'([^']+)')""")

@@ -18,11 +18,21 @@ DEFAULT = ("mini", "tiny", "minilm")
 )
 @click.option("--queries", default="", help="Queries of the index: JSONL, id<TAB>text, or a collection's folder.")
 @click.option("--qrels", default="", help="Judgements of these queries, to compare by nDCG@10.")
+@click.option("--spectra", default="", help="A file of spectra (MGF, mzML), whose peptides are reranked and drawn.")
+@click.option("--engine", "engines", multiple=True, help="Peptides proposed for them, as NAME=FILE (repeat).")
 @click.option("--port", default=8000, show_default=True, type=click.IntRange(0, 65535), help="The port; 0: any free.")
 @click.option("--deadline", default=60.0, show_default=True, type=click.FloatRange(0, min_open=True), help="Seconds.")
 @click.option("--open/--no-open", "opened", default=True, help="Open the page in the browser.")
 def play_command(
-    index: str | None, pipelines: tuple[str, ...], queries: str, qrels: str, port: int, deadline: float, opened: bool
+    index: str | None,
+    pipelines: tuple[str, ...],
+    queries: str,
+    qrels: str,
+    spectra: str,
+    engines: tuple[str, ...],
+    port: int,
+    deadline: float,
+    opened: bool,
 ) -> int:
     """Open the playground on this machine: paste a query and documents, or search INDEX (made by 'anyrank index';
     'demo' is the bundled collection), with two to four pipelines side by side.
@@ -33,6 +43,7 @@ def play_command(
     \b
     anyrank play
     anyrank play my.index --queries topics.tsv --qrels my.qrels
+    anyrank play --spectra run.mgf --engine casanovo=run.mztab
     """
     from ..serve.run import Options, serve
 
@@ -46,7 +57,15 @@ def play_command(
             build(Dataset.open("demo").documents(), index)
         texts = pipelines or DEFAULT
         options = Options(
-            texts, index=index or "", port=port, seconds=deadline, free=True, queries=queries, qrels=qrels
+            texts,
+            index=index or "",
+            port=port,
+            seconds=deadline,
+            free=True,
+            queries=queries,
+            qrels=qrels,
+            spectra=spectra,
+            engines=engines,
         )
 
         def ready(port: int) -> None:

@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import chain
 from typing import Any
 
 import click
@@ -83,8 +84,13 @@ def _duration(seconds: float) -> str:
 
 def batches(stage: Stage, rankings: Sequence[Ranking], title: str, size: int = 16) -> Iterator[Ranking]:
     """The stage's results, a batch of queries at a time, with progress."""
+    return chain.from_iterable(batch_results(stage, rankings, title, size))
+
+
+def batch_results(stage: Stage, rankings: Sequence[Ranking], title: str, size: int = 16) -> Iterator[list[Ranking]]:
+    """The stage's results of each batch of queries, with progress."""
     with progress(title, len(rankings), "queries") as bar:
         for start in range(0, len(rankings), size):
             results = stage.batch(rankings[start : start + size])
             bar.update(len(results))
-            yield from results
+            yield results

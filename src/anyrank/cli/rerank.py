@@ -22,6 +22,7 @@ from .common import (
     times_option,
 )
 from .jobs import job, not_finished, other_inputs, stamp
+from .shards import Piece, shard_options
 
 BATCH = 16
 DEFAULT = "mini"
@@ -49,6 +50,7 @@ DEFAULT = "mini"
 @click.option("--texts", is_flag=True, help="Also write the documents' texts to the JSON lines.")
 @times_option
 @log_option
+@shard_options()
 def rerank_command(
     lists: str | None,
     run: str | None,
@@ -67,6 +69,7 @@ def rerank_command(
     texts: bool,
     times: bool,
     log_file: Path | None,
+    piece: Piece,
 ) -> int:
     """Rerank candidates: LISTS of JSON lines in, JSON lines out (standard input and output by default), or a TREC run
     in and out. Every document that goes in comes out (unless -k or --depth cuts), and each line says what it cost and
@@ -105,7 +108,7 @@ def rerank_command(
     settings = {"files": stamp(run, queries, documents), "pipeline": pipeline, "depth": depth, "top": top}
     settings |= {"ignore_self": True} if ignore_self else {}
     settings |= other_inputs(rankings, [run, queries, documents], pipeline)
-    return job(stage % top if top else stage, rankings, out, settings, resume, "reranking", overwrite)
+    return job(stage % top if top else stage, rankings, out, settings, resume, "reranking", overwrite, piece)
 
 
 def rerank_lists(

@@ -25,6 +25,7 @@ from .common import (
 )
 from .jobs import job, not_finished, other_inputs, stamp
 from .progress import batches
+from .shards import Piece, shard_options
 
 
 @click.command("search")
@@ -52,6 +53,7 @@ from .progress import batches
 @as_json_option
 @times_option
 @log_option
+@shard_options()
 def search_command(
     index: Any,
     query: str | None,
@@ -66,6 +68,7 @@ def search_command(
     json_out: bool,
     times: bool,
     log_file: Path | None,
+    piece: Piece,
 ) -> int:
     """Search INDEX (made by 'anyrank index', a folder or an address) for one QUERY, or for a file of queries.
 
@@ -98,7 +101,7 @@ def search_command(
         options = {"query": query, "pipeline": pipeline, "k": depth, "filter": pairs}
         options |= {"ignore_self": True} if ignore_self else {}
         settings = {"files": stamp(index, queries), **options, **other_inputs(rankings, [queries], pipeline)}
-        return job(stage, rankings, out, settings, resume, "searching", overwrite)
+        return job(stage, rankings, out, settings, resume, "searching", overwrite, piece)
     results = []
     for r in batches(stage, rankings, "searching"):
         results.append(r)

@@ -13,9 +13,10 @@ import click
 from ..core.errors import InputError, listed, quoted
 from ..core.types import Candidate
 from .common import Command, OutputFile, is_dataset, overwrite_option
-from .jobs import not_finished, resume_hint, stamp
+from .jobs import counted, not_finished, resume_hint, stamp
 from .near import Near
 from .progress import progress
+from .shards import WHOLE, Piece, shard_options
 
 if TYPE_CHECKING:
     from ..synth.job import Made, Report
@@ -90,6 +91,7 @@ def document_options(command: Command) -> Command:
 @click.option("--easy", default=2, show_default=True, type=click.IntRange(0), help="Random negatives.")
 @model_options
 @job_options
+@shard_options()
 def questions_command(corpus: str, n: int, rules: str, documents: int, hard: int, easy: int, **options: Any) -> int:
     """Queries for the documents of INPUT (a file, a collection or an index), with negatives.
 
@@ -120,6 +122,7 @@ def questions_command(corpus: str, n: int, rules: str, documents: int, hard: int
 @click.option("--diversity", default=1.0, show_default=True, help="MMR's lambda: below 1, likeness counts against.")
 @model_options
 @job_options
+@shard_options()
 def duqgen_command(
     corpus: str,
     n: int,
@@ -156,6 +159,7 @@ def duqgen_command(
 @click.option("--blind", is_flag=True, help="Don't show the document to the model (to see what it is worth).")
 @model_options
 @job_options
+@shard_options()
 def car_command(groups: str, every: bool, blind: bool, **options: Any) -> int:
     """Rewrite ambiguous queries of training GROUPS with their relevant document in sight; at search none are rewritten.
 
@@ -398,7 +402,8 @@ class Documents:
         names = ("model", "examples", "retriever", "top", "seed")
         files = stamp(self.collection.path, o["examples"], o["model"])
         stated = {"files": files, **settings, **{name: o[name] for name in names}}
-        passed = {name: o[name] for name in ("out", "report", "seed", "resume", "overwrite", "model", "max_tokens")}
+        given = ("out", "report", "seed", "resume", "overwrite", "model", "max_tokens", "piece")
+        passed = {name: o[name] for name in given}
         return generate(title, documents, lambda batch: trip(writer(batch)), stated, **passed)
 
 
@@ -417,26 +422,37 @@ def generate(
     max_tokens: int,
     last: Callable[[Sequence[Group]], Sequence[Group]] = lambda groups: groups,
     distinct: bool = True,
+    piece: Piece = WHOLE,
 ) -> int:
     """Run a generation with its journal, write the groups and say what it cost; ``last`` changes all groups at the end,
-    ``distinct`` leaves out repeated queries. Returns the exit code, 1 if items are not done."""
+    ``distinct`` leaves out repeated queries, ``piece`` says which items are made. Returns the exit code, 1 if items are
+    not done."""
     from ..io.journal import Journal
     from ..synth.job import Generation, Report, assembled
     from ..train.groups import write_groups
 
     not_finished(out, overwrite)
+    items = piece.rows(items)
     stated = {"title": title, **settings, "model": model, "seed": seed}
+    if piece.shard is not None and report is not None:
+        raise InputError("--report shows a whole job: leave it out of a part")
+    if piece.finished(out, "groups", {**stated, "distinct": distinct}):
+        return 0
     with Journal.open(f"{out}.journal", stated, resume=resume) as journal, resume_hint(journal, len(items)):
         if resume and len(journal):
             click.echo(f"resuming: {len(journal)} of {len(items)} are done", err=True)
         job = Generation(make, journal, max_tokens)
         with progress(title, len(items), "items") as bar:
             errors = job.run(items, bar.update)
-        groups, rejected, usage = assembled(job.finished(items), distinct)
+        sizes: list[int] = []
+        made = counted(job.finished(items), sizes, lambda each: len(each.groups))
+        # Queries that stand in several shards are left out when these are merged.
+        groups, rejected, usage = assembled(made, distinct and piece.shard is None)
         unmade = len(items) - len(journal) - len(errors)
         groups = list(last(groups))
         write_groups(out, groups)
         if not errors and not unmade:
+            piece.finish(out, "groups", {**stated, "distinct": distinct}, sizes)
             journal.close(remove=True)
     shown = Report(
         title, stated, len(items), len(groups), rejected, usage, tuple(groups[:SAMPLES]), tuple(errors), unmade

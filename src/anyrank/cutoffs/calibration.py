@@ -161,16 +161,20 @@ class Calibration:
             )
         return found
 
-    def save(self, path: File) -> None:
-        """The calibration as JSON."""
+    def as_json(self) -> str:
+        """The content of its file."""
         record = {
             "format": FORMAT,
             "features": NAMES,
             **asdict(self),
             "reliability": self.reliability.as_dict(),
         }
+        return json.dumps(record, indent=1) + "\n"
+
+    def save(self, path: File) -> None:
+        """Write the calibration to a file, as JSON."""
         with atomic(path) as file:
-            file.write(json.dumps(record, indent=1) + "\n")
+            file.write(self.as_json())
 
     @classmethod
     def load(cls, path: File) -> Calibration:

@@ -8,6 +8,7 @@ import re
 import sqlite3
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -135,6 +136,17 @@ class Journal:
         where a score isn't finite."""
         ranked = [(c.id, float(c.score)) for c in ranking]
         self.put(ranking.query.id, {"ranking": ranked, "trace": [s.as_dict() for s in ranking.trace]})
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """What is written in the block is kept as a whole, or, if the block fails or is killed, not at all."""
+        self.db.execute("BEGIN")
+        try:
+            yield
+        except BaseException:
+            self.db.execute("ROLLBACK")
+            raise
+        self.db.execute("COMMIT")
 
     def put(self, id: str, record: Mapping[str, Any]) -> None:
         """Write a query's result, in JSON values. Raises InputError if the query is finished already, or a value

@@ -59,7 +59,11 @@ def is_constant(value: Any) -> bool:
         return all(is_constant(x) for pair in value.items() for x in pair)
     if isinstance(value, list | tuple):
         return all(map(is_constant, value))
-    return value is None or isinstance(value, str | bool) or (_is_number(value) and math.isfinite(value))
+    return (
+        value is None
+        or isinstance(value, str | bool)
+        or (_is_number(value) and (isinstance(value, int) or math.isfinite(value)))
+    )
 
 
 def _is_number(value: Any) -> bool:

@@ -12,6 +12,7 @@ import ast
 import dataclasses
 import difflib
 import re
+import sys
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -182,7 +183,7 @@ class _Reader:
             signed = isinstance(node.left, ast.Constant | ast.UnaryOp)
             weight, part = (node.left, node.right) if signed else (node.right, node.left)
             w = self.value(weight, "a weight is a finite number: 0.5 * bm25")
-            if not isinstance(w, int | float) or isinstance(w, bool) or not abs(w) < float("inf"):
+            if not isinstance(w, int | float) or isinstance(w, bool) or not abs(w) <= sys.float_info.max:
                 raise self.fail(weight, "a weight is a finite number: 0.5 * bm25")
             return float(w) * self.stage(part, context)
         left = self.stage(node.left, context)

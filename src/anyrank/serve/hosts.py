@@ -29,11 +29,14 @@ class Hosts:
     def check(self, headers: Mapping[str, str]) -> None:
         """Raises Refusal (403) on a request to another host, or from a page that may not call.
 
-        >>> Hosts().check({"host": "127.0.0.1:8000"})
-        >>> Hosts().check({"host": "[::1]:8000", "origin": "http://[::1]:8000"})
-        >>> Hosts().check({"host": "evil.example:8000"})
+            >>> Hosts().check({"host": "127.0.0.1:8000"})
+            >>> Hosts().check({"host": "[::1]:8000", "origin": "http://[::1]:8000"})
+        >>> Hosts().check({"host": "[::1]:8000", "sec-fetch-site": "cross-site", "sec-fetch-mode": "no-cors"})
         Traceback (most recent call last):
-        anyrank.serve.requests.Refusal: the host evil.example is not a name of this server: start it with ...
+        anyrank.serve.requests.Refusal: another site's page may not load this: ...
+            >>> Hosts().check({"host": "evil.example:8000"})
+            Traceback (most recent call last):
+            anyrank.serve.requests.Refusal: the host evil.example is not a name of this server: start it with ...
         """
         host = headers.get("host", "")
         name = _name(f"//{host}")
@@ -42,6 +45,10 @@ class Hosts:
             cure = f"--host-name {shown} or with --keys"
             raise Refusal(403, f"the host {shown} is not a name of this server: start it with {cure}")
         origin = headers.get("origin")
+        if origin is None and headers.get("sec-fetch-site") == "cross-site":
+            if headers.get("sec-fetch-mode") == "navigate":
+                return  # a link from another page to this one, which that page can't read
+            raise Refusal(403, "another site's page may not load this: start the server with --origin and its address")
         if origin is not None and origin not in self.origins and ANY not in self.origins:
             if _netloc(origin) == host.lower() != "":
                 return  # a page of this very address

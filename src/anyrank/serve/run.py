@@ -36,7 +36,8 @@ class Options:
     """What ``anyrank serve`` was told. ``pipelines`` are texts, each perhaps as NAME=PIPELINE; of the first the name
     is the default model. Without ``search``, an index is searched by the first pipeline if that begins with a search,
     else by BM25's best 100 given to it. ``page``: the playground is served at /; ``free``: it may run any pipeline;
-    ``queries`` and ``qrels`` are files, or a collection, for it."""
+    ``queries`` and ``qrels`` are files, or a collection, for it; ``spectra`` a file of spectra, whose peptides are in
+    the files of ``engines`` (NAME=FILE)."""
 
     pipelines: tuple[str, ...] = ("mini",)
     search: str = ""
@@ -58,6 +59,8 @@ class Options:
     free: bool = False
     queries: str = ""
     qrels: str = ""
+    spectra: str = ""
+    engines: tuple[str, ...] = ()
 
 
 def server(options: Options) -> Any:
@@ -82,6 +85,7 @@ def _playground(options: Options, service: Service) -> Any:
     from ..io.dataset import Dataset
     from ..io.qrels import read_qrels
     from .playground.playground import Playground
+    from .playground.spectra import read_spectra_with
 
     queries, qrels = [], {}
     if options.queries == "demo" or Path(options.queries or ".missing").is_dir():
@@ -92,7 +96,8 @@ def _playground(options: Options, service: Service) -> Any:
         queries = list(read_queries(options.queries))
     if options.qrels:
         qrels = read_qrels(options.qrels)
-    return Playground(service, options.free, queries, qrels)
+    given = read_spectra_with(options.spectra, options.engines) if options.spectra else {}
+    return Playground(service, options.free, queries, qrels, given)
 
 
 def tools(options: Options) -> Any:

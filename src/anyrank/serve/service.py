@@ -22,6 +22,7 @@ from ..core.trace import Status, Step, Usage, total, worst
 from ..core.types import Candidate, Query, Ranking
 from ..hub.open import is_allowed, open_model
 from ..index.collection import Collection
+from ..index.sharded import ShardedCollection
 from ..pipeline.context import Settings
 from ..pipeline.named import Named
 from ..pipeline.parser import parse
@@ -136,7 +137,7 @@ class Service:
 
     def refresh(self) -> None:
         """Opens the index again if it was built anew. Raises Refusal while there is none that can be read."""
-        if self.collection is None or isinstance(self.collection, Remote):  # a server's collection is always as it is
+        if self.collection is None or isinstance(self.collection, Remote | ShardedCollection):  # which has no builds
             return
         path = self.collection.path
         try:

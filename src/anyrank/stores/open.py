@@ -6,16 +6,16 @@ import importlib
 from os import PathLike, fspath
 from typing import Any
 
-from ..index.collection import Collection
+from ..index.sharded import open_collection
 from .address import FILES, Address, is_address
 from .base import Server
 from .remote import Remote
 
 
 def open_index(index: str | PathLike[str]) -> Any:
-    """The collection of a folder (`Collection`), or on a server (`Remote`) if the text is an address. Raises InputError
-    if there is none, StoreError if its server can't be reached, MissingExtra without the store's client."""
-    return Remote.open(open_server(index)) if is_address(index) else Collection.open(fspath(index))
+    """The collection of a folder (`Collection`, also of shards), or on a server (`Remote`) if the text is an address.
+    Raises InputError if there is none, StoreError if its server can't be reached, MissingExtra without its client."""
+    return Remote.open(open_server(index)) if is_address(index) else open_collection(fspath(index))
 
 
 def open_server(address: Any) -> Server:

@@ -116,6 +116,15 @@ class Generation(Generic[Item]):
                 yield Made.from_dict(self.journal.get(item.id))
 
 
+def query_key(query: Any) -> str:
+    """The key by which two queries are the same: the text without case and repeated spaces.
+
+    >>> query_key("What  causes Lift?")
+    'what causes lift?'
+    """
+    return " ".join(str(query).lower().split())
+
+
 def assembled(made: Iterator[Made], distinct: bool = True) -> tuple[list[Group], Counter[str], Usage]:
     """All groups, with ``distinct`` but those whose query came before, the rejected by reason, and the cost."""
     groups: list[Group] = []
@@ -125,7 +134,7 @@ def assembled(made: Iterator[Made], distinct: bool = True) -> tuple[list[Group],
         rejected.update(each.rejected)
         usage += each.usage
         for group in each.groups:
-            key = " ".join(str(group.query).lower().split())
+            key = query_key(group.query)
             if distinct and key in seen:
                 rejected["written before"] += 1
                 continue

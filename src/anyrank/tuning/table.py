@@ -22,6 +22,7 @@ from ..core.content import is_blank
 from ..core.errors import InputError
 from ..core.fusion import ArrayFusion, Fusion, number
 from ..core.groupings import Pointwise
+from ..core.limits import Limits
 from ..core.rerank import Group, Judge, Rerank, ScoresBlank
 from ..core.stage import Cut, Fuse, Keep, Limited, Stage, Then, Weighted
 from ..core.trace import Usage
@@ -85,7 +86,9 @@ class ScoreTable:
     ids: list[str] = field(default_factory=list)
     spent: Usage = field(default_factory=Usage)
     on_run: Callable[[str], None] | None = None
-    """Called with the text of each stage before it is run."""
+    """Called with the text of each stage before it is run. Where it raises, nothing is run or forgotten."""
+    limits: Limits = Limits()
+    """Limits of what is run for a query. What they stopped is not kept, and an InputError."""
     _numbers: dict[str, int] = field(default_factory=dict, repr=False)
     _columns: dict[tuple[str, str], Column] = field(default_factory=dict, repr=False)
     _results: dict[str, list[Ranked]] = field(default_factory=dict, repr=False)
@@ -112,21 +115,44 @@ class ScoreTable:
         if wrong := [n for n in runs if not n.isidentifier() or n in known]:
             kind = "a name of pipelines already" if wrong[0] in known else "no word of letters, digits and _"
             raise InputError(f"the run {wrong[0]!r} can't be a stage's name: it is {kind}")
-        names = {name: Part(f"the run {name}", source=lambda settings, *, k=1 << 30: _Given(k)) for name in runs}
-        table = cls([Query(q, q) for q in queries], names=names)
+        table = cls([Query(q, q) for q in queries])
         for name, run in runs.items():
-            column = Column(kind="search", depth=1 << 30)
-            for query in table.queries:
-                results = run.get(query.id, ())
-                scores = np.array([s for _, s in results], dtype=np.float64)
-                column.put(query, table.numbered([d for d, _ in results]), scores)
-            table._columns["search", name] = column
+            table.add_run(name, run)
         return table
+
+    def add_run(self, name: str, run: Mapping[str, Sequence[tuple[str, float]]]) -> None:
+        """Lets a finished run of the table's queries, {query: [(document, score)]}, be a stage of this name."""
+        part = Part(f"the run {name}", source=lambda settings, *, k=1 << 30: _Given(k))
+        self.names = {**self.names, name: part}
+        column = self._columns.setdefault(("search", name), Column(kind="search", depth=1 << 30))
+        for query in self.queries:
+            results = run.get(query.id, ())
+            scores = np.array([s for _, s in results], dtype=np.float64)
+            column.put(query, self.numbered([d for d, _ in results]), scores)
+
+    def over(
+        self,
+        queries: Sequence[Query],
+        limits: Limits | None = None,
+        on_run: Callable[[str], None] | None = None,
+    ) -> ScoreTable:
+        """A table of the same scores for other queries: what one of both runs, the other has too.
+
+        >>> table = ScoreTable.of_runs({"a": {"q": [("x", 2.0)], "r": [("y", 1.0)]}}, ["q", "r"])
+        >>> [table.ids[d] for d in table.over([Query("r", "r")]).lists("a")[0].documents]
+        ['y']
+        """
+        other = replace(self, queries=queries, limits=limits or Limits(), on_run=on_run, _results={})
+        other._numbers = self._numbers
+        return other
 
     def lists(self, pipeline: str | Stage) -> list[Ranked]:
         """The result of a pipeline for every query, in their order. Raises InputError as `parse` does."""
-        stage = parse(pipeline, self.settings, self._names()) if isinstance(pipeline, str) else pipeline
-        return self._lists(stage, None)
+        return self._lists(self.stage(pipeline) if isinstance(pipeline, str) else pipeline, None)
+
+    def stage(self, pipeline: str) -> Stage:
+        """The stage of a text, whose names may be those of runs too."""
+        return parse(pipeline, self.settings, self._names())
 
     def run(self, pipeline: str | Stage) -> dict[str, dict[str, float]]:
         """The result of a pipeline as {query id: {document id: score}}, best first, as runs are evaluated."""
@@ -191,13 +217,14 @@ class ScoreTable:
         k = min(k or own, own)
         call = replace(search.call, arguments=tuple(a for a in search.call.arguments if a[0] != "k"))
         column = self._column(str(call), "search", [search])
-        if column.depth < k:
-            column.clear()
-            column.depth = k
-        todo = [q for q in self.queries if q not in column]
+        deeper = column.depth < k
+        todo = [q for q in self.queries if deeper or q not in column]
         if todo:
             self._say(f"{call} % {k}")
-            for query, ranking in zip(todo, search.limit(k).batch([Ranking(q) for q in todo])):
+            if deeper:
+                column.clear()
+                column.depth = k
+            for query, ranking in zip(todo, self._complete(str(call), search.limit(k), todo)):
                 column.put(query, self.numbered(ranking.ids), np.array(ranking.scores, dtype=np.float64))
                 self._spend(column, ranking, 1)
             self._write(str(call), column, [search])
@@ -222,12 +249,28 @@ class ScoreTable:
         rankings = []
         for query, documents in todo:
             candidates = [Candidate(self.ids[d], None) for d in documents.tolist()]
-            rankings.append(Ranking(query, tuple(filled(candidates, self.collection))))
+            rankings.append(Ranking(query, tuple(filled(candidates, self.collection)), limits=self.limits))
         after = replace(rerank, judge=judge).batch(rankings)
+        left, why = 0, ""
         for (query, documents), before, ranking in zip(todo, rankings, after):
-            scores = [judge.score(query, candidate) for candidate in before]
-            column.put(query, documents, np.array(scores, dtype=np.float64))
+            scores = np.array([judge.score(query, candidate) for candidate in before], dtype=np.float64)
+            unscored = np.isnan(scores)
+            if self.limits != Limits() and unscored.any():
+                left, why = left + int(unscored.sum()), "; ".join(ranking.cost.notes[:1])
+                documents, scores = documents[~unscored], scores[~unscored]
+            column.put(query, documents, scores)
             self._spend(column, ranking, len(documents))
+        if left:
+            raise InputError(f"{left:,} pairs were not scored: {why or 'no reason is given'}")
+
+    def _complete(self, text: str, stage: Stage, queries: Sequence[Query]) -> list[Ranking]:
+        """The results of a stage for some queries. Raises InputError where the limits stopped it."""
+        rankings = stage.batch([Ranking(q, limits=self.limits) for q in queries])
+        if self.limits != Limits() and (
+            bad := next((r for r in rankings if r.status in ("partial", "fallback")), None)
+        ):
+            raise InputError(f"{text} was not run to its end: {'; '.join(bad.cost.notes[:1])}")
+        return rankings
 
     def _whole(self, stage: Stage) -> list[Ranked]:
         """The results of a pipeline that is run as it stands."""
@@ -236,7 +279,7 @@ class ScoreTable:
         todo = [q for q in self.queries if q not in column]
         if todo:
             self._say(key)
-            for query, ranking in zip(todo, stage.batch([Ranking(q) for q in todo])):
+            for query, ranking in zip(todo, self._complete(key, stage, todo)):
                 column.put(query, self.numbered(ranking.ids), np.array(ranking.scores, dtype=np.float64))
                 self._spend(column, ranking, 1)
             self._write(key, column, [stage])

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ...core.content import text_of
+from ...core.content import images_of, text_of
 from ...core.errors import InputError
 from ...core.stage import Cut, Limited, Stage, Then
 from ...core.types import Candidate, Ranking
 from ...pipeline.text import text
+from ...retrieve.stages import filled
+from ...tuning.table import ScoreTable
 from ..service import finite
 
 TEXT = 4000
@@ -42,6 +44,24 @@ class Lane:
             steps.append((name, _ranks(ranking)))
         return cls(ranking, tuple(steps))
 
+    @classmethod
+    def computed(cls, stage: Stage, table: ScoreTable, documents: Iterable[Candidate] | None = None) -> Lane:
+        """The lane of the one query of a score table, from the scores that are there: nothing is run, and the ranking
+        has no trace. Of pasted ``documents`` the contents are theirs, else the index's."""
+        before: Stage | None = None
+        steps, ids, scores = [], list[str](), list[float]()
+        for step, name in _steps(stage):
+            before = step if before is None else Then(before, step)
+            (result,) = table.lists(before)
+            ids, scores = [table.ids[d] for d in result.documents.tolist()], result.scores.tolist()
+            steps.append((name, _ranked(ids, scores)))
+        if documents is None:
+            candidates = filled([Candidate(id, None, score) for id, score in zip(ids, scores)], table.collection)
+        else:
+            known = {c.id: c for c in documents}
+            candidates = [known[id].rescored(score) for id, score in zip(ids, scores)]
+        return cls(Ranking(table.queries[0], tuple(candidates)), tuple(steps))
+
     def lost(self, id: str) -> str:
         """Why a document isn't in the ranking, "" if it is."""
         for n in range(len(self.steps) - 1, -1, -1):
@@ -55,7 +75,11 @@ class Lane:
 
 
 def _ranks(ranking: Ranking) -> dict[str, tuple[int, float]]:
-    return {id: (n, score) for n, (id, score) in enumerate(zip(ranking.ids, finite(ranking.scores)), 1)}
+    return _ranked(ranking.ids, ranking.scores)
+
+
+def _ranked(ids: Sequence[str], scores: Sequence[float]) -> dict[str, tuple[int, float]]:
+    return {id: (n, score) for n, (id, score) in enumerate(zip(ids, finite(scores)), 1)}
 
 
 def _steps(stage: Stage) -> Iterator[tuple[Stage, str]]:
@@ -81,4 +105,9 @@ def _name(stage: Stage) -> str:
 
 def shown(candidates: Iterable[Candidate]) -> dict[str, Any]:
     """The beginnings of documents by id, as the page shows them."""
-    return {c.id: {"text": text_of(c.content)[:TEXT], "length": len(text_of(c.content))} for c in candidates}
+    return {c.id: _beginning(c) for c in candidates}
+
+
+def _beginning(candidate: Candidate) -> dict[str, Any]:
+    text, pictures = text_of(candidate.content), images_of(candidate.content)
+    return {"text": text[:TEXT], "length": len(text), **({"picture": True} if pictures else {})}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import threading
@@ -9,6 +10,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,6 +22,7 @@ from ...core.limits import Limits
 from ...core.stage import Stage
 from ...core.trace import worst
 from ...core.types import Candidate, Query, Ranking
+from ...cutoffs.calibration import Calibration
 from ...evaluate.measures import Meter
 from ...evaluate.significance import intervals, wins
 from ...explanations import explain
@@ -27,38 +30,63 @@ from ...index.collection import Collection
 from ...judging.pool import Measure, Pool
 from ...judging.session import Session
 from ...pipeline.context import Settings
+from ...pipeline.describe import described
 from ...pipeline.parser import PipelineError, parse
 from ...pipeline.text import text as text_form
+from ...tuning.cost import PROBES
+from ...tuning.fingerprint import version
+from ...tuning.table import ScoreTable
 from ..dialects import counts_of
 from ..requests import Refusal, clean, flag, query_text, text, whole
 from ..service import Service, finite
+from . import curves
+from .curves import Floats, Mean
+from .cutoffs import promises
+from .knobs import Dial
 from .lanes import Lane, shown
+from .pictures import thumbnails
+from .spectra import annotated
 from .stages import check_allowed, over_documents
+from .tables import Tables, Unscored
 
 PIPELINES, DOCUMENTS, AT_ONCE, LABELS, RUNS, LANES = 4, 10_000, 32, 5_000, 200_000, 12
 """The most pipelines, pasted documents, queries of one request, labels, results in the runs of a session, and
 lanes that are kept."""
+DEEPEST, FILLED, MEASURED = 100, 8, 300
+"""The depth that sliders reach at least, the queries that are scored by one request, and the judged queries by which
+pipelines are measured, evenly chosen if there are more."""
 HIGHEST = 1000
 """The highest grade of a page's own judgements; the program that measures makes room for all up to it."""
+
+
+Answer = Callable[[Mapping[str, Any]], dict[str, Any]]
+"""What is answered to the JSON object of a request."""
 
 
 @dataclass(slots=True, eq=False)
 class Playground:
     """The playground over a service. ``free``: a page may run any pipeline (else see `stages.check_allowed`);
-    ``queries`` and ``qrels`` are those of the index, if there are any."""
+    ``queries`` and ``qrels`` are those of the index, if there are any; ``given`` are spectra with their candidates."""
 
     service: Service
     free: bool = False
     queries: Sequence[Query] = ()
     qrels: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    given: Mapping[str, Ranking] = field(default_factory=dict)
     _lanes: OrderedDict[str, tuple[Lane, float]] = field(default_factory=OrderedDict, repr=False)
     _sessions: OrderedDict[str, Session] = field(default_factory=OrderedDict, repr=False)
+    _tables: Tables = field(default_factory=Tables, repr=False)
+    _values: OrderedDict[tuple[str, str], Floats] = field(default_factory=OrderedDict, repr=False)
+    _costs: OrderedDict[tuple[str, str], list[dict[str, Any]]] = field(default_factory=OrderedDict, repr=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
-    def answers(self) -> dict[str, Callable[[Mapping[str, Any]], dict[str, Any]]]:
+    def answers(self) -> dict[str, Answer]:
         """What the page may ask for, by name."""
-        every = (self.run, self.values, self.compare, self.judge, self.explain)
-        return {answer.__name__: answer for answer in every}
+        every = (self.run, self.fill, self.cost, self.values, self.compare, self.judge, self.explain)
+        every += (self.pictures, self.spectrum)
+        computed = (self.slide, self.curve, self.cutoff)
+        answers: dict[str, Answer] = {answer.__name__: answer for answer in every}
+        return answers | {answer.__name__: functools.partial(_or_unscored, answer) for answer in computed}
 
     def info(self) -> dict[str, Any]:
         """What is served, for the page's first look."""
@@ -75,39 +103,233 @@ class Playground:
             "free": self.free,
             "queries": queries,
             "judged": bool(self.qrels),
+            "measured": [q.id for q in self._measured()],
             "documents": DOCUMENTS,
+            "spectra": [{"id": id, "candidates": len(r)} for id, r in self.given.items()],
         }
 
     def run(self, body: Mapping[str, Any]) -> dict[str, Any]:
         """Lanes of up to four ``pipelines`` for a ``query``, over ``documents`` or the index; ``k`` results of each."""
-        query = Query("q", query_text(body.get("query")))
-        documents, k = _documents(body.get("documents")), whole(body.get("k"), "k", 1, 1000) or 10
+        query, documents = self._asked(body)
+        k = whole(body.get("k"), "k", 1, 1000) or 10
         lanes = [self._lane(p, query, documents) for p in _pipelines(body)]
+        return self._shown(_pipelines(body), lanes, k, documents)
+
+    def _asked(self, body: Mapping[str, Any]) -> tuple[Query, list[Candidate] | None]:
+        """The query of a request and its documents, None for the index: those of a spectrum that the server was given,
+        or pasted ones."""
+        if body.get("spectrum") is not None:
+            ranking = self._spectrum(body["spectrum"])
+            return ranking.query, list(ranking)
+        return Query("q", query_text(body.get("query"))), _documents(body.get("documents"))
+
+    def _spectrum(self, id: Any) -> Ranking:
+        if not isinstance(id, str) or id not in self.given:
+            raise Refusal(400, "spectrum: expected the id of one that /play/info lists")
+        return self.given[id]
+
+    def spectrum(self, body: Mapping[str, Any]) -> dict[str, Any]:
+        """The peaks of a ``spectrum``, with the ions of the peptides with these one or two ``ids``."""
+        ranking, ids = self._spectrum(body.get("spectrum")), body.get("ids")
+        if not isinstance(ids, list) or not 1 <= len(ids) <= 2 or not all(i in ranking.ids for i in ids):
+            raise Refusal(400, "ids: expected the ids of one or two of the spectrum's peptides")
+        return annotated(ranking, ids, text(body.get("tolerance", "20ppm"), "tolerance"))
+
+    def pictures(self, body: Mapping[str, Any]) -> dict[str, Any]:
+        """Thumbnails of the pictures of documents of the index with these ``ids``. Where not every pipeline may run,
+        only pictures are shown that lie beside the index, or in its documents."""
+        ids, collection = body.get("ids"), self._collection()
+        if not isinstance(ids, list) or len(ids) > AT_ONCE or not all(isinstance(i, str) for i in ids):
+            raise Refusal(400, f"ids: expected at most {AT_ONCE} ids of documents")
+        documents = collection.get([i for i in dict.fromkeys(ids) if i in collection])
+        return {"pictures": thumbnails(documents, None if self.free else Path(collection.path).resolve().parent)}
+
+    def _shown(
+        self,
+        pipelines: Sequence[str],
+        lanes: Sequence[tuple[Lane | InputError, float]],
+        k: int,
+        documents: Sequence[Candidate] | None,
+        since: Sequence[str] = (),
+    ) -> dict[str, Any]:
+        """Lanes as JSON, with the texts of what is shown, and, where all judged queries are scored, the pipelines'
+        quality and how far it is from that of those ``since``."""
         best = dict.fromkeys(id for lane, _ in lanes if isinstance(lane, Lane) for id in lane.ranking.ids[:k])
         texts: dict[str, Any] = {}
         for lane, _ in lanes:
             if isinstance(lane, Lane):
                 texts |= shown(c for c in lane.ranking if c.id in best and c.id not in texts)
-        return {"lanes": [_lane_answer(lane, seconds, list(best), k) for lane, seconds in lanes], "texts": texts}
+        deepest = DEEPEST if documents is None else max(len(documents), 1)
+        answers = [
+            _lane_answer(lane, seconds, list(best), k) | _dial(pipeline, lane, deepest)
+            for pipeline, (lane, seconds) in zip(pipelines, lanes)
+        ]
+        if documents is None and self._measured():
+            for answer, now, before in zip(answers, pipelines, since or pipelines):
+                answer["quality"] = self._quality(now, before)
+        return {"lanes": answers, "texts": texts}
+
+    def slide(self, body: Mapping[str, Any]) -> dict[str, Any]:
+        """Lanes as those of `run`, computed from the scores that are there, and for the index what all judged queries
+        say of each pipeline, where they were scored (`fill`): nDCG@10, and its difference from that of the pipelines
+        ``since``. No model is called: where a score is missing, the answer says so as ``unscored``, unless ``fill``
+        asks for the scores that sliders of these pipelines need first."""
+        text_of_query = query_text(body.get("query"))
+        query = next((q for q in self.queries if q.content == text_of_query), Query("q", text_of_query))
+        documents, k = _documents(body.get("documents")), whole(body.get("k"), "k", 1, 1000) or 10
+        pipelines, fill = _pipelines(body), flag(body.get("fill"), "fill")
+        since = [text(p, "since") for p in body["since"]] if isinstance(body.get("since"), list) else pipelines
+        lanes = [self._slid(p, query, documents, fill) for p in pipelines]
+        return self._shown(pipelines, lanes, k, documents, since)
+
+    def _slid(
+        self, pipeline: str, query: Query, documents: list[Candidate] | None, fill: bool
+    ) -> tuple[Lane | InputError, float]:
+        """A lane that was run already, or one that is computed. Raises Unscored where scores are missing."""
+        key = self._key(pipeline, query, documents)
+        start = time.perf_counter()
+        try:
+            if not self.free:
+                check_allowed(pipeline, self.service.pipelines)
+            if fill:
+                deepest = DEEPEST if documents is None else len(documents)
+                for extreme in Dial.of(pipeline, deepest).extremes():
+                    table, stage = self._table(extreme, query, documents, run=True)
+                    table.lists(stage)
+            if key in self._lanes:
+                return self._lanes[key]
+            table, stage = self._table(pipeline, query, documents, run=fill)
+            return Lane.computed(stage, table, documents), time.perf_counter() - start
+        except Unscored:
+            raise
+        except InputError as error:
+            return error, 0.0
+
+    def _table(
+        self, pipeline: str, query: Query, documents: list[Candidate] | None, *, run: bool
+    ) -> tuple[ScoreTable, Stage]:
+        """The score table of a query, and the stage of a pipeline there."""
+        seconds = self.service.seconds
+        if documents is not None:
+            return self._tables.given(pipeline, documents, query, run=run, seconds=seconds)
+        table = self._tables.over(self._collection(), [query], run=run, seconds=seconds)
+        return table, table.stage(pipeline)
+
+    def _collection(self) -> Collection:
+        """The index as it is now. Raises InputError without one."""
+        self.service.refresh()
+        if self.service.collection is None:
+            raise InputError("no index is served here: paste documents")
+        return self.service.collection
+
+    def _measured(self) -> list[Query]:
+        """The queries with a relevant document, by which pipelines are measured."""
+        judged = [q for q in self.queries if any(g > 0 for g in self.qrels.get(q.id, {}).values())]
+        step = max(len(judged) / MEASURED, 1.0)
+        return [judged[int(n * step)] for n in range(min(len(judged), MEASURED))]
+
+    def _judged_table(self) -> ScoreTable:
+        """The scores of the judged queries. Raises Refusal without any."""
+        if self.service.collection is None or not self._measured():
+            raise Refusal(400, "this needs an index with judged queries: start with --queries and --qrels")
+        return self._tables.over(self._collection(), self._measured(), run=False)
+
+    def _value(self, pipeline: str) -> Floats:
+        """nDCG@10 of a pipeline on the judged queries, from the scores that are there. Raises Unscored if some are
+        missing, Refusal without judged queries."""
+        if not self.free:
+            check_allowed(pipeline, self.service.pipelines)
+        table = self._judged_table()
+        key = version(self._collection()), pipeline
+        if key not in self._values:
+            self._values[key] = curves.values(table, pipeline, self.qrels)
+            while len(self._values) > 64:
+                self._values.popitem(last=False)
+        return self._values[key]
+
+    def _quality(self, pipeline: str, before: str) -> dict[str, Any] | None:
+        try:
+            now, then = self._value(pipeline), self._value(before)
+        except (Refusal, InputError):
+            return None
+        return Mean.of(now).as_dict() | {"queries": len(now), "gain": Mean.of(now - then).as_dict()}
+
+    def fill(self, body: Mapping[str, Any]) -> dict[str, Any]:
+        """Runs what is needed so that sliders of ``pipelines`` can be measured on the judged queries with these
+        ``ids`` (see `info`), and says what it cost."""
+        known, ids = {q.id: q for q in self._measured()}, body.get("ids")
+        if not isinstance(ids, list) or not all(isinstance(i, str) and i in known for i in ids):
+            raise Refusal(400, "ids: expected ids of the measured queries that /play/info lists")
+        if len(ids) > FILLED:
+            raise Refusal(413, f"{len(ids)} queries: at most {FILLED} in a request")
+        pipelines, collection = _pipelines(body), self._collection()
+        queries = [known[i] for i in ids]
+        table = self._tables.over(collection, queries, run=True, seconds=self.service.seconds)
+        for pipeline in pipelines:
+            if not self.free:
+                check_allowed(pipeline, self.service.pipelines)
+            dial = Dial.of(pipeline, DEEPEST)
+            for extreme in filter(None, (dial.first, pipeline, *dial.extremes())):  # the deepest search first
+                table.lists(extreme)
+        return {"usage": counts_of(table.spent)}
+
+    def curve(self, body: Mapping[str, Any]) -> dict[str, Any]:
+        """nDCG@10 of a ``pipeline`` on the judged queries by the depth of its reranker, and without it. No model is
+        called; where a score is missing, the answer says so as ``unscored``."""
+        dial = Dial.of(text(body.get("pipeline"), "pipeline").strip(), DEEPEST)
+        points = [
+            {"depth": depth, "pipeline": at, **Mean.of(self._value(at)).as_dict()}
+            for depth, at in curves.depths_of(dial)
+        ]
+        first = {"pipeline": dial.first, **Mean.of(self._value(dial.first)).as_dict()} if dial.first else None
+        own = int(dial.knobs[dial.depth].value) if dial.depth is not None else 0
+        return {"points": points, "first": first, "depth": own, "queries": len(self._measured())}
+
+    def cost(self, body: Mapping[str, Any]) -> dict[str, Any]:
+        """The time and tokens a query of a ``pipeline`` without its reranker, and at its least and greatest depth,
+        timed on this machine."""
+        pipeline = text(body.get("pipeline"), "pipeline").strip()
+        if not self.free:
+            check_allowed(pipeline, self.service.pipelines)
+        collection = self._collection()
+        dial = Dial.of(pipeline, DEEPEST)
+        depths = curves.depths_of(dial)
+        ends = [*([(0, dial.first)] if dial.first else []), *dict.fromkeys([depths[0], depths[-1]])]
+        key = version(collection), " ".join(at for _, at in ends)
+        if key not in self._costs:
+            stages = [(depth, parse(at, Settings(collection))) for depth, at in ends]
+            self._costs[key] = curves.costs(stages, self._measured() or self.queries, self.service.seconds)
+            while len(self._costs) > 64:
+                self._costs.popitem(last=False)
+        return {"ends": self._costs[key], "probes": PROBES}
+
+    def cutoff(self, body: Mapping[str, Any]) -> dict[str, Any]:
+        """What cut-offs with a promise keep and miss after a ``pipeline``, calibrated on the judged queries. No model
+        is called; where a score is missing, the answer says so as ``unscored``."""
+        pipeline = text(body.get("pipeline"), "pipeline").strip()
+        if not self.free:
+            check_allowed(pipeline, self.service.pipelines)
+        table = self._judged_table()
+        stage = table.stage(pipeline)
+        results = table.lists(stage)
+        rankings = [
+            Ranking(q, tuple(Candidate(table.ids[d], None, s) for d, s in zip(r.documents.tolist(), r.scores.tolist())))
+            for q, r in zip(table.queries, results)
+        ]
+        size = len(self._collection())
+        made = Calibration.of(rankings, self.qrels, *described(stage), documents=size)
+        return promises(made, [r for r in rankings if len(r)], self.qrels)
 
     def _lane(self, pipeline: str, query: Query, documents: list[Candidate] | None) -> tuple[Lane | InputError, float]:
         """A lane and its seconds, or what is wrong with its pipeline. The last ones are kept: where one of several
         pipelines changes, the others don't run again."""
-        collection = self.service.collection
-        build = ""
-        if isinstance(collection, Collection):
-            build = f"{collection.store.manifest.build} {self.service.size()}"
-        elif collection is not None:
-            build = f"{collection.path} {self.service.size()}"
-        given_texts = None if documents is None else [(c.id, c.content) for c in documents]
-        content = [pipeline, query.content, build, given_texts]
-        key = hashlib.sha256(json.dumps(content).encode()).hexdigest()
+        key = self._key(pipeline, query, documents)
         if key in self._lanes:
             self._lanes.move_to_end(key)
             return self._lanes[key]
         start = time.perf_counter()
         try:
-            stage, given = self._stage(pipeline, documents)
+            stage, given = self._stage(pipeline, documents, listed=query.id in self.given)
             lane = Lane.of(stage, Ranking(query, given, limits=Limits.within(self.service.seconds)))
         except InputError as error:
             return error, 0.0
@@ -116,10 +338,25 @@ class Playground:
             self._lanes.popitem(last=False)
         return self._lanes[key]
 
-    def _stage(self, pipeline: str, documents: list[Candidate] | None = None) -> tuple[Stage, tuple[Candidate, ...]]:
-        """The stage of a pipeline over given documents, or over the index, and the candidates that it starts with."""
+    def _key(self, pipeline: str, query: Query, documents: list[Candidate] | None) -> str:
+        """What a lane depends on: also the state of the index, which may change in place."""
+        self.service.refresh()
+        collection = self.service.collection
+        state = "" if collection is None or documents is not None else version(collection)
+        if query.id in self.given:
+            return f"{query.id} {pipeline}"
+        given_texts = None if documents is None else [(c.id, c.content) for c in documents]
+        return hashlib.sha256(json.dumps([pipeline, query.content, state, given_texts]).encode()).hexdigest()
+
+    def _stage(
+        self, pipeline: str, documents: list[Candidate] | None = None, *, listed: bool = False
+    ) -> tuple[Stage, tuple[Candidate, ...]]:
+        """The stage of a pipeline over given documents, or over the index, and the candidates that it starts with.
+        ``listed``: these can only be reranked, not searched."""
         if not self.free:
             check_allowed(pipeline, self.service.pipelines)
+        if documents is not None and listed:
+            return parse(pipeline, starts=False), tuple(documents)
         if documents is not None and pipeline in self.service.pipelines:
             return self.service.pipelines[pipeline], tuple(documents)
         if documents is not None:
@@ -131,12 +368,12 @@ class Playground:
     def explain(self, body: Mapping[str, Any]) -> dict[str, Any]:
         """What the score of the first of two ``ids`` is made of by a ``pipeline``, and why it stands above the second,
         or below, if there is one."""
-        query = Query("q", query_text(body.get("query")))
-        documents, ids = _documents(body.get("documents")), body.get("ids")
+        query, documents = self._asked(body)
+        ids = body.get("ids")
         if not isinstance(ids, list) or not 1 <= len(ids) <= 2 or not all(isinstance(i, str) for i in ids):
             raise Refusal(400, "ids: expected the ids of one document or two")
         pipeline = text(body.get("pipeline"), "pipeline").strip()
-        stage, given = self._stage(pipeline, documents)
+        stage, given = self._stage(pipeline, documents, listed=query.id in self.given)
         start = Ranking(query, given, limits=Limits.within(self.service.seconds))
         explanation = explain(start, stage, top=0, ids=ids, pipeline=pipeline)
         known = {d.id for d in explanation.documents if d.score is not None}
@@ -246,6 +483,14 @@ class Playground:
         return item
 
 
+def _or_unscored(answer: Answer, body: Mapping[str, Any]) -> dict[str, Any]:
+    """An answer that is computed from stored scores, or what has none yet."""
+    try:
+        return answer(body)
+    except Unscored as error:
+        return {"unscored": str(error)}
+
+
 def _lane_answer(lane: Lane | InputError, seconds: float, ids: list[str], k: int) -> dict[str, Any]:
     """A lane as JSON: the results, the ranks of what other lanes have too, why the rest is missing, trace and cost."""
     if isinstance(lane, PipelineError):
@@ -270,6 +515,13 @@ def _lane_answer(lane: Lane | InputError, seconds: float, ids: list[str], k: int
             {"name": s.name, "seconds": s.seconds, "status": s.status, "calls": s.usage.calls} for s in ranking.trace
         ],
     }
+
+
+def _dial(pipeline: str, lane: Lane | InputError, deepest: int) -> dict[str, Any]:
+    """What sliders of a lane may move: of what isn't text, nothing."""
+    if not isinstance(lane, Lane) or not isinstance(lane.ranking.query.content, str):
+        return {}
+    return {"computed": not lane.ranking.trace, "text": pipeline, **Dial.of(pipeline, deepest).as_dict()}
 
 
 def _pipelines(body: Mapping[str, Any]) -> list[str]:

@@ -7,6 +7,7 @@ import functools
 import tempfile
 from collections.abc import Collection as Names
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from ...core.stage import Stage
@@ -65,21 +66,37 @@ def over_documents(text: str, documents: Sequence[Candidate]) -> tuple[Stage, tu
 
 @functools.lru_cache(maxsize=8)
 def _searching(text: str, documents: tuple[tuple[str, str], ...]) -> Stage:
-    collection = _index(documents)[1]
+    return parse(text, Settings(index_for(text, documents).collection))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Pasted:
+    """An index of pasted documents, in a ``folder`` that is removed with it."""
+
+    folder: tempfile.TemporaryDirectory[str]
+    collection: Collection
+
+
+def index_for(text: str, documents: tuple[tuple[str, str], ...]) -> Pasted:
+    """The index of ids and texts of documents by which a pipeline can be read: with vectors, if it names a shipped
+    encoder and there aren't many documents. Raises PipelineError as `parse`."""
+    pasted = index_of(documents)
     try:
-        return parse(text, Settings(collection))
+        parse(text, Settings(pasted.collection))
+        return pasted
     except PipelineError as error:
         if "holds no vectors of" not in str(error) or len(documents) > PASTED:
             raise
     for name, model in SHIPPED.items():
-        if name in text and name not in collection.encoded:
-            collection.encode(open_model(model))
-    return parse(text, Settings(Collection.open(collection.path)))
+        if name in text and name not in pasted.collection.encoded:
+            pasted.collection.encode(open_model(model))
+    return Pasted(pasted.folder, Collection.open(pasted.collection.path))
 
 
 @functools.lru_cache(maxsize=4)
-def _index(documents: tuple[tuple[str, str], ...]) -> tuple[tempfile.TemporaryDirectory[str], Collection]:
-    """An index of documents in a folder that is removed with it."""
+def index_of(documents: tuple[tuple[str, str], ...]) -> Pasted:
+    """The index of the ids and texts of documents."""
     folder = tempfile.TemporaryDirectory(prefix="anyrank-play-", ignore_cleanup_errors=True)
     candidates = [Candidate(id, content) for id, content in documents]
-    return folder, build(candidates, Path(folder.name) / "index", on_warning=lambda text: None)
+    path = Path(folder.name) / "index"
+    return Pasted(folder, build(candidates, path, on_warning=lambda text: None))

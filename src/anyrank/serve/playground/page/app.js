@@ -1,10 +1,14 @@
 // The playground: what is to be ranked, by which pipelines, and what came out.
 import { h, html, render, useEffect, useMemo, useRef, useState } from "./preact.js";
 import { info as readInfo, post, Refused, setKey } from "./api.js";
-import { download, packed, readDocuments, unpacked } from "./documents.js";
+import { download, packed, PICTURE, readDocuments, unpacked } from "./documents.js";
 import { Detail, Lanes } from "./lanes.js";
+import { Curves } from "./curves.js";
+import { Cutoff } from "./cutoff.js";
 import { Judge } from "./judge.js";
+import { Measure } from "./measured.js";
 import { Queries } from "./queries.js";
+import { useSlides } from "./sliders.js";
 
 const SAMPLE = {
   query: "what makes aircraft wings stall",
@@ -83,8 +87,8 @@ function Share({ state, answer, onClose }) {
   const dialog = useRef();
   useEffect(() => { dialog.current.showModal(); }, []);
   const link = async () => {
-    const { docs, query, pipelines, source, k } = state;
-    const text = `${location.origin}${location.pathname}#s=${await packed({ docs: source === "docs" ? docs : undefined, query, pipelines, source, k })}`;
+    const { docs, query, pipelines, source, k, tab, depth, cut } = state;
+    const text = `${location.origin}${location.pathname}#s=${await packed({ docs: source === "docs" ? docs : undefined, query, pipelines, source, k, tab, depth, cut })}`;
     history.replaceState(null, "", text.length < 60000 ? text : "#");
     setShown({ name: "link", text, note: text.length > 8000 ? `${text.length.toLocaleString()} characters: some programs cut long links` : "" });
   };
@@ -107,6 +111,8 @@ function App({ info, start }) {
   const [note, setNote] = useState("");
   const [chosen, setChosen] = useState([]);
   const [results, setResults] = useState(null);
+  const [measured, setMeasured] = useState(null);
+  const [cutoffs, setCutoffs] = useState({});
   const [sharing, setSharing] = useState(false);
   const [theme, setTheme] = useState(localStorage.getItem("anyrank.theme") || "");
   const edited = useRef(false);
@@ -119,18 +125,31 @@ function App({ info, start }) {
     localStorage.setItem("anyrank.theme", theme);
   }, [theme]);
 
-  const given = source === "docs" ? docs.filter((d) => d.text.trim()) : null;
-  const wanted = JSON.stringify([query, given, pipelines, k]);
+  const given = source === "docs" ? docs.filter((d) => d.text.trim()).map(({ id, text }) => ({ id, text })) : null;
+  const pictures = useMemo(() => new Map(source === "docs" ? docs.filter((d) => PICTURE.test(d.image)).map((d) => [d.id, d.image]) : []), [docs, source]);
+  const spectrum = source === "spectra" ? (info.spectra.some((s) => s.id === query) ? query : info.spectra[0].id) : "";
+  const over = given ? { documents: given } : spectrum ? { spectrum } : {}; // what is ranked
+  const textOf = (p) => p.trim() || info.pipelines[0].name;
+  const keyOf = (texts) => JSON.stringify([query, given, texts, k]);
+  const wanted = keyOf(pipelines);
+  const slides = useSlides({
+    pipelines, keyOf, onError: setError,
+    body: (texts) => ({ query, pipelines: texts.map(textOf), k, ...over }),
+    ranks: () => last.current?.lanes.map((l) => l.ranks || {}) || null,
+    onPipelines: (texts) => change({ pipelines: texts }),
+    onAnswer: (next, ranks) => { last.current = next; setAnswer(next); setBefore(ranks || null); setError(""); },
+  });
   useEffect(() => {
+    if (slides.handles(wanted)) { setBusy(false); return undefined; } // computed from scores, not run
     if (!query.trim() || (given && !given.length) || !pipelines.some((p) => p.trim())) { setAnswer(null); return undefined; }
     const control = new AbortController();
     const timer = setTimeout(async () => {
       setBusy(true);
       try {
-        const texts = pipelines.map((p) => p.trim() || info.pipelines[0].name);
+        const texts = pipelines.map(textOf);
         const old = edited.current && last.current ? last.current.lanes.map((l) => l.ranks || {}) : null;
         for (let n = 1; n <= texts.length; n++) { // one more lane each time: those before it are not run again
-          const next = await post("run", { query, pipelines: texts.slice(0, n), k, ...(given ? { documents: given } : {}) }, control.signal);
+          const next = await post("run", { query, pipelines: texts.slice(0, n), k, ...over }, control.signal);
           last.current = next;
           setAnswer(next);
         }
@@ -145,9 +164,10 @@ function App({ info, start }) {
 
   const setDocs = (list) => { edited.current = true; change({ docs: list }); };
   const choose = (id, more) => setChosen((c) => (c[0] === id ? [] : more && c.length ? [c[0], id] : [id]));
-  const explain = (pipeline, ids) => post("explain", { query, pipeline, ids, ...(given ? { documents: given } : {}) });
-  const names = useMemo(() => [...(source === "docs" ? info.pipelines.map((p) => p.name) : [info.start[1]]), ...(source === "index" ? ["bm25", "bm25 % 100 >> mini", "bm25 % 100 >> tiny", "bm25 % 100 >> minilm"] : ["mini", "tiny", "minilm", "splade", "minilm + mini", "bm25 % 10 >> mini"])], [info, source]);
-  const tabs = { rank: "Rank", queries: "Queries", judge: "Judge" };
+  const explain = (pipeline, ids) => post("explain", { query, pipeline, ids, ...over });
+  const names = useMemo(() => [...(source === "docs" ? info.pipelines.map((p) => p.name) : [info.start[1]]), ...(source === "spectra" ? ["prior", "hyperscore", 'hyperscore(tolerance="0.5Da")', "prior + hyperscore"] : []), ...(source === "index" ? ["bm25", "bm25 % 100 >> mini", "bm25 % 100 >> tiny", "bm25 % 100 >> minilm"] : ["mini", "tiny", "minilm", "splade", "minilm + mini", "bm25 % 10 >> mini"])], [info, source]);
+  const tabs = source === "spectra" ? { rank: "Rank" } : { rank: "Rank", queries: "Queries", curves: "Depth", cutoff: "Cut-off", judge: "Judge" };
+  const measurable = source === "index" && info.measured.length > 0;
   const detail = chosen.length && answer?.texts[chosen[0]] ? chosen[0] : null;
   const own = source === "docs" ? docs.findIndex((d) => d.id === detail) : -1;
 
@@ -160,7 +180,9 @@ function App({ info, start }) {
     ${error && html`<p class="wrong top-error" role="alert">${error}</p>`}
     ${tab === "rank" && html`<main>
       <section class="ask" aria-label="query and documents">
-        <label class="query"><span>Query</span><textarea rows="2" dir="auto" value=${query} onInput=${(e) => change({ query: e.target.value })}></textarea></label>
+        ${info.spectra.length > 0 && html`<label class="query"><span>Spectrum</span><select value=${spectrum} onChange=${(e) => change({ source: "spectra", query: e.target.value })}>
+          ${info.spectra.slice(0, 5000).map((s) => html`<option value=${s.id}>${s.id.slice(0, 80)}, ${s.candidates} ${s.candidates > 1 ? "peptides" : "peptide"}</option>`)}</select></label>`}
+        ${source !== "spectra" && html`<label class="query"><span>Query</span><textarea rows="2" dir="auto" value=${query} onInput=${(e) => change({ query: e.target.value })}></textarea></label>`}
         ${info.queries.length > 0 && source === "index" && html`<label class="try">or one of ${info.queries.length} <select onChange=${(e) => e.target.value && change({ query: info.queries[Number(e.target.value)].text })}>
           <option value="">choose</option>${info.queries.slice(0, 500).map((q, n) => html`<option value=${n}>${q.text.slice(0, 90)}</option>`)}</select></label>`}
         ${info.index && html`<div class="tabs" role="group" aria-label="what is ranked"><button aria-pressed=${source === "index"} onClick=${() => change({ source: "index", pipelines: info.start })}>Index <small>${info.index.documents.toLocaleString()}</small></button>
@@ -169,14 +191,18 @@ function App({ info, start }) {
         ${source === "index" && answer && html`<button onClick=${() => change({ source: "docs", docs: Object.entries(answer.texts).map(([id, t]) => ({ id, text: t.text })), pipelines: [...new Set(pipelines.map(afterSearch))] })}>Edit these results as documents</button>`}
       </section>
       <section class="compare" aria-label="pipelines" aria-busy=${busy ? "true" : "false"}>
-        <div class="bar"><h2>Pipelines</h2><button disabled=${pipelines.length > 3} onClick=${() => change({ pipelines: [...pipelines, names.find((n) => !pipelines.includes(n)) || "mini"] })}>Add a pipeline</button><span class="faint" role="status">${busy ? "ranking …" : ""}</span></div>
-        <${Lanes} pipelines=${pipelines} answer=${answer} names=${names} before=${before} chosen=${chosen} busy=${busy} onPipelines=${(p) => change({ pipelines: p })} onChoose=${choose} onMore=${() => change({ k: Math.min(k * 4, 1000) })} />
+        <div class="bar"><h2>Pipelines</h2><button disabled=${pipelines.length > 3} onClick=${() => change({ pipelines: [...pipelines, names.find((n) => !pipelines.includes(n)) || "mini"] })}>Add a pipeline</button>
+          ${measurable && answer && html`<${Measure} ids=${info.measured} pipelines=${pipelines.map(textOf)} onError=${setError} work=${slides.again} label="Measure on ${info.measured.length} queries" />`}
+          <span class="faint" role="status">${busy ? "ranking …" : slides.note}</span></div>
+        <${Lanes} pipelines=${pipelines} answer=${answer} names=${names} before=${before} chosen=${chosen} busy=${busy} slides=${slides} pictures=${pictures} onPipelines=${(p) => change({ pipelines: p })} onChoose=${choose} onMore=${() => change({ k: Math.min(k * 4, 1000) })} />
         ${!answer && !busy && !error && html`<p class="hint">Write a query${source === "docs" ? " and a document or two" : ""}: it is ranked at once.</p>`}
       </section>
-      ${detail && html`<${Detail} id=${detail} other=${chosen[1]} answer=${answer} pipelines=${pipelines} explain=${explain} editable=${own >= 0 ? docs[own] : null}
+      ${detail && html`<${Detail} id=${detail} other=${chosen[1]} answer=${answer} pipelines=${pipelines} explain=${explain} spectrum=${spectrum} picture=${pictures.get(detail)} editable=${own >= 0 ? docs[own] : null}
         onText=${(text) => setDocs(docs.map((d, i) => (i === own ? { ...d, text } : d)))} onClose=${() => setChosen([])} onOther=${(id) => setChosen(id ? [detail, id] : [detail])} />`}
     </main>`}
     ${tab === "queries" && html`<main class="one"><${Queries} info=${info} pipelines=${pipelines} results=${results} onResults=${setResults} onOpen=${(text) => change({ tab: "rank", source: "index", query: text })} /></main>`}
+    ${tab === "curves" && html`<main class="one"><${Curves} info=${info} pipelines=${pipelines} measured=${measured} onMeasured=${setMeasured} onScored=${slides.again} depth=${state.depth} onDepth=${(depth) => change({ depth })} onPipelines=${(p) => change({ pipelines: p })} /></main>`}
+    ${tab === "cutoff" && html`<main class="one"><${Cutoff} info=${info} pipelines=${pipelines} cutoffs=${cutoffs} onCutoffs=${setCutoffs} onScored=${slides.again} cut=${state.cut} onCut=${(cut) => change({ cut })} /></main>`}
     ${tab === "judge" && html`<main class="one"><${Judge} info=${info} source=${source} query=${query} documents=${given || []} pipelines=${pipelines} answer=${answer} results=${results} onResults=${setResults} /></main>`}
     ${sharing && html`<${Share} state=${{ ...state, docs: given || [] }} answer=${answer} onClose=${() => setSharing(false)} />`}
     <footer>anyrank ${info.version} · ${info.free ? "any pipeline runs here" : "shipped and served pipelines run here"} · keys: arrows follow, Enter opens, Shift+Enter compares</footer>
@@ -203,14 +229,19 @@ async function begin() {
   const search = info.free || info.search === "bm25" ? "bm25 % 20 >> mini" : info.search;
   info.start = info.index ? ["bm25", search] : [info.pipelines[0].name, info.pipelines[0].name === "tiny" ? "mini" : "tiny"];
   const linked = location.hash.startsWith("#s=") ? await unpacked(location.hash.slice(3)) : null;
-  const fresh = { tab: "rank", source: info.index ? "index" : "docs", query: info.index ? (info.queries[0]?.text ?? "") : SAMPLE.query, docs: SAMPLE.docs, pipelines: info.start, k: 10 };
+  if (info.spectra.length) info.start = ["prior", "hyperscore"];
+  const fresh = { tab: "rank", source: info.spectra.length ? "spectra" : info.index ? "index" : "docs", query: info.spectra.length ? info.spectra[0].id : info.index ? (info.queries[0]?.text ?? "") : SAMPLE.query, docs: SAMPLE.docs, pipelines: info.start, k: 10, depth: 20, cut: { lane: 0, kind: "recall", level: 0.9 } };
   const start = { ...fresh };
   if (linked && typeof linked === "object") {
     if (typeof linked.query === "string") start.query = linked.query;
-    if (Array.isArray(linked.docs)) start.docs = linked.docs.filter((d) => typeof d?.text === "string").map((d, n) => ({ id: String(d.id ?? n), text: d.text }));
+    if (Array.isArray(linked.docs)) start.docs = linked.docs.filter((d) => typeof d?.text === "string").map((d, n) => ({ id: String(d.id ?? n), text: d.text, ...(PICTURE.test(d.image) ? { image: d.image } : {}) }));
     if (Array.isArray(linked.pipelines)) start.pipelines = linked.pipelines.filter((p) => typeof p === "string").slice(0, 4);
-    if (linked.source === "docs" || info.index) start.source = linked.source === "index" ? "index" : "docs";
+    if (linked.source === "docs" || (linked.source === "index" && info.index) || (linked.source === "spectra" && info.spectra.length)) start.source = linked.source;
     if (Number.isInteger(linked.k) && linked.k > 0) start.k = Math.min(linked.k, 1000);
+    if (["rank", "queries", "curves", "cutoff", "judge"].includes(linked.tab)) start.tab = linked.tab;
+    if (Number.isInteger(linked.depth) && linked.depth > 1) start.depth = Math.min(linked.depth, 1000);
+    const { lane, kind, level } = linked.cut || {};
+    if (Number.isInteger(lane) && lane >= 0 && lane < 4 && ["recall", "any", "precision"].includes(kind) && level >= 0.5 && level <= 0.99) start.cut = { lane, kind, level };
     if (!start.pipelines.length) start.pipelines = info.start;
   }
   show(h(App, { info, start }));

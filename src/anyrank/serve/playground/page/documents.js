@@ -1,6 +1,8 @@
 // Documents as people have them: lines, JSON, JSONL, CSV and TSV become {id, text}; and links that hold a state.
 
 const TEXTS = ["text", "body", "content", "passage", "contents", "document", "abstract"];
+/** Pictures within documents are shown; nothing else is loaded for one. */
+export const PICTURE = /^data:image\/(png|jpeg|gif|webp|bmp);base64,[A-Za-z0-9+/=]+$/;
 const IDS = ["id", "_id", "docno", "doc_id", "docid", "pid"];
 
 function fromObject(value, n) {
@@ -8,9 +10,10 @@ function fromObject(value, n) {
   if (value === null || typeof value !== "object") return { id: String(n), text: String(value) };
   const id = IDS.map((k) => value[k]).find((v) => v !== undefined && v !== null);
   const body = TEXTS.map((k) => value[k]).find((v) => typeof v === "string");
-  const rest = Object.values(value).filter((v) => typeof v === "string" && v !== id).join("\n");
+  const rest = Object.entries(value).filter(([k, v]) => typeof v === "string" && v !== id && k !== "image").map(([, v]) => v).join("\n");
   const text = [value.title, body ?? rest].filter((v) => typeof v === "string" && v).join("\n");
-  return { id: String(id ?? n), text };
+  const image = PICTURE.test(value.image) ? { image: value.image } : {};
+  return { id: String(id ?? n), text, ...image };
 }
 
 /** Rows of a delimited table: quotes may hold delimiters and line ends. */

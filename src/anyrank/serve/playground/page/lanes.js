@@ -1,15 +1,18 @@
 // Pipelines side by side: their texts, their results, and lines that follow a document from one to the next.
-import { html, useEffect, useRef, useState } from "./preact.js";
+import { html, useEffect, useLayoutEffect, useMemo, useRef, useState } from "./preact.js";
+import { post } from "./api.js";
+import { Spectrum } from "./spectrum.js";
+import { Quality, shapeOf, Sliders } from "./sliders.js";
 
 const ROW = 76, GUTTER = 56;
-const STEP = 20; // rows outside the window are not there; it moves by so many at a time
+const STEP = 10; // rows outside the window are not there; it moves by so many at a time
 const HUES = ["a", "b", "c", "d"];
 
 const ms = (seconds) => (seconds >= 10 ? `${seconds.toFixed(0)} s` : seconds >= 1 ? `${seconds.toFixed(1)} s` : `${Math.round(seconds * 1000)} ms`);
 const score = (value) => (Math.abs(value) >= 1000 ? value.toFixed(0) : value.toPrecision(4));
 
 /** The text of a pipeline, to be edited in place, with what is wrong pointed at. */
-function Editor({ n, text, lane, names, onText, onRemove }) {
+function Editor({ n, text, lane, names, slides, onText, onRemove }) {
   const wrong = lane && lane.error !== undefined;
   const parts = wrong && lane.end > 0 ? [text.slice(0, lane.start), text.slice(lane.start, lane.end) || " ", text.slice(lane.end)] : null;
   return html`<div class="editor ${HUES[n]}">
@@ -23,14 +26,16 @@ function Editor({ n, text, lane, names, onText, onRemove }) {
     ${wrong && html`<div class="wrong" id="wrong${n}" role="status">
       ${parts && html`<code aria-hidden="true">${parts[0]}<mark>${parts[1]}</mark>${parts[2]}</code>`}
       <span>${lane.error}</span></div>`}
-    ${lane && !wrong && html`<${Cost} lane=${lane} />`}
+    ${lane && !wrong && html`<${Cost} lane=${lane} />
+      <${Quality} quality=${lane.quality} since=${slides.since()} />
+      <${Sliders} n=${n} shape=${shapeOf(text, lane, slides.shapes()[n])} slides=${slides} />`}
   </div>`;
 }
 
 /** What a lane cost, and how its ranking came about: always in sight. */
 function Cost({ lane }) {
   const { usage } = lane;
-  const facts = [ms(lane.seconds), `${lane.count.toLocaleString()} ranked`];
+  const facts = [lane.computed ? "from stored scores" : ms(lane.seconds), `${lane.count.toLocaleString()} ranked`];
   if (usage.calls) facts.push(`${usage.calls.toLocaleString()} calls`);
   const tokens = (usage.prompt_tokens || 0) + (usage.completion_tokens || 0);
   if (tokens) facts.push(`${tokens.toLocaleString()} tokens`);
@@ -49,7 +54,30 @@ function moved(before, now) {
   return html`<span class=${up ? "up" : "down"} aria-label="${up ? "up" : "down"} ${by}">${up ? "▲" : "▼"}${by}</span>`;
 }
 
-function Row({ n, id, rank, value, text, before, lane, first, count, chosen, onChoose }) {
+/** Pictures of documents near the window, fetched once. */
+function usePictures(answer, span) {
+  const known = useRef(new Map());
+  const [, drawn] = useState(0);
+  useEffect(() => {
+    const near = new Set((answer?.lanes || []).flatMap((l) => (l.results || []).slice(...span).map((r) => r.id)));
+    const wanted = [...near].filter((id) => answer.texts[id]?.picture && !known.current.has(id));
+    if (!wanted.length) return undefined;
+    let live = true;
+    (async () => {
+      for (let i = 0; i < wanted.length && live; i += 24) {
+        const ids = wanted.slice(i, i + 24);
+        let pictures = {};
+        try { ({ pictures } = await post("pictures", { ids })); } catch { /* shown without */ }
+        for (const id of ids) known.current.set(id, pictures[id] || "");
+        if (live) drawn((d) => d + 1);
+      }
+    })();
+    return () => { live = false; };
+  }, [answer, span]);
+  return (id) => known.current.get(id) || "";
+}
+
+function Row({ n, id, rank, value, text, picture, before, lane, first, count, chosen, onChoose }) {
   const place = (e) => {
     const step = { ArrowDown: [0, 1], ArrowUp: [0, -1], ArrowRight: [1, 0], ArrowLeft: [-1, 0] }[e.key];
     if (e.key === "Enter" || e.key === " ") { e.preventDefault(); onChoose(id, e.shiftKey); }
@@ -59,9 +87,10 @@ function Row({ n, id, rank, value, text, before, lane, first, count, chosen, onC
       : step[1] > 0 ? e.currentTarget.nextElementSibling : e.currentTarget.previousElementSibling;
     if (next && next.matches(".row")) next.focus();
   };
-  return html`<li class="row ${chosen ? "chosen" : ""}" data-n=${n} tabindex=${first ? 0 : -1} role="option" aria-posinset=${rank} aria-setsize=${count} aria-selected=${chosen ? "true" : "false"}
-      onClick=${(e) => onChoose(id, e.shiftKey)} onKeyDown=${place}>
+  return html`<li class="row ${chosen ? "chosen" : ""} ${picture ? "pictured" : ""}" data-n=${n} tabindex=${first ? 0 : -1} role="option" aria-posinset=${rank} aria-setsize=${count} aria-selected=${chosen ? "true" : "false"}
+      onClick=${(e) => onChoose(id, e.shiftKey)} onMouseDown=${(e) => e.shiftKey && e.preventDefault()} onKeyDown=${place}>
     <span class="rank">${rank}${moved(before, rank)}</span>
+    ${picture && html`<img class="picture" src=${picture} alt="" />`}
     <span class="words"><bdi dir="auto">${text.slice(0, 400)}</bdi></span>
     <span class="meta"><bdi>${id.slice(0, 60)}</bdi><span>${score(value)}</span></span>
   </li>`;
@@ -70,41 +99,62 @@ function Row({ n, id, rank, value, text, before, lane, first, count, chosen, onC
 /** The place of rows outside the window. */
 const Space = ({ rows }) => (rows > 0 ? html`<li role="presentation" style=${{ height: `${rows * ROW}px` }}></li>` : null);
 
-/** Lines between two lanes: from where a document is in the left one to where it is in the right one. */
-function Flow({ left, right, number, height, span }) {
-  const y = (rank) => (rank - 0.5) * ROW;
-  const bend = GUTTER / 2;
-  const shown = (lane) => new Map(lane.results.map((r, i) => [r.id, i + 1]));
-  if (!left.results || !right.results) return html`<div></div>`;
-  const a = shown(left), b = shown(right);
-  const lines = [...new Set([...a.keys(), ...b.keys()])].map((id) => {
-    const from = a.get(id), to = b.get(id);
+const y = (rank) => (rank - 0.5) * ROW;
+
+/** The line of a document from its rank in one lane to that in the next; below the lists, if it isn't shown. */
+function curve(from, to, height) {
+  const y1 = from ? y(from) : height + 10, y2 = to ? y(to) : height + 10, bend = GUTTER / 2;
+  return `M0 ${y1}C${bend} ${y1} ${bend} ${y2} ${GUTTER} ${y2}`;
+}
+
+/** Lines between two lanes, of the documents near the window, and over them the one of the document that is followed. */
+function Flow({ gap, left, right, height, span }) {
+  if (!left || !right) return html`<div></div>`;
+  const top = Math.min(span[0] * ROW, height), bottom = Math.min(span[1] * ROW, height) + 16;
+  const lines = [...new Set([...left.keys(), ...right.keys()])].map((id) => {
+    const from = left.get(id), to = right.get(id);
     if (![from, to].some((rank) => rank > span[0] && rank <= span[1])) return null;
-    const y1 = from ? y(from) : height + 10, y2 = to ? y(to) : height + 10;
     const kind = from && to ? (from === to ? "level" : from > to ? "rises" : "falls") : "out";
-    return html`<path data-n=${number(id)} class="line ${kind}" d="M0 ${y1}C${bend} ${y1} ${bend} ${y2} ${GUTTER} ${y2}" />`;
+    return html`<path class="line ${kind}" d=${curve(from, to, height)} />`;
   });
-  return html`<svg class="flow" width=${GUTTER} height=${height + 16} viewBox="0 0 ${GUTTER} ${height + 16}" aria-hidden="true">${lines}</svg>`;
+  const box = `0 ${top} ${GUTTER} ${bottom - top}`, place = { top: `${top}px`, height: `${bottom - top}px` };
+  return html`<div class="flow" data-gap=${gap} style=${{ height: `${height + 16}px` }} aria-hidden="true"><svg viewBox=${box} style=${place}>${lines}</svg>
+    <svg class="over" viewBox=${box} style=${place}><path class="line" /></svg></div>`;
 }
 
-/** Lights up a document in all lanes. Its number, never its id, goes into the selector. */
-function follow(box, n) {
+/**
+ * Lights up the rows of a document, and draws its lines over the others. A pane over each lane is moved there, so that
+ * no row is drawn anew.
+ */
+function follow(box, n, ids, ranks, height) {
   if (!box || box.dataset.following === (n ?? "")) return;
-  for (const lit of box.querySelectorAll(".lit")) lit.classList.remove("lit");
   box.dataset.following = n ?? "";
-  if (n !== null) for (const part of box.querySelectorAll(`[data-n="${Number(n)}"]`)) part.classList.add("lit");
+  for (const lit of [...box.getElementsByClassName("lit")]) lit.classList.remove("lit");
+  if (n !== null) for (const item of box.querySelectorAll(`.gone [data-n="${Number(n)}"]`)) item.classList.add("lit");
+  box.querySelectorAll(".pane").forEach((pane, lane) => {
+    const rank = n === null ? undefined : ranks[lane]?.get(ids[n]);
+    pane.style.transform = `translateY(${rank ? (rank - 1) * ROW : -2 * ROW}px)`;
+  });
+  box.querySelectorAll(".over path").forEach((path) => {
+    const gap = Number(path.closest("[data-gap]").dataset.gap);
+    const from = n === null ? undefined : ranks[gap - 1]?.get(ids[n]), to = n === null ? undefined : ranks[gap]?.get(ids[n]);
+    path.setAttribute("d", from || to ? curve(from, to, height) : "");
+  });
 }
 
-export function Lanes({ pipelines, answer, names, before, chosen, busy, onPipelines, onChoose, onMore }) {
+export function Lanes({ pipelines, answer, names, before, chosen, busy, slides, pictures, onPipelines, onChoose, onMore }) {
   const lanes = answer ? answer.lanes : [];
-  const ids = answer ? Object.keys(answer.texts) : [];
-  const numbers = new Map(ids.map((id, n) => [id, n]));
+  const [ids, numbers, ranks] = useMemo(() => {
+    const all = answer ? Object.keys(answer.texts) : [];
+    return [all, new Map(all.map((id, n) => [id, n])), lanes.map((l) => l.results && new Map(l.results.map((r, i) => [r.id, i + 1])))];
+  }, [answer]);
   const number = (id) => numbers.get(id);
   const words = (id) => answer.texts[id]?.text || "";
   const most = Math.max(0, ...lanes.map((l) => (l.results ? l.results.length : 0)));
   const height = most * ROW;
   const box = useRef();
   const [span, setSpan] = useState([0, 2 * STEP]);
+  const picture = usePictures(answer, span);
   useEffect(() => {
     const look = () => {
       const list = box.current?.querySelector(".lane");
@@ -118,25 +168,29 @@ export function Lanes({ pipelines, answer, names, before, chosen, busy, onPipeli
     window.addEventListener("resize", look);
     return () => { window.removeEventListener("scroll", look); window.removeEventListener("resize", look); };
   }, [most]);
-  const over = (e) => {
-    const at = e.target.closest?.("[data-n]");
-    follow(box.current, at ? at.dataset.n : null);
-  };
+  const light = (n) => follow(box.current, n, ids, ranks, height);
+  const over = (e) => light(e.target.closest?.("[data-n]")?.dataset.n ?? null);
+  useLayoutEffect(() => { // what was drawn anew is no longer lit
+    const n = box.current?.dataset.following;
+    if (!n) return;
+    delete box.current.dataset.following;
+    light(ids[n] === undefined ? null : n);
+  }, [answer, span]);
   const set = (n, text) => onPipelines(pipelines.map((p, i) => (i === n ? text : p)));
   const columns = pipelines.map((_, n) => (n ? `${GUTTER}px ` : "") + "minmax(230px, 1fr)").join(" ");
   const cells = (make, between) => pipelines.map((p, n) => html`${n > 0 && (between ? between(n) : html`<div></div>`)}${make(p, n)}`);
   return html`<div class="scroller"><div class="lanes ${busy ? "busy" : ""}" ref=${box} style=${{ gridTemplateColumns: columns }}
-      onMouseOver=${over} onMouseLeave=${() => follow(box.current, null)} onFocusIn=${over}>
-    ${cells((p, n) => html`<${Editor} n=${n} text=${p} lane=${lanes[n]} names=${names} onText=${(t) => set(n, t)}
+      onMouseOver=${over} onMouseLeave=${() => light(null)} onFocusIn=${over}>
+    ${cells((p, n) => html`<${Editor} n=${n} text=${p} lane=${lanes[n]} names=${names} slides=${slides} onText=${(t) => set(n, t)}
       onRemove=${pipelines.length > 1 ? () => onPipelines(pipelines.filter((_, i) => i !== n)) : null} />`)}
     ${cells(
-      (p, n) => html`<ol class="lane" data-lane=${n} role="listbox" aria-label="results of pipeline ${HUES[n].toUpperCase()}">
+      (p, n) => html`<div class="holder"><div class="pane" aria-hidden="true"></div><ol class="lane" data-lane=${n} role="listbox" aria-label="results of pipeline ${HUES[n].toUpperCase()}">
         ${lanes[n]?.results && html`<${Space} rows=${Math.min(span[0], lanes[n].results.length)} />`}
         ${lanes[n]?.results?.slice(...span).map((r, i) => html`<${Row} key=${r.id} n=${number(r.id)} id=${r.id} rank=${span[0] + i + 1} value=${r.score} lane=${n}
-          first=${i === 0} count=${lanes[n].results.length} text=${words(r.id)} before=${before?.[n]?.[r.id]} chosen=${chosen.includes(r.id)} onChoose=${onChoose} />`)}
+          first=${i === 0} count=${lanes[n].results.length} text=${words(r.id)} picture=${pictures.get(r.id) || picture(r.id)} before=${before?.[n]?.[r.id]} chosen=${chosen.includes(r.id)} onChoose=${onChoose} />`)}
         ${lanes[n]?.results && html`<${Space} rows=${lanes[n].results.length - span[1]} />`}
-        ${lanes[n]?.results?.length === 0 && html`<li class="empty">nothing found</li>`}</ol>`,
-      (n) => lanes[n - 1] && lanes[n] ? html`<${Flow} left=${lanes[n - 1]} right=${lanes[n]} number=${number} height=${height} span=${span} />` : html`<div></div>`)}
+        ${lanes[n]?.results?.length === 0 && html`<li class="empty">nothing found</li>`}</ol></div>`,
+      (n) => lanes[n - 1] && lanes[n] ? html`<${Flow} gap=${n} left=${ranks[n - 1]} right=${ranks[n]} height=${height} span=${span} />` : html`<div></div>`)}
     ${cells((p, n) => html`<${Gone} lane=${lanes[n]} number=${number} words=${words} onChoose=${onChoose} />`)}
   </div>
   ${answer && lanes.some((l) => l.results && l.count > l.results.length) && html`<p class="more"><button onClick=${onMore}>Show more of each</button></p>`}
@@ -158,13 +212,15 @@ function Gone({ lane, number, words, onChoose }) {
 }
 
 /** One document: its text (to be edited, if it was pasted), its way through each pipeline, and what its score is made of. */
-export function Detail({ id, other, answer, pipelines, explain, editable, onText, onClose, onOther }) {
+export function Detail({ id, other, answer, pipelines, explain, spectrum, picture, editable, onText, onClose, onOther }) {
   const document_ = answer.texts[id] || { text: "", length: 0 };
   const heading = useRef();
   useEffect(() => { heading.current?.focus(); }, [id]);
   return html`<aside class="detail" aria-label="document ${id}" onKeyDown=${(e) => e.key === "Escape" && onClose()}>
     <header><h2 tabindex="-1" ref=${heading}><bdi>${id.slice(0, 80)}</bdi></h2><button class="quiet" aria-label="close" onClick=${onClose}>×</button></header>
-    ${editable
+    ${picture && html`<img class="large" src=${picture} alt="picture of ${id.slice(0, 80)}" />`}
+    ${spectrum && html`<${Spectrum} spectrum=${spectrum} ids=${other ? [id, other] : [id]} />`}
+    ${spectrum ? null : editable
       ? html`<label class="edit">Edit it, and see it move<textarea dir="auto" rows="6" value=${editable.text} onInput=${(e) => onText(e.target.value)}></textarea></label>`
       : html`<p class="text" dir="auto">${document_.text}${document_.length > document_.text.length ? ` … (${document_.length.toLocaleString()} characters)` : ""}</p>`}
     ${answer.lanes.map((lane, n) => lane.results && html`<section><h3><span class="letter ${HUES[n]}">${HUES[n].toUpperCase()}</span> <code>${pipelines[n]}</code></h3>

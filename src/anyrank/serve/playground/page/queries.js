@@ -2,10 +2,10 @@
 import { html, useEffect, useMemo, useState } from "./preact.js";
 import { post } from "./api.js";
 import { download } from "./documents.js";
+import { signed } from "./sliders.js";
 
 const AT_ONCE = 8;
 const LETTERS = "ABCD";
-const signed = (x) => `${x >= 0 ? "+" : "−"}${Math.abs(x).toFixed(4)}`;
 
 /** The share of the first ten that two lists have in common. */
 function common(a, b) {

@@ -1,0 +1,257 @@
+"""``--shard``, ``anyrank merge`` and ``--on``: the results are byte for byte those of one process."""
+
+import json
+import random
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from anyrank.cli import cli
+from anyrank.core.errors import InputError
+from anyrank.index.collection import Collection
+from anyrank.scale import workers
+
+WORDS = "wing lift drag flow heat shock boundary layer plate jet nozzle speed mach cone body wake".split()  # noqa: SIM905
+
+
+def call(*args):
+    result = CliRunner().invoke(cli, [str(a) for a in args], standalone_mode=False)
+    if result.exception and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return result
+
+
+def texts(n, seed):
+    draw = random.Random(seed)
+    return [" ".join(draw.choices(WORDS, k=draw.randint(2, 9))) for _ in range(n)]
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """A corpus of 70 documents, 40 queries, and the corpus's index, in the working folder."""
+    monkeypatch.chdir(tmp_path)
+    documents = [{"_id": f"dé{i}", "text": t, "title": WORDS[i % 16]} for i, t in enumerate(texts(70, 1))]
+    Path("corpus.jsonl").write_text("".join(json.dumps(d) + "\n" for d in documents))
+    queries = ["the", "zebra", *texts(38, 2)]
+    Path("q.tsv").write_text("".join(f"q{i}\t{t}\n" for i, t in enumerate(queries)))
+    call("index", "corpus.jsonl", "-o", "ix")
+    return tmp_path
+
+
+def sharded(of, *args):
+    """Run a command for every shard, merge them, and return the bytes of the whole."""
+    for n in range(1, of + 1):
+        assert call(*args, "-o", "whole", "--shard", f"{n}/{of}").return_value == 0
+    call("merge", *sorted(Path().glob(f"whole.*-of-{of}")), "-o", "whole")
+    return Path("whole").read_bytes()
+
+
+JOBS = {
+    "search": ["search", "ix", "--queries", "q.tsv", "-p", "bm25 % 5"],
+    "rerank": ["rerank", "--run", "bm25", "--queries", "q.tsv", "--documents", "ix", "-p", "prior", "--depth", 3],
+    "distill": ["distill", "--queries", "q.tsv", "--index", "ix", "--teacher", "prior"],
+    "synth": ["synth", "questions", "ix", "--easy", 1, "--hard", 1],
+}
+
+
+@pytest.mark.parametrize("of", [2, 7])
+@pytest.mark.parametrize("job", JOBS)
+def test_merged_shards_are_the_bytes_of_one_process(folder, job, of):
+    call(*JOBS["search"], "-o", "bm25")
+    call(*JOBS[job], "-o", "one")
+    whole = sharded(of, *JOBS[job])
+    assert whole == Path("one").read_bytes()
+    assert whole.count(b"\n") > 20
+    if job == "search":
+        one, traces = (Path(f"{name}.trace.jsonl").read_text().splitlines() for name in ("one", "whole"))
+        assert one[0] == traces[0]  # the run's checksum
+        assert [json.loads(t)["query"] for t in one[1:]] == [json.loads(t)["query"] for t in traces[1:]]
+
+
+@pytest.mark.parametrize("of", [6])  # of 6, the last has no document
+def test_merged_indexes_have_the_rows_words_and_vectors_of_one(folder, of, monkeypatch):
+    call("index", "corpus.jsonl", "-o", "one", "--encode", "minilm")
+    for n in range(1, of + 1):
+        call("index", "corpus.jsonl", "-o", "whole", "--encode", "minilm", "--shard", f"{n}/{of}")
+    call("merge", *Path().glob(f"whole.*-of-{of}"), "-o", "whole")
+    one, whole = Collection.open("one"), Collection.open("whole")
+    assert list(one.documents()) == list(whole.documents())
+    for query in ("wing lift", "shock wave", "the"):
+        assert one.lexical.search([query], 50) == whole.lexical.search([query], 50)
+    encoded = one.vectors("minilm")
+    queries = encoded.vectors(["dé3", "dé69"])[1]
+    for a, b in zip(encoded.search(queries, 70), whole.vectors("minilm").search(queries, 70)):
+        assert dict(a) == pytest.approx(dict(b), abs=1e-6)
+    assert not whole.vectors("minilm").missing()
+    assert call("index", "--check", "whole").return_value == 0
+
+
+def test_a_merge_replaces_nothing_without_overwrite(folder):
+    sharded(2, *JOBS["search"])
+    parts = sorted(Path().glob("whole.*-of-2"))
+    for existing in ("whole", "corpus.jsonl"):
+        with pytest.raises(InputError, match="is there already: use --overwrite"):
+            call("merge", *parts, "-o", existing)
+    with pytest.raises(InputError, match="is one of the shards"):
+        call("merge", *parts, "-o", parts[0], "--overwrite")
+    with pytest.raises(InputError, match="is a folder"):
+        call("merge", *parts, "-o", "ix", "--overwrite")
+    before = Path("whole").read_bytes()
+    call("merge", *parts, "-o", "whole", "--overwrite")
+    assert Path("whole").read_bytes() == before
+    with pytest.raises(
+        InputError, match=r"shard 2/2 is missing: anyrank search ix --queries q\.tsv --pipeline 'bm25 % 5'"
+    ):
+        call("merge", parts[0], "-o", "other")
+    assert not Path("other").exists()
+
+
+def test_indexes_are_not_merged_into_what_is_there(folder):
+    for n in (1, 2):
+        call("index", "corpus.jsonl", "-o", "part", "--shard", f"{n}/2")
+    with pytest.raises(InputError, match="is there already"):
+        call("merge", "part.1-of-2", "part.2-of-2", "-o", "ix")
+    Path("other").mkdir()
+    Path("other/file").touch()
+    with pytest.raises(InputError, match="holds other files"):
+        call("merge", "part.1-of-2", "part.2-of-2", "-o", "other", "--overwrite")
+    call("merge", "part.1-of-2", "part.2-of-2", "-o", "ix", "--overwrite")
+    assert len(Collection.open("ix")) == 70
+    call("index", "corpus.jsonl", "-o", "part.1-of-2", "--update")  # a shard that changes is no longer that shard
+    with pytest.raises(InputError, match="shard 1/2 was changed since it was finished"):
+        call("merge", "part.1-of-2", "part.2-of-2", "-o", "again")
+
+
+def test_a_shard_of_an_index_is_continued_and_refuses_what_does_not_fit(folder):
+    call("index", "corpus.jsonl", "-o", "part", "--shard", "1/2")
+    call("index", "corpus.jsonl", "-o", "part", "--shard", "1/2", "--encode", "minilm")
+    assert Collection.open("part.1-of-2").encoded == ["minilm"]
+    for args in (["--ann", "--encode", "minilm"], ["--update"], ["--delete"]):
+        with pytest.raises(InputError):
+            call("index", "corpus.jsonl", "-o", "part", "--shard", "1/2", *args)
+    with pytest.raises(InputError, match="is an index"):
+        call("index", "ix", "-o", "part", "--shard", "1/2", "--encode", "minilm")
+
+
+def test_a_benchmark_in_shards_has_the_figures_of_one(folder):
+    lines = [f"Answer.,what has {WORDS[i % 16]},\"['a {WORDS[i % 16]}', 'b']\",0\n" for i in range(70)]
+    Path("arc-test.csv").write_text("instructions,queries,documents,labels\n" + "".join(lines))
+    job = ["bench", "run", "rarb", "-p", "bm25", "--data", "."]
+    call(*job, "-o", "one")
+    whole = sharded(2, *job)
+    assert whole == Path("one").read_bytes()
+    assert "accuracy" in call("merge", *Path().glob("whole.*-of-2"), "-o", "again").stdout
+
+
+def test_a_finished_shard_of_another_job_is_no_result_of_this_one(folder, inline):
+    args = [*JOBS["search"], "-o", "out", "--shard", "1/2"]
+    call(*args)
+    with pytest.raises(InputError, match="shard 1/2 is there, of another job: pipeline 'bm25 % 5' instead of 'bm25'"):
+        call("search", "ix", "--queries", "q.tsv", "-p", "bm25", "-o", "out", "--shard", "1/2", "--resume")
+    inline.add("2/8")
+    job = [*JOBS["search"], "-o", "whole", "--on", "processes:2"]
+    call(*job)
+    inline.clear()
+    Path("q.tsv").write_text(Path("q.tsv").read_text().replace("zebra", "wing"))
+    with pytest.raises(InputError, match="of another job: files"):
+        call(*job, "--resume")
+    assert not Path("whole").exists()
+    call("index", "corpus.jsonl", "-o", "part", "--shard", "1/2")
+    for text, changed in (("lift", "drift"), ("\n", "\n" + json.dumps({"_id": "new", "text": "x"}) + "\n")):
+        other = Path("corpus.jsonl").read_text().replace(text, changed, 1)
+        Path("other.jsonl").write_text(other)
+        with pytest.raises(InputError, match="is not the one committed"):
+            call("index", "other.jsonl", "-o", "part", "--shard", "1/2")
+    with pytest.raises(InputError, match="built with language='english'"):
+        call("index", "corpus.jsonl", "-o", "part", "--shard", "1/2", "--language", "german")
+    with pytest.raises(InputError, match="--report shows a whole job"):
+        call(*JOBS["synth"], "-o", "s", "--report", "r.html", "--shard", "1/2")
+
+
+def test_shards_need_a_file_in_and_a_file_out(folder):
+    with pytest.raises(InputError, match="--shard needs --out"):
+        call("search", "ix", "--queries", "q.tsv", "--shard", "1/2")
+    with pytest.raises(InputError, match=r"standard input \(queries\) can't"):
+        call("search", "ix", "--queries", "-", "-o", "out", "--shard", "1/2")
+    with pytest.raises(InputError, match="give one of them"):
+        call(*JOBS["search"], "-o", "out", "--shard", "1/2", "--on", "processes:2")
+
+
+def test_a_finished_shard_is_not_made_twice(folder):
+    args = [*JOBS["search"], "-o", "out", "--shard", "1/2"]
+    call(*args)
+    assert "shard 1/2 is done already" in call(*args, "--resume").stderr
+    with pytest.raises(InputError, match="it holds finished results"):
+        call(*args)
+    Path("out.1-of-2").write_text("")
+    with pytest.raises(InputError, match="was changed since it was finished"):
+        call(*args, "--resume")
+    call(*args, "--overwrite")
+    assert Path("out.1-of-2").stat().st_size
+
+
+@pytest.fixture
+def inline(monkeypatch):
+    """Workers that run in this process; the shards in ``lost`` are not done, as if the job was killed."""
+    lost = set()
+
+    def run(self, work, shards):
+        for shard in shards:
+            if str(shard) not in lost:
+                yield shard, work(shard)
+
+    monkeypatch.setattr(workers.Workers, "run", run)
+    return lost
+
+
+@pytest.mark.parametrize("job", JOBS)
+def test_workers_give_the_bytes_of_one_process(folder, inline, job):
+    call(*JOBS["search"], "-o", "bm25")
+    call(*JOBS[job], "-o", "one")
+    call(*JOBS[job], "-o", "whole", "--on", "processes:2")
+    assert Path("whole").read_bytes() == Path("one").read_bytes()
+    assert not list(Path().glob("whole*-of-*"))
+    with pytest.raises(InputError, match="is there already"):
+        call(*JOBS[job], "-o", "whole", "--on", "processes:2")
+
+
+def test_an_index_is_built_by_workers(folder, inline):
+    inline.add("2/8")
+    assert call("index", "corpus.jsonl", "-o", "new", "--on", "processes:2").return_value == 1
+    inline.clear()
+    assert call("index", "corpus.jsonl", "-o", "new", "--on", "processes:2").return_value == 0
+    assert list(Collection.open("new").documents()) == list(Collection.open("ix").documents())
+
+
+def test_a_job_that_was_stopped_goes_on_from_its_finished_shards(folder, inline, capsys):
+    call(*JOBS["search"], "-o", "one")
+    job = [*JOBS["search"], "-o", "whole", "--on", "processes:2"]
+    inline.update({"3/8", "4/8"})
+    stopped = call(*job)
+    assert stopped.return_value == 1
+    assert "shards 3/8, 4/8 are not finished: --resume tries them again" in stopped.stderr
+    inline.clear()
+    with pytest.raises(InputError, match="shards of an earlier job are there"):
+        call(*job)
+    # the number of shards is that of the stopped job, whatever the workers are now
+    assert "6 of 8 shards are done" in call(*job[:-1], "processes:5", "--resume").stderr
+    assert Path("whole").read_bytes() == Path("one").read_bytes()
+    inline.add("1/8")
+    call(*job, "--overwrite")
+    inline.clear()
+    assert call(*job, "--overwrite").return_value == 0  # what was begun is removed
+    assert Path("whole").read_bytes() == Path("one").read_bytes()
+
+
+def test_the_error_of_a_worker_is_the_error_of_the_command(folder, inline):
+    with pytest.raises(InputError, match=r"shard 1/8: .*holds no vectors"):
+        call("search", "ix", "--queries", "q.tsv", "-p", "minilm", "-o", "out", "--on", "processes:2")
+
+
+def test_processes_of_this_machine(folder):
+    call(*JOBS["search"], "-o", "one")
+    call(*JOBS["search"], "-o", "whole", "--on", "processes:1")
+    assert Path("whole").read_bytes() == Path("one").read_bytes()
+    assert "tantivy" in sys.modules
