@@ -24,9 +24,9 @@ def run(
     shards: int = 0,
 ) -> list[Ranking]:
     """The ``k`` best documents of an index for each query by a pipeline, searched by workers (`Workers.parse`): what
-    one process returns, with texts. ``index`` is a path or an address that all workers see; ``shards`` is the number of parts, by
-    default 4 for each worker. A script that uses processes calls it under ``if __name__ == "__main__":``, since each of
-    them imports the script.
+    one process returns, with texts. ``index`` is a path, or an address, that all workers see; ``shards`` is the number
+    of parts, by default 4 for each worker. A script that uses processes calls it under ``if __name__ == "__main__":``,
+    since each of them imports the script.
 
     ``from anyrank import scale; scale.run("bm25 % 50 >> mini", queries, "my.index", on="ray://head:10001")``
     """

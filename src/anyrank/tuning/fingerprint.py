@@ -86,8 +86,8 @@ def files(path: Path) -> str:
 
 
 def version(collection: Any) -> str:
-    """A hash of the state of an opened collection: its build, its last commit and its stored vectors. Of one on a server
-    its address and size are known."""
+    """A hash of the state of an opened collection: its build, its last commit and its stored vectors; of one on a
+    server its address and size."""
     if isinstance(collection, Remote):
         return f"{collection.path} {len(collection)}"
     folder = Path(collection.path)
