@@ -147,12 +147,9 @@ def index_command(
     if to is not None:
         if out is not None:
             raise InputError("choose -o, a folder, or --to, a server")
-        documents = (
-            None if corpus is None else partial(_documents, corpus, id_field, text_field, title_field, form, no_header)
-        )
-        return index_to(
-            to, corpus, documents, language, stop_words, encode, chosen, update, delete, overwrite, json_out
-        )
+        form_of = (id_field, text_field, title_field, form, no_header)
+        source = None if corpus is None else partial(_documents, corpus, *form_of)
+        return index_to(to, corpus, source, language, stop_words, encode, chosen, update, delete, overwrite, json_out)
     assert corpus is not None
     itself = out is None and bool(encode) and not (update or delete or overwrite) and _is_index(Path(corpus))
     if itself:

@@ -215,7 +215,7 @@ class Playground:
         table = self._tables.over(self._collection(), [query], run=run, seconds=seconds)
         return table, table.stage(pipeline)
 
-    def _collection(self) -> Collection:
+    def _collection(self) -> Any:
         """The index as it is now. Raises InputError without one."""
         self.service.refresh()
         if self.service.collection is None:
