@@ -142,8 +142,8 @@ def sliders(browser: Any, url: str) -> dict[str, Any]:
     page.goto(url)
     page.get_by_label("pipeline A", exact=True).fill("bm25 % 100 >> 0.5 * prior + mini")
     page.get_by_label("pipeline B", exact=True).fill("bm25")
-    page.get_by_label("weight of prior in pipeline A").wait_for()
-    page.wait_for_function("() => document.querySelector('.compare').ariaBusy === 'false'")
+    page.get_by_label("weight of prior in pipeline A").wait_for(timeout=120_000)
+    page.wait_for_function(IDLE.replace("TRUE", "true"), timeout=120_000)
     slider, moves = page.get_by_label("weight of prior in pipeline A"), []
     slider.focus()
     for n in range(25):

@@ -242,6 +242,23 @@ def test_the_link_holds_sliders_and_views(page, browser):
     other.close()
 
 
+def test_a_link_of_a_stranger_runs_nothing(page, browser):
+    page.get_by_label("pipeline A", exact=True).fill('bm25 >> keep("x")')
+    page.get_by_role("button", name="Copy or save").click()
+    page.get_by_role("button", name="link").click()
+    page.locator("dialog textarea[aria-label=link]").wait_for()
+    other, requests = browser.new_page(), []
+    other.on("request", lambda r: requests.append(r.url.rpartition("/")[2]) if r.method == "POST" else None)
+    other.goto(page.locator("dialog textarea").input_value())
+    other.get_by_text("brings pipelines of its own").wait_for()
+    other.wait_for_timeout(500)
+    assert not requests
+    other.get_by_role("button", name="Run them").click()
+    other.wait_for_selector(".lane .row")
+    assert other.get_by_label("pipeline A", exact=True).input_value() == 'bm25 >> keep("x")'
+    other.close()
+
+
 def test_two_tabs_and_a_lane_in_error(page, browser, address):
     other = browser.new_page()
     other.goto(address)
@@ -303,6 +320,10 @@ def test_a_link_holds_the_state(page, browser, address):
 def test_hostile_texts_do_nothing(page):
     page.evaluate("() => { window.hit = () => { window.wasHit = true; }; }")
     pasted(page, [*HOSTILE, *(f"wing {n}" for n in range(6))])
+    page.get_by_label("pipeline B", exact=True).fill("tiny + (prior >> keep('<img src=x onerror=hit()>'))")
+    page.get_by_label("weight of tiny in pipeline B").wait_for()
+    slide(page, "weight of tiny in pipeline B", ["Home"])
+    page.get_by_label("pipeline B", exact=True).fill("words")
     page.get_by_role("button", name="Table").click()
     for n in range(3):
         lane(page, 0).nth(n).click()

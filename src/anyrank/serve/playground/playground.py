@@ -26,7 +26,6 @@ from ...cutoffs.calibration import Calibration
 from ...evaluate.measures import Meter
 from ...evaluate.significance import intervals, wins
 from ...explanations import explain
-from ...index.collection import Collection
 from ...judging.pool import Measure, Pool
 from ...judging.session import Session
 from ...pipeline.context import Settings
@@ -46,7 +45,7 @@ from .knobs import Dial
 from .lanes import Lane, shown
 from .pictures import thumbnails
 from .spectra import annotated
-from .stages import check_allowed, over_documents
+from .stages import SAFE, check_allowed, over_documents
 from .tables import Tables, Unscored
 
 PIPELINES, DOCUMENTS, AT_ONCE, LABELS, RUNS, LANES = 4, 10_000, 32, 5_000, 200_000, 12
@@ -82,10 +81,10 @@ class Playground:
 
     def answers(self) -> dict[str, Answer]:
         """What the page may ask for, by name."""
-        every = (self.run, self.fill, self.cost, self.values, self.compare, self.judge, self.explain)
-        every += (self.pictures, self.spectrum)
+        lanes = (self.run, self.fill, self.cost, self.values, self.compare, self.judge, self.explain)
+        contents = (self.pictures, self.spectrum)
         computed = (self.slide, self.curve, self.cutoff)
-        answers: dict[str, Answer] = {answer.__name__: answer for answer in every}
+        answers: dict[str, Answer] = {answer.__name__: answer for answer in (*lanes, *contents)}
         return answers | {answer.__name__: functools.partial(_or_unscored, answer) for answer in computed}
 
     def info(self) -> dict[str, Any]:
@@ -101,6 +100,7 @@ class Playground:
             "search": self.service.search,
             "index": index,
             "free": self.free,
+            "safe": sorted(SAFE | set(self.service.pipelines)),
             "queries": queries,
             "judged": bool(self.qrels),
             "measured": [q.id for q in self._measured()],

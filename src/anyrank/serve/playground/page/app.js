@@ -129,6 +129,7 @@ function App({ info, start }) {
   const pictures = useMemo(() => new Map(source === "docs" ? docs.filter((d) => PICTURE.test(d.image)).map((d) => [d.id, d.image]) : []), [docs, source]);
   const spectrum = source === "spectra" ? (info.spectra.some((s) => s.id === query) ? query : info.spectra[0].id) : "";
   const over = given ? { documents: given } : spectrum ? { spectrum } : {}; // what is ranked
+  const setPipelines = (next) => setState((s) => ({ ...s, pipelines: typeof next === "function" ? next(s.pipelines) : next }));
   const textOf = (p) => p.trim() || info.pipelines[0].name;
   const keyOf = (texts) => JSON.stringify([query, given, texts, k]);
   const wanted = keyOf(pipelines);
@@ -182,7 +183,7 @@ function App({ info, start }) {
       <section class="ask" aria-label="query and documents">
         ${info.spectra.length > 0 && html`<label class="query"><span>Spectrum</span><select value=${spectrum} onChange=${(e) => change({ source: "spectra", query: e.target.value })}>
           ${info.spectra.slice(0, 5000).map((s) => html`<option value=${s.id}>${s.id.slice(0, 80)}, ${s.candidates} ${s.candidates > 1 ? "peptides" : "peptide"}</option>`)}</select></label>`}
-        ${source !== "spectra" && html`<label class="query"><span>Query</span><textarea rows="2" dir="auto" value=${query} onInput=${(e) => change({ query: e.target.value })}></textarea></label>`}
+        ${source !== "spectra" && html`<label class="query"><span>Query</span><textarea rows="3" dir="auto" value=${query} onInput=${(e) => change({ query: e.target.value })}></textarea></label>`}
         ${info.queries.length > 0 && source === "index" && html`<label class="try">or one of ${info.queries.length} <select onChange=${(e) => e.target.value && change({ query: info.queries[Number(e.target.value)].text })}>
           <option value="">choose</option>${info.queries.slice(0, 500).map((q, n) => html`<option value=${n}>${q.text.slice(0, 90)}</option>`)}</select></label>`}
         ${info.index && html`<div class="tabs" role="group" aria-label="what is ranked"><button aria-pressed=${source === "index"} onClick=${() => change({ source: "index", pipelines: info.start })}>Index <small>${info.index.documents.toLocaleString()}</small></button>
@@ -192,9 +193,9 @@ function App({ info, start }) {
       </section>
       <section class="compare" aria-label="pipelines" aria-busy=${busy ? "true" : "false"}>
         <div class="bar"><h2>Pipelines</h2><button disabled=${pipelines.length > 3} onClick=${() => change({ pipelines: [...pipelines, names.find((n) => !pipelines.includes(n)) || "mini"] })}>Add a pipeline</button>
-          ${measurable && answer && html`<${Measure} ids=${info.measured} pipelines=${pipelines.map(textOf)} onError=${setError} work=${slides.again} label="Measure on ${info.measured.length} queries" />`}
+          ${measurable && answer?.lanes.some((l) => l.results && !l.quality) && html`<${Measure} ids=${info.measured} pipelines=${pipelines.map(textOf)} onError=${setError} work=${slides.again} label="Measure on ${info.measured.length} queries" />`}
           <span class="faint" role="status">${busy ? "ranking …" : slides.note}</span></div>
-        <${Lanes} pipelines=${pipelines} answer=${answer} names=${names} before=${before} chosen=${chosen} busy=${busy} slides=${slides} pictures=${pictures} onPipelines=${(p) => change({ pipelines: p })} onChoose=${choose} onMore=${() => change({ k: Math.min(k * 4, 1000) })} />
+        <${Lanes} pipelines=${pipelines} answer=${answer} names=${names} before=${before} chosen=${chosen} busy=${busy} slides=${slides} pictures=${pictures} onPipelines=${setPipelines} onChoose=${choose} onMore=${() => change({ k: Math.min(k * 4, 1000) })} />
         ${!answer && !busy && !error && html`<p class="hint">Write a query${source === "docs" ? " and a document or two" : ""}: it is ranked at once.</p>`}
       </section>
       ${detail && html`<${Detail} id=${detail} other=${chosen[1]} answer=${answer} pipelines=${pipelines} explain=${explain} spectrum=${spectrum} picture=${pictures.get(detail)} editable=${own >= 0 ? docs[own] : null}
@@ -207,6 +208,14 @@ function App({ info, start }) {
     ${sharing && html`<${Share} state=${{ ...state, docs: given || [] }} answer=${answer} onClose=${() => setSharing(false)} />`}
     <footer>anyrank ${info.version} · ${info.free ? "any pipeline runs here" : "shipped and served pipelines run here"} · keys: arrows follow, Enter opens, Shift+Enter compares</footer>
   </div>`;
+}
+
+/** A link of another page may open this one: what it names is run only after a look at it. */
+function Stranger({ pipelines, onTrust, onOwn }) {
+  return html`<main class="one"><section class="hint" aria-label="pipelines of a link"><h1>This link brings pipelines of its own</h1>
+    <p>They name models, files or servers, which would get what is searched. Run them only if you trust where the link comes from.</p>
+    <pre>${pipelines.join("\n")}</pre>
+    <p><button class="primary" onClick=${onTrust}>Run them</button> <button onClick=${onOwn}>Open without them</button></p></section></main>`;
 }
 
 function Key({ message, onKey }) {
@@ -244,7 +253,10 @@ async function begin() {
     if (Number.isInteger(lane) && lane >= 0 && lane < 4 && ["recall", "any", "precision"].includes(kind) && level >= 0.5 && level <= 0.99) start.cut = { lane, kind, level };
     if (!start.pipelines.length) start.pipelines = info.start;
   }
-  show(h(App, { info, start }));
+  const safe = (p) => !/["']/.test(p) && (p.match(/[^\W\d]\w*/gu) || []).every((word) => info.safe.includes(word) || /^(k1?|b|depth|lam)$/.test(word));
+  const open = () => show(h(App, { info, start }));
+  if (!linked || !info.free || start.pipelines.every(safe)) open();
+  else show(h(Stranger, { pipelines: start.pipelines, onTrust: open, onOwn: () => { start.pipelines = info.start; open(); } }));
 }
 
 begin();

@@ -27,7 +27,7 @@ function Editor({ n, text, lane, names, slides, onText, onRemove }) {
       ${parts && html`<code aria-hidden="true">${parts[0]}<mark>${parts[1]}</mark>${parts[2]}</code>`}
       <span>${lane.error}</span></div>`}
     ${lane && !wrong && html`<${Cost} lane=${lane} />
-      <${Quality} quality=${lane.quality} since=${slides.since()} />
+      <${Quality} quality=${lane.quality} since=${slides.since() && slides.since()[n] !== text} />
       <${Sliders} n=${n} shape=${shapeOf(text, lane, slides.shapes()[n])} slides=${slides} />`}
   </div>`;
 }
@@ -176,7 +176,7 @@ export function Lanes({ pipelines, answer, names, before, chosen, busy, slides, 
     delete box.current.dataset.following;
     light(ids[n] === undefined ? null : n);
   }, [answer, span]);
-  const set = (n, text) => onPipelines(pipelines.map((p, i) => (i === n ? text : p)));
+  const set = (n, text) => onPipelines((now) => now.map((p, i) => (i === n ? text : p)));
   const columns = pipelines.map((_, n) => (n ? `${GUTTER}px ` : "") + "minmax(230px, 1fr)").join(" ");
   const cells = (make, between) => pipelines.map((p, n) => html`${n > 0 && (between ? between(n) : html`<div></div>`)}${make(p, n)}`);
   return html`<div class="scroller"><div class="lanes ${busy ? "busy" : ""}" ref=${box} style=${{ gridTemplateColumns: columns }}
