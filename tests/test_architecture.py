@@ -11,8 +11,8 @@ import anyrank
 
 ROOT = Path(anyrank.__file__).parent
 ROOMS = """
-core disk vectors io store index llm hub models backends judges retrieve evaluate judging pages cutoffs train rl synth
-benchmarks domains papers pipeline explanations tuning serve integrations scale testing cli
+core disk vectors io store index stores llm hub models backends judges retrieve evaluate judging pages cutoffs train rl
+synth benchmarks domains papers pipeline explanations tuning serve integrations scale testing cli
 """.split()  # noqa: SIM905
 """Rooms in order: a room imports itself and the rooms before it."""
 PUBLIC = {"__init__", "__main__", "client", "index_folder", "shortcuts"}

@@ -9,7 +9,7 @@ from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import wraps
 from operator import index as whole_number
-from os import PathLike, fspath
+from os import PathLike
 from typing import Any, ParamSpec, Protocol, TypeVar, runtime_checkable
 
 from . import pipeline as _room  # before the function of its name takes its place in the package  # noqa: F401
@@ -303,11 +303,11 @@ def explain(
 
 
 def opened(index: Any) -> Any:
-    """The collection of an index given as a folder, an `Index` or a collection; None for None."""
+    """The collection of an index given as a folder, an address, an `Index` or a collection; None for None."""
     if isinstance(index, str | PathLike):
-        from .index.collection import Collection
+        from .stores.open import open_index
 
-        return Collection.open(fspath(index))
+        return open_index(index)
     return index.collection if isinstance(index, HasCollection) else index
 
 

@@ -107,9 +107,16 @@ def test_a_compaction_takes_deleted_documents_out_of_the_statistics(index, corpu
     ids.write_text("d2\n")
     call("index", ids, "-o", index, "--delete")
     assert "1 deleted documents count in its statistics until --compact" in call("index", "info", index).stdout
-    assert "2 documents; 1 deleted ones no longer count" in call("index", "--compact", index).stdout
+    assert "2 documents; 1 deleted ones no longer count; " in call("index", "--compact", index).stdout
     assert "deleted" not in call("index", "info", index).stdout
     assert json.loads(call("index", "--compact", index, "--json").stdout)["deleted"] == 0
+
+
+def test_a_copy_and_a_migration(index, tmp_path):
+    assert "3 documents, a copy of" in call("index", "--copy", index, "-o", tmp_path / "copy").stdout
+    assert json.loads(call("index", "--migrate", tmp_path / "copy", "--json").stdout)["documents"] == 3
+    query = "boundary layer", "-k", 2
+    assert call("search", tmp_path / "copy", *query).stdout == call("search", index, *query).stdout
 
 
 def test_a_damaged_manifest_is_cured_by_the_command_that_the_error_names(index, corpus):
@@ -434,6 +441,13 @@ def test_lists_of_standard_input_before_a_broken_line_are_answered_and_counted(c
         (["index", "CORPUS", "-o", "INDEX", "--update", "--delete"], "choose one"),
         (["index", "INDEX", "--check", "--compact"], "choose one"),
         (["index", "INDEX", "--compact", "-o", "new"], "--compact takes an index alone"),
+        (["index", "INDEX", "--migrate", "--encode", "tiny"], "--migrate takes an index alone"),
+        (["index", "INDEX", "--copy"], "-o is missing: the folder of the copy"),
+        (["index", "INDEX", "--copy", "-o", "INDEX"], "is there already"),
+        (["index", "CORPUS", "-o", "new", "--to", "qdrant:///tmp/wings"], "choose -o, a folder, or --to"),
+        (["index"], "CORPUS is missing"),
+        (["index", "CORPUS", "--to", "mysql://me:secret@host/wings"], "mysql://me@host/wings: no store has the scheme"),
+        (["search", "nosql://host/wings", "x"], "no store has the scheme 'nosql'"),
         (["compare", "qrels", "one.trec"], "takes two runs"),
         (["models", "get", "minilmm"], "minilm"),
         (["index", "ids.txt", "-o", "INDEX", "--delete"], "ids.txt"),

@@ -66,9 +66,9 @@ def ask_command(
     """
     from ..domains.answers.answer import Answerer
     from ..hub.open import open_model
-    from ..index.sharded import open_collection
     from ..io.corpus import read_queries
     from ..pipeline.parser import Settings, parse
+    from ..stores.open import open_index
 
     if index is None or (question is None) == (questions is None):
         raise InputError("give an INDEX ('-' for none) and one QUESTION, or a file of them with --questions")
@@ -77,7 +77,7 @@ def ask_command(
     if short and model is None:
         raise InputError("--short needs a --model: without one the answer is made of the passages' sentences")
     log = call_log(log_file, False)
-    collection = open_collection(index) if index != "-" else None
+    collection = open_index(index) if index != "-" else None
     stage = parse(pipeline, Settings(collection, log=log)) % passages
     backend = open_model(model) if model else None
     if backend is not None and log is not None:

@@ -17,6 +17,18 @@ from ..core.types import Ranking
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
+class IndexType(click.Path):
+    """An index: a folder (a `Path`), or the address of a collection on a server (a text)."""
+
+    def __init__(self) -> None:
+        super().__init__(path_type=Path)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        from ..stores.address import is_address
+
+        return value if is_address(value) else super().convert(value, param, ctx)
+
+
 def from_run(
     run: str, queries: str, documents: str, depth: int | None, ignore_self: bool = False
 ) -> tuple[Any, list[Ranking]]:
@@ -26,15 +38,16 @@ def from_run(
     If ``documents`` is an index, that index is returned and the rankings have no texts yet (`Attach` adds them); if it
     is a file or a collection's folder, the rankings have its texts.
     """
-    from ..index.collection import Collection
     from ..io.corpus import read_documents, read_queries
     from ..io.dataset import Dataset
     from ..io.runs import attach, read_run
+    from ..stores.address import is_address
+    from ..stores.open import open_index
 
     results = {q: [d for d in docs if not ignore_self or d[0] != q][:depth] for q, docs in read_run(run).items()}
     topics = read_queries(queries)
-    if (Path(documents) / "manifest.json").is_file():
-        return Collection.open(documents), attach(results, topics, path=run)
+    if is_address(documents) or (Path(documents) / "manifest.json").is_file():
+        return open_index(documents), attach(results, topics, path=run)
     texts = Dataset.open(documents).documents() if is_dataset(documents) else read_documents(documents)
     return None, attach(results, topics, texts, path=run)
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import Any
 
 import click
 
 from ..core.errors import InputError
-from .common import as_json, as_json_option, pipeline_option, printable, times_option
+from .common import IndexType, as_json, as_json_option, pipeline_option, printable, times_option
 
 
 @click.command("explain")
-@click.argument("index", type=click.Path(path_type=Path))
+@click.argument("index", type=IndexType())
 @click.argument("query")
 @pipeline_option("bm25", "The pipeline, such as 'bm25 % 100 >> splade + minilm'.")
 @click.option("-k", default=3, show_default=True, type=click.IntRange(0), help="Best results to explain.")
@@ -25,7 +25,7 @@ from .common import as_json, as_json_option, pipeline_option, printable, times_o
 @as_json_option
 @times_option
 def explain_command(
-    index: Path,
+    index: Any,
     query: str,
     pipeline: str,
     k: int,
@@ -46,13 +46,13 @@ def explain_command(
     """
     from ..explanations.answers import Answers
     from ..explanations.explain import explain
-    from ..index.sharded import open_collection
     from ..pipeline.parser import Settings, parse
+    from ..stores.open import open_index
 
     if any("\ud800" <= c <= "\udfff" for c in query):
         raise InputError("the QUERY is not UTF-8")
     answers = Answers()
-    stage = parse(pipeline, Settings(open_collection(index), pairs or None, log=answers))
+    stage = parse(pipeline, Settings(open_index(index), pairs or None, log=answers))
     if pair:
         told = explain(query, stage, top=0, ids=pair, pipeline=pipeline)
         why = told.why(*pair)

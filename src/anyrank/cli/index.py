@@ -13,15 +13,22 @@ import click
 from ..core.errors import InputError
 from ..core.types import Candidate
 from .common import as_json, as_json_option, echo_cut, is_dataset
+from .index_to import index_to, info_of
 from .jobs import stamp
 from .progress import advance, progress
 from .shards import Piece, shard_options
 
 
 @click.command("index")
-@click.argument("corpus")
-@click.argument("folder", required=False, type=click.Path(path_type=Path))
+@click.argument("corpus", required=False)
+@click.argument("folder", required=False)
 @click.option("-o", "--out", type=click.Path(path_type=Path), help="The folder of the index.")
+@click.option(
+    "--to",
+    metavar="ADDRESS",
+    help="In place of -o: a collection on a server, as postgresql://USER@HOST/DATABASE/COLLECTION, qdrant://… or "
+    "opensearch://… (docs/stores.md).",
+)
 @click.option(
     "--language",
     default="english",
@@ -47,8 +54,14 @@ from .shards import Piece, shard_options
 @click.option("--overwrite", is_flag=True, help="Replace an index that is already there.")
 @click.option("--check", is_flag=True, help="CORPUS is an index: read all its files and name those that are damaged.")
 @click.option(
-    "--compact", is_flag=True, help="CORPUS is an index: take deleted documents out of the statistics of its words."
+    "--compact",
+    is_flag=True,
+    help="CORPUS is an index: write it anew without deleted documents, which frees their space.",
 )
+@click.option(
+    "--migrate", is_flag=True, help="CORPUS is an index: write it anew with today's text analysis and format."
+)
+@click.option("--copy", is_flag=True, help="CORPUS is an index, perhaps in use: copy its present state to -o.")
 @click.option("--id-field", help="The field or column that holds the id.")
 @click.option("--text-field", help="The field or column that holds the text.")
 @click.option("--title-field", help="The field or column that holds the title.")
@@ -62,9 +75,10 @@ from .shards import Piece, shard_options
 @as_json_option
 @shard_options()
 def index_command(
-    corpus: str,
-    folder: Path | None,
+    corpus: str | None,
+    folder: str | None,
     out: Path | None,
+    to: str | None,
     language: str,
     stop_words: bool,
     encode: tuple[str, ...],
@@ -76,6 +90,8 @@ def index_command(
     overwrite: bool,
     check: bool,
     compact: bool,
+    migrate: bool,
+    copy: bool,
     id_field: str | None,
     text_field: str | None,
     title_field: str | None,
@@ -96,32 +112,45 @@ def index_command(
     anyrank index info my.index
     anyrank index --check my.index
     anyrank index --compact my.index
+    anyrank index --copy my.index -o copy.index
+    anyrank index corpus.jsonl --to postgresql://me@db/papers/wings --encode minilm
     """
     from ..hub.registry import SHIPPED
     from ..index.build import build
     from ..index.collection import Collection
-    from ..io.corpus import DOCUMENT, read_documents
-    from ..io.dataset import Dataset
     from ..io.files import texts
     from ..pipeline.table import model
     from ..store.vector_names import model_of, stored
 
-    if corpus == "info" and (folder is not None or (out is None and not Path(corpus).exists())):
+    if corpus == "info" and (folder is not None or (out is None and to is None and not Path(corpus).exists())):
         return _info(folder, json_out)
+    if corpus is None and (to is None or not encode):
+        raise InputError("CORPUS is missing: a file or a folder of documents")
     if folder is not None:
         raise InputError(f"{folder}: one CORPUS at a time, and -o before the folder of the index")
-    if update + delete + overwrite + check + compact > 1:
-        raise InputError("choose one of --update, --delete, --overwrite, --check and --compact")
-    for option in ("check",) * check + ("compact",) * compact:
-        if encode or out is not None:
+    if update + delete + overwrite + check + compact + migrate + copy > 1:
+        raise InputError("choose one of --update, --delete, --overwrite, --check, --compact, --migrate and --copy")
+    for option in ("check",) * check + ("compact",) * compact + ("migrate",) * migrate:
+        if encode or out is not None or to is not None:
             raise InputError(f"--{option} takes an index alone: anyrank index --{option} my.index")
     if check:
-        return _check(Path(corpus), json_out)
-    if compact:
-        return _compact(Path(corpus), json_out)
+        return _check(Path(str(corpus)), json_out)
+    if compact or migrate:
+        return _rewrite(Path(str(corpus)), migrate, json_out)
+    if copy:
+        return _copy(Path(str(corpus)), out, json_out)
     if piece.shard is not None:
-        _check_shard(corpus, update or delete, vector_index or ("approximate" if ann else None))
+        if to is not None:
+            raise InputError("--shard and --on build an index in a folder (-o); --to writes from one process")
+        _check_shard(str(corpus), update or delete, vector_index or ("approximate" if ann else None))
     chosen = _chosen_index(encode, ann, vector_index, options)
+    if to is not None:
+        if out is not None:
+            raise InputError("choose -o, a folder, or --to, a server")
+        form_of = (id_field, text_field, title_field, form, no_header)
+        source = None if corpus is None else partial(_documents, corpus, *form_of)
+        return index_to(to, corpus, source, language, stop_words, encode, chosen, update, delete, overwrite, json_out)
+    assert corpus is not None
     itself = out is None and bool(encode) and not (update or delete or overwrite) and _is_index(Path(corpus))
     if itself:
         out = Path(corpus)
@@ -130,10 +159,7 @@ def index_command(
     with progress("indexing", None, "documents") as bar:
 
         def documents() -> Iterator[Candidate]:
-            if is_dataset(corpus):
-                return piece.stream(Dataset.open(corpus).documents())
-            fields = DOCUMENT.pick(id_field, text_field, title_field)
-            return piece.stream(read_documents(corpus, format=form, fields=fields, header=False if no_header else None))
+            return piece.stream(_documents(corpus, id_field, text_field, title_field, form, no_header))
 
         # A model that can't be opened is an error before anything is built or replaced.
         encoders = {n: model(n) for n in dict.fromkeys(SHIPPED.get(n, n) for n in encode)}
@@ -189,6 +215,24 @@ def index_command(
         done = f" ({changed:,} {verb})" if verb else ""
         click.echo(f"{out}: {len(collection):,} documents{done}{beside}")
     return 0
+
+
+def _documents(
+    corpus: str,
+    id_field: str | None,
+    text_field: str | None,
+    title_field: str | None,
+    form: str | None,
+    no_header: bool,
+) -> Iterator[Candidate]:
+    """The documents of a corpus argument."""
+    from ..io.corpus import DOCUMENT, read_documents
+    from ..io.dataset import Dataset
+
+    if is_dataset(corpus):
+        return Dataset.open(corpus).documents()
+    fields = DOCUMENT.pick(id_field, text_field, title_field)
+    return read_documents(corpus, format=form, fields=fields, header=False if no_header else None)
 
 
 def _check_shard(corpus: str, changes: bool, vector_index: str | None) -> None:
@@ -262,13 +306,17 @@ def _is_index(folder: Path) -> bool:
     return (folder / NAME).is_file()
 
 
-def _info(folder: Path | None, json_out: bool) -> int:
+def _info(index: str | None, json_out: bool) -> int:
     """Write the parts of an index; the exit code is 2 if one is damaged."""
     from ..index.collection import Collection
     from ..index.info import as_text, parts_of
+    from ..stores.address import is_address
 
-    if folder is None:
+    if index is None:
         raise InputError("info takes the folder of an index: anyrank index info my.index")
+    if is_address(index):
+        return info_of(index, json_out)
+    folder = Path(index)
     collection = Collection.open(folder)
     parts = parts_of(collection)
     if json_out:
@@ -298,16 +346,43 @@ def _check(folder: Path, json_out: bool) -> int:
     return 2 if report.problems else 0
 
 
-def _compact(folder: Path, json_out: bool) -> int:
-    """Take deleted documents out of the statistics of words, and write how many they were."""
+def _rewrite(folder: Path, migrate: bool, json_out: bool) -> int:
+    """Write an index anew without deleted documents, and say how many they were and what space they took."""
     from ..index.collection import Collection
+    from ..index.rewrite import rewrite
 
     collection = Collection.open(folder)
-    deleted = collection.compact()
+    deleted, before = len(collection.store.rows) - len(collection), _bytes(folder)
+    title = "migrating" if migrate else "compacting"
+    with progress(title, len(collection), "documents") as bar:
+        collection = rewrite(folder, migrate=migrate, on_progress=partial(advance, bar))
+    after = _bytes(folder)
     if json_out:
-        click.echo(as_json({"path": str(folder), "documents": len(collection), "deleted": deleted}))
+        summary = {"path": str(folder), "documents": len(collection), "deleted": deleted}
+        click.echo(as_json({**summary, "bytes": after, "bytes_before": before}))
     else:
-        click.echo(f"{folder}: {len(collection):,} documents; {deleted:,} deleted ones no longer count")
+        click.echo(
+            f"{folder}: {len(collection):,} documents; {deleted:,} deleted ones no longer count; "
+            f"{before:,} bytes before, {after:,} now"
+        )
+    return 0
+
+
+def _bytes(folder: Path) -> int:
+    return sum(p.stat().st_size for p in folder.rglob("*") if p.is_file())
+
+
+def _copy(folder: Path, out: Path | None, json_out: bool) -> int:
+    """Copy the present state of an index."""
+    from ..index.snapshot import snapshot
+
+    if out is None:
+        raise InputError("-o is missing: the folder of the copy")
+    documents = len(snapshot(folder, out))
+    if json_out:
+        click.echo(as_json({"path": str(out), "documents": documents}))
+    else:
+        click.echo(f"{out}: {documents:,} documents, a copy of {folder}")
     return 0
 
 

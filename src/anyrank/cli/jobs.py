@@ -129,8 +129,16 @@ def resume_hint(journal: Journal, total: int) -> Iterator[None]:
 
 def stamp(*paths: str | Path | None) -> list[tuple[str, str]]:
     """Name and hash of the content of input files and folders (`content_hash`). A job is resumed only if they are the
-    same as when it began, whatever their times say."""
-    return [(str(path), content_hash(Path(path))) for path in paths if path and Path(path).exists()]
+    same as when it began, whatever their times say. Of a collection on a server only its address is known."""
+    from ..stores.address import is_address, shown
+
+    out = []
+    for path in paths:
+        if is_address(path):
+            out.append((shown(str(path)), ""))
+        elif path and Path(path).exists():
+            out.append((str(path), content_hash(Path(path))))
+    return out
 
 
 _QUOTED = re.compile(r"""(\bcache\s*=\s*)?(?:"([^"]+)"|'([^']+)')""")

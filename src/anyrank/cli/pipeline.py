@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import click
 
-from .common import as_json, as_json_option
+from .common import IndexType, as_json, as_json_option
 
 
 @click.group("pipeline")
@@ -70,7 +69,7 @@ def _rows() -> list[dict[str, Any]]:
 
 @pipeline_command.command("explain")
 @click.argument("pipeline")
-@click.option("--index", type=click.Path(path_type=Path), help="An index whose parts are looked for.")
+@click.option("--index", type=IndexType(), help="An index (a folder or an address) whose parts are looked for.")
 @click.option(
     "-n",
     default=100,
@@ -79,14 +78,14 @@ def _rows() -> list[dict[str, Any]]:
     help="Candidates per query, where the pipeline doesn't begin with a search.",
 )
 @as_json_option
-def explain_command(pipeline: str, index: Path | None, n: int, json_out: bool) -> None:
+def explain_command(pipeline: str, index: Any, n: int, json_out: bool) -> None:
     """Explain each step of PIPELINE: what it does, what it costs per query, what it needs and whether that is there.
-    No model is opened and no server asked."""
-    from ..index.collection import Collection
+    No model is opened and no model's server asked."""
     from ..pipeline.explain import counted, explain
     from ..pipeline.lint import lint
+    from ..stores.open import open_index
 
-    steps = explain(pipeline, None if index is None else Collection.open(index), n)
+    steps = explain(pipeline, None if index is None else open_index(index), n)
     findings = lint(pipeline)
     if json_out:
         click.echo(as_json([step.as_dict() for step in steps]))

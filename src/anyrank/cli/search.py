@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -10,6 +11,7 @@ from ..core.errors import InputError
 from ..core.stage import Each
 from ..core.types import Query, Ranking
 from .common import (
+    IndexType,
     as_json,
     as_json_option,
     call_log,
@@ -27,7 +29,7 @@ from .shards import Piece, shard_options
 
 
 @click.command("search")
-@click.argument("index", type=click.Path(path_type=Path))
+@click.argument("index", type=IndexType())
 @click.argument("query", required=False)
 @click.option(
     "--queries", help="A file of queries (JSONL or id<TAB>text) instead of one QUERY; '-' for standard input."
@@ -53,7 +55,7 @@ from .shards import Piece, shard_options
 @log_option
 @shard_options()
 def search_command(
-    index: Path,
+    index: Any,
     query: str | None,
     queries: str | None,
     pipeline: str,
@@ -68,17 +70,18 @@ def search_command(
     log_file: Path | None,
     piece: Piece,
 ) -> int:
-    """Search INDEX (made by 'anyrank index') for one QUERY, or for a file of queries.
+    """Search INDEX (made by 'anyrank index', a folder or an address) for one QUERY, or for a file of queries.
 
     \b
     anyrank search my.index "boundary layer control"
     anyrank search my.index "wing flutter" -p "bm25 % 100 >> splade + minilm" --filter year=1950..
     anyrank search my.index --queries topics.tsv -o run.trec --resume
+    anyrank search postgresql://me@db/papers/wings "wing flutter" -p "bm25 % 100 >> mini"
     """
-    from ..index.sharded import open_collection
     from ..io.corpus import read_queries
     from ..pipeline.parser import Settings, parse
     from ..retrieve.ignore_self import without_self
+    from ..stores.open import open_index
 
     if (query is None) == (queries is None):
         raise InputError("give one QUERY, or a file of them with --queries")
@@ -90,7 +93,7 @@ def search_command(
         raise InputError("the QUERY is not UTF-8")
     requests = [Query("q1", query)] if queries is None else read_queries(queries)
     depth = k or (10 if out is None else 1000)
-    stage = parse(pipeline, Settings(open_collection(index), pairs or None, ignore_self, call_log(log_file, resume)))
+    stage = parse(pipeline, Settings(open_index(index), pairs or None, ignore_self, call_log(log_file, resume)))
     # Every search of the pipeline leaves the query out; a plug-in's search may not, so the end leaves it out as well.
     stage = (stage % (depth + 1) >> Each(without_self)) % depth if ignore_self else stage % depth
     rankings = [Ranking(q) for q in requests]

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
 from ..core.errors import InputError
-from .common import Command
+from .common import Command, IndexType
 
 
 def served(command: Command) -> Command:
     """The options that say what is served, over HTTP or to agents."""
     for option in (
         click.option("--search", default="", help="The pipeline of search.  [default: the first -p, after a search]"),
-        click.option("--index", type=click.Path(path_type=Path), help="An index, to search and to give documents of."),
+        click.option(
+            "--index", type=IndexType(), help="An index, a folder or address, to search and give documents of."
+        ),
         click.option(
             "-p",
             "--pipeline",
@@ -51,7 +54,7 @@ def served(command: Command) -> Command:
 @click.option("--page/--no-page", default=True, help="Serve the playground at /; it runs shipped and served stages.")
 def serve_command(
     pipelines: tuple[str, ...],
-    index: Path | None,
+    index: Any,
     search: str,
     embed: str,
     allow: tuple[str, ...],

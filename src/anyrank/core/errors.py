@@ -75,6 +75,10 @@ class ModelError(AnyrankError):
     """A model that can't be found, fetched, verified or loaded."""
 
 
+class StoreError(AnyrankError):
+    """A store's server that can't be reached, refuses, or breaks off. What it had acknowledged before stays."""
+
+
 class MissingExtra(AnyrankError, ImportError):
     """A missing optional package, with the extra that installs it, and perhaps a way without it.
 

@@ -62,8 +62,8 @@ def open_model(name: str | Path, *, runtime: str = "", allow: Collection[str] = 
     runtime (``max_length=128``).
 
     ``allow`` is for servers: if it isn't empty, only a name that equals one of its texts, or matches one as a shell
-    pattern, is opened: "minilm", "BAAI/*", "openai:*", "/srv/models/*". A local path is resolved first, a hub id
-    with or without its revision, and a short name also by its hub id. Nothing permits pickles or a repository's own
+    pattern, is opened: ``minilm``, ``BAAI/*``, ``openai:*``, ``/srv/models/*``. A local path is resolved first, a hub
+    id with or without its revision, and a short name also by its hub id. Nothing permits pickles or a repository's own
     code: they are never run.
 
     Ask the result by Protocol (`isinstance`): an encoder is a `vectors.Encoder`, a judge is called with groups, a

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
@@ -17,6 +17,7 @@ from ..vectors import Vectors
 
 if TYPE_CHECKING:
     from ..store.store import Store
+    from .exact import Settings
     from .vector_store import VectorStore
 
 
@@ -43,6 +44,49 @@ class Index(Protocol):
     filter that documents must pass; an index that can't filter may leave the parameter out."""
 
     def search(self, queries: Any, k: int, among: Filter | None = None) -> Sequence[Sequence[tuple[str, float]]]: ...
+
+
+@runtime_checkable
+class WordIndex(Protocol):
+    """An index of words: BM25 for texts or analysed terms with weights, and what rewriters ask of one. `Lexical` is one
+    over a folder, and a collection on a server has another (`stores.remote.Words`)."""
+
+    @property
+    def store(self) -> Documents:
+        """The documents that it is over."""
+
+    @property
+    def drops_stop_words(self) -> bool:
+        """Whether it holds no stop words, so that a query of nothing else has no result."""
+
+    def __len__(self) -> int: ...
+
+    def terms(self, text: str) -> list[str]:
+        """The search terms of a text, in its order."""
+
+    def weights(self, text: str) -> dict[str, float]:
+        """The search terms of a text with their counts, without its stop words."""
+
+    def document_terms(self, doc: Candidate) -> list[str]:
+        """The terms of a document's content, its title once."""
+
+    def document_frequencies(self, terms: Iterable[str]) -> Mapping[str, int]:
+        """For each term the number of documents that hold it."""
+
+    def frequencies(self, terms: Iterable[str]) -> Mapping[str, float]:
+        """For each term how often it stands in all documents together, titles counted once."""
+
+    def search(
+        self,
+        queries: Sequence[str | Mapping[str, float]],
+        k: int,
+        among: Filter | None = None,
+        settings: Settings | None = None,
+    ) -> Sequence[Sequence[tuple[str, float]]]:
+        """The k best documents by BM25 for each query."""
+
+    def summands(self, query: str | Mapping[str, float], id: str, settings: Settings | None = None) -> Sequence[Any]:
+        """What each word of a query adds to a document's score. Raises InputError if the index can't tell."""
 
 
 @runtime_checkable

@@ -70,10 +70,10 @@ def build(
     fresh = Manifest(check_language(language), stop_words, lexical=lexical, build=uuid4().hex, analysis=EDITION)
     if not _replaces(folder, overwrite):
         with _nothing_left(folder):
-            _build(source, folder, _start(folder, fresh), batch, heap, on_progress)
+            build_in(source, folder, fresh, batch, heap, on_progress)
     else:
         with replacement(folder) as new:
-            _build(source, new, _start(new, fresh), batch, heap, on_progress)
+            build_in(source, new, fresh, batch, heap, on_progress)
     if warning := misfit(sample, fresh.language):
         on_warning(warning)
     return Collection.open(folder)
@@ -88,7 +88,7 @@ def _sampled(source: Iterator[Candidate], texts: list[str]) -> Iterator[Candidat
         yield doc
 
 
-def _build(
+def build_in(
     source: Iterator[Candidate],
     folder: Path,
     manifest: Manifest,
@@ -96,7 +96,9 @@ def _build(
     heap: int,
     on_progress: Callable[[int], None] | None,
 ) -> Collection:
-    """Documents committed to a folder after those that its manifest counts, and the manifest completed."""
+    """Documents committed to a folder after those that the manifest of an unfinished build there counts, or from the
+    first with this manifest, and the manifest completed."""
+    manifest = _start(folder, manifest)
     source = _after(source, manifest, folder)
     collection = Collection.over(Store.opened(folder, manifest))
     store = collection.store

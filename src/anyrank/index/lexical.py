@@ -7,7 +7,7 @@ formula (LOG.md), but a paper's "BM25" is `Settings(title=1, smoothing=0)` with 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -135,6 +135,15 @@ class Lexical:
         self.store.refresh()
         return int(self.store.engine.searcher().doc_freq("body", term))
 
+    def document_frequencies(self, terms: Iterable[str]) -> dict[str, int]:
+        """For each term the number of documents that hold it."""
+        return {term: self.document_frequency(term) for term in terms}
+
+    def frequencies(self, terms: Iterable[str]) -> dict[str, float]:
+        """For each term how often it stands in all documents together, titles counted once."""
+        counts = self.exact()
+        return {term: counts.frequency(term) for term in terms}
+
     def _common(self, text: str) -> list[str]:
         return [] if self.analyser is None else self.analyser.dropped(text)
 
@@ -149,7 +158,7 @@ class Lexical:
         a malformed filter, or on a weight that is not a positive number.
         """
         for query in queries:
-            _check_weights(query)
+            check_weights(query)
         self.store.refresh()
         if settings is None or settings == Settings():
             hits = list(self._hits(queries, k, among))
@@ -301,6 +310,7 @@ def searched(doc: Candidate) -> Any:
     return text if isinstance(text, str) else doc.content
 
 
-def _check_weights(query: TextOrTerms) -> None:
+def check_weights(query: TextOrTerms) -> None:
+    """Raises InputError on a weight of a term that is not a number above 0."""
     if not isinstance(query, str) and (wrong := [t for t, w in query.items() if not 0 < w < float("inf")]):
         raise InputError(f"the weight {query[wrong[0]]} of the term {quoted(wrong[0])}: expected a number above 0")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from ..disk import alone, sync_folder
@@ -17,8 +17,8 @@ from ..store.engine_files import STATE
 from ..store.manifest import NAME, Manifest
 from ..store.rows import FILES
 
-NEW, OLD = ".new", ".old"
-_FILES = ("vectors", FOLDER, STATE, *FILES)
+NEW, OLD, CARRIED = ".new", ".old", "vectors"
+_FILES = (CARRIED, FOLDER, STATE, *FILES)
 
 
 @contextmanager
@@ -49,17 +49,21 @@ def finish_swap(folder: Path) -> None:
 
 def _swap(folder: Path) -> None:
     """The manifest leaves first and comes last, so that no reader opens half a collection. Each step may be repeated:
-    a file that is no longer in ``.new`` has been moved already (there are no vectors in a new collection)."""
+    a file that is no longer in ``.new`` has been moved already. Vectors of documents that a new build replaces go too:
+    what it brings instead (`rewrite`), or nothing, is put in their place."""
     new, old = folder / NEW, folder / OLD
     shutil.rmtree(old, ignore_errors=True)
     old.mkdir()
     if (folder / NAME).exists():
+        (new / CARRIED).mkdir(exist_ok=True)  # so that a repeated step tells the new vectors from the old
         (folder / NAME).rename(old / NAME)
     for name in _FILES:
-        if (folder / name).exists() and ((new / name).exists() or name == "vectors"):
+        if (folder / name).exists() and (new / name).exists():
             (folder / name).rename(old / name)
         if (new / name).exists():
             (new / name).rename(folder / name)
+    with suppress(OSError):  # it stays if there are vectors
+        (folder / CARRIED).rmdir()
     sync_folder(folder)
     (new / NAME).rename(folder / NAME)
     sync_folder(folder)

@@ -12,9 +12,9 @@ from ..core.errors import InputError
 from ..core.stage import Stage
 from ..core.types import Candidate, Query, Ranking
 from ..hub.open import is_server
-from ..index.collection import Collection
 from ..pipeline.context import Settings
 from ..pipeline.parser import parse
+from ..stores.open import open_index
 
 log = logging.getLogger(__name__)
 
@@ -84,5 +84,5 @@ def reranker(pipeline: str) -> Stage:
 
 
 @lru_cache(maxsize=8)
-def _opened(index: str) -> Collection:
-    return Collection.open(index)
+def _opened(index: str) -> Any:
+    return open_index(index)

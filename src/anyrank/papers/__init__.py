@@ -46,8 +46,8 @@ __all__ = [
 @cache
 def _sources() -> dict[str, Source]:
     """The file of each paper; other files of the folder have no card."""
-    files = sorted(p for p in Path(__file__).parent.glob("*.py") if "\nCARD = " in p.read_text(encoding="utf-8"))
-    return {p.stem: Source(p) for p in files}
+    files = sorted(p for folder in __path__ for p in Path(folder).glob("*.py"))
+    return {p.stem: Source(p) for p in files if "\nCARD = " in p.read_text(encoding="utf-8")}
 
 
 @cache

@@ -19,7 +19,7 @@ from collections.abc import Mapping, Sequence
 
 from ..core.errors import InputError
 from ..core.stage import Stage
-from ..index.lexical import Lexical
+from ..index.base import WordIndex
 from ..retrieve.term_feedback import term_feedback
 from .card import Card
 
@@ -34,7 +34,7 @@ CARD = Card(
 )
 
 
-def rewriter(lexical: Lexical, *, fb_terms: int = 10, min_docs: int = 2) -> Stage:
+def rewriter(lexical: WordIndex, *, fb_terms: int = 10, min_docs: int = 2) -> Stage:
     """``min_docs``: a term is added only if so many feedback documents hold it (Terrier's 2; all of them if there are
     fewer)."""
     if fb_terms < 1 or min_docs < 1:
@@ -47,9 +47,7 @@ def rewriter(lexical: Lexical, *, fb_terms: int = 10, min_docs: int = 2) -> Stag
         tf: Counter[str] = Counter()
         for counts in documents:
             tf.update({t: n for t, n in counts.items() if held[t] >= min(min_docs, len(documents))})
-        collection = lexical.exact()
-        frequency = {t: collection.frequency(t) for t in tf}
-        added = weights(tf, frequency, len(lexical), fb_terms)
+        added = weights(tf, lexical.frequencies(tf), len(lexical), fb_terms)
         most = max(query.values(), default=1.0)
         terms = dict.fromkeys((*query, *added)) if added else {}
         return {t: query.get(t, 0.0) / most + added.get(t, 0.0) for t in terms}

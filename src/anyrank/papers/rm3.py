@@ -17,7 +17,7 @@ from collections.abc import Mapping, Sequence
 
 from ..core.errors import InputError
 from ..core.stage import Stage
-from ..index.lexical import Lexical
+from ..index.base import WordIndex
 from ..retrieve.term_feedback import term_feedback
 from .card import Card
 
@@ -36,7 +36,7 @@ CARD = Card(
 )
 
 
-def rewriter(lexical: Lexical, *, fb_terms: int = 10, weight: float = 0.5, max_df: float = 0.1) -> Stage:
+def rewriter(lexical: WordIndex, *, fb_terms: int = 10, weight: float = 0.5, max_df: float = 0.1) -> Stage:
     """``weight`` is that of the original query, from 0 to 1. Terms of fewer than 2 or more than 20 characters, and
     those that more than the part ``max_df`` of the index's documents hold, are no feedback terms."""
     if fb_terms < 1 or not 0 <= weight <= 1 or not 0 < max_df <= 1:
@@ -44,13 +44,12 @@ def rewriter(lexical: Lexical, *, fb_terms: int = 10, weight: float = 0.5, max_d
             f"fb_terms={fb_terms}, weight={weight}, max_df={max_df}: expected at least 1 term, and parts from 0 to 1"
         )
 
-    def useful(term: str) -> bool:
-        return 2 <= len(term) <= 20 and lexical.document_frequency(term) <= max_df * len(lexical)
-
     def expand(
         query: Mapping[str, float], documents: Sequence[Mapping[str, int]], scores: Sequence[float]
     ) -> Mapping[str, float]:
-        some = [{t: n for t, n in counts.items() if useful(t)} for counts in documents]
+        held = lexical.document_frequencies({t for counts in documents for t in counts if 2 <= len(t) <= 20})
+        most = max_df * len(lexical)
+        some = [{t: n for t, n in counts.items() if held.get(t, most + 1) <= most} for counts in documents]
         return interpolated(query, relevance_model(some, scores, fb_terms), weight)
 
     return term_feedback(CARD.name, lexical, expand)

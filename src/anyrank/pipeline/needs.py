@@ -14,6 +14,7 @@ from ..hub.open import FIXED, PREFIXES, RUNTIMES, SERVER, prompted_model
 from ..hub.registry import get, suggestion
 from ..hub.truncated import split_dim
 from ..store.vector_names import encode_command, model_of
+from ..stores.remote import Remote
 
 PACKAGES = {"onnx": "onnxruntime", "torch": "torch", "hf": "transformers", "llamacpp": "llama_cpp"}
 """A package of each runtime that is absent without its extra."""
@@ -36,6 +37,9 @@ def of_index(index: Any, vectors: str) -> tuple[Need, ...]:
     what = f"vectors of {model_of(vectors)} in the index" if vectors else "an index of words"
     if index is None:
         return (Need(what, "not looked for: give --index", None),)
+    if isinstance(index, Remote):
+        there = vectors in index.encoded if vectors else index.about.lexical
+        return (Need(what, f"there: {index.path}" if there else f"missing: encode it with --to {index.path}", there),)
     if not vectors:
         there, missing = index.store.manifest.lexical, "missing: the index was built of documents without text"
         return (Need(what, "there" if there else missing, there),)

@@ -13,10 +13,9 @@ from ..core.shares import shared
 from ..core.stage import Limited, Stage
 from ..core.trace import Step, Usage
 from ..core.types import Candidate, Ranking, StoredCandidate
-from ..index.base import CountsBlank, Documents, Index, Located
+from ..index.base import CountsBlank, Documents, Index, Located, WordIndex
 from ..index.collection import Collection
 from ..index.exact import Settings
-from ..index.lexical import Lexical
 from ..store.filters import Filter
 from ..vectors import Encoder
 from . import rewritten
@@ -26,8 +25,8 @@ Results = Sequence[Sequence[tuple[str, float]]]
 
 _NO_TERM = "the query has no term to search for: only signs, which the index leaves out"
 _NO_STOP_WORDS = (
-    "the query has no term to search for: only stop words or signs, which the index leaves out (an index built anew, "
-    "with --overwrite, holds the former)"
+    "the query has no term to search for: only stop words or signs, which the index leaves out (one in a folder, "
+    "built anew with --overwrite, holds the former)"
 )
 
 
@@ -81,7 +80,7 @@ class BM25(Limited):
     By default a title counts three times and four words are added to every length; ``settings`` choose otherwise, and
     k1 and b: `Settings(title=1, smoothing=0)` is the plain formula."""
 
-    lexical: Lexical | Collection = field(repr=False)
+    lexical: WordIndex | Collection = field(repr=False)
     k: int = 1000
     filter: Filter | None = None
     settings: Settings | None = None

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from ..core.content import text_of
 from ..core.types import Query, Ranking
-from ..index.lexical import Lexical
+from ..index.base import WordIndex
 from . import rewritten
 from .rewritten import Rewrite
 from .stages import filled
@@ -19,7 +19,7 @@ weighted terms that are searched."""
 _SHOWN = 10
 
 
-def term_feedback(name: str, lexical: Lexical, expand: Expand) -> Rewrite:
+def term_feedback(name: str, lexical: WordIndex, expand: Expand) -> Rewrite:
     """The rewriter that searches what ``expand`` makes of the query's terms and of all candidates that came in.
 
     The query's terms are those that an earlier rewriter left, else those of the text that is searched. Without

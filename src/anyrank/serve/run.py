@@ -120,9 +120,9 @@ def service(options: Options) -> Service:
     """The pipelines and the index of options, opened."""
     collection = None
     if options.index:
-        from ..index.sharded import open_collection
+        from ..stores.open import open_index
 
-        collection = open_collection(options.index)
+        collection = open_index(options.index)
     stages, search = _stages([_named(p) for p in options.pipelines], options.search, collection)
     limits: dict[str, Any] = {"seconds": options.seconds, "batch": options.batch, "waiting": options.waiting}
     return Service(stages, search, collection, options.embed, options.allow, **limits)

@@ -27,6 +27,7 @@ from ..pipeline.context import Settings
 from ..pipeline.named import Named
 from ..pipeline.parser import parse
 from ..store.manifest import Manifest
+from ..stores.remote import Remote
 from ..vectors import Encoded, Encoder
 from .batching import Batcher
 from .dialects import Outcome, RerankRequest
@@ -57,7 +58,7 @@ class Service:
 
     pipelines: Mapping[str, Stage]
     search: str = ""
-    collection: Collection | None = None
+    collection: Collection | Remote | None = None
     embed: str = "minilm"
     allow: Sequence[str] = ()
     seconds: float | None = 30.0
@@ -136,7 +137,7 @@ class Service:
 
     def refresh(self) -> None:
         """Opens the index again if it was built anew. Raises Refusal while there is none that can be read."""
-        if self.collection is None or isinstance(self.collection, ShardedCollection):  # which is a state
+        if self.collection is None or isinstance(self.collection, Remote | ShardedCollection):  # which has no builds
             return
         path = self.collection.path
         try:

@@ -94,7 +94,7 @@ class Snapshot:
         out = []
         for row, piece in zip(rows, self.pieces(rows, 1)):
             try:
-                content, meta = _decode(piece)
+                content, meta = decoded(piece)
             except (ValueError, TypeError):  # a row without a checksum
                 raise self._damage("rows.bin", row) from None
             out.append((content, meta))
@@ -293,8 +293,10 @@ def _image(value: dict[str, Any]) -> Any:
     return Image(value[_IMAGE], value.get("media", "")) if _IMAGE in value else value
 
 
-def _decode(data: bytes) -> Any:
-    return json.loads(data, object_hook=_image) if b'"$image"' in data else json.loads(data)
+def decoded(data: bytes | str) -> Any:
+    """The value of JSON that `record` wrote, with its images."""
+    marked = (b'"$image"' if isinstance(data, bytes) else '"$image"') in data  # type: ignore[operator]
+    return json.loads(data, object_hook=_image) if marked else json.loads(data)
 
 
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=_plain).encode

@@ -43,7 +43,7 @@ def terms(fields: Mapping[str, Any]) -> list[str]:
     ['["lang", "en"]', '["tags", "a"]', '["by.name", "x"]']
     """
     out: dict[str, None] = {}
-    for key, value in _leaves(fields):
+    for key, value in field_values(fields):
         if isinstance(value, str) and len(value) > LONGEST:
             continue
         out[_term(key, value)] = None
@@ -60,16 +60,17 @@ def field_names(fields: Mapping[str, Any]) -> list[str]:
     >>> field_names({"lang": "en", "by": {"name": "x"}, "note": None})
     ['lang', 'by.name']
     """
-    return list(dict.fromkeys(key for key, _ in _leaves(fields)))
+    return list(dict.fromkeys(key for key, _ in field_values(fields)))
 
 
-def _leaves(value: Any, key: str = "") -> Iterator[tuple[str, Any]]:
+def field_values(value: Any, key: str = "") -> Iterator[tuple[str, Any]]:
+    """The values of fields that filters compare, each with its field's name: dots reach into nested ones."""
     if isinstance(value, (dict, Mapping)):
         for k, v in value.items():
-            yield from _leaves(v, f"{key}.{k}" if key else str(k))
+            yield from field_values(v, f"{key}.{k}" if key else str(k))
     elif isinstance(value, (list, tuple)):
         for v in value:
-            yield from _leaves(v, key)
+            yield from field_values(v, key)
     elif isinstance(value, (str, bool, int, float)):
         yield key, value
 

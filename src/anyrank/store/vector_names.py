@@ -34,4 +34,5 @@ def encode_command(index: str | Path, model: str) -> str:
     >>> encode_command("my.index", "minilm")
     'anyrank index my.index --encode minilm'
     """
-    return f"anyrank index {shlex.quote(str(index))} --encode {shlex.quote(model)}"
+    to = "--to " if "://" in str(index) else ""
+    return f"anyrank index {to}{shlex.quote(str(index))} --encode {shlex.quote(model)}"

@@ -16,6 +16,7 @@ from ..pipeline.named import Named
 from ..store.engine import FOLDER
 from ..store.manifest import NAME as MANIFEST
 from ..store.vector_names import META
+from ..stores.remote import Remote
 
 BLOCKS, BLOCK = 64, 4096
 """The number of blocks of each file that are hashed, and the bytes of a block."""
@@ -85,7 +86,10 @@ def files(path: Path) -> str:
 
 
 def version(collection: Any) -> str:
-    """A hash of the state of an opened collection: its build, its last commit and its stored vectors."""
+    """A hash of the state of an opened collection: its build, its last commit and its stored vectors; of one on a
+    server its address and size."""
+    if isinstance(collection, Remote):
+        return f"{collection.path} {len(collection)}"
     folder = Path(collection.path)
     digest = hashlib.sha256()
     for file in (folder / MANIFEST, folder / FOLDER / "meta.json"):

@@ -26,7 +26,6 @@ from ...cutoffs.calibration import Calibration
 from ...evaluate.measures import Meter
 from ...evaluate.significance import intervals, wins
 from ...explanations import explain
-from ...index.collection import Collection
 from ...judging.pool import Measure, Pool
 from ...judging.session import Session
 from ...pipeline.context import Settings
@@ -216,7 +215,7 @@ class Playground:
         table = self._tables.over(self._collection(), [query], run=run, seconds=seconds)
         return table, table.stage(pipeline)
 
-    def _collection(self) -> Collection:
+    def _collection(self) -> Any:
         """The index as it is now. Raises InputError without one."""
         self.service.refresh()
         if self.service.collection is None:
@@ -478,7 +477,7 @@ class Playground:
         known = next((q for q in self.queries if q.id == query), None)
         if known is not None:
             item["question"] = text_of(known.content)
-        collection: Collection | None = self.service.collection
+        collection = self.service.collection
         if collection is not None and document in collection:
             item["text"] = text_of(collection.get([document])[0].content)[:20_000]
         return item

@@ -1,0 +1,111 @@
+"""Writes a collection anew without what was deleted: its documents, words and vectors, so that their space is free
+again, many small shards are few, and, if that is asked for, with the text analysis of today (format 2)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..core.errors import InputError
+from ..store.engine import HEAP
+from ..vectors import Vectors, join
+from .analysis import EDITION
+from .build import build_in
+from .collection import Collection
+from .swap import CARRIED, replacement
+from .vector_store import VectorStore
+from .writers import writers_out
+
+_BATCH = 100_000  # documents a commit
+_SHARD = 8192  # documents of a shard
+_NUMBERS = 1 << 24  # numbers of a shard, 64 MB in single precision
+Ints = NDArray[np.int64]
+
+
+def rewrite(folder: Path, *, migrate: bool = False, on_progress: Callable[[int], None] | None = None) -> Collection:
+    """The collection of a folder, written anew in its place; ``on_progress`` gets the number of documents written.
+
+    What is there is searched until the new one takes its place, in one step; no process can write meanwhile, and one
+    that has it open is told to open it again. A kill leaves the old one, or the new one. It takes as much free space
+    as the new one needs. ``migrate``: words are analysed as a new index does it, which makes format 2 of format 1;
+    otherwise as they were.
+
+    Raises InputError if another process writes, or a file is damaged.
+    """
+    collection = Collection.open(folder)
+    collection.store.check_writable()
+    before = collection.store.manifest
+    analysis = EDITION if migrate else before.analysis
+    with writers_out(folder), replacement(folder) as new:
+        collection.reload()  # nothing is written from here on
+        fresh = replace(before, complete=False, documents=0, rows=0, last="", build=uuid4().hex, analysis=analysis)
+        build_in(collection.documents(), new, fresh, _BATCH, HEAP, on_progress)
+        mask = collection.store.mask()
+        numbers = np.cumsum(mask) - 1  # of each row that stays, its number in the new collection
+        (new / CARRIED).mkdir()
+        for name in collection.encoded:
+            _copy_vectors(collection, name, new, mask, numbers)
+        copied = Collection.open(new)
+        for name in copied.encoded:
+            copied.vectors(name).update()
+        if copied.encoded != collection.encoded:
+            lost = sorted(set(collection.encoded) - set(copied.encoded))
+            raise InputError(f"the vectors of {', '.join(lost)} could not be copied", path=folder)
+    return Collection.open(folder)
+
+
+def _copy_vectors(collection: Collection, name: str, new: Path, mask: NDArray[np.bool_], numbers: Ints) -> None:
+    """The vectors of documents that stay, in shards of good size."""
+    store = VectorStore.open(collection.path / "vectors" / name)
+    waiting: list[tuple[Ints, Vectors, NDArray[np.bool_]]] = []
+    copy: VectorStore | None = None
+    choice: dict[str, Any] = {"index": store.meta.get("index"), "options": store.meta.get("options")}
+
+    def write() -> None:
+        nonlocal copy
+        vectors = join([v for _, v, _ in waiting])
+        copy = VectorStore.create(new / CARRIED / name, vectors, store.meta["dtype"], **choice)
+        if len(vectors):
+            copy.append(
+                np.concatenate([rows for rows, _, _ in waiting]).tolist(),
+                vectors,
+                np.concatenate([blank for _, _, blank in waiting]).tolist(),
+            )
+        waiting.clear()
+
+    documents = size = 0
+    for rows, vectors, blank in _kept(store, mask):
+        waiting.append((numbers[rows], vectors, blank))
+        documents, size = documents + len(rows), size + int(vectors.sizes.sum())
+        if documents >= _SHARD or size >= _NUMBERS:
+            write()
+            documents = size = 0
+    if waiting:
+        write()
+
+
+def _kept(store: VectorStore, mask: NDArray[np.bool_]) -> Iterator[tuple[Ints, Vectors, NDArray[np.bool_]]]:
+    """Of each shard the rows of documents that stay, their vectors, and which of them have no content; some at a
+    time. Where several shards hold a row, the last one counts."""
+    shards = store.shards()
+    owner = np.full(len(mask), -1)
+    for n, part in enumerate(shards):
+        owner[part.rows[part.rows < len(mask)]] = n
+    owner[~mask] = -1
+    for n, part in enumerate(shards):
+        inside = part.rows < len(mask)
+        keep = np.flatnonzero(inside)[owner[part.rows[inside]] == n]
+        blank = np.zeros(len(part), dtype=bool)
+        if part.searched is not None:
+            blank[:] = True
+            blank[part.searched] = False
+        part.checked()
+        for start in range(0, max(len(keep), 1), _SHARD // 8):
+            at = keep[start : start + _SHARD // 8]
+            yield part.rows[at], part.vectors.take(at), blank[at]

@@ -1,0 +1,25 @@
+"""Opens a collection by a folder or an address: what a pipeline is given is the same to it."""
+
+from __future__ import annotations
+
+import importlib
+from os import PathLike, fspath
+from typing import Any
+
+from ..index.sharded import open_collection
+from .address import FILES, Address, is_address
+from .base import Server
+from .remote import Remote
+
+
+def open_index(index: str | PathLike[str]) -> Any:
+    """The collection of a folder (`Collection`, also of shards), or on a server (`Remote`) if the text is an address.
+    Raises InputError if there is none, StoreError if its server can't be reached, MissingExtra without its client."""
+    return Remote.open(open_server(index)) if is_address(index) else open_collection(fspath(index))
+
+
+def open_server(address: Any) -> Server:
+    """The server of an address, not asked yet."""
+    parts = Address.of(address)
+    server: Server = importlib.import_module(f".{FILES[parts.scheme]}", __package__).open_server(parts)
+    return server

@@ -1,0 +1,148 @@
+"""A collection in Qdrant's local mode, which its official client brings, beside one in a folder."""
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from anyrank.cli import cli
+from anyrank.core.errors import InputError, StoreError
+from anyrank.core.types import Candidate
+from anyrank.index.exact import Settings
+from anyrank.store.engine import whole
+from anyrank.stores.open import open_index, open_server
+from anyrank.stores.remote import Remote
+from anyrank.testing.stores import DOCUMENTS, ENCODERS, FILTERS, in_folder, results, same
+from anyrank.vectors import Encoded, Tokens
+
+pytest.importorskip("qdrant_client", reason="needs qdrant-client: pip install 'anyrank[qdrant]'")
+
+
+def built(path):
+    collection = Remote.build(open_server(f"qdrant://{path}/qdrant/wings"), DOCUMENTS)
+    for encoder in ENCODERS.values():
+        collection.encode(encoder)
+    return collection
+
+
+@pytest.fixture
+def made(tmp_path):
+    collection = built(tmp_path)
+    yield collection
+    collection.close()
+
+
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory):
+    """One that no test changes."""
+    collection = built(tmp_path_factory.mktemp("kept"))
+    yield collection
+    collection.close()
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return in_folder(tmp_path_factory.mktemp("folder") / "x")
+
+
+def exact(folder, queries, k, filter=None):
+    """The folder's results by the exact formula in the default settings."""
+    counts, mask = folder.lexical.exact(), None if filter is None else folder.store.passing(filter)
+    found = [counts.best(folder.lexical.weights(q), k, Settings(), mask) for q in queries]
+    return [list(zip(folder.store.rows.of(r.tolist()).ids(r.tolist()), s.tolist())) for r, s in found]
+
+
+@pytest.mark.parametrize(
+    "pipeline", ["search('small') % 10", "search('terms') % 10", "search('small') % 20 >> model('terms')"]
+)
+def test_pipelines_find_what_they_find_in_a_folder(monkeypatch, kept, folder, pipeline):
+    same(results(monkeypatch, kept, pipeline), results(monkeypatch, folder, pipeline))
+
+
+def test_bm25_is_the_exact_formula(kept, folder):
+    queries = ["wing lift", "heat shock wave", "the layer"]
+    same(kept.lexical.search(queries, 10), exact(folder, queries, 10))
+    with pytest.raises(InputError, match="use bm25 without settings"):
+        kept.lexical.search(queries, 10, settings=Settings(0.9, 0.4))
+    with pytest.raises(InputError, match="counts no terms"):
+        kept.lexical.document_frequencies(["wing"])
+
+
+@pytest.mark.parametrize("filter", FILTERS, ids=lambda f: str(f)[:20])
+def test_filters_pass_the_same(monkeypatch, kept, folder, filter):
+    search = "search('small') % 40"
+    same(results(monkeypatch, kept, search, filter), results(monkeypatch, folder, search, filter))
+    same(kept.lexical.search(["wing lift"], 40, filter), exact(folder, ["wing lift"], 40, filter))
+
+
+def test_updates_are_seen_at_once_and_stay(monkeypatch, made, tmp_path):
+    made.update([Candidate("d3", "shock shock wave", meta={"lang": "fr"}), Candidate("blank", " ")], ENCODERS)
+    assert made.delete(["d5", "unknown"]) == 1
+    assert made.vectors("small").missing() == []
+    made.close()
+    again = open_index(made.server.at.url)
+    assert len(again) == 40
+    assert again.get(["d3"])[0].content == "shock shock wave"
+    assert [i for i, _ in again.lexical.search(["shock"], 9, {"lang": "fr"})[0]] == ["d3"]
+    left = {d.id: d for d in again.documents()}
+    folder = in_folder(tmp_path / "y", list(left.values()))
+    for search in ("search('small') % 50", "search('terms') % 50"):
+        same(results(monkeypatch, again, search), results(monkeypatch, folder, search))
+    again.close()
+
+
+class States:
+    name = "states"
+
+    def encode(self, contents, *, query=False):
+        rows = [np.random.default_rng(len(str(c))).standard_normal((2 + len(str(c)) % 3, 4)) for c in contents]
+        return Encoded(Tokens.of(rows))
+
+
+def test_states_of_tokens(made, tmp_path):
+    made.encode(States())
+    local = in_folder(tmp_path / "y", encoders=())
+    local.encode(States(), dtype="float32")
+    query = States().encode(["wing lift"], query=True).vectors
+    same(made.vectors("states").search(query, 10), local.vectors("states").search(query, 10))
+    ids = ["d3", "unknown", "d1"]
+    positions, scores = made.vectors("states").near(ids, query)
+    assert positions == local.vectors("states").near(ids, query)[0] == [0, 2]
+    np.testing.assert_allclose(scores, local.vectors("states").near(ids, query)[1], rtol=1e-5)
+
+    class Means(States):
+        name = "means"
+
+        def encode(self, contents, *, query=False):
+            return Encoded(Tokens.of([np.ones((1, 4))] * len(contents), means=np.ones((len(contents), 4))))
+
+    with pytest.raises(InputError, match="by more than their products"):
+        made.encode(Means())
+
+
+def test_hostile_texts_and_ids_come_back_as_they_were(made):
+    ids = ["a\0b", "../x", "'; --", "東京é𝔘", "\u0085", "a" * 512]
+    docs = [Candidate(i, f"zebra {i}", meta={"field": i[:200], "n": 2**70}) for i in ids]
+    made.update(docs)
+    assert made.get(ids) == [whole(d) for d in docs]
+    for i in ids:
+        assert [h for h, _ in made.lexical.search(["zebra"], 50, {"field": [i[:200]]})[0]] == [i]
+    assert made.delete(ids) == 6
+
+
+def test_the_command_line(tmp_path):
+    url = f"qdrant://{tmp_path}/cli/wings"
+    (tmp_path / "c.tsv").write_text("id\ttext\nd1\twing lift\nd2\theat\n")
+    for words, expected in (
+        (["index", tmp_path / "c.tsv", "--to", url], "2 documents"),
+        (["search", url, "wing", "-p", "bm25 % 5"], "d1"),
+        (["index", "info", url], "bm25: 2 documents"),
+    ):
+        result = CliRunner().invoke(cli, [str(w) for w in words])
+        assert expected in result.output, result.output
+
+
+def test_a_server_that_is_not_there(monkeypatch):
+    monkeypatch.setenv("QDRANT_API_KEY", "s3cret-key")
+    with pytest.raises(StoreError, match="can't be reached") as error, pytest.warns(UserWarning, match="insecure"):
+        open_index("qdrant://127.0.0.1:1/wings")
+    assert "s3cret" not in str(error.value)
