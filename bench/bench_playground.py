@@ -181,7 +181,7 @@ def main() -> None:
             browser = playwright.chromium.launch(executable_path=options.chromium, args=["--no-sandbox"])
             browser.new_page().goto(url)  # opens the models
             out = {"machine": platform.machine(), "chromium": browser.version}
-            out |= loads(browser, url, 7) | {
+            out |= loads(browser, url, 5) | {
                 "four_lanes_of_1000": four_lanes(browser, url),
                 "sliders": sliders(browser, url),
             }
