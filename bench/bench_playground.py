@@ -6,8 +6,8 @@
 Serves the bundled collection with `anyrank play demo` in a process of its own. Measured are: the first contentful paint
 and the first ranking on loopback, over several loads; frames (requestAnimationFrame to requestAnimationFrame) while the
 pointer moves over four lanes of 1,000 documents each, and while these are scrolled; and the time from a slider's input
-to the rows that it gives, with the calls of models that the server counted meanwhile. Each beside the processor time of
-the page's process, since wall time is that of a machine with other work.
+to the rows that it gives, and how many pipelines were run meanwhile. Frames stand beside the processor time of the
+page's process, since wall time is that of a machine with other work.
 """
 
 from __future__ import annotations
@@ -146,23 +146,22 @@ def sliders(browser: Any, url: str) -> dict[str, Any]:
     page.wait_for_function(IDLE.replace("TRUE", "true"), timeout=120_000)
     slider, moves = page.get_by_label("weight of prior in pipeline A"), []
     answers: list[Any] = []
+    runs: list[str] = []
     page.on("response", lambda r: answers.append(r) if r.url.endswith("/play/slide") else None)
+    page.on("request", lambda r: runs.append(r.url) if r.url.endswith("/play/run") else None)
     slider.focus()
     for n in range(25):
         answers.clear()
         start = time.perf_counter()
         page.keyboard.press("ArrowRight" if n % 8 < 4 else "ArrowLeft")
         # the first touch scores what the slider reaches: that answer isn't the move's
-        while not (moved := [r for r in answers if "fill" not in r.request.post_data_json]):
+        while all("fill" in r.request.post_data_json for r in answers):
             page.wait_for_timeout(2)
         if n:
             moves.append(1000 * (time.perf_counter() - start))
-        (lane, _) = moved[0].json()["lanes"]
-        assert lane["computed"]
-        assert not lane["usage"].get("calls")
         page.wait_for_timeout(120)
     page.close()
-    return {"move_to_answer_ms": summary(moves), "calls_of_models": 0}
+    return {"move_to_answer_ms": summary(moves), "pipelines_run_meanwhile": len(runs)}
 
 
 def main() -> None:
@@ -182,7 +181,7 @@ def main() -> None:
             browser = playwright.chromium.launch(executable_path=options.chromium, args=["--no-sandbox"])
             browser.new_page().goto(url)  # opens the models
             out = {"machine": platform.machine(), "chromium": browser.version}
-            out |= loads(browser, url, 7) | {
+            out |= loads(browser, url, 5) | {
                 "four_lanes_of_1000": four_lanes(browser, url),
                 "sliders": sliders(browser, url),
             }
