@@ -114,4 +114,4 @@ def test_what_is_wrong_is_named():
             open_model(name)
     assert is_allowed("fde:mini#planes=2", ["mini"])
     assert not is_allowed("fde:mini", ["minilm"])
-    assert FixedEncoder(open_model("tiny"), planes=3).name == "fde:tiny#planes=3"
+    assert FixedEncoder(open_model("tiny"), planes=3).name == "fde:anyrank-tiny#planes=3"

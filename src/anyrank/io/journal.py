@@ -8,7 +8,7 @@ import re
 import sqlite3
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -139,14 +139,18 @@ class Journal:
 
     @contextmanager
     def together(self) -> Iterator[None]:
-        """What is written in the block is kept as a whole, or, if the block fails or is killed, not at all."""
-        self.db.execute("BEGIN")
+        """What is written in the block is kept as a whole, or, if the block fails or is killed, not at all. Raises
+        InputError if it can't be written."""
         try:
+            self.db.execute("BEGIN")
             yield
-        except BaseException:
-            self.db.execute("ROLLBACK")
+            self.db.execute("COMMIT")
+        except BaseException as error:
+            with suppress(sqlite3.Error):  # a full disk has ended the transaction already
+                self.db.execute("ROLLBACK")
+            if isinstance(error, sqlite3.Error):
+                raise InputError(f"can't be written: {full(error) or error}", path=self.path) from None
             raise
-        self.db.execute("COMMIT")
 
     def put(self, id: str, record: Mapping[str, Any]) -> None:
         """Write a query's result, in JSON values. Raises InputError if the query is finished already, or a value
