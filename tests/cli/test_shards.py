@@ -255,3 +255,93 @@ def test_processes_of_this_machine(folder):
     call(*JOBS["search"], "-o", "whole", "--on", "processes:1")
     assert Path("whole").read_bytes() == Path("one").read_bytes()
     assert "tantivy" in sys.modules
+
+
+def test_a_merge_removes_nothing_beside_its_output(folder):
+    for n in (1, 2):
+        call("index", "corpus.jsonl", "-o", "parts", "--shard", f"{n}/2")
+    for name in ("my.index.old", "my.index.merging"):
+        Path(name).mkdir()
+        (Path(name) / "kept.txt").write_text("kept")
+    for overwrite in ([], ["--overwrite"]):
+        call("merge", *sorted(Path().glob("parts.*-of-2")), "-o", "my.index", *overwrite)
+        assert len(Collection.open("my.index")) == 70
+    assert sorted(p.parent.name for p in Path().glob("*/kept.txt")) == ["my.index.merging", "my.index.old"]
+    assert not list(Path().glob("my.index.*.merging"))
+
+
+def test_only_the_shards_of_an_output_are_removed(folder, inline):
+    for name in ("run.best-of-3", "run.notes-of-2024", "run.4-of-3"):
+        Path(name).write_text("kept")
+    call("search", "ix", "--queries", "q.tsv", "-p", "bm25", "-o", "run", "--on", "processes:1", "--overwrite")
+    assert sorted(p.name for p in Path().glob("run.*-of-*")) == ["run.4-of-3", "run.best-of-3", "run.notes-of-2024"]
+    Path("run.1-of-2").write_text("")
+    Path("run.1-of-3").write_text("")
+    arguments = ["search", "ix", "--queries", "q.tsv", "-p", "bm25", "-o", "run", "--on", "processes:1", "--resume"]
+    with pytest.raises(InputError, match="is there already"):
+        call(*arguments)
+    Path("run").unlink()
+    with pytest.raises(InputError, match="shards of jobs of 2 and 3 parts are there"):
+        call(*arguments)
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda trace: trace.unlink(), "the trace of shard 1/2 is gone: make it again: anyrank search"),
+        (lambda trace: trace.write_text(""), "has -1 of 24 queries: make it again"),
+        (lambda trace: trace.write_text("\n".join(trace.read_text().split("\n")[:5]) + "\n"), "has 4 of 24 queries"),
+    ],
+)
+def test_a_damaged_trace_of_a_shard_is_named_before_anything_is_written(folder, damage, message):
+    for n in (1, 2):
+        call("search", "ix", "--queries", "q.tsv", "-p", "bm25 % 5", "-o", "run", "--shard", f"{n}/2")
+    damage(Path("run.1-of-2.trace.jsonl"))
+    with pytest.raises(InputError, match=message):
+        call("merge", "run.1-of-2", "run.2-of-2", "-o", "run")
+    assert not Path("run").exists()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"lines": ["a"]}, {"lines": []}, {"settings": None}, {"of": "2"}, {"of": None}, {"number": [1]}, {"block": 0},
+        {"kind": "x"}, {"settings": {"files": 3}}, {"number": 3},
+    ],
+)  # fmt: skip
+def test_a_manifest_that_no_command_writes_is_refused(folder, change):
+    for n in (1, 2):
+        call("search", "ix", "--queries", "q.tsv", "-p", "bm25 % 5", "-o", "run", "--shard", f"{n}/2")
+    manifest = Path("run.1-of-2.shard.json")
+    manifest.write_text(json.dumps(json.loads(manifest.read_text()) | change))
+    with pytest.raises(InputError, match="can't be read"):
+        call("merge", "run.1-of-2", "run.2-of-2", "-o", "run")
+
+
+def test_a_manifest_that_miscounts_the_lines_is_refused(folder):
+    for n in (1, 2):
+        call("search", "ix", "--queries", "q.tsv", "-p", "bm25 % 5", "-o", "run", "--shard", f"{n}/2")
+    manifest = Path("run.1-of-2.shard.json")
+    record = json.loads(manifest.read_text())
+    manifest.write_text(json.dumps(record | {"lines": [1] * len(record["lines"])}))
+    with pytest.raises(InputError, match="its manifest counts other lines than it has"):
+        call("merge", "run.1-of-2", "run.2-of-2", "-o", "run")
+    assert not Path("run").exists()
+
+
+def test_shards_over_two_states_of_a_linked_index_are_of_two_jobs(folder):
+    for n in (1, 2):
+        call("index", "corpus.jsonl", "-o", "parts", "--shard", f"{n}/2")
+    call("merge", "parts.1-of-2", "parts.2-of-2", "-o", "linked", "--link")
+    call("search", "linked", "--queries", "q.tsv", "-p", "bm25", "-o", "run", "--shard", "1/2")
+    Collection.open("parts.1-of-2").delete([next(iter(Collection.open("parts.1-of-2").documents())).id])
+    call("search", "linked", "--queries", "q.tsv", "-p", "bm25", "-o", "run", "--shard", "2/2")
+    with pytest.raises(InputError, match="is of another job"):
+        call("merge", "run.1-of-2", "run.2-of-2", "-o", "run")
+
+
+def test_a_copy_takes_no_other_options(folder):
+    with pytest.raises(InputError, match="--copy takes an index and -o alone"):
+        call("index", "--copy", "ix", "-o", "copy", "--encode", "minilm")
+    with pytest.raises(InputError, match="--shard and --on build an index"):
+        call("index", "--copy", "ix", "-o", "copy", "--shard", "1/2")

@@ -12,7 +12,7 @@ from anyrank.core.types import Candidate, Query
 from anyrank.cutoffs.calibration import Calibration
 from anyrank.index.build import build
 from anyrank.pipeline.context import Settings
-from anyrank.pipeline.parser import parse
+from anyrank.pipeline.parser import PipelineError, parse
 from anyrank.pipeline.text import text
 from anyrank.serve.app import Server
 from anyrank.serve.playground.curves import depths_of
@@ -300,3 +300,8 @@ def test_the_folder_of_pasted_documents_goes_with_them():
     assert path.is_dir()
     del folder
     assert not path.exists()
+
+
+def test_a_pipeline_nested_too_deeply_has_no_knobs():
+    with pytest.raises(PipelineError, match="nested too deeply"):
+        Dial.of("bm25" + "%9" * 990)

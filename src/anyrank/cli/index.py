@@ -133,6 +133,10 @@ def index_command(
     for option in ("check",) * check + ("compact",) * compact + ("migrate",) * migrate:
         if encode or out is not None or to is not None:
             raise InputError(f"--{option} takes an index alone: anyrank index --{option} my.index")
+    if copy and (encode or ann or to is not None):
+        raise InputError("--copy takes an index and -o alone: anyrank index --copy my.index -o copy.index")
+    if (check or compact or migrate or copy) and piece.shard is not None:
+        raise InputError("--shard and --on build an index: they don't go with --check, --compact, --migrate and --copy")
     if check:
         return _check(Path(str(corpus)), json_out)
     if compact or migrate:

@@ -7,6 +7,7 @@ import glob
 import io
 import json
 import os
+import re
 import shutil
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -20,7 +21,7 @@ import click
 from ..core.errors import AnyrankError, InputError
 from ..io.traces import trace_path
 from ..scale.manifest import ENDING, Manifest, beside, content_hash, differences
-from ..scale.shards import BLOCK, Shard, every
+from ..scale.shards import BLOCK, MOST, Shard, every
 from ..scale.workers import Workers
 from .common import Command
 from .progress import progress
@@ -191,7 +192,11 @@ def run_on(workers: Workers, words: Sequence[str], names: tuple[str, ...], optio
         raise InputError(
             "shards of an earlier job are there: --resume keeps them, --overwrite begins anew", path=before[0]
         )
-    of = int(before[0].name.rpartition("-of-")[2]) if before else workers.shards()
+    numbers = {int(path.name.rpartition("-of-")[2]) for path in before}
+    if len(numbers) > 1:
+        kinds = " and ".join(map(str, sorted(numbers)))
+        raise InputError(f"shards of jobs of {kinds} parts are there: remove those of one", path=before[0])
+    of = numbers.pop() if numbers else workers.shards()
     shards = every(of)
     if done := sum(beside(s.path(out)).exists() for s in shards):
         click.echo(f"resuming: {done} of {of} shards are done", err=True)
@@ -239,7 +244,15 @@ def leftovers(out: Path) -> list[Path]:
     """The files and folders of shards of an output that are there, finished or not, without what is beside them."""
     pattern = f"{glob.escape(out.name)}.*-of-*"
     names = {p.name.removesuffix(ENDING).removesuffix(".journal") for p in out.parent.glob(pattern)}
-    return sorted(out.parent / n for n in names if n.rpartition("-of-")[2].isdecimal())
+    return sorted(out.parent / name for name in names if _is_shard(out, name))
+
+
+def _is_shard(out: Path, name: str) -> bool:
+    """Whether a file's name is that of a shard of an output, and of nothing else."""
+    match = re.fullmatch(r"\.0*([0-9]+)-of-([0-9]+)", name[len(out.name) :])
+    if match is None or not 1 <= int(match[1]) <= int(match[2]) <= MOST:
+        return False
+    return Shard(int(match[1]), int(match[2])).path(out).name == name
 
 
 def remove(shards: Iterable[Path]) -> None:

@@ -10,6 +10,7 @@ from contextlib import ExitStack
 from itertools import islice
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import numpy as np
 
@@ -19,12 +20,15 @@ from ..disk import whole_file
 from ..index.build import build
 from ..index.collection import Collection
 from ..index.sharded import NAME as SHARDS
+from ..index.swap import replacement
 from ..index.vector_store import VectorStore
+from ..index.writers import writers_out
 from ..io.candidates import step_from_dict
 from ..io.files import atomic, texts
 from ..io.records import write_jsonl
 from ..io.traces import trace_path, write_traces
 from ..store.manifest import NAME
+from ..store.vector_names import encode_command, model_of
 from ..synth.job import query_key
 from .bench import bench_record, bench_text, measure_shards
 from .manifest import Manifest, complete
@@ -53,6 +57,8 @@ def merge(paths: Sequence[Path], out: Path, overwrite: bool = False) -> str:
         benchmark, results = measure_shards(first.settings, records)
         write_jsonl(out, [bench_record(benchmark, results)])
         return bench_text(benchmark, results)
+    if first.kind == "run":
+        check_traces(shards)
     rows = lines_in_order(shards)
     if first.settings.get("distinct"):
         rows = distinct(rows)
@@ -72,6 +78,9 @@ def lines_in_order(shards: Shards) -> Iterator[str]:
         for shard, rows in in_order([m.rows for _, m in shards], block):
             count = sum(shards[shard][1].lines[rows.start : rows.stop])
             yield from islice(files[shard], count)
+        for (path, manifest), file in zip(shards, files):
+            if sum(manifest.lines) != manifest.lines_of(path) or next(file, None) is not None:
+                raise InputError(f"its manifest counts other lines than it has: {manifest.again()}", path=path)
 
 
 def distinct(lines: Iterator[str]) -> Iterator[str]:
@@ -82,6 +91,16 @@ def distinct(lines: Iterator[str]) -> Iterator[str]:
         if key not in seen:
             seen.add(key)
             yield line
+
+
+def check_traces(shards: Shards) -> None:
+    """Raises InputError if a shard's trace is gone, or has other queries than its manifest counts."""
+    for path, manifest in shards:
+        trace = trace_path(path)
+        if not trace.is_file():
+            raise InputError(f"the trace of shard {manifest.shard} is gone: {manifest.again()}", path=trace)
+        if (lines := manifest.lines_of(trace)) != manifest.rows + 1:  # the first has the run's checksum
+            raise InputError(f"has {lines - 1} of {manifest.rows} queries: {manifest.again()}", path=trace)
 
 
 def traces_in_order(shards: Shards) -> Iterator[Ranking]:
@@ -100,8 +119,8 @@ def join_indexes(shards: Shards, out: Path, overwrite: bool = False) -> Collecti
     """One index of the documents of all shards, in the order of the whole corpus, with their vectors. The words are
     indexed anew, so that BM25 has the statistics of all documents; vectors are copied.
 
-    It is built in a folder beside, ``OUT.merging``, and then renamed, so that a killed merge leaves nothing half done;
-    the next one begins anew."""
+    It is built in a folder of its own and then takes its place in one step, so that a killed merge leaves nothing half
+    done but that folder (``OUT.….merging``)."""
     if out.exists() and not (overwrite and (out / NAME).is_file()):
         what = (
             "holds other files: give another name" if overwrite else "is there already: use --overwrite to replace it"
@@ -114,6 +133,13 @@ def join_indexes(shards: Shards, out: Path, overwrite: bool = False) -> Collecti
     if any(n != names[0] for n in names):
         path, other = next((p, n) for (p, _), n in zip(shards, names) if n != names[0])
         raise InputError(f"has vectors of {other or 'no model'}, shard 1 of {names[0]}: encode it", path=path)
+    for (path, found), c in zip(shards, collections):
+        for name in c.encoded if len(c) else ():
+            if missing := len(c.vectors(name).missing()):
+                command = encode_command(path, model_of(name))
+                raise InputError(
+                    f"shard {found.shard}: {missing} documents have no vectors yet: `{command}`", path=path
+                )
     live = [[row for rows in c.store.live() for row in rows] for c in collections]
     order = list(in_order([len(rows) for rows in live], shards[0][1].block))
 
@@ -123,16 +149,23 @@ def join_indexes(shards: Shards, out: Path, overwrite: bool = False) -> Collecti
             yield from collections[shard].store.rows.of(rows).candidates(rows)
 
     options: dict[str, Any] = {"language": manifest.language, "stop_words": manifest.stop_words}
-    unfinished, old = Path(f"{out}.merging"), Path(f"{out}.old")
-    shutil.rmtree(unfinished, ignore_errors=True)
-    merged = build(documents(), unfinished, **options, lexical=manifest.lexical)
-    for name in names[0] if names else ():
-        _copy_vectors(name, collections, live, order, unfinished)
-        merged.vectors(name).update()
+
+    def fill(folder: Path) -> None:
+        merged = build(documents(), folder, **options, lexical=manifest.lexical)
+        for name in names[0] if names else ():
+            _copy_vectors(name, collections, live, order, folder)
+            merged.vectors(name).update()
+
     if out.exists():
-        out.rename(old)
-    unfinished.rename(out)
-    shutil.rmtree(old, ignore_errors=True)
+        with writers_out(out), replacement(out) as new:
+            fill(new)
+    else:
+        new = Path(f"{out}.{uuid4().hex[:8]}.merging")
+        try:
+            fill(new)
+            new.rename(out)
+        finally:
+            shutil.rmtree(new, ignore_errors=True)
     return Collection.open(out)
 
 

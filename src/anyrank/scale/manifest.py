@@ -17,6 +17,7 @@ from ..disk import whole_file
 from .shards import Shard
 
 FORMAT = 1
+KINDS = ("run", "groups", "bench", "index")
 ENDING = ".shard.json"
 
 
@@ -54,6 +55,28 @@ class Manifest:
         words = [str(shard) if before == "--shard" else word for before, word in zip(["", *self.command], self.command)]
         return "anyrank " + shlex.join(words)
 
+    def again(self) -> str:
+        """How this shard is made again."""
+        return f"make it again: {self.line(self.shard)} --overwrite"
+
+    @staticmethod
+    def lines_of(file: Path) -> int:
+        """The lines of a file."""
+        with open(file, "rb") as lines:
+            return sum(1 for _ in lines)
+
+    def check(self) -> None:
+        """Raises ValueError on values that no command writes."""
+        counts = (self.number, self.of, self.block, self.rows, *self.lines)
+        if not all(type(n) is int and n >= 0 for n in counts) or len(self.lines) != self.rows:
+            raise ValueError("its counts are wrong")
+        if not (1 <= self.number <= self.of and self.block):
+            raise ValueError("its part is none of a job's")
+        if self.kind not in KINDS or not isinstance(self.settings, dict) or not isinstance(self.output, str):
+            raise ValueError("its kind, settings or output are wrong")
+        if not isinstance(self.settings.get("files", []), list) or not all(isinstance(w, str) for w in self.command):
+            raise ValueError("its files or command are wrong")
+
     def write(self, output: Path) -> None:
         """Written beside the shard's output, whole or not at all."""
         with whole_file(beside(output)) as file:
@@ -71,6 +94,7 @@ class Manifest:
                     f"a manifest of format {record['format']}, not {FORMAT}: make the shard again", path=path
                 )
             self = cls(**record)
+            self.check()
         except FileNotFoundError:
             what = "it is no shard" if output.exists() else "there is no such shard"
             raise InputError(
@@ -106,6 +130,10 @@ def content_hash(path: Path) -> str:
         with open(path, "rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()[:16]
     index = [p for n in ("manifest.json", "lexical/meta.json") if (p := path / n).is_file()]
+    if (linked := path / "shards.json").is_file():  # the shards of an index that are searched as one
+        parts = json.loads(linked.read_text("utf-8")).get("shards", ())
+        inside = "".join(content_hash(path / part) for part in parts if (path / part).is_dir())
+        return hashlib.sha256((content_hash(linked) + inside).encode()).hexdigest()[:16]
     collection = sorted(p for n in ("corpus.jsonl*", "queries.jsonl*", "qrels/*") for p in path.glob(n) if p.is_file())
     files = index or collection or sorted(p for p in path.rglob("*") if p.is_file())
     parts = "".join(f"{p.relative_to(path)}\0{content_hash(p)}\0" for p in files)

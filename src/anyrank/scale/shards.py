@@ -12,6 +12,8 @@ from ..core.errors import InputError
 
 BLOCK = 16
 """Rows that stay together: as many as commands hand to a pipeline at once."""
+MOST = 100_000
+"""The most shards of a job."""
 Row = TypeVar("Row")
 
 
@@ -42,8 +44,8 @@ class Shard:
     def parse(cls, text: str) -> Shard:
         """A shard from "3/16". Raises InputError on anything else."""
         match = re.fullmatch(r"([0-9]{1,9})/([0-9]{1,9})", text)
-        if match is None or int(match[2]) < 1:
-            raise InputError(f"shard {text!r}: expected NUMBER/OF, such as 3/16")
+        if match is None or not 1 <= int(match[2]) <= MOST:
+            raise InputError(f"shard {text!r}: expected NUMBER/OF, such as 3/16, of at most {MOST:,}")
         return cls(int(match[1]), int(match[2]))
 
     def __str__(self) -> str:

@@ -26,7 +26,7 @@ FORMS = (
 )
 _SCHEME = re.compile(r"([a-zA-Z][\w+.-]*)://")
 _NAME = re.compile(r"[a-z_][a-z0-9_-]{0,47}")
-_SECRET = re.compile(r"(?i)((?:^|[?&])[^=&]*(?:password|secret|key)[^=&]*=)[^&]*")
+_SECRET = re.compile(r"password|secret|key", re.IGNORECASE)
 
 
 def is_address(text: Any) -> bool:
@@ -45,11 +45,14 @@ def without_password(url: str) -> str:
     'postgresql://me@db/papers/wings?sslmode=require&password=***'
     """
     scheme, _, rest = url.partition("://")
-    # A password may hold "/", "?" and "@" where it isn't escaped, so all up to the last "@" counts as one.
-    if user := re.match(r"([^:/?#@]*):.*@", rest, re.DOTALL):
+    # A user's name may hold "@", and a password "/", "?" and "@" too, where they aren't escaped: all between the first
+    # ":" and the last "@" counts as a password.
+    if user := re.match(r"([^:/?#]*):.*@", rest, re.DOTALL):
         rest = f"{user[1]}@{rest[user.end() :]}"
     path, mark, query = rest.partition("?")
-    return f"{scheme}://{path}{mark}" + _SECRET.sub(r"\1***", query)
+    pairs = [pair.partition("=") for pair in query.split("&")]
+    hidden = [f"{k}{eq}{'***' if eq and _SECRET.search(unquote(k)) else value}" for k, eq, value in pairs]
+    return f"{scheme}://{path}{mark}{'&'.join(hidden)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +93,7 @@ class Address:
 
     def scrubbed(self, text: Any) -> str:
         """A text without the password of this address."""
-        secrets = [self.password, *(v for k, v in self.query.items() if _SECRET.match(f"{k}=x"))]
+        secrets = [self.password, *(v for k, v in self.query.items() if _SECRET.search(k))]
         out = str(text)
         for secret in secrets:
             out = out.replace(secret, "***") if secret else out

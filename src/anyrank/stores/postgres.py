@@ -127,9 +127,9 @@ class Postgres:
                 ) from None
             options.setdefault("connect_timeout", 10)
             options.setdefault("application_name", "anyrank")
-            self._connection = psycopg.connect(
-                **options, client_encoding="utf8", autocommit=True, prepare_threshold=None, tcp_user_timeout=30_000
-            )
+            options.setdefault("tcp_user_timeout", 30_000)
+            options["client_encoding"] = "utf8"  # which the reading of texts relies on
+            self._connection = psycopg.connect(**options, autocommit=True, prepare_threshold=None)
             weakref.finalize(self, self._connection.close)  # with this object, as files are
             # Of short queries a compilation would take longer than the query.
             self._connection.execute("SET jit = off")

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from ...pipeline.parser import read
+from ...pipeline.parser import PipelineError, read
 
 HEAVIEST = 2.0
 """The highest weight of a slider, unless a pipeline has a higher one."""
@@ -57,7 +57,10 @@ class Dial:
         '(0.3 * bm25 + 0.5 * minilm) % 7 >> mini'
         """
         text, tree = read(text)
-        found = {k.start: k for k in _Reader(text, deepest).knobs(tree)}
+        try:
+            found = {k.start: k for k in _Reader(text, deepest).knobs(tree)}
+        except RecursionError:
+            raise PipelineError("the pipeline is nested too deeply", text, 0, 1) from None
         return cls(text, tuple(found[at] for at in sorted(found)))
 
     def turned(self, values: dict[int, float]) -> str:
