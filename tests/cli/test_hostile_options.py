@@ -53,6 +53,8 @@ def test_a_file_that_cannot_be_written_is_refused_before_the_work():
     ]
     assert len(checked) > 10
     assert [name for name, is_output in checked if not is_output] == []
+    outputs = {o.opts[-1] for _, c in commands(cli) for o in c.params if isinstance(o.type, OutputFile)}
+    assert not outputs & {"--index", "--model", "--queries", "--qrels", "--data"}
 
 
 def test_alpha_that_is_no_number_and_an_unknown_measure_are_told_before_the_work():

@@ -7,6 +7,7 @@ import shutil
 import sys
 import textwrap
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -74,7 +75,7 @@ def judge_command(
     pipelines: tuple[str, ...],
     queries: str,
     documents: str | None,
-    out: str,
+    out: Path,
     measure: str,
     most: int,
     relevant: int,

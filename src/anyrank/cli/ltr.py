@@ -36,8 +36,8 @@ def ltr_command() -> None:
 
 @ltr_command.command("train")
 @click.argument("data")
-@click.option("-o", "--out", required=True, type=click.Path(dir_okay=False), help="The file of the model to write.")
-@click.option("--index", type=OutputFile(), help="The index to search, if DATA is a collection.")
+@click.option("-o", "--out", required=True, type=OutputFile(), help="The file of the model to write.")
+@click.option("--index", type=click.Path(path_type=Path), help="The index to search, if DATA is a collection.")
 @click.option("--split", help="The part of the collection to train on, such as train.")
 @click.option(
     "-p",
@@ -67,7 +67,7 @@ def ltr_command() -> None:
 )
 def train_command(
     data: str,
-    out: str,
+    out: Path,
     index: Path | None,
     split: str | None,
     pipeline: str | None,
@@ -140,7 +140,7 @@ def explain_command(model: str, most: int, json_out: bool) -> int:
 @click.argument("data")
 @click.option("-m", "--measure", "measures", multiple=True, default=("nDCG@10",), show_default=True, help="A measure.")
 @click.option("-o", "--out", type=OutputFile(), help="Write the ranking to this file, as a TREC run.")
-def eval_command(model: str, data: str, measures: tuple[str, ...], out: str | None) -> int:
+def eval_command(model: str, data: str, measures: tuple[str, ...], out: Path | None) -> int:
     """Rank the feature file DATA by MODEL and measure the order by the file's grades."""
     from ..evaluate.evaluation import evaluate
     from ..io.libsvm import read_libsvm

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -101,7 +102,7 @@ def eval_command(
 @click.option("-o", "--out", type=OutputFile(), help="Write a TREC run: users as queries.")
 def rank_command(
     interactions: str, items: str | None, users: str | None, least: float | None, seed: int, method: str, k: int,
-    out: str | None,
+    out: Path | None,
 ) -> int:  # fmt: skip
     """The best items for each user that the user has not interacted with, by all INTERACTIONS."""
     from ..core.types import Candidate, Query, Ranking
