@@ -3,7 +3,7 @@
 import pytest
 
 from anyrank.core.groupings import Bubble, Pointwise, Tournament
-from anyrank.testing import check_grouping
+from anyrank.testing import check_grouping, check_index
 
 
 def endless(n):
@@ -72,3 +72,16 @@ def test_a_grouping_that_sorts_nothing_is_caught_by_the_oracle():
 @pytest.mark.parametrize("grouping", [Pointwise(), Bubble(), Tournament()], ids=repr)
 def test_ours_pass(grouping):
     check_grouping(grouping, top=1, seeds=1)
+
+
+class _Unfiltered:
+    """An index that ignores a filter."""
+
+    def search(self, queries, k, among=None):
+        return [[("a", 2.0), ("b", 1.0)][:k] for _ in queries]
+
+
+def test_an_index_that_ignores_a_filter_is_found_out():
+    check_index(_Unfiltered(), ["q"], ["a", "b"], among={"year": 1}, passing=["a", "b"])
+    with pytest.raises(AssertionError, match="b don't pass the filter"):
+        check_index(_Unfiltered(), ["q"], ["a", "b"], among={"year": 1}, passing=["a"])

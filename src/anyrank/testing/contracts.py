@@ -15,6 +15,7 @@ from ..core.rerank import Group, Judge, Rerank
 from ..core.stage import Stage
 from ..core.types import Ranking
 from ..index.base import Index
+from ..store.filters import Filter
 from ..vectors import Encoder
 from .judges import Hostile, Oracle, toy
 
@@ -130,9 +131,14 @@ def check_encoder(encoder: Encoder, contents: Sequence[Any], tolerance: float = 
                 assert cosine >= 1 - tolerance, f"row {i} differs with the batch: cosine {cosine:.6f}"
 
 
-def check_index(index: Index, queries: Any, ids: Sequence[str]) -> None:
+def check_index(
+    index: Index, queries: Any, ids: Sequence[str], among: Filter | None = None, passing: Sequence[str] = ()
+) -> None:
     """An index returns per query distinct known ids with falling finite scores, at most k, and its best k are the
-    beginning of its best k + 5."""
+    beginning of its best k + 5. With a filter ``among`` it returns none but those ``passing`` it."""
+    for result in index.search(queries, len(ids) + 10, among) if among is not None else ():
+        wrong = sorted({i for i, _ in result} - set(passing))
+        assert not wrong, f"{', '.join(wrong)} don't pass the filter"
     for k in (1, 3, len(ids) + 10):
         results, more = index.search(queries, k), index.search(queries, k + 5)
         assert len(results) == len(queries), f"{len(results)} results for {len(queries)} queries"
