@@ -87,9 +87,17 @@ class Address:
                 f"{shown}: the last part names the collection, in at most 48 of a-z, 0-9, '_' and '-': expected {FORMS}"
             )
         return cls(
-            shown, parts.scheme, parts.hostname or "", port, tuple(path), name, unquote(parts.username or ""),
-            unquote(parts.password or ""), dict(parse_qsl(parts.query)), url,
-        )  # fmt: skip
+            shown,
+            parts.scheme,
+            parts.hostname or "",
+            port,
+            tuple(path),
+            name,
+            unquote(parts.username or ""),
+            unquote(parts.password or ""),
+            dict(parse_qsl(parts.query)),
+            url,
+        )
 
     def scrubbed(self, text: Any) -> str:
         """A text without the password of this address."""

@@ -209,9 +209,14 @@ class Qdrant:
     def _query(self, query: Any, using: str, k: int, among: Sequence[Clause], params: Any = None) -> Hits:
         with self._errors():
             result = self._client.query_points(
-                self.at.name, query, using=using, limit=k, query_filter=_filter(among), search_params=params,
+                self.at.name,
+                query,
+                using=using,
+                limit=k,
+                query_filter=_filter(among),
+                search_params=params,
                 with_payload=[_ID],
-            )  # fmt: skip
+            )
         return [(p.payload[_ID], float(p.score)) for p in result.points]
 
     def frequencies(self, terms: Sequence[str]) -> dict[str, tuple[int, float]]:
