@@ -38,6 +38,17 @@ def ids(result):
     return [r["id"] for r in json.loads(result.stdout)["results"]]
 
 
+def test_captions_of_absent_pictures_are_named(photos):
+    file = photos.parent / "more.jsonl"
+    file.write_text('{"id": "red", "caption": "a red square"}\n{"id": "green.jpg", "caption": "another ending"}\n')
+    made = call("index", "photos", "--captions", file)
+    assert "warning: 1 of 2 captions are of no picture in photos: 'green.jpg'" in made.stderr
+    file.write_text("".join(json.dumps({"id": f"photos/{c}.png", "caption": c}) + "\n" for c in COLOURS))
+    result = CliRunner().invoke(cli, ["images", "index", "photos", "--captions", str(file), "--overwrite"])
+    assert "no id of its 4 captions is a picture in photos ('photos/red.png', " in str(result.exception)
+    assert ids(call("search", "photos", "red", "--json")) == ["red.png"]  # the index that was there stays
+
+
 def test_captions_are_searched_by_words(photos):
     made = call("index", "photos", "--captions", "captions.jsonl")
     assert "4 pictures, searched by words" in made.stdout

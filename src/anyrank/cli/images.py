@@ -10,7 +10,7 @@ from typing import Any, Literal
 import click
 
 from ..core.content import Image
-from ..core.errors import InputError
+from ..core.errors import InputError, quoted
 from ..core.types import Query, Ranking
 from .common import (
     Command,
@@ -88,7 +88,7 @@ def index_command(
 ) -> int:
     """Index the pictures in FOLDER and the folders below it: by a CLIP model, by captions, by words written in them. An
     index that is there gets the vectors of further models."""
-    from ..domains.images.folder import documents, read_captions
+    from ..domains.images.folder import documents
     from ..hub.open import open_model
     from ..index.build import build
     from ..index.collection import Collection
@@ -104,7 +104,7 @@ def index_command(
     encoders = {name: _encoder(open_model(name), name) for name in dict.fromkeys(models)}
     if not there:
         read = _word_reader() if words_in_images else None
-        known = read_captions(captions) if captions else None
+        known = _captions(captions, folder) if captions else None
         left_out: list[InputError] = []
         with progress("indexing", None, "pictures") as bar:
             build(
@@ -128,6 +128,26 @@ def index_command(
     parts = [*(["words"] if collection.store.manifest.lexical else []), *map(model_of, collection.encoded)]
     click.echo(f"{out}: {len(collection):,} pictures, searched by {', '.join(parts)}")
     return 0
+
+
+def _captions(file: str, folder: Path) -> dict[str, str]:
+    """The captions of a file. Those of pictures that aren't in the folder are named; all of them are an InputError."""
+    from ..domains.images.folder import read_captions, without_picture
+
+    known = read_captions(file)
+    absent = without_picture(known, folder)
+    shown = ", ".join(quoted(id) for id in absent[:3]) + (", …" if len(absent) > 3 else "")
+    if absent and len(absent) == len(known):
+        raise InputError(
+            f"no id of its {len(known):,} captions is a picture in {folder} ({shown}): give paths from that folder, "
+            "such as cats/1.jpg",
+            path=file,
+        )
+    if absent:
+        click.echo(
+            f"warning: {len(absent):,} of {len(known):,} captions are of no picture in {folder}: {shown}", err=True
+        )
+    return known
 
 
 @images_command.command("search")

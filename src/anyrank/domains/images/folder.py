@@ -49,6 +49,13 @@ def documents(
         yield Candidate(name, {"text": " ".join(filter(None, words)), "image": path})
 
 
+def without_picture(captions: Mapping[str, str], folder: str | os.PathLike[str]) -> list[str]:
+    """The ids in ``captions`` that name no picture of the folder, with their ending or without."""
+    names = set(pictures_in(Path(folder).resolve()))
+    known = names | {name.rpartition(".")[0] for name in names}
+    return [id for id in captions if id not in known]
+
+
 def read_captions(path: str) -> dict[str, str]:
     """Captions by the id of their picture, from JSON lines {"id": "cats/1.jpg", "caption": "a cat"}; several of one
     picture are joined. Raises InputError on a line without an id or a caption."""
