@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import signal
 import subprocess
 import sys
@@ -117,6 +118,7 @@ class Bench:
     done_at_kill: int = 0
     runs: list[dict[str, object]] = field(default_factory=list)
     expected: bytes = b""
+    token: str = field(default_factory=lambda: secrets.token_hex(32))  # of the clusters that are started here
     alone: float = 0.0  # CPU seconds of one process
 
     def command(self, *args: str) -> list[str]:
@@ -124,22 +126,30 @@ class Bench:
 
     def environment(self, mark: str) -> dict[str, str]:
         fixed = {"OMP_NUM_THREADS": "1", "RAY_USAGE_STATS_ENABLED": "0", "RAY_gcs_rpc_server_reconnect_timeout_s": "5"}
-        return {**os.environ, **fixed, MARK: mark}
+        token = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": self.token}
+        return {**os.environ, **fixed, **token, MARK: mark}
 
     def run(
-        self, name: str, *args: str, during: Callable[[Watch], None] | None = None, fails: bool = False,
+        self,
+        name: str,
+        *args: str,
+        during: Callable[[Watch, subprocess.Popen[str]], None] | None = None,
+        fails: bool = False,
         head_mark: str = "",
-    ) -> None:  # fmt: skip
+    ) -> None:
         """Run the command, and note what it cost, with the processes of a cluster of that mark, and whether its output
         is that of one process."""
         out, mark = self.folder / "out", f"{os.getpid()}-{len(self.runs)}"
         with Watch((mark, head_mark) if head_mark else (mark,)) as watch:
             process = subprocess.Popen(
                 self.command("-o", str(out), "--overwrite", *args),
-                cwd=self.folder, env=self.environment(mark), stderr=subprocess.PIPE, text=True,
-            )  # fmt: skip
+                cwd=self.folder,
+                env=self.environment(mark),
+                stderr=subprocess.PIPE,
+                text=True,
+            )
             if during is not None:
-                during(watch)
+                during(watch, process)
             errors = process.communicate()[1]
             watch.sample()
         kill_marked(mark)
@@ -165,12 +175,13 @@ class Bench:
         """How many shards are finished."""
         return len(list(self.folder.glob("out.*.shard.json")))
 
-    def until(self, shards: int) -> None:
-        while self.done() < shards:
+    def until(self, shards: int, process: subprocess.Popen[str]) -> None:
+        """Wait for so many finished shards, or for the end of the process."""
+        while self.done() < shards and process.poll() is None:
             time.sleep(0.1)
 
-    def kill_a_worker(self, watch: Watch) -> None:
-        self.until(1)
+    def kill_a_worker(self, watch: Watch, process: subprocess.Popen[str]) -> None:
+        self.until(1, process)
         watch.sample()
         alive = [pid for pid in watch.alive() if pid in watch.workers()]
         os.kill(alive[0], signal.SIGKILL)
@@ -220,8 +231,8 @@ def main(folder: Path, queries: int, depth: int, port: int, skip_head: bool) -> 
     if not skip_head:
         head(bench, mark, port)
 
-        def kill_head(_: Watch) -> None:
-            bench.until(2)
+        def kill_head(_: Watch, process: subprocess.Popen[str]) -> None:
+            bench.until(2, process)
             kill_marked(mark)
 
         bench.run(

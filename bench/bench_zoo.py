@@ -322,7 +322,7 @@ def agreement(ours: dict[str, float]) -> dict[str, Any]:
 
 
 def table(work: Path) -> dict[str, Any]:
-    """Means and deviations over seeds of what has been measured."""
+    """Means and deviations over seeds of what WORK has; the other models of RESULT stay as they were measured."""
     rows: dict[str, list[dict[str, Any]]] = {}
     for name in MODELS:
         for file in sorted((work / "rows").glob(f"{name} *.json")):
@@ -352,6 +352,8 @@ def table(work: Path) -> dict[str, Any]:
         entry["mean"] = round(float(over.mean()), 4)
         entry["deviation of the mean"] = round(float(over.std(ddof=1)), 4) if len(over) > 1 else None
         out["models"][name] = entry
+    before = json.loads(RESULT.read_text())["models"] if RESULT.exists() else {}
+    out["models"] = {n: m for n in MODELS if (m := out["models"].get(n) or before.get(n))}
     out["survey"] = agreement({name: entry["mean"] for name, entry in out["models"].items()})
     return out
 

@@ -171,7 +171,7 @@ def test_errors_of_ray_say_how_the_job_goes_on(ray):
     ray.gone = True
     with pytest.raises(InputError, match=r"the cluster of Ray is gone \(no head\).*--resume"):
         list(Workers.parse("ray:2").run(ten, every(2)))
-    with pytest.raises(InputError, match=r"no cluster of Ray at nowhere:1 \(no answer\)"):
+    with pytest.raises(InputError, match=r"no cluster of Ray at nowhere:1 \(no answer\); .* set RAY_AUTH_MODE=token"):
         list(Workers.parse("ray@nowhere:1").run(ten, every(2)))
 
 

@@ -214,7 +214,8 @@ def test_a_cut_off_keeps_a_promise(page):
     kept = page.locator(".facts dd").first
     before = kept.inner_text()
     requests = []
-    page.on("request", lambda r: requests.append(r.url))
+    # the run of the pipeline that was typed may still be under way
+    page.on("request", lambda r: requests.append(r.url) if not r.url.endswith("/play/run") else None)
     slide(page, "promised share", ["Home"])
     assert "50 % stay" in page.locator(".said").inner_text()
     assert kept.inner_text() != before

@@ -33,7 +33,8 @@ def cluster(address: str = "local", count: int = 0) -> Iterator[Any]:
     try:
         ray.init(**options)
     except Exception as error:  # a plain one, if a node doesn't start within half a minute
-        raise InputError(f"no cluster of Ray at {address} ({' '.join(str(error).split())[:200]})") from error
+        token = "" if address == "local" else "; if it asks for a token, set RAY_AUTH_MODE=token and RAY_AUTH_TOKEN"
+        raise InputError(f"no cluster of Ray at {address} ({' '.join(str(error).split())[:200]}){token}") from error
     try:
         yield ray
     finally:
