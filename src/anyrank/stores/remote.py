@@ -244,7 +244,8 @@ class Remote:
         on_progress: Callable[[int], None] | None = None,
     ) -> Usage:
         """Vectors of every document that has none yet, and their cost; ``index`` is "nearest" (all are compared) or
-        "approximate" (a graph), with its options. Raises InputError on a kind of vectors that the store can't hold."""
+        "approximate" (a graph), with its options; those of the same index that aren't named stay as they were. Raises
+        InputError on a kind of vectors that the store can't hold."""
         if not isinstance(encoder, Encoder):
             label = name or getattr(encoder, "name", type(encoder).__name__)
             raise InputError(f"{label} scores candidates and makes no vectors: encode with a dense or sparse model")
@@ -284,7 +285,9 @@ class Remote:
                 "ones: index into a folder (-o) for others"
             )
         self.reload()
-        described = {"kind": kind, "dim": dim, "index": index or "nearest", "options": dict(options or {})}
+        old = self.about.vectors.get(name, {})
+        kept = old.get("options", {}) if old and index == old["index"] else {}
+        described = {"kind": kind, "dim": dim, "index": index or "nearest", "options": {**kept, **(options or {})}}
         self.about = self.about.with_vectors(name, self.server.open_vectors(name, described))
         self.server.write(self.about)
 
