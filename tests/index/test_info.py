@@ -174,6 +174,17 @@ def test_a_choice_that_fits_no_vectors_is_an_error_before_anything_is_built(tmp_
         run("index", corpus, "--to", "qdrant://127.0.0.1:9/wings", "--encode", "minilm", "--vector-index", "plaid")
 
 
+def test_vectors_that_a_store_does_not_hold_are_an_error_before_documents_are_written(tmp_path, monkeypatch):
+    class Store:
+        address, kinds = "qdrant://host/wings", ("dense", "sparse")
+
+    corpus = tmp_path / "corpus.jsonl"
+    corpus.write_text('{"_id": "a", "text": "a wing"}\n')
+    monkeypatch.setattr("anyrank.stores.open.open_server", lambda address: Store())
+    with pytest.raises(InputError, match="makes tokens vectors, and this store holds dense, sparse ones"):
+        run("index", corpus, "--to", Store.address, "--encode", "tiny")
+
+
 def test_options_that_are_not_named_stay(path):
     def options():
         part = next(p for p in Index.open(path).info()["parts"] if p["name"] == "vectors of anyrank-tiny")

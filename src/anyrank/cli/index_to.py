@@ -34,7 +34,7 @@ def index_to(
     from ..stores.address import shown
     from ..stores.base import check_index
     from ..stores.open import open_index, open_server
-    from ..stores.remote import Remote
+    from ..stores.remote import Remote, check_kind
 
     encoders = {n: opened(n) for n in dict.fromkeys(SHIPPED.get(n, n) for n in encode)}
     requested = {encoder.name for encoder in encoders.values()}
@@ -52,6 +52,8 @@ def index_to(
         encoders |= {n: opened(n) for n in map(model_of, collection.encoded) if n not in encoders}
     else:
         server = open_server(address)
+        for encoder in encoders.values():  # what the store can't hold is an error before documents are written
+            check_kind(server, encoder.name, encoder.encode(["a"]).vectors.kind)
         try:
             with progress("writing", None, "documents") as bar:
                 collection = Remote.build(

@@ -72,6 +72,15 @@ class Source:
         return Matches(rows, np.array([s for _, s in hits], dtype=np.float64), Reader(self), ids)
 
 
+def check_kind(server: Server, name: str, kind: str) -> None:
+    """Raises InputError if the store doesn't hold the kind of vectors that an encoder makes."""
+    if kind not in server.kinds:
+        raise InputError(
+            f"{server.address}: {model_of(name)} makes {kind} vectors, and this store holds {listed(server.kinds)} "
+            "ones: index into a folder (-o) for others"
+        )
+
+
 @dataclass(slots=True, eq=False)
 class Remote:
     """A collection on a server, opened. One program should write at a time; any number may search, and see what was
@@ -279,11 +288,7 @@ class Remote:
 
     def _describe(self, name: str, kind: str, dim: int, index: str | None, options: Mapping[str, Any] | None) -> None:
         """What the collection says of the vectors of a name."""
-        if kind not in self.server.kinds:
-            raise InputError(
-                f"{self.path}: {model_of(name)} makes {kind} vectors, and this store holds {listed(self.server.kinds)} "
-                "ones: index into a folder (-o) for others"
-            )
+        check_kind(self.server, name, kind)
         self.reload()
         old = self.about.vectors.get(name, {})
         kept = old.get("options", {}) if old and index == old["index"] else {}
