@@ -306,7 +306,7 @@ def test_the_commands(tmp_path):
         call("rank", table, "--items", tmp_path / "other.csv")
     (tmp_path / "part.csv").write_text("".join(texts.read_text().splitlines(True)[:-1]))
     assert "note: 1 of " in call("rank", table, "--items", tmp_path / "part.csv").stderr
-    with pytest.raises(InputError, match="is a folder: name the table of items in it, such as items.csv"):
+    with pytest.raises(InputError, match="is a folder: name the table of items in it"):
         call("rank", table, "--items", tmp_path)
 
 
