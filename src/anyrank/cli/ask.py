@@ -22,7 +22,10 @@ BATCH = 8
 @click.command("ask")
 @click.argument("index", required=False)
 @click.argument("question", required=False)
-@click.option("--questions", help="A file of questions (JSONL or id<TAB>text) instead of one QUESTION.")
+@click.option(
+    "--questions",
+    help="A file of questions (JSONL or id<TAB>text) instead of one QUESTION, or a collection with some: demo.",
+)
 @click.option(
     "--model",
     help="A language model (hf:HUB_ID, llamacpp:FILE.gguf, openai:MODEL@URL). Without one, the answer is made of the "
