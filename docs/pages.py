@@ -80,6 +80,8 @@ ROOMS: dict[str, tuple[str, str, tuple[str, ...]]] = {
             "anyrank.llm.first_token",
             "anyrank.llm.pointwise",
             "anyrank.llm.attention",
+            "anyrank.llm.cache",
+            "anyrank.llm.retry",
         ),
     ),
     "pipeline": ("Pipelines as text", "From a line to a stage and back.", ("anyrank.pipeline.parser",)),

@@ -7,6 +7,7 @@ import re
 import shlex
 import subprocess
 import sys
+import tomllib
 from functools import cache
 from pathlib import Path
 
@@ -175,3 +176,9 @@ def _pipelines(parameters):
 def names_of_pipelines():
     printed = CliRunner().invoke(cli, ["pipeline", "list"]).output
     return {line.split()[0] for line in printed.splitlines() if line.strip()}
+
+
+def test_every_extra_is_on_the_page_of_installation():
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["optional-dependencies"]
+    table = "".join(re.findall(r"^\|.*\|$", (DOCS / "install.md").read_text("utf-8"), re.M))
+    assert [name for name in extras if f"`{name}`" not in table] == ["dev"]

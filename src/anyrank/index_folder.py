@@ -65,7 +65,9 @@ class Index:
         """
         from .index.build import build
 
-        encoders = _encoders(models)  # a model that can't be opened is an error before anything is built
+        # a model that can't be opened, and an index that doesn't fit it, are errors before anything is built
+        encoders = _encoders(models)
+        _check_choice(encoders, index, options)
         fields = fields_of(id_field, text_field, title_field)
         source = _documents(documents, fields, numbered=True)
         settings: dict[str, Any] = {"language": language, "stop_words": stop_words, "overwrite": overwrite}
@@ -316,22 +318,25 @@ def _conditions(filter: Any) -> bool:
     return True
 
 
+def _check_choice(encoders: Iterable[Any], index: str | None, options: Mapping[str, Any] | None) -> None:
+    """Raises InputError if the vectors of these encoders can't be searched by the index that was chosen."""
+    from .index.choice import check_choice
+
+    for encoder in encoders if index is not None else ():
+        check_choice(encoder, str(index), options)
+
+
 def _encoders(models: str | Iterable[str]) -> list[Any]:
     """The models of these names, opened. Raises InputError on one that makes no vectors."""
     from .hub.registry import SHIPPED
-    from .pipeline.table import model
-    from .vectors import Encoder
+    from .pipeline.table import encoder
 
     if not isinstance(models, str | Iterable):
         raise InputError(f"models is of type {type(models).__name__}: expected names of models, () for none")
     names = [models] if isinstance(models, str) else list(models)
     if wrong := [name for name in names if not isinstance(name, str)]:
         raise InputError(f"models has a member of type {type(wrong[0]).__name__}: expected names of models")
-    opened = [model(name) for name in dict.fromkeys(SHIPPED.get(n, n) for n in names)]
-    for name, encoder in zip(names, opened):
-        if not isinstance(encoder, Encoder):
-            raise InputError(f"{name} scores candidates and makes no vectors: index with a dense or sparse model")
-    return opened
+    return [encoder(name) for name in dict.fromkeys(SHIPPED.get(n, n) for n in names)]
 
 
 def _documents(documents: Any, fields: Any, *, numbered: bool) -> Iterator[Candidate]:

@@ -621,5 +621,28 @@ def test_the_demo_shows_its_progress_while_it_encodes(tmp_path, monkeypatch):
     (folder / "corpus.jsonl").write_text('{"_id": "d1", "text": "lift"}\n{"_id": "d2", "text": "drag"}\n')
     (folder / "queries.jsonl").write_text('{"_id": "q1", "text": "lift"}\n')
     (folder / "qrels" / "test.tsv").write_text("query-id\tcorpus-id\tscore\nq1\td1\t1\n")
-    result = CliRunner().invoke(demo.demo_command, [str(folder), "-o", str(tmp_path / "out"), "-p", "bm25"])
+    command = [str(folder), "-o", str(tmp_path / "out"), "-p"]
+    result = CliRunner().invoke(demo.demo_command, [*command, "bm25 % 9 >> splade + minilm"])
     assert titles[:2] == [("encoding with splade-tiny", 2), ("encoding with minilm", 2)], result.output
+    titles.clear()
+    result = CliRunner().invoke(demo.demo_command, [*command, 'bm25 >> explore("mini")'])
+    assert titles[0] == ("encoding with minilm", 2), result.output
+    titles.clear()
+    result = CliRunner().invoke(demo.demo_command, [*command, "bm25"])
+    assert result.exit_code == 0, result.output
+    assert not [title for title, _ in titles if title.startswith("encoding")]
+
+
+def test_queries_may_be_those_of_a_collection(index, tmp_path):
+    run = tmp_path / "demo.trec"
+    call("search", index, "--queries", "demo", "-k", 3, "-o", run)
+    lines = run.read_text().splitlines()
+    assert len({line.split()[0] for line in lines}) == 91  # those with words of these three documents
+    folder = tmp_path / "beir"
+    folder.mkdir()
+    (folder / "corpus.jsonl").write_text('{"_id": "d1", "text": "lift"}\n')
+    (folder / "queries.jsonl").write_text('{"_id": "q1", "text": "wing lift"}\n')
+    assert "q1: wing lift" in call("search", index, "--queries", folder).stdout
+    reranked = tmp_path / "tiny.trec"
+    call("rerank", "--run", run, "--queries", "demo", "--documents", index, "-p", "prior", "-o", reranked)
+    assert [line.split()[:3] for line in reranked.read_text().splitlines()] == [line.split()[:3] for line in lines]

@@ -15,6 +15,7 @@ import pytest
 from click.testing import CliRunner
 
 from anyrank.cli import cli
+from anyrank.core.errors import InputError
 from anyrank.core.types import Candidate
 from anyrank.hub.open import open_model
 from anyrank.index.build import build
@@ -118,3 +119,9 @@ def test_a_server_answers_what_it_accepted_and_ends(index):
     assert process.returncode in (0, -signal.SIGTERM)
     lines = [json.loads(line) for line in log.decode().splitlines() if line.startswith("{")]
     assert "/v2/rerank" in {line["path"] for line in lines}
+
+
+def test_an_error_of_a_pipeline_over_an_index_shows_what_was_written(index):
+    with pytest.raises(InputError, match="did you mean 'mini'") as error:
+        service(Options(("bm25 % 9 >> mimi",), index=index))
+    assert str(error.value).splitlines()[1] == "  bm25 % 9 >> mimi"

@@ -150,3 +150,51 @@ def test_options_that_do_not_go_together_are_named(path):
     with pytest.raises(InputError, match="-o is missing"):
         run("index", path)
     assert Index.open(path).models == []
+
+
+def test_a_choice_that_fits_no_vectors_is_an_error_before_anything_is_built(tmp_path):
+    corpus, out = tmp_path / "corpus.jsonl", tmp_path / "new.index"
+    corpus.write_text('{"_id": "a", "text": "a wing"}\n')
+    for arguments, named in (
+        (["--encode", "minilm", "--vector-index", "approximat"], "choose one of approximate, nearest, plaid, postings"),
+        (["--encode", "minilm", "--vector-index", "snapshot"], "'snapshot' is unknown"),
+        (["--encode", "minilm", "--vector-index", "postings"], "searches sparse vectors, not dense ones"),
+        (["--encode", "minilm", "--vector-index", "plaid"], "compresses states of tokens"),
+        (["--encode", "tiny", "--vector-index", "plaid", "--set", "bits=3"], "choose 1, 2, 4, 8"),
+        (["--encode", "minilm", "--vector-index", "nearest", "--set", "bits=3"], "no option 'bits'"),
+        (["--encode", "cohere:rerank-v3.5"], "makes no vectors"),
+    ):
+        with pytest.raises(InputError, match=named):
+            run("index", corpus, "-o", out, *arguments)
+        assert not out.exists()
+    with pytest.raises(InputError, match="choose one of approximate"):
+        Index.create(out, DOCS, "minilm", index="none")
+    assert not out.exists()
+    with pytest.raises(InputError, match="choose nearest or approximate"):
+        run("index", corpus, "--to", "qdrant://127.0.0.1:9/wings", "--encode", "minilm", "--vector-index", "plaid")
+
+
+def test_vectors_that_a_store_does_not_hold_are_an_error_before_documents_are_written(tmp_path, monkeypatch):
+    class Store:
+        address, kinds = "qdrant://host/wings", ("dense", "sparse")
+
+    corpus = tmp_path / "corpus.jsonl"
+    corpus.write_text('{"_id": "a", "text": "a wing"}\n')
+    monkeypatch.setattr("anyrank.stores.open.open_server", lambda address: Store())
+    with pytest.raises(InputError, match="makes tokens vectors, and this store holds dense, sparse ones"):
+        run("index", corpus, "--to", Store.address, "--encode", "tiny")
+
+
+def test_options_that_are_not_named_stay(path):
+    def options():
+        part = next(p for p in Index.open(path).info()["parts"] if p["name"] == "vectors of anyrank-tiny")
+        return part["details"]["options"]
+
+    choose = ["index", path, "--encode", "tiny", "--vector-index", "plaid"]
+    run(*choose, "--set", "bits=4", "--set", "cells=3")
+    run(*choose, "--set", "scoring=warp")
+    assert options() == {"bits": 4, "pool": 1, "scoring": "warp", "cells": 3}
+    run(*choose, "--set", "cells=default")
+    assert options() == {"bits": 4, "pool": 1, "scoring": "warp"}
+    run(*choose)
+    assert options() == {"bits": 4, "pool": 1, "scoring": "warp"}

@@ -92,6 +92,7 @@ def test_cards(name):
     assert card.formula
     assert card.capabilities
     assert card == read_card(name)
+    assert ("arXiv" in str(card).splitlines()[0]) == bool(card.arxiv)
     assert all(0 < f.value < 1 and f.dataset and f.metric and f.source for f in card.figures)
     assert card.figures or "Figures: none in the sources at hand." in module.__doc__
     assert card.cost(0).calls == 0

@@ -11,7 +11,7 @@ import click
 from ..core.content import is_blank
 from ..core.errors import InputError
 from ..core.types import Query, Ranking
-from .common import as_json, as_json_option, call_log, log_option, pipeline_option, printable, report_status
+from .common import as_json, as_json_option, call_log, log_option, pipeline_option, printable, queries_of, report_status
 
 if TYPE_CHECKING:
     from ..domains.answers.answer import Answer
@@ -22,7 +22,10 @@ BATCH = 8
 @click.command("ask")
 @click.argument("index", required=False)
 @click.argument("question", required=False)
-@click.option("--questions", help="A file of questions (JSONL or id<TAB>text) instead of one QUESTION.")
+@click.option(
+    "--questions",
+    help="A file of questions (JSONL or id<TAB>text) instead of one QUESTION, or a collection with some: demo.",
+)
 @click.option(
     "--model",
     help="A language model (hf:HUB_ID, llamacpp:FILE.gguf, openai:MODEL@URL). Without one, the answer is made of the "
@@ -66,7 +69,6 @@ def ask_command(
     """
     from ..domains.answers.answer import Answerer
     from ..hub.open import open_model
-    from ..io.corpus import read_queries
     from ..pipeline.parser import Settings, parse
     from ..stores.open import open_index
 
@@ -85,7 +87,7 @@ def ask_command(
 
         backend = Logged(backend, log, str(model))
     answerer = Answerer(backend, passages, words, short, samples, temperature=temperature, seed=seed)
-    queries = [Query("q1", question)] if questions is None else list(read_queries(questions))
+    queries = [Query("q1", question)] if questions is None else queries_of(questions)
     answers: list[Answer] = []
     for start in range(0, len(queries), BATCH):
         for answer in answerer(stage.batch([Ranking(q) for q in queries[start : start + BATCH]])):

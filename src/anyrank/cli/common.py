@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import click
 
 from ..core.trace import UNANSWERED, Usage
-from ..core.types import Ranking
+from ..core.types import Query, Ranking
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -38,14 +38,14 @@ def from_run(
     If ``documents`` is an index, that index is returned and the rankings have no texts yet (`Attach` adds them); if it
     is a file or a collection's folder, the rankings have its texts.
     """
-    from ..io.corpus import read_documents, read_queries
+    from ..io.corpus import read_documents
     from ..io.dataset import Dataset
     from ..io.runs import attach, read_run
     from ..stores.address import is_address
     from ..stores.open import open_index
 
     results = {q: [d for d in docs if not ignore_self or d[0] != q][:depth] for q, docs in read_run(run).items()}
-    topics = read_queries(queries)
+    topics = queries_of(queries)
     if is_address(documents) or (Path(documents) / "manifest.json").is_file():
         return open_index(documents), attach(results, topics, path=run)
     texts = Dataset.open(documents).documents() if is_dataset(documents) else read_documents(documents)
@@ -100,6 +100,14 @@ def echo_cut(count: int, model: str) -> None:
 
 def as_json(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False)
+
+
+def queries_of(spec: str) -> list[Query]:
+    """The queries of an argument: those of a file ('-' for standard input), or all of a collection."""
+    from ..io.corpus import read_queries
+    from ..io.dataset import Dataset
+
+    return Dataset.open(spec).queries() if is_dataset(spec) else read_queries(spec)
 
 
 def is_dataset(spec: str) -> bool:

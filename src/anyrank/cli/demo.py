@@ -23,6 +23,7 @@ PIPELINES = (
     "bm25 % 100 >> tiny",
     "bm25 % 100 >> mini",
 )
+ENCODERS = ("splade-tiny", "minilm")
 QUESTION = "what causes flow separation on a wing"
 
 
@@ -52,13 +53,14 @@ def demo_command(dataset: str, out: Path, pipelines: tuple[str, ...], split: str
     from ..pipeline.parser import Settings, parse
     from ..pipeline.table import model
 
-    measure("nDCG@10")  # if a package is missing, fail now rather than after the work
+    measure("nDCG@10")  # if a package is missing, or a pipeline is wrong, fail now rather than after the work
+    encoders = _encoders(pipelines)
     data = Dataset.open(dataset)
     start = time.perf_counter()
     build(data.documents(), out / "index", overwrite=True)
     collection = Collection.open(out / "index")
     click.echo(f"indexed {len(collection):,} documents of {data.name} in {time.perf_counter() - start:.1f} s")
-    for name in ("splade-tiny", "minilm"):
+    for name in encoders:
         start = time.perf_counter()
         with progress(f"encoding with {name}", len(collection), "documents") as bar:
             usage = collection.encode(model(name), on_progress=partial(advance, bar))
@@ -95,3 +97,11 @@ def demo_command(dataset: str, out: Path, pipelines: tuple[str, ...], split: str
             click.echo(f"  {c.score:6.2f}  {c.id:>5}  {c.meta.get('title', '')}")
     click.echo(f"\nreport: {out / 'report.html'}   runs: {out / 'runs'}   index: {out / 'index'}")
     return code
+
+
+def _encoders(pipelines: tuple[str, ...]) -> list[str]:
+    """The encoders that ship, of those by which pipelines search or score."""
+    from ..pipeline.explain import explain
+
+    needed = {need.what for pipeline in pipelines for step in explain(pipeline) for need in step.needs}
+    return [name for name in ENCODERS if {f"the model {name}", f"vectors of {name} in the index"} & needed]

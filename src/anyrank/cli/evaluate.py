@@ -9,7 +9,7 @@ from typing import Any, Literal
 import click
 
 from ..core.errors import InputError
-from .common import Command, OutputFile, ignore_self_option
+from .common import Command, OutputFile, ignore_self_option, queries_of
 
 DEFAULT = ("nDCG@10", "AP", "RR@10", "R@100")
 FORMATS = ["text", "markdown", "latex", "csv", "queries", "pairs", "json"]
@@ -207,9 +207,8 @@ def _measure(
         judged = Judgements.of(qrels)
     if queries is not None:
         from ..core.content import text_of
-        from ..io.corpus import read_queries
 
-        topics |= {q.id: text_of(q.content) for q in read_queries(queries)}
+        topics |= {q.id: text_of(q.content) for q in queries_of(queries)}
     read = {name: {q: dict(results) for q, results in read_run(path).items()} for name, path in zip(names, runs)}
     if baseline is not None and baseline not in names and baseline in runs:
         baseline = names[runs.index(baseline)]

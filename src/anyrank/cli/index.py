@@ -117,9 +117,10 @@ def index_command(
     """
     from ..hub.registry import SHIPPED
     from ..index.build import build
+    from ..index.choice import check_choice
     from ..index.collection import Collection
     from ..io.files import texts
-    from ..pipeline.table import model
+    from ..pipeline.table import encoder as opened
     from ..store.vector_names import model_of, stored
 
     if corpus == "info" and (folder is not None or (out is None and to is None and not Path(corpus).exists())):
@@ -165,9 +166,11 @@ def index_command(
         def documents() -> Iterator[Candidate]:
             return piece.stream(_documents(corpus, id_field, text_field, title_field, form, no_header))
 
-        # A model that can't be opened is an error before anything is built or replaced.
-        encoders = {n: model(n) for n in dict.fromkeys(SHIPPED.get(n, n) for n in encode)}
+        # A model that can't be opened, and an index that doesn't fit it, are errors before anything is written.
+        encoders = {n: opened(n) for n in dict.fromkeys(SHIPPED.get(n, n) for n in encode)}
         requested = {encoder.name for encoder in encoders.values()}
+        for encoder in encoders.values() if chosen else ():
+            check_choice(encoder, **chosen)
         changed, verb = 0, ""
         if delete:
             changed = Collection.open(out).delete([i for _, line in texts(corpus) if (i := line.strip())])
@@ -196,7 +199,7 @@ def index_command(
             raise InputError("it holds a finished index: use --update, --overwrite or --encode", path=out)
     collection = Collection.open(out)
     if update:
-        encoders |= {n: model(n) for n in map(model_of, collection.encoded) if n not in encoders}
+        encoders |= {n: opened(n) for n in map(model_of, collection.encoded) if n not in encoders}
     truncated: dict[str, int] = {}
     for encoder in encoders.values():
         title = f"encoding with {encoder.name}"

@@ -29,13 +29,17 @@ def index_to(
     """Writes, updates or deletes the documents of a collection on a server, and encodes those without vectors."""
     from ..hub.registry import SHIPPED
     from ..io.files import texts
-    from ..pipeline.table import model
+    from ..pipeline.table import encoder as opened
     from ..store.vector_names import model_of, stored
+    from ..stores.address import shown
+    from ..stores.base import check_index
     from ..stores.open import open_index, open_server
-    from ..stores.remote import Remote
+    from ..stores.remote import Remote, check_kind
 
-    encoders = {n: model(n) for n in dict.fromkeys(SHIPPED.get(n, n) for n in encode)}
+    encoders = {n: opened(n) for n in dict.fromkeys(SHIPPED.get(n, n) for n in encode)}
     requested = {encoder.name for encoder in encoders.values()}
+    if chosen:
+        check_index(shown(address), chosen["index"])
     changed, verb = 0, ""
     if documents is None:
         collection = open_index(address)
@@ -45,9 +49,11 @@ def index_to(
     elif update:
         collection = open_index(address)
         changed, verb = collection.update(documents()), "added or replaced"
-        encoders |= {n: model(n) for n in map(model_of, collection.encoded) if n not in encoders}
+        encoders |= {n: opened(n) for n in map(model_of, collection.encoded) if n not in encoders}
     else:
         server = open_server(address)
+        for encoder in encoders.values():  # what the store can't hold is an error before documents are written
+            check_kind(server, encoder.name, encoder.encode(["a"]).vectors.kind)
         try:
             with progress("writing", None, "documents") as bar:
                 collection = Remote.build(

@@ -16,7 +16,7 @@ from ..core.errors import InputError
 from ..core.stage import Stage
 from ..core.types import Ranking
 from ..scale.manifest import content_hash
-from .common import report_status
+from .common import is_dataset, report_status
 from .progress import batch_results
 from .shards import WHOLE, Piece
 
@@ -129,7 +129,8 @@ def resume_hint(journal: Journal, total: int) -> Iterator[None]:
 
 def stamp(*paths: str | Path | None) -> list[tuple[str, str]]:
     """Name and hash of the content of input files and folders (`content_hash`). A job is resumed only if they are the
-    same as when it began, whatever their times say. Of a collection on a server only its address is known."""
+    same as when it began, whatever their times say. Of a collection on a server, and of one that is no folder,
+    only the name is known."""
     from ..stores.address import is_address, shown
 
     out = []
@@ -138,6 +139,8 @@ def stamp(*paths: str | Path | None) -> list[tuple[str, str]]:
             out.append((shown(str(path)), ""))
         elif path and Path(path).exists():
             out.append((str(path), content_hash(Path(path))))
+        elif path and is_dataset(str(path)):
+            out.append((str(path), ""))
     return out
 
 

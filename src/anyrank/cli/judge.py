@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..core.errors import InputError
-from .common import OutputFile, as_json, as_json_option, printable
+from .common import OutputFile, as_json, as_json_option, printable, queries_of
 
 if TYPE_CHECKING:
     from ..judging.sitting import Sitting
@@ -99,7 +99,6 @@ def judge_command(
     anyrank judge --index my.index -p "bm25 % 100" -p "bm25 % 100 >> mini" --queries topics.tsv -o my.qrels
     """
     from ..core.content import text_of
-    from ..io.corpus import read_queries
     from ..judging.pool import Measure, Pool
     from ..judging.session import Session
     from ..judging.sitting import Sitting
@@ -107,7 +106,7 @@ def judge_command(
 
     if labels is not None and not labels_by:
         raise InputError("--labels needs --labels-by: the name of the judge, which the results show")
-    topics = {q.id: text_of(q.content) for q in read_queries(queries)}
+    topics = {q.id: text_of(q.content) for q in queries_of(queries)}
     lists, documents = _lists(runs, index, pipelines, queries, documents)
     pool = Pool.of(lists, Measure(measure, most, relevant), every_pair=all_pairs)
     if lost := [q for q in pool.queries if q not in topics]:
@@ -228,12 +227,11 @@ def _lists(
         raise InputError("--index takes two pipelines (-p) or more, and no runs")
     from ..core.types import Ranking
     from ..index.collection import Collection
-    from ..io.corpus import read_queries
     from ..pipeline.parser import Settings, parse
     from .progress import batches
 
     settings = Settings(Collection.open(index))
-    topics = [Ranking(q) for q in read_queries(queries)]
+    topics = [Ranking(q) for q in queries_of(queries)]
     results = {p: {r.query.id: r.ids for r in batches(parse(p, settings), topics, p)} for p in pipelines}
     return results, documents or index
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from .common import as_json, as_json_option
+from .common import as_json, as_json_option, queries_of
 
 
 @click.command("monitor", epilog="Exit codes beside the common ones: 0 no drift, 1 drift.")
@@ -30,9 +30,8 @@ def monitor_command(old: str, new: str, queries: str | None, alpha: float, json_
     """
     from ..core.content import text_of
     from ..evaluate.drift import drift, read_answered
-    from ..io.corpus import read_queries
 
-    texts = {q.id: text_of(q.content) for q in read_queries(queries)} if queries else {}
+    texts = {q.id: text_of(q.content) for q in queries_of(queries)} if queries else {}
     result = drift(read_answered(old, texts), read_answered(new, texts), alpha)
     click.echo(as_json(result.as_dict()) if json_out else str(result))
     return int(result.drifted)

@@ -108,7 +108,7 @@ def recipe_command(
     paper = card(name)
     make = load(name).recipe
     recipe = with_settings(make(out.replace("NAME", name), files, **options_of(make, choices)), settings)
-    click.echo(f"# {paper.title}, arXiv {paper.arxiv}; what it needs: {paper.needs or 'groups'}")
+    click.echo(f"# {paper.reference}; what it needs: {paper.needs or 'groups'}")
     click.echo(recipe_text(recipe), nl=False)
 
 

@@ -91,7 +91,9 @@ def eval_command(
     for method, values in rows.items():
         click.echo(f"{method:{width}}  " + "  ".join(f"{values[n]:{len(n)}.4f}" for n in names))
     sizes = f"{len(parts.train.pairs):,} interactions trained on; held out: {len(parts.warm.pairs):,} warm"
-    click.echo(f"{sizes}, {len(parts.cold.pairs):,} of {int(parts.cold_items.sum()):,} cold items", err=True)
+    cold_items = int(parts.cold_items.sum())
+    new = f"{len(parts.cold.pairs):,} cold ({cold_items:,} item{'s' if cold_items != 1 else ''})"
+    click.echo(f"{sizes}, {new}", err=True)
     return 0
 
 
@@ -168,12 +170,19 @@ def _read(
     """The interactions, and the rows of items and users by id."""
     from ..domains.recommend.interactions import ITEM, USER, read_attributes, read_interactions
 
+    for path in (interactions, items, users):
+        if path is not None and Path(path).is_dir():
+            what = "interactions" if path == interactions else "items" if path == items else "users"
+            raise InputError(f"is a folder: name the table of {what} in it, such as {what}.csv", path=path)
     item_rows = {} if items is None else read_attributes(items, ITEM)
     user_rows = {} if users is None else read_attributes(users, USER)
     data = read_interactions(interactions, float("-inf") if least is None else least, item_rows)
     ids = {data.items[i] for i in set(data.pairs[:, 1].tolist())}
     if items is not None and ids.isdisjoint(item_rows):
         raise InputError("none of the items of the interactions is in this table: the ids differ", path=items)
+    if items is not None and (absent := sorted(ids - item_rows.keys())):
+        text = f"note: {len(absent):,} of {len(ids):,} items have no row in {items}, such as {absent[0]}"
+        click.echo(f"{text}: nothing is known of them but who took them", err=True)
     return data, item_rows, user_rows
 
 

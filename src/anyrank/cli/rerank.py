@@ -31,7 +31,7 @@ DEFAULT = "mini"
 @click.command("rerank")
 @click.argument("lists", required=False)
 @click.option("--run", help="A TREC run to rerank, with --queries, --documents and --out.")
-@click.option("--queries", help="The run's queries: JSONL or id<TAB>text.")
+@click.option("--queries", help="The run's queries: JSONL or id<TAB>text, or a collection (demo).")
 @click.option("--documents", help="The run's documents: a file, a collection's folder, or an index.")
 @click.option("-o", "--out", type=click.Path(path_type=Path), help="The file to write the reranked TREC run to.")
 @click.option("--resume", is_flag=True, help="Resume a job that was stopped, with the same arguments.")

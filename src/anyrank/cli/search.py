@@ -20,6 +20,7 @@ from .common import (
     overwrite_option,
     pipeline_option,
     printable,
+    queries_of,
     report_status,
     times_option,
 )
@@ -32,7 +33,9 @@ from .shards import Piece, shard_options
 @click.argument("index", type=IndexType())
 @click.argument("query", required=False)
 @click.option(
-    "--queries", help="A file of queries (JSONL or id<TAB>text) instead of one QUERY; '-' for standard input."
+    "--queries",
+    help="A file of queries (JSONL or id<TAB>text) instead of one QUERY, '-' for standard input; or a collection with "
+    "queries: demo, a BEIR folder, irds:ID.",
 )
 @pipeline_option("bm25", "The pipeline, such as 'bm25 % 100 >> splade + minilm'.")
 @click.option(
@@ -78,7 +81,6 @@ def search_command(
     anyrank search my.index --queries topics.tsv -o run.trec --resume
     anyrank search postgresql://me@db/papers/wings "wing flutter" -p "bm25 % 100 >> mini"
     """
-    from ..io.corpus import read_queries
     from ..pipeline.parser import Settings, parse
     from ..retrieve.ignore_self import without_self
     from ..stores.open import open_index
@@ -91,7 +93,7 @@ def search_command(
         not_finished(out, overwrite)
     if query is not None and any("\ud800" <= c <= "\udfff" for c in query):
         raise InputError("the QUERY is not UTF-8")
-    requests = [Query("q1", query)] if queries is None else read_queries(queries)
+    requests = [Query("q1", query)] if queries is None else queries_of(queries)
     depth = k or (10 if out is None else 1000)
     stage = parse(pipeline, Settings(open_index(index), pairs or None, ignore_self, call_log(log_file, resume)))
     # Every search of the pipeline leaves the query out; a plug-in's search may not, so the end leaves it out as well.

@@ -12,7 +12,7 @@ import click
 
 from ..core.errors import InputError, listed, quoted
 from ..core.types import Candidate
-from .common import Command, OutputFile, is_dataset, overwrite_option
+from .common import Command, OutputFile, is_dataset, overwrite_option, queries_of
 from .jobs import counted, not_finished, resume_hint, stamp
 from .near import Near
 from .progress import progress
@@ -193,7 +193,6 @@ def answers_command(queries: str, index: str | None, negatives: int, people: str
     anyrank synth answers queries.tsv --index my.index -o extracted.jsonl --people human.jsonl
     """
     from ..index.collection import Collection
-    from ..io.corpus import read_queries
     from ..pipeline.parser import Settings, parse
     from ..synth.answers import Answers, two_sources, with_others
     from ..train.groups import read_groups, write_groups
@@ -203,7 +202,7 @@ def answers_command(queries: str, index: str | None, negatives: int, people: str
         raise InputError("answers come from --model, or from an --index: give one of the two")
     if model and index:
         raise InputError("answers come from --model or from --index: leave one of the two out")
-    topics = list(read_queries(queries))
+    topics = queries_of(queries)
     if len(topics) < 2:
         raise InputError("one query alone: its negatives are the answers to others", path=queries)
     other = named(list(read_groups(people))) if people else []
@@ -283,7 +282,6 @@ def clicks_command(log: str, judged: str, queries: str, documents: str, **option
     anyrank synth clicks log.jsonl --judged qrels.txt --queries q.tsv --documents corpus.jsonl -o groups.jsonl
     """
     from ..core.trace import Usage
-    from ..io.corpus import read_queries
     from ..io.qrels import read_qrels
     from ..io.records import json_lines, parsed
     from ..synth.clicks import Clicks, calibrated
@@ -295,7 +293,7 @@ def clicks_command(log: str, judged: str, queries: str, documents: str, **option
     not_finished(out, options["overwrite"])
     rows = list(parsed(log, json_lines(log), _clicks(Clicks), "results with their clicks"))
     grades = calibrated(rows, read_qrels(judged))
-    topics = {q.id: q for q in read_queries(queries)}
+    topics = {q.id: q for q in queries_of(queries)}
     texts = {d.id: d for d in _documents(documents)}
     members: dict[str, list[tuple[Candidate, float]]] = {}
     rejected: Counter[str] = Counter()

@@ -24,9 +24,10 @@ from ..store.store import Store
 from ..store.vector_names import META
 from ..vectors import Encoder, Vectors, join
 from .base import Prepares, Unfit, VectorIndex
+from .choice import check_choice
 from .derived import default_index, index_file
 from .lexical import Lexical
-from .vector_store import BASE, VectorStore, checked_choice
+from .vector_store import BASE, VectorStore, named
 
 log = logging.getLogger(__name__)
 
@@ -152,7 +153,8 @@ class Collection:
 
         ``index`` names the index that is to search these vectors (a file of this folder, as "approximate") with its
         ``options``, also for vectors that are there already; None leaves the choice as it is, by default the exact
-        index. Raises InputError on an index that is unknown or doesn't fit the vectors, before any is written.
+        index. Options that were chosen for the same index before and aren't named now stay; the value "default" sets
+        one back. Raises InputError on an index that is unknown or doesn't fit the vectors, before any is written.
         """
         if options and index is None:
             raise InputError(f"options {dict(options)!r:.80} are those of an index: name it")
@@ -163,10 +165,14 @@ class Collection:
         folder = self._folder(name)
         if index is not None:
             if name in self.encoded:
-                vectors = VectorStore.open(folder)
-                checked_choice(index, options, vectors.kind, vectors.dim, folder)
+                VectorStore.open(folder).choice(index, options)
             else:
-                index_file(index, folder)
+                options = named(options)
+                if rows := self._missing(name)[:1]:
+                    ((content, _),) = self.store.rows.of(rows).documents(rows)
+                    check_choice(encoder, index, options, content)
+                else:
+                    index_file(index)
         if not self.store.writable and not self._damaged(name) and not self._missing(name) and index is None:
             return Usage()  # nothing to do, in a folder that is read-only
         self.store.check_writable()

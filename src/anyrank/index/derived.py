@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import pkgutil
 import shutil
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
@@ -17,15 +18,28 @@ from ..vectors import vectors_class
 from .base import IndexFile
 
 
-def index_file(name: str, path: Path) -> IndexFile:
-    """The file of this folder that defines an index. Raises InputError about ``path`` if there is none."""
+def index_file(name: str, path: Path | None = None) -> IndexFile:
+    """The file of this folder that defines an index. Raises InputError if there is none: about stored vectors at
+    ``path`` that note a name of a newer version, or else about a name that was chosen."""
     try:
         module = importlib.import_module(f"{__package__}.{name}") if name.isidentifier() else None
     except ImportError:
         module = None
     if not isinstance(module, IndexFile):
-        raise InputError(f"its index {name!r} is unknown: upgrade anyrank, or encode with another", path=path)
+        if path is not None:
+            raise InputError(f"its index {name!r} is unknown: upgrade anyrank, or encode with another", path=path)
+        raise InputError(f"the index {name!r} is unknown: choose one of {', '.join(index_names())}")
     return module
+
+
+def index_names() -> list[str]:
+    """The names of all indexes of vectors.
+
+    >>> index_names()
+    ['approximate', 'nearest', 'plaid', 'postings']
+    """
+    names = (m.name for m in pkgutil.iter_modules([str(Path(__file__).parent)]))
+    return sorted(n for n in names if isinstance(importlib.import_module(f"{__package__}.{n}"), IndexFile))
 
 
 def default_index(kind: str) -> str:

@@ -30,6 +30,7 @@ from .base import LeavesTraces, Prepares
 from .derived import default_index, index_file
 
 COMMON = "common"  # the folder of arrays that all shards share
+DEFAULT = "default"  # the value that sets an option back
 BASE, CHOICE = ("kind", "dim", "dtype"), ("index", "options")  # its members, without their checksums
 _NUMBERS = 1 << 24  # numbers of vectors read at once
 _CACHED = 1 << 20  # numbers of vectors taken and compared at once
@@ -139,8 +140,9 @@ class VectorStore:
 
     def choose(self, index: str, options: Mapping[str, Any] | None = None) -> bool:
         """Whether another index, or other options, are noted from now on; what the old index derived is then removed.
-        Raises InputError on an index that is unknown or doesn't fit the vectors."""
-        choice = checked_choice(index, options, self.kind, self.dim, self.folder)
+        Options of the same index that aren't named stay as they are. Raises InputError on an index that is unknown or
+        doesn't fit the vectors."""
+        choice = self.choice(index, options)
         if choice == {n: self.meta[n] for n in CHOICE if n in self.meta}:
             return False
         files, options = (index_file(n, self.folder) for n in (self.index, index)), choice.get("options", {})
@@ -155,6 +157,11 @@ class VectorStore:
         self.meta = {**{n: self.meta[n] for n in BASE}, **choice}
         self._write_meta()
         return True
+
+    def choice(self, index: str, options: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """What `choose` would note: the index with all its options. Raises InputError as it does."""
+        kept = self.options if index == self.index else {}
+        return checked_choice(index, named({**kept, **(options or {})}), self.kind, self.dim, self.folder)
 
     def _write_meta(self) -> None:
         """``vectors.json``: versions before the choice of an index check the first checksum, and refuse an index that
@@ -420,10 +427,17 @@ def without_meta(folder: Path) -> list[str]:
     return sorted(p.name for p in folder.glob("*/") if not (p / META).exists() and any(p.glob("shard-*")))
 
 
-def checked_choice(index: str, options: Mapping[str, Any] | None, kind: str, dim: int, folder: Path) -> dict[str, Any]:
+def named(options: Mapping[str, Any] | None) -> dict[str, Any]:
+    """The options without those that are set back to their defaults."""
+    return {name: value for name, value in (options or {}).items() if value != DEFAULT}
+
+
+def checked_choice(
+    index: str, options: Mapping[str, Any] | None, kind: str, dim: int, folder: Path | None = None
+) -> dict[str, Any]:
     """An index and its options as ``vectors.json`` notes them: none for the kind's own exact index. Raises InputError
     on an index that is unknown or doesn't search this kind of vectors, and on wrong options."""
-    file = index_file(index, folder)
+    file = index_file(index)
     if kind not in file.KINDS:
         wanted = " and ".join(file.KINDS)
         raise InputError(f"the index {index!r} searches {wanted} vectors, not {kind} ones", path=folder)

@@ -126,6 +126,11 @@ class Card:
     starts: bool = False
     moves: bool = False
 
+    @property
+    def reference(self) -> str:
+        """The title, with the arXiv number if there is one."""
+        return f"{self.title}, arXiv {self.arxiv}" if self.arxiv else self.title
+
     def check(self, model: Any, name: str) -> None:
         """Raise InputError if an opened model, called ``name``, has none of the capabilities that the method needs."""
         if any(offers(model, PROTOCOLS[c]) for c in self.capabilities):
@@ -137,7 +142,7 @@ class Card:
 
     def __str__(self) -> str:
         lines = [
-            f"{self.name} ({self.year}): {self.title}, arXiv {self.arxiv}",
+            f"{self.name} ({self.year}): {self.reference}",
             f"  {self.summary}",
             f"  needs: {self.needs or ' or '.join(self.capabilities)}",
         ]

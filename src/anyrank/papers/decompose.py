@@ -73,7 +73,7 @@ def prompt(query: Query, most: int = MOST) -> Prompt:
 def pooled(query: Query, questions: list[str]) -> tuple[Query, str]:
     """The query with its sub-questions, their results to be pooled; unchanged if there are none."""
     if not questions:
-        return query, "no sub-questions"
+        return query, "no sub-questions: searched as it stands"
     note = " | ".join(q[:120] for q in questions)
     queries = Queries((text_of(query.content), *questions), FirstOccurrence())
     return with_queries(query, queries), f"{len(questions)} sub-questions: {note}"

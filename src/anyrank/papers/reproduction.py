@@ -111,7 +111,7 @@ class System:
 
     def __str__(self) -> str:
         lines = [
-            f"{self.number}. {self.name}: {self.title}, arXiv {self.arxiv}",
+            f"{self.number}. {self.name}: {self.title}" + (f", arXiv {self.arxiv}" if self.arxiv else ""),
             f"  claim: {self.claim}",
             f"  needs: {self.needs}",
         ]

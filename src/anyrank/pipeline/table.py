@@ -33,6 +33,14 @@ def model(name: str) -> Any:
     return open_model(name)
 
 
+def encoder(name: str) -> Encoder:
+    """The opened model of a name, for an index. Raises InputError if it makes no vectors."""
+    opened = model(name)
+    if not isinstance(opened, Encoder):
+        raise InputError(f"{name} scores candidates and makes no vectors: index with a dense or sparse model")
+    return opened
+
+
 def _collection(settings: Settings, name: str) -> Any:
     if settings.collection is None:
         raise InputError(f"{name} needs an index to search: give one, or rerank given candidates")

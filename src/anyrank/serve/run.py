@@ -149,8 +149,12 @@ def _stages(texts: list[tuple[str, str]], search: str, collection: Any) -> tuple
     for _, written in texts:
         try:
             parse(written, settings)
-        except InputError:  # it begins with a reranker, as texts for given documents do
-            continue
+        except InputError as wrong:
+            try:
+                parse(written, settings, starts=False)
+            except InputError:
+                raise wrong from None
+            continue  # it begins with a reranker, as texts for given documents do
         search = search or written
     search = search or f"bm25 % 100 >> ({texts[0][1]})"
     parse(search, settings)

@@ -88,6 +88,12 @@ class About:
         return replace(self, vectors={**self.vectors, name: described})
 
 
+def check_index(address: str, index: str) -> None:
+    """Raises InputError on an index of vectors that no server has."""
+    if index not in ("nearest", "approximate"):
+        raise InputError(f"{address}: no index {index!r:.40}: choose nearest or approximate")
+
+
 class Server(Protocol):
     """A collection on a server. What a call wrote is on the server's disk and seen by later searches once the call
     returns. Raises StoreError if the server can't be reached, refuses or breaks off, and InputError on what the store

@@ -23,7 +23,7 @@ from ..core.matches import Document
 from ..index.exact import Settings
 from ..vectors import Dense, Vectors
 from .address import Address
-from .base import About, Clause, Entry, Hits
+from .base import About, Clause, Entry, Hits, check_index
 from .remote import document
 
 _KEY, _FILLER = "anyrank", "."
@@ -227,8 +227,7 @@ class OpenSearch:
 
     def open_vectors(self, name: str, described: Mapping[str, Any]) -> Mapping[str, Any]:
         dim, graph = int(described["dim"]), described["index"] == "approximate"
-        if described["index"] not in ("nearest", "approximate"):
-            raise InputError(f"{self.address}: no index {described['index']!r:.40}: choose nearest or approximate")
+        check_index(self.address, described["index"])
         options = described.get("options", {})
         if unknown := sorted(set(options) - set(_OPTIONS if graph else ())):
             known = ", ".join(_OPTIONS) if graph else "none without --ann"

@@ -24,7 +24,7 @@ from ..core.matches import Document
 from ..index.exact import Settings
 from ..vectors import Dense, Sparse, Vectors
 from .address import Address
-from .base import About, Clause, Entry, Hits
+from .base import About, Clause, Entry, Hits, check_index
 from .remote import document
 
 if TYPE_CHECKING:
@@ -321,8 +321,7 @@ class Postgres:
     def open_vectors(self, name: str, described: Mapping[str, Any]) -> Mapping[str, Any]:
         kind, dim, options = described["kind"], int(described["dim"]), described.get("options", {})
         graph = described["index"] == "approximate"
-        if described["index"] not in ("nearest", "approximate"):
-            raise InputError(f"{self.address}: no index {described['index']!r:.40}: choose nearest or approximate")
+        check_index(self.address, described["index"])
         chosen = self._graph_options(kind, dim, options) if graph else {}
         if options and not graph:
             raise InputError(f"{self.address}: the index nearest has no options: add --ann")

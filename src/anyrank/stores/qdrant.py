@@ -26,7 +26,7 @@ from ..core.matches import Document
 from ..index.exact import Settings
 from ..vectors import Dense, Sparse, Tokens, Vectors
 from .address import Address
-from .base import About, Clause, Entry, Hits
+from .base import About, Clause, Entry, Hits, check_index
 from .remote import document
 
 _KEY, _WORDS, _ID, _FACTS = "anyrank", "words", "id", "facts"
@@ -229,8 +229,7 @@ class Qdrant:
         from qdrant_client import models
 
         kind, dim, graph = described["kind"], int(described["dim"]), described["index"] == "approximate"
-        if described["index"] not in ("nearest", "approximate"):
-            raise InputError(f"{self.address}: no index {described['index']!r:.40}: choose nearest or approximate")
+        check_index(self.address, described["index"])
         if graph and kind != "dense":
             raise InputError(f"{self.address}: the graph takes dense vectors, not {kind} ones: leave --ann out")
         options = described.get("options", {})

@@ -72,6 +72,15 @@ class Source:
         return Matches(rows, np.array([s for _, s in hits], dtype=np.float64), Reader(self), ids)
 
 
+def check_kind(server: Server, name: str, kind: str) -> None:
+    """Raises InputError if the store doesn't hold the kind of vectors that an encoder makes."""
+    if kind not in server.kinds:
+        raise InputError(
+            f"{server.address}: {model_of(name)} makes {kind} vectors, and this store holds {listed(server.kinds)} "
+            "ones: index into a folder (-o) for others"
+        )
+
+
 @dataclass(slots=True, eq=False)
 class Remote:
     """A collection on a server, opened. One program should write at a time; any number may search, and see what was
@@ -244,7 +253,8 @@ class Remote:
         on_progress: Callable[[int], None] | None = None,
     ) -> Usage:
         """Vectors of every document that has none yet, and their cost; ``index`` is "nearest" (all are compared) or
-        "approximate" (a graph), with its options. Raises InputError on a kind of vectors that the store can't hold."""
+        "approximate" (a graph), with its options; those of the same index that aren't named stay as they were. Raises
+        InputError on a kind of vectors that the store can't hold."""
         if not isinstance(encoder, Encoder):
             label = name or getattr(encoder, "name", type(encoder).__name__)
             raise InputError(f"{label} scores candidates and makes no vectors: encode with a dense or sparse model")
@@ -278,13 +288,11 @@ class Remote:
 
     def _describe(self, name: str, kind: str, dim: int, index: str | None, options: Mapping[str, Any] | None) -> None:
         """What the collection says of the vectors of a name."""
-        if kind not in self.server.kinds:
-            raise InputError(
-                f"{self.path}: {model_of(name)} makes {kind} vectors, and this store holds {listed(self.server.kinds)} "
-                "ones: index into a folder (-o) for others"
-            )
+        check_kind(self.server, name, kind)
         self.reload()
-        described = {"kind": kind, "dim": dim, "index": index or "nearest", "options": dict(options or {})}
+        old = self.about.vectors.get(name, {})
+        kept = old.get("options", {}) if old and index == old["index"] else {}
+        described = {"kind": kind, "dim": dim, "index": index or "nearest", "options": {**kept, **(options or {})}}
         self.about = self.about.with_vectors(name, self.server.open_vectors(name, described))
         self.server.write(self.about)
 

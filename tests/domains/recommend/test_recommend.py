@@ -295,7 +295,7 @@ def test_the_commands(tmp_path):
         "cold",
         "nDCG@20",
     ]
-    assert "of 4 cold items" in shown.stderr
+    assert "cold (4 items)" in shown.stderr
     call("rank", table, "--items", texts, "-m", "bm25", "-k", 3, "-o", tmp_path / "run")
     assert len((tmp_path / "run").read_text().splitlines()) == 3 * len(data.users)
     assert len(json.loads(call("rank", table).stdout.splitlines()[0])["items"]) == 20
@@ -304,6 +304,10 @@ def test_the_commands(tmp_path):
     (tmp_path / "other.csv").write_text("item_id,title\nnone,x\n")
     with pytest.raises(InputError, match="the ids differ"):
         call("rank", table, "--items", tmp_path / "other.csv")
+    (tmp_path / "part.csv").write_text("".join(texts.read_text().splitlines(True)[:-1]))
+    assert "note: 1 of " in call("rank", table, "--items", tmp_path / "part.csv").stderr
+    with pytest.raises(InputError, match="is a folder: name the table of items in it"):
+        call("rank", table, "--items", tmp_path)
 
 
 def test_counting_what_comes_often_in_a_batch_gives_the_same_loss():
