@@ -1,6 +1,7 @@
 """What `anyrank adapt` gains over the shipped default, without labels, and whether it does harm.
 
     python bench/bench_adapt.py DATA WORK [--collections scifact,…] [--seeds 0,1,2] [--minutes 4] [--queries 100]
+        [--groups N --lists N]      # in place of what the minutes allow, which depends on what else the machine does
 
 DATA holds collections as BEIR folders, WORK keeps indexes and adaptations between runs. Queries are written by rules;
 the collections' judgements are read only to measure the result, on at most so many test queries, over BM25's best 50.
@@ -52,10 +53,10 @@ def measured(index: Path, dataset: Dataset, pipelines: dict[str, str], most: int
     return {name: list(result.values[name]["nDCG@10"]) for name in pipelines}
 
 
-def row(data: Path, work: Path, name: str, seed: int, minutes: float, most: int) -> dict[str, Any]:
+def row(data: Path, work: Path, name: str, seed: int, most: int, **plan: Any) -> dict[str, Any]:
     index, out = indexed(data, work, name), work / f"{name}-{seed}"
     begin = time.process_time()
-    outcome = adapt(index, out, minutes=minutes, seed=seed, resume=True)
+    outcome = adapt(index, out, seed=seed, resume=True, **plan)
     seconds = time.process_time() - begin
     found = f"bm25 % {DEPTH}"
     pipelines = {"bm25": found, "start": f"{found} >> mini"}
@@ -75,7 +76,7 @@ def row(data: Path, work: Path, name: str, seed: int, minutes: float, most: int)
         "nDCG@10": means,
         "difference": {k: round(v, 4) if isinstance(v, float) else v for k, v in asdict(gain).items()},
         "cpu_s": round(seconds),
-        "minutes": minutes,
+        "plan": plan,
         "depth": DEPTH,
     }
 
@@ -88,15 +89,18 @@ def main() -> None:
     parser.add_argument("--seeds", default="0")
     parser.add_argument("--minutes", type=float, default=4)
     parser.add_argument("--queries", type=int, default=100)
+    parser.add_argument("--groups", type=int)
+    parser.add_argument("--lists", type=int)
     args = parser.parse_args()
     args.work.mkdir(parents=True, exist_ok=True)
+    plan = {"minutes": args.minutes, "groups": args.groups, "lists": args.lists}
     for seed in map(int, args.seeds.split(",")):
         for name in args.collections.split(","):
             results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
             key = f"{name}, seed {seed}"
             if key in results:
                 continue
-            results[key] = row(args.data, args.work, name, seed, args.minutes, args.queries)
+            results[key] = row(args.data, args.work, name, seed, args.queries, **plan)
             RESULTS.write_text(json.dumps(results, indent=1) + "\n")
             print(key, json.dumps(results[key]), flush=True)
 

@@ -4,6 +4,7 @@ import math
 import time
 from dataclasses import replace
 from itertools import pairwise
+from types import SimpleNamespace
 
 import pytest
 
@@ -136,6 +137,28 @@ def test_a_time_budget_ends_a_slow_judge():
     assert 1 <= after.cost.usage.calls < 40
     assert after.ids == ranking.ids
     assert after.status == "partial"
+
+
+def test_every_query_of_a_batch_has_milliseconds_of_its_own(monkeypatch):
+    clock = [0.0]
+    now = SimpleNamespace(perf_counter=lambda: clock[0], monotonic=lambda: clock[0])
+    monkeypatch.setattr("anyrank.core.rerank.time", now)
+    sizes = []
+
+    def judge(groups):  # 10 ms for every member
+        sizes.append(sum(len(m) for _, m in groups))
+        clock[0] += 0.01 * sizes[-1]
+        return [Judgement([1.0] * len(m), Usage(calls=1)) for _, m in groups]
+
+    rankings = [toy(30, seed)[0] for seed in range(3)]
+    after = Rerank(judge, max_ms=55).batch(rankings)
+    assert [r.cost.usage.calls for r in after] == [5, 5, 5]
+    assert all(r.trace[-1].notes == ("budget spent: max_ms=55",) for r in after)
+    assert [round(r.trace[-1].seconds, 6) for r in after] == [0.05] * 3
+    assert sizes[0] == 4  # a few, that show the pace
+    assert [r.ids for r in after] == [r.ids for r in rankings]
+    assert [r.cost.usage.calls for r in Rerank(judge, max_ms=1).batch(rankings)] == [4, 1, 1]  # never none
+    assert [r.status for r in Rerank(judge, max_ms=1000).batch(rankings)] == ["ok"] * 3
 
 
 def test_one_poisoned_document_costs_only_itself():

@@ -96,6 +96,7 @@ def test_a_budget_is_shared_out_among_the_shuffles():
     assert (after.cost.usage.calls, after.status) == (9, "partial")
     assert after.cost.notes == ("budget spent: max_calls=3",)
     assert stage.within(max_seconds=60.0)(ranking).status == "ok"
+    assert stage.within(max_ms=60.0).stage.max_ms == 60.0 / stage.shuffles
     with pytest.raises(InputError, match="max_calls=2: less than one for each of 3 shuffles"):
         stage.within(max_calls=2)
     with pytest.raises(InputError, match="takes no depth"):

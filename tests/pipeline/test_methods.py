@@ -30,8 +30,9 @@ def test_a_users_template_file_is_read(tmp_path):
 
 @pytest.mark.usefixtures("_model")
 def test_budgets_reach_the_reranker():
-    stage = methods.build("rankgpt", Settings(), "m", depth=5, max_calls=3, max_tokens=700, max_seconds=2.5)
-    assert (stage.depth, stage.max_calls, stage.max_tokens, stage.max_seconds) == (5, 3, 700, 2.5)
+    stage = methods.build("rankgpt", Settings(), "m", depth=5, max_calls=3, max_tokens=700, max_seconds=2.5, max_ms=80)
+    assert (stage.depth, stage.max_calls, stage.max_tokens) == (5, 3, 700)
+    assert (stage.max_seconds, stage.max_ms) == (2.5, 80)
     with pytest.raises(InputError, match="takes no depth"):
         methods.build("self_consistency", Settings(), "m", depth=5)
 

@@ -81,7 +81,7 @@ def written(name, **arguments):
 
 
 shipped = st.sampled_from(["minilm", "splade-tiny"])
-budgets = {"depth": counts, "max_calls": counts, "max_seconds": numbers.filter(lambda x: x > 0)}
+budgets = {"depth": counts, "max_calls": counts, "max_seconds": numbers.filter(lambda x: x > 0), "max_ms": counts}
 starts = st.one_of(
     written("bm25", k=counts),
     *[written(name, k=counts) for name in ("minilm", "splade", "mini", "tiny")],

@@ -18,7 +18,8 @@ from .trace import Usage
 
 @dataclass(frozen=True, slots=True)
 class Bound:
-    """The most of one thing (calls, tokens, or a moment of ``time.monotonic()``), and how a step's note names it."""
+    """The most of one thing (calls, tokens, seconds, or a moment of ``time.monotonic()``), and how a step's note names
+    it."""
 
     most: float = math.inf
     name: str = ""
@@ -26,9 +27,9 @@ class Bound:
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """The bounds of one stage on one query.
+    """The bounds of one stage on one query. ``seconds`` are the query's share of the batches that it is judged in.
 
-    >>> own = Budget.of_stage(max_calls=12, max_tokens=None, max_seconds=None, start=0.0)
+    >>> own = Budget.of_stage(max_calls=12)
     >>> shared = Budget.of_limits(Limits(max_calls=20), spent=Usage(calls=15))
     >>> own.stricter(shared).calls
     Bound(most=5, name='limits.max_calls=20')
@@ -37,14 +38,23 @@ class Budget:
     calls: Bound = Bound()
     tokens: Bound = Bound()
     deadline: Bound = Bound()
+    seconds: Bound = Bound()
 
     @classmethod
-    def of_stage(cls, max_calls: int | None, max_tokens: int | None, max_seconds: float | None, start: float) -> Budget:
-        """A stage's own options; the seconds count from ``start``."""
+    def of_stage(
+        cls,
+        max_calls: int | None = None,
+        max_tokens: int | None = None,
+        max_seconds: float | None = None,
+        max_ms: float | None = None,
+        start: float = 0.0,
+    ) -> Budget:
+        """A stage's own options; ``max_seconds`` count from ``start``."""
         return cls(
             Bound() if max_calls is None else Bound(max_calls, f"max_calls={max_calls}"),
             Bound() if max_tokens is None else Bound(max_tokens, f"max_tokens={max_tokens}"),
             Bound() if max_seconds is None else Bound(start + max_seconds, f"max_seconds={max_seconds}"),
+            Bound() if max_ms is None else Bound(max_ms / 1000, f"max_ms={max_ms}"),
         )
 
     @classmethod
@@ -59,30 +69,35 @@ class Budget:
 
     def stricter(self, other: Budget) -> Budget:
         """The smaller bound of each kind."""
-        pairs = ((self.calls, other.calls), (self.tokens, other.tokens), (self.deadline, other.deadline))
+        names = ("calls", "tokens", "deadline", "seconds")
+        pairs = ((getattr(self, name), getattr(other, name)) for name in names)
         return Budget(*(min(pair, key=lambda bound: bound.most) for pair in pairs))
 
     @property
     def known_after(self) -> bool:
         """Whether something is bounded that is only known after a call: tokens and time."""
-        return min(self.tokens.most, self.deadline.most) < math.inf
+        return min(self.tokens.most, self.deadline.most, self.seconds.most) < math.inf
 
-    def exceeded(self, usage: Usage, calls: int, now: float) -> str:
-        """The name of the bound that ``calls`` more calls would pass after ``usage``, at the moment ``now``; empty if
-        there is none."""
+    def exceeded(self, usage: Usage, calls: int, now: float, seconds: float = 0.0) -> str:
+        """The name of the bound that ``calls`` more calls would pass after ``usage``, or that the moment ``now`` or the
+        query's own ``seconds`` reach; empty if there is none."""
         if usage.calls + calls > self.calls.most:
             return self.calls.name
         if usage.tokens >= self.tokens.most:
             return self.tokens.name
-        return self.deadline.name if now >= self.deadline.most else ""
+        if now >= self.deadline.most:
+            return self.deadline.name
+        return self.seconds.name if seconds >= self.seconds.most else ""
 
 
 @dataclass(slots=True)
 class Account:
-    """One query in one stage: its budget, what was spent, and the name of the bound that ended its judging, if any."""
+    """One query in one stage: its budget, what was spent, its share of the seconds, and the name of the bound that
+    ended its judging, if any."""
 
     budget: Budget = Budget()
     usage: Usage = field(default_factory=Usage)
+    seconds: float = 0.0
     ended_by: str = ""
 
 
@@ -129,6 +144,10 @@ class CallEstimate:
         """A batch with so many members in all its groups took so long."""
         self._pace = seconds / members
 
+    def seconds(self, size: int) -> float:
+        """The seconds to expect of a group, by the last batch's pace; 0 before one is known."""
+        return self._pace * size
+
     def batch(self, seconds: float, size: int) -> float:
         """How many groups of ``size`` are judged in so many seconds, by the last batch's pace: at least 1, and `PROBE`
         before anything is known.
@@ -159,14 +178,18 @@ def affordable(groups: Sequence[tuple[Account, int]], estimate: CallEstimate, *,
     No query gets more calls than its budget by the estimate; a group that would pass it is refused, with all groups of
     its query after it. While a group of a size that nothing is known of is judged, those under a bound on calls whose
     price isn't known either wait, so that a judge's price is learnt before it is overspent twice. Under a bound on
-    tokens or time a batch has at most ``chunk`` groups, and no more than the time that is left allows.
+    tokens or time a batch has at most ``chunk`` groups, and no more than the time that is left allows. A query with a
+    time of its own gets one group at least, and then as many as fit into it.
     """
     split = Split([], [], [])
     most = math.inf  # groups of the batch
     if any(account.budget.known_after for account, _ in groups):
         left = min(account.budget.deadline.most for account, _ in groups) - time
         most = min(chunk, estimate.batch(max(left, 0.0), max(size for _, size in groups)))
+        if not estimate.seconds(1) and any(account.budget.seconds.most < math.inf for account, _ in groups):
+            most = min(most, PROBE)
     planned: dict[int, int] = {}  # calls that the batch is expected to take, by account
+    busy: dict[int, float] = {}  # seconds that it is expected to take, by account
     waiting: set[int] = set()  # accounts with a group put off: all that follow of it wait too, to keep their order
     exploring = False  # whether the batch has a group of unknown price
     for position, (account, size) in enumerate(groups):
@@ -176,11 +199,16 @@ def affordable(groups: Sequence[tuple[Account, int]], estimate: CallEstimate, *,
         key, need, bound = id(account), estimate.expect(size), account.budget.calls.most
         unknown = bound < math.inf and not estimate.knows(size)
         if key not in waiting and not account.ended_by:
-            account.ended_by = account.budget.exceeded(account.usage, need, time)
+            took, takes, own = busy.get(key, 0.0), estimate.seconds(size), account.budget.seconds.most
+            # The first group is judged however long it takes; those after it, if they are likely to fit.
+            account.ended_by = account.budget.exceeded(
+                account.usage, need, time, account.seconds and account.seconds + takes
+            )
             # There is room for this group, but perhaps not beside those of its query that are in the batch already:
             # these may turn out cheaper than expected (cached), so it waits for what they really take.
             no_room = planned.get(key, 0) + need > bound - account.usage.calls
-            if not account.ended_by and (no_room or (unknown and exploring)):
+            late = took > 0 and account.seconds + took + takes > own
+            if not account.ended_by and (no_room or late or (unknown and exploring)):
                 waiting.add(key)
         if account.ended_by:
             split.refused.append(position)
@@ -189,5 +217,6 @@ def affordable(groups: Sequence[tuple[Account, int]], estimate: CallEstimate, *,
         else:
             split.now.append(position)
             planned[key] = planned.get(key, 0) + need
+            busy[key] = busy.get(key, 0.0) + estimate.seconds(size)
             exploring = exploring or not estimate.knows(size)
     return split

@@ -68,9 +68,10 @@ class Rerank(Stage):
     A judge whose server can't be reached, or doesn't answer in time, is not called for ever: after some failures in a
     row (`Outage`) the other groups keep their order, and the notes say why.
 
-    ``depth``: only the best ``depth`` candidates are reranked, the rest stay below. ``max_calls`` and ``max_tokens``
-    are budgets a query, ``max_seconds`` a wall-clock budget of the whole batch; beside them each ranking's own limits
-    hold (`Ranking.limits`, which count what earlier stages spent too), whichever is stricter. A spent budget ends the
+    ``depth``: only the best ``depth`` candidates are reranked, the rest stay below. ``max_calls``, ``max_tokens`` and
+    ``max_ms`` (milliseconds of wall-clock time; of queries judged together each has its share by what is judged) are
+    budgets a query, ``max_seconds`` one of the whole batch; beside them each ranking's own limits hold
+    (`Ranking.limits`, which count what earlier stages spent too), whichever is stricter. A spent budget ends the
     judging, what was not judged keeps its order, and the step's notes name the limit.
 
     A group that would pass the limit of calls, by what groups of its size took so far in the batch, isn't judged; so
@@ -86,6 +87,7 @@ class Rerank(Stage):
     max_calls: int | None = None
     max_tokens: int | None = None
     max_seconds: float | None = None
+    max_ms: float | None = None
     chunk: int = 64
     strict: bool = False
     name: str = ""
@@ -93,12 +95,12 @@ class Rerank(Stage):
     """Kept from batch to batch, so that a long job doesn't wait for a dead server at every batch."""
 
     def __post_init__(self) -> None:
-        for option in ("depth", "max_calls", "max_tokens", "max_seconds", "chunk"):
+        for option in ("depth", "max_calls", "max_tokens", "max_seconds", "max_ms", "chunk"):
             if (value := getattr(self, option)) is not None and not value > 0:
                 raise InputError(f"{option}={value}: must be more than 0, or None for no limit")
 
     def batch(self, rankings: Sequence[Ranking]) -> list[Ranking]:
-        own = Budget.of_stage(self.max_calls, self.max_tokens, self.max_seconds, start=time.monotonic())
+        own = Budget.of_stage(self.max_calls, self.max_tokens, self.max_seconds, self.max_ms, time.monotonic())
         if not self._finds_blank:
             read_together(candidate for ranking in rankings for candidate in ranking[: self.depth])
         runs = [self._start(ranking, own) for ranking in rankings]
@@ -152,14 +154,14 @@ class Rerank(Stage):
             judgements = self._judge_or_split(groups, failures)
         finds_blank = self._finds_blank
         seconds = time.perf_counter() - start
-        estimate.learn_pace(sum(len(members) for _, members in groups), seconds)
-        share = seconds / len(requests)
+        judged = sum(len(members) for _, members in groups)
+        estimate.learn_pace(judged, seconds)
         for (run, position), (_, members), judgement in zip(requests, groups, judgements):
             scores, usage, note = _checked(judgement, len(members))
             estimate.learn(len(members), usage.calls + usage.cached)
             if finds_blank:
                 run.mark_blank(m for m, score in zip(members, scores) if score == -math.inf and is_blank(m.content))
-            run.record(position, scores, usage, note, share)
+            run.record(position, scores, usage, note, seconds * len(members) / judged)
 
     def _judge_or_split(self, groups: Sequence[Group], failures: _Failures) -> list[Judgement | Exception]:
         """The judge's answers; if it raises, the batch is halved until the groups at fault are alone. None is asked
@@ -209,7 +211,7 @@ class Rerank(Stage):
             notes += (f"{cut}: passages(…) reads them whole",)
         if run.blank:
             notes += (f"{len(run.blank)} of {len(whole)} candidates have no content: they come last",)
-        return result.with_step(Step(self.label, run.seconds, usage, notes, untouched, run.refused))
+        return result.with_step(Step(self.label, run.account.seconds, usage, notes, untouched, run.refused))
 
     @property
     def label(self) -> str:
@@ -227,7 +229,6 @@ class _Run:
     groups: Groups = ()
     scores: Scores | None = None  # of ``groups``; None before the first round
     order: Order | None = None  # what the grouping returned in the end
-    seconds: float = 0.0
     any_scored: bool = False  # whether any member of any group was
     refused: int = 0  # groups that a spent budget left out
     blank: list[Candidate] = field(default_factory=list)  # those without content
@@ -258,7 +259,7 @@ class _Run:
         """Keep the scores of one group and what they took."""
         self.scores[position] = scores  # type: ignore[index]
         self.account.usage += usage
-        self.seconds += seconds
+        self.account.seconds += seconds
         self.any_scored = self.any_scored or any(map(math.isfinite, scores))
         self.refused += bool(usage.fallback and usage.repairs.get(SPENT))
         if note:

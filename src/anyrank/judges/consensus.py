@@ -40,10 +40,10 @@ class SelfConsistency(Stage):
             raise InputError(f"how={self.how!r}: choose 'borda' or 'kemeny'")
 
     def within(self, **budgets: Any) -> SelfConsistency:
-        """The same under budgets a query (``max_calls``, ``max_tokens``), of which each shuffle gets an equal share;
-        ``max_seconds`` is the whole batch's. Raises InputError if a share is less than one, for other names, and
-        if the inner stage is not a `Rerank`."""
-        if not isinstance(self.stage, Rerank) or budgets.keys() - {"max_calls", "max_tokens", "max_seconds"}:
+        """The same under budgets a query (``max_calls``, ``max_tokens``, ``max_ms``), of which each shuffle gets an
+        equal share; ``max_seconds`` is the whole batch's. Raises InputError if a share is less than one, for other
+        names, and if the inner stage is not a `Rerank`."""
+        if not isinstance(self.stage, Rerank) or budgets.keys() - {"max_calls", "max_tokens", "max_seconds", "max_ms"}:
             raise InputError(f"{self.name} takes no {', '.join(budgets)}")
         shares = dict(budgets)
         for option in ("max_calls", "max_tokens"):
@@ -51,6 +51,8 @@ class SelfConsistency(Stage):
                 shares[option] = whole // self.shuffles
                 if shares[option] < 1:
                     raise InputError(f"{option}={whole}: less than one for each of {self.shuffles} shuffles")
+        if shares.get("max_ms") is not None:
+            shares["max_ms"] /= self.shuffles
         return replace(self, stage=replace(self.stage, **shares))
 
     def batch(self, rankings: Sequence[Ranking]) -> list[Ranking]:

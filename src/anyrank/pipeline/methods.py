@@ -38,6 +38,7 @@ def build(
     max_calls: int | None = None,
     max_tokens: int | None = None,
     max_seconds: float | None = None,
+    max_ms: float | None = None,
     answer_tokens: int | None = None,
     **options: Any,
 ) -> Stage:
@@ -59,6 +60,7 @@ def build(
         "max_calls": max_calls,
         "max_tokens": max_tokens,
         "max_seconds": max_seconds,
+        "max_ms": max_ms,
     }
     stated = {k: v for k, v in limits.items() if v is not None}
     stage: Stage = system.build(backend, **options)

@@ -116,9 +116,11 @@ def _score(
     depth: int | None = None,
     max_calls: int | None = None,
     max_seconds: float | None = None,
+    max_ms: float | None = None,
 ) -> Stage:
     """Score the candidates by a model."""
-    return Rerank(_judge(settings, name), depth=depth, max_calls=max_calls, max_seconds=max_seconds, name=name)
+    budgets = {"max_calls": max_calls, "max_seconds": max_seconds, "max_ms": max_ms}
+    return Rerank(_judge(settings, name), depth=depth, name=name, **budgets)
 
 
 def _judge(settings: Settings, name: str) -> Any:
@@ -275,9 +277,14 @@ def _shipped(name: str, about: str) -> Part:
         return _search(settings, name, k, exact)
 
     def score(
-        settings: Settings, *, depth: int | None = None, max_calls: int | None = None, max_seconds: float | None = None
+        settings: Settings,
+        *,
+        depth: int | None = None,
+        max_calls: int | None = None,
+        max_seconds: float | None = None,
+        max_ms: float | None = None,
     ) -> Stage:
-        return _score(settings, name, depth, max_calls, max_seconds)
+        return _score(settings, name, depth, max_calls, max_seconds, max_ms)
 
     return Part(about, source=search, then=score)
 

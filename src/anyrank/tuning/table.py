@@ -402,7 +402,7 @@ def _pointwise(stage: Named) -> Rerank | None:
     inner = stage.stage
     if not isinstance(inner, Rerank) or not isinstance(inner.grouping, Pointwise):
         return None
-    return None if inner.max_calls or inner.max_tokens or inner.max_seconds else inner
+    return None if inner.max_calls or inner.max_tokens or inner.max_seconds or inner.max_ms else inner
 
 
 def _unchanging(stage: Stage) -> bool:
