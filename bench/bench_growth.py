@@ -1,7 +1,7 @@
 """How an index in a folder grows: build time, memory, disk, searches, updates while searching, compaction and copies,
 from 1,000 to 1,000,000 documents; slopes of the logarithms over the sizes.
 
-python bench/bench_growth.py PART [SIZES] [--data FOLDER]
+python bench/bench_growth.py PART [SIZES]        # the optional data in $ANYRANK_DATA
 
 PART: words (BM25), dense, sparse or tokens (vectors by an index of their own). SIZES: 1000,10000,100000,1000000.
 Documents have real lengths: each is the first half of one abstract and the second half of another of Cranfield,

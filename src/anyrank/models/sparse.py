@@ -119,13 +119,17 @@ class Sparse(nn.Module):  # type: ignore[misc,unused-ignore]
 
     def weights(self, chunk: Mapping[str, Tensor]) -> Tensor:
         """Weights [texts, vocabulary] of a chunk."""
-        logits = run_body(self.body, chunk).logits.float()  # [texts, tokens, vocabulary]
-        values = logits.masked_fill(chunk["attention_mask"][..., None] == 0, 0.0).relu()
-        # log(1 + relu) grows with its argument, so that the maximum may be taken first, which leaves far fewer numbers
-        values = values.amax(1) if self.pooling == "max" else values
-        values = values.log1p() if self.activation == "relu" else values.log1p().log1p()
-        weights: Tensor = values if self.pooling == "max" else values.sum(1)
-        return weights
+        logits = run_body(self.body, chunk).logits  # [texts, tokens, vocabulary]
+        padding = chunk["attention_mask"][..., None] == 0
+        # log(1 + relu) grows with its argument, so that the maximum may be taken first, in the numbers as they are: it
+        # leaves far fewer of them. Of equal ones max() takes one, which learns faster than sharing the gradient.
+        if self.pooling == "max":
+            return self._activated(logits.masked_fill(padding, -torch.inf).max(1).values)
+        return self._activated(logits.masked_fill(padding, 0.0)).sum(1)
+
+    def _activated(self, logits: Tensor) -> Tensor:
+        values = logits.float().relu().log1p()
+        return values if self.activation == "relu" else values.log1p()
 
     def encode(self, texts: Sequence[str], *, query: bool = False) -> Tensor:
         """Weights [texts, vocabulary] of queries or texts."""
