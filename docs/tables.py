@@ -109,14 +109,15 @@ def training() -> str:
     """Training beside sentence-transformers."""
     rows = [
         (
-            name,
+            name if ", " in name else f"cross, {name}",
             f"{v['pairs_a_cpu_second']['ratio']:.2f}",
             f"{v['pairs_a_cpu_second']['least']:.2f}",
             str(len(v["rounds"])),
+            str(v["threads"]),
         )
         for name, v in _read("train.json").items()
     ]
-    return _table(("body", "pairs a CPU second, ours over theirs", "least", "rounds"), rows)
+    return _table(("kind, body", "pairs a CPU second, ours over theirs", "least", "rounds", "threads"), rows)
 
 
 TABLES: dict[str, Callable[[], str]] = {
