@@ -119,7 +119,7 @@ def _score(
     max_ms: float | None = None,
 ) -> Stage:
     """Score the candidates by a model."""
-    budgets = {"max_calls": max_calls, "max_seconds": max_seconds, "max_ms": max_ms}
+    budgets: dict[str, Any] = {"max_calls": max_calls, "max_seconds": max_seconds, "max_ms": max_ms}
     return Rerank(_judge(settings, name), depth=depth, name=name, **budgets)
 
 
