@@ -96,8 +96,9 @@ def _playground(options: Options, service: Service) -> Any:
         queries = list(read_queries(options.queries))
     if options.qrels:
         qrels = read_qrels(options.qrels)
-    given = read_spectra_with(options.spectra, options.engines) if options.spectra else {}
-    return Playground(service, options.free, queries, qrels, given)
+    bad: list[InputError] = []
+    given = read_spectra_with(options.spectra, options.engines, bad) if options.spectra else {}
+    return Playground(service, options.free, queries, qrels, given, [str(error) for error in bad])
 
 
 def tools(options: Options) -> Any:
