@@ -37,7 +37,7 @@ from ...tuning.fingerprint import version
 from ...tuning.table import ScoreTable
 from ..dialects import counts_of
 from ..requests import Refusal, clean, flag, query_text, text, whole
-from ..service import Service, finite
+from ..service import Service, finite, has_words
 from . import curves
 from .curves import Floats, Mean
 from .cutoffs import promises
@@ -95,7 +95,9 @@ class Playground:
         """What is served, for the page's first look."""
         collection = self.service.collection
         size = self.service.size()
-        index = None if collection is None else {"documents": size, "vectors": list(collection.encoded)}
+        index = None
+        if collection is not None:
+            index = {"documents": size, "vectors": list(collection.encoded), "words": has_words(collection)}
         pipelines = [{"name": n, "text": _text(s)} for n, s in self.service.pipelines.items()]
         queries = [{"id": q.id, "text": text_of(q.content)[:500]} for q in self.queries]
         return {

@@ -167,7 +167,7 @@ function App({ info, start }) {
   const setDocs = (list) => { edited.current = true; change({ docs: list }); };
   const choose = (id, more) => setChosen((c) => (c[0] === id ? [] : more && c.length ? [c[0], id] : [id]));
   const explain = (pipeline, ids) => post("explain", { query, pipeline, ids, ...over });
-  const names = useMemo(() => [...(source === "docs" ? info.pipelines.map((p) => p.name) : [info.start[1]]), ...(source === "spectra" ? ["prior", "hyperscore", 'hyperscore(tolerance="0.5Da")', "prior + hyperscore"] : []), ...(source === "index" ? ["bm25", "bm25 % 100 >> mini", "bm25 % 100 >> tiny", "bm25 % 100 >> minilm"] : ["mini", "tiny", "minilm", "splade", "minilm + mini", "bm25 % 10 >> mini"])], [info, source]);
+  const names = useMemo(() => [...(source === "docs" ? info.pipelines.map((p) => p.name) : [info.start.at(-1)]), ...(source === "spectra" ? ["prior", "hyperscore", 'hyperscore(tolerance="0.5Da")', "prior + hyperscore"] : []), ...(source === "index" && !info.index.words ? [] : source === "index" ? ["bm25", "bm25 % 100 >> mini", "bm25 % 100 >> tiny", "bm25 % 100 >> minilm"] : ["mini", "tiny", "minilm", "splade", "minilm + mini", "bm25 % 10 >> mini"])], [info, source]);
   const tabs = source === "spectra" ? { rank: "Rank" } : { rank: "Rank", queries: "Queries", curves: "Depth", cutoff: "Cut-off", judge: "Judge" };
   const measurable = source === "index" && info.measured.length > 0;
   const detail = chosen.length && answer?.texts[chosen[0]] ? chosen[0] : null;
@@ -239,7 +239,7 @@ async function begin() {
     return;
   }
   const search = info.free || info.search === "bm25" ? "bm25 % 20 >> mini" : info.search;
-  info.start = info.index ? ["bm25", search] : [info.pipelines[0].name, info.pipelines[0].name === "tiny" ? "mini" : "tiny"];
+  info.start = info.index ? (info.index.words ? ["bm25", search] : [info.search]) : [info.pipelines[0].name, info.pipelines[0].name === "tiny" ? "mini" : "tiny"];
   const linked = location.hash.startsWith("#s=") ? await unpacked(location.hash.slice(3)) : null;
   if (info.spectra.length) info.start = ["prior", "hyperscore"];
   const fresh = { tab: "rank", source: info.spectra.length ? "spectra" : info.index ? "index" : "docs", query: info.spectra.length ? info.spectra[0].id : info.index ? (info.queries[0]?.text ?? "") : SAMPLE.query, docs: SAMPLE.docs, pipelines: info.start, k: 10, depth: 20, cut: { lane: 0, kind: "recall", level: 0.9 } };
