@@ -59,6 +59,11 @@ def test_damaged_and_huge_pictures_are_errors(monkeypatch):
 def test_thumbnails_fit_and_folders_are_listed(tmp_path):
     shown = Image.parse(thumbnail(png(Pillow.new("RGB", (400, 100), "red")), 64))
     assert (decode(shown).size, shown.media_type) == ((64, 16), "image/jpeg")
+    exif = Pillow.Exif()
+    exif[0x0112] = 6  # turned by a quarter
+    large = png(Pillow.new("RGB", (1600, 800), "red"), format="JPEG", exif=exif)
+    assert decode(Image.parse(thumbnail(large, 64))).size == (32, 64)
+    assert min(decode(large, 64).size) in range(64, 200)  # decoded at a fraction of its size
     for name in ("b.PNG", "sub/a.jpg", ".hidden/c.png", "notes.txt", ".d.png"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_bytes(b"")

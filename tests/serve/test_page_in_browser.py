@@ -1,21 +1,14 @@
 """The playground's page in headless Chromium, end to end; only where playwright and chromium are installed."""
 
 import json
-import os
-import shutil
 
 import pytest
 
-sync_api = pytest.importorskip("playwright.sync_api")
-CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
-if CHROMIUM is None:
-    pytest.skip("no chromium: install it, or name its path in CHROMIUM", allow_module_level=True)
-
-from anyrank.core.types import Candidate, Query  # noqa: E402
-from anyrank.index.build import build  # noqa: E402
-from anyrank.serve.app import Server  # noqa: E402
-from anyrank.serve.playground.playground import Playground  # noqa: E402
-from anyrank.serve.service import Service  # noqa: E402
+from anyrank.core.types import Candidate, Query
+from anyrank.index.build import build
+from anyrank.serve.app import Server
+from anyrank.serve.playground.playground import Playground
+from anyrank.serve.service import Service
 
 HOSTILE = [
     "<script>hit()</script>",
@@ -38,27 +31,9 @@ def address(serving, words, tmp_path_factory):
         yield f"http://127.0.0.1:{client.port}/"
 
 
-@pytest.fixture(scope="module")
-def browser():
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield browser
-        browser.close()
-
-
 @pytest.fixture
-def page(browser, address):
-    """The page, opened; an error of a script or of the policy fails the test."""
-    context = browser.new_context(viewport={"width": 1300, "height": 900})
-    page, faults = context.new_page(), []
-    page.on("pageerror", lambda e: faults.append(e.stack or str(e)))
-    page.on("console", lambda m: faults.append(m.text) if m.type == "error" else None)
-    page.set_default_timeout(20_000)
-    page.goto(address)
-    page.wait_for_selector(".lane .row")
-    yield page
-    assert not faults
-    context.close()
+def page(opened, address):
+    return opened(address)
 
 
 def lane(page, n):

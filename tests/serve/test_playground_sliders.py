@@ -122,6 +122,7 @@ def test_spectra_are_reranked_and_drawn(data, words):
     best = scored["results"][0]["id"]
     drawn = ask(client, "spectrum", spectrum=listed[0]["id"], ids=[best])
     (side,) = drawn["peptides"]
+    assert set(ask(client, "run", **body)["texts"][best]["by"].split(", ")) == {"casanovo"}
     assert len(side["b"]) == len(side["residues"]) - 1
     assert side["ions"]
     assert all(0 <= height <= 1 for _, height in drawn["peaks"])
@@ -162,6 +163,8 @@ def test_pictures_of_the_index_and_of_nothing_else(words, tmp_path):
         assert set(pictures) == shown
         assert all(url.startswith("data:image/jpeg;base64,") for url in pictures.values())
         assert str(tmp_path) not in json.dumps([texts, pictures])
+    small, large = (ask(client, "pictures", ids=["red"], large=large)["pictures"]["red"] for large in (False, True))
+    assert len(small) < len(large)
     assert "at most 32" in ask(client, "pictures", 400, ids=["red"] * 33)["message"]
 
 

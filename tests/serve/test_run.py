@@ -1,4 +1,4 @@
-"""An address that can't be had is an error before models are opened."""
+"""An address that can't be had is an error before models are opened; how an index is searched by default."""
 
 import socket
 import subprocess
@@ -7,7 +7,11 @@ import sys
 import pytest
 
 from anyrank.core.errors import InputError
-from anyrank.serve.run import listening
+from anyrank.core.types import Candidate
+from anyrank.hub.open import open_model
+from anyrank.index.build import build
+from anyrank.serve.playground.playground import Playground
+from anyrank.serve.run import Options, listening, service
 
 
 def test_a_port_in_use_is_said_with_the_cure_before_models_are_opened():
@@ -36,3 +40,13 @@ def test_ipv6_addresses_are_listened_at():
         pytest.skip("no IPv6 loopback here")
     with listener:
         assert listener.family == socket.AF_INET6
+
+
+def test_an_index_without_words_is_searched_by_its_vectors(tmp_path):
+    documents = [Candidate("a", "a wing"), Candidate("b", "a plate")]
+    build(documents, tmp_path / "i", lexical=False).encode(open_model("minilm"), "minilm")
+    made = service(Options(("mini",), index=str(tmp_path / "i")))
+    assert made.search == "model('minilm') % 100"
+    assert not Playground(made, free=True).info()["index"]["words"]
+    build(documents, tmp_path / "w")
+    assert service(Options(("mini",), index=str(tmp_path / "w"))).search == "bm25 % 100 >> (mini)"

@@ -25,7 +25,8 @@ from ..pipeline.context import Settings
 from ..pipeline.named import Named
 from ..pipeline.parser import parse
 from ..pipeline.text import text
-from .service import Service
+from ..store.vector_names import model_of
+from .service import Service, has_words
 
 ENVIRONMENT = "ANYRANK_SERVE"
 """Hands the options to worker processes."""
@@ -96,8 +97,9 @@ def _playground(options: Options, service: Service) -> Any:
         queries = list(read_queries(options.queries))
     if options.qrels:
         qrels = read_qrels(options.qrels)
-    given = read_spectra_with(options.spectra, options.engines) if options.spectra else {}
-    return Playground(service, options.free, queries, qrels, given)
+    bad: list[InputError] = []
+    given = read_spectra_with(options.spectra, options.engines, bad) if options.spectra else {}
+    return Playground(service, options.free, queries, qrels, given, [str(error) for error in bad])
 
 
 def tools(options: Options) -> Any:
@@ -156,9 +158,18 @@ def _stages(texts: list[tuple[str, str]], search: str, collection: Any) -> tuple
                 raise wrong from None
             continue  # it begins with a reranker, as texts for given documents do
         search = search or written
-    search = search or f"bm25 % 100 >> ({texts[0][1]})"
+    search = search or _search(collection, texts[0][1])
     parse(search, settings)
     return {name: _for_given(written, settings) for name, written in texts}, search
+
+
+def _search(collection: Any, first: str) -> str:
+    """How an index is searched that no pipeline searches: BM25's best are given to the ``first``; of an index without
+    words, by its vectors, those of several models fused."""
+    if has_words(collection) or not collection.encoded:
+        return f"bm25 % 100 >> ({first})"
+    parts = [f"model({name!r}) % 100" for name in map(model_of, collection.encoded)]
+    return parts[0] if len(parts) == 1 else " + ".join(f"({part})" for part in parts)
 
 
 def _for_given(pipeline: str, settings: Settings) -> Stage:

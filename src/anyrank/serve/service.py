@@ -46,6 +46,14 @@ PIECE = 256
 """Documents of a large request that are scored together, so that small requests need not wait for all of it."""
 
 
+def has_words(collection: Any) -> bool:
+    """Whether an index can be searched by words."""
+    try:
+        return bool(collection.lexical is not None)
+    except InputError:
+        return False
+
+
 @dataclass(eq=False)
 class Service:
     """Pipelines by name, the first the default; ``search`` the text of a pipeline over an index's ``collection``;

@@ -136,6 +136,8 @@ def test_preparation():
     assert s.prepared(least=0.1).mz.tolist() == [100.0, 200.0]
     assert s.prepared().intensity == pytest.approx(np.array([4, 3, 1]) / np.sqrt(26))
     assert len(Spectrum(np.zeros(0), np.zeros(0), 300.0, 2).prepared()) == 0
+    high = Spectrum(np.array([100.0, 200.0]), np.array([1.7e308, 1.7e308]), 300.0, 2)
+    assert high.prepared().intensity == pytest.approx(np.sqrt([0.5, 0.5]))
 
 
 HEAD = "MTD\tmzTab-version\t1.0.0\nPSH\tsequence\tPSM_ID\tsearch_engine_score[1]\tmodifications\tspectra_ref\n"

@@ -104,5 +104,7 @@ class Spectrum:
             strongest = np.argsort(-self.intensity[chosen], kind="stable")[:peaks]
             chosen = np.sort(chosen[strongest])
         root = np.sqrt(self.intensity[chosen])
+        if len(root) and root.max() > 1e100:  # their squares would have an infinite sum
+            root = root / root.max()
         norm = float(np.linalg.norm(root)) or 1.0
         return replace(self, mz=self.mz[chosen], intensity=root / norm)

@@ -10,11 +10,11 @@ from ...core.errors import InputError, MissingExtra
 from ...core.types import Candidate
 from ...io.pictures import thumbnail
 
-SIZE = 160
-"""The longest side of a thumbnail in pixels."""
+SIZE, LARGE = 160, 720
+"""The longest side in pixels of a thumbnail in a list, and of the picture of one document."""
 
 
-def thumbnails(documents: Sequence[Candidate], root: Path | None) -> dict[str, str]:
+def thumbnails(documents: Sequence[Candidate], root: Path | None, size: int = SIZE) -> dict[str, str]:
     """The first picture of each document as a data: URL, by id. Those that can't be shown are left out: given by a
     URL, which is never fetched; not decodable; or files that are not below ``root``, if there is one."""
     out = {}
@@ -22,7 +22,7 @@ def thumbnails(documents: Sequence[Candidate], root: Path | None) -> dict[str, s
         try:
             (image, *_) = images_of(document.content)
             if _may_be_shown(image, root):
-                out[document.id] = thumbnail(image, SIZE)
+                out[document.id] = thumbnail(image, size)
         except (InputError, MissingExtra, ValueError):
             continue
     return out

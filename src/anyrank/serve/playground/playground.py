@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from ... import __version__
-from ...core.content import text_of
+from ...core.content import images_of, text_of
 from ...core.errors import InputError
 from ...core.limits import Limits
 from ...core.stage import Stage
@@ -37,14 +37,14 @@ from ...tuning.fingerprint import version
 from ...tuning.table import ScoreTable
 from ..dialects import counts_of
 from ..requests import Refusal, clean, flag, query_text, text, whole
-from ..service import Service, finite
+from ..service import Service, finite, has_words
 from . import curves
 from .curves import Floats, Mean
 from .cutoffs import promises
 from .knobs import Dial
 from .lanes import Lane, shown
-from .pictures import thumbnails
-from .spectra import annotated
+from .pictures import LARGE, SIZE, thumbnails
+from .spectra import annotated, proposed
 from .stages import SAFE, check_allowed, over_documents
 from .tables import Tables, Unscored
 
@@ -54,6 +54,8 @@ lanes that are kept."""
 DEEPEST, FILLED, MEASURED = 100, 8, 300
 """The depth that sliders reach at least, the queries that are scored by one request, and the judged queries by which
 pipelines are measured, evenly chosen if there are more."""
+SHOWN = 50
+"""The most problems of files that the page lists."""
 HIGHEST = 1000
 """The highest grade of a page's own judgements; the program that measures makes room for all up to it."""
 
@@ -65,13 +67,15 @@ Answer = Callable[[Mapping[str, Any]], dict[str, Any]]
 @dataclass(slots=True, eq=False)
 class Playground:
     """The playground over a service. ``free``: a page may run any pipeline (else see `stages.check_allowed`);
-    ``queries`` and ``qrels`` are those of the index, if there are any; ``given`` are spectra with their candidates."""
+    ``queries`` and ``qrels`` are those of the index, if there are any; ``given`` are spectra with their candidates,
+    ``problems`` what of these files could not be used."""
 
     service: Service
     free: bool = False
     queries: Sequence[Query] = ()
     qrels: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     given: Mapping[str, Ranking] = field(default_factory=dict)
+    problems: Sequence[str] = ()
     _lanes: OrderedDict[str, tuple[Lane, float]] = field(default_factory=OrderedDict, repr=False)
     _sessions: OrderedDict[str, Session] = field(default_factory=OrderedDict, repr=False)
     _tables: Tables = field(default_factory=Tables, repr=False)
@@ -91,7 +95,9 @@ class Playground:
         """What is served, for the page's first look."""
         collection = self.service.collection
         size = self.service.size()
-        index = None if collection is None else {"documents": size, "vectors": list(collection.encoded)}
+        index = None
+        if collection is not None:
+            index = {"documents": size, "vectors": list(collection.encoded), "words": has_words(collection)}
         pipelines = [{"name": n, "text": _text(s)} for n, s in self.service.pipelines.items()]
         queries = [{"id": q.id, "text": text_of(q.content)[:500]} for q in self.queries]
         return {
@@ -106,6 +112,7 @@ class Playground:
             "measured": [q.id for q in self._measured()],
             "documents": DOCUMENTS,
             "spectra": [{"id": id, "candidates": len(r)} for id, r in self.given.items()],
+            "problems": {"count": len(self.problems), "first": [p[:500] for p in self.problems[:SHOWN]]},
         }
 
     def run(self, body: Mapping[str, Any]) -> dict[str, Any]:
@@ -113,7 +120,11 @@ class Playground:
         query, documents = self._asked(body)
         k = whole(body.get("k"), "k", 1, 1000) or 10
         lanes = [self._lane(p, query, documents) for p in _pipelines(body)]
-        return self._shown(_pipelines(body), lanes, k, documents)
+        answer = self._shown(_pipelines(body), lanes, k, documents)
+        for id, engines in proposed(self.given[query.id]).items() if query.id in self.given else ():
+            if id in answer["texts"]:
+                answer["texts"][id]["by"] = engines
+        return answer
 
     def _asked(self, body: Mapping[str, Any]) -> tuple[Query, list[Candidate] | None]:
         """The query of a request and its documents, None for the index: those of a spectrum that the server was given,
@@ -136,13 +147,14 @@ class Playground:
         return annotated(ranking, ids, text(body.get("tolerance", "20ppm"), "tolerance"))
 
     def pictures(self, body: Mapping[str, Any]) -> dict[str, Any]:
-        """Thumbnails of the pictures of documents of the index with these ``ids``. Where not every pipeline may run,
-        only pictures are shown that lie beside the index, or in its documents."""
+        """Thumbnails of the pictures of documents of the index with these ``ids``, larger ones if ``large``. Where not
+        every pipeline may run, only pictures are shown that lie beside the index, or in its documents."""
         ids, collection = body.get("ids"), self._collection()
         if not isinstance(ids, list) or len(ids) > AT_ONCE or not all(isinstance(i, str) for i in ids):
             raise Refusal(400, f"ids: expected at most {AT_ONCE} ids of documents")
         documents = collection.get([i for i in dict.fromkeys(ids) if i in collection])
-        return {"pictures": thumbnails(documents, None if self.free else Path(collection.path).resolve().parent)}
+        root = None if self.free else Path(collection.path).resolve().parent
+        return {"pictures": thumbnails(documents, root, LARGE if flag(body.get("large"), "large") else SIZE)}
 
     def _shown(
         self,
@@ -479,7 +491,8 @@ class Playground:
             item["question"] = text_of(known.content)
         collection = self.service.collection
         if collection is not None and document in collection:
-            item["text"] = text_of(collection.get([document])[0].content)[:20_000]
+            content = collection.get([document])[0].content
+            item |= {"text": text_of(content)[:20_000], "picture": bool(images_of(content))}
         return item
 
 

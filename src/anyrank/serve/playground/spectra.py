@@ -12,15 +12,15 @@ PEAKS = 200
 """The highest peaks that are drawn."""
 
 
-def read_spectra_with(spectra: str, engines: Sequence[str]) -> dict[str, Ranking]:
+def read_spectra_with(spectra: str, engines: Sequence[str], bad: list[InputError] | None = None) -> dict[str, Ranking]:
     """The rankings of a file of spectra that have candidates, by the spectrum's name; ``engines`` are NAME=FILE each.
-    Spectra and rows that can't be used are left out. Raises InputError if nothing is left."""
+    Spectra and rows that can't be used are left out, and added to ``bad``. Raises InputError if nothing is left."""
     from ...domains.peptides.files.spectra import read_spectra
     from ...domains.peptides.files.tables import read_psms
     from ...domains.peptides.merge import merge
     from ...domains.peptides.psm import join, with_charges
 
-    bad: list[InputError] = []
+    bad = [] if bad is None else bad
     read = list(read_spectra(spectra, bad=bad, notes=[], need_charge=False))
     joined = {}
     for engine in engines:
@@ -35,12 +35,23 @@ def read_spectra_with(spectra: str, engines: Sequence[str]) -> dict[str, Ranking
     return out
 
 
+def proposed(ranking: Ranking) -> dict[str, str]:
+    """The engines that proposed each peptide, with the rank that each gave it if that isn't the first."""
+    ranks = {c.id: c.meta.get("ranks", {}) for c in ranking}
+    return {
+        id: ", ".join(engine if rank == 1 else f"{engine} #{rank}" for engine, rank in given.items())
+        for id, given in ranks.items()
+    }
+
+
 def annotated(ranking: Ranking, ids: Sequence[str], tolerance: str = "20ppm") -> dict[str, Any]:
     """A ranking's spectrum with the ions of one or two of its peptides, for the page to draw: ``peaks`` (m/z, height
-    as root of the intensity from 0 to 1), and for each peptide the names of matched peaks by their positions, and for
-    each bond whether its b and its y ion are seen."""
+    as root of the intensity from 0 to 1), and for each peptide its residues and ends with the masses of their
+    modifications in whole Da, the names of matched peaks by their positions, and for each bond whether its b and its y
+    ion are seen."""
     from ...domains.peptides.matching import Tolerance, coverage, explained, match
     from ...domains.peptides.reports.spectrum_chart import ion_names
+    from ...domains.peptides.residues import mass_of
 
     spectrum, width = ranking.query.content, Tolerance.of(tolerance)
     shown = spectrum.prepared(peaks=PEAKS, precursor=0.0)
@@ -56,6 +67,7 @@ def annotated(ranking: Ranking, ids: Sequence[str], tolerance: str = "20ppm") ->
                 "id": id,
                 "sequence": peptide.proforma,
                 "residues": [[t[0], f"{float(t[1:]):+.0f}" if t[1:] else ""] for t in peptide.residues],
+                "ends": [f"{mass_of(end):+.0f}" if end else "" for end in (peptide.n_term, peptide.c_term)],
                 "ions": ion_names(matched),
                 "b": b,
                 "y": y,

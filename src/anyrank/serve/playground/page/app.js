@@ -6,6 +6,7 @@ import { Detail, Lanes } from "./lanes.js";
 import { Curves } from "./curves.js";
 import { Cutoff } from "./cutoff.js";
 import { Judge } from "./judge.js";
+import { thumbnail } from "./pictures.js";
 import { Measure } from "./measured.js";
 import { Queries } from "./queries.js";
 import { useSlides } from "./sliders.js";
@@ -26,11 +27,11 @@ const PAST = 200; // rows of documents that the table shows
 const pythonText = JSON.stringify; // a text of JSON is one of Python too
 
 function snippets(state) {
-  const { query, docs, source, pipelines } = state;
-  const body = { query, pipelines, ...(source === "docs" ? { documents: docs } : {}) };
+  const { query, source, pipelines, over } = state;
+  const body = { ...(over.spectrum ? {} : { query }), pipelines, ...over };
   const curl = `curl ${location.origin}/play/run -H 'Content-Type: application/json' -d '${JSON.stringify(body).replace(/'/g, "'\\''")}'`;
   const python = source === "docs"
-    ? `import anyrank as ar\n\nranking = ar.rerank(\n    ${pythonText(query)},\n    [\n${docs.map((d) => `        ${pythonText(d.text)},\n`).join("")}    ],\n    ${pythonText(pipelines[0])},\n)\nprint(ranking)\n`
+    ? `import anyrank as ar\n\nranking = ar.rerank(\n    ${pythonText(query)},\n    [\n${over.documents.map((d) => `        ${pythonText(d.text)},\n`).join("")}    ],\n    ${pythonText(pipelines[0])},\n)\nprint(ranking)\n`
     : `import anyrank as ar\n\nindex = ar.Index.open("my.index")\nprint(index.search(${pythonText(query)}, ${pythonText(pipelines[0])}))\n`;
   return { curl, python };
 }
@@ -88,12 +89,12 @@ function Share({ state, answer, onClose }) {
   useEffect(() => { dialog.current.showModal(); }, []);
   const link = async () => {
     const { docs, query, pipelines, source, k, tab, depth, cut } = state;
-    const text = `${location.origin}${location.pathname}#s=${await packed({ docs: source === "docs" ? docs : undefined, query, pipelines, source, k, tab, depth, cut })}`;
+    const text = `${location.origin}${location.pathname}#s=${await packed({ docs: source === "docs" ? docs.filter((d) => d.text.trim()) : undefined, query, pipelines, source, k, tab, depth, cut })}`;
     history.replaceState(null, "", text.length < 60000 ? text : "#");
     setShown({ name: "link", text, note: text.length > 8000 ? `${text.length.toLocaleString()} characters: some programs cut long links` : "" });
   };
   const run = () => (answer?.lanes || []).flatMap((l, n) => (l.results || []).map((r, i) => `q Q0 ${r.id.replace(/\s/g, "_")} ${i + 1} ${r.score} ${"ABCD"[n]}`)).join("\n") + "\n";
-  const kinds = { curl: () => setShown({ name: "curl", text: snippets(state).curl }), Python: () => setShown({ name: "Python", text: snippets(state).python }), link, pipelines: () => setShown({ name: "pipelines", text: state.pipelines.join("\n") }), run: () => setShown({ name: "run", text: run() }), JSON: () => setShown({ name: "JSON", text: JSON.stringify(answer, null, 1) }) };
+  const kinds = { curl: () => setShown({ name: "curl", text: snippets(state).curl }), ...(state.source === "spectra" ? {} : { Python: () => setShown({ name: "Python", text: snippets(state).python }) }), link, pipelines: () => setShown({ name: "pipelines", text: state.pipelines.join("\n") }), run: () => setShown({ name: "run", text: run() }), JSON: () => setShown({ name: "JSON", text: JSON.stringify(answer, null, 1) }) };
   return html`<dialog ref=${dialog} onClose=${onClose} aria-label="copy or save"><header><h2>Copy or save</h2><button class="quiet" aria-label="close" onClick=${() => dialog.current.close()}>×</button></header>
     <div class="tabs" role="group">${Object.entries(kinds).map(([name, go]) => html`<button aria-pressed=${shown.name === name} onClick=${go}>${name}</button>`)}</div>
     <textarea readonly rows="12" aria-label=${shown.name} value=${shown.text}></textarea>
@@ -166,7 +167,7 @@ function App({ info, start }) {
   const setDocs = (list) => { edited.current = true; change({ docs: list }); };
   const choose = (id, more) => setChosen((c) => (c[0] === id ? [] : more && c.length ? [c[0], id] : [id]));
   const explain = (pipeline, ids) => post("explain", { query, pipeline, ids, ...over });
-  const names = useMemo(() => [...(source === "docs" ? info.pipelines.map((p) => p.name) : [info.start[1]]), ...(source === "spectra" ? ["prior", "hyperscore", 'hyperscore(tolerance="0.5Da")', "prior + hyperscore"] : []), ...(source === "index" ? ["bm25", "bm25 % 100 >> mini", "bm25 % 100 >> tiny", "bm25 % 100 >> minilm"] : ["mini", "tiny", "minilm", "splade", "minilm + mini", "bm25 % 10 >> mini"])], [info, source]);
+  const names = useMemo(() => [...(source === "docs" ? info.pipelines.map((p) => p.name) : [info.start.at(-1)]), ...(source === "spectra" ? ["prior", "hyperscore", 'hyperscore(tolerance="0.5Da")', "prior + hyperscore"] : []), ...(source === "index" && !info.index.words ? [] : source === "index" ? ["bm25", "bm25 % 100 >> mini", "bm25 % 100 >> tiny", "bm25 % 100 >> minilm"] : ["mini", "tiny", "minilm", "splade", "minilm + mini", "bm25 % 10 >> mini"])], [info, source]);
   const tabs = source === "spectra" ? { rank: "Rank" } : { rank: "Rank", queries: "Queries", curves: "Depth", cutoff: "Cut-off", judge: "Judge" };
   const measurable = source === "index" && info.measured.length > 0;
   const detail = chosen.length && answer?.texts[chosen[0]] ? chosen[0] : null;
@@ -181,15 +182,17 @@ function App({ info, start }) {
     ${error && html`<p class="wrong top-error" role="alert">${error}</p>`}
     ${tab === "rank" && html`<main>
       <section class="ask" aria-label="query and documents">
-        ${info.spectra.length > 0 && html`<label class="query"><span>Spectrum</span><select value=${spectrum} onChange=${(e) => change({ source: "spectra", query: e.target.value })}>
-          ${info.spectra.slice(0, 5000).map((s) => html`<option value=${s.id}>${s.id.slice(0, 80)}, ${s.candidates} ${s.candidates > 1 ? "peptides" : "peptide"}</option>`)}</select></label>`}
+        ${info.spectra.length > 0 && html`<label class="query"><span>Spectrum</span><select value=${spectrum} onChange=${(e) => { setChosen([]); change({ source: "spectra", query: e.target.value }); }}>
+          ${info.spectra.slice(0, 5000).map((s) => html`<option value=${s.id}>${s.id.slice(0, 80)}, ${s.candidates} ${s.candidates > 1 ? "peptides" : "peptide"}</option>`)}</select></label>
+          ${info.problems.count > 0 && html`<details class="faint"><summary>${info.problems.count.toLocaleString()} spectra and rows of the files are left out</summary><ul class="problems" tabindex="0">${info.problems.first.map((p) => html`<li>${p}</li>`)}
+            ${info.problems.count > info.problems.first.length && html`<li>and ${(info.problems.count - info.problems.first.length).toLocaleString()} more</li>`}</ul></details>`}`}
         ${source !== "spectra" && html`<label class="query"><span>Query</span><textarea rows="3" dir="auto" value=${query} onInput=${(e) => change({ query: e.target.value })}></textarea></label>`}
         ${info.queries.length > 0 && source === "index" && html`<label class="try">or one of ${info.queries.length} <select onChange=${(e) => e.target.value && change({ query: info.queries[Number(e.target.value)].text })}>
           <option value="">choose</option>${info.queries.slice(0, 500).map((q, n) => html`<option value=${n}>${q.text.slice(0, 90)}</option>`)}</select></label>`}
         ${info.index && html`<div class="tabs" role="group" aria-label="what is ranked"><button aria-pressed=${source === "index"} onClick=${() => change({ source: "index", pipelines: info.start })}>Index <small>${info.index.documents.toLocaleString()}</small></button>
           <button aria-pressed=${source === "docs"} onClick=${() => change({ source: "docs", pipelines: [...new Set(pipelines.map(afterSearch))], ...(docs === SAMPLE.docs ? { query: SAMPLE.query } : {}) })}>Pasted</button></div>`}
         ${source === "docs" && html`<${Documents} docs=${docs} onDocs=${setDocs} note=${note} onNote=${setNote} />`}
-        ${source === "index" && answer && html`<button onClick=${() => change({ source: "docs", docs: Object.entries(answer.texts).map(([id, t]) => ({ id, text: t.text })), pipelines: [...new Set(pipelines.map(afterSearch))] })}>Edit these results as documents</button>`}
+        ${source === "index" && answer && html`<button onClick=${() => change({ source: "docs", docs: Object.entries(answer.texts).map(([id, t]) => ({ id, text: t.text.trim() ? t.text : id, ...(thumbnail(id) ? { image: thumbnail(id) } : {}) })), pipelines: [...new Set(pipelines.map(afterSearch))] })}>Edit these results as documents</button>`}
       </section>
       <section class="compare" aria-label="pipelines" aria-busy=${busy ? "true" : "false"}>
         <div class="bar"><h2>Pipelines</h2><button disabled=${pipelines.length > 3} onClick=${() => change({ pipelines: [...pipelines, names.find((n) => !pipelines.includes(n)) || "mini"] })}>Add a pipeline</button>
@@ -198,14 +201,14 @@ function App({ info, start }) {
         <${Lanes} pipelines=${pipelines} answer=${answer} names=${names} before=${before} chosen=${chosen} busy=${busy} slides=${slides} pictures=${pictures} onPipelines=${setPipelines} onChoose=${choose} onMore=${() => change({ k: Math.min(k * 4, 1000) })} />
         ${!answer && !busy && !error && html`<p class="hint">Write a query${source === "docs" ? " and a document or two" : ""}: it is ranked at once.</p>`}
       </section>
-      ${detail && html`<${Detail} id=${detail} other=${chosen[1]} answer=${answer} pipelines=${pipelines} explain=${explain} spectrum=${spectrum} picture=${pictures.get(detail)} editable=${own >= 0 ? docs[own] : null}
+      ${detail && html`<${Detail} id=${detail} other=${answer.texts[chosen[1]] ? chosen[1] : undefined} answer=${answer} pipelines=${pipelines} explain=${explain} spectrum=${spectrum} picture=${pictures.get(detail)} editable=${own >= 0 ? docs[own] : null}
         onText=${(text) => setDocs(docs.map((d, i) => (i === own ? { ...d, text } : d)))} onClose=${() => setChosen([])} onOther=${(id) => setChosen(id ? [detail, id] : [detail])} />`}
     </main>`}
     ${tab === "queries" && html`<main class="one"><${Queries} info=${info} pipelines=${pipelines} results=${results} onResults=${setResults} onOpen=${(text) => change({ tab: "rank", source: "index", query: text })} /></main>`}
     ${tab === "curves" && html`<main class="one"><${Curves} info=${info} pipelines=${pipelines} measured=${measured} onMeasured=${setMeasured} onScored=${slides.again} depth=${state.depth} onDepth=${(depth) => change({ depth })} onPipelines=${(p) => change({ pipelines: p })} /></main>`}
     ${tab === "cutoff" && html`<main class="one"><${Cutoff} info=${info} pipelines=${pipelines} cutoffs=${cutoffs} onCutoffs=${setCutoffs} onScored=${slides.again} cut=${state.cut} onCut=${(cut) => change({ cut })} /></main>`}
-    ${tab === "judge" && html`<main class="one"><${Judge} info=${info} source=${source} query=${query} documents=${given || []} pipelines=${pipelines} answer=${answer} results=${results} onResults=${setResults} /></main>`}
-    ${sharing && html`<${Share} state=${{ ...state, docs: given || [] }} answer=${answer} onClose=${() => setSharing(false)} />`}
+    ${tab === "judge" && html`<main class="one"><${Judge} info=${info} source=${source} query=${query} documents=${given || []} pictures=${pictures} pipelines=${pipelines} answer=${answer} results=${results} onResults=${setResults} /></main>`}
+    ${sharing && html`<${Share} state=${{ ...state, pipelines: pipelines.map(textOf), over }} answer=${answer} onClose=${() => setSharing(false)} />`}
     <footer>anyrank ${info.version} · ${info.free ? "any pipeline runs here" : "shipped and served pipelines run here"} · keys: arrows follow, Enter opens, Shift+Enter compares</footer>
   </div>`;
 }
@@ -214,7 +217,7 @@ function App({ info, start }) {
 function Stranger({ pipelines, onTrust, onOwn }) {
   return html`<main class="one"><section class="hint" aria-label="pipelines of a link"><h1>This link brings pipelines of its own</h1>
     <p>They name models, files or servers, which would get what is searched. Run them only if you trust where the link comes from.</p>
-    <pre>${pipelines.join("\n")}</pre>
+    <pre tabindex="0">${pipelines.join("\n")}</pre>
     <p><button class="primary" onClick=${onTrust}>Run them</button> <button onClick=${onOwn}>Open without them</button></p></section></main>`;
 }
 
@@ -236,7 +239,7 @@ async function begin() {
     return;
   }
   const search = info.free || info.search === "bm25" ? "bm25 % 20 >> mini" : info.search;
-  info.start = info.index ? ["bm25", search] : [info.pipelines[0].name, info.pipelines[0].name === "tiny" ? "mini" : "tiny"];
+  info.start = info.index ? (info.index.words ? ["bm25", search] : [info.search]) : [info.pipelines[0].name, info.pipelines[0].name === "tiny" ? "mini" : "tiny"];
   const linked = location.hash.startsWith("#s=") ? await unpacked(location.hash.slice(3)) : null;
   if (info.spectra.length) info.start = ["prior", "hyperscore"];
   const fresh = { tab: "rank", source: info.spectra.length ? "spectra" : info.index ? "index" : "docs", query: info.spectra.length ? info.spectra[0].id : info.index ? (info.queries[0]?.text ?? "") : SAMPLE.query, docs: SAMPLE.docs, pipelines: info.start, k: 10, depth: 20, cut: { lane: 0, kind: "recall", level: 0.9 } };
@@ -247,7 +250,7 @@ async function begin() {
     if (Array.isArray(linked.pipelines)) start.pipelines = linked.pipelines.filter((p) => typeof p === "string").slice(0, 4);
     if (linked.source === "docs" || (linked.source === "index" && info.index) || (linked.source === "spectra" && info.spectra.length)) start.source = linked.source;
     if (Number.isInteger(linked.k) && linked.k > 0) start.k = Math.min(linked.k, 1000);
-    if (["rank", "queries", "curves", "cutoff", "judge"].includes(linked.tab)) start.tab = linked.tab;
+    if (["queries", "curves", "cutoff", "judge"].includes(linked.tab) && start.source !== "spectra") start.tab = linked.tab;
     if (Number.isInteger(linked.depth) && linked.depth > 1) start.depth = Math.min(linked.depth, 1000);
     const { lane, kind, level } = linked.cut || {};
     if (Number.isInteger(lane) && lane >= 0 && lane < 4 && ["recall", "any", "precision"].includes(kind) && level >= 0.5 && level <= 0.99) start.cut = { lane, kind, level };

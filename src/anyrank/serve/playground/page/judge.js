@@ -2,6 +2,7 @@
 import { html, useEffect, useLayoutEffect, useState } from "./preact.js";
 import { post } from "./api.js";
 import { download } from "./documents.js";
+import { Fetched, Large } from "./pictures.js";
 import { runAll } from "./queries.js";
 
 const NAMES = ["not relevant", "touches it", "relevant", "perfect"];
@@ -11,7 +12,7 @@ async function hash(text) {
   return [...new Uint8Array(digest).slice(0, 8)].map((b) => b.toString(16).padStart(2, "0")).join("");
 }
 
-export function Judge({ info, source, query, documents, pipelines, answer, results, onResults }) {
+export function Judge({ info, source, query, documents, pictures, pipelines, answer, results, onResults }) {
   const [runs, setRuns] = useState(null);
   const [store, setStore] = useState("");
   const [labels, setLabels] = useState([]);
@@ -97,6 +98,7 @@ export function Judge({ info, source, query, documents, pipelines, answer, resul
   }
   const item = state?.next;
   const local = item && source === "docs" ? documents.find((d) => d.id === item.document)?.text : item?.text;
+  const own = item && pictures.get(item.document);
   const question = item && (source === "docs" ? query : item.question);
   const left = state && !state.decided ? (state.judged >= 10 ? `still open, about ${state.remaining} more` : "still open") : "decided";
   return html`<section class="judge" aria-label="judging">
@@ -106,7 +108,9 @@ export function Judge({ info, source, query, documents, pipelines, answer, resul
       <button disabled=${!labels.length} onClick=${() => download("judged.qrels", labels.map((l) => `${l.query} 0 ${l.document} ${l.label}`).join("\n") + "\n")}>Save as qrels</button>
       <button disabled=${!labels.length} onClick=${() => download("judged.jsonl", labels.map((l) => JSON.stringify(l)).join("\n") + "\n")}>Save who and when</button></p>
     ${error && html`<p class="wrong" role="alert">${error}</p>`}
-    ${item && html`<article><h2 dir="auto">${question || item.query}</h2><p class="text" dir="auto">${(local || item.document).slice(0, 6000)}</p></article>
+    ${item && html`<article><h2 dir="auto">${question || item.query}</h2>
+        ${own ? html`<${Large} src=${own} id=${item.document} />` : source === "index" && item.picture && html`<${Fetched} id=${item.document} />`}
+        <p class="text" dir="auto" tabindex="0">${(local || item.document).slice(0, 6000)}</p></article>
       <div class="keys" role="group" aria-label="label">${NAMES.map((name, n) => html`<button class="k${n}" onClick=${() => give(n)}><kbd>${n}</kbd> ${name}</button>`)}</div>`}
     ${state?.differences && html`<${Decided} state=${state} pipelines=${pipelines} />`}
   </section>`;

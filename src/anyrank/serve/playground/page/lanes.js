@@ -1,6 +1,7 @@
 // Pipelines side by side: their texts, their results, and lines that follow a document from one to the next.
 import { html, useEffect, useLayoutEffect, useMemo, useRef, useState } from "./preact.js";
 import { post } from "./api.js";
+import { Fetched, Large, Thumbnail, usePictures } from "./pictures.js";
 import { Spectrum } from "./spectrum.js";
 import { Quality, shapeOf, Sliders } from "./sliders.js";
 
@@ -36,7 +37,7 @@ function Editor({ n, text, lane, names, slides, onText, onRemove }) {
 function Cost({ lane }) {
   const { usage } = lane;
   const facts = [lane.computed ? "from stored scores" : ms(lane.seconds), `${lane.count.toLocaleString()} ranked`];
-  if (usage.calls) facts.push(`${usage.calls.toLocaleString()} calls`);
+  if (usage.calls) facts.push(`${usage.calls.toLocaleString()} ${usage.calls === 1 ? "call" : "calls"}`);
   const tokens = (usage.prompt_tokens || 0) + (usage.completion_tokens || 0);
   if (tokens) facts.push(`${tokens.toLocaleString()} tokens`);
   if (usage.truncated) facts.push(`${usage.truncated} cut to length`);
@@ -54,30 +55,7 @@ function moved(before, now) {
   return html`<span class=${up ? "up" : "down"} aria-label="${up ? "up" : "down"} ${by}">${up ? "▲" : "▼"}${by}</span>`;
 }
 
-/** Pictures of documents near the window, fetched once. */
-function usePictures(answer, span) {
-  const known = useRef(new Map());
-  const [, drawn] = useState(0);
-  useEffect(() => {
-    const near = new Set((answer?.lanes || []).flatMap((l) => (l.results || []).slice(...span).map((r) => r.id)));
-    const wanted = [...near].filter((id) => answer.texts[id]?.picture && !known.current.has(id));
-    if (!wanted.length) return undefined;
-    let live = true;
-    (async () => {
-      for (let i = 0; i < wanted.length && live; i += 24) {
-        const ids = wanted.slice(i, i + 24);
-        let pictures = {};
-        try { ({ pictures } = await post("pictures", { ids })); } catch { /* shown without */ }
-        for (const id of ids) known.current.set(id, pictures[id] || "");
-        if (live) drawn((d) => d + 1);
-      }
-    })();
-    return () => { live = false; };
-  }, [answer, span]);
-  return (id) => known.current.get(id) || "";
-}
-
-function Row({ n, id, rank, value, text, picture, before, lane, first, count, chosen, onChoose }) {
+function Row({ n, id, rank, value, text, by, pictured, picture, before, lane, first, count, chosen, onChoose }) {
   const place = (e) => {
     const step = { ArrowDown: [0, 1], ArrowUp: [0, -1], ArrowRight: [1, 0], ArrowLeft: [-1, 0] }[e.key];
     if (e.key === "Enter" || e.key === " ") { e.preventDefault(); onChoose(id, e.shiftKey); }
@@ -87,12 +65,12 @@ function Row({ n, id, rank, value, text, picture, before, lane, first, count, ch
       : step[1] > 0 ? e.currentTarget.nextElementSibling : e.currentTarget.previousElementSibling;
     if (next && next.matches(".row")) next.focus();
   };
-  return html`<li class="row ${chosen ? "chosen" : ""} ${picture ? "pictured" : ""}" data-n=${n} tabindex=${first ? 0 : -1} role="option" aria-posinset=${rank} aria-setsize=${count} aria-selected=${chosen ? "true" : "false"}
+  return html`<li class="row ${chosen ? "chosen" : ""} ${pictured ? "pictured" : ""}" data-n=${n} tabindex=${first ? 0 : -1} role="option" aria-posinset=${rank} aria-setsize=${count} aria-selected=${chosen ? "true" : "false"}
       onClick=${(e) => onChoose(id, e.shiftKey)} onMouseDown=${(e) => e.shiftKey && e.preventDefault()} onKeyDown=${place}>
     <span class="rank">${rank}${moved(before, rank)}</span>
-    ${picture && html`<img class="picture" src=${picture} alt="" />`}
-    <span class="words"><bdi dir="auto">${text.slice(0, 400)}</bdi></span>
-    <span class="meta"><bdi>${id.slice(0, 60)}</bdi><span>${score(value)}</span></span>
+    ${pictured && html`<${Thumbnail} src=${picture} />`}
+    <span class="words"><bdi dir="auto">${(text.trim() ? text : id).slice(0, 400)}</bdi></span>
+    <span class="meta"><bdi>${by ?? (text.trim() ? id.slice(0, 60) : "")}</bdi><span>${score(value)}</span></span>
   </li>`;
 }
 
@@ -154,7 +132,8 @@ export function Lanes({ pipelines, answer, names, before, chosen, busy, slides, 
   const height = most * ROW;
   const box = useRef();
   const [span, setSpan] = useState([0, 2 * STEP]);
-  const picture = usePictures(answer, span);
+  const near = useMemo(() => [...new Set(lanes.flatMap((l) => (l.results || []).slice(...span).map((r) => r.id)))].filter((id) => answer.texts[id]?.picture), [answer, span]);
+  const picture = usePictures(near);
   useEffect(() => {
     const look = () => {
       const list = box.current?.querySelector(".lane");
@@ -187,7 +166,8 @@ export function Lanes({ pipelines, answer, names, before, chosen, busy, slides, 
       (p, n) => html`<div class="holder"><div class="pane" aria-hidden="true"></div><ol class="lane" data-lane=${n} role="listbox" aria-label="results of pipeline ${HUES[n].toUpperCase()}">
         ${lanes[n]?.results && html`<${Space} rows=${Math.min(span[0], lanes[n].results.length)} />`}
         ${lanes[n]?.results?.slice(...span).map((r, i) => html`<${Row} key=${r.id} n=${number(r.id)} id=${r.id} rank=${span[0] + i + 1} value=${r.score} lane=${n}
-          first=${i === 0} count=${lanes[n].results.length} text=${words(r.id)} picture=${pictures.get(r.id) || picture(r.id)} before=${before?.[n]?.[r.id]} chosen=${chosen.includes(r.id)} onChoose=${onChoose} />`)}
+          first=${i === 0} count=${lanes[n].results.length} text=${words(r.id)} by=${answer.texts[r.id]?.by}
+          pictured=${pictures.has(r.id) || answer.texts[r.id]?.picture} picture=${pictures.get(r.id) ?? picture(r.id)} before=${before?.[n]?.[r.id]} chosen=${chosen.includes(r.id)} onChoose=${onChoose} />`)}
         ${lanes[n]?.results && html`<${Space} rows=${lanes[n].results.length - span[1]} />`}
         ${lanes[n]?.results?.length === 0 && html`<li class="empty">nothing found</li>`}</ol></div>`,
       (n) => lanes[n - 1] && lanes[n] ? html`<${Flow} gap=${n} left=${ranks[n - 1]} right=${ranks[n]} height=${height} span=${span} />` : html`<div></div>`)}
@@ -217,12 +197,12 @@ export function Detail({ id, other, answer, pipelines, explain, spectrum, pictur
   const heading = useRef();
   useEffect(() => { heading.current?.focus(); }, [id]);
   return html`<aside class="detail" aria-label="document ${id}" onKeyDown=${(e) => e.key === "Escape" && onClose()}>
-    <header><h2 tabindex="-1" ref=${heading}><bdi>${id.slice(0, 80)}</bdi></h2><button class="quiet" aria-label="close" onClick=${onClose}>×</button></header>
-    ${picture && html`<img class="large" src=${picture} alt="picture of ${id.slice(0, 80)}" />`}
+    <header><h2 tabindex="-1" ref=${heading}><bdi>${(spectrum ? document_.text : id).slice(0, 80)}</bdi></h2><button class="quiet" aria-label="close" onClick=${onClose}>×</button></header>
+    ${picture ? html`<${Large} src=${picture} id=${id} />` : document_.picture && html`<${Fetched} id=${id} />`}
     ${spectrum && html`<${Spectrum} spectrum=${spectrum} ids=${other ? [id, other] : [id]} />`}
     ${spectrum ? null : editable
       ? html`<label class="edit">Edit it, and see it move<textarea dir="auto" rows="6" value=${editable.text} onInput=${(e) => onText(e.target.value)}></textarea></label>`
-      : html`<p class="text" dir="auto">${document_.text}${document_.length > document_.text.length ? ` … (${document_.length.toLocaleString()} characters)` : ""}</p>`}
+      : document_.text && html`<p class="text" dir="auto" tabindex="0">${document_.text}${document_.length > document_.text.length ? ` … (${document_.length.toLocaleString()} characters)` : ""}</p>`}
     ${answer.lanes.map((lane, n) => lane.results && html`<section><h3><span class="letter ${HUES[n]}">${HUES[n].toUpperCase()}</span> <code>${pipelines[n]}</code></h3>
       <ol class="path">${lane.steps.map((s, i) => {
         const at = lane.paths[id]?.[i];
@@ -230,10 +210,10 @@ export function Detail({ id, other, answer, pipelines, explain, spectrum, pictur
       })}</ol>
       ${lane.missing[id] && html`<p class="note">${lane.missing[id]}</p>`}
       <${Why} id=${id} other=${other} pipeline=${pipelines[n]} explain=${explain} text=${document_.text} /></section>`)}
-    <label class="versus">Compare with <select value=${other || ""} onChange=${(e) => onOther(e.target.value || null)}>
+    ${Object.keys(answer.texts).length > 1 && html`<label class="versus">Compare with <select value=${other || ""} onChange=${(e) => onOther(e.target.value || null)}>
       <option value="">no other document</option>
       ${Object.keys(answer.texts).filter((x) => x !== id).map((x) => html`<option value=${x}>${x.slice(0, 60)}</option>`)}
-    </select></label>
+    </select></label>`}
   </aside>`;
 }
 
