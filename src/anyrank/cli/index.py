@@ -26,8 +26,8 @@ from .shards import Piece, shard_options
 @click.option(
     "--to",
     metavar="ADDRESS",
-    help="In place of -o: a collection on a server, as postgresql://USER@HOST/DATABASE/COLLECTION, qdrant://… or "
-    "opensearch://… (docs/stores.md).",
+    help="In place of -o: a collection on a server, as postgresql://USER@HOST/DATABASE/COLLECTION, qdrant://…, "
+    "opensearch://… or elasticsearch://… (docs/stores.md).",
 )
 @click.option(
     "--language",
