@@ -33,8 +33,8 @@ from .remote import document
 
 _KEY, _WORDS, _ID, _FACTS = "anyrank", "words", "id", "facts"
 _PAGE = 1_000  # points read at once
-_LOCAL = (ValueError, RuntimeError, LookupError, OSError, EOFError, sqlite3.Error, pickle.PickleError)
-"""What the client's local mode raises: on a folder that is damaged, read-only, or in use by another process."""
+_FOLDER = (OSError, EOFError, LookupError, AttributeError, sqlite3.Error, pickle.PickleError)
+"""What the client's local mode raises on a folder that is damaged or read-only."""
 _DEFAULT = Settings()
 
 
@@ -77,11 +77,23 @@ class Qdrant(Connected):
             self.close()
             text = short(self.at.scrubbed(error), 300)
             raise StoreError(f"{self.address}: can't be reached: {text}. What was acknowledged is kept") from None
-        except _LOCAL as error:
-            text = short(self.at.scrubbed(f"{type(error).__name__}: {error}"), 300)
-            if f"Collection {self.at.name} not found" in text:
+        except (ValueError, RuntimeError, NotImplementedError) as error:
+            text = short(self.at.scrubbed(error), 300)
+            if text == f"Collection {self.at.name} not found":  # the local mode's
                 raise self._gone() from None
-            raise StoreError(f"{self.address}: {text}") from error
+            if isinstance(error, json.JSONDecodeError):
+                raise self._damaged(error) from error
+            raise StoreError(f"{self.address}: Qdrant's client refuses: {text}") from None
+        except _FOLDER as error:
+            raise self._damaged(error) from error
+
+    def _damaged(self, error: Exception) -> StoreError:
+        """The error of the local mode's folder, which can't be read or written."""
+        folder, text = "/" + "/".join(self.at.path), short(f"{type(error).__name__}: {error}", 300)
+        return StoreError(
+            f"{self.address}: Qdrant's local mode can't use its folder {folder} ({text}): if it is damaged, remove it "
+            "and index again"
+        )
 
     def read(self) -> About | None:
         with self._errors():
