@@ -19,7 +19,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import tantivy
@@ -31,6 +31,7 @@ from ..core.types import Candidate
 from ..store.engine import FOLDER
 from ..store.engine_files import META
 from ..store.filters import Filter
+from ..store.linked import SHARDS, advice, is_linked, shards_of
 from ..store.rows import Rows
 from ..store.store import Store
 from ..vectors import Vectors, join
@@ -39,23 +40,28 @@ from .collection import Collection
 from .lexical import Lexical
 from .nearest import merged, nothing
 
-NAME = "shards.json"
-"""The file of a folder that names the shards of a collection."""
-
 
 def open_collection(folder: str | Path) -> Collection:
     """The index of a folder, or the sharded collection that it names."""
     path = Path(folder)
-    if not (path / NAME).is_file():
-        return Collection.open(path)
+    if shards := named_shards(path):
+        return ShardedCollection.of([Collection.open(shard) for shard in shards], path)
+    return Collection.open(path)
+
+
+def named_shards(folder: Path) -> list[Path]:
+    """The folders of the shards that a folder names; none if it is no linked index. Raises InputError if its file can't
+    be read, or a shard is gone."""
+    if not is_linked(folder):
+        return []
+    again = f"anyrank merge SHARD… --link -o {folder} --overwrite"
     try:
-        record = json.loads((path / NAME).read_text("utf-8"))
-        names = [str(name) for name in record["shards"]]
-        if record["format"] != 1 or not names:
-            raise ValueError(f"format {record['format']}, {len(names)} shards")
+        shards = list(map(Path, shards_of(folder)))
     except (KeyError, TypeError, ValueError) as error:
-        raise InputError(f"can't be read ({error}): anyrank merge SHARD… --link -o {path}", path=path / NAME) from None
-    return ShardedCollection.of([Collection.open(path / name) for name in names], path)
+        raise InputError(f"can't be read ({error}): {again}", path=folder / SHARDS) from None
+    if gone := [shard for shard in shards if not shard.is_dir()]:
+        raise InputError(f"its part {gone[0]} is gone: put it back, or link parts anew: {again}", path=folder)
+    return shards
 
 
 @dataclass(slots=True, eq=False)
@@ -195,7 +201,7 @@ class JoinedStore(Store):
         return False
 
     def check_writable(self) -> None:
-        raise InputError("is a sharded collection, which can't be written: change its shards", path=self.path)
+        raise InputError(advice(self.path), path=self.path)
 
 
 @dataclass(slots=True, eq=False)
@@ -290,6 +296,10 @@ class ShardedCollection(Collection):
         joined = JoinedStore(path, first, rows, engine, shards=stores)
         lexical = Lexical.over(joined) if first.lexical else None
         return cls(path, joined, lexical, collections=collections)
+
+    def encode(self, *args: Any, **options: Any) -> NoReturn:
+        """Raises InputError: each shard has its own vectors."""
+        raise InputError(advice(self.path), path=self.path)
 
     @property
     def encoded(self) -> list[str]:

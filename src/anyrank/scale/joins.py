@@ -19,7 +19,6 @@ from ..core.types import Candidate, Query, Ranking
 from ..disk import whole_file
 from ..index.build import build
 from ..index.collection import Collection
-from ..index.sharded import NAME as SHARDS
 from ..index.swap import replacement
 from ..index.vector_store import VectorStore
 from ..index.writers import writers_out
@@ -27,6 +26,7 @@ from ..io.candidates import step_from_dict
 from ..io.files import atomic, texts
 from ..io.records import write_jsonl
 from ..io.traces import trace_path, write_traces
+from ..store.linked import SHARDS
 from ..store.manifest import NAME
 from ..store.vector_names import encode_command, model_of
 from ..synth.job import query_key

@@ -14,6 +14,7 @@ from typing import Any
 from .. import __version__
 from ..core.errors import InputError, quoted
 from ..disk import whole_file
+from ..store.linked import SHARDS
 from .shards import Shard
 
 FORMAT = 1
@@ -130,7 +131,7 @@ def content_hash(path: Path) -> str:
         with open(path, "rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()[:16]
     index = [p for n in ("manifest.json", "lexical/meta.json") if (p := path / n).is_file()]
-    if (linked := path / "shards.json").is_file():  # the shards of an index that are searched as one
+    if (linked := path / SHARDS).is_file():  # the shards of an index that are searched as one
         parts = json.loads(linked.read_text("utf-8")).get("shards", ())
         inside = "".join(content_hash(path / part) for part in parts if (path / part).is_dir())
         return hashlib.sha256((content_hash(linked) + inside).encode()).hexdigest()[:16]
