@@ -4,6 +4,7 @@ import re
 import shlex
 from pathlib import Path
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 
@@ -13,14 +14,16 @@ from anyrank.core.errors import InputError
 from anyrank.core.types import Candidate
 from anyrank.index.build import build
 from anyrank.index.check import check
+from anyrank.index.collection import Collection
 from anyrank.index.info import parts_of
 from anyrank.index.sharded import open_collection
 from anyrank.pipeline.needs import of_index
-from anyrank.scale.joins import link
+from anyrank.scale.indexes import link
 from anyrank.scale.manifest import Manifest, content_hash
 from anyrank.scale.shards import BLOCK, every
 from anyrank.store.linked import shard_words
 from anyrank.testing.stores import ENCODERS
+from anyrank.vectors import Encoded, Tokens
 
 
 @pytest.fixture
@@ -135,3 +138,39 @@ def test_many_parts_are_a_pattern(tmp_path):
     (tmp_path / "all").mkdir()
     (tmp_path / "all" / "shards.json").write_text(f'{{"format": 1, "shards": {names!r}}}'.replace("'", '"'))
     assert shard_words(tmp_path / "all") == f"{shlex.quote(str(tmp_path / 'a b'))}.*-of-12"
+
+
+class States:
+    """A state a word."""
+
+    name = "states"
+
+    def encode(self, contents, *, query=False):
+        rows = [np.random.default_rng([len(w) for w in str(c).split()]).normal(size=(3, 16)) for c in contents]
+        unit = [(r / np.linalg.norm(r, axis=1, keepdims=True)).astype(np.float32) for r in rows]
+        return Encoded(Tokens.of(unit, [np.ones(3)] * len(unit) if query else None))
+
+
+def test_states_that_each_part_compressed_in_its_own_way(linked):
+    """They are searched and read as linked parts; one index of both would read the second by the first's numbers."""
+    parts = [Collection.open(f"ix.{n}-of-2") for n in (1, 2)]
+    for part in parts:
+        part.encode(States(), index="plaid")
+    vectors = open_collection("all").vectors("states")
+    query = States().encode(["wing lift 7"], query=True).vectors
+    ids = ["d3", "d20"]  # one of each
+    positions, stored = vectors.vectors(ids)
+    assert positions == [0, 1]
+    np.testing.assert_allclose(stored.near(query), vectors.near(ids, query)[1], rtol=1e-3)
+    result = call("merge", "ix.1-of-2", "ix.2-of-2", "-o", "one")
+    assert "ix.2-of-2: its vectors of states are compressed by what its own documents taught" in str(result.exception)
+    assert not list(Path().glob("*.merging"))
+
+
+def test_parts_with_other_vectors_are_not_joined(linked):
+    class Other(States):
+        name = "other"
+
+    Collection.open("ix.1-of-2").encode(Other())
+    result = call("merge", "ix.1-of-2", "ix.2-of-2", "-o", "one")
+    assert "ix.2-of-2: has vectors of small, ix.1-of-2 of other, small: give both the same" in str(result.exception)

@@ -15,7 +15,7 @@ from anyrank.index.sharded import ShardedCollection, open_collection
 from anyrank.pipeline.context import Settings
 from anyrank.pipeline.parser import parse
 from anyrank.retrieve.stages import VectorSearch
-from anyrank.scale.joins import link
+from anyrank.scale.indexes import link
 from anyrank.scale.manifest import Manifest, content_hash
 from anyrank.scale.shards import BLOCK, every
 

@@ -28,7 +28,7 @@ def merge_command(shards: tuple[Path, ...], out: Path, link: bool, overwrite: bo
     anyrank merge my.index.*-of-4 -o my.index
     anyrank merge my.index.*-of-4 -o my.index --link
     """
-    from ..scale.joins import link as link_indexes
+    from ..scale.indexes import link as link_indexes
     from ..scale.joins import merge
 
     given = [Path(str(path).removesuffix(".shard.json")) for path in shards]

@@ -35,6 +35,7 @@ from ..store.linked import SHARDS, advice, is_linked, shards_of
 from ..store.rows import Rows
 from ..store.store import Store
 from ..vectors import Vectors, join
+from ..vectors.residual import Residual
 from .base import CountsBlank, ScoresStored, VectorIndex
 from .collection import Collection
 from .lexical import Lexical
@@ -248,6 +249,8 @@ class ShardedVectors:
                 parts.append(vectors)
         if not parts:
             return [], None
+        if len(parts) > 1:  # each shard has compressed its states in its own way
+            parts = [part.tokens() if isinstance(part, Residual) else part for part in parts]
         order = np.argsort(positions, kind="stable")
         return [positions[n] for n in order], join(parts).take(order)
 
