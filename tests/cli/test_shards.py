@@ -305,10 +305,18 @@ def test_a_damaged_trace_of_a_shard_is_named_before_anything_is_written(folder, 
 @pytest.mark.parametrize(
     "change",
     [
-        {"lines": ["a"]}, {"lines": []}, {"settings": None}, {"of": "2"}, {"of": None}, {"number": [1]}, {"block": 0},
-        {"kind": "x"}, {"settings": {"files": 3}}, {"number": 3},
+        {"lines": ["a"]},
+        {"lines": []},
+        {"settings": None},
+        {"of": "2"},
+        {"of": None},
+        {"number": [1]},
+        {"block": 0},
+        {"kind": "x"},
+        {"settings": {"files": 3}},
+        {"number": 3},
     ],
-)  # fmt: skip
+)
 def test_a_manifest_that_no_command_writes_is_refused(folder, change):
     for n in (1, 2):
         call("search", "ix", "--queries", "q.tsv", "-p", "bm25 % 5", "-o", "run", "--shard", f"{n}/2")
