@@ -32,6 +32,7 @@ from ..store.engine import FOLDER
 from ..store.engine_files import META
 from ..store.filters import Filter
 from ..store.linked import SHARDS, advice, is_linked, shards_of
+from ..store.manifest import NAME
 from ..store.rows import Rows
 from ..store.store import Store
 from ..vectors import Vectors, join
@@ -280,11 +281,12 @@ class ShardedCollection(Collection):
     """The collections of all shards as one, for search."""
 
     collections: Sequence[Collection] = field(default=())
+    stamp: tuple[Any, ...] = ()  # of its files, before they were read
 
     @classmethod
     def of(cls, collections: Sequence[Collection], path: Path) -> ShardedCollection:
         """Raises InputError on shards whose words were analysed in different ways."""
-        stores = [c.store for c in collections]
+        stores, stamp = [c.store for c in collections], _stamp([c.path for c in collections])
         first = stores[0].manifest
         for store in stores:
             one, other = (
@@ -298,7 +300,12 @@ class ShardedCollection(Collection):
         rows: Any = JoinedRows([store.rows for store in stores], firsts)
         joined = JoinedStore(path, first, rows, engine, shards=stores)
         lexical = Lexical.over(joined) if first.lexical else None
-        return cls(path, joined, lexical, collections=collections)
+        return cls(path, joined, lexical, collections=collections, stamp=stamp)
+
+    def replaced(self) -> bool:
+        """Whether a shard was changed since, or others are named. Raises InputError if one is gone."""
+        shards = [c.path for c in self.collections]
+        return named_shards(self.path) != shards or _stamp(shards) != self.stamp
 
     def encode(self, *args: Any, **options: Any) -> NoReturn:
         """Raises InputError: each shard has its own vectors."""
@@ -330,6 +337,12 @@ def _vectors_of(collection: Collection, name: str, exact: bool, whole: JoinedSto
     s = collection.store
     store = ShardStore(s.path, s.manifest, s.rows, s.engine, s.links, s.generation, whole=whole, first=first)
     return Collection(collection.path, store).vectors(name, exact=exact)
+
+
+def _stamp(shards: Sequence[Path]) -> tuple[Any, ...]:
+    """The files of shards that a change replaces, as far as they are there: other ones after a change."""
+    names = [(s / NAME, s / FOLDER / META, *sorted((s / "vectors").glob("*"))) for s in shards]
+    return tuple((str(p), p.stat().st_mtime_ns, p.stat().st_ino) for files in names for p in files if p.exists())
 
 
 def _firsts(store: JoinedStore) -> list[int]:

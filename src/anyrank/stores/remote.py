@@ -202,6 +202,11 @@ class Remote:
         """Sees models that others added since the collection was opened. (Documents are seen without it.)"""
         self.about = self.server.read() or self.about
 
+    def refresh(self) -> None:
+        """Sees what others changed (`reload`), also a collection that was built anew. Raises InputError if it is gone,
+        or being built."""
+        self.about = type(self).open(self.server).about
+
     def __len__(self) -> int:
         return self.server.count()
 
