@@ -6,7 +6,6 @@ from pathlib import Path
 
 import click
 
-from ..core.errors import InputError
 from .common import overwrite_option
 
 
@@ -31,9 +30,8 @@ def merge_command(shards: tuple[Path, ...], out: Path, link: bool, overwrite: bo
     from ..scale.indexes import link as link_indexes
     from ..scale.joins import merge
 
-    given = [Path(str(path).removesuffix(".shard.json")) for path in shards]
-    if not given:
-        raise InputError("no shards")
+    # A pattern may name the manifests beside the shards too.
+    given = list(dict.fromkeys(Path(str(path).removesuffix(".shard.json")) for path in shards))
     if link:
         link_indexes(given, out, overwrite)
     elif text := merge(given, out, overwrite):

@@ -51,8 +51,8 @@ class Piece:
         if self.shard is None or not self.resume or not beside(out).exists():
             return False
         if different := differences(self.manifest(kind, settings, (), ""), Manifest.read(out)):
-            what = f"shard {self.shard} is there, of another job: {different}: use --overwrite, or another --out"
-            raise InputError(what, path=out)
+            what = f"shard {self.shard} is there, of another job: {different}"
+            raise InputError(f"{what}: use --overwrite without --resume, or another --out", path=out)
         click.echo(f"shard {self.shard} is done already: {out}", err=True)
         return True
 

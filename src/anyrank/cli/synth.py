@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -396,8 +397,9 @@ class Documents:
         stage = parse(o["retriever"], Settings(self.collection))
         trip = RoundTrip(stage, o["top"], others=self.documents, seed=self.seed, **rules)
         names = ("model", "examples", "retriever", "top", "seed")
-        files = stamp(self.collection.path, o["examples"], o["model"])
-        stated = {"files": files, **settings, **{name: o[name] for name in names}}
+        files = stamp(self.corpus, o["examples"], o["model"])
+        drawn = hashlib.sha256("\0".join(d.id for d in documents).encode()).hexdigest()[:16]
+        stated = {"files": files, "drawn": drawn, **settings, **{name: o[name] for name in names}}
         given = ("out", "report", "seed", "resume", "overwrite", "model", "max_tokens", "piece")
         passed = {name: o[name] for name in given}
         return generate(title, documents, lambda batch: trip(writer(batch)), stated, **passed)
@@ -470,7 +472,7 @@ def finish(report: Report, out: Path, options: Mapping[str, Any]) -> None:
     if report.rejected:
         click.echo(f"rejected: {report.reasons}", err=True)
     click.echo(f"wrote {out}: {report.written:,} groups from {report.items:,}", err=True)
-    if not report.written:
+    if not report.written and report.items:  # a part may have none
         click.echo("warning: there is nothing to train on; the reasons are above", err=True)
     if options["report"]:
         from ..synth.page import write_synth_report

@@ -24,7 +24,7 @@ from ..index.writers import writers_out
 from ..store.linked import SHARDS
 from ..store.manifest import NAME
 from ..store.vector_names import encode_command, model_of
-from .manifest import Manifest, complete
+from .manifest import NAMES, Manifest, complete
 from .shards import in_order
 
 Shards = Sequence[tuple[Path, Manifest]]
@@ -119,7 +119,7 @@ def link(paths: Sequence[Path], out: Path, overwrite: bool = False) -> None:
     that don't make up one job (`complete`), or if ``out`` is there already."""
     shards = complete(paths)
     if shards[0][1].kind != "index":
-        raise InputError(f"--link is for indexes: these are shards of a {shards[0][1].kind}", path=paths[0])
+        raise InputError(f"--link is for indexes: these are shards of {NAMES[shards[0][1].kind]}", path=paths[0])
     if out.exists() and not (overwrite and out.is_dir() and set(os.listdir(out)) <= {SHARDS}):
         raise InputError("is there already: use --overwrite to replace it, or another name", path=out)
     out.mkdir(parents=True, exist_ok=True)
