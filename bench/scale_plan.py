@@ -66,9 +66,16 @@ def main(**options: Any) -> None:
 
 
 def planned(
-    documents: int, rate: int, reranked: int, answer_kb: float, cores: int, memory_gb: int, load: float, price: float,
+    documents: int,
+    rate: int,
+    reranked: int,
+    answer_kb: float,
+    cores: int,
+    memory_gb: int,
+    load: float,
+    price: float,
     hours: float,
-) -> dict[str, Any]:  # fmt: skip
+) -> dict[str, Any]:
     """Every number with its reason."""
     r = {name: value for name, (value, _) in rates().items()}
     millions = documents / MILLION
@@ -109,13 +116,17 @@ def planned(
         ["machines", f"{machines} of {cores} processors", "each holds all shards, any may answer"],
         ["network", f"{rate * answer_kb / 1000:,.0f} MB/s", f"{rate:,} answers of {answer_kb:g} kB, none inside"],
         ["cost a month", f"${machines * cores * price * 730:,.0f}", f"at ${price} a processor's hour (assumed)"],
-    ]  # fmt: skip
+    ]
     measured = {name: {"value": round(value, 4), "source": source} for name, (value, source) in rates().items()}
     return {
-        "ours": "a plan by anyrank's measured rates, not a measurement", "documents": documents,
-        "queries_a_second": rate, "reranked": reranked, "measured": measured, "rows": rows,
+        "ours": "a plan by anyrank's measured rates, not a measurement",
+        "documents": documents,
+        "queries_a_second": rate,
+        "reranked": reranked,
+        "measured": measured,
+        "rows": rows,
         "fits": disk["graph"] + disk["BM25"] <= memory_gb,
-    }  # fmt: skip
+    }
 
 
 def table(plan: dict[str, Any]) -> str:

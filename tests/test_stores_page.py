@@ -54,8 +54,9 @@ def test_the_commands_give_what_the_page_shows(postgres, tmp_path, monkeypatch):
 def test_every_scheme_is_on_the_page():
     for scheme, file in FILES.items():
         assert scheme == "postgres" or f"`{scheme}:" in PAGE, scheme
-        if importlib.util.find_spec({"postgres": "psycopg", "qdrant": "qdrant_client"}.get(file, "opensearchpy")):
+        client = {"postgres": "psycopg", "qdrant": "qdrant_client", "opensearch": "opensearchpy"}.get(file, file)
+        if importlib.util.find_spec(client):
             server = open_server(f"{scheme}://host/{'db/' if file == 'postgres' else ''}wings")
             assert ("tokens" in server.kinds) == (file == "qdrant")
-            assert ("sparse" in server.kinds) == (file != "opensearch")
+            assert ("sparse" in server.kinds) == (file in ("qdrant", "postgres"))
     assert Address.of(ADDRESS).name == "wings"

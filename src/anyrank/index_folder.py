@@ -208,11 +208,7 @@ class Index:
     def reload(self) -> None:
         """Sees what other processes committed since, also a new index in the place of this one. Searches do the former
         by themselves."""
-        from .index.sharded import ShardedCollection
-        from .store.manifest import Manifest
-
-        sharded = isinstance(self.collection, ShardedCollection)
-        if sharded or Manifest.read(self.path).build != self.collection.store.manifest.build:
+        if self.collection.replaced():
             self.collection = type(self).open(self.path).collection
         else:
             self.collection.reload()

@@ -2,9 +2,12 @@
 
 import json
 import random
+import shlex
 import sys
+from dataclasses import replace
 from pathlib import Path
 
+import click
 import pytest
 from click.testing import CliRunner
 
@@ -12,6 +15,7 @@ from anyrank.cli import cli
 from anyrank.core.errors import InputError
 from anyrank.index.collection import Collection
 from anyrank.scale import workers
+from anyrank.scale.manifest import Manifest
 
 WORDS = "wing lift drag flow heat shock boundary layer plate jet nozzle speed mach cone body wake".split()  # noqa: SIM905
 
@@ -305,28 +309,118 @@ def test_a_damaged_trace_of_a_shard_is_named_before_anything_is_written(folder, 
 @pytest.mark.parametrize(
     "change",
     [
-        {"lines": ["a"]}, {"lines": []}, {"settings": None}, {"of": "2"}, {"of": None}, {"number": [1]}, {"block": 0},
-        {"kind": "x"}, {"settings": {"files": 3}}, {"number": 3},
+        {"lines": ["a"]},
+        {"lines": []},
+        {"settings": None},
+        {"of": "2"},
+        {"of": None},
+        {"number": [1]},
+        {"block": 0},
+        {"kind": "x"},
+        {"settings": {"files": 3}},
+        {"settings": {"files": [["a"]]}},
+        {"number": 3},
     ],
-)  # fmt: skip
+)
 def test_a_manifest_that_no_command_writes_is_refused(folder, change):
     for n in (1, 2):
         call("search", "ix", "--queries", "q.tsv", "-p", "bm25 % 5", "-o", "run", "--shard", f"{n}/2")
     manifest = Path("run.1-of-2.shard.json")
-    manifest.write_text(json.dumps(json.loads(manifest.read_text()) | change))
-    with pytest.raises(InputError, match="can't be read"):
+    written = manifest.read_text()
+    replace(Manifest.read(Path("run.1-of-2")), **change).write(Path("run.1-of-2"))
+    with pytest.raises(InputError, match=r"can't be read \((?!its checksum)"):
         call("merge", "run.1-of-2", "run.2-of-2", "-o", "run")
+    manifest.write_text(json.dumps(json.loads(written) | change))
+    with pytest.raises(InputError, match="its checksum is not that of what was written"):
+        call("merge", "run.1-of-2", "run.2-of-2", "-o", "run")
+    assert not Path("run").exists()
 
 
 def test_a_manifest_that_miscounts_the_lines_is_refused(folder):
     for n in (1, 2):
         call("search", "ix", "--queries", "q.tsv", "-p", "bm25 % 5", "-o", "run", "--shard", f"{n}/2")
-    manifest = Path("run.1-of-2.shard.json")
-    record = json.loads(manifest.read_text())
-    manifest.write_text(json.dumps(record | {"lines": [1] * len(record["lines"])}))
+    manifest = Manifest.read(Path("run.1-of-2"))
+    replace(manifest, lines=[1] * len(manifest.lines)).write(Path("run.1-of-2"))
     with pytest.raises(InputError, match="its manifest counts other lines than it has"):
         call("merge", "run.1-of-2", "run.2-of-2", "-o", "run")
     assert not Path("run").exists()
+
+
+def test_shards_of_synth_over_a_corpus_are_of_one_job(folder):
+    """Each of them indexes the corpus for itself."""
+    job = ["synth", "questions", "corpus.jsonl", "--easy", 1, "--hard", 1]
+    call(*job, "-o", "one")
+    assert sharded(3, *job) == Path("one").read_bytes()
+    other = Path("corpus.jsonl").read_text().splitlines(keepends=True)
+    Path("other.jsonl").write_text("".join(other[:60]))
+    call("synth", "questions", "other.jsonl", *job[3:], "-o", "whole", "--shard", "2/3", "--overwrite")
+    with pytest.raises(InputError, match=r"whole.2-of-3: shard 2/3 is of another job than .*other.jsonl"):
+        call("merge", *Path().glob("whole.*-of-3"), "-o", "again")
+
+
+def test_a_part_without_rows_has_nothing_to_warn_of(folder):
+    assert "nothing to train on" not in call("synth", "questions", "ix", "-o", "s", "--shard", "7/7").stderr
+    assert Path("s.7-of-7").read_bytes() == b""
+
+
+def test_a_stopped_shard_is_finished_by_the_command_that_the_merge_names(folder, monkeypatch):
+    from anyrank.synth.negatives import RoundTrip
+
+    call(*JOBS["synth"], "-o", "one")
+    for n in (1, 3):
+        call(*JOBS["synth"], "-o", "s", "--shard", f"{n}/3")
+    made, calls = RoundTrip.__call__, []
+
+    def stops(self, batch):
+        calls.append(1)
+        if len(calls) > 1:
+            raise KeyboardInterrupt
+        return made(self, batch)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(RoundTrip, "__call__", stops)
+        with pytest.raises((KeyboardInterrupt, click.Abort)):
+            call(*JOBS["synth"], "-o", "s", "--shard", "2/3")
+    with pytest.raises(InputError, match=r"shard 2/3 is missing: anyrank synth") as error:
+        call("merge", "s.1-of-3", "s.3-of-3", "-o", "s")
+    call(*shlex.split(str(error.value).partition("missing: anyrank ")[2]))
+    call("merge", *Path().glob("s.*-of-3"), "-o", "s")
+    assert Path("s").read_bytes() == Path("one").read_bytes()
+
+
+def test_manifests_may_be_named_beside_their_shards(folder):
+    for n in (1, 2):
+        call(*JOBS["search"], "-o", "run", "--shard", f"{n}/2")
+    shards = sorted(Path().glob("run.*-of-2")) * 2
+    call("merge", *shards, *Path().glob("run.*-of-2.shard.json"), "-o", "run")
+    call(*JOBS["search"], "-o", "one")
+    assert Path("run").read_bytes() == Path("one").read_bytes()
+
+
+def test_a_part_of_a_benchmark_is_not_made_again_and_its_data_may_not_change(folder):
+    Path("data").mkdir()
+    lines = [f"Answer.,what has {WORDS[i % 16]},\"['a {WORDS[i % 16]}', 'b']\",0\n" for i in range(130)]
+    data = Path("data/arc-test.csv")
+    data.write_text("instructions,queries,documents,labels\n" + "".join(lines))
+    job = ["bench", "run", "rarb", "-p", "bm25", "--data", "data"]
+    for n in (1, 2):
+        call(*job, "-o", "b", "--shard", f"{n}/2")
+    assert "shard 2/2 is done already" in call(*job, "-o", "b", "--shard", "2/2", "--resume").stderr
+    Path("b.1-of-2").rename("gone")
+    with pytest.raises(InputError, match=r"shard 1/2 is missing: anyrank bench run .*--shard 1/2 --resume"):
+        call("merge", "b.2-of-2", "-o", "b")
+    Path("gone").rename("b.1-of-2")
+    written = data.read_text()
+    data.write_text(written.replace(",0\n", ",1\n"))
+    with pytest.raises(InputError, match="data: the data has changed since the shards were made"):
+        call("merge", "b.1-of-2", "b.2-of-2", "-o", "b")
+    with pytest.raises(InputError, match="shard 2/2 is there, of another job: files"):
+        call(*job, "-o", "b", "--shard", "2/2", "--resume")
+    data.write_text(written)
+    call("merge", "b.1-of-2", "b.2-of-2", "-o", "b")
+    Path("data").rename("elsewhere")
+    with pytest.raises(InputError, match="data: the data of the benchmark is gone"):
+        call("merge", "b.1-of-2", "b.2-of-2", "-o", "b", "--overwrite")
 
 
 def test_shards_over_two_states_of_a_linked_index_are_of_two_jobs(folder):

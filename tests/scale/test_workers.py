@@ -2,12 +2,16 @@
 
 import os
 import signal
+import subprocess
 import sys
+import time
 from functools import partial
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
+import anyrank
 from anyrank import scale
 from anyrank.core.errors import InputError, MissingExtra
 from anyrank.core.types import Candidate, Query
@@ -67,6 +71,52 @@ def test_the_shard_of_a_killed_process_is_done_again(tmp_path, quick_pools):
 def test_a_shard_that_kills_every_worker_is_an_error(quick_pools):
     with pytest.raises(InputError, match=r"shard 1/1: its worker was lost 4 times.*--resume"):
         list(run_processes(die, every(1), 1))
+
+
+WATCHED = """
+import os, sys, time
+from functools import partial
+from pathlib import Path
+from anyrank.scale.processes import run_processes
+from anyrank.scale.shards import every
+
+def work(folder, shard):
+    Path(folder, str(os.getpid())).touch()
+    time.sleep(600)
+
+if __name__ == "__main__":
+    list(run_processes(partial(work, sys.argv[1]), every(8), 2))
+"""
+
+
+def alive(pid):
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except OSError:
+        return False
+
+
+def until(condition):
+    """Waits for a condition, for at most a minute."""
+    for _ in range(1200):
+        if condition():
+            return
+        time.sleep(0.05)
+    raise AssertionError("it doesn't come about")
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="reads the state of processes in /proc")
+def test_workers_end_with_their_caller_however_it_ends(tmp_path):
+    script, pids = tmp_path / "watched.py", tmp_path / "pids"
+    script.write_text(WATCHED)
+    pids.mkdir()
+    source = str(Path(anyrank.__file__).parents[1])
+    with subprocess.Popen([sys.executable, str(script), str(pids)], env={**os.environ, "PYTHONPATH": source}) as caller:
+        until(lambda: len(list(pids.iterdir())) == 2)
+        workers = [int(p.name) for p in pids.iterdir()]
+        assert all(map(alive, workers))
+        caller.kill()
+    until(lambda: not any(map(alive, workers)))
 
 
 class FakeRay:

@@ -49,8 +49,11 @@ class Running:
         with open(self.folder / "log", "ab") as log:
             self.process = subprocess.Popen(
                 [str(self.programs / "postgres"), "-D", str(self.folder / "data"), *words],
-                user=self.user, env=self.environment, stdout=log, stderr=log,
-            )  # fmt: skip
+                user=self.user,
+                env=self.environment,
+                stdout=log,
+                stderr=log,
+            )
         import psycopg
 
         for _ in range(600):
@@ -89,10 +92,9 @@ def started():
         shutil.chown(folder, server.user)
     (folder / "password").write_text(PASSWORD)
     (folder / "password").chmod(0o644)
-    server.run(
-        str(programs / "initdb"), "-D", str(folder / "data"), "-U", "anyrank", "--auth=scram-sha-256",
-        f"--pwfile={folder / 'password'}", "--no-sync", "--encoding=UTF8", "--locale=C",
-    )  # fmt: skip
+    options = ["-U", "anyrank", "--auth=scram-sha-256", "--no-sync", "--encoding=UTF8", "--locale=C"]
+    password = f"--pwfile={folder / 'password'}"
+    server.run(str(programs / "initdb"), "-D", str(folder / "data"), password, *options)
     server.start()
     return server
 

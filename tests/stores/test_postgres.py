@@ -12,6 +12,7 @@ from anyrank.core.types import Candidate, Query, Ranking
 from anyrank.pipeline.context import Settings as Context
 from anyrank.pipeline.parser import parse
 from anyrank.store.engine import whole
+from anyrank.stores.base import Entry
 from anyrank.stores.open import open_index, open_server
 from anyrank.stores.remote import Remote
 from anyrank.testing.stores import DOCUMENTS, ENCODERS, FILTERS, PLAIN, in_folder, results, same
@@ -209,6 +210,20 @@ def test_hostile_texts_ids_and_values_come_back_as_they_were(made):
         made.get(["a\0b"])
 
 
+def test_a_field_with_a_long_name_and_long_values(made):
+    random = np.random.default_rng(1)
+    name, value = ("".join(map(chr, random.integers(0x3400, 0x9000, n))) for n in (9000, 256))
+    made.update([Candidate("long", "zebra", meta={name: "x", "n": value}), Candidate("other", "zebra", meta={name: 5})])
+    for filter, found in (({name: "x"}, ["long"]), ({"n": value}, ["long"]), ([f"{name}>=4"], ["other"])):
+        assert [i for i, _ in made.lexical.search(["zebra"], 9, filter)[0]] == found
+
+
+def test_a_statement_that_the_server_refuses_is_no_lost_connection(made):
+    with pytest.raises(StoreError, match=r"the server refuses: .*index row"):
+        made.server.put([Entry("x", '"x"', "{}", ["".join(map(chr, range(0x3400, 0x9000)))])])
+    assert len(made) == 40
+
+
 def test_vectors_that_are_no_numbers_and_documents_without_content(made):
     class Broken:
         name = "broken"
@@ -260,13 +275,16 @@ def test_a_building_that_stopped_is_finished_by_the_same_call(made, postgres):
         Remote.open(server)
     with pytest.raises(InputError, match="use the same options"):
         Remote.build(server, DOCUMENTS, language="german")
-    again = Remote.build(server, DOCUMENTS)
-    assert len(again) == 2000
+    with pytest.raises(InputError, match=r"lack 1,960 of the 2,000 written .*same corpus, or begin anew"):
+        Remote.build(server, DOCUMENTS)
+    again = Remote.build(server, [*DOCUMENTS, *(Candidate(f"m{n}", "more") for n in range(2000))])
+    assert len(again) == 2040
     with pytest.raises(InputError, match="--update or --overwrite"):
         Remote.build(server, DOCUMENTS)
     assert len(Remote.build(server, DOCUMENTS, overwrite=True)) == 40
     with pytest.raises(InputError, match="comes twice"):
         Remote.build(server, [DOCUMENTS[0]] * 2, overwrite=True)
+    assert len(Remote.open(server)) == 40
     server.drop()
     server.close()
 
@@ -280,7 +298,9 @@ def refused(work, match, kind=(InputError, StoreError)):
 
 def test_what_is_wrong_with_an_address_is_said_without_the_password(made, postgres):
     url = made.server.at.url
-    refused(lambda: open_index(postgres.url("wings", "wrong-word")), "password authentication failed", StoreError)
+    wrong = "password authentication failed.*Give the user's password in PGPASSWORD"
+    refused(lambda: open_index(postgres.url("wings", "wrong-word")), wrong, StoreError)
+    refused(lambda: open_index(url.replace(f":{PASSWORD}", "")), "Give the user's password in PGPASSWORD", StoreError)
     refused(lambda: open_index(postgres.url("absent")), "holds no collection: `anyrank index CORPUS --to postgresql:")
     refused(
         lambda: open_index(url.rpartition("/")[0] + "/"), "PostgreSQL|no collection|last part|database", (Exception,)

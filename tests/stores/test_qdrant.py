@@ -129,6 +129,67 @@ def test_hostile_texts_and_ids_come_back_as_they_were(made):
     assert made.delete(ids) == 6
 
 
+def test_a_field_with_a_long_name_and_long_values(made):
+    name, value = "n" * 9000, "".join(chr(0x3400 + i) for i in range(256))
+    made.update([Candidate("long", "zebra", meta={name: "x", "n": value}), Candidate("other", "zebra", meta={name: 5})])
+    for filter, found in (({name: "x"}, ["long"]), ({"n": value}, ["long"]), ([f"{name}>=4"], ["other"])):
+        assert [i for i, _ in made.lexical.search(["zebra"], 9, filter)[0]] == found
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # the client leaves its lock open
+def test_errors_of_the_local_mode_are_ours(made, tmp_path):
+    with pytest.raises(StoreError, match="already accessed by another instance"):
+        open_index(made.server.at.url)
+    made.server.drop()
+    for call in (
+        lambda: len(made),
+        lambda: made.lexical.search(["wing"], 3),
+        lambda: made.get(["d1"]),
+        lambda: made.update(DOCUMENTS[:2]),
+        lambda: made.vectors("small").search(ENCODERS["small"].encode(["wing"]).vectors, 3),
+        lambda: list(made.ids()),
+    ):
+        with pytest.raises(InputError, match="wings: the collection is gone"):
+            call()
+    made.close()
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.parametrize("file", ["meta.json", "collection/wings/storage.sqlite"])
+def test_a_damaged_folder_of_the_local_mode_is_named(made, tmp_path, file):
+    made.close()
+    (tmp_path / "qdrant" / file).write_bytes(b"{damaged")
+    with pytest.raises(StoreError, match=r"can't use its folder .*/qdrant .*if it is damaged, remove it"):
+        open_index(made.server.at.url)
+
+
+def test_a_building_is_not_finished_by_another_corpus(tmp_path, monkeypatch):
+    monkeypatch.setattr("anyrank.stores.remote._BATCH", 20)
+    server = open_server(f"qdrant://{tmp_path}/q/wings")
+    few, many = DOCUMENTS[:5], [Candidate(f"m{n}", "more") for n in range(30)]
+
+    def stops():
+        yield from few + many
+        raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        Remote.build(server, stops())
+    for other, match in (
+        (few, "the first documents of this corpus lack 15 of the 20 written"),
+        (many, "lack 5 of the 20 written"),
+        ([Candidate("d0", "another"), *few[1:], *many], "document 'd0' is not the one written"),
+        ([], "lack 20 of the 20 written"),
+    ):
+        with pytest.raises(InputError, match=rf"{match} by an unfinished build there.*--overwrite"):
+            Remote.build(server, other)
+    server.delete(["d3", "m7"])  # of a batch that broke off some may be there
+    seen = []
+    made = Remote.build(server, few + many, on_progress=seen.append)
+    assert (len(made), seen) == (35, [35])
+    assert [d.content for d in made.get(["m7", "m29"])] == ["more", "more"]
+    made.close()
+
+
 def test_the_command_line(tmp_path):
     url = f"qdrant://{tmp_path}/cli/wings"
     (tmp_path / "c.tsv").write_text("id\ttext\nd1\twing lift\nd2\theat\n")

@@ -72,6 +72,7 @@ data_option = click.option(
     "--index", "indexes", type=click.Path(path_type=Path), help="The folder that the tasks' indexes are kept in."
 )
 @click.option("-o", "--out", type=OutputFile(), help="Write the figures to this file, as JSON; a part its rankings.")
+@click.option("--resume", is_flag=True, help="With --shard or --on: parts that are finished are not made again.")
 @overwrite_option
 @as_json_option
 @shard_options(block=BATCH)
@@ -84,6 +85,7 @@ def run_command(
     encode: tuple[str, ...],
     indexes: Path | None,
     out: Path | None,
+    resume: bool,
     overwrite: bool,
     json_out: bool,
     piece: Piece,
@@ -104,8 +106,14 @@ def run_command(
 
     measure("nDCG@10")  # if a package is missing, fail now rather than after the work
     benchmark = load(name)
+    settings: dict[str, Any] = {"benchmark": name, "pipeline": pipeline, "encode": list(encode), "limit": limit}
+    if piece.shard is not None:
+        folder_of = data_folder(name, data)
+        settings |= {"files": stamp(folder_of), "data": str(folder_of), "tasks": list(chosen)}
     if out is not None:
         not_finished(out, overwrite)
+        if piece.finished(out, "bench", settings):
+            return 0
     results, left_out, code = [], {}, 0
     parts: list[tuple[str, Ranking]] = []
     known: list[str] = []
@@ -137,9 +145,7 @@ def run_command(
         raise InputError(f"the pipeline fits no task of {name}: {next(iter(left_out.values()))}")
     if piece.shard is not None and out is not None:
         write_jsonl(out, (ranking_record(task_name, ranking) for task_name, ranking in parts))
-        settings: dict[str, Any] = {"files": stamp(data_folder(name, data)), "benchmark": name, "pipeline": pipeline}
-        settings |= {"data": str(data_folder(name, data)), "tasks": list(chosen), "limit": limit}
-        piece.finish(out, "bench", settings | {"encode": list(encode)}, [1] * len(parts))
+        piece.finish(out, "bench", settings, [1] * len(parts))
         return code
     record = bench_record(benchmark, results)
     if out is not None:

@@ -10,12 +10,12 @@ import click
 
 from ..core.errors import InputError
 from ..core.stage import Stage
-from .common import OutputFile, as_json, as_json_option, pipeline_option, report_status
+from .common import IndexType, OutputFile, as_json, as_json_option, pipeline_option, report_status
 from .progress import batches
 
 
 @click.command("calibrate")
-@click.argument("index", type=click.Path(path_type=Path))
+@click.argument("index", type=IndexType())
 @pipeline_option("bm25 % 100 >> mini", "The pipeline before the cut-off.")
 @click.option("--queries", help="A file of queries (JSONL or id<TAB>text).")
 @click.option("--qrels", help="Judgements of them, TREC or BEIR.")
@@ -40,7 +40,7 @@ from .progress import batches
 @click.option("--plot", type=OutputFile(), help="Draw the reliability of the probabilities (SVG).")
 @as_json_option
 def calibrate_command(
-    index: Path,
+    index: Path | str,
     pipeline: str,
     queries: str | None,
     qrels: str | None,
@@ -64,7 +64,6 @@ def calibrate_command(
     """
     from ..core.types import Ranking
     from ..cutoffs.calibration import Calibration
-    from ..index.collection import Collection
     from ..io.corpus import read_queries
     from ..io.dataset import Dataset
     from ..io.qrels import read_qrels
@@ -72,12 +71,13 @@ def calibrate_command(
     from ..pipeline.describe import described
     from ..pipeline.parser import Settings, parse
     from ..retrieve.stages import Attach
+    from ..stores.open import open_index
 
     if math.isnan(alpha):  # which is in any range
         raise InputError("--alpha is nan: give the loss that the report is for, such as 0.1")
     if (data is None) == (queries is None) or (queries is None) != (qrels is None) or (split and not data):
         raise InputError("give --queries and --qrels, or --data (with --split) in their place")
-    collection = Collection.open(index)
+    collection = open_index(index)
     if data is not None:
         topics, judged = Dataset.open(data).queries(split), Dataset.open(data).qrels(split)
     else:

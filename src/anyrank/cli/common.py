@@ -41,12 +41,11 @@ def from_run(
     from ..io.corpus import read_documents
     from ..io.dataset import Dataset
     from ..io.runs import attach, read_run
-    from ..stores.address import is_address
-    from ..stores.open import open_index
+    from ..stores.open import is_index, open_index
 
     results = {q: [d for d in docs if not ignore_self or d[0] != q][:depth] for q, docs in read_run(run).items()}
     topics = queries_of(queries)
-    if is_address(documents) or (Path(documents) / "manifest.json").is_file():
+    if is_index(documents):
         return open_index(documents), attach(results, topics, path=run)
     texts = Dataset.open(documents).documents() if is_dataset(documents) else read_documents(documents)
     return None, attach(results, topics, texts, path=run)

@@ -89,9 +89,9 @@ def distill_command(
     anyrank distill --queries q.tsv --run bm25.trec --documents corpus.jsonl -o groups.jsonl
     anyrank distill --groups triples.tsv --format triples --teacher minilm -o groups.jsonl
     """
-    from ..index.sharded import open_collection
     from ..pipeline.parser import Settings, parse
     from ..retrieve.stages import Attach
+    from ..stores.open import open_index
     from ..train.teachers import ranking_of
 
     not_finished(out, overwrite)
@@ -126,7 +126,7 @@ def distill_command(
         find = Each(lambda r: r) if collection is None else Attach(collection)
     else:
         rankings = [Ranking(q) for q in _queries(queries, split)]
-        collection = open_collection(index or _indexed(str(corpus), Path(f"{out}.index"), resume))
+        collection = open_index(index or _indexed(str(corpus), Path(f"{out}.index"), resume))
         find = parse(candidates, Settings(collection))
     labels = parse(teacher, Settings(collection, remember=True), starts=False)
     options = {"candidates": None if run else candidates, "teacher": teacher, "depth": depth, "split": split}

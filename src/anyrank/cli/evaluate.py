@@ -311,13 +311,13 @@ def _document_texts(documents: str, runs: Mapping[str, Mapping[str, Mapping[str,
 
 def documents_of(documents: str, wanted: set[str]) -> Iterable[Any]:
     """The documents of a file, a collection's folder or an index; of an index those ``wanted`` alone."""
-    from ..index.collection import Collection
     from ..io.corpus import read_documents
     from ..io.dataset import Dataset
+    from ..stores.open import is_index, open_index
     from .common import is_dataset
 
-    if (Path(documents) / "manifest.json").is_file():
-        collection = Collection.open(documents)
+    if is_index(documents):
+        collection = open_index(documents)
         wanted_here: Iterable[Any] = collection.get(sorted(d for d in wanted if d in collection))
         return wanted_here
     return Dataset.open(documents).documents() if is_dataset(documents) else read_documents(documents)

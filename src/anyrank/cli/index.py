@@ -26,8 +26,8 @@ from .shards import Piece, shard_options
 @click.option(
     "--to",
     metavar="ADDRESS",
-    help="In place of -o: a collection on a server, as postgresql://USER@HOST/DATABASE/COLLECTION, qdrant://… or "
-    "opensearch://… (docs/stores.md).",
+    help="In place of -o: a collection on a server, as postgresql://USER@HOST/DATABASE/COLLECTION, qdrant://…, "
+    "opensearch://… or elasticsearch://… (docs/stores.md).",
 )
 @click.option(
     "--language",
@@ -307,16 +307,16 @@ def _chosen_index(encode: tuple[str, ...], ann: bool, name: str | None, options:
 
 
 def _is_index(folder: Path) -> bool:
-    """True if the folder holds an index, finished or not."""
-    from ..store.manifest import NAME
+    """True if the folder holds an index, finished or not, or names the parts of one."""
+    from ..stores.open import is_index
 
-    return (folder / NAME).is_file()
+    return is_index(folder)
 
 
 def _info(index: str | None, json_out: bool) -> int:
     """Write the parts of an index; the exit code is 2 if one is damaged."""
-    from ..index.collection import Collection
     from ..index.info import as_text, parts_of
+    from ..index.sharded import open_collection
     from ..stores.address import is_address
 
     if index is None:
@@ -324,7 +324,7 @@ def _info(index: str | None, json_out: bool) -> int:
     if is_address(index):
         return info_of(index, json_out)
     folder = Path(index)
-    collection = Collection.open(folder)
+    collection = open_collection(folder)
     parts = parts_of(collection)
     if json_out:
         summary = {"path": str(folder), "documents": len(collection)}

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..core.errors import InputError
-from .common import OutputFile, as_json, as_json_option, printable, queries_of
+from .common import IndexType, OutputFile, as_json, as_json_option, printable, queries_of
 
 if TYPE_CHECKING:
     from ..judging.sitting import Sitting
@@ -24,7 +24,7 @@ SHOWN = 1200
 
 @click.command("judge")
 @click.argument("runs", nargs=-1)
-@click.option("--index", type=click.Path(), help="Instead of RUNS, pipelines (-p) over this index, with --queries.")
+@click.option("--index", type=IndexType(), help="Instead of RUNS, pipelines (-p) over this index, with --queries.")
 @click.option("-p", "--pipeline", "pipelines", multiple=True, help="A pipeline to compare (repeat).")
 @click.option("--queries", required=True, help="The texts of the queries: JSONL or id<TAB>text.")
 @click.option("--documents", help="The texts of the documents: a file, a collection's folder, or an index.")
@@ -226,11 +226,11 @@ def _lists(
     if runs or len(pipelines) < 2:
         raise InputError("--index takes two pipelines (-p) or more, and no runs")
     from ..core.types import Ranking
-    from ..index.collection import Collection
     from ..pipeline.parser import Settings, parse
+    from ..stores.open import open_index
     from .progress import batches
 
-    settings = Settings(Collection.open(index))
+    settings = Settings(open_index(index))
     topics = [Ranking(q) for q in queries_of(queries)]
     results = {p: {r.query.id: r.ids for r in batches(parse(p, settings), topics, p)} for p in pipelines}
     return results, documents or index

@@ -11,7 +11,7 @@ import click
 
 from ..core.errors import InputError, listed
 from ..core.types import Ranking
-from .common import OutputFile, as_json, as_json_option, is_dataset, report_status
+from .common import IndexType, OutputFile, as_json, as_json_option, is_dataset, report_status
 from .near import Near
 from .progress import batches
 
@@ -37,7 +37,7 @@ def ltr_command() -> None:
 @ltr_command.command("train")
 @click.argument("data")
 @click.option("-o", "--out", required=True, type=OutputFile(), help="The file of the model to write.")
-@click.option("--index", type=click.Path(path_type=Path), help="The index to search, if DATA is a collection.")
+@click.option("--index", type=IndexType(), help="The index to search, if DATA is a collection.")
 @click.option("--split", help="The part of the collection to train on, such as train.")
 @click.option(
     "-p",
@@ -68,7 +68,7 @@ def ltr_command() -> None:
 def train_command(
     data: str,
     out: Path,
-    index: Path | None,
+    index: Path | str | None,
     split: str | None,
     pipeline: str | None,
     families: str,
@@ -207,18 +207,18 @@ def _ndcg(rankings: Sequence[Ranking], part: tuple[Sequence[Ranking], Sequence[S
     return sum(values) / len(values)
 
 
-def _candidates(data: str, split: str | None, index: Path, pipeline: str) -> tuple[list[Ranking], list[Any], int]:
+def _candidates(data: str, split: str | None, index: Path | str, pipeline: str) -> tuple[list[Ranking], list[Any], int]:
     """The rankings of a collection's judged queries, their grades (unjudged: 0), and the exit code."""
-    from ..index.collection import Collection
     from ..io.dataset import Dataset
     from ..pipeline.parser import Settings, parse
+    from ..stores.open import open_index
 
     dataset = Dataset.open(data)
     if split is None and len(dataset.splits()) > 1:
         raise InputError(f"{data} has several parts: name one with --split ({', '.join(dataset.splits())})")
     part = dataset.chosen(split)
     qrels = dataset.qrels(part)
-    stage = parse(pipeline, Settings(Collection.open(index), remember=True))
+    stage = parse(pipeline, Settings(open_index(index), remember=True))
     rankings = [r for r in batches(stage, [Ranking(q) for q in dataset.queries(part)], "searching") if len(r)]
     grades = [tuple(max(qrels.get(r.query.id, {}).get(i, 0), 0) for i in r.ids) for r in rankings]
     return rankings, grades, report_status(rankings)

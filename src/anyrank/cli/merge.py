@@ -6,7 +6,6 @@ from pathlib import Path
 
 import click
 
-from ..core.errors import InputError
 from .common import overwrite_option
 
 
@@ -28,12 +27,11 @@ def merge_command(shards: tuple[Path, ...], out: Path, link: bool, overwrite: bo
     anyrank merge my.index.*-of-4 -o my.index
     anyrank merge my.index.*-of-4 -o my.index --link
     """
-    from ..scale.joins import link as link_indexes
+    from ..scale.indexes import link as link_indexes
     from ..scale.joins import merge
 
-    given = [Path(str(path).removesuffix(".shard.json")) for path in shards]
-    if not given:
-        raise InputError("no shards")
+    # A pattern may name the manifests beside the shards too.
+    given = list(dict.fromkeys(Path(str(path).removesuffix(".shard.json")) for path in shards))
     if link:
         link_indexes(given, out, overwrite)
     elif text := merge(given, out, overwrite):

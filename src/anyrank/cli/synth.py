@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -192,8 +193,8 @@ def answers_command(queries: str, index: str | None, negatives: int, people: str
     anyrank synth answers queries.tsv --model openai:gpt-4o-mini -o generated.jsonl
     anyrank synth answers queries.tsv --index my.index -o extracted.jsonl --people human.jsonl
     """
-    from ..index.collection import Collection
     from ..pipeline.parser import Settings, parse
+    from ..stores.open import open_index
     from ..synth.answers import Answers, two_sources, with_others
     from ..train.groups import read_groups, write_groups
 
@@ -208,7 +209,7 @@ def answers_command(queries: str, index: str | None, negatives: int, people: str
     other = named(list(read_groups(people))) if people else []
     if people and {q.id for q in topics}.isdisjoint(g.id for g in other):
         raise InputError(f"none of its groups has the id of a query of {queries}", path=people)
-    search = parse("bm25", Settings(Collection.open(index))) if index else None
+    search = parse("bm25", Settings(open_index(index))) if index else None
     answers = Answers(backend_of(model) if model else None, search)
 
     def last(groups: Sequence[Group]) -> list[Group]:
@@ -339,16 +340,14 @@ class Documents:
     """The documents of a file, a collection or an index, and the generation of queries for them."""
 
     def __init__(self, corpus: str, **options: Any) -> None:
-        from ..index.collection import Collection
+        from ..stores.open import is_index, open_index
         from .distill import _indexed
 
         self.corpus, self.options = corpus, options
         self.seed: int = options["seed"]
         not_finished(options["out"], options["overwrite"])
-        if (Path(corpus) / "manifest.json").is_file():
-            self.collection = Collection.open(corpus)
-        else:
-            self.collection = Collection.open(_indexed(corpus, Path(f"{options['out']}.index"), options["resume"]))
+        own = corpus if is_index(corpus) else _indexed(corpus, Path(f"{options['out']}.index"), options["resume"])
+        self.collection = open_index(own)
         self.documents = [d for d in self.collection.documents() if isinstance(d.content, str) and d.content.strip()]
         if not self.documents:
             raise InputError(f"none of its {len(self.collection):,} documents has a text", path=corpus)
@@ -398,8 +397,9 @@ class Documents:
         stage = parse(o["retriever"], Settings(self.collection))
         trip = RoundTrip(stage, o["top"], others=self.documents, seed=self.seed, **rules)
         names = ("model", "examples", "retriever", "top", "seed")
-        files = stamp(self.collection.path, o["examples"], o["model"])
-        stated = {"files": files, **settings, **{name: o[name] for name in names}}
+        files = stamp(self.corpus, o["examples"], o["model"])
+        drawn = hashlib.sha256("\0".join(d.id for d in documents).encode()).hexdigest()[:16]
+        stated = {"files": files, "drawn": drawn, **settings, **{name: o[name] for name in names}}
         given = ("out", "report", "seed", "resume", "overwrite", "model", "max_tokens", "piece")
         passed = {name: o[name] for name in given}
         return generate(title, documents, lambda batch: trip(writer(batch)), stated, **passed)
@@ -472,7 +472,7 @@ def finish(report: Report, out: Path, options: Mapping[str, Any]) -> None:
     if report.rejected:
         click.echo(f"rejected: {report.reasons}", err=True)
     click.echo(f"wrote {out}: {report.written:,} groups from {report.items:,}", err=True)
-    if not report.written:
+    if not report.written and report.items:  # a part may have none
         click.echo("warning: there is nothing to train on; the reasons are above", err=True)
     if options["report"]:
         from ..synth.page import write_synth_report

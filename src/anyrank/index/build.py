@@ -19,6 +19,7 @@ from ..core.errors import InputError
 from ..core.types import Candidate
 from ..store.engine import FOLDER, HEAP, Writing, schema, whole
 from ..store.engine_files import STATE
+from ..store.linked import is_linked
 from ..store.manifest import NAME, Manifest
 from ..store.rows import FILES, Rows, record
 from ..store.store import Store
@@ -147,6 +148,8 @@ def _replaces(folder: Path, overwrite: bool) -> bool:
     finish_swap(folder)
     if not folder.exists() or all(e.name == f".{NAME}.tmp" for e in folder.iterdir()):
         return False
+    if is_linked(folder):
+        raise InputError("is a linked index: choose a new folder, or delete this one (its parts stay)", path=folder)
     if not (folder / NAME).exists():
         raise InputError("holds other files: choose an empty or a new folder", path=folder)
     if overwrite and (folder / FOLDER).is_dir() and (folder / FILES[0]).exists():

@@ -11,10 +11,12 @@ from ..store.checksums import SUMS, Problem
 from ..store.cures import rebuild
 from ..store.engine import FOLDER
 from ..store.engine_files import STATE, engine_problems
+from ..store.linked import is_linked
 from ..store.manifest import Manifest
 from ..store.store import Store
 from ..store.vector_names import META
 from .collection import Collection
+from .sharded import named_shards
 from .vector_store import VectorStore
 
 _ROWS = 10  # damaged rows that are named one by one
@@ -31,8 +33,19 @@ class Report:
 
 
 def check(path: str | Path) -> Report:
-    """Reads every file of a collection. Raises InputError if there is none, or its building was not finished."""
+    """Reads every file of a collection, or of all shards that a folder names. Raises InputError if there is none, or
+    its building was not finished."""
     folder, report = Path(path), Report()
+    if not is_linked(folder):
+        return _check(folder, report)
+    for part in map(check, named_shards(folder)):
+        report.documents += part.documents
+        report.problems += part.problems
+        report.unchecked += part.unchecked
+    return report
+
+
+def _check(folder: Path, report: Report) -> Report:
     try:
         manifest = Manifest.read(folder)
     except InputError as error:

@@ -20,6 +20,7 @@ from ..core.trace import Usage
 from ..core.types import Candidate
 from ..disk import alone, no_space
 from ..store.engine import Enter
+from ..store.manifest import Manifest
 from ..store.store import Store
 from ..store.vector_names import META
 from ..vectors import Encoder, Vectors, join
@@ -78,6 +79,11 @@ class Collection:
     def reload(self) -> None:
         """Sees the commits of other processes since the last reload."""
         self.store.reload()
+
+    def replaced(self) -> bool:
+        """Whether an index that was built anew took the place of this one, which then is to be opened again. Raises
+        InputError if there is none any more."""
+        return Manifest.read(self.path).build != self.store.manifest.build
 
     def __len__(self) -> int:
         return len(self.store)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from ..store.rows import FILES
 from ..store.vector_names import encode_command, model_of
 from .base import Describes
 from .collection import Collection
+from .sharded import ShardedCollection
 from .vector_store import VectorStore, without_meta
 
 COMPLETE = "complete"
@@ -42,7 +43,9 @@ class Part:
 
 def parts_of(collection: Collection) -> list[Part]:
     """All parts of a collection: its documents, BM25, and the vectors of each model. Sizes of files are compared with
-    those that were written; `check` also reads them."""
+    those that were written; `check` also reads them. Of a linked index a part is that of all its shards together."""
+    if isinstance(collection, ShardedCollection):
+        return _together(collection.collections)
     path, store, count = collection.path, collection.store, len(collection)
     rows = [path / name for name in FILES if (path / name).exists()]
     present, fields, state = 0, list[str](), COMPLETE
@@ -64,6 +67,27 @@ def parts_of(collection: Collection) -> list[Part]:
     out = [documents, Part(name, count, _size([path / FOLDER]), state, details)]
     names = sorted({*collection.encoded, *without_meta(path / "vectors")})
     return [*out, *(_vectors(collection, name, count) for name in names)]
+
+
+def _together(collections: Sequence[Collection]) -> list[Part]:
+    """The parts of all shards by name: their numbers added, the details of the first, and what is wrong with any."""
+    filled = [collection for collection in collections if len(collection)] or collections
+    shards = [{part.name: part for part in parts_of(collection)} for collection in filled]
+    out = []
+    for name in dict.fromkeys(name for shard in shards for name in shard):
+        parts = [shard[name] for shard in shards if name in shard]
+        states = [part.state for part in parts if part.state != COMPLETE]
+        if model := parts[0].details.get("model"):
+            lacking = [c.path for c, shard in zip(filled, shards) if name not in shard]
+            states += [f"incomplete: {p} has none: `{encode_command(p, model)}` makes them" for p in lacking]
+        details = dict(parts[0].details)
+        for added in {"index_bytes", "deleted"} & set(details):
+            details[added] = sum(part.details.get(added, 0) for part in parts)
+        if "fields" in details:
+            details["fields"] = sorted({field for part in parts for field in part.details.get("fields", ())})
+        documents, size = sum(part.documents for part in parts), sum(part.bytes for part in parts)
+        out.append(Part(name, documents, size, states[0] if states else COMPLETE, details))
+    return out
 
 
 def _vectors(collection: Collection, name: str, count: int) -> Part:

@@ -3,10 +3,9 @@ again, many small shards are few, and, if that is asked for, with the text analy
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 from uuid import uuid4
 
 import numpy as np
@@ -47,10 +46,10 @@ def rewrite(folder: Path, *, migrate: bool = False, on_progress: Callable[[int],
         fresh = replace(before, complete=False, documents=0, rows=0, last="", build=uuid4().hex, analysis=analysis)
         build_in(collection.documents(), new, fresh, _BATCH, HEAP, on_progress)
         mask = collection.store.mask()
-        numbers = np.cumsum(mask) - 1  # of each row that stays, its number in the new collection
+        numbers = np.where(mask, np.cumsum(mask) - 1, -1)
         (new / CARRIED).mkdir()
         for name in collection.encoded:
-            _copy_vectors(collection, name, new, mask, numbers)
+            copy_vectors([(VectorStore.open(folder / CARRIED / name), numbers)], new / CARRIED / name)
         copied = Collection.open(new)
         for name in copied.encoded:
             copied.vectors(name).update()
@@ -60,17 +59,18 @@ def rewrite(folder: Path, *, migrate: bool = False, on_progress: Callable[[int],
     return Collection.open(folder)
 
 
-def _copy_vectors(collection: Collection, name: str, new: Path, mask: NDArray[np.bool_], numbers: Ints) -> None:
-    """The vectors of documents that stay, in shards of good size."""
-    store = VectorStore.open(collection.path / "vectors" / name)
+def copy_vectors(sources: Iterable[tuple[VectorStore, Ints]], folder: Path) -> None:
+    """Stored vectors of one name, copied into a new store in shards of good size. Each source comes with the number in
+    the new collection of each of its rows, -1 of those that are left out; all of them share what they are compressed
+    with (`VectorStore.common`). The first one says how numbers are stored, and the index."""
     waiting: list[tuple[Ints, Vectors, NDArray[np.bool_]]] = []
-    copy: VectorStore | None = None
-    choice: dict[str, Any] = {"index": store.meta.get("index"), "options": store.meta.get("options")}
+    documents = size = 0
+    like: VectorStore | None = None
 
     def write() -> None:
-        nonlocal copy
+        assert like is not None
         vectors = join([v for _, v, _ in waiting])
-        copy = VectorStore.create(new / CARRIED / name, vectors, store.meta["dtype"], **choice)
+        copy = VectorStore.create(folder, vectors, like.meta["dtype"], like.meta.get("index"), like.meta.get("options"))
         if len(vectors):
             copy.append(
                 np.concatenate([rows for rows, _, _ in waiting]).tolist(),
@@ -79,27 +79,28 @@ def _copy_vectors(collection: Collection, name: str, new: Path, mask: NDArray[np
             )
         waiting.clear()
 
-    documents = size = 0
-    for rows, vectors, blank in _kept(store, mask):
-        waiting.append((numbers[rows], vectors, blank))
-        documents, size = documents + len(rows), size + int(vectors.sizes.sum())
-        if documents >= _SHARD or size >= _NUMBERS:
-            write()
-            documents = size = 0
+    for source, numbers in sources:
+        like = like or source
+        for rows, vectors, blank in _kept(source, numbers):
+            waiting.append((rows, vectors, blank))
+            documents, size = documents + len(rows), size + int(vectors.sizes.sum())
+            if documents >= _SHARD or size >= _NUMBERS:
+                write()
+                documents = size = 0
     if waiting:
         write()
 
 
-def _kept(store: VectorStore, mask: NDArray[np.bool_]) -> Iterator[tuple[Ints, Vectors, NDArray[np.bool_]]]:
-    """Of each shard the rows of documents that stay, their vectors, and which of them have no content; some at a
+def _kept(store: VectorStore, numbers: Ints) -> Iterator[tuple[Ints, Vectors, NDArray[np.bool_]]]:
+    """Of each shard the new numbers of rows that are kept, their vectors, and which of them have no content; some at a
     time. Where several shards hold a row, the last one counts."""
     shards = store.shards()
-    owner = np.full(len(mask), -1)
+    owner = np.full(len(numbers), -1)
     for n, part in enumerate(shards):
-        owner[part.rows[part.rows < len(mask)]] = n
-    owner[~mask] = -1
+        owner[part.rows[part.rows < len(numbers)]] = n
+    owner[numbers < 0] = -1
     for n, part in enumerate(shards):
-        inside = part.rows < len(mask)
+        inside = part.rows < len(numbers)
         keep = np.flatnonzero(inside)[owner[part.rows[inside]] == n]
         blank = np.zeros(len(part), dtype=bool)
         if part.searched is not None:
@@ -108,4 +109,4 @@ def _kept(store: VectorStore, mask: NDArray[np.bool_]) -> Iterator[tuple[Ints, V
         part.checked()
         for start in range(0, max(len(keep), 1), _SHARD // 8):
             at = keep[start : start + _SHARD // 8]
-            yield part.rows[at], part.vectors.take(at), blank[at]
+            yield numbers[part.rows[at]], part.vectors.take(at), blank[at]

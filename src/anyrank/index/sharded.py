@@ -19,7 +19,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import tantivy
@@ -31,31 +31,39 @@ from ..core.types import Candidate
 from ..store.engine import FOLDER
 from ..store.engine_files import META
 from ..store.filters import Filter
+from ..store.linked import SHARDS, advice, is_linked, shards_of
+from ..store.manifest import NAME
 from ..store.rows import Rows
 from ..store.store import Store
 from ..vectors import Vectors, join
+from ..vectors.residual import Residual
 from .base import CountsBlank, ScoresStored, VectorIndex
 from .collection import Collection
 from .lexical import Lexical
 from .nearest import merged, nothing
 
-NAME = "shards.json"
-"""The file of a folder that names the shards of a collection."""
-
 
 def open_collection(folder: str | Path) -> Collection:
     """The index of a folder, or the sharded collection that it names."""
     path = Path(folder)
-    if not (path / NAME).is_file():
-        return Collection.open(path)
+    if shards := named_shards(path):
+        return ShardedCollection.of([Collection.open(shard) for shard in shards], path)
+    return Collection.open(path)
+
+
+def named_shards(folder: Path) -> list[Path]:
+    """The folders of the shards that a folder names; none if it is no linked index. Raises InputError if its file can't
+    be read, or a shard is gone."""
+    if not is_linked(folder):
+        return []
+    again = f"anyrank merge SHARD… --link -o {folder} --overwrite"
     try:
-        record = json.loads((path / NAME).read_text("utf-8"))
-        names = [str(name) for name in record["shards"]]
-        if record["format"] != 1 or not names:
-            raise ValueError(f"format {record['format']}, {len(names)} shards")
+        shards = list(map(Path, shards_of(folder)))
     except (KeyError, TypeError, ValueError) as error:
-        raise InputError(f"can't be read ({error}): anyrank merge SHARD… --link -o {path}", path=path / NAME) from None
-    return ShardedCollection.of([Collection.open(path / name) for name in names], path)
+        raise InputError(f"can't be read ({error}): {again}", path=folder / SHARDS) from None
+    if gone := [shard for shard in shards if not shard.is_dir()]:
+        raise InputError(f"its part {gone[0]} is gone: put it back, or link parts anew: {again}", path=folder)
+    return shards
 
 
 @dataclass(slots=True, eq=False)
@@ -195,7 +203,7 @@ class JoinedStore(Store):
         return False
 
     def check_writable(self) -> None:
-        raise InputError("is a sharded collection, which can't be written: change its shards", path=self.path)
+        raise InputError(advice(self.path), path=self.path)
 
 
 @dataclass(slots=True, eq=False)
@@ -242,6 +250,8 @@ class ShardedVectors:
                 parts.append(vectors)
         if not parts:
             return [], None
+        if len(parts) > 1:  # each shard has compressed its states in its own way
+            parts = [part.tokens() if isinstance(part, Residual) else part for part in parts]
         order = np.argsort(positions, kind="stable")
         return [positions[n] for n in order], join(parts).take(order)
 
@@ -271,11 +281,12 @@ class ShardedCollection(Collection):
     """The collections of all shards as one, for search."""
 
     collections: Sequence[Collection] = field(default=())
+    stamp: tuple[Any, ...] = ()  # of its files, before they were read
 
     @classmethod
     def of(cls, collections: Sequence[Collection], path: Path) -> ShardedCollection:
         """Raises InputError on shards whose words were analysed in different ways."""
-        stores = [c.store for c in collections]
+        stores, stamp = [c.store for c in collections], _stamp([c.path for c in collections])
         first = stores[0].manifest
         for store in stores:
             one, other = (
@@ -289,7 +300,16 @@ class ShardedCollection(Collection):
         rows: Any = JoinedRows([store.rows for store in stores], firsts)
         joined = JoinedStore(path, first, rows, engine, shards=stores)
         lexical = Lexical.over(joined) if first.lexical else None
-        return cls(path, joined, lexical, collections=collections)
+        return cls(path, joined, lexical, collections=collections, stamp=stamp)
+
+    def replaced(self) -> bool:
+        """Whether a shard was changed since, or others are named. Raises InputError if one is gone."""
+        shards = [c.path for c in self.collections]
+        return named_shards(self.path) != shards or _stamp(shards) != self.stamp
+
+    def encode(self, *args: Any, **options: Any) -> NoReturn:
+        """Raises InputError: each shard has its own vectors."""
+        raise InputError(advice(self.path), path=self.path)
 
     @property
     def encoded(self) -> list[str]:
@@ -317,6 +337,12 @@ def _vectors_of(collection: Collection, name: str, exact: bool, whole: JoinedSto
     s = collection.store
     store = ShardStore(s.path, s.manifest, s.rows, s.engine, s.links, s.generation, whole=whole, first=first)
     return Collection(collection.path, store).vectors(name, exact=exact)
+
+
+def _stamp(shards: Sequence[Path]) -> tuple[Any, ...]:
+    """The files of shards that a change replaces, as far as they are there: other ones after a change."""
+    names = [(s / NAME, s / FOLDER / META, *sorted((s / "vectors").glob("*"))) for s in shards]
+    return tuple((str(p), p.stat().st_mtime_ns, p.stat().st_ino) for files in names for p in files if p.exists())
 
 
 def _firsts(store: JoinedStore) -> list[int]:

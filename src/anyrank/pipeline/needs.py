@@ -8,11 +8,12 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from ..core.errors import AnyrankError
+from ..core.errors import AnyrankError, listed
 from ..hub.huggingface import is_hub_id
 from ..hub.open import FIXED, PREFIXES, RUNTIMES, SERVER, prompted_model
 from ..hub.registry import get, suggestion
 from ..hub.truncated import split_dim
+from ..index.sharded import ShardedVectors
 from ..store.vector_names import encode_command, model_of
 from ..stores.remote import Remote
 
@@ -51,10 +52,11 @@ def of_index(index: Any, vectors: str) -> tuple[Need, ...]:
         lacking = len(part.missing())
     except AnyrankError as error:
         return (Need(what, str(error), False),)
-    chosen = part.vector_store.meta.get("index", "")
-    state = "there" + (f", searched by the index {chosen}" if chosen else "")
+    parts: Any = part.shards if isinstance(part, ShardedVectors) else [part]
+    chosen = sorted({one.vector_store.meta.get("index") for one in parts} - {None})
+    state = "there" + (f", searched by the index {listed(chosen)}" if chosen else "")
     needs = [Need(what, f"{state}, but {lacking:,} documents have none: {command}" if lacking else state, True)]
-    if chosen == "approximate":
+    if "approximate" in chosen:
         needs.append(Need("the package usearch", *_installed("usearch", "ann")))
     return tuple(needs)
 

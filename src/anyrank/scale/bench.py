@@ -12,6 +12,7 @@ from ..benchmarks.base import Benchmark
 from ..benchmarks.run import Result, measured, report
 from ..core.errors import InputError, quoted
 from ..core.types import Candidate, Ranking
+from .manifest import content_hash
 
 BATCH = 64
 """Queries that a benchmark hands to a pipeline at once, which a shard keeps together."""
@@ -41,9 +42,13 @@ def measure_shards(settings: Mapping[str, Any], records: Iterable[Mapping[str, A
     rankings: dict[str, dict[str, list[Any]]] = {}
     for record in records:
         rankings.setdefault(record["task"], {})[record["query"]] = record["ranking"]
-    benchmark = load(settings["benchmark"])
+    benchmark, data = load(settings["benchmark"]), Path(settings["data"])
+    if not data.is_dir():
+        raise InputError("the data of the benchmark is gone: put it back there", path=data)
+    if content_hash(data) not in {content for _, content in settings.get("files", ())}:
+        raise InputError("the data has changed since the shards were made: put it back, or make them again", path=data)
     results = []
-    for task in benchmark.tasks(Path(settings["data"])):
+    for task in benchmark.tasks(data):
         ranked = rankings.get(task.name)
         if ranked is None:
             continue

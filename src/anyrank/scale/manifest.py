@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shlex
+import zlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -14,10 +15,12 @@ from typing import Any
 from .. import __version__
 from ..core.errors import InputError, quoted
 from ..disk import whole_file
+from ..store.linked import SHARDS
 from .shards import Shard
 
 FORMAT = 1
-KINDS = ("run", "groups", "bench", "index")
+NAMES = {"run": "a run", "groups": "groups", "bench": "a benchmark's rankings", "index": "an index"}
+"""The kinds of shards, and what they are called."""
 ENDING = ".shard.json"
 
 
@@ -72,15 +75,19 @@ class Manifest:
             raise ValueError("its counts are wrong")
         if not (1 <= self.number <= self.of and self.block):
             raise ValueError("its part is none of a job's")
-        if self.kind not in KINDS or not isinstance(self.settings, dict) or not isinstance(self.output, str):
+        if self.kind not in NAMES or not isinstance(self.settings, dict) or not isinstance(self.output, str):
             raise ValueError("its kind, settings or output are wrong")
-        if not isinstance(self.settings.get("files", []), list) or not all(isinstance(w, str) for w in self.command):
-            raise ValueError("its files or command are wrong")
+        files = self.settings.get("files", [])
+        if not isinstance(files, list) or not all(isinstance(f, list) and len(f) == 2 for f in files):
+            raise ValueError("its files are wrong")
+        if not all(isinstance(w, str) for w in self.command):
+            raise ValueError("its command is wrong")
 
     def write(self, output: Path) -> None:
-        """Written beside the shard's output, whole or not at all."""
+        """Written beside the shard's output, whole or not at all, with a checksum of itself."""
+        values = asdict(self)
         with whole_file(beside(output)) as file:
-            file.write((json.dumps(asdict(self)) + "\n").encode())
+            file.write((json.dumps({**values, "checksum": _checksum(values)}) + "\n").encode())
 
     @classmethod
     def read(cls, output: Path) -> Manifest:
@@ -93,6 +100,8 @@ class Manifest:
                 raise InputError(
                     f"a manifest of format {record['format']}, not {FORMAT}: make the shard again", path=path
                 )
+            if record.pop("checksum") != _checksum(record):
+                raise ValueError("its checksum is not that of what was written")
             self = cls(**record)
             self.check()
         except FileNotFoundError:
@@ -105,7 +114,8 @@ class Manifest:
         except (KeyError, TypeError, ValueError) as error:
             if isinstance(error, InputError):
                 raise
-            raise InputError(f"can't be read ({error}): make the shard again", path=path) from None
+            again = "make the shard again, by the command that made it with --shard and --overwrite"
+            raise InputError(f"can't be read ({error}): {again}", path=path) from None
         if not output.exists() or content_hash(output) != self.output:
             raise InputError(
                 f"shard {self.shard} was changed since it was finished; make it again: {self.line(self.shard)} "
@@ -113,6 +123,11 @@ class Manifest:
                 path=output,
             )
         return self
+
+
+def _checksum(values: Mapping[str, Any]) -> int:
+    """The checksum of a manifest's other values."""
+    return zlib.crc32(json.dumps(values, sort_keys=True).encode())
 
 
 def beside(output: str | Path) -> Path:
@@ -130,7 +145,7 @@ def content_hash(path: Path) -> str:
         with open(path, "rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()[:16]
     index = [p for n in ("manifest.json", "lexical/meta.json") if (p := path / n).is_file()]
-    if (linked := path / "shards.json").is_file():  # the shards of an index that are searched as one
+    if (linked := path / SHARDS).is_file():  # the shards of an index that are searched as one
         parts = json.loads(linked.read_text("utf-8")).get("shards", ())
         inside = "".join(content_hash(path / part) for part in parts if (path / part).is_dir())
         return hashlib.sha256((content_hash(linked) + inside).encode()).hexdigest()[:16]
@@ -166,10 +181,10 @@ def complete(paths: Sequence[Path]) -> list[tuple[Path, Manifest]]:
         by_number[manifest.number] = path, manifest
     if missing := [n for n in range(1, first.of + 1) if n not in by_number]:
         others = f" (and {len(missing) - 1} more)" if len(missing) > 1 else ""
-        raise InputError(
-            f"shard {missing[0]}/{first.of} is missing{others}: {first.line(Shard(missing[0], first.of))}",
-            path=first_path,
-        )
+        # It may have been stopped: then it is resumed, which an index is without an option.
+        resume = "" if first.kind == "index" else " --resume"
+        line = first.line(Shard(missing[0], first.of)) + resume
+        raise InputError(f"shard {missing[0]}/{first.of} is missing{others}: {line}", path=first_path)
     return [by_number[n] for n in range(1, first.of + 1)]
 
 
@@ -181,9 +196,9 @@ def differences(one: Manifest, other: Manifest) -> str:
 
 
 def _job(manifest: Manifest) -> dict[str, Any]:
-    """What all shards of a job share. Files count by name and content, not by the folder that they lie in, which may
-    differ from machine to machine."""
+    """What all shards of a job share. Files, and the ``data`` of a benchmark, count by name and content, not by the
+    folder that they lie in, which may differ from machine to machine."""
     files = [[Path(path).name, content] for path, content in manifest.settings.get("files", ())]
     job = {"shards": manifest.of, "kind": manifest.kind, "anyrank": manifest.anyrank, "block": manifest.block}
-    job |= {k: v for k, v in manifest.settings.items() if k != "files"}
+    job |= {k: v for k, v in manifest.settings.items() if k not in ("files", "data")}
     return job | ({"files": files} if files else {})

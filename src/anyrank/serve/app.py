@@ -23,7 +23,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ..core.display import ranking_to_dict
-from ..core.errors import AnyrankError, InputError, MissingExtra, ModelError
+from ..core.errors import AnyrankError, InputError, MissingExtra, ModelError, StoreError
 from ..core.trace import total
 from ..core.types import Query
 from . import dialects, embeddings, gym, tasks
@@ -156,6 +156,9 @@ class Server:
             return _error(429, str(error), {"Retry-After": str(math.ceil(error.seconds))})
         except (ModelError, MissingExtra) as error:
             return _error(503, str(error))
+        except StoreError as error:  # its text names machines behind this one
+            entry["error"] = str(error)
+            return _error(503, "the server of the index failed: try again later", {"Retry-After": "10"})
         except InputError as error:
             return _error(422, self._without_paths(error))
         except AnyrankError as error:

@@ -9,11 +9,13 @@ import json
 import logging
 import math
 import os
-from collections.abc import Callable, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, get_args
 
-from ..core.errors import InputError
+from ..core.errors import InputError, StoreError
 from ..core.groupings import Pointwise
 from ..core.limits import Limits
 from ..core.rerank import Rerank
@@ -22,11 +24,10 @@ from ..core.trace import Status, Step, Usage, total, worst
 from ..core.types import Candidate, Query, Ranking
 from ..hub.open import is_allowed, open_model
 from ..index.collection import Collection
-from ..index.sharded import ShardedCollection
+from ..index.sharded import open_collection
 from ..pipeline.context import Settings
 from ..pipeline.named import Named
 from ..pipeline.parser import parse
-from ..store.manifest import Manifest
 from ..stores.remote import Remote
 from ..vectors import Encoded, Encoder
 from .batching import Batcher
@@ -42,6 +43,8 @@ SEARCH = 256
 """Units of work that a search counts."""
 MANY = 64
 """Groups that no model judged after which a reranker gives up on a batch, and so on those of other requests in it."""
+ASK = 10.0
+"""Seconds after which a collection on a server is asked whether another took its place."""
 PIECE = 256
 """Documents of a large request that are scored together, so that small requests need not wait for all of it."""
 
@@ -75,6 +78,7 @@ class Service:
     _batchers: dict[str, Batcher[Any, Any]] = field(default_factory=dict, repr=False)
     _opened: dict[str, Any] = field(default_factory=dict, repr=False)
     _unfiltered: Stage | None = field(default=None, repr=False)
+    _ask_at: float = field(default=0.0, repr=False)
     _numbers: Any = field(default_factory=itertools.count, repr=False)
 
     @property
@@ -126,36 +130,54 @@ class Service:
         try:
             (ranking,) = await self._searcher.run([(filter, start)], [SEARCH])
         except Exception:
-            await asyncio.to_thread(self.refresh)  # an index that was removed meanwhile is the better error
+            await asyncio.to_thread(self.refresh, True)  # an index that was removed meanwhile is the better error
             raise
         return ranking[:k]
 
     def document(self, id: str) -> Candidate:
         """A document of the index. Raises Refusal if it isn't there."""
-        self.refresh()
-        if self.collection is None or id not in self.collection:
-            raise Refusal(404, f"no document {id[:80]!r} here: search gives ids")
-        (candidate,) = self.collection.get([id])
-        return candidate
+        with self._reading():
+            if self.collection is None or id not in self.collection:
+                raise Refusal(404, f"no document {id[:80]!r} here: search gives ids")
+            (candidate,) = self.collection.get([id])
+            return candidate
 
     def size(self) -> int | None:
         """The number of documents of the index, None without one."""
-        self.refresh()
-        return None if self.collection is None else len(self.collection)
+        with self._reading():
+            return None if self.collection is None else len(self.collection)
 
-    def refresh(self) -> None:
-        """Opens the index again if it was built anew. Raises Refusal while there is none that can be read."""
-        if self.collection is None or isinstance(self.collection, Remote | ShardedCollection):  # which has no builds
-            return
-        path = self.collection.path
+    @contextmanager
+    def _reading(self) -> Iterator[None]:
+        """A block that reads the index as it is now. Raises Refusal if it can't be read."""
+        self.refresh()
         try:
-            if Manifest.read(path).build != self.collection.store.manifest.build:
-                collection = Collection.open(path)
+            yield
+        except (InputError, StoreError):
+            self.refresh(True)
+            raise
+
+    def refresh(self, failed: bool = False) -> None:
+        """Opens the index again if it was built anew, or is linked and a part was changed; asks a collection on a
+        server what it says of itself if a request ``failed``, and now and then. Raises Refusal while there is none that
+        can be read."""
+        collection = self.collection
+        if collection is None:
+            return
+        try:
+            if isinstance(collection, Remote):
+                if failed or time.monotonic() > self._ask_at:
+                    self._ask_at = time.monotonic() + ASK
+                    collection.refresh()
+            elif collection.replaced():
+                collection = open_collection(collection.path)
                 self._unfiltered = parse(self.search, Settings(collection))
                 self.collection = collection
-        except (OSError, InputError) as error:
+        except (OSError, InputError, StoreError) as error:
+            self._ask_at = 0.0
             log.error("%s", json.dumps({"error": f"index: {error}"}))
-            raise Refusal(503, "the index is gone or being built: try again later", {"Retry-After": "10"}) from None
+            what = "'s server can't be reached" if isinstance(error, StoreError) else " is gone or being built"
+            raise Refusal(503, f"the index{what}: try again later", {"Retry-After": "10"}) from None
 
     async def vectors(self, request: EmbedRequest) -> tuple[str, Encoded]:
         """The name of the encoder, and dense vectors of a request's texts."""

@@ -13,6 +13,7 @@ from typing import Any
 from ..core.errors import InputError
 from ..disk import whole_file
 from .cures import rebuild
+from .linked import advice, is_linked
 
 NAME, FORMAT, KIND = "manifest.json", 2, "anyrank collection"
 LATER = ("lexical", "build", "analysis")
@@ -41,6 +42,8 @@ class Manifest:
         """Raises InputError on a folder that is missing, damaged, no collection, or of a newer format."""
         path = folder / NAME
         if not path.is_file():
+            if is_linked(folder):
+                raise InputError(advice(folder), path=folder)
             state = "holds no collection (no manifest.json)" if folder.exists() else "does not exist"
             build = f"`anyrank index CORPUS -o {shlex.quote(str(folder))}`"
             if (folder / "rows.ids").is_file():  # a collection's own files, over which none is built

@@ -7,6 +7,8 @@ import shlex
 from pathlib import Path
 from urllib.parse import quote, unquote
 
+from .linked import is_linked, shard_words
+
 META = "vectors.json"
 """The file in the folder of a model's vectors that says what they are."""
 
@@ -34,5 +36,8 @@ def encode_command(index: str | Path, model: str) -> str:
     >>> encode_command("my.index", "minilm")
     'anyrank index my.index --encode minilm'
     """
+    if is_linked(index):
+        words = shard_words(Path(index))
+        return f"for part in {words}; do anyrank index $part --encode {shlex.quote(model)}; done"
     to = "--to " if "://" in str(index) else ""
     return f"anyrank index {to}{shlex.quote(str(index))} --encode {shlex.quote(model)}"

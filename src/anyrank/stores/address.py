@@ -9,7 +9,7 @@ from os import PathLike
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from ..core.errors import InputError
+from ..core.errors import InputError, quoted
 
 FILES = {
     "postgresql": "postgres",
@@ -18,11 +18,14 @@ FILES = {
     "qdrant+https": "qdrant",
     "opensearch": "opensearch",
     "opensearch+https": "opensearch",
+    "elasticsearch": "elasticsearch",
+    "elasticsearch+https": "elasticsearch",
 }
 """The file of this folder for each scheme."""
 FORMS = (
     "postgresql://USER@HOST/DATABASE/COLLECTION, qdrant://HOST:6333/COLLECTION, qdrant:///FOLDER/COLLECTION (no "
-    "server) or opensearch://HOST:9200/COLLECTION; qdrant+https:// and opensearch+https:// with TLS"
+    "server), opensearch://HOST:9200/COLLECTION or elasticsearch://HOST:9200/COLLECTION; with TLS qdrant+https://, "
+    "opensearch+https:// and elasticsearch+https://"
 )
 _SCHEME = re.compile(r"([a-zA-Z][\w+.-]*)://")
 _NAME = re.compile(r"[a-z_][a-z0-9_-]{0,47}")
@@ -98,6 +101,13 @@ class Address:
             dict(parse_qsl(parts.query)),
             url,
         )
+
+    def check_settings(self, *known: str) -> None:
+        """Raises InputError on a setting behind ``?`` that is none of the ``known``."""
+        for name in self.query:
+            if name not in known:
+                there = f"there is {', '.join(known)}" if known else "there are none"
+                raise InputError(f"{self.shown}: no setting {quoted(name)} behind '?': {there}")
 
     def scrubbed(self, text: Any) -> str:
         """A text without the password of this address."""

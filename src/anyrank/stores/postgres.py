@@ -148,11 +148,14 @@ class Postgres:
             return StoreError(f"{self.address}: this user may not do that: {text}")
         if isinstance(error, errors.DiskFull):
             return StoreError(f"{self.address}: the server's disk is full: {text}")
-        if self._connection is None or self._connection.closed or isinstance(error, errors.OperationalError):
-            connected = self._connection is not None
+        if self._connection is None:
+            missing = error.pgconn is not None and error.pgconn.needs_password
+            if missing or "password authentication failed" in text:
+                text += ". Give the user's password in PGPASSWORD, ~/.pgpass or the address"
+            return StoreError(f"{self.address}: can't connect: {text}. What was acknowledged is kept")
+        if self._connection.closed or (isinstance(error, errors.OperationalError) and error.sqlstate is None):
             self.close()
-            what = "the connection broke off" if connected else "can't connect"
-            return StoreError(f"{self.address}: {what}: {text}. What was acknowledged is kept")
+            return StoreError(f"{self.address}: the connection broke off: {text}. What was acknowledged is kept")
         return StoreError(f"{self.address}: the server refuses: {text}")
 
     def _sql(self, text: str, **names: str) -> Any:

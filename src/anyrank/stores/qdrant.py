@@ -11,69 +11,50 @@ weight and the smoothing are the default ones, and a term is known by 32 bits of
 from __future__ import annotations
 
 import json
-import os
+import pickle
+import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any
 from uuid import NAMESPACE_OID, uuid5
 
 import numpy as np
 
-from ..core.errors import InputError, MissingExtra, StoreError, short
+from ..core.errors import AnyrankError, InputError, MissingExtra, StoreError, short
 from ..core.matches import Document
 from ..index.exact import Settings
 from ..vectors import Dense, Sparse, Tokens, Vectors
 from .address import Address
-from .base import About, Clause, Entry, Hits, check_index
+from .base import About, Clause, Entry, Hits
+from .connected import Connected
 from .remote import document
 
 _KEY, _WORDS, _ID, _FACTS = "anyrank", "words", "id", "facts"
 _PAGE = 1_000  # points read at once
-_OPTIONS = {"connectivity": 16, "expansion_add": 100, "expansion_search": 128}
-"""The options of a graph and their defaults: Qdrant's m, ef_construct and hnsw_ef."""
+_FOLDER = (OSError, EOFError, LookupError, AttributeError, sqlite3.Error, pickle.PickleError)
+"""What the client's local mode raises on a folder that is damaged or read-only."""
 _DEFAULT = Settings()
 
 
 @dataclass(slots=True, eq=False)
-class Qdrant:
-    """A `Server`. The client is made at the first call."""
-
-    at: Address
-    _opened: Any = field(default=None, repr=False)
-    _about: About | None = field(default=None, repr=False)
+class Qdrant(Connected):
+    """A `Server`."""
 
     kinds = ("dense", "sparse", "tokens")
 
-    @property
-    def address(self) -> str:
-        return self.at.shown
-
-    def close(self) -> None:
-        if self._opened is not None:
-            self._opened.close()
-            self._opened = None
-
-    @property
-    def _client(self) -> Any:
+    def _open(self) -> Any:
         from qdrant_client import QdrantClient
 
-        if self._opened is None:
-            at = self.at
-            if not at.host:
-                try:
-                    self._opened = QdrantClient(path="/" + "/".join(at.path))
-                except RuntimeError as error:  # another process has the folder open
-                    raise StoreError(f"{self.address}: {short(str(error), 200)}") from None
-            else:
-                key = at.password or os.environ.get("QDRANT_API_KEY") or None
-                scheme = "https" if at.scheme.endswith("https") else "http"
-                url = f"{scheme}://{at.host}:{at.port or 6333}"
-                self._opened = QdrantClient(
-                    url=url, api_key=key, prefix="/".join(at.path) or None, timeout=60, check_compatibility=False
-                )
-        return self._opened
+        at = self.at
+        if not at.host:
+            return QdrantClient(path="/" + "/".join(at.path))
+        key = self._secret("QDRANT_API_KEY") or None
+        scheme = "https" if at.scheme.endswith("https") else "http"
+        url = f"{scheme}://{at.host}:{at.port or 6333}"
+        prefix = "/".join(at.path) or None
+        return QdrantClient(url=url, api_key=key, prefix=prefix, timeout=60, check_compatibility=False)
 
     @contextmanager
     def _errors(self) -> Iterator[None]:
@@ -83,30 +64,43 @@ class Qdrant:
 
         try:
             yield
+        except AnyrankError:
+            raise
         except UnexpectedResponse as error:
+            if error.status_code == 404:
+                raise self._gone() from None
             content = short(self.at.scrubbed(error.content.decode("utf-8", "replace")), 300)
+            if error.status_code in (401, 403):
+                content += ". Give the key in QDRANT_API_KEY"
             raise StoreError(f"{self.address}: the server refuses ({error.status_code}): {content}") from None
         except (ResponseHandlingException, QdrantException) as error:
             self.close()
             text = short(self.at.scrubbed(error), 300)
             raise StoreError(f"{self.address}: can't be reached: {text}. What was acknowledged is kept") from None
+        except (ValueError, RuntimeError, NotImplementedError) as error:
+            text = short(self.at.scrubbed(error), 300)
+            if text == f"Collection {self.at.name} not found":  # the local mode's
+                raise self._gone() from None
+            if isinstance(error, json.JSONDecodeError):
+                raise self._damaged(error) from error
+            raise StoreError(f"{self.address}: Qdrant's client refuses: {text}") from None
+        except _FOLDER as error:
+            raise self._damaged(error) from error
+
+    def _damaged(self, error: Exception) -> StoreError:
+        """The error of the local mode's folder, which can't be read or written."""
+        folder, text = "/" + "/".join(self.at.path), short(f"{type(error).__name__}: {error}", 300)
+        return StoreError(
+            f"{self.address}: Qdrant's local mode can't use its folder {folder} ({text}): if it is damaged, remove it "
+            "and index again"
+        )
 
     def read(self) -> About | None:
         with self._errors():
             if not self._client.collection_exists(self.at.name):
                 return None
             metadata = self._client.get_collection(self.at.name).config.metadata or {}
-        if not isinstance(text := metadata.get(_KEY), str):
-            raise InputError(f"{self.address}: is no collection of anyrank: choose another name of a collection")
-        self._about = About.from_json(json.loads(text), self.address)
-        return self._about
-
-    @property
-    def _known(self) -> About:
-        about = self._about or self.read()
-        if about is None:
-            raise InputError(f"{self.address}: the collection is gone")
-        return about
+        return self._learned(metadata.get(_KEY))
 
     def create(self, about: About) -> None:
         from qdrant_client import models
@@ -229,18 +223,11 @@ class Qdrant:
         from qdrant_client import models
 
         kind, dim, graph = described["kind"], int(described["dim"]), described["index"] == "approximate"
-        check_index(self.address, described["index"])
+        chosen, free = self._chosen(described), self._number(name)
         if graph and kind != "dense":
             raise InputError(f"{self.address}: the graph takes dense vectors, not {kind} ones: leave --ann out")
-        options = described.get("options", {})
-        if unknown := sorted(set(options) - set(_OPTIONS if graph else ())):
-            known = ", ".join(_OPTIONS) if graph else "none without --ann"
-            raise InputError(f"{self.address}: no option {unknown[0]!r:.40}: there are {known}")
-        chosen = {**_OPTIONS, **options} if graph else {}
-        about = self._known
-        if name in about.vectors:
-            return {**described, "options": chosen, "number": about.vectors[name]["number"]}
-        free = 1 + max((v["number"] for v in about.vectors.values()), default=0)
+        if name in self._known.vectors:
+            return {**described, "options": chosen, "number": free}
         config: Any
         if kind == "sparse":
             config = models.SparseVectorNameConfig(sparse=models.SparseVectorConfig())
@@ -263,13 +250,6 @@ class Qdrant:
                 changed = {f"vectors_{free}": models.VectorParamsDiff(hnsw_config=graph_config)}
                 self._client.update_collection(self.at.name, vectors_config=changed)
         return {**described, "options": chosen, "number": free}
-
-    def _described(self, name: str) -> Mapping[str, Any]:
-        if name not in self._known.vectors:
-            self.read()
-        if name not in self._known.vectors:
-            raise InputError(f"{self.address}: holds no vectors {name!r:.80}")
-        return self._known.vectors[name]
 
     def unencoded(self, name: str, most: int) -> list[str]:
         from qdrant_client import models
@@ -389,4 +369,5 @@ def open_server(address: Address) -> Qdrant:
         raise MissingExtra("qdrant_client", "qdrant") from error
     if not address.host and not address.path:
         raise InputError(f"{address.shown}: give a folder: qdrant:///FOLDER/COLLECTION")
+    address.check_settings()
     return Qdrant(address)

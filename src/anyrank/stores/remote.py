@@ -8,7 +8,8 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import islice
+from hashlib import blake2b
+from itertools import chain, islice
 from typing import Any, NoReturn
 
 import numpy as np
@@ -35,6 +36,7 @@ from .base import About, Clause, Entry, Hits, Server
 _BATCH = 2_000  # documents of one transaction
 _AT_ONCE = 256  # documents encoded at once
 _EXAMPLE = 60  # characters of a field's example
+_FACT = 500  # characters of a term of a field
 
 
 @dataclass(slots=True, eq=False)
@@ -118,23 +120,23 @@ class Remote:
     ) -> Remote:
         """A collection of these documents on a server; ``on_progress`` gets the number written so far.
 
-        After a kill the same call writes again what was written, and goes on. With ``overwrite`` a collection that is
-        there is removed first. Raises InputError on an id that comes twice, a complete collection (unless
-        ``overwrite``), and an unfinished one with other options.
+        After a kill the same call goes on: what was written is compared with the documents. With ``overwrite`` a
+        collection that is there is removed first. Raises InputError on an id that comes twice, a complete collection
+        (unless ``overwrite``), and an unfinished one with other options or of other documents.
         """
-        fresh = About(check_language(language), stop_words, EDITION)
+        fresh, there = About(check_language(language), stop_words, EDITION), 0
+        documents = _distinct(documents, set())
         about = server.read()
-        if about is not None and overwrite:
-            server.drop()
-            about = None
-        if about is None:
+        if about is None or overwrite:
             source = iter(documents)
             sample = list(islice(source, _BATCH))
+            documents = chain(sample, source)
             self = cls(server, fresh, Source(server))
             lengths = [e.length + 2 * e.title_length for e in map(self.entry, map(whole, sample))]
             self.about = replace(fresh, mean_length=sum(lengths) / len(lengths) if lengths else 0.0)
+            if about is not None:
+                server.drop()  # once the first documents could be read
             server.create(self.about)
-            documents = (doc for part in (sample, source) for doc in part)
         elif about.complete:
             raise InputError(f"{server.address}: holds a complete collection: use --update or --overwrite")
         elif (about.language, about.stop_words, about.analysis) != (fresh.language, fresh.stop_words, fresh.analysis):
@@ -144,13 +146,37 @@ class Remote:
             )
         else:
             self = cls(server, about, Source(server))
-        seen: set[str] = set()
-        for done in self._put(_distinct(documents, seen)):
+            there = server.count()
+            documents = self._after(documents, there)
+        for done in self._put(documents):
             if on_progress is not None:
-                on_progress(done)
+                on_progress(there + done)
         self.about = replace(self.about, complete=True)
         server.write(self.about)
         return self
+
+    def _after(self, documents: Iterable[Candidate], there: int) -> Iterator[Candidate]:
+        """The documents that an unfinished build had not written, of which ``there`` were. Raises InputError before
+        anything is written if those that were are not all among the first of these documents, with the same content: a
+        build writes them in their order, and of a batch that broke off perhaps some."""
+        source, left, missing = map(whole, documents), there, list[Candidate]()
+        while left and len(missing) <= _BATCH and (part := list(islice(source, _BATCH))):
+            stored = self.server.documents([d.id for d in part])
+            for doc in part:
+                if doc.id not in stored:
+                    missing.append(doc)
+                elif record(doc) != record(Candidate(doc.id, stored[doc.id][0], 0.0, stored[doc.id][1])):
+                    self._other_corpus(f"document {doc.id!r:.80} is not the one written")
+            left -= len(stored)
+        if left:
+            self._other_corpus(f"the first documents of this corpus lack {left:,} of the {there:,} written")
+        return chain(missing, source)
+
+    def _other_corpus(self, why: str) -> NoReturn:
+        raise InputError(
+            f"{self.path}: {why} by an unfinished build there: give the same corpus, or begin anew with overwrite=True "
+            "(on the command line --overwrite)"
+        )
 
     @property
     def path(self) -> str:
@@ -175,6 +201,11 @@ class Remote:
     def reload(self) -> None:
         """Sees models that others added since the collection was opened. (Documents are seen without it.)"""
         self.about = self.server.read() or self.about
+
+    def refresh(self) -> None:
+        """Sees what others changed (`reload`), also a collection that was built anew. Raises InputError if it is gone,
+        or being built."""
+        self.about = type(self).open(self.server).about
 
     def __len__(self) -> int:
         return self.server.count()
@@ -334,7 +365,7 @@ class Remote:
                 )
             kinds, example = fields[condition.field]
             check_kinds(condition, set(kinds), example, lambda term: False)
-            out.append(Clause(condition.terms(), condition.negated))
+            out.append(Clause([fact(term) for term in condition.terms()], condition.negated))
         return out
 
     def _put(self, docs: Iterable[Candidate]) -> Iterator[int]:
@@ -374,12 +405,24 @@ class Remote:
         body = Counter(words.document_terms(doc)) if self.about.lexical else {}
         title = Counter(words.title_terms(doc)) if self.about.lexical else {}
         content, meta = (json.dumps(piece, ensure_ascii=False) for piece in pieces)  # null characters escaped
-        return Entry(doc.id, content, meta, terms(doc.meta), body, title)
+        return Entry(doc.id, content, meta, [fact(term) for term in terms(doc.meta)], body, title)
 
 
 def document(content: str, meta: str) -> Document:
     """A document from the JSON that an `Entry` has of it."""
     return decoded(content), decoded(meta)
+
+
+def fact(term: str) -> str:
+    """A term of a document's fields as a store holds it: a long one, as of a field with a long name, is known by its
+    digest, since stores index values of a few thousand bytes.
+
+    >>> fact('["lang", "en"]'), len(fact("x" * 9000))
+    ('["lang", "en"]', 72)
+    """
+    if len(term) <= _FACT:
+        return term
+    return term[:40] + blake2b(term.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
 
 
 def _distinct(docs: Iterable[Candidate], seen: set[str]) -> Iterator[Candidate]:

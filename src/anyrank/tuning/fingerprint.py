@@ -11,6 +11,7 @@ from ..core.errors import AnyrankError
 from ..core.stage import Fuse, Stage, Then, Weighted
 from ..hub.open import declare, is_server
 from ..hub.registry import SHIPPED
+from ..index.sharded import ShardedCollection
 from ..pipeline.arguments import Call
 from ..pipeline.named import Named
 from ..store.engine import FOLDER
@@ -86,10 +87,12 @@ def files(path: Path) -> str:
 
 
 def version(collection: Any) -> str:
-    """A hash of the state of an opened collection: its build, its last commit and its stored vectors; of one on a
-    server its address and size."""
+    """A hash of the state of an opened collection: its build, its last commit and its stored vectors; of a linked index
+    those of its parts, of one on a server its address and size."""
     if isinstance(collection, Remote):
         return f"{collection.path} {len(collection)}"
+    if isinstance(collection, ShardedCollection):
+        return hashlib.sha256(" ".join(map(version, collection.collections)).encode()).hexdigest()
     folder = Path(collection.path)
     digest = hashlib.sha256()
     for file in (folder / MANIFEST, folder / FOLDER / "meta.json"):
