@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 import click
 
+from ..core.errors import InputError
 from ..core.trace import UNANSWERED, Usage
 from ..core.types import Query, Ranking
 
@@ -108,6 +109,45 @@ def queries_of(spec: str) -> list[Query]:
     from ..io.dataset import Dataset
 
     return Dataset.open(spec).queries() if is_dataset(spec) else read_queries(spec)
+
+
+def qrels_of(spec: str, split: str | None = None) -> dict[str, dict[str, int]]:
+    """The judgements of an argument: those of a file, or of one part of a collection."""
+    from ..io.dataset import Dataset
+    from ..io.qrels import read_qrels
+
+    return Dataset.open(spec).qrels(split) if is_dataset(spec) else read_qrels(spec)
+
+
+def judged_of(
+    queries: str, qrels: str | None, split: str | None = None
+) -> tuple[list[Query], dict[str, dict[str, int]]]:
+    """Queries and their judgements, each those of a file or of a collection; without ``qrels`` those of the collection
+    ``queries``, whose judged part is then taken. Raises InputError if there are none."""
+    if qrels is not None:
+        return queries_of(queries), qrels_of(qrels, split)
+    if not is_dataset(queries):
+        raise InputError(f"--queries {queries} is a file without judgements: --qrels is missing")
+    from ..io.dataset import Dataset
+
+    data = Dataset.open(queries)
+    part = data.chosen(split)
+    return data.queries(part), data.qrels(part)
+
+
+def part_to_learn(spec: str, split: str | None) -> str | None:
+    """The part of a collection to learn from; None for a file, and for a collection without judgements. One of several
+    parts must be named, so that test queries don't slip in: raises InputError."""
+    if not is_dataset(spec):
+        if split is not None:
+            raise InputError(f"--split goes with a collection, and {spec} is a file")
+        return None
+    from ..io.dataset import Dataset
+
+    data = Dataset.open(spec)
+    if split is None and len(data.splits()) > 1:
+        raise InputError(f"{data.name} has several parts: name one with --split ({', '.join(data.splits())})")
+    return data.chosen(split) if data.splits() else None
 
 
 def is_dataset(spec: str) -> bool:

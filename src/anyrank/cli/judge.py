@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..core.errors import InputError
-from .common import OutputFile, as_json, as_json_option, printable, queries_of
+from .common import OutputFile, as_json, as_json_option, printable, qrels_of, queries_of
 
 if TYPE_CHECKING:
     from ..judging.sitting import Sitting
@@ -239,9 +239,7 @@ def _lists(
 def _other(path: str | None) -> dict[tuple[str, str], float]:
     if path is None:
         return {}
-    from ..io.qrels import read_qrels
-
-    return {(q, d): float(grade) for q, docs in read_qrels(path).items() for d, grade in docs.items()}
+    return {(q, d): float(grade) for q, docs in qrels_of(path).items() for d, grade in docs.items()}
 
 
 def _user() -> str:

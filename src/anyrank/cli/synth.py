@@ -12,7 +12,7 @@ import click
 
 from ..core.errors import InputError, listed, quoted
 from ..core.types import Candidate
-from .common import Command, OutputFile, is_dataset, overwrite_option, queries_of
+from .common import Command, OutputFile, is_dataset, overwrite_option, qrels_of, queries_of
 from .jobs import counted, not_finished, resume_hint, stamp
 from .near import Near
 from .progress import progress
@@ -282,7 +282,6 @@ def clicks_command(log: str, judged: str, queries: str, documents: str, **option
     anyrank synth clicks log.jsonl --judged qrels.txt --queries q.tsv --documents corpus.jsonl -o groups.jsonl
     """
     from ..core.trace import Usage
-    from ..io.qrels import read_qrels
     from ..io.records import json_lines, parsed
     from ..synth.clicks import Clicks, calibrated
     from ..synth.job import Report
@@ -292,7 +291,7 @@ def clicks_command(log: str, judged: str, queries: str, documents: str, **option
     out = options["out"]
     not_finished(out, options["overwrite"])
     rows = list(parsed(log, json_lines(log), _clicks(Clicks), "results with their clicks"))
-    grades = calibrated(rows, read_qrels(judged))
+    grades = calibrated(rows, qrels_of(judged))
     topics = {q.id: q for q in queries_of(queries)}
     texts = {d.id: d for d in _documents(documents)}
     members: dict[str, list[tuple[Candidate, float]]] = {}
