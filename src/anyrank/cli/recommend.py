@@ -27,7 +27,7 @@ def recommend_command() -> None:
 
     \b
     anyrank recommend eval ratings.csv --items movies.csv -m popularity -m bm25 -m minilm -m lightgcn
-    anyrank recommend train ratings.csv --items movies.csv --start minilm -o runs/easyrec
+    anyrank recommend train ratings.csv --items movies.csv -o runs/easyrec
     anyrank recommend rank ratings.csv --items movies.csv -m runs/easyrec -k 10 -o run.trec
     """
 
@@ -132,7 +132,7 @@ def rank_command(
 @recommend_command.command("train")
 @_tables
 @click.option("-o", "--out", required=True, type=click.Path(file_okay=False), help="The folder of the encoder.")
-@click.option("--start", default="minilm", show_default=True, help="The encoder to start from.")
+@click.option("--start", default="all-minilm-l6-v2", show_default=True, help="The encoder to start from.")
 @click.option("--epochs", default=3, show_default=True, type=click.IntRange(1), help="Epochs: a sample a user each.")
 @click.option("--batch", default=64, show_default=True, type=click.IntRange(2), help="Users a step.")
 @click.option("--rate", default=1e-4, show_default=True, help="The learning rate.")
@@ -145,7 +145,7 @@ def train_command(
 ) -> int:  # fmt: skip
     """Train an encoder of profiles on INTERACTIONS as EasyRec does (arXiv 2408.08821). To measure it by eval, hold out
     the same: --test 0.2 --cold 0.1 and the same seed."""
-    from ..backends.hf.load import torch_module
+    from ..backends.hf.load import quiet, torch_module
 
     torch_module("train")
     from ..domains.recommend.profiles import item_profiles, user_profiles
@@ -153,13 +153,16 @@ def train_command(
     from ..domains.recommend.training import Drawn, train
     from ..papers import load
 
+    if items is None:
+        raise InputError("an encoder reads profiles of items: give their table by --items")
     data, item_rows, user_rows = _read(interactions, items, users, least)
     part = split(data, test, cold, seed).train
     texts = item_profiles(part, item_rows)
     versions = [user_profiles(part, texts, user_rows, version) for version in range(3)]
     recipe = load("easyrec").recipe(out, (), start=start, pooling="mean")
     recipe = replace(recipe, seed=seed, optimiser=replace(recipe.optimiser, epochs=epochs, batch=batch, rate=rate))
-    train(recipe, Drawn(part, versions, [texts], seed), resume=resume, progress=sys.stderr.isatty())
+    with quiet():
+        train(recipe, Drawn(part, versions, [texts], seed), resume=resume, progress=sys.stderr.isatty())
     click.echo(f"wrote {out}", err=True)
     return 0
 
