@@ -12,7 +12,7 @@ import click
 
 from ..core.errors import InputError
 from ..core.types import Candidate
-from .common import is_dataset, judged_of, overwrite_option, part_to_learn
+from .common import Number, is_dataset, judged_of, overwrite_option, part_to_learn
 from .jobs import stamp
 
 if TYPE_CHECKING:
@@ -32,9 +32,7 @@ MEASURED = 32
 @click.option(
     "-o", "--out", required=True, type=click.Path(file_okay=False, path_type=Path), help="The folder to write."
 )
-@click.option(
-    "--minutes", default=30.0, show_default=True, type=click.FloatRange(0, min_open=True), help="About how long."
-)
+@click.option("--minutes", default=30.0, show_default=True, type=Number(0, min_open=True), help="About how long.")
 @click.option(
     "--queries",
     help="Queries that were judged, for held-out lists beside the synthetic ones: a file, or a collection (demo, a "
@@ -50,12 +48,10 @@ MEASURED = 32
 )
 @click.option("--teacher", help="A pipeline that scores candidates, in place of the tuned fusion of all these.")
 @click.option("--find", default="bm25", show_default=True, help="The pipeline that finds candidates.")
-@click.option("--rate", default=2e-5, show_default=True, type=click.FloatRange(0, min_open=True), help="Of learning.")
+@click.option("--rate", default=2e-5, show_default=True, type=Number(0, min_open=True), help="Of learning.")
 @click.option("--groups", type=click.IntRange(8), help="Groups to learn from, in place of what the minutes allow.")
 @click.option("--lists", type=click.IntRange(8), help="Held-out lists, in place of what the minutes allow.")
-@click.option(
-    "--least-found", default=0.6, show_default=True, type=click.FloatRange(0, 1), help="Refuse queries that find less."
-)
+@click.option("--least-found", default=0.6, show_default=True, type=Number(0, 1), help="Refuse queries that find less.")
 @click.option("--seed", default=0, show_default=True)
 @click.option("--resume", is_flag=True, help="Go on with a stopped adaptation, with the same arguments.")
 @overwrite_option

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +9,7 @@ import click
 
 from ..core.errors import InputError
 from ..core.stage import Stage
-from .common import OutputFile, as_json, as_json_option, is_dataset, judged_of, pipeline_option, report_status
+from .common import Number, OutputFile, as_json, as_json_option, is_dataset, judged_of, pipeline_option, report_status
 from .progress import batches
 
 
@@ -35,7 +34,7 @@ from .progress import batches
     "--alpha",
     default=0.1,
     show_default=True,
-    type=click.FloatRange(0.001, 0.5),
+    type=Number(0.001, 0.5),
     help="The loss that the report is for; the file serves any that so many queries allow.",
 )
 @click.option("-o", "--out", type=OutputFile(), required=True, help="The file, such as cut.json.")
@@ -72,8 +71,6 @@ def calibrate_command(
     from ..pipeline.parser import Settings, parse
     from ..retrieve.stages import Attach
 
-    if math.isnan(alpha):  # which is in any range
-        raise InputError("--alpha is nan: give the loss that the report is for, such as 0.1")
     if data is not None and (queries is not None or qrels is not None):
         raise InputError("--data holds queries and judgements: leave out --queries and --qrels, or --data")
     queries = data or queries

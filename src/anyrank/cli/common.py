@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections import Counter
 from collections.abc import Callable, Iterable
@@ -153,6 +154,17 @@ def part_to_learn(spec: str, split: str | None) -> str | None:
 def is_dataset(spec: str) -> bool:
     """True if a corpus argument names a whole collection rather than one file."""
     return spec == "demo" or spec.startswith("irds:") or os.path.isdir(spec)
+
+
+class Number(click.FloatRange):
+    """The type of an option that is a finite number, within a range if one is given: nan is in any range of click's,
+    and true of no comparison after it."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        number = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{value!r:.40} is no finite number", param, ctx)
+        return number
 
 
 class OutputFile(click.Path):

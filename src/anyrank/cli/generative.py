@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from ..core.errors import InputError
-from .common import is_dataset, judged_of, part_to_learn
+from .common import Number, is_dataset, judged_of, part_to_learn
 from .near import Near
 
 METHODS: dict[str, tuple[str, dict[str, Any]]] = {
@@ -63,8 +63,8 @@ def generative_command() -> None:
 @click.option("--document-passes", type=click.IntRange(0), help="Times that documents are learnt.  [default: 3]")
 @click.option("--query-passes", type=click.IntRange(0), help="Times that queries are learnt.  [default: 3]")
 @click.option("--length", type=click.IntRange(4), help="The tokens that are read of a text, in place of the method's.")
-@click.option("--rate", type=float, help="The learning rate of the start's weights, in place of the method's.")
-@click.option("--fresh-rate", type=float, help="The learning rate of rows or decoder, in place of the method's.")
+@click.option("--rate", type=Number(), help="The learning rate of the start's weights, in place of the method's.")
+@click.option("--fresh-rate", type=Number(), help="The learning rate of rows or decoder, in place of the method's.")
 @click.option("--batch", default=32, show_default=True, type=click.IntRange(1), help="Texts in a training step.")
 @click.option("--bf16", is_flag=True, help="Compute in bfloat16, which newer processors do faster.")
 @click.option("--seed", default=0, show_default=True, help="The seed of the training.")

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..core.errors import InputError
-from .common import OutputFile, as_json, as_json_option, printable, qrels_of, queries_of
+from .common import Number, OutputFile, as_json, as_json_option, printable, qrels_of, queries_of
 
 if TYPE_CHECKING:
     from ..judging.sitting import Sitting
@@ -43,14 +43,14 @@ SHOWN = 1200
     "--margin",
     default=0.0,
     show_default=True,
-    type=click.FloatRange(0, 1),
+    type=Number(0, 1),
     help="Runs that differ by less than this are level.",
 )
 @click.option(
     "--alpha",
     default=0.05,
     show_default=True,
-    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    type=Number(0, 1, min_open=True, max_open=True),
     help="The probability that any verdict is wrong.",
 )
 @click.option(
@@ -62,7 +62,7 @@ SHOWN = 1200
     "--repeats",
     default=0.0,
     show_default=True,
-    type=click.FloatRange(0, 1),
+    type=Number(0, 1),
     help="The share of documents shown a second time.",
 )
 @click.option("--go-on", is_flag=True, help="Go on after the verdict, to narrow the interval.")

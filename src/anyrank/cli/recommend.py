@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..core.errors import InputError, MissingExtra
-from .common import Command, OutputFile, as_json, as_json_option
+from .common import Command, Number, OutputFile, as_json, as_json_option
 from .near import Near
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def _tables(command: Command) -> Command:
         click.argument("interactions", type=click.Path()),
         click.option("--items", type=click.Path(), help="The table of items, with an id and texts or fields."),
         click.option("--users", type=click.Path(), help="The table of users, with an id and fields."),
-        click.option("--least", type=float, help="Only interactions with a rating of at least this."),
+        click.option("--least", type=Number(), help="Only interactions with a rating of at least this."),
         click.option("--seed", default=0, show_default=True, help="The seed of splits and trainings."),
     ):
         command = option(command)
@@ -56,8 +56,12 @@ def _method_option(many: bool) -> Callable[[Command], Command]:
 @recommend_command.command("eval")
 @_tables
 @_method_option(many=True)
-@click.option("--test", default=0.2, show_default=True, help="The share of each user's interactions held out.")
-@click.option("--cold", default=0.1, show_default=True, help="The share of items that training never sees.")
+@click.option(
+    "--test", default=0.2, show_default=True, type=Number(), help="The share of each user's interactions held out."
+)
+@click.option(
+    "--cold", default=0.1, show_default=True, type=Number(), help="The share of items that training never sees."
+)
 @click.option("-k", default=20, show_default=True, type=click.IntRange(1), help="The cut-off of the measures.")
 @as_json_option
 def eval_command(
@@ -135,9 +139,13 @@ def rank_command(
 @click.option("--start", default="all-minilm-l6-v2", show_default=True, help="The encoder to start from.")
 @click.option("--epochs", default=3, show_default=True, type=click.IntRange(1), help="Epochs: a sample a user each.")
 @click.option("--batch", default=64, show_default=True, type=click.IntRange(2), help="Users a step.")
-@click.option("--rate", default=1e-4, show_default=True, help="The learning rate.")
-@click.option("--test", default=0.0, show_default=True, help="Hold out this share of interactions, as eval does.")
-@click.option("--cold", default=0.0, show_default=True, help="Hold out this share of items, as eval does.")
+@click.option("--rate", default=1e-4, show_default=True, type=Number(), help="The learning rate.")
+@click.option(
+    "--test", default=0.0, show_default=True, type=Number(), help="Hold out this share of interactions, as eval does."
+)
+@click.option(
+    "--cold", default=0.0, show_default=True, type=Number(), help="Hold out this share of items, as eval does."
+)
 @click.option("--resume", is_flag=True, help="Resume from the last checkpoint.")
 def train_command(
     interactions: str, items: str | None, users: str | None, least: float | None, seed: int, out: str, start: str,

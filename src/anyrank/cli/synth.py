@@ -12,7 +12,7 @@ import click
 
 from ..core.errors import InputError, listed, quoted
 from ..core.types import Candidate
-from .common import Command, OutputFile, is_dataset, overwrite_option, qrels_of, queries_of
+from .common import Command, Number, OutputFile, is_dataset, overwrite_option, qrels_of, queries_of
 from .jobs import counted, not_finished, resume_hint, stamp
 from .near import Near
 from .progress import progress
@@ -118,8 +118,10 @@ def questions_command(corpus: str, n: int, rules: str, documents: int, hard: int
     "--encoder", default="minilm", show_default=True, help="Its vectors are clustered; an index's own are used."
 )
 @click.option("--least", default=300, show_default=True, type=click.IntRange(0), help="Characters of a document.")
-@click.option("--temperature", default=1.0, show_default=True, help="Of the draw within a cluster.")
-@click.option("--diversity", default=1.0, show_default=True, help="MMR's lambda: below 1, likeness counts against.")
+@click.option("--temperature", default=1.0, show_default=True, type=Number(), help="Of the draw within a cluster.")
+@click.option(
+    "--diversity", default=1.0, show_default=True, type=Number(), help="MMR's lambda: below 1, likeness counts against."
+)
 @model_options
 @job_options
 @shard_options()
@@ -231,7 +233,7 @@ def answers_command(queries: str, index: str | None, negatives: int, people: str
 @click.option(
     "--top", default=2, show_default=True, type=click.IntRange(1), help="The code must be so near its docstring."
 )
-@click.option("--threshold", default=0.6, show_default=True, help="Of the similarity of a pair.")
+@click.option("--threshold", default=0.6, show_default=True, type=Number(), help="Of the similarity of a pair.")
 @click.option(
     "--pool", default=100, show_default=True, type=click.IntRange(1), help="Negatives to draw from in training."
 )
