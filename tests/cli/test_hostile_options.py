@@ -96,3 +96,18 @@ def test_scores_too_large_for_a_number_are_named_by_line(tmp_path):
     (tmp_path / "old.jsonl").write_text(json.dumps(row) + "\n")
     with pytest.raises(InputError, match=r"old\.jsonl:1: is no answer"):
         read_answered(tmp_path / "old.jsonl")
+
+
+@pytest.mark.parametrize("form", [["-o", "./labels.txt"], ["--out=labels.txt"], ["-olabels.txt"]])
+def test_a_file_to_write_that_is_an_input_is_refused(tmp_path, monkeypatch, form):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "labels.txt").write_text("q1 0 d1 1\n")
+    (tmp_path / "q.tsv").write_text("q1\twing\n")
+    build([Candidate("d1", "wing")], tmp_path / "x")
+    words = ["calibrate", "x", "--queries", "q.tsv", "--qrels", "labels.txt", "-p", "bm25 % 3", *form]
+    result = CliRunner().invoke(cli, words)
+    assert result.exit_code == 2
+    assert "named by another argument too, and would be overwritten" in result.output
+    assert (tmp_path / "labels.txt").read_text() == "q1 0 d1 1\n"
+    words = ["recommend", "rank", "q.tsv", "-o", "q.tsv"]
+    assert "would be overwritten" in CliRunner().invoke(cli, words).output
