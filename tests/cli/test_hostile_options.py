@@ -69,6 +69,7 @@ def test_every_number_of_an_option_is_finite():
     numbers = [(name, o) for name, o in options if isinstance(o.type, click.types.FloatParamType)]
     assert len(numbers) > 30
     assert [f"{name} {o.opts[0]}" for name, o in numbers if not isinstance(o.type, Number)] == []
+    assert "None" not in CliRunner().invoke(cli, ["summaries", "rerank", "--help"]).output
 
 
 def test_an_unknown_measure_and_an_unknown_stage_are_told_before_the_work(tmp_path, monkeypatch):

@@ -161,6 +161,9 @@ class Number(click.FloatRange):
     """The type of an option that is a finite number, within a range if one is given: nan is in any range of click's,
     and true of no comparison after it."""
 
+    def _describe_range(self) -> str:
+        return "" if self.min is None and self.max is None else super()._describe_range()
+
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         number = super().convert(value, param, ctx)
         if not math.isfinite(number):

@@ -50,6 +50,9 @@ def test_captions(tmp_path):
     file.write_text('{"id": "a", "caption": "one"}\n{"id": 7, "caption": "x"}\n')
     with pytest.raises(InputError, match=r"c\.jsonl:2: expected the picture's id"):
         read_captions(str(file))
+    file.write_text("\n")
+    with pytest.raises(InputError, match="expected captions, a line"):
+        read_captions(str(file))
 
 
 def test_words_in_pictures_are_read_by_rapidocr(monkeypatch):

@@ -10,6 +10,7 @@ from typing import Any
 from ...core.content import Image
 from ...core.errors import InputError, quoted
 from ...core.types import Candidate
+from ...io.files import empty
 from ...io.pictures import decode, pictures_in
 from ...io.records import json_lines
 
@@ -58,7 +59,7 @@ def without_picture(captions: Mapping[str, str], folder: str | os.PathLike[str])
 
 def read_captions(path: str) -> dict[str, str]:
     """Captions by the id of their picture, from JSON lines {"id": "cats/1.jpg", "caption": "a cat"}; several of one
-    picture are joined. Raises InputError on a line without an id or a caption."""
+    picture are joined. Raises InputError on a line without an id or a caption, and on a file without any."""
     out: dict[str, str] = {}
     for line, record in json_lines(path):
         id, caption = (next((record[n] for n in names if record.get(n)), None) for names in (IDS, CAPTIONS))
@@ -66,4 +67,6 @@ def read_captions(path: str) -> dict[str, str]:
             fields = f"{' or '.join(IDS)}, and a text in {' or '.join(CAPTIONS)}"
             raise InputError(f"expected the picture's id in {fields}, found {quoted(record)}", path=path, line=line)
         out[id] = f"{out[id]} {caption}" if id in out else caption
+    if not out:
+        raise empty(path, 'captions, a line {"id": "cats/1.jpg", "caption": "a cat"} each')
     return out
