@@ -94,3 +94,10 @@ def test_queries_of_a_collection_bring_their_judgements(folder, tmp_path):
         call("--data", beir, "--qrels", folder / "qrels.txt")
     with pytest.raises(InputError, match="--split goes with a collection"):
         call("--queries", folder / "q.tsv", "--qrels", folder / "qrels.txt", "--split", "dev")
+
+
+def test_judgements_of_other_documents_are_told_from_too_few(folder, tmp_path):
+    other = tmp_path / "other.txt"
+    other.write_text("".join(f"{i} 0 elsewhere{i} 1\n" for i in range(len(WORDS))))
+    with pytest.raises(InputError, match="do the ids of the judgements belong to this index"):
+        calibrate(folder, tmp_path / "c.json", "--qrels", other)
