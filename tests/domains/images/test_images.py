@@ -103,3 +103,12 @@ def test_the_page_shows_thumbnails_and_hostile_names_do_no_harm(folder):
     assert "https:" not in page
     write_images_page(folder / "p.html", after, "x")
     assert (folder / "p.html").read_text().startswith("<!doctype html>")
+
+
+def test_a_folder_without_a_picture_is_named(tmp_path):
+    (tmp_path / "notes.txt").write_text("x")
+    with pytest.raises(InputError, match="holds no picture that can be read"):
+        list(documents(tmp_path))
+    (tmp_path / "broken.png").write_text("x")
+    with pytest.raises(InputError, match="holds no picture that can be read"):
+        list(documents(tmp_path, on_unreadable=lambda _: None))

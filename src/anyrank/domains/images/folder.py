@@ -30,9 +30,10 @@ def documents(
     """The pictures of a folder as documents; the id is the path from the folder. With ``captions`` (by id, or by the id
     without its ending) or ``read_words`` the content is a mapping of text and image, else an `Image`.
 
-    A picture that can't be decoded is an InputError, or left out if ``on_unreadable`` takes the error.
+    A picture that can't be decoded is an InputError, or left out if ``on_unreadable`` takes the error. Raises
+    InputError if no picture is left.
     """
-    root = Path(folder).resolve()
+    root, readable = Path(folder).resolve(), False
     for name in pictures_in(root):
         path = str(root / name)
         try:
@@ -42,12 +43,15 @@ def documents(
                 raise
             on_unreadable(error)
             continue
+        readable = True
         if captions is None and read_words is None:
             yield Candidate(name, Image(path))
             continue
         known = captions or {}
         words = [known.get(name) or known.get(name.rpartition(".")[0], ""), read_words(picture) if read_words else ""]
         yield Candidate(name, {"text": " ".join(filter(None, words)), "image": path})
+    if not readable:
+        raise InputError("holds no picture that can be read (PNG, JPEG, GIF, WebP, BMP or TIFF)", path=folder)
 
 
 def without_picture(captions: Mapping[str, str], folder: str | os.PathLike[str]) -> list[str]:
