@@ -85,4 +85,4 @@ def test_the_guide_to_recommendation(tmp_path):
     BertModel(BertConfig(vocab_size=len(tokenizer), **shape)).save_pretrained(start)
     tokenizer.save_pretrained(start)
     for line in lines:
-        assert call(line.replace("--start minilm", "--start start"), tmp_path).strip(), line
+        assert call(line.replace("-o easyrec", "--start start -o easyrec"), tmp_path).strip(), line

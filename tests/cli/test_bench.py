@@ -2,10 +2,12 @@
 task is absent."""
 
 import json
+import re
 
 import pytest
 from click.testing import CliRunner
 
+from anyrank.benchmarks import names
 from anyrank.cli.bench import bench_command
 from anyrank.core.errors import InputError
 
@@ -57,6 +59,37 @@ def test_vectors_and_indexes_are_kept(rarb, tmp_path):
         run(*args)
     assert "arc pool: 2 queries" in run(*args, "--encode", "minilm").output
     assert "accuracy" in run(*args).output  # the vectors are there now
+
+
+def test_a_kept_index_of_other_data_is_refused_and_an_unfinished_one_goes_on(tmp_path, monkeypatch):
+    beir, folder = tmp_path / "my", tmp_path / "indexes"
+    (beir / "qrels").mkdir(parents=True)
+    corpus = '{"_id": "d1", "text": "wing lift"}\n{"_id": "d2", "text": "drag"}\n'
+    (beir / "corpus.jsonl").write_text(corpus)
+    (beir / "queries.jsonl").write_text('{"_id": "q1", "text": "wing"}\n')
+    (beir / "qrels" / "test.tsv").write_text("q1\td1\t1\n")
+    args = ("run", "beir", "-p", "bm25", "--data", beir, "--index", folder)
+    with monkeypatch.context() as stopped:
+        stopped.setattr("anyrank.index.build._put", lambda *_: pytest.fail("stopped"))
+        with pytest.raises(pytest.fail.Exception):
+            run(*args)
+    right = "nDCG@10      1.0000"
+    assert right in run(*args).output
+    assert right in run(*args).output
+    for other in (
+        '{"_id": "d1", "text": "heat"}\n{"_id": "d2", "text": "drag"}\n',
+        corpus + '{"_id": "d3", "text": ""}\n',
+    ):
+        (beir / "corpus.jsonl").write_text(other)
+        with pytest.raises(InputError, match="the data is another: remove the index, or choose another --index"):
+            run(*args)
+
+
+def test_the_examples_of_the_help_name_benchmarks():
+    text = " ".join(run(*words, "--help").output for words in ([], ["run"]))
+    examples = re.findall(r"anyrank bench run (\S+)", text)
+    assert len(examples) >= 3
+    assert set(examples) <= set(names())
 
 
 def test_published_rows_stand_beside_ours(tmp_path, data):

@@ -67,3 +67,37 @@ def test_candidates_of_a_run_and_too_few_queries(folder, tmp_path):
     few.write_text("zz\tw1x\n")
     with pytest.raises(InputError, match="none of the queries is judged"):
         calibrate(folder, tmp_path / "c.json", "--queries", few)
+
+
+def test_queries_of_a_collection_bring_their_judgements(folder, tmp_path):
+    beir = tmp_path / "beir"
+    (beir / "qrels").mkdir(parents=True)
+    (beir / "corpus.jsonl").write_text('{"_id": "d1", "text": "w1x"}\n')
+    queries = [json.dumps({"_id": str(i), "text": w}) + "\n" for i, w in enumerate(WORDS)]
+    (beir / "queries.jsonl").write_text("".join(queries))
+    head = "query-id\tcorpus-id\tscore\n"
+    (beir / "qrels" / "dev.tsv").write_text(head + "".join(f"{i}\td{i}\t1\n" for i in range(30)))
+    (beir / "qrels" / "test.tsv").write_text(head + "".join(f"{i}\td{i}\t1\n" for i in range(30, 40)))
+    out = tmp_path / "cut.json"
+
+    def call(*args):
+        args = ["calibrate", folder / "my.index", "-p", "bm25 % 3", "-o", out, *args]
+        RUN.invoke(cli, [str(a) for a in args], catch_exceptions=False)
+        return json.loads(out.read_text())["queries"]
+
+    assert call("--queries", beir, "--split", "dev") == call("--data", beir, "--split", "dev") == 30
+    assert call("--queries", beir, "--qrels", folder / "qrels.txt") == 40
+    assert call("--queries", folder / "q.tsv", "--qrels", beir, "--split", "dev") == 30
+    with pytest.raises(InputError, match="or a collection as --queries"):
+        call("--queries", folder / "q.tsv")
+    with pytest.raises(InputError, match="leave out --queries and --qrels, or --data"):
+        call("--data", beir, "--qrels", folder / "qrels.txt")
+    with pytest.raises(InputError, match="--split goes with a collection"):
+        call("--queries", folder / "q.tsv", "--qrels", folder / "qrels.txt", "--split", "dev")
+
+
+def test_judgements_of_other_documents_are_told_from_too_few(folder, tmp_path):
+    other = tmp_path / "other.txt"
+    other.write_text("".join(f"{i} 0 elsewhere{i} 1\n" for i in range(len(WORDS))))
+    with pytest.raises(InputError, match="do the ids of the judgements belong to this index"):
+        calibrate(folder, tmp_path / "c.json", "--qrels", other)

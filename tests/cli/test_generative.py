@@ -80,3 +80,19 @@ def test_wrong_usage_is_named(folder, tmp_path):
     call("index", folder / "corpus.jsonl", "-o", tmp_path / "plain.index")
     with pytest.raises(InputError, match=r"holds no vectors of .*--encode"):
         call("generative", "train", tmp_path / "plain.index", "-o", tmp_path / "m", "--model", folder / "encoder")
+
+
+def test_queries_may_be_those_of_a_collection(folder, tmp_path):
+    beir = tmp_path / "beir"
+    (beir / "qrels").mkdir(parents=True)
+    (beir / "corpus.jsonl").write_text((folder / "corpus.jsonl").read_text())
+    (beir / "queries.jsonl").write_text('{"_id": "q1", "text": "wing lift"}\n{"_id": "q2", "text": "heat flow"}\n')
+    (beir / "qrels" / "train.tsv").write_text("q1\td1\t1\n")
+    (beir / "qrels" / "test.tsv").write_text("q2\td2\t1\n")
+    train = ("generative", "train", folder / "my.index", "-o", tmp_path / "m", "--model", folder / "encoder")
+    with pytest.raises(InputError, match=r"several parts: name one with --split \(test, train\)"):
+        call(*train, "--queries", beir)
+    call(*train, "--queries", beir, "--split", "train", *SHORT)
+    assert json.loads((tmp_path / "m" / "generative.json").read_text())["queries"] == 1
+    with pytest.raises(InputError, match="--queries is missing"):
+        call(*train, "--split", "train")

@@ -8,9 +8,11 @@ import pytest
 from click.testing import CliRunner
 
 from anyrank.cli import cli
-from anyrank.cli.common import OutputFile
+from anyrank.cli.common import Number, OutputFile
 from anyrank.core.errors import InputError
+from anyrank.core.types import Candidate
 from anyrank.evaluate.drift import read_answered
+from anyrank.index.build import build
 from anyrank.judging.pool import Measure as SumMeasure
 from anyrank.tuning.measures import Measure
 from anyrank.tuning.space import space
@@ -20,6 +22,11 @@ from anyrank.tuning.space import space
     ("arguments", "message"),
     [
         (["tune", "x.index", "--seed", "-1"], "--seed"),
+        (["tune", "x.index", "--max-ms", "0"], "--max-ms"),
+        (["tune", "x.index", "--max-cost", "nan", "--price", "1"], "'nan' is no finite number"),
+        (["tune", "x.index", "--max-cost", "1", "--price", "0"], "--price"),
+        (["calibrate", "x.index", "--data", "demo", "--alpha", "nan", "-o", "cut.json"], "'nan' is no finite number"),
+        (["adapt", "x.index", "-o", "x", "--minutes", "inf"], "'inf' is no finite number"),
         (["judge", "a", "b", "--queries", "q", "-o", "o", "--seed", "-1"], "--seed"),
         (["judge", "a", "b", "--queries", "q", "-o", "o", "--margin", "-1"], "--margin"),
         (["judge", "a", "b", "--queries", "q", "-o", "o", "--repeats", "2"], "--repeats"),
@@ -57,13 +64,22 @@ def test_a_file_that_cannot_be_written_is_refused_before_the_work():
     assert not outputs & {"--index", "--model", "--queries", "--qrels", "--data"}
 
 
-def test_alpha_that_is_no_number_and_an_unknown_measure_are_told_before_the_work():
+def test_every_number_of_an_option_is_finite():
+    options = [(name, o) for name, command in commands(cli) for o in command.params]
+    numbers = [(name, o) for name, o in options if isinstance(o.type, click.types.FloatParamType)]
+    assert len(numbers) > 30
+    assert [f"{name} {o.opts[0]}" for name, o in numbers if not isinstance(o.type, Number)] == []
+    assert "None" not in CliRunner().invoke(cli, ["summaries", "rerank", "--help"]).output
+
+
+def test_an_unknown_measure_and_an_unknown_stage_are_told_before_the_work(tmp_path, monkeypatch):
     run = CliRunner().invoke
-    nan = run(cli, ["calibrate", "x.index", "--data", "demo", "--alpha", "nan", "-o", "cut.json"])
-    assert isinstance(nan.exception, InputError)
-    assert "--alpha is nan" in str(nan.exception)
     unknown = run(cli, ["tune", "x.index", "--queries", "demo", "-m", "XX"])
     assert "can't be made by 'XX'" in str(unknown.exception)
+    monkeypatch.setattr("anyrank.tuning.table.ScoreTable.__init__", lambda *_, **__: pytest.fail("searches began"))
+    build([Candidate("1", "wing")], tmp_path / "x")
+    unknown = run(cli, ["tune", str(tmp_path / "x"), "--queries", "demo", "--rerank", "nosuch"])
+    assert "no stage is called 'nosuch'" in str(unknown.exception)
 
 
 def test_depths_beyond_all_documents_cost_no_memory():
@@ -81,3 +97,18 @@ def test_scores_too_large_for_a_number_are_named_by_line(tmp_path):
     (tmp_path / "old.jsonl").write_text(json.dumps(row) + "\n")
     with pytest.raises(InputError, match=r"old\.jsonl:1: is no answer"):
         read_answered(tmp_path / "old.jsonl")
+
+
+@pytest.mark.parametrize("form", [["-o", "./labels.txt"], ["--out=labels.txt"], ["-olabels.txt"]])
+def test_a_file_to_write_that_is_an_input_is_refused(tmp_path, monkeypatch, form):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "labels.txt").write_text("q1 0 d1 1\n")
+    (tmp_path / "q.tsv").write_text("q1\twing\n")
+    build([Candidate("d1", "wing")], tmp_path / "x")
+    words = ["calibrate", "x", "--queries", "q.tsv", "--qrels", "labels.txt", "-p", "bm25 % 3", *form]
+    result = CliRunner().invoke(cli, words)
+    assert result.exit_code == 2
+    assert "named by another argument too, and would be overwritten" in result.output
+    assert (tmp_path / "labels.txt").read_text() == "q1 0 d1 1\n"
+    words = ["recommend", "rank", "q.tsv", "-o", "q.tsv"]
+    assert "would be overwritten" in CliRunner().invoke(cli, words).output

@@ -112,3 +112,15 @@ def test_pipelines_over_an_index(files):
     done = CliRunner().invoke(cli, [*options, "-o", "x.qrels"], input="0\nq\n", standalone_mode=False)
     assert done.exception is None
     assert "x.qrels.jsonl: 1 judgements" in done.stderr
+
+
+def test_judgements_of_an_earlier_session_are_kept(files):
+    (files / "my.qrels").write_text("q0 0 good0 3\n")
+    for options in ([], ["--resume"]):
+        with pytest.raises(InputError, match="it holds finished results: use --overwrite"):
+            call(*options, keys="0q")
+        assert (files / "my.qrels").read_text() == "q0 0 good0 3\n"
+    call("--overwrite", keys="0q")
+    assert (files / "my.qrels").read_text() != "q0 0 good0 3\n"
+    call("--resume", keys="0q")
+    assert sum(map(len, read_qrels("my.qrels").values())) == 2

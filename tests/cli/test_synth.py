@@ -192,6 +192,22 @@ def test_adapt_says_what_came_of_it(adapted, tmp_path):
     assert adapted("--overwrite") == outcome
 
 
+def test_judged_queries_of_an_adaptation_may_be_those_of_a_collection(adapted, tmp_path):
+    with pytest.raises(InputError, match=r"none of the 225 queries of demo .* do the ids of demo belong"):
+        adapted("--queries", "demo")
+    beir = tmp_path / "beir"
+    (beir / "qrels").mkdir(parents=True)
+    (beir / "corpus.jsonl").write_text('{"_id": "d1", "text": "lift"}\n')
+    (beir / "queries.jsonl").write_text('{"_id": "q1", "text": "wing lift"}\n')
+    for part in ("dev", "test"):
+        (beir / "qrels" / f"{part}.tsv").write_text("q1\td1\t1\n")
+    with pytest.raises(InputError, match="several parts: name one with --split"):
+        adapted("--queries", beir, out="other")
+    assert not (tmp_path / "other").exists()
+    with pytest.raises(InputError, match="--queries and --qrels go together"):
+        adapted("--queries", beir / "queries.jsonl", out="other")
+
+
 def test_half_of_the_pairs_wrong_is_refused_with_the_reason(monkeypatch, adapted, tmp_path):
     run(monkeypatch, "index", write_corpus(tmp_path / "large.jsonl", 400), "-o", tmp_path / "large")
 

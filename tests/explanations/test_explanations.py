@@ -346,3 +346,10 @@ def test_a_document_that_only_a_later_search_found_is_explained_by_that_search(t
     assert len(told.documents) >= 2
     for document in told.documents:
         assert sum(part.contribution for part in document.parts) == pytest.approx(document.score)
+
+
+def test_a_long_query_is_shown_by_its_beginning():
+    from anyrank.explanations.explanation import Explanation
+
+    assert str(Explanation("wing " * 20_000, "q", "bm25", ())).startswith("'wing wing ")
+    assert len(str(Explanation("wing " * 20_000, "q", "bm25", ()))) < 700

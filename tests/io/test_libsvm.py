@@ -34,7 +34,9 @@ def test_sizes_beside_the_file_are_read(tmp_path):
     [
         ("1 qid:1 a:2\n", ":1: expected 'grade qid"),
         ("0.5 qid:1 1:2\n", ":1: the grade 0.5"),
-        ("1 qid:1 1:nan\n", "finite"),
+        ("1 qid:1 1:nan\n", "1:nan: indexes are 0 to .* finite"),
+        ("1 qid:1 -2:1\n", "-2:1: indexes are 0 to"),
+        ("1 qid:1 1:2 3:1 1:4\n", ":1: the feature 1 stands twice in the line"),
         ("1 qid:1 1:2\n1 qid:2 1:2\n1 qid:1 1:2\n", "query '1' comes twice"),
         ("1 qid:1 1:2\n1 1:2\n", "some lines have no qid"),
         ("", "the file is empty"),

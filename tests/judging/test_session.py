@@ -226,3 +226,14 @@ def test_predictions_learn_from_the_other_judge_and_from_the_query():
 
 def test_no_labels_leave_the_bounds():
     assert Bets().interval(-0.4, 0.3) == (-0.4, 0.3)
+
+
+def test_runs_that_differ_by_rounding_alone_are_level():
+    rng = np.random.default_rng(0)
+    members = {f"q{n}": [f"d{i}" for i in range(10)] for n in range(10)}
+    for _ in range(5):
+        orders = {q: [ids[i] for i in rng.permutation(10)] for q, ids in members.items()}
+        session = Session(pool_of({"a": members, "b": orders}))
+        while (session.next(after=False)) is not None:
+            session.record(1)
+        assert session.verdicts == ["level"]

@@ -202,6 +202,23 @@ def test_the_command_line(tmp_path):
         assert expected in result.output, result.output
 
 
+def test_an_index_that_the_store_has_not_is_refused_before_documents_are_written(tmp_path):
+    (tmp_path / "c.tsv").write_text("id\ttext\nd1\twing lift\n")
+    index = ["index", str(tmp_path / "c.tsv"), "--to", f"qdrant://{tmp_path}/early/wings", "--encode"]
+    for words, message in (
+        (
+            ["minilm", "--ann", "--set", "precision=int8"],
+            "no option 'precision': there are connectivity, expansion_add",
+        ),
+        (["minilm", "--ann", "--set", "connectivity=many"], "connectivity='many': expected a whole number"),
+        (["minilm", "--vector-index", "nearest", "--set", "connectivity=8"], "the index nearest has no options"),
+        (["splade", "--ann"], "a graph is of dense vectors, and splade.* makes sparse ones"),
+    ):
+        with pytest.raises(InputError, match=message):
+            CliRunner().invoke(cli, [*index, *words], catch_exceptions=False)
+        assert not (tmp_path / "early").exists()
+
+
 def test_a_server_that_is_not_there(monkeypatch):
     monkeypatch.setenv("QDRANT_API_KEY", "s3cret-key")
     with pytest.raises(StoreError, match="can't be reached") as error, pytest.warns(UserWarning, match="insecure"):

@@ -13,8 +13,10 @@ from ..core.types import Ranking
 from ..evaluate.comparisons import Statistics, Summary
 from ..evaluate.inputs import lists
 from ..evaluate.measures import Meter
-from ..index.build import build
+from ..index.build import build, differs
 from ..index.collection import Collection
+from ..store.manifest import NAME, Manifest
+from ..store.rows import Rows
 from .base import Published, Task
 
 Runner = Callable[[Stage, Sequence[Ranking]], Sequence[Ranking]]
@@ -38,10 +40,17 @@ class Result:
 
 def collection(task: Task, folder: Path, encoders: Sequence[Any] = ()) -> Collection | None:
     """The task's documents made searchable in a folder, with the encoders' vectors; None if there are none to search.
-    A collection that is there already is opened."""
+    A collection that is there already is opened, and an unfinished one goes on. Raises InputError if the one that is
+    there holds other documents."""
     if task.documents is None:
         return None
-    if not (folder / "manifest.json").is_file():
+    if (folder / NAME).is_file() and Manifest.read(folder).complete:
+        rows, documents = Rows(folder), iter(task.documents())
+        different = differs(documents, rows, len(rows))
+        if different or next(documents, None) is not None:
+            what = different or f"the data has more than the {len(rows):,} documents that were indexed"
+            raise InputError(f"{what}: the data is another: remove the index, or choose another --index", path=folder)
+    else:
         build(task.documents(), folder, language=task.language)
     opened = Collection.open(folder)
     for encoder in encoders:

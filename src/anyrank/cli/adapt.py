@@ -12,7 +12,7 @@ import click
 
 from ..core.errors import InputError
 from ..core.types import Candidate
-from .common import overwrite_option
+from .common import Number, is_dataset, judged_of, overwrite_option, part_to_learn
 from .jobs import stamp
 
 if TYPE_CHECKING:
@@ -32,11 +32,14 @@ MEASURED = 32
 @click.option(
     "-o", "--out", required=True, type=click.Path(file_okay=False, path_type=Path), help="The folder to write."
 )
+@click.option("--minutes", default=30.0, show_default=True, type=Number(0, min_open=True), help="About how long.")
 @click.option(
-    "--minutes", default=30.0, show_default=True, type=click.FloatRange(0, min_open=True), help="About how long."
+    "--queries",
+    help="Queries that were judged, for held-out lists beside the synthetic ones: a file, or a collection (demo, a "
+    "BEIR folder, irds:ID).",
 )
-@click.option("--queries", help="Queries that were judged, for held-out lists beside the synthetic ones.")
-@click.option("--qrels", help="Their judgements.")
+@click.option("--qrels", help="Their judgements; not needed if --queries is a collection.")
+@click.option("--split", help="The part of that collection, such as dev; needed if it has several.")
 @click.option("--model", help="A language model that writes the queries; without one, rules do.")
 @click.option("--pairs", help="Groups of queries and their documents (with ids), in place of queries that are written.")
 @click.option("--start", default="mini", show_default=True, help="The student: mini, or a folder of ours.")
@@ -45,12 +48,10 @@ MEASURED = 32
 )
 @click.option("--teacher", help="A pipeline that scores candidates, in place of the tuned fusion of all these.")
 @click.option("--find", default="bm25", show_default=True, help="The pipeline that finds candidates.")
-@click.option("--rate", default=2e-5, show_default=True, type=click.FloatRange(0, min_open=True), help="Of learning.")
+@click.option("--rate", default=2e-5, show_default=True, type=Number(0, min_open=True), help="Of learning.")
 @click.option("--groups", type=click.IntRange(8), help="Groups to learn from, in place of what the minutes allow.")
 @click.option("--lists", type=click.IntRange(8), help="Held-out lists, in place of what the minutes allow.")
-@click.option(
-    "--least-found", default=0.6, show_default=True, type=click.FloatRange(0, 1), help="Refuse queries that find less."
-)
+@click.option("--least-found", default=0.6, show_default=True, type=Number(0, 1), help="Refuse queries that find less.")
 @click.option("--seed", default=0, show_default=True)
 @click.option("--resume", is_flag=True, help="Go on with a stopped adaptation, with the same arguments.")
 @overwrite_option
@@ -65,7 +66,9 @@ def adapt_command(index: Path, out: Path, resume: bool, overwrite: bool, **optio
     from ..backends.hf.load import torch_module
     from ..synth.adaptation import RESULT
 
-    if bool(options["queries"]) != bool(options["qrels"]):
+    if (options["qrels"] or options["split"]) and not options["queries"]:
+        raise InputError("--queries is missing: those that were judged")
+    if options["queries"] and not options["qrels"] and not is_dataset(options["queries"]):
         raise InputError("--queries and --qrels go together: judged queries to hold the result against")
     if (out / RESULT).is_file() and not overwrite:
         raise InputError("it holds a finished adaptation: use --overwrite to replace it, or another name", path=out)
@@ -85,6 +88,7 @@ def adapt(
     minutes: float = 30.0,
     queries: str | None = None,
     qrels: str | None = None,
+    split: str | None = None,
     model: str | None = None,
     pairs: str | None = None,
     start: str = "mini",
@@ -100,8 +104,6 @@ def adapt(
 ) -> Outcome:
     """Adapt as the command does, and say what came of it."""
     from ..index.collection import Collection
-    from ..io.corpus import read_queries
-    from ..io.qrels import read_qrels
     from ..pipeline.parser import Settings, parse
     from ..synth import lists as listed
     from ..synth.adaptation import Adaptation, in_pipeline
@@ -116,7 +118,7 @@ def adapt(
         "beside": beside,
     }
     settings |= {"teacher": teacher, "find": find, "model": model, "seed": seed, "rate": rate, "minutes": minutes}
-    settings |= {"groups": groups, "lists": lists, "least_found": least_found}
+    settings |= {"groups": groups, "lists": lists, "least_found": least_found} | ({"split": split} if split else {})
     documents = [d for d in collection.documents() if isinstance(d.content, str) and d.content.strip()]
     if not documents:
         raise InputError(f"none of its {len(collection):,} documents has a text to write a query for", path=index)
@@ -126,7 +128,7 @@ def adapt(
     parts = {name: parse(in_pipeline(name), context, starts=False) for name in names}
     teaching = parse(teacher, context, starts=False) if teacher else None
     stage = parse(find, Settings(collection))
-    topics, judgements = (read_queries(queries), read_qrels(qrels)) if queries and qrels else ([], {})
+    topics, judgements = judged_of(queries, qrels, part_to_learn(qrels or queries, split)) if queries else ([], {})
     student = trainable(start)
     _begin(out, settings, resume)
     plan = _plan(out, student, documents, minutes, len(names), rate=rate, seed=seed, groups=groups, lists=lists)
@@ -151,7 +153,7 @@ def adapt(
         if not known:
             raise InputError(
                 f"none of the {len(topics):,} queries of {queries} has both a relevant and another document among the "
-                f"first {plan.depth} of {find}: do the ids of {qrels} belong to this index?"
+                f"first {plan.depth} of {find}: do the ids of {qrels or queries} belong to this index?"
             )
         halved = [[g for g in known if (listed.part_of(g.id, seed) < 0.5) == first] for first in (True, False)]
         held_out["judged"] = (_renamed(halved[0]), _renamed(halved[1]))

@@ -11,7 +11,17 @@ import click
 from ..core.content import is_blank
 from ..core.errors import InputError
 from ..core.types import Query, Ranking
-from .common import as_json, as_json_option, call_log, log_option, pipeline_option, printable, queries_of, report_status
+from .common import (
+    Number,
+    as_json,
+    as_json_option,
+    call_log,
+    log_option,
+    pipeline_option,
+    printable,
+    queries_of,
+    report_status,
+)
 
 if TYPE_CHECKING:
     from ..domains.answers.answer import Answer
@@ -40,7 +50,7 @@ BATCH = 8
 @click.option(
     "--samples", default=1, show_default=True, type=click.IntRange(1), help="Short answers drawn; most frequent wins."
 )
-@click.option("--temperature", default=0.0, show_default=True, type=click.FloatRange(0), help="Of the draws.")
+@click.option("--temperature", default=0.0, show_default=True, type=Number(0), help="Of the draws.")
 @click.option("--seed", default=0, show_default=True, help="Of the draws.")
 @as_json_option
 @log_option

@@ -96,7 +96,7 @@ def run_command(
 
     \b
     anyrank bench run rarb -p bm25
-    anyrank bench run scifact -p "bm25 + minilm" --encode minilm --index indexes
+    anyrank bench run beir -p "bm25 + minilm" --task scifact --encode minilm --index indexes
     """
     from ..benchmarks import load
     from ..benchmarks.run import collection, measured, ranked

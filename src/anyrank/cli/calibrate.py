@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 from typing import Any
 
@@ -10,17 +9,29 @@ import click
 
 from ..core.errors import InputError
 from ..core.stage import Stage
-from .common import IndexType, OutputFile, as_json, as_json_option, pipeline_option, report_status
+from .common import (
+    IndexType,
+    Number,
+    OutputFile,
+    as_json,
+    as_json_option,
+    is_dataset,
+    judged_of,
+    pipeline_option,
+    report_status,
+)
 from .progress import batches
 
 
 @click.command("calibrate")
 @click.argument("index", type=IndexType())
 @pipeline_option("bm25 % 100 >> mini", "The pipeline before the cut-off.")
-@click.option("--queries", help="A file of queries (JSONL or id<TAB>text).")
-@click.option("--qrels", help="Judgements of them, TREC or BEIR.")
-@click.option("--data", help="A collection with queries and judgements in their place: demo, a BEIR folder, irds:ID.")
-@click.option("--split", help="The part of --data, such as dev.")
+@click.option(
+    "--queries", help="A file of queries (JSONL or id<TAB>text), or a collection: demo, a BEIR folder, irds:ID."
+)
+@click.option("--qrels", help="Judgements of them, TREC or BEIR; not needed if --queries is a collection.")
+@click.option("--data", help="The same as --queries, for a collection.")
+@click.option("--split", help="The part of the collection, such as dev.")
 @click.option("--run", help="A TREC run whose candidates the pipeline reranks, in place of a search.")
 @click.option(
     "--method",
@@ -33,7 +44,7 @@ from .progress import batches
     "--alpha",
     default=0.1,
     show_default=True,
-    type=click.FloatRange(0.001, 0.5),
+    type=Number(0.001, 0.5),
     help="The loss that the report is for; the file serves any that so many queries allow.",
 )
 @click.option("-o", "--out", type=OutputFile(), required=True, help="The file, such as cut.json.")
@@ -64,24 +75,21 @@ def calibrate_command(
     """
     from ..core.types import Ranking
     from ..cutoffs.calibration import Calibration
-    from ..io.corpus import read_queries
-    from ..io.dataset import Dataset
-    from ..io.qrels import read_qrels
     from ..io.runs import attach, read_run
     from ..pipeline.describe import described
     from ..pipeline.parser import Settings, parse
     from ..retrieve.stages import Attach
     from ..stores.open import open_index
 
-    if math.isnan(alpha):  # which is in any range
-        raise InputError("--alpha is nan: give the loss that the report is for, such as 0.1")
-    if (data is None) == (queries is None) or (queries is None) != (qrels is None) or (split and not data):
-        raise InputError("give --queries and --qrels, or --data (with --split) in their place")
+    if data is not None and (queries is not None or qrels is not None):
+        raise InputError("--data holds queries and judgements: leave out --queries and --qrels, or --data")
+    queries = data or queries
+    if queries is None or (qrels is None and not is_dataset(queries)):
+        raise InputError("give --queries and --qrels, or a collection as --queries (with --split)")
+    if split and not is_dataset(qrels or queries):
+        raise InputError("--split goes with a collection, and --qrels is a file")
     collection = open_index(index)
-    if data is not None:
-        topics, judged = Dataset.open(data).queries(split), Dataset.open(data).qrels(split)
-    else:
-        topics, judged = read_queries(str(queries)), read_qrels(str(qrels))
+    topics, judged = judged_of(queries, qrels, split)
     stage: Stage = parse(pipeline, Settings(collection), starts=run is None)
     given = [Ranking(q) for q in topics] if run is None else attach(read_run(run), topics, path=run)
     asked = [r for r in given if r.query.id in judged]

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
+from ..core.errors import InputError
 from ..core.trace import UNANSWERED, Usage
 from ..core.types import Query, Ranking
+from .near import ARGUMENTS
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -109,13 +112,67 @@ def queries_of(spec: str) -> list[Query]:
     return Dataset.open(spec).queries() if is_dataset(spec) else read_queries(spec)
 
 
+def qrels_of(spec: str, split: str | None = None) -> dict[str, dict[str, int]]:
+    """The judgements of an argument: those of a file, or of one part of a collection."""
+    from ..io.dataset import Dataset
+    from ..io.qrels import read_qrels
+
+    return Dataset.open(spec).qrels(split) if is_dataset(spec) else read_qrels(spec)
+
+
+def judged_of(
+    queries: str, qrels: str | None, split: str | None = None
+) -> tuple[list[Query], dict[str, dict[str, int]]]:
+    """Queries and their judgements, each those of a file or of a collection; without ``qrels`` those of the collection
+    ``queries``, whose judged part is then taken. Raises InputError if there are none."""
+    if qrels is not None:
+        return queries_of(queries), qrels_of(qrels, split)
+    if not is_dataset(queries):
+        raise InputError(f"--queries {queries} is a file without judgements: --qrels is missing")
+    from ..io.dataset import Dataset
+
+    data = Dataset.open(queries)
+    part = data.chosen(split)
+    return data.queries(part), data.qrels(part)
+
+
+def part_to_learn(spec: str, split: str | None) -> str | None:
+    """The part of a collection to learn from; None for a file, and for a collection without judgements. One of several
+    parts must be named, so that test queries don't slip in: raises InputError."""
+    if not is_dataset(spec):
+        if split is not None:
+            raise InputError(f"--split goes with a collection, and {spec} is a file")
+        return None
+    from ..io.dataset import Dataset
+
+    data = Dataset.open(spec)
+    if split is None and len(data.splits()) > 1:
+        raise InputError(f"{data.name} has several parts: name one with --split ({', '.join(data.splits())})")
+    return data.chosen(split) if data.splits() else None
+
+
 def is_dataset(spec: str) -> bool:
     """True if a corpus argument names a whole collection rather than one file."""
     return spec == "demo" or spec.startswith("irds:") or os.path.isdir(spec)
 
 
+class Number(click.FloatRange):
+    """The type of an option that is a finite number, within a range if one is given: nan is in any range of click's,
+    and true of no comparison after it."""
+
+    def _describe_range(self) -> str:
+        return "" if self.min is None and self.max is None else super()._describe_range()
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        number = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{value!r:.40} is no finite number", param, ctx)
+        return number
+
+
 class OutputFile(click.Path):
-    """The type of an option that names a file to write: refused before the work if there is no folder for it."""
+    """The type of an option that names a file to write: refused before the work if there is no folder for it, or if
+    another argument of the command names the same file, which would be lost."""
 
     def __init__(self) -> None:
         super().__init__(dir_okay=False, path_type=Path)
@@ -124,7 +181,24 @@ class OutputFile(click.Path):
         path = Path(os.fsdecode(super().convert(value, param, ctx)))
         if not path.parent.is_dir():
             self.fail(f"there is no folder {path.parent}: make it first", param, ctx)
+        if ctx is not None and path.is_file() and _named(path, ctx.meta.get(ARGUMENTS, ())) > 1:
+            self.fail(f"{path} is named by another argument too, and would be overwritten: choose another", param, ctx)
         return path
+
+
+def _named(path: Path, arguments: Sequence[str]) -> int:
+    """How many arguments of a command name an existing file, in any of the forms FILE, -oFILE and --out=FILE."""
+    count = 0
+    for word in arguments:
+        if word.startswith("--"):
+            word = word.partition("=")[2]
+        elif word.startswith("-"):
+            word = word[2:]
+        try:
+            count += bool(word) and os.path.samefile(word, path)
+        except (OSError, ValueError):  # no file, or no name of one
+            continue
+    return count
 
 
 overwrite_option = click.option("--overwrite", is_flag=True, help="Replace finished results at --out.")

@@ -14,7 +14,7 @@ from ..core.errors import InputError
 from ..core.fusion import Combine
 from ..core.stage import Each, Fuse, Stage
 from ..core.types import Query, Ranking
-from .common import from_run, is_dataset, overwrite_option, report_status
+from .common import from_run, is_dataset, overwrite_option, part_to_learn, queries_of, report_status
 from .jobs import echo_resume, not_finished, other_inputs, resume_hint, stamp
 from .progress import progress
 from .shards import Piece, shard_options
@@ -239,17 +239,12 @@ def _read(path: str, format: str, queries: str | None, documents: str | None) ->
 def _queries(queries: str, split: str | None) -> list[Query]:
     """The queries of a file, or of one part of a collection. The part must be named, so that test queries don't slip
     in."""
-    from ..io.corpus import read_queries
+    part = part_to_learn(queries, split)
+    if not is_dataset(queries):
+        return queries_of(queries)
     from ..io.dataset import Dataset
 
-    if not is_dataset(queries):
-        if split is not None:
-            raise InputError("--split goes with a collection as --queries")
-        return read_queries(queries)
-    data = Dataset.open(queries)
-    if split is None and len(data.splits()) > 1:
-        raise InputError(f"{data.name} has several parts: name one with --split ({', '.join(data.splits())})")
-    return data.queries(data.chosen(split) if data.splits() else None)
+    return Dataset.open(queries).queries(part)
 
 
 def _indexed(corpus: str, folder: Path, resume: bool) -> Path:

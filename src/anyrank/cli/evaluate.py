@@ -9,7 +9,7 @@ from typing import Any, Literal
 import click
 
 from ..core.errors import InputError
-from .common import Command, OutputFile, ignore_self_option, queries_of
+from .common import Command, Number, OutputFile, ignore_self_option, queries_of
 
 DEFAULT = ("nDCG@10", "AP", "RR@10", "R@100")
 FORMATS = ["text", "markdown", "latex", "csv", "queries", "pairs", "json"]
@@ -138,7 +138,7 @@ def eval_command(qrels: str, runs: tuple[str, ...], **options: Any) -> int:
 )
 @click.option(
     "--equivalence",
-    type=float,
+    type=Number(),
     metavar="MARGIN",
     help="Also test whether runs are equivalent: their difference is within this margin (TOST).",
 )

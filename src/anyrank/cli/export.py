@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..core.errors import InputError
+from .common import Number
 
 if TYPE_CHECKING:
     from ..train.group import Group
@@ -34,7 +35,7 @@ DOCUMENTS, CANDIDATES = 1000, 4
 )
 @click.option(
     "--least",
-    type=float,
+    type=Number(),
     default=0.98,
     show_default=True,
     help="The least agreement with the original that is accepted: rank correlation of scores, or cosine of vectors.",

@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from ..core.errors import InputError
+from .common import Number, is_dataset, judged_of, part_to_learn
 from .near import Near
 
 METHODS: dict[str, tuple[str, dict[str, Any]]] = {
@@ -53,13 +54,17 @@ def generative_command() -> None:
     help="The model to start from: an encoder or a T5, by name or folder.",
 )
 @click.option("--vectors", default="", metavar="MODEL", help="Whose stored vectors to use, if not those of --model.")
-@click.option("--queries", type=click.Path(), help="Queries to learn from (JSONL or id<TAB>text), with --qrels.")
-@click.option("--qrels", type=click.Path(), help="The judgements that say which documents the queries mean.")
+@click.option(
+    "--queries",
+    help="Queries to learn from: a file (JSONL or id<TAB>text) with --qrels, or a collection (a BEIR folder, irds:ID).",
+)
+@click.option("--qrels", help="The judgements that say which documents the queries mean.")
+@click.option("--split", help="The part of the collection to learn from, such as train; needed if it has several.")
 @click.option("--document-passes", type=click.IntRange(0), help="Times that documents are learnt.  [default: 3]")
 @click.option("--query-passes", type=click.IntRange(0), help="Times that queries are learnt.  [default: 3]")
 @click.option("--length", type=click.IntRange(4), help="The tokens that are read of a text, in place of the method's.")
-@click.option("--rate", type=float, help="The learning rate of the start's weights, in place of the method's.")
-@click.option("--fresh-rate", type=float, help="The learning rate of rows or decoder, in place of the method's.")
+@click.option("--rate", type=Number(), help="The learning rate of the start's weights, in place of the method's.")
+@click.option("--fresh-rate", type=Number(), help="The learning rate of rows or decoder, in place of the method's.")
 @click.option("--batch", default=32, show_default=True, type=click.IntRange(1), help="Texts in a training step.")
 @click.option("--bf16", is_flag=True, help="Compute in bfloat16, which newer processors do faster.")
 @click.option("--seed", default=0, show_default=True, help="The seed of the training.")
@@ -73,6 +78,7 @@ def train_command(
     vectors: str,
     queries: str | None,
     qrels: str | None,
+    split: str | None,
     document_passes: int | None,
     query_passes: int | None,
     length: int | None,
@@ -93,11 +99,13 @@ def train_command(
     """
     from ..backends.hf.load import torch_module
 
-    if (queries is None) != (qrels is None):
+    if queries is None and (qrels or split):
+        raise InputError("--queries is missing: those that were judged")
+    if queries is not None and qrels is None and not is_dataset(queries):
         raise InputError("--queries and --qrels go together: the judgements say which documents the queries mean")
     from ..index.collection import Collection
 
-    collection, learnt = Collection.open(index), None if queries is None else _learnt(queries, str(qrels))
+    collection, learnt = Collection.open(index), None if queries is None else _learnt(queries, qrels, split)
     torch_module("train")
     from transformers import utils
 
@@ -139,20 +147,19 @@ def train_command(
     return 0
 
 
-def _learnt(queries: str, qrels: str) -> dict[str, list[str]]:
+def _learnt(queries: str, qrels: str | None, split: str | None) -> dict[str, list[str]]:
     """The relevant documents of each query's text."""
     from ..core.content import required_text
-    from ..io.corpus import read_queries
-    from ..io.qrels import read_qrels
 
-    judged = read_qrels(qrels)
+    topics, judged = judged_of(queries, qrels, part_to_learn(qrels or queries, split))
     out: dict[str, list[str]] = {}
-    for q in read_queries(queries):
+    for q in topics:
         relevant = [i for i, grade in judged.get(q.id, {}).items() if grade > 0]
         if relevant:
             out.setdefault(required_text(q.content, f"query {q.id!r}"), []).extend(relevant)
     if not out:
         raise InputError(
-            f"no query of {queries} has a relevant document: are these the judgements of other queries?", path=qrels
+            f"no query of {queries} has a relevant document: are these the judgements of other queries?",
+            path=qrels or queries,
         )
     return out

@@ -39,7 +39,11 @@ def index_to(
     encoders = {n: opened(n) for n in dict.fromkeys(SHIPPED.get(n, n) for n in encode)}
     requested = {encoder.name for encoder in encoders.values()}
     if chosen:
-        check_index(shown(address), chosen["index"])
+        check_index(shown(address), chosen["index"], chosen["options"])
+    if documents is not None and not delete:  # what the store can't hold is an error before documents are written
+        server = open_server(address)
+        for encoder in encoders.values():
+            check_kind(server, encoder.name, encoder.encode(["a"]).vectors.kind, chosen.get("index", "nearest"))
     changed, verb = 0, ""
     if documents is None:
         collection = open_index(address)
@@ -51,9 +55,6 @@ def index_to(
         changed, verb = collection.update(documents()), "added or replaced"
         encoders |= {n: opened(n) for n in map(model_of, collection.encoded) if n not in encoders}
     else:
-        server = open_server(address)
-        for encoder in encoders.values():  # what the store can't hold is an error before documents are written
-            check_kind(server, encoder.name, encoder.encode(["a"]).vectors.kind)
         try:
             with progress("writing", None, "documents") as bar:
                 collection = Remote.build(

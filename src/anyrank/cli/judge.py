@@ -13,7 +13,18 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..core.errors import InputError
-from .common import IndexType, OutputFile, as_json, as_json_option, printable, queries_of
+from .common import (
+    IndexType,
+    Number,
+    OutputFile,
+    as_json,
+    as_json_option,
+    overwrite_option,
+    printable,
+    qrels_of,
+    queries_of,
+)
+from .jobs import not_finished
 
 if TYPE_CHECKING:
     from ..judging.sitting import Sitting
@@ -43,14 +54,14 @@ SHOWN = 1200
     "--margin",
     default=0.0,
     show_default=True,
-    type=click.FloatRange(0, 1),
+    type=Number(0, 1),
     help="Runs that differ by less than this are level.",
 )
 @click.option(
     "--alpha",
     default=0.05,
     show_default=True,
-    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    type=Number(0, 1, min_open=True, max_open=True),
     help="The probability that any verdict is wrong.",
 )
 @click.option(
@@ -62,12 +73,13 @@ SHOWN = 1200
     "--repeats",
     default=0.0,
     show_default=True,
-    type=click.FloatRange(0, 1),
+    type=Number(0, 1),
     help="The share of documents shown a second time.",
 )
 @click.option("--go-on", is_flag=True, help="Go on after the verdict, to narrow the interval.")
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="The seed of the draws.")
 @click.option("--resume", is_flag=True, help="Go on with a session that was stopped, by the same arguments.")
+@overwrite_option
 @as_json_option
 def judge_command(
     runs: tuple[str, ...],
@@ -89,6 +101,7 @@ def judge_command(
     go_on: bool,
     seed: int,
     resume: bool,
+    overwrite: bool,
     json_out: bool,
 ) -> int:
     """Judge the documents that tell RUNS apart, one key each (0 to 3; u takes back, m shows more, q stops), until it is
@@ -106,6 +119,9 @@ def judge_command(
 
     if labels is not None and not labels_by:
         raise InputError("--labels needs --labels-by: the name of the judge, which the results show")
+    if not Path(f"{out}.journal").exists():  # of a session that was stopped
+        for file in (out, Path(f"{out}.jsonl")):
+            not_finished(file, overwrite)
     topics = {q.id: text_of(q.content) for q in queries_of(queries)}
     lists, documents = _lists(runs, index, pipelines, queries, documents)
     pool = Pool.of(lists, Measure(measure, most, relevant), every_pair=all_pairs)
@@ -239,9 +255,7 @@ def _lists(
 def _other(path: str | None) -> dict[tuple[str, str], float]:
     if path is None:
         return {}
-    from ..io.qrels import read_qrels
-
-    return {(q, d): float(grade) for q, docs in read_qrels(path).items() for d, grade in docs.items()}
+    return {(q, d): float(grade) for q, docs in qrels_of(path).items() for d, grade in docs.items()}
 
 
 def _user() -> str:

@@ -11,7 +11,7 @@ import click
 
 from ..core.errors import InputError, listed
 from ..core.types import Ranking
-from .common import IndexType, OutputFile, as_json, as_json_option, is_dataset, report_status
+from .common import IndexType, Number, OutputFile, as_json, as_json_option, is_dataset, report_status
 from .near import Near
 from .progress import batches
 
@@ -57,7 +57,7 @@ def ltr_command() -> None:
     help="A field whose words are compared with the query's (repeat).",
 )  # fmt: skip
 @click.option(
-    "--valid", default=0.1, show_default=True, type=click.FloatRange(0, 0.9),
+    "--valid", default=0.1, show_default=True, type=Number(0, 0.9),
     help="The share of the queries that is held out to stop in time and to measure; 0: none.",
 )  # fmt: skip
 @click.option("--rounds", default=300, show_default=True, type=click.IntRange(1), help="The most trees.")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from .common import as_json, as_json_option, queries_of
+from .common import Number, as_json, as_json_option, queries_of
 
 
 @click.command("monitor", epilog="Exit codes beside the common ones: 0 no drift, 1 drift.")
@@ -15,7 +15,7 @@ from .common import as_json, as_json_option, queries_of
     "--alpha",
     default=0.05,
     show_default=True,
-    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    type=Number(0, 1, min_open=True, max_open=True),
     help="The chance of any false alarm, over all tests together.",
 )
 @as_json_option

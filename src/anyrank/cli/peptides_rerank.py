@@ -12,7 +12,7 @@ import click
 
 from ..core.errors import InputError
 from ..core.types import Ranking
-from .common import OutputFile, as_json, report_status
+from .common import Number, OutputFile, as_json, report_status
 from .peptides_inputs import read
 from .peptides_options import SPECTRA, TRUTH, input_options
 from .progress import batches
@@ -49,7 +49,7 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--fdr",
-    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    type=Number(0, 1, min_open=True, max_open=True),
     metavar="RATE",
     help="Write only the spectra whose choices are expected to have at most this share of wrong ones (0.05), by the "
     "calibrated confidence.",

@@ -13,7 +13,7 @@ import click
 
 from ..core.errors import InputError, MissingExtra
 from ..core.types import Ranking
-from .common import Command, OutputFile
+from .common import Command, Number, OutputFile
 from .peptides_inputs import join_engines, read_runs, with_truth
 from .peptides_options import TRUTH, checked, columns_option, reading_options
 from .progress import progress
@@ -71,7 +71,7 @@ def _reading(command: Command) -> Command:
     help="Passes over the spectra, 10 by default; for lightgbm the number of trees, 100 by default.",
 )
 @click.option("--batch", default=16, show_default=True, type=click.IntRange(1), help="Spectra in a training step.")
-@click.option("--rate", default=3e-3, show_default=True, help="The highest learning rate.")
+@click.option("--rate", default=3e-3, show_default=True, type=Number(), help="The highest learning rate.")
 @click.option("--patience", default=0, show_default=True, help="Stop after this many rounds without a gain (0: never).")
 @click.option("--seed", default=0, show_default=True, help="The seed of the training.")
 @click.option(
@@ -81,7 +81,7 @@ def _reading(command: Command) -> Command:
     "--valid",
     default=0.1,
     show_default=True,
-    type=click.FloatRange(0, 0.9),
+    type=Number(0, 0.9),
     help="The share of peptides held out to choose the best round and to measure the model.",
 )
 @click.option("--width", default=64, show_default=True, help="The width of the model.")
@@ -90,7 +90,11 @@ def _reading(command: Command) -> Command:
     "--candidates", default=6, show_default=True, type=click.IntRange(2), help="The most candidates to simulate."
 )
 @click.option(
-    "--rmd-weight", default=1.0, show_default=True, help="The weight of the residues' loss beside the peptides' loss."
+    "--rmd-weight",
+    default=1.0,
+    show_default=True,
+    type=Number(),
+    help="The weight of the residues' loss beside the peptides' loss.",
 )
 @click.option(
     "--attend-columns/--no-attend-columns",

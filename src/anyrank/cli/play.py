@@ -8,6 +8,8 @@ from pathlib import Path
 
 import click
 
+from .common import Number
+
 DEFAULT = ("mini", "tiny", "minilm")
 
 
@@ -21,7 +23,7 @@ DEFAULT = ("mini", "tiny", "minilm")
 @click.option("--spectra", default="", help="A file of spectra (MGF, mzML), whose peptides are reranked and drawn.")
 @click.option("--engine", "engines", multiple=True, help="Peptides proposed for them, as NAME=FILE (repeat).")
 @click.option("--port", default=8000, show_default=True, type=click.IntRange(0, 65535), help="The port; 0: any free.")
-@click.option("--deadline", default=60.0, show_default=True, type=click.FloatRange(0, min_open=True), help="Seconds.")
+@click.option("--deadline", default=60.0, show_default=True, type=Number(0, min_open=True), help="Seconds.")
 @click.option("--open/--no-open", "opened", default=True, help="Open the page in the browser.")
 def play_command(
     index: str | None,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..core.errors import InputError, MissingExtra
-from .common import Command, OutputFile, as_json, as_json_option
+from .common import Command, Number, OutputFile, as_json, as_json_option
 from .near import Near
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def recommend_command() -> None:
 
     \b
     anyrank recommend eval ratings.csv --items movies.csv -m popularity -m bm25 -m minilm -m lightgcn
-    anyrank recommend train ratings.csv --items movies.csv --start minilm -o runs/easyrec
+    anyrank recommend train ratings.csv --items movies.csv -o runs/easyrec
     anyrank recommend rank ratings.csv --items movies.csv -m runs/easyrec -k 10 -o run.trec
     """
 
@@ -38,7 +38,7 @@ def _tables(command: Command) -> Command:
         click.argument("interactions", type=click.Path()),
         click.option("--items", type=click.Path(), help="The table of items, with an id and texts or fields."),
         click.option("--users", type=click.Path(), help="The table of users, with an id and fields."),
-        click.option("--least", type=float, help="Only interactions with a rating of at least this."),
+        click.option("--least", type=Number(), help="Only interactions with a rating of at least this."),
         click.option("--seed", default=0, show_default=True, help="The seed of splits and trainings."),
     ):
         command = option(command)
@@ -56,8 +56,12 @@ def _method_option(many: bool) -> Callable[[Command], Command]:
 @recommend_command.command("eval")
 @_tables
 @_method_option(many=True)
-@click.option("--test", default=0.2, show_default=True, help="The share of each user's interactions held out.")
-@click.option("--cold", default=0.1, show_default=True, help="The share of items that training never sees.")
+@click.option(
+    "--test", default=0.2, show_default=True, type=Number(), help="The share of each user's interactions held out."
+)
+@click.option(
+    "--cold", default=0.1, show_default=True, type=Number(), help="The share of items that training never sees."
+)
 @click.option("-k", default=20, show_default=True, type=click.IntRange(1), help="The cut-off of the measures.")
 @as_json_option
 def eval_command(
@@ -132,12 +136,16 @@ def rank_command(
 @recommend_command.command("train")
 @_tables
 @click.option("-o", "--out", required=True, type=click.Path(file_okay=False), help="The folder of the encoder.")
-@click.option("--start", default="minilm", show_default=True, help="The encoder to start from.")
+@click.option("--start", default="all-minilm-l6-v2", show_default=True, help="The encoder to start from.")
 @click.option("--epochs", default=3, show_default=True, type=click.IntRange(1), help="Epochs: a sample a user each.")
 @click.option("--batch", default=64, show_default=True, type=click.IntRange(2), help="Users a step.")
-@click.option("--rate", default=1e-4, show_default=True, help="The learning rate.")
-@click.option("--test", default=0.0, show_default=True, help="Hold out this share of interactions, as eval does.")
-@click.option("--cold", default=0.0, show_default=True, help="Hold out this share of items, as eval does.")
+@click.option("--rate", default=1e-4, show_default=True, type=Number(), help="The learning rate.")
+@click.option(
+    "--test", default=0.0, show_default=True, type=Number(), help="Hold out this share of interactions, as eval does."
+)
+@click.option(
+    "--cold", default=0.0, show_default=True, type=Number(), help="Hold out this share of items, as eval does."
+)
 @click.option("--resume", is_flag=True, help="Resume from the last checkpoint.")
 def train_command(
     interactions: str, items: str | None, users: str | None, least: float | None, seed: int, out: str, start: str,
@@ -145,7 +153,7 @@ def train_command(
 ) -> int:  # fmt: skip
     """Train an encoder of profiles on INTERACTIONS as EasyRec does (arXiv 2408.08821). To measure it by eval, hold out
     the same: --test 0.2 --cold 0.1 and the same seed."""
-    from ..backends.hf.load import torch_module
+    from ..backends.hf.load import quiet, torch_module
 
     torch_module("train")
     from ..domains.recommend.profiles import item_profiles, user_profiles
@@ -153,13 +161,16 @@ def train_command(
     from ..domains.recommend.training import Drawn, train
     from ..papers import load
 
+    if items is None:
+        raise InputError("an encoder reads profiles of items: give their table by --items")
     data, item_rows, user_rows = _read(interactions, items, users, least)
     part = split(data, test, cold, seed).train
     texts = item_profiles(part, item_rows)
     versions = [user_profiles(part, texts, user_rows, version) for version in range(3)]
     recipe = load("easyrec").recipe(out, (), start=start, pooling="mean")
     recipe = replace(recipe, seed=seed, optimiser=replace(recipe.optimiser, epochs=epochs, batch=batch, rate=rate))
-    train(recipe, Drawn(part, versions, [texts], seed), resume=resume, progress=sys.stderr.isatty())
+    with quiet():
+        train(recipe, Drawn(part, versions, [texts], seed), resume=resume, progress=sys.stderr.isatty())
     click.echo(f"wrote {out}", err=True)
     return 0
 

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from ..core.errors import InputError
-from .common import Command, IndexType
+from .common import Command, IndexType, Number
 
 
 def served(command: Command) -> Command:
@@ -42,10 +42,10 @@ def served(command: Command) -> Command:
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen at; 0.0.0.0: all.")
 @click.option("--port", default=8000, show_default=True, type=click.IntRange(0, 65535))
 @click.option("--workers", default=1, show_default=True, type=click.IntRange(1), help="Processes.")
-@click.option("--deadline", default=30.0, show_default=True, type=click.FloatRange(0, min_open=True), help="Seconds.")
+@click.option("--deadline", default=30.0, show_default=True, type=Number(0, min_open=True), help="Seconds.")
 @click.option("--batch", default=32_768, show_default=True, type=click.IntRange(1), help="Tokens given to a model.")
 @click.option("--waiting", default=1_000_000, show_default=True, type=click.IntRange(1), help="Tokens that may wait.")
-@click.option("--max-body", default=16.0, show_default=True, type=click.FloatRange(0.001), help="MB of a request.")
+@click.option("--max-body", default=16.0, show_default=True, type=Number(0.001), help="MB of a request.")
 @click.option("--max-documents", default=10_000, show_default=True, type=click.IntRange(1))
 @click.option("--origin", "origins", multiple=True, metavar="URL", help="A page that may call it (CORS; repeat).")
 @click.option(

@@ -11,7 +11,7 @@ from ..core.errors import InputError
 from ..core.groupings import Whole
 from ..core.rerank import Rerank
 from ..core.stage import Stage
-from .common import as_json, times_option
+from .common import Number, as_json, times_option
 from .near import Near
 
 By = Literal["consensus", "likelihood", "reference", "model"]
@@ -41,7 +41,11 @@ def summaries_command() -> None:
 )
 @click.option("--model", help="A language model (likelihood) or a reranker (model): a name, hub id, folder or server.")
 @click.option(
-    "--alpha", type=float, default=1.0, show_default=True, help="The length exponent of the likelihood: 0 sum, 1 mean."
+    "--alpha",
+    type=Number(),
+    default=1.0,
+    show_default=True,
+    help="The length exponent of the likelihood: 0 sum, 1 mean.",
 )
 @click.option(
     "--prompt",

@@ -13,7 +13,7 @@ import click
 
 from ..core.errors import InputError, listed, quoted
 from ..core.types import Candidate
-from .common import Command, OutputFile, is_dataset, overwrite_option, queries_of
+from .common import Command, Number, OutputFile, is_dataset, overwrite_option, qrels_of, queries_of
 from .jobs import counted, not_finished, resume_hint, stamp
 from .near import Near
 from .progress import progress
@@ -119,8 +119,10 @@ def questions_command(corpus: str, n: int, rules: str, documents: int, hard: int
     "--encoder", default="minilm", show_default=True, help="Its vectors are clustered; an index's own are used."
 )
 @click.option("--least", default=300, show_default=True, type=click.IntRange(0), help="Characters of a document.")
-@click.option("--temperature", default=1.0, show_default=True, help="Of the draw within a cluster.")
-@click.option("--diversity", default=1.0, show_default=True, help="MMR's lambda: below 1, likeness counts against.")
+@click.option("--temperature", default=1.0, show_default=True, type=Number(), help="Of the draw within a cluster.")
+@click.option(
+    "--diversity", default=1.0, show_default=True, type=Number(), help="MMR's lambda: below 1, likeness counts against."
+)
 @model_options
 @job_options
 @shard_options()
@@ -232,7 +234,7 @@ def answers_command(queries: str, index: str | None, negatives: int, people: str
 @click.option(
     "--top", default=2, show_default=True, type=click.IntRange(1), help="The code must be so near its docstring."
 )
-@click.option("--threshold", default=0.6, show_default=True, help="Of the similarity of a pair.")
+@click.option("--threshold", default=0.6, show_default=True, type=Number(), help="Of the similarity of a pair.")
 @click.option(
     "--pool", default=100, show_default=True, type=click.IntRange(1), help="Negatives to draw from in training."
 )
@@ -283,7 +285,6 @@ def clicks_command(log: str, judged: str, queries: str, documents: str, **option
     anyrank synth clicks log.jsonl --judged qrels.txt --queries q.tsv --documents corpus.jsonl -o groups.jsonl
     """
     from ..core.trace import Usage
-    from ..io.qrels import read_qrels
     from ..io.records import json_lines, parsed
     from ..synth.clicks import Clicks, calibrated
     from ..synth.job import Report
@@ -293,7 +294,7 @@ def clicks_command(log: str, judged: str, queries: str, documents: str, **option
     out = options["out"]
     not_finished(out, options["overwrite"])
     rows = list(parsed(log, json_lines(log), _clicks(Clicks), "results with their clicks"))
-    grades = calibrated(rows, read_qrels(judged))
+    grades = calibrated(rows, qrels_of(judged))
     topics = {q.id: q for q in queries_of(queries)}
     texts = {d.id: d for d in _documents(documents)}
     members: dict[str, list[tuple[Candidate, float]]] = {}

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from ..core.errors import InputError
-from .common import OutputFile, as_json, as_json_option, ignore_self_option, is_dataset
+from .common import Number, OutputFile, as_json, as_json_option, ignore_self_option, is_dataset
 from .evaluate import run_names
 from .progress import advance, progress
 
@@ -41,10 +41,18 @@ from .progress import advance, progress
     "two searches, as bm25 + minilm]",
 )
 @click.option("-m", "--measure", default="nDCG@10", show_default=True, help="nDCG@10, RR@10, P@5, R@100 or Success@5.")
-@click.option("--max-ms", type=float, help="Only pipelines that take at most so many milliseconds a query here.")
-@click.option("--max-tokens", type=float, help="Only pipelines that send models at most so many tokens a query.")
-@click.option("--max-cost", type=float, help="Only pipelines whose tokens cost at most so much a query, at --price.")
-@click.option("--price", type=float, help="The price of a million tokens, in the currency of --max-cost.")
+@click.option(
+    "--max-ms",
+    type=Number(0, min_open=True),
+    help="Only pipelines that take at most so many milliseconds a query here.",
+)
+@click.option("--max-tokens", type=Number(0), help="Only pipelines that send models at most so many tokens a query.")
+@click.option(
+    "--max-cost", type=Number(0), help="Only pipelines whose tokens cost at most so much a query, at --price."
+)
+@click.option(
+    "--price", type=Number(0, min_open=True), help="The price of a million tokens, in the currency of --max-cost."
+)
 @click.option(
     "--scores",
     type=click.Path(path_type=Path, file_okay=False),
@@ -181,6 +189,7 @@ def _of_index(
     from ..index.collection import Collection
     from ..io.corpus import read_queries
     from ..io.dataset import Dataset
+    from ..pipeline.explain import plan
     from ..pipeline.parser import Settings
     from ..tuning.space import DEPTHS, space
     from ..tuning.table import ScoreTable
@@ -202,6 +211,8 @@ def _of_index(
     if not searches and parts[1:] == [FEEDBACK]:
         default = default or parts[0]
     pipelines = space(parts, list(tried), depths or DEPTHS, default)
+    for text in pipelines.texts:  # a stage that is none is told before the searches
+        plan(text)
     settings = Settings(collection, None, ignore_self)
     table = ScoreTable(
         topics, collection, scores, settings, on_run=lambda text: click.echo(f"running {text}", err=True)

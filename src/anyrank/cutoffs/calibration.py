@@ -75,6 +75,11 @@ class Calibration:
         rows = [features(r.scores) for r in judged]
         labels = [np.array([float(qrels[r.query.id].get(id, 0) > 0) for id in r.ids], dtype=np.float64) for r in judged]
         useful = sum(bool(mine.any()) for mine in labels)
+        if judged and not useful:
+            raise InputError(
+                f"none of the {len(judged):,} judged queries has a relevant document among its candidates: do the "
+                "ids of the judgements belong to this index, and do grades above 0 stand in them?"
+            )
         if useful < max(LEAST, least_queries(alpha)):
             raise InputError(
                 f"{useful} queries with a relevant document among their candidates: at least "

@@ -12,6 +12,8 @@ from ..core.trace import Step
 from .table import table
 from .values import Document, Part
 
+_SHOWN = 500  # characters of a query that are shown
+
 
 @dataclass(frozen=True, slots=True)
 class Difference:
@@ -76,7 +78,7 @@ class Explanation:
         }
 
     def __str__(self) -> str:
-        lines = [f"{self.query!r} by {self.pipeline}"]
+        lines = [f"{quoted(self.query, _SHOWN)} by {self.pipeline}"]
         for document in self.documents:
             lines += ["", *table(document)]
         return "\n".join(lines)

@@ -72,23 +72,29 @@ def _rows(path: File) -> Iterator[tuple[int, _Row]]:
         data, _, comment = line.partition("#")
         if not (columns := data.split()):
             continue
-        query, values = "", {}
+        query, pairs = "", list[tuple[int, float]]()
         try:
             grade = float(columns[0])
             for column in columns[1:]:
                 name, _, value = column.partition(":")
                 if name == "qid":
                     query = value
-                else:
-                    values[int(name)] = float(value)
+                    continue
+                pairs.append((int(name), float(value)))
         except ValueError:
             raise InputError(
                 f"expected 'grade qid:query index:value …', found {quoted(data)}", path=path, line=n
             ) from None
         if grade < 0 or not grade.is_integer():
             raise InputError(f"the grade {columns[0]} is no whole number of at least 0", path=path, line=n)
-        if any(not 0 <= i <= _HIGHEST for i in values) or not all(map(math.isfinite, values.values())):
-            raise InputError(f"indexes are 0 to {_HIGHEST:,} and values finite numbers", path=path, line=n)
+        values: dict[int, float] = {}
+        for index, number in pairs:
+            if not 0 <= index <= _HIGHEST or not math.isfinite(number):
+                what = f"{index}:{number:g}: indexes are 0 to {_HIGHEST:,} and values finite numbers"
+                raise InputError(what, path=path, line=n)
+            if index in values:
+                raise InputError(f"the feature {index} stands twice in the line", path=path, line=n)
+            values[index] = number
         match = _DOCUMENT.search(comment)
         yield n, _Row(int(grade), query, values, (match[1] or match[2]) if match else "")
 

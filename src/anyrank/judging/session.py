@@ -16,6 +16,10 @@ MIXED = 0.05
 """The share of the draws that goes by weight alone, so that a wrong prediction leaves no document out."""
 
 
+ROUNDING = 1e-12
+"""Differences below this are 0: they come of adding the weights in another order."""
+
+
 @dataclass(frozen=True, slots=True)
 class Difference:
     """What is known about the difference ``first - second`` of two runs: an estimate (None before any label) with its
@@ -174,11 +178,11 @@ class Session:
     def _verdict(self, n: int, bets: Bets, low: float, high: float) -> str:
         above, below = bets.evidence()
         first, second = self.pool.pairs[n]
-        if low > 0 or above >= bets.needed:
+        if low > ROUNDING or above >= bets.needed:
             return first
-        if high < 0 or below >= bets.needed:
+        if high < -ROUNDING or below >= bets.needed:
             return second
-        if high - low < 1e-12:
+        if high - low < ROUNDING:
             return "level"
         if self.margin:
             low, high = bets.interval(low, high)

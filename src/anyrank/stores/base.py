@@ -88,10 +88,21 @@ class About:
         return replace(self, vectors={**self.vectors, name: described})
 
 
-def check_index(address: str, index: str) -> None:
-    """Raises InputError on an index of vectors that no server has."""
+GRAPH_OPTIONS = ("connectivity", "expansion_add", "expansion_search")
+"""The options of a graph of nearest neighbours, whole numbers; a store has its own names for them."""
+
+
+def check_index(address: str, index: str, options: Mapping[str, Any] | None = None) -> None:
+    """Raises InputError on an index of vectors that no server has, and on options that such an index hasn't."""
     if index not in ("nearest", "approximate"):
         raise InputError(f"{address}: no index {index!r:.40}: choose nearest or approximate")
+    for name, value in (options or {}).items():
+        if index == "nearest":
+            raise InputError(f"{address}: the index nearest has no options: leave {name[:40]} out, or add --ann")
+        if name not in GRAPH_OPTIONS:
+            raise InputError(f"{address}: no option {name!r:.40}: there are {', '.join(GRAPH_OPTIONS)}")
+        if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+            raise InputError(f"{address}: {name}={value!r:.40}: expected a whole number of 1 or more")
 
 
 class Server(Protocol):

@@ -74,8 +74,13 @@ class Source:
         return Matches(rows, np.array([s for _, s in hits], dtype=np.float64), Reader(self), ids)
 
 
-def check_kind(server: Server, name: str, kind: str) -> None:
-    """Raises InputError if the store doesn't hold the kind of vectors that an encoder makes."""
+def check_kind(server: Server, name: str, kind: str, index: str = "nearest") -> None:
+    """Raises InputError if the store doesn't hold the kind of vectors that an encoder makes, or has no such index of
+    them."""
+    if index == "approximate" and kind != "dense":
+        raise InputError(
+            f"{server.address}: a graph is of dense vectors, and {model_of(name)} makes {kind} ones: leave --ann out"
+        )
     if kind not in server.kinds:
         raise InputError(
             f"{server.address}: {model_of(name)} makes {kind} vectors, and this store holds {listed(server.kinds)} "

@@ -50,6 +50,9 @@ def test_captions(tmp_path):
     file.write_text('{"id": "a", "caption": "one"}\n{"id": 7, "caption": "x"}\n')
     with pytest.raises(InputError, match=r"c\.jsonl:2: expected the picture's id"):
         read_captions(str(file))
+    file.write_text("\n")
+    with pytest.raises(InputError, match="expected captions, a line"):
+        read_captions(str(file))
 
 
 def test_words_in_pictures_are_read_by_rapidocr(monkeypatch):
@@ -100,3 +103,12 @@ def test_the_page_shows_thumbnails_and_hostile_names_do_no_harm(folder):
     assert "https:" not in page
     write_images_page(folder / "p.html", after, "x")
     assert (folder / "p.html").read_text().startswith("<!doctype html>")
+
+
+def test_a_folder_without_a_picture_is_named(tmp_path):
+    (tmp_path / "notes.txt").write_text("x")
+    with pytest.raises(InputError, match="holds no picture that can be read"):
+        list(documents(tmp_path))
+    (tmp_path / "broken.png").write_text("x")
+    with pytest.raises(InputError, match="holds no picture that can be read"):
+        list(documents(tmp_path, on_unreadable=lambda _: None))

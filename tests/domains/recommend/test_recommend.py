@@ -1,11 +1,14 @@
 """Recommendation: tables, splits, profiles, measures against EasyRec's formulas, EasyRec's loss, LightGCN, commands."""
 
 import json
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
 from click.testing import CliRunner
 
+import anyrank
 from anyrank.cli import cli
 from anyrank.core.errors import InputError
 from anyrank.domains.recommend.interactions import ITEM, Interactions, read_attributes, read_interactions, read_table
@@ -329,3 +332,27 @@ def test_profiles_are_the_same_in_every_process():
     data = Interactions(("u",), ("a", "b"), np.array([[0, 0], [0, 1]]))
     texts = ["A\n" + ", ".join(kinds), "B\n" + ", ".join(kinds)]
     assert user_profiles(data, texts) == [f"Likes {', '.join(kinds[:4])}. Liked B; A"]
+
+
+def test_what_pages_start_trainings_from_can_be_trained():
+    from anyrank.cli.recommend import train_command
+    from anyrank.train.starts import FLOAT
+
+    (default,) = [p.default for p in train_command.params if p.name == "start"]
+    assert default not in FLOAT
+    root = Path(anyrank.__file__).parent
+    texts = [p.read_text() for p in (root / "cli" / "recommend.py", root / "papers" / "systems.json")]
+    pages = Path(__file__).parents[3] / "docs"
+    texts += [p.read_text() for p in pages.rglob("*.md")]
+    starts = re.findall(r"anyrank recommend train [^\n]*--start (\S+)", "\n".join(texts))
+    assert not set(starts) & FLOAT.keys()
+
+
+def test_an_encoder_is_not_trained_on_empty_profiles(tmp_path):
+    pytest.importorskip("transformers")
+    (tmp_path / "r.csv").write_text("user,item\nu1,i1\nu2,i2\n")
+    with pytest.raises(InputError, match="give their table by --items"):
+        CliRunner().invoke(
+            cli, ["recommend", "train", str(tmp_path / "r.csv"), "-o", str(tmp_path / "m")], catch_exceptions=False
+        )
+    assert not (tmp_path / "m").exists()

@@ -10,6 +10,7 @@ from typing import Any
 from ...core.content import Image
 from ...core.errors import InputError, quoted
 from ...core.types import Candidate
+from ...io.files import empty
 from ...io.pictures import decode, pictures_in
 from ...io.records import json_lines
 
@@ -29,9 +30,10 @@ def documents(
     """The pictures of a folder as documents; the id is the path from the folder. With ``captions`` (by id, or by the id
     without its ending) or ``read_words`` the content is a mapping of text and image, else an `Image`.
 
-    A picture that can't be decoded is an InputError, or left out if ``on_unreadable`` takes the error.
+    A picture that can't be decoded is an InputError, or left out if ``on_unreadable`` takes the error. Raises
+    InputError if no picture is left.
     """
-    root = Path(folder).resolve()
+    root, readable = Path(folder).resolve(), False
     for name in pictures_in(root):
         path = str(root / name)
         try:
@@ -41,12 +43,15 @@ def documents(
                 raise
             on_unreadable(error)
             continue
+        readable = True
         if captions is None and read_words is None:
             yield Candidate(name, Image(path))
             continue
         known = captions or {}
         words = [known.get(name) or known.get(name.rpartition(".")[0], ""), read_words(picture) if read_words else ""]
         yield Candidate(name, {"text": " ".join(filter(None, words)), "image": path})
+    if not readable:
+        raise InputError("holds no picture that can be read (PNG, JPEG, GIF, WebP, BMP or TIFF)", path=folder)
 
 
 def without_picture(captions: Mapping[str, str], folder: str | os.PathLike[str]) -> list[str]:
@@ -58,7 +63,7 @@ def without_picture(captions: Mapping[str, str], folder: str | os.PathLike[str])
 
 def read_captions(path: str) -> dict[str, str]:
     """Captions by the id of their picture, from JSON lines {"id": "cats/1.jpg", "caption": "a cat"}; several of one
-    picture are joined. Raises InputError on a line without an id or a caption."""
+    picture are joined. Raises InputError on a line without an id or a caption, and on a file without any."""
     out: dict[str, str] = {}
     for line, record in json_lines(path):
         id, caption = (next((record[n] for n in names if record.get(n)), None) for names in (IDS, CAPTIONS))
@@ -66,4 +71,6 @@ def read_captions(path: str) -> dict[str, str]:
             fields = f"{' or '.join(IDS)}, and a text in {' or '.join(CAPTIONS)}"
             raise InputError(f"expected the picture's id in {fields}, found {quoted(record)}", path=path, line=line)
         out[id] = f"{out[id]} {caption}" if id in out else caption
+    if not out:
+        raise empty(path, 'captions, a line {"id": "cats/1.jpg", "caption": "a cat"} each')
     return out
