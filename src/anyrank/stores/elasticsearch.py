@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from importlib.metadata import version
 from typing import Any
 
 from ..core.errors import InputError, MissingExtra, StoreError, short
@@ -36,7 +37,12 @@ class Elasticsearch(Lucene):
 
         at = self.at
         scheme = "https" if at.scheme.endswith("https") else "http"
-        host = {"host": at.host, "port": at.port or 9200, "scheme": scheme, "path_prefix": "/".join(at.path)}
+        host: dict[str, Any] = {
+            "host": at.host,
+            "port": at.port or 9200,
+            "scheme": scheme,
+            "path_prefix": "/".join(at.path),
+        }
         options: dict[str, Any] = {"request_timeout": 60}
         if at.user:
             options["basic_auth"] = at.user, self._secret(self.password)
@@ -69,12 +75,10 @@ class Elasticsearch(Lucene):
         return bool(answer) if method == "HEAD" else answer.body
 
     def _refused(self, status: Any, what: Any, answer: Any) -> StoreError:
-        from elasticsearch import __versionstr__
-
         if what == "media_type_header_exception":
             return StoreError(
-                f"{self.address}: the server is older than the client, {__versionstr__}: install that of its version, "
-                "pip install 'elasticsearch<9' for 8"
+                f"{self.address}: the server is older than the client, {version('elasticsearch')}: install that of its "
+                "version, pip install 'elasticsearch<9' for 8"
             )
         return Lucene._refused(self, status, what, answer)
 
