@@ -180,15 +180,15 @@ def test_the_papers_recipes_learn_a_toy(name, options, start, tmp_path):
             out=str(tmp_path),
             model=Model(kind=recipe.model.kind, start=start, max_length=LENGTH[recipe.model.kind], options=small),
             losses=recipe.losses,
-            optimiser=Optimiser(batch=4, steps=16, rate=1e-2, bf16=False, warmup=0.0),
-            check=Check(every=16),
+            optimiser=Optimiser(batch=4, steps=40, rate=5e-3, bf16=False, warmup=0.0),
+            check=Check(every=40),
             export=Export(int8=False),
         ),
         train=groups,
         valid=groups,
     )
     losses = [line["loss"] for line in done.log if "loss" in line]
-    assert losses[-1] < 0.8 * losses[0]
+    assert min(losses[-5:]) < 0.8 * losses[0], losses
 
 
 def test_margins_leave_out_what_is_too_near():

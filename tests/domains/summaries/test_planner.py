@@ -62,7 +62,7 @@ def test_the_planner_learns_which_edus_a_summary_says(start):
     rng, model = random.Random(0), planner(start)
     optimiser = torch.optim.AdamW(model.parameters(), lr=2e-3)
     losses = []
-    for _ in range(40):
+    for _ in range(80):
         loss = model.loss([news(rng) for _ in range(4)])
         optimiser.zero_grad()
         loss.backward()
