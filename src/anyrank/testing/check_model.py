@@ -140,7 +140,7 @@ def _check_saved(model: Model, folder: Path, queries: Sequence[Any], contents: S
     loaded: Any = type(model).from_folder(folder)
     loaded.eval()
     groups = candidates_of(contents)
-    # the weights are the same to the last bit; their place in memory may decide the last digits of a product
+    # of equal weights, their place in memory may decide the last digits of a product
     before, after = _scores(model, queries, groups), _scores(loaded, queries, groups)
     same = torch.allclose(before, after, rtol=1e-5, atol=1e-6)
     assert same, "a saved model that is loaded gives other scores"
