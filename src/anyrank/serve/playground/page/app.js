@@ -195,7 +195,7 @@ function App({ info, start }) {
         ${source === "index" && answer && html`<button onClick=${() => change({ source: "docs", docs: Object.entries(answer.texts).map(([id, t]) => ({ id, text: t.text.trim() ? t.text : id, ...(thumbnail(id) ? { image: thumbnail(id) } : {}) })), pipelines: [...new Set(pipelines.map(afterSearch))] })}>Edit these results as documents</button>`}
       </section>
       <section class="compare" aria-label="pipelines" aria-busy=${busy ? "true" : "false"}>
-        <div class="bar"><h2>Pipelines</h2><button disabled=${pipelines.length > 3} onClick=${() => change({ pipelines: [...pipelines, names.find((n) => !pipelines.includes(n)) || "mini"] })}>Add a pipeline</button>
+        <div class="bar"><h2>Pipelines</h2><button disabled=${pipelines.length > 3} onClick=${() => change({ pipelines: [...pipelines, names.find((n) => !pipelines.includes(n)) || pipelines.at(-1)] })}>Add a pipeline</button>
           ${measurable && answer?.lanes.some((l) => l.results && !l.quality) && html`<${Measure} ids=${info.measured} pipelines=${pipelines.map(textOf)} onError=${setError} work=${slides.again} label="Measure on ${info.measured.length} queries" />`}
           <span class="faint" role="status">${busy ? "ranking …" : slides.note}</span></div>
         <${Lanes} pipelines=${pipelines} answer=${answer} names=${names} before=${before} chosen=${chosen} busy=${busy} slides=${slides} pictures=${pictures} onPipelines=${setPipelines} onChoose=${choose} onMore=${() => change({ k: Math.min(k * 4, 1000) })} />
