@@ -13,7 +13,7 @@ from typing import Any
 from .core.errors import InputError
 from .core.stage import Stage
 from .core.types import Candidate, Ranking
-from .shortcuts import fields_of, in_thread, pipeline, queries_of, top_of
+from .shortcuts import as_queries, fields_of, in_thread, pipeline, top_of
 
 log = logging.getLogger(__name__)
 
@@ -173,7 +173,7 @@ class Index:
         k: int | None = None,
     ) -> list[Ranking]:
         """The results of `search` for each query of a list, or of a mapping from ids to queries, together."""
-        return self._search(queries_of(queries), pipeline, filter, top=top, top_n=top_n, top_k=top_k, k=k)
+        return self._search(as_queries(queries), pipeline, filter, top=top, top_n=top_n, top_k=top_k, k=k)
 
     asearch = in_thread(search)
     asearch_many = in_thread(search_many)

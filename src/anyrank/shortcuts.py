@@ -105,7 +105,7 @@ def rerank_many(
     stage = _stage(pipeline, model)
     fields = fields_of(id_field, text_field, title_field)
     rankings = []
-    for query, members in zip(pairs := queries_of(queries), _lists(queries, documents, len(pairs))):
+    for query, members in zip(pairs := as_queries(queries), _lists(queries, documents, len(pairs))):
         try:
             rankings.append(ranking_of(query, members, fields))
         except InputError as error:
@@ -113,7 +113,7 @@ def rerank_many(
     return [_finished(r, count, return_documents) for r in stage.batch(rankings)]
 
 
-def queries_of(queries: Any) -> list[Query]:
+def as_queries(queries: Any) -> list[Query]:
     """Queries of a list or of a mapping from ids, with distinct ids. Raises InputError on one query alone, and on an id
     that appears twice."""
     from .io.documents import query_of
