@@ -1,6 +1,6 @@
-"""Training speed against sentence-transformers' trainers: the same model, batches, kind of loss, data and steps.
+"""Speed of training and of inference against sentence-transformers: the same model, batches, kind of loss, data, steps.
 
-    python bench/bench_train.py [--family cross|sparse|late] [--shape bert-tiny|minilm-l6] [--threads 2]
+    python bench/bench_train.py [--family cross|sparse|late] [--shape bert-tiny|minilm-l6] [--threads 2] [--inference]
         [--rival PYTHON]   # torch; in the environment of PYTHON (default: this one) sentence-transformers and datasets
 
 Families: cross (CrossEncoder, ListNet), sparse (SparseEncoder: SPLADE's pooling of a masked language model's logits; KL
@@ -10,7 +10,11 @@ Each trainer runs in a process of its own, with its default settings for speed b
 both; a round runs both, in turns of first and second, so that other load meets both alike. The ratio is the median over
 rounds of the ratio within a round, of pairs a second between the fourth step and the last. Data: queries of the bundled
 Cranfield collection, each with eight documents (real, so uneven, lengths; at most 128 tokens), random labels: only
-speed is looked at. Writes bench/results/train.json.
+speed is looked at.
+
+``--inference`` scores the pairs of these groups (cross) or encodes their documents (sparse, late) instead, in float32
+by torch with the defaults of both, after a first pass over some: pairs or texts a second. (The int8 graph that a
+training also writes is compared in bench_encoders.py.) Writes bench/results/train.json.
 """
 
 from __future__ import annotations
@@ -25,6 +29,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -145,7 +150,48 @@ def theirs(family: str, folder: str, data: Any, steps: int, out: str, clock: Any
     trainer.train()
 
 
-def once(who: str, family: str, folder: str, steps: int, threads: int) -> None:
+def our_reader(family: str, folder: str) -> Callable[[Any], Any]:
+    """What reads groups for its answer: scores of pairs, or what stands for each document."""
+    from anyrank import Candidate, Query
+    from anyrank.hub.open import open_model
+    from anyrank.models import model_class
+
+    if family == "late":
+        model: Any = model_class("colbert").from_folder(folder, max_length=LENGTH, document_length=LENGTH)
+        model.save(Path(folder := f"{folder}/ours"))
+    opened = open_model(folder, runtime="torch", max_length=LENGTH)
+    if family == "cross":
+        return lambda data: opened(
+            [(Query(str(n), q), [Candidate(str(i), t) for i, t in enumerate(ts)]) for n, (q, ts, _) in enumerate(data)]
+        )
+    return lambda data: opened.encode([t for _, ts, _ in data for t in ts])
+
+
+def their_reader(family: str, folder: str) -> Callable[[Any], Any]:
+    import sentence_transformers
+
+    if family == "cross":
+        from sentence_transformers.cross_encoder import CrossEncoder
+
+        cross: Any = CrossEncoder(folder, max_length=LENGTH, device="cpu", num_labels=1)
+        return lambda data: cross.predict([(q, t) for q, ts, _ in data for t in ts], show_progress_bar=False)
+    name = {"sparse": "SparseEncoder", "late": "MultiVectorEncoder"}[family]
+    encoder: Any = getattr(sentence_transformers, name)(folder, device="cpu")
+    encoder.max_seq_length = LENGTH
+    return lambda data: encoder.encode_document([t for _, ts, _ in data for t in ts], show_progress_bar=False)
+
+
+def read_once(who: str, family: str, folder: str, data: Any) -> dict[str, float]:
+    """Pairs or texts that are read in a second, by the wall and by the process."""
+    read = {"ours": our_reader, "theirs": their_reader}[who](family, folder)
+    read(data[:WARM])
+    wall, cpu = time.perf_counter(), time.process_time()
+    read(data)
+    pairs = len(data) * TEXTS
+    return {"wall": pairs / (time.perf_counter() - wall), "cpu": pairs / (time.process_time() - cpu)}
+
+
+def once(who: str, family: str, folder: str, steps: int, threads: int, inference: bool) -> None:
     import torch
     from transformers.utils import logging
 
@@ -153,6 +199,9 @@ def once(who: str, family: str, folder: str, steps: int, threads: int) -> None:
     torch.set_num_threads(threads)
     torch.manual_seed(0)
     clock, data = Clock(), json.loads((Path(folder) / GROUPS).read_text())
+    if inference:
+        print("RESULT", json.dumps(read_once(who, family, folder, data)))
+        return
     with tempfile.TemporaryDirectory() as out:
         {"ours": ours, "theirs": theirs}[who](family, folder, data, steps, out, clock)
     (wall, cpu), (wall_end, cpu_end) = clock.at[WARM - 1], clock.at[-1]
@@ -180,7 +229,7 @@ def start(family: str, name: str, tokenizer: str, folder: Path) -> str:
 def measured(who: str, given: argparse.Namespace, folder: str) -> dict[str, float]:
     python = given.rival if who == "theirs" else sys.executable
     command = [python, __file__, "--once", who, "--folder", folder, "--threads", str(given.threads)]
-    command += ["--family", given.family, "--steps", str(given.steps)]
+    command += ["--family", given.family, "--steps", str(given.steps), *(["--inference"] if given.inference else [])]
     env = {**os.environ, "OMP_NUM_THREADS": str(given.threads), "OMP_WAIT_POLICY": "passive"}
     done = subprocess.run(command, capture_output=True, text=True, env=env, check=False)
     if done.returncode:
@@ -198,11 +247,12 @@ def main() -> None:
     parse.add_argument("--threads", type=int, default=2)
     parse.add_argument("--steps", type=int, default=40)
     parse.add_argument("--rounds", type=int, default=5)
+    parse.add_argument("--inference", action="store_true")
     parse.add_argument("--once")
     parse.add_argument("--folder", default="")
     given = parse.parse_args()
     if given.once:
-        return once(given.once, given.family, given.folder, given.steps, given.threads)
+        return once(given.once, given.family, given.folder, given.steps, given.threads, given.inference)
     from anyrank.hub.registry import resolve
 
     rounds = []
@@ -217,8 +267,11 @@ def main() -> None:
     result = {
         "rounds": rounds,
         "threads": given.threads,
-        "steps": given.steps,
-        "pairs_a_step": BATCH * TEXTS,
+        **(
+            {"read": BATCH * given.steps * TEXTS}
+            if given.inference
+            else {"steps": given.steps, "pairs_a_step": BATCH * TEXTS}
+        ),
         "tokens_at_most": LENGTH,
         "load_average_at_the_end": os.getloadavg()[0],
         "processor": platform.processor() or platform.machine(),
@@ -236,6 +289,7 @@ def main() -> None:
     path = ROOT / "bench" / "results" / "train.json"
     results = json.loads(path.read_text()) if path.is_file() else {}
     name = given.shape if given.family == "cross" else f"{given.family}, {given.shape}"
+    name += ", inference" if given.inference else ""
     path.write_text(json.dumps({**results, name: result}, indent=2) + "\n")
     print(json.dumps(result, indent=2))
 

@@ -143,6 +143,21 @@ def test_usage(folders):
     assert long.usage.prompt_tokens > 64
 
 
+@pytest.mark.parametrize("name", ["cross", "cross2", "dense", "sparse", "colbert"])
+def test_cut_texts_are_counted_as_the_model_says(folders, name):
+    """Where the inputs say what was cut, texts aren't tokenised a second time: the counts are the same."""
+    opened = open_model(folders[name], runtime="torch")
+    judge = opened if isinstance(opened, TorchJudge) else TorchJudge(name, getattr(opened, "encoder", opened).run)
+    groups = [group("the river", *TEXTS), group("river " * 90, "yes", "no " * 70), group("yes", *["city " * 80] * 3)]
+    model = judge.run.model
+    expected = model.truncated([q.content for q, _ in groups], [members for _, members in groups])
+    assert [j.usage.truncated for j in judge(groups)] == expected
+    assert sum(expected) > 3
+    if not isinstance(opened, TorchJudge):
+        texts = list(dict.fromkeys(TEXTS))
+        assert opened.encode(texts).usage.truncated == sum(model.truncated([""], [[Candidate("t", t) for t in texts]]))
+
+
 def test_nothing_gives_nothing(folders):
     assert open_model(folders["dense"], runtime="torch").encode([]).vectors.array.shape == (0, 32)
     assert len(open_model(folders["sparse"], runtime="torch").encode([]).vectors) == 0

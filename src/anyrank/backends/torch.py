@@ -194,19 +194,25 @@ class TorchEncoder:
         distinct = list(order)
         usage, parts, positions = Usage(), [], []
         for part in _slices(distinct or [""]):
-            for rows, vectors, tokens in self._chunks(part, query):
+            cuts: list[int | None] = []
+            for rows, vectors, tokens, cut in self._chunks(part, query):
                 usage += Usage(len(rows), tokens)
                 parts.append(vectors)
                 positions.append(rows)
-            usage += Usage(truncated=self._truncated(part, query))
+                cuts.append(cut)
+            counted = None not in cuts
+            usage += Usage(truncated=sum(c or 0 for c in cuts) if counted else self._truncated(part, query))
         if not texts:
             usage = Usage()
         back = np.argsort(np.concatenate(positions))  # from a distinct text to its row in the joined parts
         taken = [int(back[order[text]]) for text in texts]
         return Encoded(join(parts).take(taken), usage + Usage(cached=len(texts) - len(distinct)))
 
-    def _chunks(self, part: Mapping[int, str], query: bool) -> Iterator[tuple[NDArray[np.int64], Vectors, int]]:
-        """(positions, vectors, real tokens) of each chunk of some texts."""
+    def _chunks(
+        self, part: Mapping[int, str], query: bool
+    ) -> Iterator[tuple[NDArray[np.int64], Vectors, int, int | None]]:
+        """(positions, vectors, real tokens, texts that lost tokens) of each chunk of some texts; the last is None where
+        the chunk doesn't say."""
         torch, model = torch_module(), self.run.model
         positions = np.fromiter(part, np.int64, len(part))
         for chunk in model.inputs(list(part.values()), query=query):
@@ -218,7 +224,7 @@ class TorchEncoder:
                 else:
                     read = self._tokens if isinstance(model, Attends) else self._pooled
                     vectors = read(alone, query)
-            yield positions[rows], vectors, tokens
+            yield positions[rows], vectors, tokens, int(chunk["cut"].sum()) if "cut" in chunk else None
 
     def _pooled(self, chunk: Mapping[str, Any], query: bool) -> Vectors:
         model = self.run.model
@@ -274,8 +280,9 @@ class TorchJudge:
             values = model(**self.run.moved(features)).double().cpu().numpy()
         if self.activation == "sigmoid":
             values = 1 / (1 + np.exp(-values))
-        tokens = _tokens(features, [len(members) for members in candidates])
-        for row, members, count, cut in zip(values, candidates, tokens, model.truncated(queries, candidates)):
+        sizes = [len(members) for members in candidates]
+        tokens, cuts = _tokens(features, sizes), _cut(features, sizes) or model.truncated(queries, candidates)
+        for row, members, count, cut in zip(values, candidates, tokens, cuts):
             calls = len(members) + ("queries" in features)
             yield Judgement(row[: len(members)].tolist(), Usage(calls, int(count), truncated=cut))
 
@@ -333,15 +340,30 @@ def _tokens(features: Mapping[str, Any], sizes: Sequence[int]) -> NDArray[np.int
     """Real tokens that each group reads: those of its texts, and of its query if that is encoded separately. 0 for
     models whose inputs aren't texts."""
     total = np.zeros(len(sizes), np.int64)
+    for owner, chunk in _owned(features, sizes):
+        real = chunk["attention_mask"] if "attention_mask" in chunk else chunk["real"]
+        np.add.at(total, owner, real.sum(1).numpy())
+    return total
+
+
+def _cut(features: Mapping[str, Any], sizes: Sequence[int]) -> list[int] | None:
+    """Texts of each group, its query counted in, that lost tokens; None where the inputs don't say."""
+    total, owned = np.zeros(len(sizes), np.int64), list(_owned(features, sizes))
+    if not owned or any("cut" not in chunk for _, chunk in owned):
+        return None
+    for owner, chunk in owned:
+        np.add.at(total, owner, chunk["cut"].numpy())
+    counts: list[int] = total.tolist()
+    return counts
+
+
+def _owned(features: Mapping[str, Any], sizes: Sequence[int]) -> Iterator[tuple[NDArray[np.int64], Mapping[str, Any]]]:
+    """The chunks of texts and of queries, each after the groups to which its rows belong."""
     owner = np.repeat(np.arange(len(sizes)), sizes)
     if "counts" in features:  # a text's passages are rows of their own
         owner = np.repeat(owner, features["counts"].numpy())
     for chunk in features.get("chunks", ()):
-        real = chunk["attention_mask"] if "attention_mask" in chunk else chunk["real"]
-        np.add.at(total, owner[chunk["rows"].numpy()], real.sum(1).numpy())
+        yield owner[chunk["rows"].numpy()], chunk
     queries = features.get("queries", ())
     for chunk in [queries] if isinstance(queries, Mapping) else queries:
-        mask = chunk["attention_mask"] if "attention_mask" in chunk else chunk["real"]
-        rows = chunk["rows"].numpy() if "rows" in chunk else np.arange(len(sizes))
-        np.add.at(total, rows, mask.sum(1).numpy())
-    return total
+        yield chunk["rows"].numpy() if "rows" in chunk else np.arange(len(sizes)), chunk

@@ -72,18 +72,23 @@ def chunks(
     tokenizer: Any, first: Sequence[str], second: Sequence[str] | None, length: int, most: int | None = None
 ) -> list[dict[str, Any]]:
     """Inputs of a transformers body for texts, or for pairs of texts, cut to ``length`` tokens; ``rows`` of a chunk
-    are the positions of its texts. Of a pair, the longer one loses tokens. A chunk has at most CHUNK, or ``most``,
-    tokens if that is less."""
+    are the positions of its texts, ``cut`` says which of them lost tokens. Of a pair, the longer one does. A chunk has
+    at most CHUNK, or ``most``, tokens if that is less."""
     encoded = tokenizer(
         list(first),
         None if second is None else list(second),
         truncation="longest_first" if second else True,
         max_length=length,
     )
+    if encoded.is_fast:
+        cut = [bool(row.overflowing) for row in encoded.encodings]
+    else:
+        cut = longer(tokenizer, first, second, length)
     out = []
     for rows in grouped([len(ids) for ids in encoded["input_ids"]], most):
         part = {name: [values[i] for i in rows] for name, values in encoded.items()}
-        out.append(dict(tokenizer.pad(part, return_tensors="pt")) | {"rows": torch.tensor(rows)})
+        positions = {"rows": torch.tensor(rows), "cut": torch.tensor([cut[i] for i in rows])}
+        out.append(dict(tokenizer.pad(part, return_tensors="pt")) | positions)
     return out
 
 
