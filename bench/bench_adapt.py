@@ -2,10 +2,12 @@
 
     python bench/bench_adapt.py DATA WORK [--collections scifact,…] [--seeds 0,1,2] [--minutes 4] [--queries 100]
         [--groups N --lists N]      # in place of what the minutes allow, which depends on what else the machine does
+        [--model llamacpp:smollm2-135m-instruct [--least-found .6]]
 
-DATA holds collections as BEIR folders, WORK keeps indexes and adaptations between runs. Queries are written by rules;
-the collections' judgements are read only to measure the result, on at most so many test queries, over BM25's best 50.
-Each collection and seed is a row of bench/results/adapt.json, and is not measured again while it is there.
+DATA holds collections as BEIR folders, WORK keeps indexes and adaptations between runs. Queries are written by rules,
+or by a language model; the collections' judgements are read only to measure the result, on at most so many test
+queries, over BM25's best 50. Each collection, seed and model is a row of bench/results/adapt.json, and is not measured
+again while it is there.
 """
 
 from __future__ import annotations
@@ -54,7 +56,7 @@ def measured(index: Path, dataset: Dataset, pipelines: dict[str, str], most: int
 
 
 def row(data: Path, work: Path, name: str, seed: int, most: int, **plan: Any) -> dict[str, Any]:
-    index, out = indexed(data, work, name), work / f"{name}-{seed}"
+    index, out = indexed(data, work, name), work / "-".join([name, str(seed), *(["model"] if "model" in plan else [])])
     begin = time.process_time()
     outcome = adapt(index, out, seed=seed, resume=True, **plan)
     seconds = time.process_time() - begin
@@ -91,13 +93,19 @@ def main() -> None:
     parser.add_argument("--queries", type=int, default=100)
     parser.add_argument("--groups", type=int)
     parser.add_argument("--lists", type=int)
+    parser.add_argument("--model")
+    parser.add_argument("--least-found", type=float)
     args = parser.parse_args()
     args.work.mkdir(parents=True, exist_ok=True)
     plan = {"minutes": args.minutes, "groups": args.groups, "lists": args.lists}
+    if args.model:
+        plan["model"] = args.model
+    if args.least_found is not None:
+        plan["least_found"] = args.least_found
     for seed in map(int, args.seeds.split(",")):
         for name in args.collections.split(","):
             results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
-            key = f"{name}, seed {seed}"
+            key = f"{name}, seed {seed}" + (f", {args.model}" if args.model else "")
             if key in results:
                 continue
             results[key] = row(args.data, args.work, name, seed, args.queries, **plan)
