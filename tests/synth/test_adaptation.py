@@ -101,6 +101,17 @@ def test_without_a_better_fusion_there_is_no_teacher(tmp_path, model):
     assert outcome.pipeline == 'bm25 % 100 >> model("start")'
 
 
+def test_a_fusion_that_one_half_alone_shows_is_not_recommended(tmp_path, model):
+    """The teacher is the fusion: where it is refused, the fusion isn't taken either."""
+    against = [replace(g, grades=g.grades[1:] + g.grades[:1], id=f"other {g.id}") for g in lists(20, 1000)]
+    job = adaptation(tmp_path, model, {"judge": judge()}, notes := [])
+    outcome = job.run(lists(40), {"synthetic": (against, lists(20, 2000))})
+    assert outcome.verdict == "refused"
+    assert outcome.differences["fusion"].gained
+    assert outcome.pipeline == 'bm25 % 100 >> model("start")'
+    assert not any("may do without any training" in note for note in notes)
+
+
 def test_a_planted_collapse_is_refused(tmp_path, model):
     outcome = run(adaptation(tmp_path, model, {"judge": judge()}, rate=0.3))
     assert outcome.verdict == "refused", outcome

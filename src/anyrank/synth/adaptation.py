@@ -136,20 +136,26 @@ class Adaptation:
         names = (self.start, *self.parts)
         weights = tuned(learning, {name: by(name, learning) for name in names})
         choose, last = lists[first]
-        fusion = {"fusion": self._gain(last, by(self.start, last), fused({n: by(n, last) for n in names}, weights))}
+
+        def summed(groups: Sequence[Group]) -> list[list[float]]:
+            return fused({n: by(n, groups) for n in names}, weights)
+
+        def taught(groups: Sequence[Group]) -> list[list[float]]:
+            return by("teacher", groups) if self.teacher else summed(groups)
+
+        fusion = {"fusion": self._gain(last, by(self.start, last), summed(last))}
         described = text({in_pipeline(name): weight for name, weight in weights.items()})
         alone = described == in_pipeline(self.start)
-        by_fusion = f"{self.first} >> {described}" if fusion["fusion"].gained and not alone else self._kept
+        # it may do without training only where both halves of the held-out lists show it
+        again = self._gain(choose, by(self.start, choose), summed(choose), TEACHER_LEVEL)
+        shown = fusion["fusion"].gained and again.gained and not alone
+        by_fusion = f"{self.first} >> {described}" if shown else self._kept
         self.note(
             f"no fusion is better than {self.start} on the synthetic queries"
             if alone
-            else f"fusion {described}: nDCG@10 {fusion['fusion']} on held-out {first} queries"
-            + (": it may do without any training" if fusion["fusion"].gained else "")
+            else f"fusion {described}: nDCG@10 {fusion['fusion']} on held-out {first} queries, {again} on those to "
+            "choose by" + (": it may do without any training" if shown else "")
         )
-
-        def taught(groups: Sequence[Group]) -> list[list[float]]:
-            return by("teacher", groups) if self.teacher else fused({n: by(n, groups) for n in names}, weights)
-
         gain = self._gain(choose, by(self.start, choose), taught(choose), TEACHER_LEVEL)
         differences = {**fusion, "teacher": gain}
         if not gain.gained:
