@@ -72,6 +72,16 @@ def test_captions_are_searched_by_words(photos):
     assert ids(by_text)[0] == "blue.png"
 
 
+def test_a_page_does_not_replace_a_picture(photos):
+    call("index", "photos", "--captions", "captions.jsonl")
+    before = (photos / "red.png").read_bytes()
+    for page, where in (("photos/red.png", "lies in photos"), ("photos/.anyrank/manifest.json", "lies in photos")):
+        assert where in call("search", "photos", "red", "--page", page, code=2).output
+    assert (photos / "red.png").read_bytes() == before
+    for _ in range(2):  # a page may be written anew, within the folder too
+        call("search", "photos", "red", "--page", "photos/found.html")
+
+
 def test_a_clip_model_searches_by_words_and_pictures(photos, tmp_path):
     pytest.importorskip("torch")
     pytest.importorskip("transformers")

@@ -39,7 +39,7 @@ def job_options(command: Command) -> Command:
             "-o",
             "--out",
             required=True,
-            type=click.Path(path_type=Path),
+            type=OutputFile(),
             help="The file of groups to write: JSON lines.",
         ),
         click.option("--report", type=OutputFile(), help="Write an HTML report with samples to read."),
