@@ -78,7 +78,7 @@ def test_a_curve_is_stored_and_a_wrong_file_refused(tmp_path):
     curve.save(tmp_path / "c.json")
     assert Recency.load(tmp_path / "c.json") == curve
     (tmp_path / "c.json").write_text("{}")
-    with pytest.raises(InputError, match=r"no recency curve.*anyrank forecast curve"):
+    with pytest.raises(InputError, match=r"no recency curve \(there is no field 'times'\).*anyrank forecast curve"):
         Recency.load(tmp_path / "c.json")
     with pytest.raises(InputError, match="expected 0 to 1"):
         Recency((0.0,), (1.5,))
