@@ -1,6 +1,8 @@
 """``anyrank images`` from the command line: by captions alone, and by a tiny random CLIP and vision-language model."""
 
 import json
+import os
+import shutil
 
 import pytest
 from click.testing import CliRunner
@@ -80,6 +82,23 @@ def test_a_page_does_not_replace_a_picture(photos):
     assert (photos / "red.png").read_bytes() == before
     for _ in range(2):  # a page may be written anew, within the folder too
         call("search", "photos", "red", "--page", "photos/found.html")
+
+
+def test_names_that_are_no_text_and_models_of_texts_are_told_before_the_index_is_made(photos):
+    for name in (b"bad\xff.png", b"\xff/red.png"):
+        path = os.path.join(os.fsencode(photos), name)
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        try:
+            shutil.copy(photos / "red.png", path)
+        except OSError:
+            pytest.skip("names of files are UTF-8 on this system")
+    for words, message in (("  ", "the QUERY is empty"), ("\udcff", "the QUERY is not UTF-8")):
+        assert message in str(call("rerank", "photos", words, "--model", "minilm", code=1).exception)
+    assert "minilm makes no vectors of pictures" in str(call("index", "photos", "-m", "minilm", code=1).exception)
+    assert not (photos / ".anyrank").exists()
+    made = call("index", "photos", "--captions", "captions.jsonl")
+    assert "4 pictures" in made.stdout
+    assert made.stderr.count("name is not UTF-8: rename it") == 2
 
 
 def test_a_clip_model_searches_by_words_and_pictures(photos, tmp_path):
