@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from anyrank.cli import cli
-from anyrank.cli.common import Number, OutputFile
+from anyrank.cli.common import SEED, Number, OutputFile
 from anyrank.cli.inputs import read_by
 from anyrank.core.errors import InputError
 from anyrank.core.types import Candidate
@@ -71,6 +71,12 @@ def test_every_number_of_an_option_is_finite():
     assert len(numbers) > 30
     assert [f"{name} {o.opts[0]}" for name, o in numbers if not isinstance(o.type, Number)] == []
     assert "None" not in CliRunner().invoke(cli, ["summaries", "rerank", "--help"]).output
+
+
+def test_every_seed_is_one_that_all_libraries_take():
+    seeds = [(name, o) for name, command in commands(cli) for o in command.params if "--seed" in o.opts]
+    assert len(seeds) > 10
+    assert [name for name, option in seeds if option.type is not SEED] == []
 
 
 def test_an_unknown_measure_and_an_unknown_stage_are_told_before_the_work(tmp_path, monkeypatch):

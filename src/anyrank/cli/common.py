@@ -188,6 +188,8 @@ class OutputFile(click.Path):
         return path
 
 
+SEED = click.IntRange(0, 2**31 - 1)
+"""The type of an option that is a seed, as all libraries take it."""
 overwrite_option = click.option("--overwrite", is_flag=True, help="Replace finished results at --out.")
 times_option = click.option("--times", is_flag=True, help="Write seconds into the JSON, which differ from run to run.")
 log_option = click.option(
