@@ -11,6 +11,7 @@ pytest.importorskip("PIL")
 pytest.importorskip("jinja2")
 
 from anyrank.cli import cli
+from anyrank.core.errors import ModelError
 from anyrank.testing import OracleModel
 from anyrank.testing.tiny_images import squares
 
@@ -134,3 +135,13 @@ def test_a_vision_language_model_reranks(photos, monkeypatch, by, calls):
     by_default = call("rerank", "photos", "a blue square", "--model", "m", "-k", 1, "--json", "--log", "calls.jsonl")
     assert ids(by_default) == ["blue.png"]
     assert len((photos.parent / "calls.jsonl").read_text().splitlines()) == 4
+
+
+def test_a_model_without_probabilities_is_told_the_way_that_needs_none(photos, monkeypatch):
+    class Silent(OracleModel):
+        def next_token_logprobs(self, prompts, options):
+            raise ModelError("m reports no log-probabilities")
+
+    monkeypatch.setattr("anyrank.hub.open.open_model", lambda name: Silent({}, r"(x)", reads_images=True))
+    result = call("rerank", "photos", "blue", "--model", "m", code=1)
+    assert str(result.exception) == "m reports no log-probabilities: that is --by order"

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import click
 
 from ..core.content import Image, is_blank
-from ..core.errors import InputError, quoted
+from ..core.errors import InputError, ModelError, quoted
 from ..core.types import Candidate, Query, Ranking
 from .common import (
     Command,
@@ -206,7 +206,10 @@ def rerank_command(
         warn: Callable[[InputError], None] = lambda error: click.echo(f"warning: left out: {error}", err=True)  # noqa: E731
         pictures = list(documents(folder, on_unreadable=warn))[:first]
         text, before = f"the first {len(pictures)} by name", Ranking(_query(query, like), tuple(pictures))
-    after = stage(before)
+    try:
+        after = stage(before)
+    except ModelError as error:
+        raise ModelError(f"{error}: that is --by order") if how == "yes-no" else error from None
     return _show(after[:top] if top else after, f"{text} >> {how} by {model}", page, json_out, before)
 
 
@@ -217,7 +220,7 @@ def _query(words: str | None, like: Path | None) -> Query:
     if (words is None) == (like is None):
         raise InputError("give a QUERY in words, or a picture by --like")
     if words is not None and (is_blank(words) or not is_unicode(words)):
-        raise InputError("the QUERY is empty" if is_blank(words) else "the QUERY is not UTF-8")
+        raise InputError("the QUERY is empty" if is_unicode(words) else "the QUERY is not UTF-8")
     return Query("q1", words if like is None else Image(str(like)))
 
 

@@ -106,6 +106,9 @@ def train_command(
     model.save(out)
     facts = model.facts
     click.echo(f"{facts['trees']} trees over {len(features.names)} features, from {facts['queries']} queries", err=True)
+    if not model.importances:
+        text = "the trees have no split, so that all candidates score alike: train on more queries, or allow smaller"
+        click.echo(f"note: {text} leaves (--set min_data_in_leaf=…)", err=True)
     if check[0]:
         before, after = (_ndcg(r, check) for r in (check[0], _ranked(model, check[0])))
         click.echo(
