@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from anyrank.cli import cli
-from anyrank.cli.common import SEED, Number, OutputFile
+from anyrank.cli.common import SEED, Number, OutputFile, PageFile
 from anyrank.cli.inputs import read_by
 from anyrank.core.errors import InputError
 from anyrank.core.types import Candidate
@@ -155,3 +155,18 @@ def test_files_that_a_folder_is_read_by_are_not_replaced(tmp_path, monkeypatch):
     assert [bool(read_by(tmp_path / f, [*arguments, f])) for f in files[1:]] == [False, False, True, False]
     assert read_by(tmp_path / "x" / "manifest.json", ["search", "x", "-ox/manifest.json"]) == "x"
     assert read_by(tmp_path / "data" / "run.trec", ["eval", "run=data/run.trec", "--html=data/run.trec"])
+
+
+def test_a_file_that_is_no_page_or_log_is_kept(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    build([Candidate("d1", "wing")], tmp_path / "x")
+    (tmp_path / "c.jsonl").write_text('{"id": "d1", "text": "wing"}\n')
+    run = CliRunner().invoke
+    assert "holds something other than a page" in run(cli, ["tune", "x", "--html", "c.jsonl"]).output
+    asked = run(cli, ["ask", "x", "wing", "--log", "c.jsonl"])
+    assert "holds something other than a log of calls" in str(asked.exception)
+    assert (tmp_path / "c.jsonl").read_text() == '{"id": "d1", "text": "wing"}\n'
+    (tmp_path / "log.jsonl").write_text('{"model": "m", "seconds": 0.1}\n')
+    assert run(cli, ["ask", "x", "wing", "-p", "bm25", "--log", "log.jsonl"]).exit_code == 0
+    (tmp_path / "page.html").write_text("\n<!doctype html>")
+    assert PageFile().convert("page.html", None, None).name == "page.html"

@@ -15,6 +15,7 @@ import click
 from ..core.errors import InputError
 from ..core.trace import UNANSWERED, Usage
 from ..core.types import Query, Ranking
+from ..io.files import opened
 from .inputs import read_by
 from .near import ARGUMENTS
 
@@ -185,6 +186,19 @@ class OutputFile(click.Path):
         if ctx is not None and path.is_file() and (other := read_by(path, ctx.meta.get(ARGUMENTS, ()))):
             where = f"lies in {other}, which" if os.path.isdir(other) else "is a file that"
             self.fail(f"{path} {where} another argument names, and would be overwritten: choose another", param, ctx)
+        return path
+
+
+class PageFile(OutputFile):
+    """The type of an option that names an HTML page to write: a file that is there and holds something else is kept."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        path = super().convert(value, param, ctx)
+        if path.is_file():
+            with opened(path) as file:
+                beginning = file.peek(1)[:200].lstrip()
+            if beginning and not beginning.startswith(b"<"):
+                self.fail(f"{path} holds something other than a page, which would be lost: choose another", param, ctx)
         return path
 
 

@@ -14,7 +14,7 @@ from ..core.errors import InputError, ModelError, quoted
 from ..core.types import Candidate, Query, Ranking
 from .common import (
     Command,
-    OutputFile,
+    PageFile,
     as_json,
     as_json_option,
     call_log,
@@ -60,7 +60,7 @@ def _query_options(command: Command) -> Command:
         click.option("--like", type=click.Path(path_type=Path), help="A picture to search by, in place of words."),
         _index_option,
         click.option("-p", "--pipeline", help="How the index is searched; by default by all that it holds, fused."),
-        click.option("--page", type=OutputFile(), help="Write a page of thumbnails to this HTML file."),
+        click.option("--page", type=PageFile(), help="Write a page of thumbnails to this HTML file."),
         as_json_option,
         log_option,
     ]

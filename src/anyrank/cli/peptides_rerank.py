@@ -12,7 +12,7 @@ import click
 
 from ..core.errors import InputError
 from ..core.types import Ranking
-from .common import SEED, Number, OutputFile, as_json, report_status
+from .common import SEED, Number, OutputFile, PageFile, as_json, report_status
 from .peptides_inputs import read
 from .peptides_options import SPECTRA, TRUTH, input_options
 from .progress import batches
@@ -54,7 +54,7 @@ if TYPE_CHECKING:
     help="Write only the spectra whose choices are expected to have at most this share of wrong ones (0.05), by the "
     "calibrated confidence.",
 )
-@click.option("--html", type=OutputFile(), help="Also write a self-contained HTML report.")
+@click.option("--html", type=PageFile(), help="Also write a self-contained HTML report.")
 @click.option("--pin", type=OutputFile(), help="Also write features for Percolator and mokapot (.pin).")
 @click.option(
     "--ms2rescore",
