@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, fields, replace
 from functools import partial, wraps
 from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeVar
 
-from .core.errors import AnyrankError, InputError
+from .core.errors import AnyrankError, InputError, reason
 from .core.trace import Step, Usage
 from .core.types import Ranking
 
@@ -268,7 +268,7 @@ def _found(answers: list[Any]) -> Ranking:
     try:
         return ranking_from_dict(answers[0])
     except (AnyrankError, TypeError, AttributeError) as error:
-        raise NoAnswer(f"an answer of /search that is no ranking: {error}") from None
+        raise NoAnswer(f"an answer of /search that is no ranking: {reason(error)}") from None
 
 
 def _vectors(counts: Sequence[int], answers: list[Any]) -> Encoded:
@@ -286,7 +286,7 @@ def _vectors(counts: Sequence[int], answers: list[Any]) -> Encoded:
             data = {row["index"]: row["embedding"] for row in answer["data"]}
             rows += [np.frombuffer(base64.b64decode(data[i], validate=True), dtype="<f4") for i in range(count)]
         except (KeyError, TypeError, ValueError, binascii.Error) as error:
-            raise NoAnswer(f"an answer of /v1/embeddings without a vector for each text: {error!r}") from None
+            raise NoAnswer(f"an answer of /v1/embeddings without a vector for each text: {reason(error)}") from None
         report = answer.get("anyrank")
         usage = usage + _usage(report.get("usage") if isinstance(report, dict) else answer.get("usage"))
     if len({len(row) for row in rows}) > 1:

@@ -55,6 +55,13 @@ def test_an_answer_of_many_small_values_is_not_unpacked(body):
     assert "not JSON" in answer.error
 
 
+def test_half_a_surrogate_pair_is_replaced():
+    body = b'{"choices": [{"text": "a \\ud83d\\ude00 b \\uD800"}]}'
+    with wire(lambda *_: Raw(body=body)) as url:
+        (answer,) = OpenAI("m", url, patience=QUICK).generate(["x"], max_tokens=9)
+    assert answer.text == "a \U0001f600 b ?"
+
+
 def test_a_text_far_longer_than_its_tokens_can_be_is_cut():
     with wire(lambda *_: {"choices": [{"text": "x" * 1_000_000}]}) as url:
         (answer,) = OpenAI("m", url, patience=QUICK).generate(["x"], max_tokens=10)

@@ -8,7 +8,8 @@ import pytest
 from click.testing import CliRunner
 
 from anyrank.cli import cli
-from anyrank.cli.common import Number, OutputFile
+from anyrank.cli.common import SEED, Number, OutputFile, PageFile
+from anyrank.cli.inputs import read_by
 from anyrank.core.errors import InputError
 from anyrank.core.types import Candidate
 from anyrank.evaluate.drift import read_answered
@@ -72,6 +73,12 @@ def test_every_number_of_an_option_is_finite():
     assert "None" not in CliRunner().invoke(cli, ["summaries", "rerank", "--help"]).output
 
 
+def test_every_seed_is_one_that_all_libraries_take():
+    seeds = [(name, o) for name, command in commands(cli) for o in command.params if "--seed" in o.opts]
+    assert len(seeds) > 10
+    assert [name for name, option in seeds if option.type is not SEED] == []
+
+
 def test_an_unknown_measure_and_an_unknown_stage_are_told_before_the_work(tmp_path, monkeypatch):
     run = CliRunner().invoke
     unknown = run(cli, ["tune", "x.index", "--queries", "demo", "-m", "XX"])
@@ -108,7 +115,58 @@ def test_a_file_to_write_that_is_an_input_is_refused(tmp_path, monkeypatch, form
     words = ["calibrate", "x", "--queries", "q.tsv", "--qrels", "labels.txt", "-p", "bm25 % 3", *form]
     result = CliRunner().invoke(cli, words)
     assert result.exit_code == 2
-    assert "named by another argument too, and would be overwritten" in result.output
+    assert "is a file that another argument names, and would be overwritten" in result.output
     assert (tmp_path / "labels.txt").read_text() == "q1 0 d1 1\n"
     words = ["recommend", "rank", "q.tsv", "-o", "q.tsv"]
     assert "would be overwritten" in CliRunner().invoke(cli, words).output
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["search", "x", "--queries", "q.tsv", "--overwrite"],
+        ["rerank", "--run", "old.trec", "--queries", "q.tsv", "--documents", "x", "--overwrite"],
+        ["rerank", "--run", "old.trec", "--queries", "demo", "--documents", "x", "-p", "ltr('q.tsv')", "--overwrite"],
+        ["distill", "--queries", "q.tsv", "--index", "x", "--overwrite"],
+        ["synth", "clicks", "q.tsv", "--overwrite"],
+        ["search", "x", "--queries", "q.tsv", "-p", 'bm25 % 3 >> model("llamacpp:q.tsv")', "--overwrite"],
+    ],
+    ids=" ".join,
+)
+def test_overwrite_does_not_replace_an_input(tmp_path, monkeypatch, words):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "q.tsv").write_text("q1\twing\n")
+    result = CliRunner().invoke(cli, [*words, "-o", "q.tsv"])
+    assert result.exit_code == 2
+    assert "q.tsv is a file that another argument names, and would be overwritten" in result.output
+    assert (tmp_path / "q.tsv").read_text() == "q1\twing\n"
+
+
+def test_files_that_a_folder_is_read_by_are_not_replaced(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    build([Candidate("d1", "wing")], tmp_path / "x")
+    (tmp_path / "data" / "qrels").mkdir(parents=True)
+    files = [f"data/{name}" for name in ("corpus.jsonl", "queries.jsonl", "qrels/test.tsv", "cat.png", "run.trec")]
+    for file in files:
+        (tmp_path / file).write_text("{}")
+    arguments = ["search", "data", "--out"]
+    assert [bool(read_by(tmp_path / f, [*arguments, f])) for f in files] == [True, True, True, False, False]
+    (tmp_path / "data" / "corpus.jsonl").unlink()
+    assert [bool(read_by(tmp_path / f, [*arguments, f])) for f in files[1:]] == [False, False, True, False]
+    assert read_by(tmp_path / "x" / "manifest.json", ["search", "x", "-ox/manifest.json"]) == "x"
+    assert read_by(tmp_path / "data" / "run.trec", ["eval", "run=data/run.trec", "--html=data/run.trec"])
+
+
+def test_a_file_that_is_no_page_or_log_is_kept(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    build([Candidate("d1", "wing")], tmp_path / "x")
+    (tmp_path / "c.jsonl").write_text('{"id": "d1", "text": "wing"}\n')
+    run = CliRunner().invoke
+    assert "holds something other than a page" in run(cli, ["tune", "x", "--html", "c.jsonl"]).output
+    asked = run(cli, ["ask", "x", "wing", "--log", "c.jsonl"])
+    assert "holds something other than a log of calls" in str(asked.exception)
+    assert (tmp_path / "c.jsonl").read_text() == '{"id": "d1", "text": "wing"}\n'
+    (tmp_path / "log.jsonl").write_text('{"model": "m", "seconds": 0.1}\n')
+    assert run(cli, ["ask", "x", "wing", "-p", "bm25", "--log", "log.jsonl"]).exit_code == 0
+    (tmp_path / "page.html").write_text("\n<!doctype html>")
+    assert PageFile().convert("page.html", None, None).name == "page.html"

@@ -1,6 +1,8 @@
 """``anyrank images`` from the command line: by captions alone, and by a tiny random CLIP and vision-language model."""
 
 import json
+import os
+import shutil
 
 import pytest
 from click.testing import CliRunner
@@ -9,6 +11,7 @@ pytest.importorskip("PIL")
 pytest.importorskip("jinja2")
 
 from anyrank.cli import cli
+from anyrank.core.errors import ModelError
 from anyrank.testing import OracleModel
 from anyrank.testing.tiny_images import squares
 
@@ -72,6 +75,33 @@ def test_captions_are_searched_by_words(photos):
     assert ids(by_text)[0] == "blue.png"
 
 
+def test_a_page_does_not_replace_a_picture(photos):
+    call("index", "photos", "--captions", "captions.jsonl")
+    before = (photos / "red.png").read_bytes()
+    for page, where in (("photos/red.png", "lies in photos"), ("photos/.anyrank/manifest.json", "lies in photos")):
+        assert where in call("search", "photos", "red", "--page", page, code=2).output
+    assert (photos / "red.png").read_bytes() == before
+    for _ in range(2):  # a page may be written anew, within the folder too
+        call("search", "photos", "red", "--page", "photos/found.html")
+
+
+def test_names_that_are_no_text_and_models_of_texts_are_told_before_the_index_is_made(photos):
+    for name in (b"bad\xff.png", b"\xff/red.png"):
+        path = os.path.join(os.fsencode(photos), name)
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        try:
+            shutil.copy(photos / "red.png", path)
+        except OSError:
+            pytest.skip("names of files are UTF-8 on this system")
+    for words, message in (("  ", "the QUERY is empty"), ("\udcff", "the QUERY is not UTF-8")):
+        assert message in str(call("rerank", "photos", words, "--model", "minilm", code=1).exception)
+    assert "minilm makes no vectors of pictures" in str(call("index", "photos", "-m", "minilm", code=1).exception)
+    assert not (photos / ".anyrank").exists()
+    made = call("index", "photos", "--captions", "captions.jsonl")
+    assert "4 pictures" in made.stdout
+    assert made.stderr.count("name is not UTF-8: rename it") == 2
+
+
 def test_a_clip_model_searches_by_words_and_pictures(photos, tmp_path):
     pytest.importorskip("torch")
     pytest.importorskip("transformers")
@@ -105,3 +135,13 @@ def test_a_vision_language_model_reranks(photos, monkeypatch, by, calls):
     by_default = call("rerank", "photos", "a blue square", "--model", "m", "-k", 1, "--json", "--log", "calls.jsonl")
     assert ids(by_default) == ["blue.png"]
     assert len((photos.parent / "calls.jsonl").read_text().splitlines()) == 4
+
+
+def test_a_model_without_probabilities_is_told_the_way_that_needs_none(photos, monkeypatch):
+    class Silent(OracleModel):
+        def next_token_logprobs(self, prompts, options):
+            raise ModelError("m reports no log-probabilities")
+
+    monkeypatch.setattr("anyrank.hub.open.open_model", lambda name: Silent({}, r"(x)", reads_images=True))
+    result = call("rerank", "photos", "blue", "--model", "m", code=1)
+    assert str(result.exception) == "m reports no log-probabilities: that is --by order"

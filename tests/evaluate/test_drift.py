@@ -65,7 +65,7 @@ def test_the_three_forms_of_a_period_read_alike(tmp_path):
 def test_errors_name_the_line(tmp_path):
     path = tmp_path / "a.jsonl"
     path.write_text('{"query": "q", "trace": []}\n{"x": 1}\n')
-    with pytest.raises(InputError, match=r"a.jsonl:2: is no answer with its trace \(KeyError: 'trace'\)"):
+    with pytest.raises(InputError, match=r"a.jsonl:2: is no answer with its trace \(there is no field 'trace'\)"):
         read_answered(path)
     path.write_text('{"query": "q", "trace": []}\n')
     with pytest.raises(InputError, match="1 queries: at least 5"):

@@ -1,5 +1,6 @@
 import io
 
+import numpy as np
 import pytest
 
 pytest.importorskip("PIL")
@@ -70,3 +71,14 @@ def test_thumbnails_fit_and_folders_are_listed(tmp_path):
     assert list(pictures_in(tmp_path)) == ["b.PNG", "sub/a.jpg"]
     with pytest.raises(InputError, match="no such folder"):
         list(pictures_in(tmp_path / "none"))
+
+
+def test_pictures_of_more_than_eight_bits_are_not_all_white():
+    grey = np.linspace(0, 1, 12).reshape(3, 4)
+    for values in ((grey * 65535).astype(np.uint16), (grey * 255).astype(np.int32), (grey * 1e9).astype(np.int32)):
+        shown = np.asarray(decode(png(Pillow.fromarray(values), format="TIFF")))
+        assert abs(shown[..., 0] - grey * 255).max() <= 1
+    fractions = np.where(grey > 0.9, np.nan, grey).astype(np.float32)
+    shown = np.asarray(decode(png(Pillow.fromarray(fractions), format="TIFF")))[..., 1]
+    assert shown.max() == round(fractions[~np.isnan(fractions)].max() * 255)
+    assert shown[-1, -1] == 0

@@ -48,7 +48,7 @@ def rerank(*args):
 
 def test_every_call_is_logged_with_prompt_settings_answer_and_cost(lists, tmp_path):
     log = tmp_path / "calls.jsonl"
-    log.write_text("an older log\n")
+    log.write_text('{"model": "older", "seconds": 1.0}\n')
     with wire(answer) as url:
         model = f"openai:m@{url}#prefill=server&key_env=SOME_KEY"
         rerank(lists, "--method", "rankgpt", "--model", model, "--log", log)

@@ -121,6 +121,16 @@ def test_the_graph_of_pgvector(monkeypatch, made, folder):
         made.encode(ENCODERS["terms"], index="approximate")
 
 
+def test_options_out_of_range_are_told_before_documents_are_written(tmp_path):
+    pytest.importorskip("psycopg")
+    (tmp_path / "c.tsv").write_text("id\ttext\nd1\twing lift\n")
+    nobody = "postgresql://me@127.0.0.1:1/db/wings"  # asked, it would be an error of the connection
+    index = ["index", str(tmp_path / "c.tsv"), "--to", nobody, "--encode", "minilm", "--ann", "--set"]
+    for option, message in (("expansion_add=5000", "from 4 to 1000"), ("connectivity=64", "at least twice")):
+        with pytest.raises(InputError, match=message):
+            CliRunner().invoke(cli, [*index, option], catch_exceptions=False)
+
+
 def test_updates_are_seen_at_once_by_others(monkeypatch, postgres, made, tmp_path):
     other = open_index(made.server.at.url)
     new = [Candidate("d3", "shock shock wave", meta={"lang": "fr"}), Candidate("new", "heat shock")]

@@ -173,6 +173,13 @@ def test_a_training_that_starts_anew_is_the_one_that_is_resumed(words, tmp_path)
     train(second, train=groups(), model=fresh(words), resume=True)
 
 
+def test_files_of_others_in_the_folder_are_kept(words, tmp_path):
+    (tmp_path / "README.md").write_text("my notes")
+    with pytest.raises(InputError, match=r"holds a README\.md that is of no training, and would be lost"):
+        train(recipe(tmp_path), train=groups(), model=fresh(words))
+    assert [f.name for f in tmp_path.iterdir()] == ["README.md"]
+
+
 @pytest.mark.parametrize("name", LOSSES)
 def test_every_loss_finds_something_to_compare_in_two_texts(name):
     objective = Objective(((1.0, LOSSES[name]),))

@@ -131,7 +131,8 @@ class Server:
             except (httpx2.HTTPError, httpx2.InvalidURL, OSError, ValueError) as error:
                 cause = _system_error(error)
                 refusal = {"unreachable": isinstance(cause, OSError)}
-                last = self._hidden(f"{type(cause).__name__}: {cause}")[:300]
+                kind = "" if type(cause) is ValueError else f"{type(cause).__name__}: "  # our own say what is wrong
+                last = self._hidden(f"{kind}{cause}")[:300]
             log.debug("%s: try %d of %d met %s", url, attempt + 1, tries, last)
             if attempt + 1 < tries:
                 pause = min(self.patience.pause * 2**attempt, LONGEST) * random.uniform(0.5, 1.0)
@@ -173,6 +174,8 @@ class Server:
         except (ValueError, RecursionError):
             start = self._hidden(answer[:1000].decode(errors="replace"))[:80]
             raise ValueError(f"not JSON ({content_type}): {start!r}") from None
+        if b"\\ud" in answer or b"\\uD" in answer:  # half a surrogate pair alone can't be written anywhere
+            value = json.loads(json.dumps(value, ensure_ascii=False).encode("utf-8", "replace"))
         if self.key and b"\\" in answer:  # the key may be written in escapes
             value = json.loads(json.dumps(value).replace(json.dumps(self.key)[1:-1], "***"))
         if not isinstance(value, dict | list):

@@ -12,7 +12,7 @@ import click
 
 from ..core.errors import InputError
 from ..core.types import Candidate
-from .common import Number, is_dataset, judged_of, overwrite_option, part_to_learn
+from .common import SEED, Number, is_dataset, judged_of, overwrite_option, part_to_learn
 from .jobs import stamp
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ MEASURED = 32
 @click.option("--groups", type=click.IntRange(8), help="Groups to learn from, in place of what the minutes allow.")
 @click.option("--lists", type=click.IntRange(8), help="Held-out lists, in place of what the minutes allow.")
 @click.option("--least-found", default=0.6, show_default=True, type=Number(0, 1), help="Refuse queries that find less.")
-@click.option("--seed", default=0, show_default=True)
+@click.option("--seed", type=SEED, default=0, show_default=True)
 @click.option("--resume", is_flag=True, help="Go on with a stopped adaptation, with the same arguments.")
 @overwrite_option
 def adapt_command(index: Path, out: Path, resume: bool, overwrite: bool, **options: Any) -> int:

@@ -12,6 +12,7 @@ from ..core.content import is_blank
 from ..core.errors import InputError
 from ..core.types import Query, Ranking
 from .common import (
+    SEED,
     Number,
     as_json,
     as_json_option,
@@ -51,7 +52,7 @@ BATCH = 8
     "--samples", default=1, show_default=True, type=click.IntRange(1), help="Short answers drawn; most frequent wins."
 )
 @click.option("--temperature", default=0.0, show_default=True, type=Number(0), help="Of the draws.")
-@click.option("--seed", default=0, show_default=True, help="Of the draws.")
+@click.option("--seed", type=SEED, default=0, show_default=True, help="Of the draws.")
 @as_json_option
 @log_option
 def ask_command(

@@ -6,7 +6,7 @@ import json
 import math
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -15,6 +15,8 @@ import click
 from ..core.errors import InputError
 from ..core.trace import UNANSWERED, Usage
 from ..core.types import Query, Ranking
+from ..io.files import opened
+from .inputs import read_by
 from .near import ARGUMENTS
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -172,7 +174,7 @@ class Number(click.FloatRange):
 
 class OutputFile(click.Path):
     """The type of an option that names a file to write: refused before the work if there is no folder for it, or if
-    another argument of the command names the same file, which would be lost."""
+    the command reads the same file by another argument, and it would be lost."""
 
     def __init__(self) -> None:
         super().__init__(dir_okay=False, path_type=Path)
@@ -181,26 +183,27 @@ class OutputFile(click.Path):
         path = Path(os.fsdecode(super().convert(value, param, ctx)))
         if not path.parent.is_dir():
             self.fail(f"there is no folder {path.parent}: make it first", param, ctx)
-        if ctx is not None and path.is_file() and _named(path, ctx.meta.get(ARGUMENTS, ())) > 1:
-            self.fail(f"{path} is named by another argument too, and would be overwritten: choose another", param, ctx)
+        if ctx is not None and path.is_file() and (other := read_by(path, ctx.meta.get(ARGUMENTS, ()))):
+            where = f"lies in {other}, which" if os.path.isdir(other) else "is a file that"
+            self.fail(f"{path} {where} another argument names, and would be overwritten: choose another", param, ctx)
         return path
 
 
-def _named(path: Path, arguments: Sequence[str]) -> int:
-    """How many arguments of a command name an existing file, in any of the forms FILE, -oFILE and --out=FILE."""
-    count = 0
-    for word in arguments:
-        if word.startswith("--"):
-            word = word.partition("=")[2]
-        elif word.startswith("-"):
-            word = word[2:]
-        try:
-            count += bool(word) and os.path.samefile(word, path)
-        except (OSError, ValueError):  # no file, or no name of one
-            continue
-    return count
+class PageFile(OutputFile):
+    """The type of an option that names an HTML page to write: a file that is there and holds something else is kept."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        path = super().convert(value, param, ctx)
+        if path.is_file():
+            with opened(path) as file:
+                beginning = file.peek(1)[:200].lstrip()
+            if beginning and not beginning.startswith(b"<"):
+                self.fail(f"{path} holds something other than a page, which would be lost: choose another", param, ctx)
+        return path
 
 
+SEED = click.IntRange(0, 2**31 - 1)
+"""The type of an option that is a seed, as all libraries take it."""
 overwrite_option = click.option("--overwrite", is_flag=True, help="Replace finished results at --out.")
 times_option = click.option("--times", is_flag=True, help="Write seconds into the JSON, which differ from run to run.")
 log_option = click.option(

@@ -14,7 +14,7 @@ from ..core.errors import InputError
 from ..core.fusion import Combine
 from ..core.stage import Each, Fuse, Stage
 from ..core.types import Query, Ranking
-from .common import from_run, is_dataset, overwrite_option, part_to_learn, queries_of, report_status
+from .common import OutputFile, from_run, is_dataset, overwrite_option, part_to_learn, queries_of, report_status
 from .jobs import echo_resume, not_finished, other_inputs, resume_hint, stamp
 from .progress import progress
 from .shards import Piece, shard_options
@@ -57,9 +57,7 @@ FEW = 3
     "give a single model.",
 )
 @click.option("--depth", type=click.IntRange(1), help="Take only the first N candidates of each query of the run.")
-@click.option(
-    "-o", "--out", required=True, type=click.Path(path_type=Path), help="The file to write the groups to: JSON lines."
-)
+@click.option("-o", "--out", required=True, type=OutputFile(), help="The file to write the groups to: JSON lines.")
 @click.option("--resume", is_flag=True, help="Resume a job that was stopped, with the same arguments.")
 @overwrite_option
 @shard_options()

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import click
 
 from ..core.errors import InputError
-from .common import Command, Number, OutputFile, ignore_self_option, queries_of
+from .common import SEED, Command, Number, PageFile, ignore_self_option, queries_of
 
 DEFAULT = ("nDCG@10", "AP", "RR@10", "R@100")
 FORMATS = ["text", "markdown", "latex", "csv", "queries", "pairs", "json"]
@@ -40,7 +40,7 @@ def shared(command: Command) -> Command:
             "comparison.",
         ),
         click.option("--json", "form", flag_value="json", help="The same as --format json."),
-        click.option("--html", type=OutputFile(), help="Also write a self-contained HTML report."),
+        click.option("--html", type=PageFile(), help="Also write a self-contained HTML report."),
         click.option(
             "--figures",
             type=click.Path(path_type=Path),
@@ -84,7 +84,11 @@ def shared(command: Command) -> Command:
             help="Equal scores: as trec_eval breaks them, or in the order of the file.",
         ),
         click.option(
-            "--seed", default=0, show_default=True, help="The seed of the bootstrap and the randomisation test."
+            "--seed",
+            type=SEED,
+            default=0,
+            show_default=True,
+            help="The seed of the bootstrap and the randomisation test.",
         ),
     ):
         command = option(command)

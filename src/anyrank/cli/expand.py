@@ -13,7 +13,7 @@ from ..core.content import is_blank
 from ..core.errors import InputError
 from ..core.trace import Usage
 from ..core.types import Candidate
-from .common import Number, OutputFile, is_dataset, overwrite_option
+from .common import SEED, Number, OutputFile, is_dataset, overwrite_option
 from .jobs import not_finished, resume_hint, stamp
 from .progress import progress
 
@@ -38,7 +38,7 @@ Expand = Callable[[Sequence[Candidate]], list[dict[str, Any]]]
 )
 @click.option("--queries", "n", default=5, show_default=True, type=click.IntRange(1), help="Queries a document.")
 @click.option("--temperature", default=1.0, show_default=True, type=Number(0), help="Of the draws.")
-@click.option("--seed", default=0, show_default=True, help="Of the draws.")
+@click.option("--seed", type=SEED, default=0, show_default=True, help="Of the draws.")
 @click.option("--plain", is_flag=True, help="Give the passage alone: for models trained to write queries (docT5query).")
 @click.option("--filter", "judge", metavar="MODEL", help="A reranker that scores the queries (doc2query--).")
 @click.option("--share", default=0.3, show_default=True, type=Number(0, 1), help="Of the queries that stay.")

@@ -101,6 +101,10 @@ def rank_command(
         stage = stage >> Digested(open_model(summaries))
     end = None if until is None else time_of(until, "--until")
     before = rankings(read_questions(questions), read_articles(articles), end)
+    if none := sum(not len(r) for r in before):
+        click.echo(
+            f"note: {none} of {len(before)} questions have no article that was published in their time", err=True
+        )
     after = stage.batch(before)
     for origin, ranking in zip(before, after):
         click.echo(as_json(ranking_to_dict(ranking, origin, texts=texts, times=times)))

@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from ..core.errors import InputError
-from .common import Number, is_dataset, judged_of, part_to_learn
+from .common import SEED, Number, is_dataset, judged_of, part_to_learn
 from .near import Near
 
 METHODS: dict[str, tuple[str, dict[str, Any]]] = {
@@ -67,7 +67,7 @@ def generative_command() -> None:
 @click.option("--fresh-rate", type=Number(), help="The learning rate of rows or decoder, in place of the method's.")
 @click.option("--batch", default=32, show_default=True, type=click.IntRange(1), help="Texts in a training step.")
 @click.option("--bf16", is_flag=True, help="Compute in bfloat16, which newer processors do faster.")
-@click.option("--seed", default=0, show_default=True, help="The seed of the training.")
+@click.option("--seed", type=SEED, default=0, show_default=True, help="The seed of the training.")
 @click.option("--resume", is_flag=True, help="Resume a training that was stopped, with the same arguments.")
 @click.option("--overwrite", is_flag=True, help="Replace the model at --out.")
 def train_command(

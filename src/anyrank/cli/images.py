@@ -9,12 +9,12 @@ from typing import Any, Literal
 
 import click
 
-from ..core.content import Image
-from ..core.errors import InputError, quoted
-from ..core.types import Query, Ranking
+from ..core.content import Image, is_blank
+from ..core.errors import InputError, ModelError, quoted
+from ..core.types import Candidate, Query, Ranking
 from .common import (
     Command,
-    OutputFile,
+    PageFile,
     as_json,
     as_json_option,
     call_log,
@@ -60,7 +60,7 @@ def _query_options(command: Command) -> Command:
         click.option("--like", type=click.Path(path_type=Path), help="A picture to search by, in place of words."),
         _index_option,
         click.option("-p", "--pipeline", help="How the index is searched; by default by all that it holds, fused."),
-        click.option("--page", type=OutputFile(), help="Write a page of thumbnails to this HTML file."),
+        click.option("--page", type=PageFile(), help="Write a page of thumbnails to this HTML file."),
         as_json_option,
         log_option,
     ]
@@ -101,7 +101,8 @@ def index_command(
         raise InputError("it holds an index, whose words stay: use --overwrite to build it anew", path=out)
     if not models and not captions and not words_in_images:
         raise InputError("nothing to search by: give --model, --captions or --words-in-images")
-    encoders = {name: _encoder(open_model(name), name) for name in dict.fromkeys(models)}
+    first = next(documents(folder, on_unreadable=lambda error: None)) if models else None
+    encoders = {name: _encoder(open_model(name), name, first) for name in dict.fromkeys(models)} if first else {}
     if not there:
         read = _word_reader() if words_in_images else None
         known = _captions(captions, folder) if captions else None
@@ -205,14 +206,21 @@ def rerank_command(
         warn: Callable[[InputError], None] = lambda error: click.echo(f"warning: left out: {error}", err=True)  # noqa: E731
         pictures = list(documents(folder, on_unreadable=warn))[:first]
         text, before = f"the first {len(pictures)} by name", Ranking(_query(query, like), tuple(pictures))
-    after = stage(before)
+    try:
+        after = stage(before)
+    except ModelError as error:
+        raise ModelError(f"{error}: that is --by order") if how == "yes-no" else error from None
     return _show(after[:top] if top else after, f"{text} >> {how} by {model}", page, json_out, before)
 
 
 def _query(words: str | None, like: Path | None) -> Query:
     """The query of the command line. Raises InputError unless it is either words or a picture."""
+    from ..domains.images.folder import is_unicode
+
     if (words is None) == (like is None):
         raise InputError("give a QUERY in words, or a picture by --like")
+    if words is not None and (is_blank(words) or not is_unicode(words)):
+        raise InputError("the QUERY is empty" if is_unicode(words) else "the QUERY is not UTF-8")
     return Query("q1", words if like is None else Image(str(like)))
 
 
@@ -249,9 +257,8 @@ def _pipeline(collection: Any, by_picture: bool) -> str:
     if collection.store.manifest.lexical and not by_picture:
         parts.append("bm25 % 1000")
     if not parts:
-        raise InputError(
-            "a picture is searched by vectors, and the index has none: anyrank images index FOLDER -m MODEL"
-        )
+        what = "a picture is searched by vectors, and the index has none" if by_picture else "the index has no vectors"
+        raise InputError(f"{what}: anyrank images index FOLDER -m MODEL")
     return parts[0] if len(parts) == 1 else " + ".join(f"({part})" for part in parts)
 
 
@@ -300,12 +307,17 @@ def _show(ranking: Ranking, text: str, page: Path | None, json_out: bool, before
     return report_status([ranking])
 
 
-def _encoder(model: Any, name: str) -> Any:
-    """A model that makes vectors of images. Raises InputError on another one."""
+def _encoder(model: Any, name: str, picture: Candidate) -> Any:
+    """A model that makes vectors of images, such as this picture. Raises InputError on another one."""
     from ..vectors import Encoder
 
+    cure = "index by a CLIP model, as openai/clip-vit-base-patch32"
     if not isinstance(model, Encoder):
-        raise InputError(f"{name} makes no vectors: index by a CLIP model, as openai/clip-vit-base-patch32")
+        raise InputError(f"{name} makes no vectors: {cure}")
+    try:
+        model.encode([picture.content])
+    except InputError:
+        raise InputError(f"{name} makes no vectors of pictures: {cure}") from None
     return model
 
 

@@ -34,7 +34,7 @@ def index_to(
     from ..stores.address import shown
     from ..stores.base import check_index
     from ..stores.open import open_index, open_server
-    from ..stores.remote import Remote, check_kind
+    from ..stores.remote import Remote, check_vectors
 
     encoders = {n: opened(n) for n in dict.fromkeys(SHIPPED.get(n, n) for n in encode)}
     requested = {encoder.name for encoder in encoders.values()}
@@ -43,7 +43,7 @@ def index_to(
     if documents is not None and not delete:  # what the store can't hold is an error before documents are written
         server = open_server(address)
         for encoder in encoders.values():
-            check_kind(server, encoder.name, encoder.encode(["a"]).vectors.kind, chosen.get("index", "nearest"))
+            check_vectors(server, encoder.name, encoder.encode(["a"]).vectors, **chosen)
     changed, verb = 0, ""
     if documents is None:
         collection = open_index(address)

@@ -14,6 +14,7 @@ import click
 
 from ..core.errors import InputError
 from .common import (
+    SEED,
     IndexType,
     Number,
     OutputFile,
@@ -77,7 +78,7 @@ SHOWN = 1200
     help="The share of documents shown a second time.",
 )
 @click.option("--go-on", is_flag=True, help="Go on after the verdict, to narrow the interval.")
-@click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="The seed of the draws.")
+@click.option("--seed", type=SEED, default=0, show_default=True, help="The seed of the draws.")
 @click.option("--resume", is_flag=True, help="Go on with a session that was stopped, by the same arguments.")
 @overwrite_option
 @as_json_option

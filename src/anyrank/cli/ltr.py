@@ -11,7 +11,7 @@ import click
 
 from ..core.errors import InputError, listed
 from ..core.types import Ranking
-from .common import IndexType, Number, OutputFile, as_json, as_json_option, is_dataset, report_status
+from .common import SEED, IndexType, Number, OutputFile, as_json, as_json_option, is_dataset, report_status
 from .near import Near
 from .progress import batches
 
@@ -61,7 +61,7 @@ def ltr_command() -> None:
     help="The share of the queries that is held out to stop in time and to measure; 0: none.",
 )  # fmt: skip
 @click.option("--rounds", default=300, show_default=True, type=click.IntRange(1), help="The most trees.")
-@click.option("--seed", default=0, show_default=True, help="The seed of the samples of rows and features.")
+@click.option("--seed", type=SEED, default=0, show_default=True, help="The seed of the samples of rows and features.")
 @click.option(
     "--set", "settings", multiple=True, metavar="NAME=VALUE", help="A parameter of LightGBM, such as num_leaves=31."
 )
@@ -106,6 +106,9 @@ def train_command(
     model.save(out)
     facts = model.facts
     click.echo(f"{facts['trees']} trees over {len(features.names)} features, from {facts['queries']} queries", err=True)
+    if not model.importances:
+        text = "the trees have no split, so that all candidates score alike: train on more queries, or allow smaller"
+        click.echo(f"note: {text} leaves (--set min_data_in_leaf=…)", err=True)
     if check[0]:
         before, after = (_ndcg(r, check) for r in (check[0], _ranked(model, check[0])))
         click.echo(

@@ -11,7 +11,7 @@ import click
 
 from ..core.errors import InputError
 from ..core.types import Ranking
-from .common import OutputFile, as_json
+from .common import SEED, PageFile, as_json
 from .peptides_inputs import read
 from .peptides_options import input_options
 from .progress import batches
@@ -28,9 +28,9 @@ if TYPE_CHECKING:
     multiple=True,
     help="A method to measure (repeat for several); by default all that need no model.",
 )
-@click.option("--html", type=OutputFile(), help="Also write a self-contained HTML report.")
+@click.option("--html", type=PageFile(), help="Also write a self-contained HTML report.")
 @click.option("--draw", help="The method whose spectra the report shows; by default the last.")
-@click.option("--seed", default=0, show_default=True, help="The seed of the bootstrap.")
+@click.option("--seed", type=SEED, default=0, show_default=True, help="The seed of the bootstrap.")
 def eval_command(
     methods: tuple[str, ...], html: Path | None, draw: str | None, seed: int, json_out: bool, **options: Any
 ) -> int:

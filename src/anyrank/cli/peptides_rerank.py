@@ -12,7 +12,7 @@ import click
 
 from ..core.errors import InputError
 from ..core.types import Ranking
-from .common import Number, OutputFile, as_json, report_status
+from .common import SEED, Number, OutputFile, PageFile, as_json, report_status
 from .peptides_inputs import read
 from .peptides_options import SPECTRA, TRUTH, input_options
 from .progress import batches
@@ -54,7 +54,7 @@ if TYPE_CHECKING:
     help="Write only the spectra whose choices are expected to have at most this share of wrong ones (0.05), by the "
     "calibrated confidence.",
 )
-@click.option("--html", type=OutputFile(), help="Also write a self-contained HTML report.")
+@click.option("--html", type=PageFile(), help="Also write a self-contained HTML report.")
 @click.option("--pin", type=OutputFile(), help="Also write features for Percolator and mokapot (.pin).")
 @click.option(
     "--ms2rescore",
@@ -157,7 +157,7 @@ def rerank_command(
 @input_options
 @click.option("--method", default="hyperscore", show_default=True, help="The method whose choices are calibrated.")
 @click.option("-o", "--out", required=True, type=OutputFile(), help="The file to write, for rerank --confidence.")
-@click.option("--seed", default=0, show_default=True, help="The seed of the folds that measure the calibration.")
+@click.option("--seed", type=SEED, default=0, show_default=True, help="The seed of the folds.")
 def calibrate_command(method: str, out: Path, seed: int, json_out: bool, **options: Any) -> int:
     """Calibrate the confidence of a method's choices on spectra whose peptides are known (MGF with SEQ=, or --truth):
     the probability that the choice is exactly right, by logistic regression over the match, the precursor and the

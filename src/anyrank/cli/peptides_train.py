@@ -13,7 +13,7 @@ import click
 
 from ..core.errors import InputError, MissingExtra
 from ..core.types import Ranking
-from .common import Command, Number, OutputFile
+from .common import SEED, Command, Number, OutputFile
 from .peptides_inputs import join_engines, read_runs, with_truth
 from .peptides_options import TRUTH, checked, columns_option, reading_options
 from .progress import progress
@@ -73,7 +73,7 @@ def _reading(command: Command) -> Command:
 @click.option("--batch", default=16, show_default=True, type=click.IntRange(1), help="Spectra in a training step.")
 @click.option("--rate", default=3e-3, show_default=True, type=Number(), help="The highest learning rate.")
 @click.option("--patience", default=0, show_default=True, help="Stop after this many rounds without a gain (0: never).")
-@click.option("--seed", default=0, show_default=True, help="The seed of the training.")
+@click.option("--seed", type=SEED, default=0, show_default=True, help="The seed of the training.")
 @click.option(
     "--simulated", default=0, show_default=True, type=click.IntRange(0), help="Simulated spectra added to each round."
 )

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..core.errors import InputError, MissingExtra
-from .common import Command, Number, OutputFile, as_json, as_json_option
+from .common import SEED, Command, Number, OutputFile, as_json, as_json_option
 from .near import Near
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def _tables(command: Command) -> Command:
         click.option("--items", type=click.Path(), help="The table of items, with an id and texts or fields."),
         click.option("--users", type=click.Path(), help="The table of users, with an id and fields."),
         click.option("--least", type=Number(), help="Only interactions with a rating of at least this."),
-        click.option("--seed", default=0, show_default=True, help="The seed of splits and trainings."),
+        click.option("--seed", type=SEED, default=0, show_default=True, help="The seed of splits and trainings."),
     ):
         command = option(command)
     return command

@@ -11,6 +11,7 @@ from ..core.errors import InputError
 from ..core.stage import Stage
 from ..core.types import Ranking
 from .common import (
+    OutputFile,
     as_json,
     call_log,
     from_run,
@@ -33,7 +34,7 @@ DEFAULT = "mini"
 @click.option("--run", help="A TREC run to rerank, with --queries, --documents and --out.")
 @click.option("--queries", help="The run's queries: JSONL or id<TAB>text, or a collection (demo).")
 @click.option("--documents", help="The run's documents: a file, a collection's folder, or an index.")
-@click.option("-o", "--out", type=click.Path(path_type=Path), help="The file to write the reranked TREC run to.")
+@click.option("-o", "--out", type=OutputFile(), help="The file to write the reranked TREC run to.")
 @click.option("--resume", is_flag=True, help="Resume a job that was stopped, with the same arguments.")
 @overwrite_option
 @pipeline_option(DEFAULT, "The pipeline that reranks, such as 'splade + minilm + prior' or 'model(\"my/folder\")'.")

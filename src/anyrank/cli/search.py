@@ -12,6 +12,7 @@ from ..core.stage import Each
 from ..core.types import Query, Ranking
 from .common import (
     IndexType,
+    OutputFile,
     as_json,
     as_json_option,
     call_log,
@@ -50,7 +51,7 @@ from .shards import Piece, shard_options
     "'year>=1990' (quoted for the shell). All conditions must hold.",
 )
 @ignore_self_option
-@click.option("-o", "--out", type=click.Path(path_type=Path), help="Write the results to this file, as a TREC run.")
+@click.option("-o", "--out", type=OutputFile(), help="Write the results to this file, as a TREC run.")
 @click.option("--resume", is_flag=True, help="Resume a job that was stopped, with the same arguments.")
 @overwrite_option
 @as_json_option

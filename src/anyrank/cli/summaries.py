@@ -110,7 +110,9 @@ def _stage(by: By, model: str | None, alpha: float, prompt: Literal["summary", "
 def plan_command(articles: str, segmenter: str | None) -> int:
     """Split articles into elementary discourse units, and choose those that the reference says (the oracle plan).
     ARTICLES are JSON lines {"query": article, "reference": …}; without a reference there is no plan."""
+    from ..core.content import required_text
     from ..domains.summaries.edus import by_model, by_rules
+    from ..domains.summaries.judges import reference_of
     from ..domains.summaries.plans import coverage, marked, oracle_plan
     from ..io.candidates import query_from_dict
     from ..io.records import json_lines, parsed
@@ -119,10 +121,10 @@ def plan_command(articles: str, segmenter: str | None) -> int:
     number = itertools.count(1)
     lines = json_lines(articles)
     for query in parsed(articles, lines, lambda r: query_from_dict(r, f"q{next(number)}"), 'lines {"query": article}'):
-        (edus,) = segment([str(query.content)])
+        (edus,) = segment([required_text(query.content, f"query {query.id!r}")])
         line: dict[str, object] = {"id": query.id, "edus": edus}
-        if reference := query.meta.get("reference"):
-            (target,) = segment([str(reference)])
+        if query.meta.get("reference"):
+            (target,) = segment([reference_of(query)])
             plan = oracle_plan(edus, target)
             line |= {"plan": plan, "coverage": round(coverage(edus, plan, target), 4), "marked": marked(edus, plan)}
         click.echo(as_json(line))

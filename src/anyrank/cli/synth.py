@@ -13,7 +13,7 @@ import click
 
 from ..core.errors import InputError, listed, quoted
 from ..core.types import Candidate
-from .common import Command, Number, OutputFile, is_dataset, overwrite_option, qrels_of, queries_of
+from .common import SEED, Command, Number, OutputFile, PageFile, is_dataset, overwrite_option, qrels_of, queries_of
 from .jobs import counted, not_finished, resume_hint, stamp
 from .near import Near
 from .progress import progress
@@ -39,11 +39,11 @@ def job_options(command: Command) -> Command:
             "-o",
             "--out",
             required=True,
-            type=click.Path(path_type=Path),
+            type=OutputFile(),
             help="The file of groups to write: JSON lines.",
         ),
-        click.option("--report", type=OutputFile(), help="Write an HTML report with samples to read."),
-        click.option("--seed", default=0, show_default=True, help="Of all draws."),
+        click.option("--report", type=PageFile(), help="Write an HTML report with samples to read."),
+        click.option("--seed", type=SEED, default=0, show_default=True, help="Of all draws."),
         click.option("--resume", is_flag=True, help="Resume a job that was stopped, with the same arguments."),
         overwrite_option,
     ):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..core.errors import InputError
-from .common import as_json, as_json_option
+from .common import SEED, as_json, as_json_option
 
 if TYPE_CHECKING:
     from ..train.recipe import Recipe
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     type=click.Path(file_okay=False, path_type=Path),
     help="The folder to write, in place of the recipe's.",
 )
-@click.option("--seed", type=int, help="The seed, in place of the recipe's.")
+@click.option("--seed", type=SEED, help="The seed, in place of the recipe's.")
 @click.option(
     "--seeds",
     metavar="N or LIST",

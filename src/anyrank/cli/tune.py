@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from ..core.errors import InputError
-from .common import Number, OutputFile, as_json, as_json_option, ignore_self_option, is_dataset
+from .common import SEED, Number, PageFile, as_json, as_json_option, ignore_self_option, is_dataset
 from .evaluate import run_names
 from .progress import advance, progress
 
@@ -58,8 +58,8 @@ from .progress import advance, progress
     type=click.Path(path_type=Path, file_okay=False),
     help="A folder that keeps the scores, for the next time.",
 )
-@click.option("--html", type=OutputFile(), help="Also write a self-contained HTML report.")
-@click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="The seed of all samples.")
+@click.option("--html", type=PageFile(), help="Also write a self-contained HTML report.")
+@click.option("--seed", type=SEED, default=0, show_default=True, help="The seed of all samples.")
 @ignore_self_option
 @as_json_option
 def tune_command(

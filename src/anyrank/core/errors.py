@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from os import PathLike
 from typing import Any
@@ -47,6 +48,32 @@ def listed(names: Iterable[Any], most: int = _LISTED) -> str:
     every = list(names)
     rest = f" and {len(every) - most:,} more" if len(every) > most else ""
     return (", ".join(short(str(name), 40) for name in every[:most]) or "none") + rest
+
+
+def reason(error: BaseException) -> str:
+    """Why stored data can't be read, without the names of Python's exceptions and types.
+
+    >>> reason(KeyError("times")), reason(TypeError("'int' object is not iterable"))
+    ("there is no field 'times'", 'a value is of another type than expected')
+    """
+    if isinstance(error, AnyrankError):
+        return str(error)
+    if isinstance(error, KeyError):
+        return f"there is no field {quoted(error.args[0] if error.args else '')}"
+    if isinstance(error, json.JSONDecodeError):
+        line = f"line {error.lineno}, " if error.lineno > 1 else ""
+        return f"broken JSON: {error.msg} at {line}column {error.colno}"
+    if isinstance(error, UnicodeDecodeError):
+        return f"byte 0x{error.object[error.start]:02x} is not UTF-8"
+    if isinstance(error, OSError):
+        return error.strerror or str(error)
+    if isinstance(error, TypeError | AttributeError | IndexError):
+        return "a value is of another type than expected"
+    if isinstance(error, RecursionError):
+        return "it is nested too deeply"
+    if isinstance(error, OverflowError):
+        return "a number is too large"
+    return str(error)
 
 
 class AnyrankError(Exception):

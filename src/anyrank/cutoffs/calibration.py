@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from ..core.errors import InputError, quoted
+from ..core.errors import InputError, quoted, reason
 from ..core.types import Ranking
 from ..io.files import File, atomic, label
 from .features import NAMES, Floats, features
@@ -190,12 +190,12 @@ class Calibration:
             command = "anyrank calibrate INDEX -p PIPELINE --queries … --qrels … -o"
             raise InputError(f"there is no such file: `{command} {label(path)}` makes it", path=label(path)) from None
         except (OSError, ValueError, RecursionError) as error:
-            raise InputError(f"is no calibration: {error}", path=label(path)) from None
+            raise InputError(f"is no calibration: {reason(error)}", path=label(path)) from None
         try:
             if int(record["format"]) <= FORMAT:
                 return cls._read(record)
         except (KeyError, TypeError, ValueError, OverflowError) as error:
-            what = f"is no calibration ({type(error).__name__}: {error}): make it anew by anyrank calibrate"
+            what = f"is no calibration ({reason(error)}): make it anew by anyrank calibrate"
             raise InputError(what, path=label(path)) from None
         what = f"is of format {int(record['format'])}, and this anyrank reads {FORMAT}: update it"
         raise InputError(what, path=label(path))

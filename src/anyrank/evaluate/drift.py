@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..core.content import text_of
-from ..core.errors import InputError
+from ..core.errors import InputError, reason
 from ..core.function_words import foreign_language
 from ..core.scripts import letters
 from ..core.trace import Step, total, worst
@@ -104,6 +104,8 @@ def read_answered(path: File, texts: Mapping[str, str] | None = None) -> list[An
 
 def _records(path: File, scores: Mapping[str, tuple[float, ...]], texts: Mapping[str, str]) -> Iterator[Answered]:
     for n, raw in lines(path):
+        if raw.isspace():
+            continue
         try:
             record = json.loads(raw)
             if n == 1 and isinstance(record, dict) and "format" in record and "run" in record:
@@ -119,7 +121,7 @@ def _records(path: File, scores: Mapping[str, tuple[float, ...]], texts: Mapping
                 yield Answered(texts.get(id, ""), scores.get(id), steps)
         except (KeyError, TypeError, ValueError, OverflowError, AttributeError, RecursionError) as error:
             what = (
-                f"is no answer with its trace ({type(error).__name__}: {error}): expected the output of anyrank search "
+                f"is no answer with its trace ({reason(error)}): expected the output of anyrank search "
                 "--json, or a run with its trace"
             )
             raise InputError(what, path=label(path), line=n) from None

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..core.errors import InputError
+from ..core.errors import InputError, reason
 from ..io.files import File, label
 from .comparisons import Statistics
 from .evaluation import Evaluation
@@ -27,7 +27,7 @@ def read_validation(path: File) -> dict[str, Evaluation]:
     except OSError as error:
         raise InputError(f"can't be read: {error.strerror or error}", path=label(path)) from None
     except (AttributeError, KeyError, TypeError, ValueError) as error:
-        what = f"this is no validation file of a training ({type(error).__name__}: {error})"
+        what = f"this is no validation file of a training ({reason(error)})"
         raise InputError(what, path=label(path)) from None
 
 

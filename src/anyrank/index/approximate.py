@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core.errors import InputError
+from ..core.errors import InputError, reason
 from ..store.checksums import Problem
 from ..store.manifest import write_json
 from ..store.store import Store
@@ -249,7 +249,7 @@ def _opened(store: VectorStore, path: Path, shards: Sequence[Shard]) -> Graph | 
         covered = [by_name.get(name) for name, _ in covers["shards"]]
         sizes = [int(size) for _, size in covers["shards"]]
     except (ValueError, KeyError, TypeError, AttributeError, OSError, RuntimeError) as error:
-        raise Problem(path, f"is damaged ({error})", cure).error() from error
+        raise Problem(path, f"is damaged ({reason(error)})", cure).error() from error
     present = [s for s in covered if s is not None]
     if [len(s) for s in present] != sizes:
         return None

@@ -17,7 +17,7 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core.errors import InputError
+from ..core.errors import InputError, reason
 from ..store.checksums import SUMS, Problem, array_problems, file_checksum
 from ..store.manifest import write_json
 from ..store.store import Store
@@ -69,7 +69,7 @@ class Lists:
             shards = dict(covers["shards"])
             lists = cls(np.asarray(starts), members, np.asarray(rows), np.asarray(indptr), codes, shards)
         except (ValueError, KeyError, TypeError, EOFError, OSError) as error:
-            raise Problem(path, f"is damaged ({error})", cure).error() from error
+            raise Problem(path, f"is damaged ({reason(error)})", cure).error() from error
         # A shard that was damaged is removed, and another may have its name.
         return lists if lists.shards.items() <= _sums(store).items() else None
 

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.lib.format import open_memmap
 from numpy.typing import NDArray
 
+from ..core.errors import reason
 from ..store.checksums import Problem, array_problems
 from ..store.manifest import write_json
 from ..store.store import Store
@@ -51,7 +52,7 @@ class Postings:
             covers = json.loads((path / "covers.json").read_text("utf-8"))
             return cls(np.asarray(starts), rows, weights, frozenset(covers["shards"]), int(covers["end"]))
         except (ValueError, KeyError, TypeError, EOFError, OSError) as error:
-            raise Problem(path, f"is damaged ({error})", cure).error() from error
+            raise Problem(path, f"is damaged ({reason(error)})", cure).error() from error
 
     @classmethod
     def build(cls, store: VectorStore) -> Postings:

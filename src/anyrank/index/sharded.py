@@ -25,7 +25,7 @@ import numpy as np
 import tantivy
 from numpy.typing import NDArray
 
-from ..core.errors import InputError
+from ..core.errors import InputError, reason
 from ..core.matches import Document, Matches, Reader
 from ..core.types import Candidate
 from ..store.engine import FOLDER
@@ -60,7 +60,7 @@ def named_shards(folder: Path) -> list[Path]:
     try:
         shards = list(map(Path, shards_of(folder)))
     except (KeyError, TypeError, ValueError) as error:
-        raise InputError(f"can't be read ({error}): {again}", path=folder / SHARDS) from None
+        raise InputError(f"can't be read ({reason(error)}): {again}", path=folder / SHARDS) from None
     if gone := [shard for shard in shards if not shard.is_dir()]:
         raise InputError(f"its part {gone[0]} is gone: put it back, or link parts anew: {again}", path=folder)
     return shards

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core.errors import InputError
+from ..core.errors import InputError, reason
 from ..disk import no_space, sync_folder
 from ..store.checksums import SUMS, Problem, array_problems, checksum, write_checksums
 from ..store.cures import index_options
@@ -65,8 +65,7 @@ class Shard:
             if len(rows) != len(vectors) or vectors.dim != dim:
                 raise ValueError(f"{len(rows)} rows, {len(vectors)} vectors of {vectors.dim} dimensions")
         except (ValueError, KeyError, IndexError, EOFError, OSError) as error:
-            missing = f"no {error}" if isinstance(error, KeyError) else error
-            raise Problem(folder, f"is damaged ({missing})", cure).error() from error
+            raise Problem(folder, f"is damaged ({reason(error)})", cure).error() from error
         return cls(folder.name, rows, vectors, folder, cure, searched)
 
     def checked(self) -> Shard:
@@ -102,7 +101,7 @@ class VectorStore:
             raise Problem(folder, f"holds no vectors, or its {META} is missing", made_anew(folder)).error() from None
         except (ValueError, KeyError, TypeError) as error:
             cure = f"delete {folder}, then {made_anew(folder)}"
-            raise Problem(folder / META, f"is damaged ({error})", cure).error() from error
+            raise Problem(folder / META, f"is damaged ({reason(error)})", cure).error() from error
         return cls(folder, meta)
 
     @classmethod
@@ -235,7 +234,7 @@ class VectorStore:
             try:
                 arrays = {p.stem: np.load(p) for p in sorted(folder.glob("*.npy"))}
             except (ValueError, EOFError, OSError) as error:
-                raise Problem(folder, f"is damaged ({error})", self.cure).error() from error
+                raise Problem(folder, f"is damaged ({reason(error)})", self.cure).error() from error
             if not arrays:
                 return {}
             self._common = arrays

@@ -10,7 +10,7 @@ from typing import Any
 
 from ..core.content import images_of, is_blank, parts_of, text_of
 from ..core.display import ranking_to_dict as ranking_to_dict
-from ..core.errors import InputError, listed, quoted
+from ..core.errors import InputError, listed, quoted, reason
 from ..core.trace import Step, Usage
 from ..core.types import Candidate, Query, Ranking
 from .corpus import DOCUMENT
@@ -188,4 +188,4 @@ def step_from_dict(record: Mapping[str, Any]) -> Step:
         cut = tuple(map(str, record.get("cut", ())))
         return Step(str(record["name"]), seconds, usage, notes, bool(record.get("untouched", False)), cut=cut)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise InputError(f"a step of the trace can't be read: {type(error).__name__}: {error}") from None
+        raise InputError(f"a step of the trace can't be read: {reason(error)}") from None

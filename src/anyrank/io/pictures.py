@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from ..core.content import Image
 from ..core.errors import InputError, MissingExtra
 
@@ -46,7 +48,7 @@ def decode(image: Image, size: int = 0) -> Any:
             if size:
                 picture.draft(None, (size, size))
             picture.load()
-            picture = pil.ImageOps.exif_transpose(picture)
+            picture = _eight_bits(pil.ImageOps.exif_transpose(picture), pil)
             if picture.mode in ("RGBA", "LA", "PA") or "transparency" in picture.info:
                 colours = picture.convert("RGBA")
                 white = pil.Image.new("RGBA", colours.size, "white")
@@ -55,6 +57,18 @@ def decode(image: Image, size: int = 0) -> Any:
     except Exception as error:  # damaged pictures make decoders raise anything
         name = image.source if not isinstance(image.source, bytes) else None
         raise InputError(f"the picture can't be decoded: {error}", path=name) from error
+
+
+def _eight_bits(picture: Any, pil: Any) -> Any:
+    """A picture of one channel of more than 8 bits or of fractions as one of 8 bits: Pillow's own conversion cuts off
+    what is above 255, so that all is white. 16 bits are scaled by their range, others by the greatest value unless it
+    is at most 1, 255 or 65535; what is below 0, or no number, is black."""
+    if not picture.mode.startswith(("I", "F")):
+        return picture
+    values = np.nan_to_num(np.asarray(picture, dtype=np.float64), nan=0.0, posinf=0.0, neginf=0.0).clip(0)
+    ranges = (65535,) if picture.mode.startswith("I;16") else (*((1,) if picture.mode == "F" else ()), 255, 65535)
+    top = next((r for r in ranges if values.max(initial=0) <= r), values.max(initial=0))
+    return pil.Image.fromarray((values * (255 / top)).round().astype(np.uint8))
 
 
 def thumbnail(image: Image, size: int = 192) -> str:

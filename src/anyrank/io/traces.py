@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from ..core.errors import InputError
+from ..core.errors import InputError, reason
 from ..core.trace import Step
 from ..core.types import Ranking
 from .candidates import step_from_dict
@@ -55,7 +55,7 @@ def read_traces(run: File) -> dict[str, tuple[Step, ...]] | None:
                 continue
             out[str(record["query"])] = tuple(map(step_from_dict, record["trace"]))
         except (KeyError, TypeError, ValueError, RecursionError) as error:
-            what = f"the trace of the run can't be read ({type(error).__name__}: {error}): delete the file"
+            what = f"the trace of the run can't be read ({reason(error)}): delete the file"
             raise InputError(what, path=label(path), line=n) from None
     return out
 

@@ -19,11 +19,15 @@ from .wrapper import Item, Wrapper, call
 
 class CallLog:
     """A file of JSON lines, one a call, whole lines also from several threads. A new one replaces an older file, unless
-    it is to be continued (``append``). Raises InputError if it can't be written."""
+    it is to be continued (``append``). Raises InputError if it can't be written, or would replace something else."""
 
     def __init__(self, path: str | os.PathLike[str], *, append: bool = False) -> None:
         self.path = path
         self._lock = threading.Lock()
+        if not append and not _is_log(path):
+            raise InputError(
+                "holds something other than a log of calls, which would be lost: choose another", path=path
+            )
         self._open("a" if append else "w", [])
 
     def write(self, records: Sequence[Mapping[str, Any]]) -> None:
@@ -37,6 +41,18 @@ class CallLog:
                 file.writelines(lines)
         except OSError as error:
             raise InputError(f"the log can't be written: {error.strerror or error}", path=self.path) from None
+
+
+def _is_log(path: str | os.PathLike[str]) -> bool:
+    """False for a file that is there and holds anything but records of calls."""
+    if not os.path.isfile(path) or not os.path.getsize(path):
+        return True
+    try:
+        with open(path, encoding="utf-8") as file:
+            record = json.loads(file.readline())
+    except (OSError, ValueError, RecursionError):
+        return False
+    return isinstance(record, dict) and {"model", "seconds"} <= record.keys()
 
 
 @dataclass(frozen=True)

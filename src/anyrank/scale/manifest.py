@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import __version__
-from ..core.errors import InputError, quoted
+from ..core.errors import InputError, quoted, reason
 from ..disk import whole_file
 from ..store.linked import SHARDS
 from .shards import Shard
@@ -115,7 +115,7 @@ class Manifest:
             if isinstance(error, InputError):
                 raise
             again = "make the shard again, by the command that made it with --shard and --overwrite"
-            raise InputError(f"can't be read ({error}): {again}", path=path) from None
+            raise InputError(f"can't be read ({reason(error)}): {again}", path=path) from None
         if not output.exists() or content_hash(output) != self.output:
             raise InputError(
                 f"shard {self.shard} was changed since it was finished; make it again: {self.line(self.shard)} "

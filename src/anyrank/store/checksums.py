@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core.errors import InputError
+from ..core.errors import InputError, reason
 from .manifest import write_json
 
 SUMS = "checksums.json"
@@ -78,7 +78,7 @@ def array_problems(folder: Path, cure: str, *, whole: bool = True) -> list[Probl
     try:
         sums = read_checksums(folder)
     except (ValueError, TypeError, OSError) as error:
-        return [Problem(folder / SUMS, f"is damaged ({error})", cure)]
+        return [Problem(folder / SUMS, f"is damaged ({reason(error)})", cure)]
     problems = []
     for name, (size, expected) in (sums or {}).items():
         path = folder / name

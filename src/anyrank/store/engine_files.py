@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..core.errors import reason
 from .checksums import Problem, checksum
 from .cures import rebuild
 from .manifest import write_json
@@ -48,7 +49,7 @@ class EngineState:
                 if s.get("deletes")
             )
         except (TypeError, KeyError) as error:
-            raise ValueError(f"no {error}") from None
+            raise ValueError(reason(error)) from None
         return cls(commit, checksum(raw), deletes)
 
 
@@ -72,7 +73,7 @@ def engine_problems(folder: Path, engine: Path, seen: set[str], limit: int | Non
     try:
         state = EngineState.read(engine)
     except ValueError as error:
-        return [Problem(engine / META, f"is damaged ({error})", cure)]
+        return [Problem(engine / META, f"is damaged ({reason(error)})", cure)]
     except OSError as error:
         return [Problem(engine / META, f"can't be read ({error.strerror})", cure)]
     problems = []

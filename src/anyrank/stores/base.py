@@ -154,6 +154,10 @@ class Server(Protocol):
     def frequencies(self, terms: Sequence[str]) -> dict[str, tuple[int, float]]:
         """Of each term that a document holds, the number of documents and how often it stands in all of them."""
 
+    def check_vectors(self, kind: str, dim: int, index: str, options: Mapping[str, Any]) -> None:
+        """Raises InputError on vectors that the store can't take, and on options of their index out of its range.
+        Nothing is asked of the server, so that they are refused before anything is written."""
+
     def open_vectors(self, name: str, described: Mapping[str, Any]) -> Mapping[str, Any]:
         """Prepares for the vectors of a name, or changes how they are searched, and returns how they are described,
         with all options. Raises InputError on options that the store can't take."""

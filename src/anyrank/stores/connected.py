@@ -83,6 +83,9 @@ class Connected(ABC):
             raise InputError(f"{self.address}: holds no vectors {name!r:.80}")
         return self._known.vectors[name]
 
+    def check_vectors(self, kind: str, dim: int, index: str, options: Mapping[str, Any]) -> None:
+        self._chosen({"index": index, "options": options})
+
     def _chosen(self, described: Mapping[str, Any]) -> dict[str, Any]:
         """All options of the index that is asked for. Raises InputError on another index, and on unknown options."""
         graph = described["index"] == "approximate"

@@ -218,6 +218,9 @@ class Lucene(Connected):
         counted = self._ask("POST", "/_termvectors", body)["term_vectors"].get("body", {}).get("terms", {})
         return {t: (int(c["doc_freq"]), float(c["ttf"])) for t, c in counted.items() if c.get("doc_freq")}
 
+    def check_vectors(self, kind: str, dim: int, index: str, options: Mapping[str, Any]) -> None:
+        self._field(dim, self._chosen({"index": index, "options": options}))
+
     def open_vectors(self, name: str, described: Mapping[str, Any]) -> Mapping[str, Any]:
         chosen, vectors, number = self._chosen(described), self._known.vectors, self._number(name)
         if name in vectors:

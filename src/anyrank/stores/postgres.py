@@ -321,6 +321,10 @@ class Postgres:
         with self._transaction() as cursor:
             return {t: (int(n), float(total)) for t, n, total in self._run(cursor, text, [storable(terms)])}
 
+    def check_vectors(self, kind: str, dim: int, index: str, options: Mapping[str, Any]) -> None:
+        if index == "approximate":
+            self._graph_options(kind, dim, options)
+
     def open_vectors(self, name: str, described: Mapping[str, Any]) -> Mapping[str, Any]:
         kind, dim, options = described["kind"], int(described["dim"]), described.get("options", {})
         graph = described["index"] == "approximate"

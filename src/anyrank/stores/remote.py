@@ -74,6 +74,14 @@ class Source:
         return Matches(rows, np.array([s for _, s in hits], dtype=np.float64), Reader(self), ids)
 
 
+def check_vectors(
+    server: Server, name: str, vectors: Vectors, index: str = "nearest", options: Mapping[str, Any] | None = None
+) -> None:
+    """Raises InputError if the store doesn't hold such vectors as an encoder makes, or has no such index of them."""
+    check_kind(server, name, vectors.kind, index)
+    server.check_vectors(vectors.kind, vectors.dim, index, options or {})
+
+
 def check_kind(server: Server, name: str, kind: str, index: str = "nearest") -> None:
     """Raises InputError if the store doesn't hold the kind of vectors that an encoder makes, or has no such index of
     them."""

@@ -265,6 +265,8 @@ def _rescued(error: Diverged, loop: Loop, setup: Setup, folder: Path) -> Diverge
     )
 
 
+_WRITTEN = ("README.md", "config.json", "model.safetensors")
+"""Files of a trained model whose names other folders use too."""
 _PARTS = {"sha256": "the data", "valid": "the validation data", "qrels": "the judgements"}
 
 
@@ -272,7 +274,7 @@ def _record(
     folder: Path, recipe: Recipe, groups: Sequence[Group], held_out: Mapping[str, Validation], resume: bool
 ) -> None:
     """Write training.json: the recipe, and digests of data and judgements, so that no other training is resumed in the
-    folder. Raises InputError if the folder holds another training."""
+    folder. Raises InputError if the folder holds another training, or a model or a text of somebody else's."""
     qrels = [
         (name, q, sorted(row.items()))
         for name, part in held_out.items()
@@ -293,6 +295,9 @@ def _record(
         return
     if last_checkpoint(folder / "checkpoints") or last_checkpoint(folder / FIRST / "checkpoints"):
         raise InputError(f"{folder} holds a training with checkpoints: resume it, or choose another out")
+    strange = [name for name in _WRITTEN if (folder / name).is_file()]
+    if strange and not file.is_file():
+        raise InputError(f"{folder} holds a {strange[0]} that is of no training, and would be lost: choose another out")
     folder.mkdir(parents=True, exist_ok=True)
     with atomic(file) as stream:
         stream.write(json.dumps(current, indent=2) + "\n")

@@ -1,15 +1,20 @@
 """Questions, recency, relevance times recency, and the dated claim set."""
 
+import json
 import math
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
+from anyrank.cli import cli
 from anyrank.core.errors import InputError
 from anyrank.core.groupings import Whole
+from anyrank.core.language import Completion
 from anyrank.core.rerank import Rerank
+from anyrank.core.trace import Usage
 from anyrank.core.types import Candidate, Query, Ranking
 from anyrank.domains.forecasting.digest import Digested
 from anyrank.domains.forecasting.judges import FLOOR, Relevance, Timely, scaled
@@ -78,7 +83,7 @@ def test_a_curve_is_stored_and_a_wrong_file_refused(tmp_path):
     curve.save(tmp_path / "c.json")
     assert Recency.load(tmp_path / "c.json") == curve
     (tmp_path / "c.json").write_text("{}")
-    with pytest.raises(InputError, match=r"no recency curve.*anyrank forecast curve"):
+    with pytest.raises(InputError, match=r"no recency curve \(there is no field 'times'\).*anyrank forecast curve"):
         Recency.load(tmp_path / "c.json")
     with pytest.raises(InputError, match="expected 0 to 1"):
         Recency((0.0,), (1.5,))
@@ -193,3 +198,28 @@ def test_decisive_evidence_comes_when_accuracy_rises():
     means = {k: sum(v) / len(v) for k, v in values.items()}
     assert means[True] > 2 * means[False]
     assert all(len(ids) == 1 for ids in data.decisive.values())
+
+
+def test_the_error_of_a_model_is_told():
+    refused = ScriptedModel(lambda prompt: Completion("", Usage(calls=1), "error", error="HTTP 400: no such model"))
+    articles = [Candidate("a", "storm", meta={"date": START.isoformat()})]
+    ranking = Ranking(question(s_curve).query(), tuple(articles))
+    flat = Recency((0.0, 1.0), (1.0, 1.0))
+    judged = Rerank(Timely(Relevance(refused), flat), Whole())(ranking)
+    assert (judged.status, judged.cost.notes) == ("fallback", ("HTTP 400: no such model",))
+    (digested,) = Digested(refused).batch([ranking])
+    assert digested.trace[-1].notes == ("1 articles have no summary: HTTP 400: no such model",)
+    assert digested[0].meta["summary"] == "storm"
+
+
+def test_questions_without_articles_and_articles_given_twice_are_told(tmp_path):
+    record = {"id": "q", "question": "will it?", "kind": "bool", "opened": "2021-01-01", "closed": "2021-04-11"}
+    articles = [{"id": "a", "text": "storm", "date": date, "question": q} for date, q in (("2022-01-01", "q"),) * 2]
+    (tmp_path / "q.jsonl").write_text(json.dumps(record) + "\n")
+    (tmp_path / "a.jsonl").write_text(json.dumps(articles[0]) + "\n")
+    words = ["forecast", "rank", str(tmp_path / "q.jsonl"), str(tmp_path / "a.jsonl")]
+    result = CliRunner().invoke(cli, words)
+    assert "note: 1 of 1 questions have no article that was published in their time" in result.stderr
+    (tmp_path / "a.jsonl").write_text("".join(json.dumps(a) + "\n" for a in articles))
+    with pytest.raises(InputError, match=r"a.jsonl:2: the article 'a' comes twice for 'q'"):
+        CliRunner().invoke(cli, words, catch_exceptions=False)

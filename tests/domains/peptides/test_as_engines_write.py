@@ -1,5 +1,6 @@
 """Files as engines and converters write them: every one of these lost rows or spectra, or joined none."""
 
+import csv
 import zlib
 from dataclasses import replace
 
@@ -250,3 +251,15 @@ def test_spectra_of_several_runs_are_told_apart(three):
     assert "several spectra are named '19' (looked up by scan), of several runs: give the engine's file for" in str(
         bad[0]
     )
+
+
+def test_titles_in_quotation_marks_join(three, tmp_path):
+    titles = ('"run A"  17', "['b']", "c")
+    spectra = [replace(s, title=title, scan="", index=9 - i) for i, (s, title) in enumerate(zip(three, titles))]
+    with open(tmp_path / "engine.csv", "w", newline="") as file:
+        rows = [["title", "sequence", "score"], *([title, "PEK", 1.0] for title in titles)]
+        csv.writer(file).writerows(rows)
+    assert sorted(join(read_psms(tmp_path / "engine.csv"), spectra).psms) == [0, 1, 2]
+    alike = [replace(s, title=title) for s, title in zip(spectra, ("'c'", "a", "c"))]
+    with pytest.raises(InputError, match=r"engine.csv:4: several spectra are named 'c'"):
+        join(list(read_psms(tmp_path / "engine.csv"))[2:], alike)

@@ -4,10 +4,11 @@ import pytest
 from click.testing import CliRunner
 
 from anyrank.cli import cli
-from anyrank.core.errors import InputError
+from anyrank.core.errors import InputError, ModelError
 from anyrank.core.groupings import Whole
 from anyrank.core.rerank import Rerank
 from anyrank.core.types import Query, Ranking
+from anyrank.domains.summaries.edus import by_model
 from anyrank.domains.summaries.judges import Consensus, Reference, consensus
 from anyrank.domains.summaries.overlap import rouge, similarity
 from anyrank.testing import check_stage
@@ -66,3 +67,33 @@ def test_empty_files_are_errors(tmp_path):
         CliRunner().invoke(
             cli, ["summaries", "plan", str(tmp_path / "none.jsonl")], standalone_mode=False, catch_exceptions=False
         )
+
+
+RUSSIAN = ["река поднялась", "река поднялась в понедельник", "школы закрыты"]
+JAPANESE = ["学校は閉まった", "学校は雨で閉まった", "祭りは続いた"]
+
+
+@pytest.mark.parametrize("texts", [RUSSIAN, JAPANESE])
+def test_texts_of_any_script_are_compared(texts):
+    assert min(consensus(texts)[:2]) > consensus(texts)[2]
+    pytest.importorskip("rouge_score")
+    by_rouge = consensus(texts, rouge())
+    assert min(by_rouge[:2]) > by_rouge[2]
+
+
+def test_what_has_no_text_is_named(tmp_path):
+    picture = Ranking.of("an article", ["a summary", {"image": "cat.jpg"}])
+    with pytest.raises(InputError, match="candidate '1' holds an image and no text"):
+        Rerank(Consensus(), Whole())(picture)
+    with pytest.raises(InputError, match="the reference summary of query 'q' is int: expected a text"):
+        Rerank(Reference(), Whole())(Ranking.of(Query("q", "an article", {"reference": 7}), TEXTS))
+    (tmp_path / "a.jsonl").write_text('{"query": {"image": "cat.jpg"}}\n')
+    with pytest.raises(InputError, match="query 'q1' holds an image and no text"):
+        CliRunner().invoke(cli, ["summaries", "plan", str(tmp_path / "a.jsonl")], catch_exceptions=False)
+
+
+def test_a_segmenter_that_is_none_is_told(tmp_path):
+    pytest.importorskip("transformers")
+    for name, message in (("minilm", "no segmenter 'minilm'"), (str(tmp_path), "can't be loaded")):
+        with pytest.raises(ModelError, match=message):
+            by_model(name)

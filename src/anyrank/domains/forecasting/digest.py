@@ -17,7 +17,8 @@ from ...llm.capabilities import need
 @dataclass(frozen=True)
 class Digested(Stage):
     """Each candidate with a summary of it in ``meta["summary"]``, as far as it bears on the question; the order stays.
-    An article that the model gives no summary of keeps its first ``words`` words, counted as mended."""
+    An article that the model gives no summary of keeps its first ``words`` words, counted as mended; the step's note
+    has the first error of a call."""
 
     backend: Generates
     words: int = 100
@@ -33,14 +34,16 @@ class Digested(Stage):
         seconds = (time.perf_counter() - start) / max(len(rankings), 1)
         out = []
         for ranking in rankings:
-            usage, members = Usage(), []
+            usage, members, errors = Usage(), [], []
             for candidate in ranking:
                 answer = next(answers)
                 text = answer.text.strip()
                 usage += answer.usage if text else answer.usage + Usage(repairs={"no summary": 1}, mended=1)
                 beginning = " ".join(text_of(candidate.content).split()[: self.words])
+                errors += [answer.error] if answer.error else []
                 members.append(candidate.noted({"summary": text or beginning}))
-            step = Step("digested", seconds, usage)
+            notes = (f"{len(errors)} articles have no summary: {errors[0]}",) if errors else ()
+            step = Step("digested", seconds, usage, notes)
             out.append(replace(ranking, candidates=tuple(members)).with_step(step))
         return out
 

@@ -46,7 +46,7 @@ def grade(answer: str) -> float:
 @dataclass(frozen=True)
 class Relevance:
     """A judge: the mean of ``samples`` grades by a language model, each from 0 to 4, over 4; at least `FLOOR`. Answers
-    without a grade are left out; a candidate without any gets NaN."""
+    without a grade are left out; a candidate without any gets NaN. The note has the first error of a call."""
 
     backend: Generates
     samples: int = 3
@@ -62,18 +62,19 @@ class Relevance:
         pairs = [(query, c) for query, members in groups for c in members]
         prompts = [prompt(text_of(q.content), text_of(c.content), self.words) for q, c in pairs]
         rounds = [self._grades(prompts, seed) for seed in range(self.samples)] if prompts else []
-        scores, usages = [], []
+        scores, usages, errors = [], [], []
         for answers in zip(*rounds):
             grades = [g for g in (grade(a.text) for a in answers) if not math.isnan(g)]
             scores.append(max(sum(grades) / len(grades) / 4, FLOOR) if grades else math.nan)
             unread = len(answers) - len(grades)
             extra = Usage(repairs={"no grade": unread}, mended=unread) if unread and grades else Usage()
             usages.append(sum((a.usage for a in answers), extra))
+            errors.append(next((a.error for a in answers if a.error), ""))
         out, at = [], 0
         for _, members in groups:
             own = slice(at, at + len(members))
             at = own.stop
-            out.append(Judgement(scores[own], sum(usages[own], Usage())))
+            out.append(Judgement(scores[own], sum(usages[own], Usage()), next(filter(None, errors[own]), "")))
         return out
 
     def _grades(self, prompts: Sequence[Prompt], seed: int) -> list[Completion]:

@@ -192,9 +192,9 @@ def read_questions(path: File) -> list[Question]:
 
 def read_articles(path: File) -> list[Article]:
     """The articles of JSON lines {"id", "title", "text", "date", "question"}; one without an id has that of its
-    number, as a1. Raises InputError, with the line, on one that can't be read or has neither title nor text, and on an
-    empty file."""
-    number = 0
+    number, as a1. Raises InputError, with the line, on one that can't be read or has neither title nor text, on one
+    that comes twice for the same question, and on an empty file."""
+    number, seen = 0, set[tuple[str, str]]()
 
     def article(record: Mapping[str, Any]) -> Article:
         nonlocal number
@@ -204,6 +204,9 @@ def read_articles(path: File) -> list[Article]:
         if is_blank(title + text):
             raise InputError("the article has neither a title nor a text")
         id = id_of(record, ("id",), "id")[1] if record.get("id") is not None else f"a{number}"
+        if (id, question) in seen:
+            raise InputError(f"the article {quoted(id)} comes twice" + (f" for {question!r}" if question else ""))
+        seen.add((id, question))
         return Article(id, title, text, date, question)
 
     return list(parsed(path, json_lines(path), article, 'articles, a line of {"id", "text", "date"} each'))

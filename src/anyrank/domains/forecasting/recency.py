@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ...core.errors import InputError
+from ...core.errors import InputError, reason
 from .questions import Question
 
 POINTS = 109
@@ -57,7 +57,7 @@ class Recency:
             return cls(tuple(map(float, stored["times"])), tuple(map(float, stored["values"])))
         except (ValueError, KeyError, TypeError) as error:
             raise InputError(
-                f"no recency curve ({error}): write one by anyrank forecast curve", path=str(path)
+                f"no recency curve ({reason(error)}): write one by anyrank forecast curve", path=str(path)
             ) from None
 
 

@@ -30,13 +30,17 @@ def documents(
     """The pictures of a folder as documents; the id is the path from the folder. With ``captions`` (by id, or by the id
     without its ending) or ``read_words`` the content is a mapping of text and image, else an `Image`.
 
-    A picture that can't be decoded is an InputError, or left out if ``on_unreadable`` takes the error. Raises
-    InputError if no picture is left.
+    A picture that can't be decoded, or whose name is no text, is an InputError, or left out if ``on_unreadable`` takes
+    the error. Raises InputError if no picture is left.
     """
     root, readable = Path(folder).resolve(), False
     for name in pictures_in(root):
         path = str(root / name)
         try:
+            if not is_unicode(path):
+                raise InputError(
+                    "the picture's name is not UTF-8: rename it", path=path.encode("utf-8", "replace").decode()
+                )
             picture = decode(Image(path))
         except InputError as error:
             if on_unreadable is None:
@@ -52,6 +56,11 @@ def documents(
         yield Candidate(name, {"text": " ".join(filter(None, words)), "image": path})
     if not readable:
         raise InputError("holds no picture that can be read (PNG, JPEG, GIF, WebP, BMP or TIFF)", path=folder)
+
+
+def is_unicode(path: str) -> bool:
+    """True if a path can be kept as text: one whose bytes are no UTF-8 can't."""
+    return not any("\ud800" <= c <= "\udfff" for c in path)
 
 
 def without_picture(captions: Mapping[str, str], folder: str | os.PathLike[str]) -> list[str]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from ...core.errors import InputError
 from .peptide import Peptide
 from .residues import ISOTOPE
-from .scans import index_of, plain_scan, scan_of, stem
+from .scans import index_of, plain_scan, plain_title, scan_of, stem
 from .spectrum import Bad, Spectrum, refuse
 
 KEYS = ("title", "scan", "index")
@@ -154,6 +154,8 @@ class _Tables:
 def _table(spectra: Sequence[tuple[int, Spectrum]], key: str) -> dict[str, int]:
     """The positions of spectra by title, scan or index; -1 for a name that several share."""
     names = [(i, str(getattr(s, key))) for i, s in spectra]
+    if key == "title":
+        names = [(i, plain_title(name)) for i, name in names]
     if key == "scan":  # F1:2478 is scan 2478 too
         names = [(i, plain_scan(name)) for i, name in names]
         names += [(i, name.rsplit(":", 1)[1]) for i, name in names if ":" in name]
@@ -168,8 +170,8 @@ def _table(spectra: Sequence[tuple[int, Spectrum]], key: str) -> dict[str, int]:
 
 def _find(name: str, by: str, tables: Mapping[str, Mapping[str, int]]) -> int | None:
     name = name.strip()
-    if by == "title" and name in tables["title"]:
-        return tables["title"][name]
+    if by == "title" and (title := plain_title(name)) in tables["title"]:
+        return tables["title"][title]
     if index := index_of(name):
         return tables["index"].get(index)
     if scan := scan_of(name):
@@ -184,8 +186,8 @@ def _find(name: str, by: str, tables: Mapping[str, Mapping[str, int]]) -> int | 
 
 def _problem(p: Psm, position: int | None, spectra: Sequence[Spectrum], by: str) -> str:
     """The reason why a match can't be assigned to the spectrum at a position, empty if it can."""
-    title = by == "title" and position is not None and position >= 0 and spectra[position].title == p.spectrum
-    if not title:
+    found = spectra[position].title if position is not None and position >= 0 else None
+    if by != "title" or found is None or plain_title(found) != plain_title(p.spectrum):
         by = "index" if index_of(p.spectrum) else "scan" if scan_of(p.spectrum) else by
     if position is None:
         return f"no spectrum {p.spectrum!r} (looked up by {by})"

@@ -31,6 +31,16 @@ def stem(run: str | PathLike[str]) -> str:
     return re.sub(r"\.(raw|mgf|mzml|mzxml|mzdata|d|wiff2?|ms2|dta|dat|lcd|tdf|baf|txt)$", "", name)
 
 
+def plain_title(text: str) -> str:
+    """A spectrum's name without the brackets and quotes of printed lists at its ends, each blank one space. Tables'
+    names and files' titles are compared in this form.
+
+    >>> plain_title("['run.17']"), plain_title('"run A"  17')
+    ('run.17', 'run A" 17')
+    """
+    return " ".join(text.strip(" []'\"").split())
+
+
 def scan_of(text: str) -> str:
     """The scan number that a title or a native id names, without leading zeros; empty if it names none.
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
-from ...core.errors import InputError, MissingExtra
+from ...core.errors import InputError, MissingExtra, ModelError, quoted
 
 Segmenter = Callable[[Sequence[str]], list[list[str]]]
 """Texts -> the EDUs of each, in order; joined by spaces they are the text."""
@@ -58,14 +59,23 @@ def _joined(pieces: Sequence[str]) -> list[str]:
 
 def by_model(name: str, *, begins: str = "B") -> Segmenter:
     """A segmenter by a token classifier of transformers, a folder or a hub id: an EDU begins at each word whose first
-    token's label begins with ``begins``. Raises InputError if no label does, MissingExtra without transformers."""
+    token's label begins with ``begins``. Raises InputError if no label does, ModelError if there is no such model,
+    MissingExtra without transformers."""
     try:
         import torch
         from transformers import AutoModelForTokenClassification, AutoTokenizer
     except ImportError as error:
         raise MissingExtra(error.name or "transformers", extra="torch") from error
-    tokenizer: Any = AutoTokenizer.from_pretrained(name)
-    model: Any = AutoModelForTokenClassification.from_pretrained(name, use_safetensors=True).eval()
+    from ...backends.hf.load import quiet
+
+    if not Path(name).is_dir() and name.count("/") != 1:
+        raise ModelError(f"no segmenter {quoted(name)}: expected the folder or the hub id (owner/name) of a classifier")
+    try:
+        with quiet():
+            tokenizer: Any = AutoTokenizer.from_pretrained(name)
+            model: Any = AutoModelForTokenClassification.from_pretrained(name, use_safetensors=True).eval()
+    except (OSError, ValueError, KeyError) as error:
+        raise ModelError(f"{name}: can't be loaded: {' '.join(str(error).split())[:300]}") from error
     starts = [i for i, label in model.config.id2label.items() if str(label).startswith(begins)]
     if not starts:
         labels = ", ".join(map(str, model.config.id2label.values()))

@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from ...core.content import text_of
+from ...core.content import required_text
 from ...core.errors import InputError
 from ...core.rerank import Group
 from ...core.trace import Usage
-from ...core.types import Judgement, Query
+from ...core.types import Candidate, Judgement, Query
 from .overlap import Utility, similarity
 
 
@@ -27,9 +27,7 @@ class Consensus:
     utility: Utility = similarity
 
     def __call__(self, groups: Sequence[Group]) -> list[Judgement]:
-        return [
-            Judgement(consensus([text_of(c.content) for c in members], self.utility), Usage()) for _, members in groups
-        ]
+        return [Judgement(consensus(_texts(members), self.utility), Usage()) for _, members in groups]
 
 
 def consensus(texts: Sequence[str], utility: Utility = similarity) -> list[float]:
@@ -48,7 +46,7 @@ class Reference:
     gives the upper bound of choosing by that utility, and labels for training; it can't be used where there is no
     reference.
 
-    Raises InputError on a query without one.
+    Raises InputError on a query without one, and on a candidate without a text.
     """
 
     utility: Utility = similarity
@@ -57,13 +55,21 @@ class Reference:
         out = []
         for query, members in groups:
             reference = reference_of(query)
-            out.append(Judgement([self.utility(reference, text_of(c.content)) for c in members], Usage()))
+            out.append(Judgement([self.utility(reference, text) for text in _texts(members)], Usage()))
         return out
+
+
+def _texts(members: Sequence[Candidate]) -> list[str]:
+    """The texts of candidates. Raises InputError on one that has none."""
+    return [required_text(c.content, f"candidate {c.id!r}") for c in members]
 
 
 def reference_of(query: Query) -> str:
     """The reference of an article. Raises InputError if its ``meta`` has none."""
     reference: object = query.meta.get("reference") if isinstance(query.meta, Mapping) else None
-    if not isinstance(reference, str) or not reference.strip():
+    if reference is not None and not isinstance(reference, str):
+        kind = type(reference).__name__
+        raise InputError(f"the reference summary of query {query.id!r} is {kind}: expected a text")
+    if reference is None or not reference.strip():
         raise InputError(f"query {query.id!r} has no reference summary: give it as the field reference of its line")
     return reference

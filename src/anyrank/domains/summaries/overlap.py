@@ -17,14 +17,16 @@ Utility = Callable[[str, str], float]
 METRICS = ("rouge1", "rouge2", "rougeL", "rougeLsum")
 CELLS = 4_000_000
 """Pairs of words that a comparison by rougeL or rougeLsum has at most: some seconds of rouge-score's loop."""
-_WORD = re.compile(r"\w+")
+_ALONE = "\u3041-\u3096\u30a1-\u30fa\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003134f"
+_WORD = re.compile(rf"[{_ALONE}]|[^\W{_ALONE}]+")
+_LATIN = re.compile(r"[\W\d_A-Za-z\u00aa\u00ba\u00c0-\u024f\u1e00-\u1eff]*")
 
 
 def words(text: str) -> list[str]:
-    """The words of a text, in lower case.
+    """The words of a text, in lower case; of Chinese and Japanese, which write no spaces, the characters.
 
-    >>> words("Wings, lift-off!")
-    ['wings', 'lift', 'off']
+    >>> words("Wings, lift-off!"), words("第3回")
+    (['wings', 'lift', 'off'], ['第', '3', '回'])
     """
     return _WORD.findall(text.lower())
 
@@ -89,7 +91,8 @@ class Overlaps:
 
 
 def rouge(metrics: Sequence[str] = ("rouge1", "rouge2", "rougeLsum"), *, stem: bool = True) -> Utility:
-    """The mean F measure of some ROUGE metrics by rouge-score; "rougeLsum" takes lines as sentences.
+    """The mean F measure of some ROUGE metrics by rouge-score; "rougeLsum" takes lines as sentences. Texts of other
+    scripts than the Latin one, of which rouge-score keeps nothing but digits, are split by `words`, without stemming.
 
     Raises InputError for a metric it doesn't know, and on two texts of more than `CELLS` pairs of words for a metric of
     subsequences; MissingExtra without the package (anyrank[summaries]).
@@ -100,9 +103,17 @@ def rouge(metrics: Sequence[str] = ("rouge1", "rouge2", "rougeLsum"), *, stem: b
         )
     try:
         from rouge_score.rouge_scorer import RougeScorer
+        from rouge_score.tokenizers import DefaultTokenizer, Tokenizer
     except ImportError as error:
         raise MissingExtra("rouge-score", extra="summaries") from error
-    scorer = RougeScorer(list(metrics), use_stemmer=stem)
+
+    class OfAnyScript(Tokenizer):  # type: ignore[misc, unused-ignore]
+        own = DefaultTokenizer(stem)
+
+        def tokenize(self, text: str) -> list[str]:
+            return list(self.own.tokenize(text)) if _LATIN.fullmatch(text) else words(text)
+
+    scorer = RougeScorer(list(metrics), tokenizer=OfAnyScript())
 
     @cache  # a consensus compares each pair from both sides, an oracle the same reference many times
     def mean_f(reference: str, summary: str) -> float:

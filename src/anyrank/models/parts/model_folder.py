@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ...core.errors import ModelError
+from ...core.errors import ModelError, reason
 from ...hub.registry import resolve
 
 POOLING = {"cls": "cls", "mean": "mean", "max": "max", "last": "lasttoken"}
@@ -61,7 +61,7 @@ class ModelFolder:
                 for m in json.loads(path.read_text("utf-8"))
             ]
         except (ValueError, KeyError, TypeError) as error:
-            raise ModelError(f"{path}: can't be read: {error!r}") from error
+            raise ModelError(f"{path}: can't be read: {reason(error)}") from error
         known = {
             "Transformer",
             "MLMTransformer",

@@ -13,6 +13,7 @@ from ....io.files import File, label, texts
 from ..notation import parse
 from ..peptide import Peptide
 from ..psm import Psm
+from ..scans import plain_title
 from ..spectrum import Bad, refuse
 from .mztab import number, numbers, read_mztab
 
@@ -138,7 +139,7 @@ class _Present:
 
 def _psm(row: Mapping[str, str], present: _Present, peptide: Peptide, score: float, path: str, line: int) -> Psm:
     """The PSM of a row."""
-    first, *others = ((c, _name(row[c])) for c in present.spectrum)
+    first, *others = ((c, plain_title(row[c])) for c in present.spectrum)
     charge = number(row[present.charge].strip().rstrip("+")) if present.charge else None
     return Psm(
         first[1],
@@ -154,11 +155,6 @@ def _psm(row: Mapping[str, str], present: _Present, peptide: Peptide, score: flo
         others=tuple(others),
         chosen=present.chosen,
     )
-
-
-def _name(cell: str) -> str:
-    """A spectrum's name without the brackets and quotes of printed lists."""
-    return " ".join(cell.strip(" []'\"").split())
 
 
 def _header(cells: Sequence[str]) -> list[str]:
