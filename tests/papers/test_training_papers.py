@@ -228,3 +228,26 @@ def test_the_command_lists_shows_and_writes(tmp_path):
 
 def test_recipe_text_leaves_defaults_out():
     assert recipe_text(Recipe(out="a")) == "out: a\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "option", "message"),
+    [
+        ("sft_reranking", "reduction=3", "reduction: 3 is none of 1, 2, 4, 8, 16, 32"),
+        ("ance", "steps=many", "steps: expected a whole number, found 'many'"),
+        ("colbert", "distilled=maybe", "distilled: expected true or false, found 'maybe'"),
+        ("ranklist", "epochs=2.5", "epochs: expected a whole number, found 2.5"),
+        ("birch", "prior=", "prior: expected a value, found an empty text"),
+        ("birch", "start={", "isn't a YAML value"),
+        ("curricula", "pairs=0", "pairs: expected the number of groups, at least 1, found 0"),
+        ("chatgpt_retrievalqa", "rows=0", "rows: expected the number of groups, at least 1, found 0"),
+    ],
+)
+def test_an_option_of_another_type_or_range_is_refused(name, option, message):
+    with pytest.raises(InputError, match=message):
+        call("recipe", name, "--option", option)
+
+
+def test_a_paper_that_is_trained_on_an_index_says_by_which_command():
+    with pytest.raises(InputError, match="dsi has no recipe: it is trained on an index, by 'anyrank generative train"):
+        call("recipe", "dsi")
