@@ -91,7 +91,8 @@ def tokenizer(tmp_path_factory):
 @pytest.mark.parametrize("name", sorted(set(trainings()) - METHODS))
 def test_cards_and_recipes(name, tmp_path):
     module = load(name)
-    card, recipe = module.CARD, module.recipe("runs/x", ("a.jsonl", Source(format="triples", path="b.tsv")))
+    other = Source(format="text" if "mlm" in LOSSES[name] else "triples", path="b.tsv")
+    card, recipe = module.CARD, module.recipe("runs/x", ("a.jsonl", other))
     assert isinstance(card, Card)
     assert (card.name, card.cost, card.formula) == (name, None, "")
     assert card.arxiv in module.__doc__
@@ -126,7 +127,10 @@ def test_each_set_up_trains(name, tokenizer, tmp_path):
     from anyrank.train.run import train
 
     recipe = load(name).recipe(str(tmp_path / "out"), (str(tmp_path / "g.jsonl"),))
-    write_groups(tmp_path / "g.jsonl", DATA.get(name, graded()))
+    if recipe.model.kind == "mlm":
+        (tmp_path / "g.jsonl").write_text("\n".join(f"{a} {b}" for a in WORDS for b in WORDS))
+    else:
+        write_groups(tmp_path / "g.jsonl", DATA.get(name, graded()))
     shape = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 32}
     length = 64 if recipe.model.kind == "instructed" else 8
     words = recipe.model.kind in kinds() and issubclass(model_class(recipe.model.kind), WordModel)

@@ -79,7 +79,8 @@ class Parade(EncoderModel):
         table = self.body.get_input_embeddings().weight.detach()
         if number is None or table.shape[1] != self.width:  # embeddings of some encoders (ALBERT's) are narrower
             return torch.randn(self.width) * 0.02
-        return table[number].clone().float()
+        row: Tensor = table[number].clone().float()
+        return row
 
     def features(self, queries: Sequence[Any], candidates: Sequence[Sequence[Candidate]]) -> dict[str, Any]:
         return passage_features(self.tokenizer, queries, candidates, self.max_length, self.windows)

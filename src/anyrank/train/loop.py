@@ -94,8 +94,9 @@ class Loop(Trainer):  # type: ignore[misc,unused-ignore]
     def _save(self, output_dir: str | None = None, state_dict: dict[str, Any] | None = None) -> None:
         """Write the weights of a checkpoint. A model of ours is no PreTrainedModel, whose own saving knows which of its
         tensors are one and the same (an output layer tied to the embeddings)."""
-        if state_dict is None and not isinstance(self.model, PreTrainedModel):
-            state_dict = apart(self.model.state_dict())
+        model: Any = self.model
+        if state_dict is None and not isinstance(model, PreTrainedModel):
+            state_dict = apart(model.state_dict())
         super()._save(output_dir, state_dict)
 
     def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:

@@ -32,7 +32,7 @@ def try_loss(setup: Setup, recipe: Recipe, groups: Sequence[Group], draw: DrawFn
             setup.objective(module, moved(batch, device), 0.0)
     except (AnyrankError, MemoryError, torch.OutOfMemoryError):
         raise
-    except (TypeError, ValueError, LookupError, AttributeError, RuntimeError, ArithmeticError) as error:
+    except (TypeError, ValueError, LookupError, AttributeError, RuntimeError) as error:
         m = recipe.model
         made = f"a model of kind {m.kind} {f'from {m.start}' if m.start else 'of this shape'}"
         with_options = f" with the options {dict(m.options)}" if m.options else ""
