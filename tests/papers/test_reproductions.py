@@ -13,7 +13,7 @@ from anyrank.benchmarks import names as benchmarks
 from anyrank.cli import cli
 from anyrank.cli.papers import papers_command
 from anyrank.core.errors import InputError
-from anyrank.papers import card
+from anyrank.papers import card, load
 from anyrank.papers import systems as papers
 from anyrank.papers.reproduction import Measured, all_systems, measured_values, read_values, system
 from anyrank.pipeline.explain import misfit
@@ -78,8 +78,8 @@ def test_commands_exist_with_these_options(name, line):
         path.append(words.pop(0))
         command = command.get_command(click.Context(command), path[-1])
         assert command is not None, path
-    options = {o for p in command.params for o in (*p.opts, *p.secondary_opts)}
-    assert {w for w in words if w.startswith("-")} <= options
+    _, left, _ = command.make_parser(click.Context(command)).parse_args(list(words))
+    assert not left, "arguments that the command doesn't take"
     if "-p" in words and path[-1] != "mteb":
         pipeline = words[words.index("-p") + 1]
         # with a search before it, a reranker's names and options are checked without opening its model
@@ -88,6 +88,18 @@ def test_commands_exist_with_these_options(name, line):
         assert CliRunner().invoke(papers_command, ["recipe", *words]).exit_code == 0
     if "--method" in words:
         assert words[words.index("--method") + 1] in (*papers(), "ranknovo")
+
+
+@pytest.mark.parametrize("name", papers())
+def test_commands_that_cards_name_exist(name):
+    text = f"{card(name)} {' '.join((load(name).__doc__ or '').split())}"
+    for line in re.findall(r"anyrank ([a-z][a-z-]* [^`'\".,;:)]*)", text):
+        command, words = cli, line.split()
+        while isinstance(command, click.Group):
+            command = command.get_command(click.Context(command), words.pop(0))
+            assert command is not None, line
+        options = {o for p in command.params for o in (*p.opts, *p.secondary_opts)}
+        assert {w for w in words if w.startswith("-")} <= options, line
 
 
 def test_the_commands_print_the_cards():

@@ -91,7 +91,8 @@ def tokenizer(tmp_path_factory):
 @pytest.mark.parametrize("name", sorted(set(trainings()) - METHODS))
 def test_cards_and_recipes(name, tmp_path):
     module = load(name)
-    card, recipe = module.CARD, module.recipe("runs/x", ("a.jsonl", Source(format="triples", path="b.tsv")))
+    other = Source(format="text" if "mlm" in LOSSES[name] else "triples", path="b.tsv")
+    card, recipe = module.CARD, module.recipe("runs/x", ("a.jsonl", other))
     assert isinstance(card, Card)
     assert (card.name, card.cost, card.formula) == (name, None, "")
     assert card.arxiv in module.__doc__
@@ -126,7 +127,10 @@ def test_each_set_up_trains(name, tokenizer, tmp_path):
     from anyrank.train.run import train
 
     recipe = load(name).recipe(str(tmp_path / "out"), (str(tmp_path / "g.jsonl"),))
-    write_groups(tmp_path / "g.jsonl", DATA.get(name, graded()))
+    if recipe.model.kind == "mlm":
+        (tmp_path / "g.jsonl").write_text("\n".join(f"{a} {b}" for a in WORDS for b in WORDS))
+    else:
+        write_groups(tmp_path / "g.jsonl", DATA.get(name, graded()))
     shape = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 32}
     length = 64 if recipe.model.kind == "instructed" else 8
     words = recipe.model.kind in kinds() and issubclass(model_class(recipe.model.kind), WordModel)
@@ -228,3 +232,26 @@ def test_the_command_lists_shows_and_writes(tmp_path):
 
 def test_recipe_text_leaves_defaults_out():
     assert recipe_text(Recipe(out="a")) == "out: a\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "option", "message"),
+    [
+        ("sft_reranking", "reduction=3", "reduction: 3 is none of 1, 2, 4, 8, 16, 32"),
+        ("ance", "steps=many", "steps: expected a whole number, found 'many'"),
+        ("colbert", "distilled=maybe", "distilled: expected true or false, found 'maybe'"),
+        ("ranklist", "epochs=2.5", "epochs: expected a whole number, found 2.5"),
+        ("birch", "prior=", "prior: expected a value, found an empty text"),
+        ("birch", "start={", "isn't a YAML value"),
+        ("curricula", "pairs=0", "pairs: expected the number of groups, at least 1, found 0"),
+        ("chatgpt_retrievalqa", "rows=0", "rows: expected the number of groups, at least 1, found 0"),
+    ],
+)
+def test_an_option_of_another_type_or_range_is_refused(name, option, message):
+    with pytest.raises(InputError, match=message):
+        call("recipe", name, "--option", option)
+
+
+def test_a_paper_that_is_trained_on_an_index_says_by_which_command():
+    with pytest.raises(InputError, match="dsi has no recipe: it is trained on an index, by 'anyrank generative train"):
+        call("recipe", "dsi")

@@ -238,7 +238,7 @@ def test_a_language_model_under_adapters(tmp_path):
 
 def text_recipe(start, tmp_path, name, **adapters):
     (tmp_path / "text.txt").write_text("\n".join(f"the {a} of the {b} and {a}" for a, b in zip(WORDS, WORDS[::-1])))
-    one = recipe(start, tmp_path / name, "mlm", steps=4, **adapters)
+    one = recipe(start, tmp_path / name, "cross", steps=4, **adapters)
     data = Data(train=(Source(path=str(tmp_path / "text.txt"), format="text"),))
     return replace(one, data=data, losses=(Loss(name="ranknet"),), model=replace(one.model, kind="mlm"))
 

@@ -124,7 +124,7 @@ def test_half_precision_scores_train(name):
     assert scores.grad.any()
 
 
-@pytest.mark.parametrize("name", sorted(set(LOSSES) - {"binary_cross_entropy"}))
+@pytest.mark.parametrize("name", sorted(set(LOSSES) - {"anchored", "binary_cross_entropy"}))  # these look at labels
 def test_every_tensor_is_made_where_the_scores_are(name):
     loss = LOSSES[name](torch.empty(2, 4, device="meta"), torch.empty(2, 4, device="meta"))
     assert loss.device.type == "meta"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Sequence
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from typing import Any, get_type_hints
 
 import click
 
@@ -98,11 +98,13 @@ def recipe_command(
     anyrank papers recipe prorank --option stage=2 --option loss=infonce > recipe.yaml
     anyrank train recipe.yaml
     """
-    from ..papers import card, load, names, trainings
+    from ..papers import card, defining, load, names, trainings
     from ..train.recipe import recipe_text
     from ..train.settings import with_settings
 
     if name not in trainings():
+        if name in defining("plan"):
+            raise InputError(f"{name} has no recipe: it is trained on an index, by 'anyrank generative train --help'")
         what = f"{name} is a method without a training recipe" if name in names() else f"no training recipe {name!r}"
         raise InputError(f"{what}: choose one of {', '.join(trainings())}")
     paper = card(name)
@@ -114,8 +116,8 @@ def recipe_command(
 
 def options_of(function: Any, choices: Sequence[str]) -> dict[str, Any]:
     """The options NAME=VALUE of a paper's recipe, with values in YAML. Raises InputError on an unknown name, and on a
-    value that isn't one of those that the option can have."""
-    import yaml
+    value that the option can't have."""
+    from ..train.typed_yaml import read_value
 
     known = get_type_hints(function)
     names = [name for name, p in inspect.signature(function).parameters.items() if p.kind is p.KEYWORD_ONLY]
@@ -124,11 +126,5 @@ def options_of(function: Any, choices: Sequence[str]) -> dict[str, Any]:
         name, equals, text = choice.partition("=")
         if not equals or name not in names:
             raise InputError(f"{choice}: expected NAME=VALUE with one of {', '.join(names) or 'no option'}")
-        try:
-            out[name] = yaml.safe_load(text)
-        except yaml.YAMLError as error:
-            raise InputError(f"{choice}: not a YAML value") from error
-        allowed = get_args(known[name]) if get_origin(known[name]) is Literal else ()
-        if allowed and out[name] not in allowed:
-            raise InputError(f"{choice}: choose one of {', '.join(map(str, allowed))}")
+        out[name] = read_value(known[name], text, name)
     return out

@@ -77,7 +77,10 @@ class Parade(EncoderModel):
     def _cls_embedding(self) -> Tensor:
         number = self.tokenizer.cls_token_id
         table = self.body.get_input_embeddings().weight.detach()
-        return table[number].clone().float() if number is not None else torch.randn(self.width) * 0.02
+        if number is None or table.shape[1] != self.width:  # embeddings of some encoders (ALBERT's) are narrower
+            return torch.randn(self.width) * 0.02
+        row: Tensor = table[number].clone().float()
+        return row
 
     def features(self, queries: Sequence[Any], candidates: Sequence[Sequence[Candidate]]) -> dict[str, Any]:
         return passage_features(self.tokenizer, queries, candidates, self.max_length, self.windows)

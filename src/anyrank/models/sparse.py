@@ -137,16 +137,6 @@ class Sparse(nn.Module):  # type: ignore[misc,unused-ignore]
         parts = self.inputs(texts, query=query)
         return self.embed([{k: v.to(device) for k, v in chunk.items()} for chunk in parts])
 
-    def state_dict(self, *args: Any, **options: Any) -> Any:
-        """All tensors by name; those that share memory, as the embeddings and the output layer do, as copies, which
-        safetensors needs for checkpoints."""
-        state, seen = super().state_dict(*args, **options), set()
-        for name, value in state.items():
-            if value.data_ptr() in seen:
-                state[name] = value.clone()
-            seen.add(value.data_ptr())
-        return state
-
     def save(self, folder: Path) -> None:
         """A folder for sentence-transformers' SparseEncoder and anyrank's torch backend."""
         folder.mkdir(parents=True, exist_ok=True)

@@ -34,7 +34,7 @@ CARD = Card(
     ),
     differences=(
         "the collection is encoded beside the training in the same process; the paper has machines for it",
-        "search is exact; AdamW in place of LAMB; no layer behind [CLS]",
+        "search is exact; AdamW in place of LAMB, its warm-up a share of the steps, there 5,000; no layer behind [CLS]",
         "a training that is resumed searches by the weights at that point",
     ),
 )

@@ -50,6 +50,7 @@ CARD = Card(
         Figure(0.7554, "TREC DL19", "R@1000", "ANCE without feedback", SOURCE),
         Figure(0.3418, "MS MARCO passage dev", "MRR@10", "ANCE-PRF, 3 passages", SOURCE),
     ),
+    differences=("the start is MiniLM unless --option start names another; the warm-up is a share, there 5,000 steps",),
 )
 
 

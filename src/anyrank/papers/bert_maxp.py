@@ -1,8 +1,9 @@
 """BERT-MaxP: long documents ranked by the scores of their passages, the first (FirstP), the best (MaxP) or all (SumP).
 
 Dai and Callan, "Deeper Text Understanding for IR with Contextual Neural Language Modeling", SIGIR 2019, arXiv
-1905.09217. Windows, lengths and the share of passages in training are those of capreolus; AvgP is its too. A judge that
-is trained already reads passages by ``passages("MODEL")`` in a pipeline, without training.
+1905.09217. Windows, lengths and the share of passages in training are those of capreolus; AvgP is its too. Loss, rate
+and batch are ours. A judge that is trained already reads passages by ``passages("MODEL")`` in a pipeline, without
+training.
 """
 
 from __future__ import annotations

@@ -2,7 +2,8 @@
 
 Yang, Zhang and Lin, "Simple Applications of BERT for Ad Hoc Document Retrieval", 2019, arXiv 1903.10972; the weights of
 three sentences begin at a third each and are learned, and a document of fewer sentences has its worst again, as in
-capreolus. The share of the first stage, BM25 there, is ``prior``: candidates must come with its scores.
+capreolus. The share of the first stage, BM25 there, is ``prior``: candidates must come with its scores. Loss, rate and
+batch are ours.
 """
 
 from __future__ import annotations

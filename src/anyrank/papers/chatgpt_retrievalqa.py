@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from ..core.errors import InputError
 from ..train.group import Group
 from ..train.pointwise_samples import Tokenizer, one_to_four
 from ..train.recipe import Check, Data, Loss, Model, Optimiser, Recipe
@@ -48,7 +49,10 @@ def recipe(
     start: str = "microsoft/MiniLM-L12-H384-uncased",
 ) -> Recipe:
     """The training by the notebook, over ``rows`` groups of one text (the triples of human answers): 5,000 steps of
-    warm-up, validation every 5,000 by the sum of three measures (if there are ``valid`` groups)."""
+    warm-up, validation every 5,000 by the sum of three measures (if there are ``valid`` groups). Raises InputError on
+    less than one row."""
+    if rows < 1:
+        raise InputError(f"rows: expected the number of groups, at least 1, found {rows}")
     steps = 5 * rows / 32
     return Recipe(
         out=out,

@@ -2,9 +2,8 @@
 
 Suresh et al., "CoRNStack: High-Quality Contrastive Data for Better Code Ranking", 2024, arXiv 2412.01007. `curated`
 keeps pairs by dual consistency and gives each a pool of other texts; the recipe draws from the pool anew each epoch, by
-a softmax whose temperature falls. Thresholds, the number of negatives and the temperatures are not published: ours. The
-query's prefix of the release is left to the data. `anyrank synth
-cornstack` writes the groups.
+a softmax whose temperature falls. Thresholds, the number of negatives, the temperatures, rate, batch and epochs are not
+published: ours. The query's prefix of the release is left to the data. `anyrank synth cornstack` writes the groups.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ CARD = Card(
     arxiv="2412.01007",
     year=2024,
     summary="training: consistent pairs, hard negatives drawn by a temperature that falls, InfoNCE",
-    needs="groups of one positive and a pool of others with scores as priors (curated)",
+    needs="groups of one positive and a pool of others with scores as priors (anyrank synth cornstack)",
     figures=(
         Figure(0.777, "CodeSearchNet, mean of six languages", "MRR@100", "CodeRankEmbed", "its page"),
         Figure(0.805, "CodeSearchNet, mean of six languages", "MRR@100", "CodeRankLLM over it", "its page"),

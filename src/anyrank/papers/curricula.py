@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
+from ..core.errors import InputError
 from ..train.recipe import Check, Curriculum, Data, Loss, Model, Optimiser, Recipe
 from ..train.sources import Source
 from .card import Card, Figure
@@ -42,7 +43,10 @@ def recipe(
 ) -> Recipe:
     """ANTIQUE's set-up: positives are of ``grade`` or above. An epoch of ours is all of the data: ``pairs`` is how many
     groups there are, so that the curriculum ends after as many as in the paper; training goes on as long again (ours).
+    Raises InputError on less than one.
     """
+    if pairs < 1:
+        raise InputError(f"pairs: expected the number of groups, at least 1, found {pairs}")
     return Recipe(
         out=out,
         model=Model(start=start, max_length=512),

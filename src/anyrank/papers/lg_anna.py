@@ -22,7 +22,7 @@ CARD = Card(
     arxiv="2506.07438",
     year=2025,
     summary="training: a decoder's end token after instruction and examples, soft labels, negatives under a margin",
-    needs="groups labelled by a teacher's scores, with judgements and the retriever's scores (anyrank distill --qrels)",
+    needs="judged groups with a retriever's scores as priors, labelled anew by a teacher (anyrank distill --groups)",
 )
 
 OPTIONS: Mapping[str, Mapping[str, Any]] = {

@@ -1,7 +1,8 @@
 """PARADE: the vectors of a long document's passages are joined before they are scored.
 
 Li, Yates, MacAvaney, He and Sun, "PARADE: Passage Representation Aggregation for Document Reranking", 2020, arXiv
-2008.09093. Windows are those of capreolus. ``aggregate``: max, attn, cnn, or transformer, the paper's best.
+2008.09093. Windows are those of capreolus; loss, rate and batch are ours. ``aggregate``: max, attn, cnn, or
+transformer, the paper's best.
 """
 
 from __future__ import annotations

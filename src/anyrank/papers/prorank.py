@@ -5,8 +5,8 @@ weights: mixedbread-ai/mxbai-rerank-base-v2 and -large-v2. The template is in ou
 their own.
 
 Its training has two stages, each a recipe: GRPO by the form and the truth of the answer (``stage=1``), then the
-difference of the logits by a loss of scores (``stage=2``, from the first one's folder). The values of the rewards and
-the second loss are not published: ours, settings both.
+difference of the logits by a loss of scores (``stage=2``, from the first one's folder). The values of the rewards, the
+second loss, samples, rates and batches are not published: ours, settings all.
 """
 
 from __future__ import annotations

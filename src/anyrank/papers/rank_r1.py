@@ -34,6 +34,10 @@ CARD = Card(
     "up to 2,048 tokens of reasoning",
     cost=Price(Heap(19, 10), answer=500),
     figures=(Figure(0.388, "BRIGHT", "nDCG@10", "ReasonIR with Rank-R1", "the BRIGHT leaderboard"),),
+    differences=(
+        "in training, what the release leaves to the defaults of trl is: no KL term, one pass over the data; passages "
+        "are cut at 150 words",
+    ),
 )
 
 

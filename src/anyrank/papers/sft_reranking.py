@@ -9,6 +9,7 @@ with the English one applied (``--set adapters.language=FOLDER``), and opened wi
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 from ..train.recipe import Adapters, Data, Export, Loss, Model, Optimiser, Recipe
 from ..train.sources import Source
@@ -27,7 +28,9 @@ K = {1: 14_174_208, 2: 7_091_712, 4: 3_550_464, 8: 1_779_840, 16: 894_528, 32: 4
 """The numbers of weights that are as many as those of an adapter of a reduction factor."""
 
 
-def recipe(out: str, train: Sequence[str | Source], *, start: str = START, reduction: int = 2) -> Recipe:
+def recipe(
+    out: str, train: Sequence[str | Source], *, start: str = START, reduction: Literal[1, 2, 4, 8, 16, 32] = 2
+) -> Recipe:
     """The training by the paper's settings: 32 pairs a step, as 16 groups of two texts; the weights trained are as many
     as those of an adapter of the ``reduction``."""
     return Recipe(

@@ -2,7 +2,7 @@
 
 Hofstätter, Zlabinger and Hanbury, "Interpretable & Time-Budget-Constrained Contextualization for Re-Ranking", ECAI
 2020, arXiv 2002.01854. ``start``: a file of word vectors (GloVe of 300 numbers in the paper), or a model's folder,
-whose word pieces it takes.
+whose word pieces it takes. Loss and batch are ours.
 """
 
 from __future__ import annotations

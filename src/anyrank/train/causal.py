@@ -9,7 +9,7 @@ from ..backends.hf.load import unpacked
 from ..core.errors import InputError
 from ..models.base import declare
 from ..models.parts.peft_adapters import merged
-from .starts import start_folder
+from .starts import opened, start_folder
 
 
 def load(start: str, dtype: Literal["float32", "bfloat16"] = "float32") -> tuple[Any, Any]:
@@ -27,11 +27,12 @@ def load(start: str, dtype: Literal["float32", "bfloat16"] = "float32") -> tuple
         gguf = sorted(folder.glob("*.gguf"))[0]
         fresh = unpacked(gguf, number)
         folder, options = (fresh, options) if fresh is not None else (folder, {"gguf_file": gguf.name})
-    file = {k: v for k, v in options.items() if k == "gguf_file"}
-    tokenizer = AutoTokenizer.from_pretrained(folder, **file)
-    if tokenizer.pad_token_id is None:
-        tokenizer.pad_token = tokenizer.eos_token
-    return AutoModelForCausalLM.from_pretrained(folder, dtype=number, **options), tokenizer
+    with opened(start, "language"):
+        file = {k: v for k, v in options.items() if k == "gguf_file"}
+        tokenizer = AutoTokenizer.from_pretrained(folder, **file)
+        if tokenizer.pad_token_id is None:
+            tokenizer.pad_token = tokenizer.eos_token
+        return AutoModelForCausalLM.from_pretrained(folder, dtype=number, **options), tokenizer
 
 
 def save(model: Any, tokenizer: Any, folder: Path) -> None:

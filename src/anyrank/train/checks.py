@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from ..core.errors import InputError
+from ..core.types import Candidate
 from .group import Group
 from .objective import Objective
 from .recipe import Recipe
@@ -35,16 +36,28 @@ def check_objective(
         raise InputError(f"{empty.name} has no texts: leave it out")
     labels = [x for g in first for x in g.labels]
     _check_range(objective, words, min(labels), max(labels))
-    if in_batch:
-        batch = min(recipe.optimiser.batch, len(groups))
-        if batch == 1 and not any(map(objective.compares, first)):
-            raise InputError(
-                f"{words}: no negatives: a batch holds one group, and no group has texts of different labels: "
-                "give optimiser.batch of 2 or more, or groups with negatives"
-            )
+    if in_batch and min(recipe.optimiser.batch, len(groups)) > 1:
+        if not any(objective.compares(_beside_others(g)) for g in first):
+            raise InputError(f"{words}: no text is relevant: give groups with labels above 0")
+    elif in_batch and not any(map(objective.compares, first)):
+        raise InputError(
+            f"{words}: no negatives: a batch holds one group, and no group has texts of different labels: "
+            "give optimiser.batch of 2 or more, or groups with negatives"
+        )
     elif not any(map(objective.compares, first)):
         raise InputError(f"{words}: no group has anything to compare: give groups with texts of different labels")
     _warn(first, labels, in_batch)
+
+
+def check_relevant(words: str, groups: Sequence[Group]) -> None:
+    """Raises InputError if no text of any group is relevant, for models whose own loss is about relevant texts."""
+    if not any(x > 0 for g in groups for x in g.labels):
+        raise InputError(f"{words}: no text is relevant: give groups with labels above 0")
+
+
+def _beside_others(group: Group) -> Group:
+    """A group with a text of another one, which counts as irrelevant in a batch."""
+    return Group(group.query, (*group.candidates, Candidate("", "")), (*group.labels, 0.0), group.id)
 
 
 def _check_range(objective: Objective, words: str, low: float, high: float) -> None:

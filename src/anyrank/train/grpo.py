@@ -11,7 +11,7 @@ import json
 import logging
 import random
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -104,21 +104,30 @@ def prompt_text(tokenizer: Any, template: Template, example: Example) -> str:
     return text + beginning
 
 
-def run(recipe: Recipe, groups: Sequence[Group], valid: Sequence[Group], resume: bool, progress: bool) -> Any:
+def run(
+    recipe: Recipe,
+    groups: Sequence[Group],
+    valid: Sequence[Group],
+    resume: bool,
+    progress: bool,
+    begin: Callable[[], None] = lambda: None,
+) -> Any:
     """The training of a recipe with ``rl``; rewards are measured by greedy answers to the prompts of ``valid``, without
-    it to the first 64 of training. Returns (model, tokenizer, rewards before, after, log)."""
+    it to the first 64 of training. ``begin`` is called when all is checked, before anything is written. Returns (model,
+    rewards before, after, log)."""
     trainer_class = _trainer()
     spec, folder = recipe.rl, Path(recipe.out)
     task = task_of(spec)
+    rows = examples(groups, spec, recipe.seed)
     model, tokenizer = causal.load(recipe.model.start, spec.dtype)
     tokenizer.padding_side = "left"
     model = adapted(model, spec.lora, spec.alpha, spec.dropout, spec.targets)
-    rows = examples(groups, spec, recipe.seed)
     texts = [prompt_text(tokenizer, task.template, row) for row in rows]
     check_lengths(tokenizer, texts, rows, recipe)
     held_out = examples(valid, spec, recipe.seed) if valid else rows[:64]
     before = measured(model, tokenizer, task, held_out, spec.tokens)
     log.info("before: %s", in_words(before))
+    begin()
     trainer = trainer_class(model, tokenizer, recipe, task, texts, [row.target for row in rows], progress)
     trainer.go(resume)
     trained = trainer.accelerator.unwrap_model(trainer.model, keep_fp32_wrapper=False).eval()

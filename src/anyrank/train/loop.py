@@ -18,7 +18,7 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
-from transformers import EarlyStoppingCallback, Trainer, TrainerCallback, TrainingArguments
+from transformers import EarlyStoppingCallback, PreTrainedModel, Trainer, TrainerCallback, TrainingArguments
 from transformers.integrations.integration_utils import TensorBoardCallback
 from transformers.trainer_callback import PrinterCallback, TrainerState
 
@@ -91,6 +91,14 @@ class Loop(Trainer):  # type: ignore[misc,unused-ignore]
             self.watch.see(loss)
         return loss
 
+    def _save(self, output_dir: str | None = None, state_dict: dict[str, Any] | None = None) -> None:
+        """Write the weights of a checkpoint. A model of ours is no PreTrainedModel, whose own saving knows which of its
+        tensors are one and the same (an output layer tied to the embeddings)."""
+        model: Any = self.model
+        if state_dict is None and not isinstance(model, PreTrainedModel):
+            state_dict = apart(model.state_dict())
+        super()._save(output_dir, state_dict)
+
     def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
         assert self.validation is not None
         assert self.score is not None
@@ -132,6 +140,21 @@ class Loop(Trainer):  # type: ignore[misc,unused-ignore]
         self.model.eval()
 
 
+def apart(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors by name; those that share memory as copies, since safetensors refuses them as they are.
+
+    >>> both = torch.zeros(2)
+    >>> len({tensor.data_ptr() for tensor in apart({"embeddings": both, "output": both}).values()})
+    2
+    """
+    out: dict[str, Tensor] = {}
+    seen: set[int] = set()
+    for name, value in state.items():
+        out[name] = value.clone() if value.data_ptr() in seen else value
+        seen.add(value.data_ptr())
+    return out
+
+
 @contextmanager
 def plain_attention(model: Any) -> Iterator[None]:
     """On a CPU, unfused attention for short texts: the backward pass of the fused kernel takes half as long again
@@ -150,9 +173,16 @@ def plain_attention(model: Any) -> Iterator[None]:
 
 def steps_of(recipe: Recipe, batches: int) -> int:
     """The number of steps of a training whose epochs have so many batches; each process of a launcher (torchrun,
-    accelerate) reads its share of them."""
+    accelerate) reads its share of them. An epoch's last step takes what is left, however few."""
     o = recipe.optimiser
     return o.steps or o.epochs * math.ceil(math.ceil(batches / processes()) / o.accumulate)
+
+
+def epochs_of(recipe: Recipe, steps: int, batches: int) -> float:
+    """The passes over the data in so many steps, of epochs of so many batches."""
+    own, accumulate = math.ceil(batches / processes()), recipe.optimiser.accumulate
+    whole, rest = divmod(steps, math.ceil(own / accumulate))
+    return whole + rest * accumulate / own
 
 
 def settings(

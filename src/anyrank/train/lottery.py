@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 from transformers import TrainerCallback, set_seed
 
+from ..core.errors import InputError
 from ..models.parts.adapter_folder import sparse_of
 from ..models.parts.sparse_delta import Delta, apply, largest
 from .adapters import Adapted, head_names, require
@@ -59,6 +60,8 @@ class Lottery(Adapted):
         self.start = [p.detach().clone() for p in self.trained]
         self.before = {n: p.detach().clone() for n, p in self.weights.items()}
         self.masks: dict[str, Tensor] = {}
+        if self.number > (total := sum(p.numel() for p in self.weights.values())):
+            raise InputError(f"adapters.keep: {self.number:,} weights to train, of {total:,} that can be: give fewer")
 
     @property
     def number(self) -> int:

@@ -19,7 +19,7 @@ from ..models.parts.masking import mask
 from ..models.parts.ragged import fits, longest, run_body
 from .group import Group
 from .recipe import Model
-from .starts import start_folder
+from .starts import opened, start_folder
 
 
 class Masked(nn.Module):  # type: ignore[misc,unused-ignore]
@@ -44,12 +44,13 @@ class Masked(nn.Module):  # type: ignore[misc,unused-ignore]
         if not model.start:
             raise InputError("model: a masked language model needs start, a folder or hub id")
         folder = start_folder(model.start)
-        body, report = AutoModelForMaskedLM.from_pretrained(
-            folder, use_safetensors=True, dtype=torch.float32, output_loading_info=True
-        )
+        with opened(model.start, "mlm"):
+            tokenizer = AutoTokenizer.from_pretrained(folder)
+            body, report = AutoModelForMaskedLM.from_pretrained(
+                folder, use_safetensors=True, dtype=torch.float32, output_loading_info=True
+            )
         if lost := sorted(n for n in report["missing_keys"] if not n.startswith(f"{body.base_model_prefix}.")):
             raise InputError(f"model.start: {model.start} has no head of a masked language model ({lost[0]})")
-        tokenizer = AutoTokenizer.from_pretrained(folder)
         return cls(body, tokenizer, min(model.max_length, longest(body, tokenizer)))
 
     def collate(self, groups: Sequence[Group]) -> dict[str, Any]:
@@ -75,15 +76,6 @@ class Masked(nn.Module):  # type: ignore[misc,unused-ignore]
         self.tokenizer.model_max_length = self.max_length
         self.body.save_pretrained(folder)
         self.tokenizer.save_pretrained(folder)
-
-    def state_dict(self, *args: Any, **options: Any) -> Any:
-        """All tensors by name; those that share memory as copies, which safetensors needs for checkpoints."""
-        state, seen = super().state_dict(*args, **options), set()
-        for name, value in state.items():
-            if value.data_ptr() in seen:
-                state[name] = value.clone()
-            seen.add(value.data_ptr())
-        return state
 
 
 def objective(model: Any, batch: Mapping[str, Any], epoch: float) -> Tensor:

@@ -22,7 +22,7 @@ from ..core.errors import InputError
 from ..core.types import Candidate
 from .batches import Batches
 from .group import Group
-from .loop import plain_attention, processes, steps_of
+from .loop import epochs_of, plain_attention, processes, steps_of
 from .recipe import Recipe
 from .run import groups_of, validations_of
 from .setup import Setup, build, draw_of, refreshed_of, setup_of
@@ -116,7 +116,7 @@ def plan(recipe: Recipe, train: Sequence[Group] | None = None, valid: Sequence[G
     weights = list(setup.module.parameters())
     trained = [p for p in weights if p.requires_grad]
     steps = steps_of(recipe, len(batches))
-    each = steps * recipe.optimiser.accumulate * processes() / len(batches)
+    each = epochs_of(recipe, steps, len(batches))
     drawn: Callable[[Group], Group] = (lambda group: group) if draw is None else (lambda group: draw(group, 0))
     with torch.random.fork_rng(devices=[]), plain_attention(setup.module):
         seconds = _timed(setup, recipe, [[drawn(g) for g in part] for part in _spread(groups, batches)], device)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, asdict, dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -320,6 +320,10 @@ class Recipe:
         if self.model.kind == "language":
             unused = {"losses": self.losses != (Loss(name="ranknet"),), "curriculum": self.curriculum != Curriculum()}
             unused["language"] = self.rl.task != "none" and self.language != Language()
+        elif self.model.kind == "mlm":
+            unused["losses"] = self.losses not in ((), (Loss(name="ranknet"),))
+            unused["curriculum"] = self.curriculum != Curriculum()
+            check_plain_text(self.data.train)
         for name, changed in unused.items():
             if changed:
                 raise InputError(f"{name}: not used for a model of kind {self.model.kind}: leave it out")
@@ -327,6 +331,14 @@ class Recipe:
     def as_dict(self) -> dict[str, Any]:
         """A plain form, for YAML and JSON."""
         return asdict(self)
+
+
+def check_plain_text(sources: Sequence[str | Source]) -> None:
+    """Raises InputError if a source isn't plain text, which a masked language model learns from."""
+    for source in sources:
+        if isinstance(source, str) or source.format != "text":
+            path = source if isinstance(source, str) else source.path
+            raise InputError(f"data.train: a model of kind mlm reads plain text: {{format: text, path: {path}}}")
 
 
 def check_adapters(recipe: Recipe) -> None:

@@ -33,6 +33,7 @@ from .recipe import Recipe, merged, names_of, recorded
 from .refresh import Refreshed, Steps
 from .setup import Setup, build, draw_of, refreshed_of, setup_of
 from .sources import read_parts, read_sources
+from .trial import try_loss
 from .validation import Validation, ValidationSets
 
 log = logging.getLogger(__name__)
@@ -41,6 +42,8 @@ Order = Callable[[Sequence[Group], int], Sequence[int]]
 """(groups, epoch from 0) -> the positions of the groups of that epoch, in order; as many each time."""
 LAST_GOOD = "last-good"
 """The folder, in that of a training that diverged, of the model with the weights of the last good checkpoint."""
+RECORD = "training.json"
+"""The file of a training's recipe and of digests of its data."""
 VALIDATION = "validation.json"
 """The file of a training's values on its validation groups, a set each."""
 
@@ -100,8 +103,7 @@ def train(
     if recipe.check.patience and not held_out:
         raise InputError("check.patience needs validation groups: data.valid names no file, and none are given")
     draw = draw or draw_of(recipe, groups)
-    if is_first():
-        _record(folder, recipe, groups, held_out, resume)
+    record = _record(folder, recipe, groups, held_out, resume)
     set_seed(recipe.seed)
     if recipe.data.refresh.corpus and draw is None:
         model = build(recipe.model) if model is None else model
@@ -112,6 +114,8 @@ def train(
     before = {name: setup.score(part.groups) for name, part in held_out.items()}
     for name, part in held_out.items():
         part.run(before[name])  # a start whose scores aren't finite is refused here
+    try_loss(setup, recipe, groups, draw)
+    _begin(folder, record)
 
     def loop_of(recipe: Recipe, validation: Validation | ValidationSets | None) -> Loop:
         loop = Loop(
@@ -172,10 +176,10 @@ def _reinforced(recipe: Recipe, groups: Sequence[Group], valid: Any, resume: boo
         raise InputError("rl: data.draw and data.valid_sets aren't used: leave them out (rl.negatives draws)")
     folder = Path(recipe.out)
     held_out = read_sources(recipe.data.valid) if valid is None else list(valid)
-    if is_first():
-        _record(folder, recipe, groups, {}, resume)
+    record = _record(folder, recipe, groups, {}, resume)
     set_seed(recipe.seed)
-    model, before, after, history = grpo.run(recipe, groups, held_out, resume, progress)
+    begin = partial(_begin, folder, record)
+    model, before, after, history = grpo.run(recipe, groups, held_out, resume, progress, begin)
     rewards = "; ".join(task_of(recipe.rl).rewards)
     text = rewarded(recipe, model, groups, f"GRPO by the rewards {rewards}", before, after)
     text += write_curve(folder, history)
@@ -272,9 +276,9 @@ _PARTS = {"sha256": "the data", "valid": "the validation data", "qrels": "the ju
 
 def _record(
     folder: Path, recipe: Recipe, groups: Sequence[Group], held_out: Mapping[str, Validation], resume: bool
-) -> None:
-    """Write training.json: the recipe, and digests of data and judgements, so that no other training is resumed in the
-    folder. Raises InputError if the folder holds another training, or a model or a text of somebody else's."""
+) -> dict[str, Any]:
+    """What training.json holds: the recipe, and digests of data and judgements, so that no other training is resumed in
+    the folder. Raises InputError if the folder holds another training, or a model or a text of somebody else's."""
     qrels = [
         (name, q, sorted(row.items()))
         for name, part in held_out.items()
@@ -282,8 +286,10 @@ def _record(
     ]
     valid = [(name, group) for name, part in held_out.items() for group in part.groups]
     data = {"sha256": _digest(groups), "valid": _digest(valid), "qrels": _digest(qrels)}
-    current = json.loads(json.dumps({"recipe": recorded(recipe), "groups": len(groups), **data}))
-    file = folder / "training.json"
+    current: dict[str, Any] = json.loads(json.dumps({"recipe": recorded(recipe), "groups": len(groups), **data}))
+    if not is_first():
+        return current
+    file = folder / RECORD
     if resume and file.is_file():
         before = json.loads(file.read_text(encoding="utf-8"))
         if before != current:
@@ -292,15 +298,21 @@ def _record(
             raise InputError(
                 f"{folder} holds another training: {', '.join(changed)} changed: choose another out, or restore it"
             )
-        return
+        return current
     if last_checkpoint(folder / "checkpoints") or last_checkpoint(folder / FIRST / "checkpoints"):
         raise InputError(f"{folder} holds a training with checkpoints: resume it, or choose another out")
     strange = [name for name in _WRITTEN if (folder / name).is_file()]
     if strange and not file.is_file():
         raise InputError(f"{folder} holds a {strange[0]} that is of no training, and would be lost: choose another out")
-    folder.mkdir(parents=True, exist_ok=True)
-    with atomic(file) as stream:
-        stream.write(json.dumps(current, indent=2) + "\n")
+    return current
+
+
+def _begin(folder: Path, record: Mapping[str, Any]) -> None:
+    """Write training.json, the first file of a folder: whatever is refused before leaves nothing behind."""
+    if is_first():
+        folder.mkdir(parents=True, exist_ok=True)
+        with atomic(folder / RECORD) as stream:
+            stream.write(json.dumps(record, indent=2) + "\n")
 
 
 def _digest(values: Iterable[object]) -> str:

@@ -14,13 +14,13 @@ from typing import Any
 
 from torch import Tensor
 
-from ..core.errors import InputError, ModelError
+from ..core.errors import InputError
 from ..io.corpus import read_documents
 from ..models import model_class
 from ..models.base import CountsWords, OwnLoss
 from .adapters import Adapted, Bottlenecks, Peft, body_of, callbacks_of, orthogonality
 from .batches import Collate
-from .checks import check_objective
+from .checks import check_objective, check_relevant
 from .curriculum import Curriculum as Weights
 from .grad_cache import Cached, Compares
 from .group import Group
@@ -33,8 +33,13 @@ from .negatives import DrawFn
 from .objective import GIVEN, LossFn, Objective, Weigh
 from .recipe import Curriculum, Language, Model, Recipe
 from .refresh import Refreshed
-from .starts import start_folder, tokenizer_folder
+from .starts import impossible, opened, start_folder, tokenizer_folder
 from .validation import scores
+
+PRIORS = (
+    "the field priors holds a first stage's score for each text: anyrank distill writes it, and a source {format: "
+    "judged, run: …} has it from a run"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +123,8 @@ def _setup(
         spec = recipe.language
         rank = rank_loss(spec)
         listwise = Listwise.load(recipe) if model is None else model
+        for group in groups:
+            listwise.row(group)  # one that is too long is refused now, not in the step that meets it
         separator_id = separator(listwise.tokenizer, spec.labels) if spec.importance else -1
         score = partial(listwise.scores, bf16=bf16)
         language: Any = LanguageObjective(spec, rank, separator_id)
@@ -136,10 +143,10 @@ def _setup(
     functions = tuple(losses) or table(recipe)
     kind = model_class(recipe.model.kind) if model is None else type(model)
     if not functions and issubclass(kind, OwnLoss):
+        words = f"{kind.kind}'s own"
+        check_relevant(words, groups)
         model = build(recipe.model) if model is None else model
-        return Setup(
-            model, model, Collate(model, recipe.seed), own_loss, partial(scores, model, bf16=bf16), f"{kind.kind}'s own"
-        )
+        return Setup(model, model, Collate(model, recipe.seed), own_loss, partial(scores, model, bf16=bf16), words)
     if not any(weight for weight, _ in functions):
         what = "losses: all have weight 0" if functions else "losses: there is none"
         raise InputError(f"{what}: give at least one, such as {{name: ranknet}}")
@@ -205,20 +212,22 @@ def build(model: Model) -> Any:
     if fresh is None:
         raise InputError(f"model.kind: {model.kind} reads no texts: 'anyrank peptides train' trains it")
     if model.start:
-        try:
-            folder = start_folder(model.start, word_vectors=issubclass(kind, CountsWords))
-            return kind.from_folder(folder, max_length=model.max_length, **model.options)
-        except TypeError as error:
-            raise InputError(f"model: a {model.kind} model can't be made so: {error}") from error
-        except OSError as error:
-            what = f"model.start: {model.start!r} is neither a model's folder nor a model of the hub"
-            raise ModelError(f"{what}: {' '.join(str(error).split())}") from error
+        folder = start_folder(model.start, word_vectors=issubclass(kind, CountsWords))
+        with opened(model.start, model.kind):
+            made = kind.from_folder(folder, max_length=model.max_length, **model.options)
+        tokenizer = getattr(made, "tokenizer", None)
+        if tokenizer is not None and tokenizer.pad_token_id is None:
+            raise InputError(
+                f"model.start: the tokenizer of {model.start} has no padding token, which a {model.kind} model needs: "
+                "start from an encoder, or name a pad_token in its tokenizer_config.json"
+            )
+        return made
     if not model.tokenizer:
         raise InputError("model: give start (a folder or hub id), or a shape and a tokenizer for a fresh model")
     try:
         return fresh(model.shape, tokenizer_folder(model.tokenizer), max_length=model.max_length, **model.options)
     except TypeError as error:
-        raise InputError(f"model: a {model.kind} model can't be made so: {error}") from error
+        raise impossible(model.kind, error) from error
 
 
 def table(recipe: Recipe) -> tuple[tuple[float, LossFn], ...]:
@@ -254,7 +263,7 @@ def weighing(curriculum: Curriculum, groups: Sequence[Group]) -> Weigh | None:
     if curriculum.difficulty == "none":
         return None
     if bare := next((g for g in groups if not g.priors), None):
-        raise InputError(f"the curriculum needs priors, but {bare.name} has none")
+        raise InputError(f"the curriculum needs priors, but {bare.name} has none: {PRIORS}")
     runs = {g.id: g.priors for g in groups if g.id}
     full_runs = runs if len(runs) == len(groups) else {}
     c = curriculum
@@ -266,7 +275,7 @@ def draw_of(recipe: Recipe, groups: Sequence[Group]) -> DrawFn | None:
     if not recipe.data.draw.negatives:
         return None
     if bare := next((g for g in groups if not g.priors), None):
-        raise InputError(f"data.draw needs priors, but {bare.name} has none")
+        raise InputError(f"data.draw needs priors, but {bare.name} has none: {PRIORS}")
     return partial(recipe.data.draw, seed=recipe.seed)
 
 

@@ -184,6 +184,8 @@ def _judged(source: Source) -> Iterator[Group]:
 
 
 def _text(source: Source) -> Iterator[Group]:
+    if looks_like(source.path) in ("groups", "permutations"):
+        raise InputError("expected plain text, a text a line, and found JSON", path=source.path, line=1)
     return (
         Group.from_texts(line.strip(), (line.strip(),), (1.0,)) for _, line in texts(source.path) if not line.isspace()
     )

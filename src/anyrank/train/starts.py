@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from ..core.errors import InputError, ModelError
+from ..core.errors import AnyrankError, InputError, ModelError, short
 from ..hub.registry import get, resolve
 
 FLOAT = {"minilm": "all-minilm-l6-v2", "mini": "all-minilm-l6-v2", "splade-tiny": "splade-tiny-fp32"}
@@ -40,6 +43,31 @@ def start_folder(name: str, *, word_vectors: bool = False) -> Path:
         graph = " (an ONNX graph can't be trained)" if [*folder.glob("**/*.onnx")] else ""
         raise InputError(f"model.start: {folder} has no model.safetensors{graph}: save its weights as safetensors")
     return folder
+
+
+@contextmanager
+def opened(start: str, kind: str) -> Iterator[None]:
+    """What other packages raise as a start is opened as a model of a kind, as our errors: ModelError if its files can't
+    be read, InputError if no such model can be made of them."""
+    try:
+        yield
+    except AnyrankError:
+        raise
+    except TypeError as error:
+        raise impossible(kind, error) from error
+    except OSError as error:
+        what = f"model.start: {start!r} is neither a model's folder nor a model of the hub"
+        raise ModelError(f"{what}: {' '.join(str(error).split())}") from error
+    except (ValueError, LookupError, AttributeError, RuntimeError) as error:
+        reason = short(next(iter(str(error).split("\n")), "").strip() or type(error).__name__, 300)
+        raise InputError(f"model.start: no model of kind {kind} can be made of {start}: {reason}") from error
+
+
+def impossible(kind: str, error: TypeError) -> InputError:
+    """What Python says of arguments that a model's class doesn't take, in the words of a recipe."""
+    if unknown := re.search(r"unexpected keyword argument '(\w+)'", str(error)):
+        return InputError(f"model.options: a model of kind {kind} has no option {unknown[1]!r}")
+    return InputError(f"model: a {kind} model can't be made so: {error}")
 
 
 def tokenizer_folder(name: str) -> Path:

@@ -10,7 +10,7 @@ from dataclasses import MISSING, dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
-from ..core.errors import InputError, MissingExtra
+from ..core.errors import InputError, MissingExtra, quoted
 
 T = TypeVar("T")
 
@@ -44,6 +44,27 @@ def read_text(kind: type[T], text: str, path: str | Path) -> T:
         raise InputError("the file is empty", path=path)
     value: T = _Reader(loader, str(path)).value(node, kind, "")
     return value
+
+
+def read_value(kind: Any, text: str, name: str) -> Any:
+    """Read a YAML text as a value of a type (int, float, bool, str, a Literal). Raises InputError with the ``name``.
+
+    >>> read_value(float, "2e-5", "rate"), read_value(bool, "no", "thinking")
+    (2e-05, False)
+    """
+    import yaml
+
+    try:
+        loader = yaml.SafeLoader(text)
+        node = loader.get_single_node()
+    except (yaml.YAMLError, RecursionError) as error:
+        raise InputError(f"{name}: {quoted(text)} isn't a YAML value") from error
+    if node is None:
+        raise InputError(f"{name}: expected a value, found an empty text")
+    try:
+        return _Reader(loader, name).value(node, kind, name)
+    except InputError as error:
+        raise InputError(str(error).removeprefix(f"{name}:{error.line}: ")) from error
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ...core.errors import InputError
 from .shared import Mean, averaged, better, gaps, ranks, ready, summed
 
 
@@ -186,12 +187,14 @@ def anchored(
     Sum over y_i > y_j of max(0, s_j - s_i + margin) + weight * (a(s_i, y_i) + a(s_j, y_j)), where
     a(s, y) = max(0, (s - (y / 5 + .1))^2 - slack) ties a score to its grade: labels 0 … 4 have the targets .1, .3, …
     .9. ``margin`` is our choice (the paper's is not given). 0 if all gaps reach the margin and all scores are within
-    sqrt(slack) of their grade; without the anchors it is ``hinge`` summed.
+    sqrt(slack) of their grade; without the anchors it is ``hinge`` summed. Raises InputError for labels outside 0 … 4.
 
     >>> grades = torch.tensor([[4, 1, 2]])
     >>> float(anchored(torch.tensor([[.9, .4, .55]]), grades)), float(anchored(torch.tensor([[.2, .4, .55]]), grades))
     (0.0, 1.42...)
     """
     s, y, real = ready(scores, labels, mask)
+    if bool((real & ((y < 0) | (y > 4))).any()):
+        raise InputError(f"labels from {float(y.min()):g} to {float(y.max()):g}: anchors are of grades from 0 to 4")
     off = F.relu((s - (y / 5 + 0.1)).square() - slack)
     return summed(F.relu(margin - gaps(s)) + weight * (off[:, :, None] + off[:, None, :]), better(y, real))

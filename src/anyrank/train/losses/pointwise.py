@@ -37,7 +37,7 @@ def binary_cross_entropy(
     elif bool(((y < 0) | (y > 1)).any()):
         raise InputError(
             f"labels from {float(y.min()):g} to {float(y.max()):g}: binary cross entropy needs 0 to 1;"
-            " give threshold= to cut grades in two"
+            " the option threshold cuts grades in two (in a recipe, losses.0.options.threshold=0)"
         )
     return averaged(F.binary_cross_entropy_with_logits(s, y, reduction="none"), real, mean)
 
