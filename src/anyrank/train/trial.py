@@ -17,8 +17,8 @@ from .validation import moved
 
 def try_loss(setup: Setup, recipe: Recipe, groups: Sequence[Group], draw: DrawFn | None = None) -> None:
     """Compute the loss of the two groups of the shortest texts, and forget it: weights, running means and random
-    numbers stay as they are. Raises InputError if the model can't compute it: a start of another make, or options of another
-    type."""
+    numbers stay as they are. Raises InputError if the model can't compute it: a start of another make, or options of
+    another type."""
     some = sorted(groups, key=setup.size)[:2]
     module = setup.module
     if torch.cuda.is_available() and processes() == 1:
