@@ -24,6 +24,7 @@ import csv
 import gzip
 import json
 import random
+import shutil
 import statistics
 import time
 from collections.abc import Iterator, Sequence
@@ -264,6 +265,7 @@ def measured(name: str, seed: int, steps: int, data: Path, work: Path) -> dict[s
     groups, valid, report = sets(data, work)
     begin, clock = time.process_time(), time.perf_counter()
     out = work / "runs" / f"{name} {seed}"
+    shutil.rmtree(out, ignore_errors=True)  # of a run that was stopped
     done = train(recipe(name, out, seed, steps), train=groups, valid=valid, draw=draw(seed))
     minutes = (time.process_time() - begin) / 60
     model = done.model.eval()
