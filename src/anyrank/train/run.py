@@ -102,6 +102,7 @@ def train(
     held_out = validations_of(recipe, valid, qrels)
     if recipe.check.patience and not held_out:
         raise InputError("check.patience needs validation groups: data.valid names no file, and none are given")
+    stated = not losses and all(part is None for part in (model, weigh, draw, setup))
     draw = draw or draw_of(recipe, groups)
     record = _record(folder, recipe, groups, held_out, resume)
     set_seed(recipe.seed)
@@ -114,7 +115,8 @@ def train(
     before = {name: setup.score(part.groups) for name, part in held_out.items()}
     for name, part in held_out.items():
         part.run(before[name])  # a start whose scores aren't finite is refused here
-    try_loss(setup, recipe, groups, draw)
+    if stated:  # parts of the caller's own are not called more often than the training needs
+        try_loss(setup, recipe, groups, draw)
     _begin(folder, record)
 
     def loop_of(recipe: Recipe, validation: Validation | ValidationSets | None) -> Loop:
