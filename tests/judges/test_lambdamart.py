@@ -184,6 +184,7 @@ def test_a_feature_file_of_another_width_is_not_measured_in_silence(tmp_path):
 
 
 def test_trees_without_a_split_are_told(tmp_path):
+    pytest.importorskip("lightgbm")
     (tmp_path / "few.txt").write_text("2 qid:1 1:0.5\n0 qid:1 1:0.1\n")
     words = ["ltr", "train", str(tmp_path / "few.txt"), "-o", str(tmp_path / "m.txt"), "--valid", "0", "--rounds", "2"]
     assert "note: the trees have no split" in CliRunner().invoke(cli, words).stderr
