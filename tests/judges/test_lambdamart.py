@@ -183,6 +183,14 @@ def test_a_feature_file_of_another_width_is_not_measured_in_silence(tmp_path):
     assert "the highest of the file that isn't 0 is 1" in call("eval", tmp_path / "m.txt", data).stderr
 
 
+def test_candidates_without_any_feature_of_the_trees_are_an_error():
+    """Not a note beside scores that are all alike."""
+    pytest.importorskip("lightgbm")
+    model = LambdaMart.fit(*vectors(10), rounds=2, settings=FAST)
+    with pytest.raises(InputError, match=r"have none of the features of the trees \(vector\.0, "):
+        model([(Query("q", "a wing"), [Candidate("a", "lift"), Candidate("b", "drag")])])
+
+
 def test_trees_without_a_split_are_told(tmp_path):
     pytest.importorskip("lightgbm")
     (tmp_path / "few.txt").write_text("2 qid:1 1:0.5\n0 qid:1 1:0.1\n")

@@ -139,10 +139,10 @@ def run_command(
                 parts += [(task.name, ranking) for ranking in after]
     if unknown := [t for t in chosen if t not in known]:
         raise InputError(f"no task {unknown[0]!r} of {name} in the data: there are {', '.join(known)}")
-    for task_name, why in left_out.items():
-        click.echo(f"note: {task_name} is left out: {why}", err=True)
     if len(left_out) == len([t for t in known if not chosen or t in chosen]):
         raise InputError(f"the pipeline fits no task of {name}: {next(iter(left_out.values()))}")
+    for task_name, why in left_out.items():
+        click.echo(f"note: {task_name} is left out: {why}", err=True)
     if piece.shard is not None and out is not None:
         write_jsonl(out, (ranking_record(task_name, ranking) for task_name, ranking in parts))
         piece.finish(out, "bench", settings, [1] * len(parts))

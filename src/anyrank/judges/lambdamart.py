@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from ..core.errors import InputError
+from ..core.errors import InputError, listed
 from ..core.rerank import Group
 from ..core.types import Judgement, Ranking
 from ..io.files import atomic
@@ -35,7 +35,8 @@ _LAST = "pandas_categorical:"
 @dataclass(frozen=True)
 class LambdaMart:
     """A judge: the score of trees over ``features``. Missing features are NaN, which the trees read as missing; a note
-    counts those that no candidate of the training lacked. ``facts`` describe the training.
+    counts those that no candidate of the training lacked. ``facts`` describe the training. Raises InputError on groups
+    whose candidates have none of the features.
 
     Its file is LightGBM's own text with one line of ours (the features' names and statistics), so LightGBM and every
     program that reads its models read it too."""
@@ -139,6 +140,9 @@ class LambdaMart:
 
     def __call__(self, groups: Sequence[Group]) -> list[Judgement]:
         tables = [self.features.table(query, members) for query, members in groups]
+        if tables and all(np.isnan(table).all() for table in tables):
+            names = listed(self.features.names, 5)
+            raise InputError(f"the candidates have none of the features of the trees ({names}): train it on such ones")
         return judged_tables(self.booster, tables, [self._note(table) for table in tables])
 
     def _note(self, table: Floats) -> str:
