@@ -302,6 +302,14 @@ def test_adapt_names_what_is_wrong_before_it_writes(monkeypatch, adapted, tmp_pa
     with pytest.raises(InputError, match="no query could be written for the 1 documents"):
         adapted(index="short", out="short-out")
 
+    class Silent(Writer):
+        def _answer(self, text):
+            return Completion(" ", Usage(1, 100, 1))
+
+    monkeypatch.setattr(import_module("anyrank.pipeline.methods"), "language_model", lambda name: Silent())
+    with pytest.raises(InputError, match=r"m wrote none that can be used \(\{'empty': 1\}\): try another model"):
+        adapted("--model", "m", index="short", out="silent")
+
 
 def test_documents_without_text_and_broken_examples_are_errors(monkeypatch, corpus, tmp_path):
     blank, examples = tmp_path / "blank.jsonl", tmp_path / "examples.jsonl"
