@@ -70,8 +70,9 @@ def copy_vectors(sources: Iterable[tuple[VectorStore, Ints]], folder: Path) -> N
     def write() -> None:
         assert like is not None
         vectors = join([v for _, v, _ in waiting])
-        given = (like.meta.get(name) for name in ("index", "options"))
-        copy = VectorStore.create(folder, vectors, like.meta["dtype"], *given, like.meta.get(WEIGHTS, ""))
+        meta = like.meta
+        choice = meta.get("index"), meta.get("options")
+        copy = VectorStore.create(folder, vectors, meta["dtype"], *choice, weights=meta.get(WEIGHTS, ""))
         if len(vectors):
             copy.append(
                 np.concatenate([rows for rows, _, _ in waiting]).tolist(),

@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
-from pathlib import Path
 from typing import Any, Literal
 
 from ..core.errors import InputError, listed, quoted
@@ -113,9 +112,10 @@ def _vector_search(settings: Settings, name: str, k: int, exact: bool = False) -
 
 def _of_present_weights(collection: Any, key: str, exact: bool = False) -> Any:
     """The index over stored vectors. Raises InputError if their model has other weights now."""
+    from ..index.collection import Collection
     from ..index.vector_store import VectorStore
 
-    if (file := Path(collection.path) / "vectors" / key / META).is_file():
+    if isinstance(collection, Collection) and (file := collection.path / "vectors" / key / META).is_file():
         VectorStore.open(file.parent).check_weights()
     return collection.vectors(key, exact=exact)
 
