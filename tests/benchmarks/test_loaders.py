@@ -1,6 +1,7 @@
 """Every benchmark's loader on a small folder of its layout; the error of absent data; the tables."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -240,6 +241,31 @@ def test_rankings_of_other_queries_are_refused(tmp_path):
     (task,) = tasks("coir", tmp_path).values()
     with pytest.raises(InputError, match="0 rankings for the 1 queries"):
         measured(task, [], "none")
+
+
+WRONG = [
+    ("rarb", "mcr/arc-test.csv", "instructions,queries,documents,labels\n", "the file is empty: expected questions"),
+    ("rarb", "full/TR1/instruction.txt", b"\x81\xff", "instruction.txt.*UTF-8"),
+    ("inquire", "inquire_queries_test.csv", "x,y\n1,2\n", "a record without query_id: it has x, y"),
+    ("multihop_rag", "MultiHopRAG.json", '{"query": "who?"}\n', "question 0 has no evidence_list of objects"),
+    ("multihop_rag", "MultiHopRAG.json", '{"query": "who?", "evidence_list": ["a"]}\n', "no evidence_list of objects"),
+    ("bright", "examples/biology.jsonl", '{"a": 1}\n', "a record without id: it has a"),
+]
+
+
+@pytest.mark.parametrize(("name", "file", "content", "message"), WRONG)
+def test_files_of_another_form_are_named_with_their_folder(name, file, content, message, tmp_path):
+    write(tmp_path, FOLDERS[name])
+    (tmp_path / file).write_bytes(content if isinstance(content, bytes) else content.encode())
+    with pytest.raises(InputError, match=message) as error:
+        list(load(name).tasks(tmp_path))
+    assert str(error.value).startswith(str(tmp_path))
+
+
+def test_judgements_of_other_queries_are_refused(tmp_path):
+    found = tasks("trec_dl", tmp_path)["dl19 BM25"]
+    with pytest.raises(InputError, match="none of the 1 queries of dl19 BM25 is judged: do the ids agree"):
+        measured(replace(found, grades={"77": {"d1": 1}}), found.rankings, "prior")
 
 
 def test_an_unknown_benchmark_is_named():

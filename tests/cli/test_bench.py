@@ -152,3 +152,16 @@ def test_reports_are_judged_by_a_model(tmp_path, monkeypatch):
     ours = json.loads(run(*args, "--json").output)["ours"]
     assert ours["quality"] == 0.5
     assert len(answers.log) == calls  # replayed from the cache
+
+
+def test_a_judge_that_can_not_be_read_is_no_success(tmp_path, monkeypatch):
+    from anyrank.testing import ScriptedModel
+
+    monkeypatch.setattr("anyrank.hub.open.open_model", lambda name: ScriptedModel(lambda p: "I think so."))
+    (tmp_path / "1.q").write_text("why?")
+    (tmp_path / "1.a").write_text("so")
+    (tmp_path / "1_aggregated.json").write_text('{"points": ["so"]}')
+    args = ["reports", str(tmp_path), "--key-points", str(tmp_path), "--model", "m"]
+    result = CliRunner().invoke(bench_command, args, standalone_mode=False, catch_exceptions=False)
+    assert result.return_value == 1
+    assert "answers are no JSON object" in result.stderr

@@ -603,6 +603,20 @@ def test_filters_of_one_field_are_alternatives_and_others_must_all_hold(tmp_path
             search(wrong)
 
 
+@pytest.mark.parametrize("name", ["report.html", "results.json", "index/mine.txt"])
+def test_the_demo_leaves_foreign_files_alone(name, tmp_path):
+    pytest.importorskip("ir_measures")
+    mine = tmp_path / name
+    mine.parent.mkdir(exist_ok=True)
+    mine.write_text("mine")
+    call = ["demo", "demo", "-p", "bm25", "-o"]
+    for out, message in ((tmp_path, "no demo's: give the name of a new folder to --out"), (mine, "is a file")):
+        result = CliRunner().invoke(cli, [*call, str(out)], standalone_mode=False)
+        assert message in str(result.exception)
+    assert mine.read_text() == "mine"
+    assert sum(1 for p in tmp_path.rglob("*") if p.is_file()) == 1
+
+
 def test_the_demo_shows_its_progress_while_it_encodes(tmp_path, monkeypatch):
     pytest.importorskip("ir_measures")
     from anyrank.cli import demo

@@ -10,7 +10,7 @@ from click.testing import CliRunner
 from anyrank.cli import cli
 from anyrank.core.errors import InputError
 from anyrank.core.language import Completion
-from anyrank.core.trace import Usage
+from anyrank.core.trace import UNREACHABLE, Usage
 from anyrank.core.types import Query, Ranking
 from anyrank.index.collection import Collection
 from anyrank.pipeline.parser import Settings, parse
@@ -104,6 +104,43 @@ def test_a_stopped_job_goes_on(corpus, tmp_path, monkeypatch):
         run(monkeypatch, writer, *args)
     with pytest.raises(InputError, match="read twice"):
         run(monkeypatch, writer, "-", *args[1:], "--overwrite")
+
+
+def test_draws_that_a_lost_server_owes_are_made_later(corpus, tmp_path, monkeypatch):
+    class Lost(Writer):
+        def _answer(self, text, seed):
+            if seed:
+                return Completion("", Usage(1, repairs={UNREACHABLE: 1}), "error", "no connection")
+            return super()._answer(text, seed)
+
+    out = tmp_path / "out.jsonl"
+    args = (corpus, "-o", out, "--model", "m", "--queries", "2")
+    text = run(monkeypatch, Lost(), *args, code=1)
+    assert "2 documents are not expanded (a: no connection)" in text
+    assert "0 with queries" in text
+    assert "3 documents, 2 with queries" in run(monkeypatch, Writer(), *args, "--resume")
+    assert out.read_text().count("why") == 4
+
+
+def test_a_model_that_writes_nothing_is_told(corpus, tmp_path, monkeypatch):
+    class Silent(Writer):
+        def _answer(self, text, seed):
+            return Completion(" \n", Usage(1, 10, 1))
+
+    text = run(monkeypatch, Silent(), corpus, "-o", tmp_path / "out.jsonl", "--model", "m")
+    assert "3 documents, 0 with queries" in text
+    assert "warning: no document has any" in text
+
+
+def test_a_job_ends_once_nothing_is_answered(tmp_path, monkeypatch):
+    corpus, out = tmp_path / "corpus.jsonl", tmp_path / "out.jsonl"
+    corpus.write_text("".join(json.dumps({"_id": str(i), "text": f"heat {i}"}) + "\n" for i in range(100)))
+    args = (corpus, "-o", out, "--model", "m", "--queries", "1")
+    writer = Writer(["heat"])
+    text = run(monkeypatch, writer, *args, code=1)
+    assert len(writer.prompts) == 64
+    assert "64 documents are not expanded (0: no server), and 36 after them were not tried" in text
+    assert "100 documents, 100 with queries" in run(monkeypatch, Writer(), *args, "--resume")
 
 
 def test_only_the_share_of_queries_that_scores_best_is_added(corpus, tmp_path, monkeypatch):

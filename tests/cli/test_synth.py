@@ -94,6 +94,18 @@ def test_failed_documents_are_tried_again(monkeypatch, corpus, tmp_path):
     assert 8 <= len(list(read_groups(out))) <= 12
 
 
+def test_a_job_ends_once_nothing_is_answered(monkeypatch, tmp_path):
+    corpus, out = write_corpus(tmp_path / "long.jsonl", 100), tmp_path / "g.jsonl"
+    args = ["synth", "questions", corpus, "--model", "fake", "-o", out, "--top", "0"]
+    lost = Writer(broken="On")
+    said = run(monkeypatch, *args, writer=lost, code=1)
+    assert len(lost.prompts) == 64
+    assert "36 are not made, since 64 in a row failed: the same command with --resume goes on" in said
+    again = Writer()
+    assert "from 100" in run(monkeypatch, *args, "--resume", writer=again)
+    assert len(again.prompts) == 100
+
+
 def test_finished_results_are_not_replaced(monkeypatch, corpus, tmp_path):
     out = tmp_path / "g.jsonl"
     out.write_text("{}\n")
@@ -289,6 +301,14 @@ def test_adapt_names_what_is_wrong_before_it_writes(monkeypatch, adapted, tmp_pa
     run(monkeypatch, "index", short, "-o", tmp_path / "short")
     with pytest.raises(InputError, match="no query could be written for the 1 documents"):
         adapted(index="short", out="short-out")
+
+    class Silent(Writer):
+        def _answer(self, text):
+            return Completion(" ", Usage(1, 100, 1))
+
+    monkeypatch.setattr(import_module("anyrank.pipeline.methods"), "language_model", lambda name: Silent())
+    with pytest.raises(InputError, match=r"m wrote none that can be used \(\{'empty': 1\}\): try another model"):
+        adapted("--model", "m", index="short", out="silent")
 
 
 def test_documents_without_text_and_broken_examples_are_errors(monkeypatch, corpus, tmp_path):

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from anyrank.core.language import Completion
 from anyrank.core.stage import Each
-from anyrank.core.trace import Usage
+from anyrank.core.trace import UNREACHABLE, Usage
 from anyrank.core.types import Candidate, Query, Ranking
 from anyrank.synth.job import Made
 from anyrank.synth.negatives import RoundTrip
@@ -65,6 +65,18 @@ def test_a_failed_answer_is_an_error_of_its_document_alone():
     backend = Fake([said("what lifts a plane"), Completion("", Usage(1), "error", "no server"), said("a b c")])
     made = ModelWriter(backend)(DOCS)
     assert [m.error for m in made] == ["", "no server", ""]
+
+
+def test_a_draw_that_a_lost_server_owes_is_an_error_of_its_document():
+    lost = Completion("", Usage(1, repairs={UNREACHABLE: 1}), "error", "no connection")
+
+    class Lost(Fake):
+        def generate(self, prompts, *, seed=0, **settings):
+            return [lost] if seed else super().generate(prompts, seed=seed, **settings)
+
+    (made,) = ModelWriter(Lost([said("what lifts a plane")]), n=2)(DOCS[:1])
+    assert len(made.groups) == 1
+    assert made.error == "no connection"
 
 
 def test_several_draws_differ_in_their_seed_and_repeats_are_rejected():

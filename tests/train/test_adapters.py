@@ -279,6 +279,8 @@ def test_sparse_fine_tunings_compose_by_name(starts, tmp_path):
     assert all(torch.equal(merged[n], alone[n]) for n in merged)
     without = open_adapted(tmp_path / "r" / "adapter", "cross", language="").state_dict()
     assert any(not torch.equal(without[n], alone[n]) for n in without)
+    with pytest.raises(ModelError, match=r"its part alone is in .*adapter: name that"):
+        scored(tmp_path / "r" / "adapter", language=str(tmp_path / "r"))
 
 
 def load_of(folder):

@@ -443,3 +443,16 @@ def test_a_judge_counts_what_it_cuts(words):
     assert [j.usage.truncated for j in ModelJudge(model)(asked)] == [1, 1]
     assert [j.usage.truncated for j in ModelJudge(fresh(words))(asked)] == [0, 0]
     assert Rerank(ModelJudge(model))(Ranking(Query("a", "wing"), tuple(asked[0][1]))).cost.usage.truncated == 1
+
+
+def test_a_run_of_other_queries_gives_no_group_and_is_named(tmp_path):
+    from anyrank.train.run import groups_of
+    from anyrank.train.sources import Source
+
+    (tmp_path / "qrels").mkdir()
+    (tmp_path / "corpus.jsonl").write_text('{"_id": "d1", "text": "lift"}\n')
+    (tmp_path / "queries.jsonl").write_text('{"_id": "q1", "text": "lift"}\n')
+    (tmp_path / "qrels" / "train.tsv").write_text("query-id\tcorpus-id\tscore\nq1\td1\t0\n")
+    source = Source(path=str(tmp_path), format="judged")
+    with pytest.raises(InputError, match=r"nothing to train on: .* \(judged\) hold no group: do queries, judgements"):
+        groups_of(Recipe(out="a", data=Data(train=(source,))), None)

@@ -16,7 +16,7 @@ from anyrank.train.negatives import Refresh
 from anyrank.train.recipe import Data, Export, Model, Optimiser, Recipe, read_recipe, recipe_text, recorded
 from anyrank.train.refresh import Refreshed, encoded
 from anyrank.train.run import train
-from anyrank.train.setup import build
+from anyrank.train.setup import build, refreshed_of
 
 SHAPE = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 32}
 WORDS = ["lift", "drag", "wing", "flow", "heat", "plate", "shock", "layer"]
@@ -36,6 +36,15 @@ def settings(words, tmp_path):
     model = Model(kind="bi", tokenizer=str(words), shape=SHAPE, max_length=8, options={"similarity": "dot"})
     quick = Optimiser(batch=4, epochs=4, rate=1e-2, bf16=False)
     return replace(made, model=model, optimiser=quick, export=Export(int8=False))
+
+
+def test_the_corpus_may_be_a_collection(settings, tmp_path):
+    folder = tmp_path / "beir"
+    folder.mkdir()
+    (tmp_path / "corpus.jsonl").rename(folder / "corpus.jsonl")
+    (folder / "queries.jsonl").write_text('{"_id": "q", "text": "x"}\n')
+    recipe = replace(settings, data=replace(settings.data, refresh=Refresh(corpus=str(folder))))
+    assert [d.id for d in refreshed_of(recipe, None).documents] == [d.id for d in DOCUMENTS]
 
 
 def test_a_recipe_file_trains_with_them_and_the_same_twice(settings, tmp_path):

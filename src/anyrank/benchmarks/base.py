@@ -90,6 +90,10 @@ class Benchmark:
                 raise MissingData("it holds no task of the benchmark")
         except MissingData as error:
             raise MissingData(f"no data of {self.name} ({error}); put here: {self.data}", path=path) from None
+        except InputError as error:
+            if error.path is not None:
+                raise
+            raise InputError(str(error), path=path) from None
 
     def published(self) -> tuple[Published, ...]:
         """The rows of the published table, in its order."""

@@ -33,7 +33,7 @@ def load(folder: Path) -> Iterator[Task]:
         if not is_there(folder, name):
             continue
         queries = [
-            Query(row["query_id"], row["query_text"], {"supercategory": row.get("supercategory", "")})
+            Query(text(row, "query_id"), text(row, "query_text"), {"supercategory": row.get("supercategory", "")})
             for _, row in records(find(folder, name), FIELDS, format="csv", header=True)
         ]
         if (folder / "images").is_dir():

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from ..core.errors import InputError, listed
 from ..core.passages import passages
 from ..core.types import Candidate
 from ..io.records import json_lines
@@ -32,7 +33,10 @@ def load(folder: Path) -> Iterator[Task]:
 
     rankings = []
     for number, (_, row) in enumerate(json_lines(find(folder, "MultiHopRAG.json"))):
-        if facts := [text(e, "fact") for e in row["evidence_list"]]:
+        evidence = row.get("evidence_list")
+        if not isinstance(evidence, list) or not all(isinstance(e, dict) for e in evidence):
+            raise InputError(f"question {number} has no evidence_list of objects: it has {listed(row)}")
+        if facts := [text(e, "fact") for e in evidence]:
             rankings.append(unranked(f"q{number}", text(row, "query"), facts=facts))
     own = {name: of_evidence(figure) for name, figure in OWN.items()}
     yield Task("retrieval", tuple(rankings), {}, own=own, documents=chunks, depth=20)

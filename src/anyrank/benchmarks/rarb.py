@@ -18,6 +18,7 @@ from pathlib import Path
 from ..core.errors import InputError
 from ..core.types import Candidate, Query, Ranking
 from ..io.dataset import Dataset
+from ..io.files import texts
 from ..io.records import Fields, Record, records
 from .base import Benchmark, Task, is_there, searched, text
 from .measures import accuracy
@@ -32,6 +33,8 @@ def load(folder: Path) -> Iterator[Task]:
     for path in files:
         name = path.name.split(".csv")[0].removesuffix("-test")
         rows = [row for _, row in records(path, FIELDS, format="csv", header=True)]
+        if not rows:
+            raise InputError("the file is empty: expected questions, with queries, documents and labels", path=path)
         try:
             tasks = list(choices(name, rows))
         except InputError as error:
@@ -42,7 +45,7 @@ def load(folder: Path) -> Iterator[Task]:
             plain = searched(f"{path.name} full", Dataset.open(path), MEASURES)
             yield plain
             if (path / "instruction.txt").is_file():
-                instruction = (path / "instruction.txt").read_text(encoding="utf-8").strip()
+                instruction = "".join(line for _, line in texts(path / "instruction.txt")).strip()
                 yield instructed(plain, [instruction] * len(plain.rankings))
 
 

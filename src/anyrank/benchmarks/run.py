@@ -81,6 +81,8 @@ def measured(task: Task, rankings: Sequence[Ranking], pipeline: str) -> Result:
     values: dict[str, Sequence[float]] = {}
     if task.measures:
         judged = {q: g for q, g in task.grades.items() if g}
+        if not judged.keys() & {r.query.id for r in rankings}:
+            raise InputError(f"none of the {len(rankings):,} queries of {task.name} is judged: do the ids agree?")
         meter = Meter(task.measures, judged)
         values |= meter(lists(rankings, pipeline)[0])
     for name, measure in task.own.items():

@@ -295,9 +295,13 @@ def _pairs(
     _note(f"{len(groups):,} queries find their document, rejected: {dict(rejected) or 'none'}")
     if not groups and not lost:
         raise InputError(
-            f"no query could be written for the {len(documents):,} documents of {collection.path}: rules need texts of "
-            "several sentences or with a title, and words between spaces; let a language model write (--model), or "
-            "give --pairs"
+            f"no query could be written for the {len(documents):,} documents of {collection.path}: "
+            + (
+                f"{model} wrote none that can be used ({dict(rejected)}): try another model, or give --pairs"
+                if model
+                else "rules need texts of several sentences or with a title, and words between spaces; let a language "
+                "model write (--model), or give --pairs"
+            )
         )
     share = len(groups) / (len(groups) + lost)
     if share < least_found:

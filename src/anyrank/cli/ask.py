@@ -14,6 +14,7 @@ from ..core.types import Query, Ranking
 from .common import (
     SEED,
     Number,
+    OutputFile,
     as_json,
     as_json_option,
     call_log,
@@ -53,6 +54,9 @@ BATCH = 8
 )
 @click.option("--temperature", default=0.0, show_default=True, type=Number(0), help="Of the draws.")
 @click.option("--seed", type=SEED, default=0, show_default=True, help="Of the draws.")
+@click.option(
+    "--cache", type=OutputFile(), help="A file that keeps the model's answers: after a kill they aren't asked again."
+)
 @as_json_option
 @log_option
 def ask_command(
@@ -67,6 +71,7 @@ def ask_command(
     samples: int,
     temperature: float,
     seed: int,
+    cache: Path | None,
     json_out: bool,
     log_file: Path | None,
 ) -> int:
@@ -89,6 +94,8 @@ def ask_command(
         raise InputError("the question is empty")
     if short and model is None:
         raise InputError("--short needs a --model: without one the answer is made of the passages' sentences")
+    if cache is not None and model is None:
+        raise InputError("--cache keeps a model's answers: give a --model, or leave it out")
     log = call_log(log_file, False)
     collection = open_index(index) if index != "-" else None
     stage = parse(pipeline, Settings(collection, log=log)) % passages
@@ -97,6 +104,10 @@ def ask_command(
         from ..llm.call_log import Logged
 
         backend = Logged(backend, log, str(model))
+    if backend is not None and cache is not None:
+        from ..llm.cache import Cached
+
+        backend = Cached(backend, cache, str(model))
     answerer = Answerer(backend, passages, words, short, samples, temperature=temperature, seed=seed)
     queries = [Query("q1", question)] if questions is None else queries_of(questions)
     answers: list[Answer] = []

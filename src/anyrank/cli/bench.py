@@ -225,14 +225,14 @@ def reports_command(
 
 def _judge_answers(answers: Mapping[str, int]) -> int:
     """Say how many answers of a judge are missing or can't be read, which count against the reports; the exit code, 1
-    if some are missing."""
+    if some are missing or none can be read."""
     total = sum(answers.values())
     for kind, what in (("failed", "are missing"), ("unreadable", "are no JSON object")):
         if count := answers.get(kind, 0):
             click.echo(
                 f"warning: {count} of the judge's {total} answers {what}: they count against the reports", err=True
             )
-    return int(answers.get("failed", 0) > 0)
+    return int(answers.get("failed", 0) > 0 or answers.get("unreadable", 0) == total > 0)
 
 
 @bench_command.command("mteb")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import time
 from functools import partial
 from pathlib import Path
 
 import click
 
+from ..core.errors import InputError
 from ..core.types import Ranking
 from .common import echo_cut, report_status
 from .progress import advance, batches, progress
@@ -24,13 +26,20 @@ PIPELINES = (
     "bm25 % 100 >> mini",
 )
 ENCODERS = ("splade-tiny", "minilm")
+MARK = "demo.json"
+"""The file that a demo writes first: by it a later one knows that the folder is its own."""
 QUESTION = "what causes flow separation on a wing"
 
 
 @click.command("demo")
 @click.argument("dataset", default="demo")
 @click.option(
-    "-o", "--out", type=click.Path(path_type=Path), default="demo-out", show_default=True, help="The folder to write."
+    "-o",
+    "--out",
+    type=click.Path(file_okay=False, path_type=Path),
+    default="demo-out",
+    show_default=True,
+    help="The folder to write.",
 )
 @click.option("-p", "--pipeline", "pipelines", multiple=True, default=PIPELINES, help="Pipelines to compare (repeat).")
 @click.option("--split", help="The part of the collection with judgements, such as test.")
@@ -56,6 +65,7 @@ def demo_command(dataset: str, out: Path, pipelines: tuple[str, ...], split: str
     measure("nDCG@10")  # if a package is missing, or a pipeline is wrong, fail now rather than after the work
     encoders = _encoders(pipelines)
     data = Dataset.open(dataset)
+    _begin(out, dataset)
     start = time.perf_counter()
     build(data.documents(), out / "index", overwrite=True)
     collection = Collection.open(out / "index")
@@ -97,6 +107,17 @@ def demo_command(dataset: str, out: Path, pipelines: tuple[str, ...], split: str
             click.echo(f"  {c.score:6.2f}  {c.id:>5}  {c.meta.get('title', '')}")
     click.echo(f"\nreport: {out / 'report.html'}   runs: {out / 'runs'}   index: {out / 'index'}")
     return code
+
+
+def _begin(out: Path, dataset: str) -> None:
+    """Mark the folder as a demo's. Raises InputError if it holds anything that isn't, which would be replaced."""
+    from ..io.files import atomic
+
+    if out.exists() and not (out / MARK).is_file() and (not out.is_dir() or any(out.iterdir())):
+        raise InputError("holds files that are no demo's: give the name of a new folder to --out", path=out)
+    out.mkdir(parents=True, exist_ok=True)
+    with atomic(out / MARK) as stream:
+        stream.write(json.dumps({"dataset": dataset}) + "\n")
 
 
 def _encoders(pipelines: tuple[str, ...]) -> list[str]:

@@ -69,6 +69,7 @@ def expand_command(
     anyrank index expanded.jsonl -o expanded.index
     """
     from ..io.journal import Journal
+    from ..synth.job import GIVE_UP
 
     if corpus == "-":
         raise InputError("the collection is read twice: give a file or a folder, not the standard input")
@@ -82,7 +83,7 @@ def expand_command(
     with Journal.open(f"{out}.journal", settings, resume=resume) as journal, resume_hint(journal, total):
         if resume and len(journal):
             click.echo(f"resuming: {len(journal)} of {total} documents are done", err=True)
-        errors = _run(_documents(corpus), expand, journal, total)
+        errors, left = _run(_documents(corpus), expand, journal, total)
         least = _threshold(_documents(corpus), journal, share) if judge else None
         usage, expanded = _write(out, _documents(corpus), journal, least, own)
         if not errors:
@@ -94,8 +95,12 @@ def expand_command(
         click.echo(f"cost: {cost}", err=True)
     if errors:
         what = f"{len(errors)} documents are not expanded ({errors[0]})"
+        if left:
+            what += f", and {left:,} after them were not tried, since the last {GIVE_UP} failed"
         click.echo(f"warning: {what}: the same command with --resume tries them again", err=True)
     click.echo(f"wrote {out}: {total:,} documents, {expanded:,} with {'weights' if own else 'queries'}", err=True)
+    if total and not expanded and not errors:
+        click.echo("warning: no document has any, so that the search is as without them", err=True)
     return int(bool(errors))
 
 
@@ -106,20 +111,25 @@ def _documents(corpus: str) -> Iterator[Candidate]:
     return Dataset.open(corpus).documents() if is_dataset(corpus) else read_documents(corpus)
 
 
-def _run(documents: Iterator[Candidate], expand: Expand, journal: Journal, total: int) -> list[str]:
-    """Put the record of every document into the journal, but for those that failed; returns the errors."""
-    errors = []
+def _run(documents: Iterator[Candidate], expand: Expand, journal: Journal, total: int) -> tuple[list[str], int]:
+    """Put the record of every document into the journal, but for those that failed; returns the errors. Ends after
+    `GIVE_UP` failures in a row, and returns how many documents are left then."""
+    from ..synth.job import GIVE_UP
+
+    errors, in_a_row = [], 0
     todo = (d for d in documents if d.id not in journal and not is_blank(d.content))
     with progress("expanding", total, "documents") as bar:
         bar.update(len(journal))
-        while part := list(islice(todo, BATCH)):
+        while in_a_row < GIVE_UP and (part := list(islice(todo, BATCH))):
             for document, record in zip(part, expand(part), strict=True):
-                if error := record.pop("error", ""):
+                error = record.pop("error", "")
+                in_a_row = in_a_row + 1 if error else 0
+                if error:
                     errors.append(f"{document.id}: {error}")
                 else:
                     journal.put(document.id, record)
             bar.update(len(part))
-    return errors
+    return errors, sum(1 for _ in todo)
 
 
 def _threshold(documents: Iterator[Candidate], journal: Journal, share: float) -> float:
@@ -145,7 +155,8 @@ def _write(
                 record = journal.get(document.id)
                 text = deepct.repeated(record["counts"]) if own else doc2query.search_text(document, record, least)
                 row["search_text"] = text
-                usage, count = usage + Usage(*record.get("usage", ())), count + 1
+                usage += Usage(*record.get("usage", ()))
+                count += bool(record["counts" if own else "queries"])
             yield row
 
     write_jsonl(out, rows())

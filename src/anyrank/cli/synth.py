@@ -427,7 +427,7 @@ def generate(
     ``distinct`` leaves out repeated queries, ``piece`` says which items are made. Returns the exit code, 1 if items are
     not done."""
     from ..io.journal import Journal
-    from ..synth.job import Generation, Report, assembled
+    from ..synth.job import GIVE_UP, Generation, Report, assembled
     from ..train.groups import write_groups
 
     not_finished(out, overwrite)
@@ -463,8 +463,10 @@ def generate(
         what = f"{len(errors)} failed ({errors[0]})"
         click.echo(f"warning: {what}: the same command with --resume tries them again", err=True)
     if unmade:
-        what = f"{unmade} are not made, since the budget of {max_tokens:,} tokens is spent"
-        click.echo(f"warning: {what}: --resume with more --max-tokens goes on", err=True)
+        why = f"the budget of {max_tokens:,} tokens is spent: --resume with more --max-tokens goes on"
+        if not max_tokens or len(errors) >= GIVE_UP:
+            why = f"{GIVE_UP} in a row failed: the same command with --resume goes on"
+        click.echo(f"warning: {unmade} are not made, since {why}", err=True)
     return int(bool(errors or unmade))
 
 

@@ -22,13 +22,13 @@ from ..disk import alone, no_space
 from ..store.engine import Enter
 from ..store.manifest import Manifest
 from ..store.store import Store
-from ..store.vector_names import META
+from ..store.vector_names import META, model_of, weights_of
 from ..vectors import Encoder, Vectors, join
 from .base import Prepares, Unfit, VectorIndex
 from .choice import check_choice
 from .derived import default_index, index_file
 from .lexical import Lexical
-from .vector_store import BASE, VectorStore, named
+from .vector_store import BASE, WEIGHTS, VectorStore, named
 
 log = logging.getLogger(__name__)
 
@@ -169,6 +169,8 @@ class Collection:
             raise InputError(f"{label} scores candidates and makes no vectors: encode with a dense or sparse model")
         name = name or encoder.name
         folder = self._folder(name)
+        if name in self.encoded:
+            VectorStore.open(folder).check_weights()
         if index is not None:
             if name in self.encoded:
                 VectorStore.open(folder).choice(index, options)
@@ -199,7 +201,7 @@ class Collection:
                         log.warning("%s: not updated: %s", folder, error)
                         return usage
                     vectors = VectorStore.open(folder)  # a choice that is refused must not hinder later updates
-                    vectors.restore(before or {n: vectors.meta[n] for n in BASE})
+                    vectors.restore(before or {n: vectors.meta[n] for n in (*BASE, WEIGHTS) if n in vectors.meta})
                     self._forget(name)
                     raise
         return usage
@@ -257,6 +259,7 @@ class Collection:
         if vectors is not None:
             index, options = vectors.index, vectors.options
         file = index_file(index, folder) if index is not None else None
+        weights = weights_of(model_of(name))
         learned_from = 0  # documents that must be in the first shard
         if isinstance(file, Prepares) and not (vectors and vectors.common()):
             learned_from = min(file.sample(len(todo)), shard)
@@ -282,7 +285,7 @@ class Collection:
                 if isinstance(file, Prepares):
                     common = vectors.common() if vectors else {}
                     part = file.prepared(part, options or {}, common, len(self))
-                vectors = VectorStore.create(folder, part, dtype or part.dtype_on_disk, index, options)
+                vectors = VectorStore.create(folder, part, dtype or part.dtype_on_disk, index, options, weights)
                 vectors.append([r for rows, *_ in waiting for r in rows], part, [b for *_, bs in waiting for b in bs])
                 done, waiting, documents, learned_from, written = done + documents, [], 0, 0, time.monotonic()
                 if on_progress is not None:

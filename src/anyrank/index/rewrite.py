@@ -18,7 +18,7 @@ from .analysis import EDITION
 from .build import build_in
 from .collection import Collection
 from .swap import CARRIED, replacement
-from .vector_store import VectorStore
+from .vector_store import WEIGHTS, VectorStore
 from .writers import writers_out
 
 _BATCH = 100_000  # documents a commit
@@ -70,7 +70,9 @@ def copy_vectors(sources: Iterable[tuple[VectorStore, Ints]], folder: Path) -> N
     def write() -> None:
         assert like is not None
         vectors = join([v for _, v, _ in waiting])
-        copy = VectorStore.create(folder, vectors, like.meta["dtype"], like.meta.get("index"), like.meta.get("options"))
+        meta = like.meta
+        choice = meta.get("index"), meta.get("options")
+        copy = VectorStore.create(folder, vectors, meta["dtype"], *choice, weights=meta.get(WEIGHTS, ""))
         if len(vectors):
             copy.append(
                 np.concatenate([rows for rows, _, _ in waiting]).tolist(),

@@ -24,7 +24,7 @@ from ..disk import no_space, sync_folder
 from ..store.checksums import SUMS, Problem, array_problems, checksum, write_checksums
 from ..store.cures import index_options
 from ..store.manifest import write_json
-from ..store.vector_names import META, encode_command, model_of
+from ..store.vector_names import META, encode_command, model_of, weights_of
 from ..vectors import Vectors, join, vectors_class
 from .base import LeavesTraces, Prepares
 from .derived import default_index, index_file
@@ -32,6 +32,7 @@ from .derived import default_index, index_file
 COMMON = "common"  # the folder of arrays that all shards share
 DEFAULT = "default"  # the value that sets an option back
 BASE, CHOICE = ("kind", "dim", "dtype"), ("index", "options")  # its members, without their checksums
+WEIGHTS = "weights"  # the hash of the weights of a model that is a folder of its user's
 _NUMBERS = 1 << 24  # numbers of vectors read at once
 _CACHED = 1 << 20  # numbers of vectors taken and compared at once
 Ints = NDArray[np.int64]
@@ -112,9 +113,11 @@ class VectorStore:
         dtype: str,
         index: str | None = None,
         options: Mapping[str, Any] | None = None,
+        weights: str = "",
     ) -> VectorStore:
         """A new store for vectors of this kind, searched by ``index`` (None: exactly), or the present one if it holds
-        this kind already. Raises InputError on an index that is unknown or doesn't fit."""
+        this kind already; ``weights`` is the hash of their model's, if known. Raises InputError on an index that is
+        unknown or doesn't fit."""
         if dtype not in ("float16", "float32"):
             raise InputError(f"dtype={dtype!r}: choose float16 or float32")
         meta = {"kind": like.kind, "dim": like.dim, "dtype": dtype}
@@ -126,7 +129,7 @@ class VectorStore:
             return store
         choice = checked_choice(index, options, like.kind, like.dim, folder) if index is not None else {}
         folder.mkdir(parents=True, exist_ok=True)
-        store = cls(folder, {**meta, **choice})
+        store = cls(folder, {**meta, **({WEIGHTS: weights} if weights else {}), **choice})
         store.drop(store.parts())  # whose meta is lost: they may be of another codec or number format
         store._write_meta()
         return store
@@ -134,7 +137,7 @@ class VectorStore:
     def restore(self, meta: Mapping[str, Any]) -> None:
         """Notes the index and the options of an earlier ``meta`` again."""
         self.drop(self.derived())
-        self.meta = {n: meta[n] for n in (*BASE, *CHOICE) if n in meta}
+        self.meta = {n: meta[n] for n in (*BASE, WEIGHTS, *CHOICE) if n in meta}
         self._write_meta()
 
     def choose(self, index: str, options: Mapping[str, Any] | None = None) -> bool:
@@ -153,7 +156,7 @@ class VectorStore:
                     path=self.folder,
                 )
         self.drop(self.derived())
-        self.meta = {**{n: self.meta[n] for n in BASE}, **choice}
+        self.meta = {**{n: self.meta[n] for n in (*BASE, WEIGHTS) if n in self.meta}, **choice}
         self._write_meta()
         return True
 
@@ -167,7 +170,19 @@ class VectorStore:
         they don't know by its name."""
         base, choice = ({n: self.meta[n] for n in names if n in self.meta} for names in (BASE, CHOICE))
         sums = {"checksum": _sum(base), **({"index_checksum": _sum(choice)} if choice else {})}
-        write_json(self.folder / META, {**base, **choice, **sums})
+        weights = {WEIGHTS: self.meta[WEIGHTS]} if WEIGHTS in self.meta else {}
+        write_json(self.folder / META, {**base, **weights, **choice, **sums})
+
+    def check_weights(self) -> None:
+        """Raises InputError if the vectors' model is a folder here whose weights have changed since: its queries would
+        be compared with vectors of another model."""
+        model = model_of(self.folder.name)
+        if (then := self.meta.get(WEIGHTS)) and (now := weights_of(model)) and now != then:
+            raise InputError(
+                f"its vectors are those of other weights than {model} has now (was it trained again?): delete this "
+                f"folder, then {made_anew(self.folder)}",
+                path=self.folder,
+            )
 
     @property
     def index(self) -> str:

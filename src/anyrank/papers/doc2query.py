@@ -16,7 +16,7 @@ import numpy as np
 from ..core.content import text_of
 from ..core.language import Generates
 from ..core.stage import Stage
-from ..core.trace import Usage
+from ..core.trace import UNREACHABLE, Usage
 from ..core.types import Candidate, Query, Ranking
 from ..llm.prompts import Template
 from .card import Card, Figure
@@ -52,7 +52,7 @@ PLAIN = Template(prefix="{doc1}", chat=False, words=350)
 @dataclass(frozen=True, slots=True)
 class Written:
     """The distinct queries for a document, in the order in which they were written, and their cost; ``error`` says why
-    the model gave no answer, if it gave none at all."""
+    the model gave no answer, if it gave none at all, or if its server was gone for some of them."""
 
     queries: tuple[str, ...]
     usage: Usage = Usage()
@@ -74,7 +74,7 @@ def written(
     template = PLAIN if plain else PROMPT
     prompts = [template.render(Query(d.id, ""), [d]).prompt for d in documents]
     distinct: list[dict[str, None]] = [{} for _ in documents]
-    usages, errors = [Usage()] * len(documents), [""] * len(documents)
+    usages, errors, gone = [Usage()] * len(documents), [""] * len(documents), [""] * len(documents)
     for draw in range(n):
         answers = backend.generate(
             prompts, max_tokens=max_tokens, temperature=temperature if n > 1 else 0.0, seed=seed + draw
@@ -83,9 +83,10 @@ def written(
             usages[i] += answer.usage
             if answer.finish == "error":
                 errors[i] = answer.error
+                gone[i] = gone[i] or (answer.error if answer.usage.repairs.get(UNREACHABLE) else "")
             elif query := first_line(answer.text):
                 distinct[i][query] = None
-    return [Written(tuple(q), u, "" if q else e) for q, u, e in zip(distinct, usages, errors)]
+    return [Written(tuple(q), u, g if q else e) for q, u, e, g in zip(distinct, usages, errors, gone)]
 
 
 def first_line(text: str) -> str:

@@ -19,7 +19,7 @@ from ..core.stage import Cut, Each, Keep, Limited, Stage
 from ..core.types import Ranking
 from ..hub.open import FIXED, is_server, open_model
 from ..hub.registry import SHIPPED
-from ..store.vector_names import encode_command, model_of, stored
+from ..store.vector_names import META, encode_command, model_of, stored
 from ..vectors import Encoder
 from .context import Settings
 from .describe import described
@@ -107,7 +107,17 @@ def _vector_search(settings: Settings, name: str, k: int, exact: bool = False) -
         raise InputError(
             f"the index holds no vectors of {quoted(encoder.name)} (it has: {models}): add them with `{command}`"
         )
-    return VectorSearch(collection.vectors(key, exact=exact), encoder, collection, k, settings.filter)
+    return VectorSearch(_of_present_weights(collection, key, exact), encoder, collection, k, settings.filter)
+
+
+def _of_present_weights(collection: Any, key: str, exact: bool = False) -> Any:
+    """The index over stored vectors. Raises InputError if their model has other weights now."""
+    from ..index.collection import Collection
+    from ..index.vector_store import VectorStore
+
+    if isinstance(collection, Collection) and (file := collection.path / "vectors" / key / META).is_file():
+        VectorStore.open(file.parent).check_weights()
+    return collection.vectors(key, exact=exact)
 
 
 def _score(
@@ -153,7 +163,7 @@ def _judge(settings: Settings, name: str) -> Any:
 def _stored(settings: Settings, name: str) -> Any:
     """The vectors of a model that the collection stores; None if it stores none."""
     collection, key = settings.collection, stored(name)
-    return collection.vectors(key) if collection is not None and key in collection.encoded else None
+    return _of_present_weights(collection, key) if collection is not None and key in collection.encoded else None
 
 
 def _promptreps(settings: Settings, model: str, depth: int = 1000, alpha: float = 0.5) -> Stage:
@@ -196,7 +206,7 @@ def _explore(
         raise InputError(f"the index holds no vectors of {quoted(neighbours)} to find neighbours by: `{command}`")
     return Explore(
         _judge(settings, judge),
-        collection.vectors(key),
+        _of_present_weights(collection, key),
         collection,
         _count(budget),
         near,

@@ -288,7 +288,8 @@ def scored(groups: Sequence[Group], stage: Stage, name: str) -> list[list[float]
     for group, after in zip(groups, stage.batch([ranking_of(g) for g in groups])):
         values = dict(zip(after.ids, after.scores))
         if not judged_whole(after) or set(values) != set(group.ids):
-            notes = "; ".join(after.cost.notes) or "candidates are missing"
+            missing = "it must score the candidates that it is given: leave searches and cut-offs out"
+            notes = "; ".join(after.cost.notes) or missing
             raise InputError(f"{name} didn't score all candidates of query {group.id!r}: {notes}")
         out.append([float(values[i]) for i in group.ids])
     return out

@@ -24,6 +24,9 @@ Item = TypeVar("Item", bound=Named)
 BATCH = 16
 """Items that are made at once. An unfinished batch is made whole again, since its composition decides the last digits
 of some models' numbers."""
+GIVE_UP = 64
+"""Failures in a row after which a job ends, since whatever writes isn't there any more; what is left is for a resumed
+one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +92,9 @@ class Generation(Generic[Item]):
     max_tokens: int = 0
 
     def run(self, items: Sequence[Item], on_progress: Callable[[int], None] = lambda n: None) -> list[str]:
-        """Make what the journal lacks; returns the errors."""
+        """Make what the journal lacks; returns the errors. Ends after `GIVE_UP` failures in a row."""
         errors: list[str] = []
+        in_a_row = 0
         spent = sum(made.usage.tokens for made in self.finished(items)) if self.max_tokens else 0
         for start in range(0, len(items), BATCH):
             batch = items[start : start + BATCH]
@@ -98,10 +102,11 @@ class Generation(Generic[Item]):
             if all(name in self.journal for name in names):
                 on_progress(len(batch))
                 continue
-            if self.max_tokens and spent >= self.max_tokens:
+            if in_a_row >= GIVE_UP or (self.max_tokens and spent >= self.max_tokens):
                 break
             for name, made in zip(names, self.make(batch), strict=True):
                 spent += made.usage.tokens
+                in_a_row = in_a_row + 1 if made.error else 0
                 if made.error:
                     errors.append(f"{name}: {made.error}")
                 elif name not in self.journal:

@@ -15,6 +15,7 @@ from typing import Literal, Protocol, get_args
 from ..core.content import text_of
 from ..core.errors import InputError
 from ..core.language import Generates
+from ..core.trace import UNREACHABLE
 from ..core.types import Candidate, Query
 from ..llm.prompts import Template
 from ..train.group import Group
@@ -95,7 +96,7 @@ class ModelWriter:
         prompts = [self.template.render(Query(d.id, ""), [d]).prompt for d in documents]
         groups: list[list[Group]] = [[] for _ in documents]
         rejected: list[Counter[str]] = [Counter() for _ in documents]
-        usages, errors = [Made().usage for _ in documents], [""] * len(documents)
+        usages, errors, gone = [Made().usage for _ in documents], [""] * len(documents), [False] * len(documents)
         known = {query.lower() for _, query in self.examples}
         for draw in range(self.n):
             answers = self.backend.generate(
@@ -109,6 +110,7 @@ class ModelWriter:
                 usages[i] += answer.usage
                 if answer.finish == "error":
                     errors[i] = answer.error
+                    gone[i] = gone[i] or bool(answer.usage.repairs.get(UNREACHABLE))  # to be drawn again
                     continue
                 query = clean(answer.text)
                 before = known | {str(g.query).lower() for g in groups[i]}
@@ -118,7 +120,10 @@ class ModelWriter:
                     id = f"query-{document.id}" + (f"-{draw}" if draw else "")
                     group = Group.from_texts(query, (text_of(document.content),), (1.0,), id, (document.id,))
                     groups[i].append(group)
-        return [Made(tuple(g), dict(r), u, "" if g or r else e) for g, r, u, e in zip(groups, rejected, usages, errors)]
+        return [
+            Made(tuple(g), dict(r), u, e if lost or not (g or r) else "")
+            for g, r, u, e, lost in zip(groups, rejected, usages, errors, gone)
+        ]
 
 
 def clean(answer: str) -> str:

@@ -26,7 +26,7 @@ from ..models.generative.atomic import AtomicMemory
 from ..models.generative.base import Memory, Trained
 from ..models.generative.folder import save
 from ..models.generative.sequence import SequenceMemory
-from ..store.vector_names import stored
+from ..store.vector_names import encode_command, stored
 from .generative_plan import Example, Plan, examples
 from .starts import FLOAT, start_folder
 
@@ -63,7 +63,10 @@ def _memory(plan: Plan, folder: Path, documents: int, dense: Any) -> Memory:
 
 def _stored_vectors(collection: Collection, model: str, rows: Any) -> Any:
     """The dense vectors [rows, width] of a model. Raises InputError if some are missing."""
-    name, cure = stored(model), f"add them with `anyrank index CORPUS -o {collection.path} --encode {model}`"
+    name, cure = (
+        stored(model),
+        f"add them with `{encode_command(collection.path, model)}`, or name another model of vectors",
+    )
     if name not in collection.encoded:
         raise InputError(f"holds no vectors of {model!r}: {cure}", path=collection.path)
     index = collection.vectors(name)

@@ -81,10 +81,10 @@ class Draw:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refresh:
-    """Negatives from a bi-encoder's own results in a ``corpus`` (a file of documents), in place of those of the groups
-    (ANCE; see ``refresh``): ``negatives`` a group, drawn from the best ``depth``. The documents are encoded again every
-    ``steps`` steps beside the training, by weights that are used ``steps`` steps later; with 0 steps at the beginning
-    of every ``every`` epochs, while the training waits."""
+    """Negatives from a bi-encoder's own results in a ``corpus`` (a file of documents or a collection), in place of
+    those of the groups (ANCE; see ``refresh``): ``negatives`` a group, drawn from the best ``depth``. The documents are
+    encoded again every ``steps`` steps beside the training, by weights that are used ``steps`` steps later; with 0
+    steps at the beginning of every ``every`` epochs, while the training waits."""
 
     corpus: str = ""
     negatives: int = 1

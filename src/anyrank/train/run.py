@@ -194,7 +194,9 @@ def groups_of(recipe: Recipe, given: Sequence[Group] | None) -> tuple[list[Group
     groups, parts = read_parts(recipe.data.train) if given is None else (list(given), [])
     groups = cut(groups, recipe.data.texts)
     if not groups:
-        raise InputError("nothing to train on: data.train names no file, and no groups are given")
+        named = ", ".join(map(str, recipe.data.train)) if given is None else ""
+        why = f"{named} hold no group: do queries, judgements and run belong together?" if named else ""
+        raise InputError(f"nothing to train on: {why or 'data.train names no file, and no groups are given'}")
     check_groups(groups)
     return groups, parts
 

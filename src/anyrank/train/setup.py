@@ -16,6 +16,7 @@ from torch import Tensor
 
 from ..core.errors import InputError
 from ..io.corpus import read_documents
+from ..io.dataset import Dataset
 from ..models import model_class
 from ..models.base import CountsWords, OwnLoss
 from .adapters import Adapted, Bottlenecks, Peft, body_of, callbacks_of, orthogonality
@@ -283,7 +284,8 @@ def refreshed_of(recipe: Recipe, model: Any) -> Refreshed:
     """The recipe's drawing of negatives from a model's own results. Raises InputError on a corpus that can't be read,
     or is empty."""
     spec = recipe.data.refresh
-    documents = list(read_documents(spec.corpus))
+    whole = spec.corpus == "demo" or spec.corpus.startswith("irds:") or Path(spec.corpus).is_dir()
+    documents = list(Dataset.open(spec.corpus).documents() if whole else read_documents(spec.corpus))
     if not documents:
         raise InputError("it holds no document", path=spec.corpus)
     return Refreshed(model, documents, spec.negatives, spec.depth, spec.every, recipe.seed, steps=spec.steps)

@@ -1,5 +1,7 @@
 """Answers from passages: prompts, citations, majority, what fails, and sentences of the passages without a model."""
 
+from importlib import import_module
+
 import pytest
 from click.testing import CliRunner
 
@@ -160,6 +162,28 @@ def test_exact_match_and_f1_by_hand():
 
 def test_sentences_of_lower_case_texts():
     assert sentences("one thing . another thing .") == ["one thing .", "another thing ."]
+
+
+def test_cached_answers_are_not_asked_again(tmp_path, monkeypatch):
+    (tmp_path / "d.jsonl").write_text('{"_id": "a", "text": "Gallu is a demon."}\n')
+    (tmp_path / "q.tsv").write_text("1\tWhat is Gallu?\n2\tWho is Gallu, then?\n")
+    model = Says("Gallu is a demon [1].", "A demon [1].")
+    monkeypatch.setattr(import_module("anyrank.hub.open"), "open_model", lambda name: model)
+    monkeypatch.chdir(tmp_path)
+
+    def run(*args):
+        done = CliRunner().invoke(cli, args, standalone_mode=False)
+        if done.exception:
+            raise done.exception
+        return done.stdout
+
+    run("index", "d.jsonl", "-o", "i")
+    ask = ("ask", "i", "--questions", "q.tsv", "-p", "bm25 % 1", "--cache", "answers.db")
+    first = run(*ask, "--model", "m")
+    assert run(*ask, "--model", "m") == first
+    assert len(model.prompts) == 2
+    with pytest.raises(InputError, match="--cache keeps a model's answers: give a --model"):
+        run(*ask)
 
 
 def test_questions_and_temperatures_that_can_not_be_are_errors():

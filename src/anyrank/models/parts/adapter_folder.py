@@ -76,7 +76,9 @@ def stated_of(folder: Path) -> dict[str, Any]:
     """The content of a folder's adapter.json. Raises ModelError if there is none."""
     stated = json_of(folder / ADAPTER)
     if not stated:
-        raise ModelError(f"{folder}: no {ADAPTER}: expected a folder that 'anyrank train' made with adapters")
+        inside = folder / "adapter"
+        hint = f" (its part alone is in {inside}: name that)" if (inside / ADAPTER).is_file() else ""
+        raise ModelError(f"{folder}: no {ADAPTER}: expected a folder that 'anyrank train' made with adapters{hint}")
     return stated
 
 
