@@ -20,7 +20,7 @@ def folder(tmp_path_factory):
     rarb, coir = folder / "data" / "rarb", folder / "data" / "coir" / "cosqa"
     rarb.mkdir(parents=True)
     (coir / "qrels").mkdir(parents=True)
-    (rarb / "arc-test.csv").write_text(
+    (rarb / "ARC-Challenge-test.csv").write_text(
         "instructions,queries,documents,labels\nAnswer.,what has lift,\"['a wing', 'heat']\",0\n"
         "Answer.,what is warm,\"['a stove', 'cold air']\",0\n"
     )
