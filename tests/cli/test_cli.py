@@ -603,6 +603,19 @@ def test_filters_of_one_field_are_alternatives_and_others_must_all_hold(tmp_path
             search(wrong)
 
 
+def test_the_demo_takes_a_finished_demo_without_a_mark(tmp_path):
+    """That of an earlier version: the folder of `make demo` has always the same name."""
+    from anyrank.cli.demo import MARK, _begin
+
+    for folder in ("index", "runs"):
+        (tmp_path / folder).mkdir()
+    with pytest.raises(InputError, match="no demo's"):
+        _begin(tmp_path, "demo")
+    (tmp_path / "report.html").write_text("")
+    _begin(tmp_path, "demo")
+    assert (tmp_path / MARK).is_file()
+
+
 @pytest.mark.parametrize("name", ["report.html", "results.json", "index/mine.txt"])
 def test_the_demo_leaves_foreign_files_alone(name, tmp_path):
     pytest.importorskip("ir_measures")

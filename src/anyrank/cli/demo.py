@@ -113,7 +113,8 @@ def _begin(out: Path, dataset: str) -> None:
     """Mark the folder as a demo's. Raises InputError if it holds anything that isn't, which would be replaced."""
     from ..io.files import atomic
 
-    if out.exists() and not (out / MARK).is_file() and (not out.is_dir() or any(out.iterdir())):
+    finished = all((out / name).exists() for name in ("index", "runs", "report.html"))  # by a version without the mark
+    if out.exists() and not (out / MARK).is_file() and not finished and (not out.is_dir() or any(out.iterdir())):
         raise InputError("holds files that are no demo's: give the name of a new folder to --out", path=out)
     out.mkdir(parents=True, exist_ok=True)
     with atomic(out / MARK) as stream:

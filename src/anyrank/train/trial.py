@@ -40,7 +40,8 @@ def try_loss(setup: Setup, recipe: Recipe, groups: Sequence[Group], draw: DrawFn
         reason = short(str(error).strip().split("\n")[0] or type(error).__name__, 300)
         raise InputError(f"model: {made}{with_options} can't compute a loss: {reason}") from error
     finally:
-        for name, buffer in module.named_buffers():  # running means of a normalisation
-            buffer.copy_(buffers[name])
+        present = dict(module.named_buffers())
+        for name, before in buffers.items():  # running means of a normalisation
+            present[name].copy_(before)
         module.zero_grad(set_to_none=True)
         module.train(was_training)
