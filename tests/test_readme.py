@@ -129,7 +129,7 @@ def test_training_and_models(folder):
     start = bert(folder / "tiny")
     recipe = block("out: runs/mine", kind="yaml").replace("sentence-transformers/all-MiniLM-L6-v2", str(start))
     # a model of random weights scores all texts alike, so that rounding decides their order
-    (folder / "mine.yaml").write_text(recipe.replace("160", "32") + "export: {least: -1}\n")
+    (folder / "mine.yaml").write_text(recipe.replace("max_length: 160", "max_length: 32") + "export: {least: -1}\n")
     training = block("anyrank distill").replace("anyrank train", "cp mine.yaml recipe.yaml\nanyrank train")
     run(training, folder)
     tiny = str(ROOT / "tests" / "backends" / "tiny" / "cross")
